@@ -47,7 +47,7 @@ class PostgresServer:
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._directory}"
 
-    def execute(self, statement: sql.Composable) -> None:
+    def execute(self, statement: sql.SQL | sql.Composed) -> None:
         """Run one statement outside of any transaction, beside the tests' databases."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
@@ -79,16 +79,7 @@ def running_server() -> Iterator[PostgresServer]:
             capture_output=True,
             user=user,
         )
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                # What a crash of the whole machine would lose is not what these tests are about.
-                [programs / "postgres", "-D", data, "-k", folder, "-h", "", "-c", "fsync=off"]
-                + ["-c", "max_connections=200", "-c", "deadlock_timeout=100ms"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                user=user,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            )
+        process = _start(programs / "postgres", data, folder, user)
         try:
             server = PostgresServer(folder)
             _wait_until_ready(server, process, folder / "log")
@@ -120,6 +111,26 @@ def _programs(folder: Path, *, copied: bool) -> Path:
         shutil.copytree(libraries, folder / libraries.name)
         package = shutil.copytree(package, folder / package.name)
     return package / "pginstall" / "bin"
+
+
+def _start(program: Path, data: Path, folder: Path, user: int | None) -> subprocess.Popen[bytes]:
+    settings = (
+        # What a crash of the whole machine would lose is not what these tests are about.
+        "fsync=off",
+        "listen_addresses=",
+        f"unix_socket_directories={folder}",
+        "max_connections=200",
+        "deadlock_timeout=100ms",
+    )
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [program, "-D", data, *(word for setting in settings for word in ("-c", setting))],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            user=user,
+            # A single system call: safe also where other threads run.
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        )
 
 
 def _end_with_parent() -> None:
