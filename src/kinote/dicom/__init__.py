@@ -1,4 +1,4 @@
-"""What Kinote needs of DICOM, pure: element walker, character sets, dates, UIDs, DICOM JSON, DICOMDIR, pictures.
+"""What Kinote needs of DICOM, pure: element walker, character sets, dates, UIDs, JSON, DICOMDIR, pictures.
 
 Knows no database and no network. May import pydicom and numpy, and nothing else of Kinote.
 """

@@ -1,0 +1,167 @@
+"""The catalog: the one way to read and to write the index.
+
+Readers have connections of their own and see what was committed. Writers hand over a function of an
+open transaction; a writer thread takes what has queued up meanwhile, runs each in a savepoint of one
+transaction and commits once for all (group commit). A piece of work that fails harms no other; a commit
+that fails is tried again piece by piece (law 5). SQLite has one writer, PostgreSQL a bounded pool.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from kinote.catalog import dialects
+from kinote.catalog.migrations import upgrade
+
+Result = TypeVar("Result")
+Work = Callable[[Connection], Result]
+
+#: Pieces of work that share one commit at most: bounds how long the first of them waits.
+GROUP = 128
+
+#: How often a piece of work is begun anew after the database chose it as the victim of a deadlock.
+_ATTEMPTS = 5
+
+
+class CatalogClosedError(RuntimeError):
+    """Work was handed to a catalog that has been closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogOptions:
+    """Where the index is, as a database address, and how many may use it at once."""
+
+    url: str
+    readers: int = 16
+    writers: int = 4
+
+
+@dataclass(slots=True)
+class _Piece:
+    work: Work[Any]
+    done: Future[Any]
+
+
+class Catalog:
+    """The open index. `close()` finishes what was handed over before."""
+
+    def __init__(self, options: CatalogOptions) -> None:
+        self._readers = dialects.engine_for(options.url, pool_size=options.readers)
+        alone = dialects.is_sqlite(self._readers)
+        writers = 1 if alone else options.writers
+        self._writers = dialects.engine_for(options.url, pool_size=writers)
+        self._queue: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        upgrade(self._writers)
+        self._threads = [
+            threading.Thread(target=self._write_groups, name=f"catalog-writer-{number}", daemon=True)
+            for number in range(writers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return dialects.is_sqlite(self._readers)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one committed state of the index (on SQLite until it is left)."""
+        with self._readers.connect() as connection:
+            yield connection
+
+    def submit(self, work: Work[Result]) -> Future[Result]:
+        """Hand over a piece of work; the future is done once its transaction has committed or failed."""
+        done: Future[Result] = Future()
+        with self._closing:
+            if self._closed:
+                raise CatalogClosedError("The catalog is closed; nothing more can be written.")
+            self._queue.put(_Piece(work, done))
+        return done
+
+    def write(self, work: Work[Result]) -> Result:
+        """Do a piece of work in a transaction and wait until it is durable; raises what the work raises."""
+        return self.submit(work).result()
+
+    def close(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._readers.dispose()
+        self._writers.dispose()
+
+    def _write_groups(self) -> None:
+        with self._writers.connect().execution_options(writes=True) as connection:
+            while (first := self._queue.get()) is not None:
+                group, last = self._gather(first)
+                self._commit_group(connection, group)
+                if last:
+                    return
+
+    def _gather(self, first: _Piece) -> tuple[list[_Piece], bool]:
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                piece = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if piece is None:
+                return group, True
+            group.append(piece)
+        return group, False
+
+    def _commit_group(self, connection: Connection, group: list[_Piece]) -> None:
+        done: list[tuple[_Piece, Any]] = []
+        failed: list[tuple[_Piece, BaseException]] = []
+        try:
+            with connection.begin():
+                for piece in group:
+                    try:
+                        with connection.begin_nested():
+                            done.append((piece, piece.work(connection)))
+                    except DBAPIError as error:
+                        if connection.invalidated or dialects.may_be_tried_again(error):
+                            raise
+                        failed.append((piece, error))
+                    except Exception as error:
+                        failed.append((piece, error))
+        except Exception:
+            # Nothing of the group is durable: each piece alone, so that only the culprit fails.
+            for piece in group:
+                self._commit_alone(connection, piece)
+            return
+        for piece, result in done:
+            piece.done.set_result(result)
+        for piece, reason in failed:
+            piece.done.set_exception(reason)
+
+    def _commit_alone(self, connection: Connection, piece: _Piece) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with connection.begin():
+                    result = piece.work(connection)
+            except DBAPIError as error:
+                if attempt < _ATTEMPTS and (connection.invalidated or dialects.may_be_tried_again(error)):
+                    continue
+                piece.done.set_exception(error)
+                return
+            except Exception as error:
+                piece.done.set_exception(error)
+                return
+            piece.done.set_result(result)
+            return

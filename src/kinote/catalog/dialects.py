@@ -1,0 +1,220 @@
+"""What differs between SQLite and PostgreSQL, and nothing else.
+
+Everything that is not the same SQL on both stands here as a function of the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    TableClause,
+    Text,
+    bindparam,
+    cast,
+    column,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+#: Milliseconds another process's write (a backup, an administrator's shell) may hold us up.
+_BUSY_TIMEOUT = 30_000
+
+#: "KINO": any number, the same in every process.
+_SCHEMA_LOCK = 0x4B494E4F
+
+TEXT_INDEXES = ("note_text", "study_text")
+
+
+def engine_for(url: str | URL, *, pool_size: int) -> Engine:
+    """An engine whose connections are set up for durable, concurrent use."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(
+            address,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=60,
+            connect_args={"check_same_thread": False, "isolation_level": None},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        # The driver opens no transaction before a SELECT; without this, updates are lost silently.
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if address.get_backend_name() == "postgresql":
+        return create_engine(
+            address.set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=60,
+            pool_pre_ping=True,
+        )
+    raise ValueError(f"database address: {address.get_backend_name()} is neither sqlite nor postgresql")
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        # After "stored" has been answered nothing may vanish, not even with the power (law 6).
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"busy_timeout = {_BUSY_TIMEOUT}",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+        "mmap_size = 268435456",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def is_sqlite(connection: Connection | Engine) -> bool:
+    return connection.dialect.name == "sqlite"
+
+
+def may_be_tried_again(error: DBAPIError) -> bool:
+    """Whether the database gave up on a transaction that is right in itself (deadlock, serialization)."""
+    return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
+
+
+def insert_new(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unique: Iterable[str],
+    unique_where: str | None = None,
+) -> None:
+    """Insert the rows, leaving out those whose `unique` columns are there already.
+
+    `unique_where` is the condition of a partial unique index, as its declaration has it.
+    """
+    if not rows:
+        return
+    make = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    statement = make(table).on_conflict_do_nothing(
+        index_elements=list(unique), index_where=text(unique_where) if unique_where else None
+    )
+    connection.execute(statement, list(rows))
+
+
+def reserve_ids(connection: Connection, table: Table, count: int) -> range | list[int]:
+    """`count` unused keys of a table, in ascending order, so that rows and their children go in together."""
+    (key,) = table.primary_key.columns
+    if is_sqlite(connection):
+        # One writer holds the write lock: nobody else can take these keys.
+        highest = connection.execute(func.coalesce(func.max(key), 0).select()).scalar_one()
+        return range(highest + 1, highest + 1 + count)
+    drawn = connection.execute(
+        text("SELECT nextval(pg_get_serial_sequence(:table, :key)) FROM generate_series(1, :count)"),
+        {"table": f'"{table.name}"', "key": key.name, "count": count},
+    )
+    return sorted(drawn.scalars())
+
+
+def wildcard(connection: Connection, value: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    """Match bytewise by `*` and `?` (PS3.4 C.2.2.2.4); a pattern that begins plainly can use an index."""
+    if is_sqlite(connection):
+        return value.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
+    escaped = pattern.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    return value.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let one process at a time change the schema; on SQLite the write transaction does that by itself."""
+    if not is_sqlite(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+
+
+def current_transaction(connection: Connection) -> int:
+    """What tells this transaction from others in the change feed; 0 where writers come one by one."""
+    if is_sqlite(connection):
+        return 0
+    return int(connection.execute(text("SELECT pg_current_xact_id()::text::bigint")).scalar_one())
+
+
+def only_settled(connection: Connection, transaction: ColumnElement[int]) -> ColumnElement[bool] | None:
+    """Condition that keeps a reader of the change feed before the oldest transaction still open."""
+    if is_sqlite(connection):
+        return None
+    return transaction < literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
+
+def create_text_index(connection: Connection, name: str) -> None:
+    """A text index `name`: rows of (key, folded text, n-grams)."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql(
+            f"CREATE VIRTUAL TABLE {name} USING fts5(grams, folded UNINDEXED, detail=none, columnsize=0)"
+        )
+        return
+    connection.exec_driver_sql(
+        f"CREATE TABLE {name} "
+        '(rowid bigint PRIMARY KEY, folded text COLLATE "C" NOT NULL, grams text[] NOT NULL)'
+    )
+    connection.exec_driver_sql(f"CREATE INDEX {name}_by_gram ON {name} USING gin (grams)")
+
+
+def fill_text_index(connection: Connection, name: str, rows: Sequence[tuple[int, str, list[str]]]) -> None:
+    """Put (key, folded text, n-grams) rows in place of what the index has under these keys."""
+    if not rows:
+        return
+    index = _text_index(name)
+    connection.execute(
+        index.delete().where(index.c.rowid == bindparam("key")), [{"key": row[0]} for row in rows]
+    )
+    lists = not is_sqlite(connection)
+    connection.execute(
+        index.insert(),
+        [
+            {"rowid": key, "folded": folded, "grams": grams if lists else " ".join(grams)}
+            for key, folded, grams in rows
+        ],
+    )
+
+
+def found_in_text(
+    connection: Connection, name: str, key: ColumnElement[int], folded: str, grams: list[str]
+) -> ColumnElement[bool]:
+    """Condition: the row's folded text contains `folded`; the n-grams find the candidates."""
+    index = _text_index(name)
+    found = select(index.c.rowid)
+    if is_sqlite(connection):
+        found = found.where(func.instr(index.c.folded, folded) > 0)
+        if grams:
+            found = found.where(
+                literal_column(index.name).op("MATCH", is_comparison=True)(" AND ".join(grams))
+            )
+    else:
+        found = found.where(func.strpos(index.c.folded, folded) > 0)
+        if grams:
+            found = found.where(
+                index.c.grams.op("@>", is_comparison=True)(cast(grams, postgresql.ARRAY(Text)))
+            )
+    return key.in_(found)
+
+
+def _text_index(name: str) -> TableClause:
+    if name not in TEXT_INDEXES:
+        raise ValueError(f"{name} is no text index")
+    return table(name, column("rowid", BigInteger), column("folded", Text), column("grams"))

@@ -1,0 +1,18 @@
+"""The one definition of *live* (law 1).
+
+Whatever shows, counts, sends or answers reads `live_instance`. The instance table itself is for the
+rooms that bring objects in and manage their life and death; `tests/project` holds that.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, MetaData, Table
+
+from kinote.catalog.tables import instance
+
+#: Not in the tables' metadata: a view is made by its own statement.
+_views = MetaData()
+
+LIVE_INSTANCE_SQL = "CREATE VIEW live_instance AS SELECT * FROM instance WHERE standing = 'live'"
+
+live_instance = Table("live_instance", _views, *(Column(column.name, column.type) for column in instance.c))

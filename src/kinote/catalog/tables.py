@@ -1,0 +1,382 @@
+"""Every table of the index.
+
+Integer keys inside, UIDs unique beside them. Text columns that queries match against hold values
+normalised at intake (`kinote.catalog.normal`), compared bytewise. Dates are `YYYYMMDD`, times
+`HHMMSS.ffffff`, moments (`*_at`) ISO 8601 in UTC; an absent value of a matched column is the empty
+string, so that universal and empty matching need no NULL rules.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData()
+
+#: SQLite gives only `INTEGER PRIMARY KEY` the speed of the row id.
+_Key: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+
+#: Bytewise comparison on both databases: SQLite's default, PostgreSQL's collation "C".
+_Matched: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _key(name: str = "id") -> Column[int]:
+    return Column(name, _Key, primary_key=True)
+
+
+def _to(name: str, target: str, **options: object) -> Column[int]:
+    return Column(name, _Key, ForeignKey(target), **options)  # type: ignore[arg-type]
+
+
+def _matched(name: str) -> Column[str]:
+    return Column(name, _Matched, nullable=False, server_default="")
+
+
+def _person_name(name: str) -> list[Column[str]]:
+    """The three component groups of a PN (PS3.5 6.2.1), each matched by itself."""
+    return [_matched(f"{name}_{group}") for group in ("alphabetic", "ideographic", "phonetic")]
+
+
+patient = Table(
+    "patient",
+    metadata,
+    _key(),
+    _matched("patient_id"),
+    _matched("issuer"),
+    _to("merged_into", "patient.id", nullable=True),
+    # A patient without an ID is known only by its study, so several may stand beside each other.
+    Index(
+        "patient_by_id",
+        "patient_id",
+        "issuer",
+        unique=True,
+        sqlite_where=text("patient_id <> ''"),
+        postgresql_where=text("patient_id <> ''"),
+    ),
+)
+
+study = Table(
+    "study",
+    metadata,
+    _key(),
+    _matched("study_instance_uid"),
+    _to("patient", "patient.id", nullable=False),
+    _matched("patient_id"),
+    _matched("issuer_of_patient_id"),
+    *_person_name("patient_name"),
+    _matched("patient_birth_date"),
+    _matched("patient_sex"),
+    _matched("study_date"),
+    _matched("study_time"),
+    _matched("study_id"),
+    _matched("accession_number"),
+    _matched("study_description"),
+    *_person_name("referring_physician_name"),
+    # Patient and study attributes as DICOM JSON (PS3.18 F), without counts: the answer of QIDO-RS.
+    Column("attributes", Text, nullable=False),
+    # Caches of the live view, changed in the transaction that changes it (law 1).
+    Column("series_count", Integer, nullable=False, server_default="0"),
+    Column("instance_count", Integer, nullable=False, server_default="0"),
+    Column("received_at", Text, nullable=False),
+    UniqueConstraint("study_instance_uid", name="study_by_uid"),
+    # Each index ends in what the answers are ordered by: newest study first.
+    Index("study_by_date", "study_date", "id"),
+    Index("study_by_patient", "patient"),
+    Index("study_by_patient_id", "patient_id", "study_date", "id"),
+    Index("study_by_accession", "accession_number", "study_date", "id"),
+    Index("study_by_patient_name", "patient_name_alphabetic", "study_date", "id"),
+)
+
+series = Table(
+    "series",
+    metadata,
+    _key(),
+    _to("study", "study.id", nullable=False),
+    _matched("series_instance_uid"),
+    _matched("modality"),
+    Column("series_number", BigInteger),
+    _matched("series_description"),
+    _matched("body_part_examined"),
+    _matched("performed_procedure_step_start_date"),
+    _matched("performed_procedure_step_start_time"),
+    _matched("scheduled_procedure_step_id"),
+    _matched("requested_procedure_id"),
+    Column("attributes", Text, nullable=False),
+    Column("instance_count", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("study", "series_instance_uid", name="series_by_study"),
+    Index("series_by_uid", "series_instance_uid"),
+    Index("series_by_modality", "modality", "id"),
+)
+
+STANDINGS = ("live", "held", "withdrawn", "purged")
+RESIDENCES = ("local", "derivable", "remote", "none")
+
+instance = Table(
+    "instance",
+    metadata,
+    _key(),
+    _to("study", "study.id", nullable=False),
+    _to("series", "series.id", nullable=False),
+    _matched("sop_instance_uid"),
+    _matched("sop_class_uid"),
+    _matched("transfer_syntax_uid"),
+    Column("standing", Text, CheckConstraint(f"standing IN {STANDINGS}"), nullable=False),
+    Column("residence", Text, CheckConstraint(f"residence IN {RESIDENCES}"), nullable=False),
+    # Of the data set's bytes as received: SHA-256 in hex, and their number.
+    Column("digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # Where the bytes are: a file of `storage` and where in it the data set begins, or `instance_bytes`.
+    Column("file_key", Text),
+    Column("dataset_offset", Integer, nullable=False, server_default="0"),
+    Column("instance_number", BigInteger),
+    Column("frames", Integer),
+    Column("pixel_rows", Integer),
+    Column("pixel_columns", Integer),
+    _matched("content_date"),
+    _matched("content_time"),
+    # Concept Name Code Sequence of a structured document: for a KOS, its title.
+    _matched("concept_scheme"),
+    _matched("concept_value"),
+    _matched("concept_meaning"),
+    Column("attributes", Text, nullable=False),
+    Column("received_at", Text, nullable=False),
+    Column("received_from", Text, nullable=False),
+    # Why a copy is held: beside which live row it came, and what is to be decided.
+    Column("held_reason", Text),
+    CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
+    Index(
+        "instance_by_uid",
+        "sop_instance_uid",
+        unique=True,
+        sqlite_where=text("standing <> 'held'"),
+        postgresql_where=text("standing <> 'held'"),
+    ),
+    Index("instance_by_series", "series", "standing", "instance_number"),
+    Index("instance_by_study", "study", "standing"),
+    Index(
+        "instance_by_concept",
+        "concept_value",
+        "concept_scheme",
+        sqlite_where=text("concept_value <> ''"),
+        postgresql_where=text("concept_value <> ''"),
+    ),
+    Index(
+        "instance_not_live",
+        "standing",
+        "id",
+        sqlite_where=text("standing <> 'live'"),
+        postgresql_where=text("standing <> 'live'"),
+    ),
+    Index("instance_by_file", "file_key"),
+)
+
+#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI.
+instance_metadata = Table(
+    "instance_metadata",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("json", LargeBinary, nullable=False),
+)
+
+#: Data sets up to 64 KB of objects that are no images: row and bytes cannot disagree.
+instance_bytes = Table(
+    "instance_bytes",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("dataset", LargeBinary, nullable=False),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    _key(),
+    _to("instance", "instance.id", nullable=False),
+    Column("code", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("finding_by_instance", "instance"),
+)
+
+ORIGINS = ("authored", "received", "migrated")
+
+note = Table(
+    "note",
+    metadata,
+    _key(),
+    Column("origin", Text, CheckConstraint(f"origin IN {ORIGINS}"), nullable=False),
+)
+
+note_version = Table(
+    "note_version",
+    metadata,
+    _key(),
+    _to("note", "note.id", nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    _matched("title_scheme"),
+    _matched("title_value"),
+    Column("title_meaning", Text, nullable=False),
+    Column("title_group", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("author_kind", Text, nullable=False),
+    Column("author_name", Text, nullable=False),
+    _matched("author_normal"),
+    Column("author_login", Text, nullable=False),
+    Column("author_verified", Boolean, nullable=False),
+    # When the note was made, as its document says (ISO 8601, with the offset if it gives one).
+    Column("created", Text, nullable=False),
+    Column("registered_at", Text, nullable=False),
+    # Of references, title, modifiers, text, author and time: equal for the same note everywhere.
+    Column("fingerprint", Text, nullable=False),
+    # Where the references were read: 'content', 'image library' or 'evidence'.
+    Column("references_from", Text, nullable=False),
+    UniqueConstraint("note", "number", name="note_version_by_number"),
+    Index("note_version_by_fingerprint", "fingerprint"),
+    Index(
+        "note_version_by_title",
+        "title_value",
+        "title_scheme",
+        "note",
+        sqlite_where=text("is_current"),
+        postgresql_where=text("is_current"),
+    ),
+    Index(
+        "note_version_by_author",
+        "author_normal",
+        "note",
+        sqlite_where=text("is_current"),
+        postgresql_where=text("is_current"),
+    ),
+    Index(
+        "note_version_by_time",
+        "registered_at",
+        "note",
+        sqlite_where=text("is_current"),
+        postgresql_where=text("is_current"),
+    ),
+)
+
+note_modifier = Table(
+    "note_modifier",
+    metadata,
+    Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("scheme", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("meaning", Text, nullable=False),
+)
+
+note_reference = Table(
+    "note_reference",
+    metadata,
+    Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _matched("study_instance_uid"),
+    _matched("series_instance_uid"),
+    _matched("sop_class_uid"),
+    _matched("sop_instance_uid"),
+    # Lists of numbers as JSON ("[3,7]"), empty where all frames or segments are meant.
+    Column("frames", Text, nullable=False, server_default=""),
+    Column("segments", Text, nullable=False, server_default=""),
+    _matched("presentation_state_uid"),
+    Index("note_reference_by_instance", "sop_instance_uid", "version"),
+)
+
+#: The studies a note version belongs to: those whose images it flags and those in which its KOS lies.
+note_study = Table(
+    "note_study",
+    metadata,
+    Column("study_instance_uid", _Matched, primary_key=True),
+    Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
+    Index("note_study_by_version", "version"),
+)
+
+REGISTRATIONS = ("registered", "registered with findings", "unreadable")
+
+key_object = Table(
+    "key_object",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("registration", Text, CheckConstraint(f"registration IN {REGISTRATIONS}"), nullable=False),
+    _to("version", "note_version.id", nullable=True),
+    # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
+    Column("identical_documents", Text, nullable=False, server_default="[]"),
+    CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
+    Index("key_object_by_version", "version"),
+)
+
+#: Referenced Request Sequence of a KOS: what IHE RAD-30 lets a display ask for.
+key_object_request = Table(
+    "key_object_request",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _matched("study_instance_uid"),
+    _matched("accession_number"),
+    _matched("requested_procedure_id"),
+    Index("key_object_request_by_procedure", "requested_procedure_id"),
+)
+
+withdrawal = Table(
+    "withdrawal",
+    metadata,
+    _key(),
+    # What happened: 'note withdrawn', 'note revised', 'rejection'.
+    Column("act", Text, nullable=False),
+    Column("reason_scheme", Text, nullable=False),
+    Column("reason_value", Text, nullable=False),
+    Column("reason_meaning", Text, nullable=False),
+    Column("reason_text", Text, nullable=False),
+    # The SOP Instance UID of the rejection note behind it, empty if none.
+    Column("rejection_note_uid", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("made_at", Text, nullable=False),
+    Column("undone_at", Text),
+    Column("undone_by", Text),
+)
+
+#: By UID and not by key: a withdrawal may come before its instance.
+withdrawal_target = Table(
+    "withdrawal_target",
+    metadata,
+    Column("withdrawal", _Key, ForeignKey("withdrawal.id"), primary_key=True),
+    Column("sop_instance_uid", _Matched, primary_key=True),
+    Index("withdrawal_target_by_uid", "sop_instance_uid"),
+)
+
+change = Table(
+    "change",
+    metadata,
+    _key("sequence"),
+    Column("kind", Text, nullable=False),
+    Column("study_instance_uid", Text, nullable=False, server_default=""),
+    Column("sop_instance_uid", Text, nullable=False, server_default=""),
+    Column("note", _Key),
+    Column("made_at", Text, nullable=False),
+    # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
+    Column("transaction", BigInteger, nullable=False, server_default="0"),
+)
+
+#: Facts about the index itself, e.g. up to when start-up recovery has swept the storage.
+house = Table(
+    "house",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

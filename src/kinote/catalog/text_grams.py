@@ -1,0 +1,29 @@
+"""The n-grams of text search, the same on both databases.
+
+Text is folded (NFKC, case) and cut into overlapping pairs of characters, which serves words of any
+script without knowing where words end. An index finds the rows that hold all pairs of what was asked;
+the folded text itself then decides.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+#: What one row puts into the index at most; a description of a megabyte is found by its beginning.
+MAX_CHARACTERS = 4000
+
+
+def fold(text: str) -> str:
+    """Text as it is compared in searches: compatibility forms and case made alike, blanks collapsed."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def grams(folded: str) -> list[str]:
+    """The distinct pairs of neighbouring characters of a folded text, as index tokens.
+
+    Characters are written as hexadecimal code points, so that no tokenizer sees anything but ASCII
+    letters and digits.
+    """
+    indexed = folded[:MAX_CHARACTERS]
+    pairs = {indexed[start : start + 2] for start in range(len(indexed) - 1)}
+    return sorted("".join(f"{ord(character):x}x" for character in pair) for pair in pairs)

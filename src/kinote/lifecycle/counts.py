@@ -1,0 +1,72 @@
+"""The counters of studies and series: caches of the live view, kept in the transaction that changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from kinote.catalog.live import live_instance
+from kinote.catalog.tables import series, study
+
+
+def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
+    """Add to the live counts of (study, series) keys.
+
+    Series first, then studies, each in key order, so that two writers cannot wait for each other.
+    """
+    changed = {key: delta for key, delta in deltas.items() if delta}
+    if not changed:
+        return
+    by_series: dict[int, int] = {}
+    by_study: dict[int, int] = {}
+    for (study_id, series_id), delta in changed.items():
+        by_series[series_id] = by_series.get(series_id, 0) + delta
+        by_study[study_id] = by_study.get(study_id, 0) + delta
+    transaction.execute(
+        series.update()
+        .where(series.c.id == bindparam("key"))
+        .values(instance_count=series.c.instance_count + bindparam("delta")),
+        [{"key": key, "delta": by_series[key]} for key in sorted(by_series)],
+    )
+    with_images = (
+        select(func.count())
+        .select_from(series)
+        .where(series.c.study == study.c.id, series.c.instance_count > 0)
+        .scalar_subquery()
+    )
+    transaction.execute(
+        study.update()
+        .where(study.c.id == bindparam("key"))
+        .values(instance_count=study.c.instance_count + bindparam("delta"), series_count=with_images),
+        [{"key": key, "delta": by_study[key]} for key in sorted(by_study)],
+    )
+
+
+def differences(connection: Connection) -> list[str]:
+    """Where a stored counter is not what the live view counts: one sentence each; empty when all agree."""
+    found = []
+    counted = dict(
+        connection.execute(
+            select(live_instance.c.series, func.count()).group_by(live_instance.c.series)
+        ).tuples()
+    )
+    studies: dict[int, tuple[int, int]] = {}
+    for key, study_id, stored in connection.execute(
+        select(series.c.id, series.c.study, series.c.instance_count)
+    ).tuples():
+        true = counted.get(key, 0)
+        if stored != true:
+            found.append(f"series {key} says {stored} instances, the live view has {true}")
+        instances, with_any = studies.get(study_id, (0, 0))
+        studies[study_id] = (instances + true, with_any + (true > 0))
+    for key, instances, with_any in connection.execute(
+        select(study.c.id, study.c.instance_count, study.c.series_count)
+    ).tuples():
+        true_instances, true_series = studies.get(key, (0, 0))
+        if (instances, with_any) != (true_instances, true_series):
+            found.append(
+                f"study {key} says {instances} instances in {with_any} series, "
+                f"the live view has {true_instances} in {true_series}"
+            )
+    return found

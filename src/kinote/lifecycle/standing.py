@@ -1,0 +1,68 @@
+"""The standing of instances: the result of the withdrawals that name them, stored beside them.
+
+This is the only place that changes the standing of an instance after it came in (design, "Words").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, bindparam, select
+
+from kinote.catalog.tables import instance, withdrawal, withdrawal_target
+from kinote.lifecycle import counts
+
+
+def withdrawn_uids(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
+    """Those UIDs that a withdrawal in force names, whether or not their instance has come yet."""
+    return set(
+        connection.execute(
+            select(withdrawal_target.c.sop_instance_uid)
+            .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+            .where(
+                withdrawal_target.c.sop_instance_uid.in_(list(sop_instance_uids)),
+                withdrawal.c.undone_at.is_(None),
+            )
+        ).scalars()
+    )
+
+
+def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[str]:
+    """Make the standing of these instances what their withdrawals say, and the counters with it.
+
+    Held copies and tombstones keep their standing. Gives the UIDs whose standing changed.
+    """
+    uids = sorted(set(sop_instance_uids))
+    withdrawn = withdrawn_uids(transaction, uids)
+    changed: list[dict[str, object]] = []
+    deltas: dict[tuple[int, int], int] = {}
+    moved: list[str] = []
+    for row in transaction.execute(
+        select(
+            instance.c.id,
+            instance.c.sop_instance_uid,
+            instance.c.standing,
+            instance.c.study,
+            instance.c.series,
+        )
+        .where(
+            instance.c.sop_instance_uid.in_(uids),
+            instance.c.standing.in_(("live", "withdrawn")),
+        )
+        .order_by(instance.c.id)
+        .with_for_update()
+    ):
+        now = "withdrawn" if row.sop_instance_uid in withdrawn else "live"
+        if now == row.standing:
+            continue
+        changed.append({"key": row.id, "now": now})
+        moved.append(row.sop_instance_uid)
+        place = (row.study, row.series)
+        deltas[place] = deltas.get(place, 0) + (1 if now == "live" else -1)
+    if changed:
+        transaction.execute(
+            instance.update().where(instance.c.id == bindparam("key")).values(standing=bindparam("now")),
+            changed,
+        )
+        counts.add(transaction, deltas)
+    return moved

@@ -1,0 +1,87 @@
+"""The data directory: everything Kinote keeps, below one folder, used by one owner at a time.
+
+kinote.sqlite   the index (unless it is on PostgreSQL)
+objects/        the files of images
+incoming/       files that are being received
+lock            held while somebody has the directory open
+server.json     where the server listens that has it open
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+
+class DataDirectoryInUseError(RuntimeError):
+    """Another process has the data directory open."""
+
+
+class DataDirectory:
+    """An open data directory. Alone (SQLite) or shared among servers of one index (PostgreSQL)."""
+
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        self.path = path.absolute()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        #: Whether nobody else had it open: then what lies half-done is nobody's and may be cleared away.
+        self.was_alone = self._take(fcntl.LOCK_EX)
+        if not self.was_alone and not (shared and self._take(fcntl.LOCK_SH)):
+            os.close(self._lock)
+            raise DataDirectoryInUseError(
+                f"The data directory {self.path} is in use by another Kinote. "
+                "Stop that server, or give this one another directory with --data."
+            )
+        self._shared = shared
+
+    @property
+    def index_url(self) -> str:
+        return f"sqlite:///{self.path / 'kinote.sqlite'}"
+
+    def recovered(self) -> None:
+        """Start-up recovery is done: let the other servers of the same index in."""
+        if self._shared:
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def announce(self, url: str) -> None:
+        """Tell commands that a server has the directory open, and where it listens."""
+        target = self.path / "server.json"
+        temporary = target.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        temporary.replace(target)
+
+    def close(self) -> None:
+        announced = self.path / "server.json"
+        if _announcement(announced).get("pid") == os.getpid():
+            announced.unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def _take(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._lock, kind | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
+def running_server(path: Path) -> str | None:
+    """The address of the server that has this data directory open, None if there is none."""
+    announcement = _announcement(path / "server.json")
+    try:
+        # Signal 0 asks whether the process is there: a killed server leaves its announcement behind.
+        os.kill(int(str(announcement["pid"])), 0)
+    except (KeyError, ProcessLookupError):
+        return None
+    except PermissionError:
+        pass
+    return str(announcement["url"])
+
+
+def _announcement(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,136 @@
+"""Image bytes as local files, one per instance.
+
+A file is written under a temporary name, its data synced, then moved to its place and the directory
+synced, once for a group of files (design, "Decisions": a file can be looked at, copied and deleted by
+itself). Places are by hour of arrival, so that a group touches one directory and start-up recovery need
+not walk the whole store.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+
+class StorageError(OSError):
+    """The storage could not take or give bytes (disk full, permissions, a missing file)."""
+
+
+class IncomingFile:
+    """A file being received: invisible until `LocalStorage.place` has moved it to its key."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.key = key
+        self.path = path
+        try:
+            self._descriptor: int | None = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640
+            )
+        except OSError as error:
+            raise StorageError(f"Cannot create a file in {path.parent}: {error.strerror}") from error
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        assert self._descriptor is not None, "the file is finished"
+        view = memoryview(chunk)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise StorageError(f"Cannot write to {self.path.parent}: {error.strerror}") from error
+
+    def finish(self) -> None:
+        """Make the written data durable; the name is made durable by `LocalStorage.place`."""
+        assert self._descriptor is not None, "the file is finished"
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise StorageError(f"Cannot sync a file in {self.path.parent}: {error.strerror}") from error
+        self._close()
+
+    def abandon(self) -> None:
+        self._close()
+        self.path.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+class LocalStorage:
+    """The files below one directory: `incoming/` for what is arriving, `objects/` for what is stored."""
+
+    def __init__(self, root: Path) -> None:
+        self._incoming = root / "incoming"
+        self._objects = root / "objects"
+        for folder in (self._incoming, self._objects):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def receive(self) -> IncomingFile:
+        """A new file to write to."""
+        name = uuid.uuid4().hex
+        hour = datetime.now(UTC).strftime("%Y/%m/%d/%H")
+        return IncomingFile(self._incoming / name, f"{hour}/{name}.dcm")
+
+    def place(self, files: Iterable[IncomingFile]) -> None:
+        """Move finished files to their keys and make the names durable; a directory is synced once."""
+        folders: set[Path] = set()
+        try:
+            for file in files:
+                target = self._objects / file.key
+                if target.parent not in folders:
+                    self._make_folder(target.parent)
+                    folders.add(target.parent)
+                file.path.rename(target)
+            for folder in folders:
+                _sync_folder(folder)
+        except OSError as error:
+            raise StorageError(f"Cannot place files in {self._objects}: {error.strerror}") from error
+
+    def open(self, key: str) -> BinaryIO:
+        try:
+            return (self._objects / key).open("rb", buffering=64 * 1024)
+        except OSError as error:
+            raise StorageError(f"Cannot open stored file {key}: {error.strerror}") from error
+
+    def remove(self, key: str) -> None:
+        """Delete a stored file; it may be gone already."""
+        (self._objects / key).unlink(missing_ok=True)
+
+    def keys_since(self, hour: str) -> Iterator[list[str]]:
+        """The keys of all stored files, folder by folder, from an hour (`YYYY/MM/DD/HH`) on."""
+        for folder in sorted(self._objects.glob("*/*/*/*")):
+            at = folder.relative_to(self._objects).as_posix()
+            if at >= hour:
+                yield sorted(f"{at}/{entry.name}" for entry in os.scandir(folder))
+
+    def discard_incoming(self) -> int:
+        """Delete what was being received when the last process ended; gives their number."""
+        left = list(self._incoming.iterdir())
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def free_bytes(self) -> int:
+        status = os.statvfs(self._objects)
+        return status.f_bavail * status.f_frsize
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create a folder and make its own name, and that of each new parent, durable."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
