@@ -149,13 +149,17 @@ def _hop(hops: Sequence[bytes], position: int, end: int, limit: int) -> tuple[li
     return positions, position
 
 
-def _values(octets: NDArray[np.uint8], positions: NDArray[np.int64], table: HuffmanTable) -> NDArray[np.uint16]:
+def _values(
+    octets: NDArray[np.uint8], positions: NDArray[np.int64], table: HuffmanTable
+) -> NDArray[np.uint16]:
     """Differences whose codes begin at `positions` (T.81 H.1.2.2, F.2.2.1)."""
     places = positions >> 3
     bits = octets[places].astype(np.uint64)
     for following in range(1, 5):
         bits = (bits << np.uint64(8)) | octets[np.minimum(places + following, octets.size - 1)]
-    bits = (bits >> (8 - (positions & 7)).astype(np.uint64)) & np.uint64(0xFFFFFFFF)  # 32 bits from the code on
+    bits = (bits >> (8 - (positions & 7)).astype(np.uint64)) & np.uint64(
+        0xFFFFFFFF
+    )  # 32 bits from the code on
     head = (bits >> np.uint64(16)).astype(np.intp)
     lengths = table.code_lengths[head].astype(np.int64)
     sizes = table.symbols[head].astype(np.int64)
@@ -200,7 +204,9 @@ def _predict_by_row(differences: NDArray[np.uint16], predictor: int) -> NDArray[
             own[1:] += (above[1:] - above[:-1]) >> 1
             own = np.cumsum(own, axis=0)
         else:
-            own = np.stack([_predict_along(own[:, c], above[:, c], predictor) for c in range(own.shape[1])], 1)
+            own = np.stack(
+                [_predict_along(own[:, c], above[:, c], predictor) for c in range(own.shape[1])], 1
+            )
         samples[row] = own & 0xFFFF
     return samples
 

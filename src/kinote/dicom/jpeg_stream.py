@@ -145,7 +145,9 @@ def _frame_header(marker: int, body: bytes) -> FrameHeader:
     )
     rows, columns = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     if not rows or not columns or not components:
-        raise JpegError(f"the JPEG frame header says {columns} x {rows} samples, {len(components)} components")
+        raise JpegError(
+            f"the JPEG frame header says {columns} x {rows} samples, {len(components)} components"
+        )
     if any(not 1 <= c.horizontal <= 4 or not 1 <= c.vertical <= 4 for c in components):
         raise JpegError("a sampling factor of the JPEG frame header is not between 1 and 4")
     return FrameHeader(marker - 0xC0, body[0], rows, columns, components)
@@ -164,7 +166,13 @@ def _scan_header(body: bytes, frame: FrameHeader, tables: _Tables, segments: tup
         components.append(ScanComponent(places[body[at]], dc, ac))
     start, end, approximation = body[1 + 2 * count : 4 + 2 * count]
     return Scan(
-        tuple(components), start, end, approximation >> 4, approximation & 15, tables.restart_interval, segments
+        tuple(components),
+        start,
+        end,
+        approximation >> 4,
+        approximation & 15,
+        tables.restart_interval,
+        segments,
     )
 
 

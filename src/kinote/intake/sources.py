@@ -183,9 +183,13 @@ def _archive(path: Path) -> Iterator[_Found | Refusal]:
 def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Found | Refusal:
     name = f"{path}!{member.filename}"
     if member.flag_bits & _ENCRYPTED:
-        return Refusal(name, "The file is encrypted; unpack the ZIP file with its password and import the folder.")
+        return Refusal(
+            name, "The file is encrypted; unpack the ZIP file with its password and import the folder."
+        )
     if member.compress_type not in _ZIP_METHODS:
-        return Refusal(name, f"The file is compressed by a method (number {member.compress_type}) not known here.")
+        return Refusal(
+            name, f"The file is compressed by a method (number {member.compress_type}) not known here."
+        )
     return _Found(name, member.file_size, lambda: _open_member(archive, member))
 
 
