@@ -71,7 +71,7 @@ class Medium:
     def _listing(self, folder: Path) -> dict[str, str]:
         if folder not in self._listings:
             try:
-                names = sorted(os.listdir(folder), reverse=True)
+                names = sorted((entry.name for entry in folder.iterdir()), reverse=True)
             except OSError:
                 names = []
             self._listings[folder] = {_plain(name): name for name in names}

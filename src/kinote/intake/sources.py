@@ -3,7 +3,6 @@
 What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the reason.
 """
 
-import os
 import stat
 import zipfile
 import zlib
@@ -96,7 +95,7 @@ def _folder(root: Path, seen: set[tuple[int, int]]) -> Iterator[_Found | Refusal
         folder = waiting.pop()
         try:
             status = folder.stat()
-            names = sorted(os.listdir(folder))
+            names = sorted(entry.name for entry in folder.iterdir())
         except OSError as error:
             yield Refusal(str(folder), f"The folder cannot be read: {error.strerror or error}.")
             continue
