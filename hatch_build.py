@@ -20,9 +20,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -38,8 +37,8 @@ class ViewerError(RuntimeError):
     """The viewer cannot be built; the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Npm:
+# Not a dataclass: hatchling loads this file without naming it in sys.modules, where dataclasses look.
+class Npm(NamedTuple):
     """A way to run npm: the first words of its command, and the folder its node lies in."""
 
     command: tuple[str, ...]
@@ -130,7 +129,11 @@ def _run(npm: Npm, viewer: Path, arguments: Sequence[str]) -> None:
     try:
         # What npm says goes to stderr: stdout belongs to whoever builds a package.
         subprocess.run(
-            [*npm.command, *arguments], cwd=viewer, env=os.environ | {"PATH": path}, stdout=sys.stderr, check=True
+            [*npm.command, *arguments],
+            cwd=viewer,
+            env=os.environ | {"PATH": path},
+            stdout=sys.stderr,
+            check=True,
         )
     except subprocess.CalledProcessError as error:
         said = f"`npm {' '.join(arguments)}` in {viewer} ended with code {error.returncode}"

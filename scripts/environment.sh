@@ -76,7 +76,8 @@ make_environment() {
         install_hashed "$making" "$requirements"
     done
     # Programs name their interpreter by its full path: the one it will have.
-    grep -rlIF --null -- "$making" "$making/bin" "$making/pyvenv.cfg" | xargs -0 --no-run-if-empty sed -i "s|$making|$folder|g"
+    grep -rlIF --null -- "${making##*/}" "$making/bin" "$making/pyvenv.cfg" |
+        xargs -0 --no-run-if-empty sed -i "s|${making##*/}|${folder##*/}|g"
     printf '%s\n' "$folder $wanted" >"$making/made-from"
     rm -rf "$folder"
     mv "$making" "$folder"
