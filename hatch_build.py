@@ -67,12 +67,12 @@ def build(root: Path) -> None:
     if is_built(root):
         return
     run_npm(root, ["run", "build"])
-    _stamp(root).write_text(_digest(_sources(root / "viewer")) + "\n")
+    _stamp(root).write_text(_digest(root / "viewer", _sources(root / "viewer")) + "\n")
 
 
 def is_built(root: Path) -> bool:
     """Whether what lies in the package was built from the sources as they are."""
-    return _says(_stamp(root), _digest(_sources(root / "viewer")))
+    return _says(_stamp(root), _digest(root / "viewer", _sources(root / "viewer")))
 
 
 def run_npm(root: Path, arguments: Sequence[str]) -> None:
@@ -84,6 +84,8 @@ def run_npm(root: Path, arguments: Sequence[str]) -> None:
             f"`pip install {NODE_PACKAGE}` into this environment."
         )
     viewer = root / "viewer"
+    if not (viewer / "package.json").is_file():
+        raise ViewerError(f"The viewer's sources are missing: there is no {viewer / 'package.json'}.")
     _install_packages(npm, viewer)
     _run(npm, viewer, arguments)
 
@@ -97,7 +99,7 @@ def _npm_on_path() -> Npm | None:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return None
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True)
+    answer = subprocess.run([node, "--version"], check=False, capture_output=True, text=True)
     try:
         version = tuple(int(part) for part in answer.stdout.strip().removeprefix("v").split("."))
     except ValueError:
@@ -116,7 +118,7 @@ def _npm_of_package() -> Npm | None:
 
 
 def _install_packages(npm: Npm, viewer: Path) -> None:
-    wanted = _digest([viewer / "package.json", viewer / "package-lock.json"])
+    wanted = _digest(viewer, [viewer / "package.json", viewer / "package-lock.json"])
     stamp = viewer / "node_modules" / ".kinote-installed"
     if not _says(stamp, wanted):
         # Packages are data here: none of them gets to run a script of its own at installation.
@@ -154,11 +156,11 @@ def _sources(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _digest(files: Iterable[Path]) -> str:
+def _digest(folder: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
-        digest.update(file.read_bytes())
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
