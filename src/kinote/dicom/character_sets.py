@@ -11,8 +11,8 @@ from functools import lru_cache
 from pydicom.charset import decode_bytes, python_encoding
 
 #: The delimiters that reset ISO 2022 code elements (PS3.5 6.1.2.5.3).
-_DELIMITERS = {"\\", "\r", "\n", "\t", "\f"}
-_PERSON_NAME_DELIMITERS = {*_DELIMITERS, "^", "="}
+_DELIMITERS = {ord(character) for character in "\\\r\n\t\f"}
+_PERSON_NAME_DELIMITERS = {*_DELIMITERS, ord("^"), ord("=")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,9 +233,7 @@ class DataSet:
 def scanned(scanner: DataSetScanner) -> DataSet:
     """The root of what a finished scanner has walked."""
     order = "<" if scanner.transfer_syntax.little_endian else ">"
-    return DataSet(
-        scanner.kept, scanner.tokens, 0, len(scanner.tokens.tag), order, None, tuple(scanner.bulk)
-    )
+    return DataSet(scanner.kept, scanner.tokens, 0, len(scanner.tokens.tag), order, None, tuple(scanner.bulk))
 
 
 def scan(data: bytes, transfer_syntax_uid: str, limits: Limits = DEFAULT_LIMITS) -> DataSet:

@@ -1,10 +1,10 @@
 """What can be wrong with received DICOM bytes.
 
-    DicomError
-    ├── TruncatedError    the bytes end where more must follow
-    ├── MalformedError    lengths or tags contradict each other
-    ├── TooDeepError      sequences nested beyond the limit
-    └── TooLargeError     more elements, header bytes or inflated bytes than the limit
+DicomError
+├── TruncatedError    the bytes end where more must follow
+├── MalformedError    lengths or tags contradict each other
+├── TooDeepError      sequences nested beyond the limit
+└── TooLargeError     more elements, header bytes or inflated bytes than the limit
 """
 
 from __future__ import annotations

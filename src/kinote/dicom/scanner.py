@@ -89,7 +89,9 @@ class _Open:
 
     __slots__ = ("bulk", "end", "explicit", "is_sequence", "token")
 
-    def __init__(self, token: int, end: int, is_sequence: bool, explicit: bool, bulk: BulkSpan | None) -> None:
+    def __init__(
+        self, token: int, end: int, is_sequence: bool, explicit: bool, bulk: BulkSpan | None
+    ) -> None:
         self.token = token
         self.end = end
         self.is_sequence = is_sequence
@@ -136,11 +138,11 @@ class DataSetScanner:
             try:
                 plain = self._inflate.decompress(pending, 1 << 18)
             except zlib.error as error:
-                raise MalformedError(f"The deflated data set cannot be inflated: {error}", self.offset) from error
+                raise MalformedError(
+                    f"The deflated data set cannot be inflated: {error}", self.offset
+                ) from error
             self._inflated += len(plain)
-            if self._inflated > max(
-                self.limits.inflated_bytes, self._deflated * self.limits.inflation_ratio
-            ):
+            if self._inflated > max(self.limits.inflated_bytes, self._deflated * self.limits.inflation_ratio):
                 raise TooLargeError("The deflated data set inflates beyond all measure", self.offset)
             self._take(plain)
             pending = self._inflate.unconsumed_tail
@@ -164,11 +166,14 @@ class DataSetScanner:
                 raise TruncatedError("The data set ends in the middle of an element", self.offset)
             self._padding = True
         if self._skip:
-            raise TruncatedError(f"The data set ends {self._skip} bytes before its last value does", self.offset)
+            raise TruncatedError(
+                f"The data set ends {self._skip} bytes before its last value does", self.offset
+            )
         if self._stack:
             tag = self.tokens.tag[self._stack[-1].token]
             raise TruncatedError(
-                f"The data set ends within ({tag >> 16:04X},{tag & 0xFFFF:04X}), which is not closed", self.offset
+                f"The data set ends within ({tag >> 16:04X},{tag & 0xFFFF:04X}), which is not closed",
+                self.offset,
             )
 
     def _take(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -199,9 +204,7 @@ class DataSetScanner:
             if tag >> 16 == 0xFFFE:
                 consumed = self._delimiter(tag)
             elif self._stack and self._stack[-1].is_sequence:
-                raise MalformedError(
-                    f"An item was due, not ({group:04X},{element:04X})", self.offset
-                )
+                raise MalformedError(f"An item was due, not ({group:04X},{element:04X})", self.offset)
             elif tag == 0 and not self._stack and self._only_zeros():
                 self._padding = True
                 return
@@ -247,7 +250,9 @@ class DataSetScanner:
             self._open(tag, vr, self.offset + length, is_sequence=True, explicit=explicit)
             return True
         self._check_end(tag, header + length)
-        if tag in _PIXELS or (length > self.limits.bulk_binary and (vr in _BULK or length > self.limits.bulk_text)):
+        if tag in _PIXELS or (
+            length > self.limits.bulk_binary and (vr in _BULK or length > self.limits.bulk_text)
+        ):
             self._pass_bulk(tag, vr, header, length)
             return True
         if available < header + length:
@@ -291,7 +296,9 @@ class DataSetScanner:
             self._close()
             self._advance(8)
             return True
-        raise MalformedError(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) stands where no delimiter may", self.offset)
+        raise MalformedError(
+            f"({tag >> 16:04X},{tag & 0xFFFF:04X}) stands where no delimiter may", self.offset
+        )
 
     def _item(self, sequence: _Open, length: int) -> bool:
         if sequence.bulk is not None:
