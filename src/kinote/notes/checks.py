@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kinote.dicom import sop_classes, uids
 from kinote.keyobject import titles
@@ -30,6 +31,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 #: In names, and in what becomes a coded meaning, also these and the backslash (PS3.5 6.2, PN and LO).
 _NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f\\]")
+
+#: Characters of a UID at most (PS3.5 9); stored instances of careless senders have more.
+_UID = 64
 
 _REMOVED = {
     "withdrawn": "The instance has been withdrawn.",
@@ -61,13 +65,19 @@ def check_request(
         title=title,
         title_group=str(titles.title_group(title)),
         modifiers=modifiers,
-        description=request.description,
+        # Trailing blanks are padding in DICOM: no document keeps them.
+        description=request.description.rstrip() if request.description.strip() else "",
         language=request.language,
-        author=request.author,
+        author=replace(request.author, name=request.author.name.strip(), login=request.author.login.strip()),
         created=created,
         references=references,
     )
     return content, problems
+
+
+def printable(text: str) -> str:
+    """Text without the control characters that DICOM text cannot hold."""
+    return _CONTROL.sub("", text).strip()
 
 
 def _title(asked: Code, problems: list[Problem]) -> Code | None:
@@ -89,7 +99,11 @@ def _with_meaning(code: Code, field: str, problems: list[Problem]) -> Code | Non
             Problem(field, f"{code.value} of {code.scheme} is no code of DICOM's; give its meaning with it.")
         )
         return None
-    if len(meaning) > 64 or len(code.scheme) > 16 or _NOT_IN_A_LINE.search(meaning + code.scheme + code.value):
+    if (
+        len(meaning) > 64
+        or len(code.scheme) > 16
+        or _NOT_IN_A_LINE.search(meaning + code.scheme + code.value)
+    ):
         problems.append(
             Problem(
                 field,
@@ -170,9 +184,7 @@ class _References:
             self._problems.append(Problem("references", "A note flags at least one image."))
             return ()
         if len(asked) > MAX_REFERENCES:
-            self._problems.append(
-                Problem("references", f"A note has at most {MAX_REFERENCES:,} references.")
-            )
+            self._problems.append(Problem("references", f"A note has at most {MAX_REFERENCES:,} references."))
             return ()
         checked = []
         seen = set()
@@ -234,6 +246,9 @@ class _References:
         if found.standing != "live":
             self._say(field, _REMOVED[found.standing])
             return None
+        if max(map(len, (found.study_instance_uid, found.series_instance_uid, sop_instance_uid))) > _UID:
+            self._say(field, "The UIDs of this instance are longer than a document can hold.")
+            return None
         return found
 
     def _check_place(self, reference: RequestedReference, found: KnownInstance, place: str) -> None:
@@ -246,7 +261,9 @@ class _References:
         if self._first is None:
             self._first = found
         elif found.patient.differs_from(self._first.patient):
-            self._say(place, "The image is of another patient than the first one; a note is about one patient.")
+            self._say(
+                place, "The image is of another patient than the first one; a note is about one patient."
+            )
 
     def _check_frames(self, reference: RequestedReference, found: KnownInstance, place: str) -> None:
         if not reference.frames:

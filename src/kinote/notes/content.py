@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from kinote.dicom import dates
 from kinote.keyobject.codes import Code
 from kinote.notes.request import Author
 
@@ -57,9 +59,17 @@ class NoteContent:
             sorted((modifier.scheme, modifier.value) for modifier in self.modifiers),
             self.description,
             (self.author.kind, self.author.name, self.author.login),
-            self.created,
+            _in_utc(self.created),
         )
         return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def _in_utc(created: str) -> str:
+    """A moment as all documents of a set say it, whatever offset each is written with."""
+    if len(created) <= len("2026-11-24T05:31:00"):
+        return created
+    said = datetime.fromisoformat(created)
+    return created if said.tzinfo is None else said.astimezone(UTC).isoformat()
 
 
 def moment(date: str, time: str, timezone: str) -> str:
@@ -67,16 +77,10 @@ def moment(date: str, time: str, timezone: str) -> str:
 
     `20261124`, `053100.25`, `+0100` give `2026-11-24T05:31:00.250000+01:00`.
     """
-    if len(date) != 8 or not date.isdigit():
+    day = dates.parse_date(date)
+    if day is None:
         return ""
-    day = f"{date[:4]}-{date[4:6]}-{date[6:]}"
-    whole, _, fraction = time.partition(".")
-    if not whole.isdigit() or len(whole) not in (2, 4, 6):
-        return day
-    clock = (whole + "0000")[:6]
-    text = f"{day}T{clock[:2]}:{clock[2:4]}:{clock[4:]}"
-    if fraction:
-        text += f".{(fraction + '000000')[:6]}"
-    if len(timezone) == 5 and timezone[0] in "+-" and timezone[1:].isdigit():
-        text += f"{timezone[:3]}:{timezone[3:]}"
-    return text
+    clock = dates.parse_time(time)
+    if clock is None:
+        return day.isoformat()
+    return datetime.combine(day, clock, dates.parse_offset(timezone)).isoformat()

@@ -1,4 +1,4 @@
-"""The envelope of a KOS made here: identity, and the patient and study as the study was received with them."""
+"""The envelope of a KOS made here: identity, and patient and study as the study was received with them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def content_moment(now: datetime, timezone: str) -> tuple[str, str, str]:
     """
     offset = dates.parse_offset(timezone) if timezone else None
     local = now.astimezone(offset) if offset is not None else now
-    return local.strftime("%Y%m%d"), local.strftime("%H%M%S.%f"), local.strftime("%z")[:5]
+    return dates.date_text(local), dates.time_text(local), dates.offset_text(local)
 
 
 def envelope(

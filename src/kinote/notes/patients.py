@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Alias, FromClause, func
+from sqlalchemy import FromClause, func
 
 from kinote.catalog.tables import patient, study
 
@@ -31,8 +31,8 @@ class PatientIdentity:
         )
 
 
-_filed: Alias = patient.alias("filed_patient")
-_merged: Alias = patient.alias("merged_patient")
+_filed = patient.alias("filed_patient")
+_merged = patient.alias("merged_patient")
 
 #: The columns of a query over `with_patient` that make a `PatientIdentity`.
 PATIENT_COLUMNS = (

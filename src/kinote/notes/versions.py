@@ -17,13 +17,13 @@ from kinote.notes.content import NoteContent
 
 @dataclass(slots=True)
 class NewVersion:
-    """A note version about to be written: its keys, what it says, and the studies it belongs to."""
+    """A note version about to be written: its keys, what it says, the studies it belongs to."""
 
     note: int
     version: int
     number: int
     content: NoteContent
-    studies: set[str] = field(default_factory=set)
+    studies: list[str] = field(default_factory=list)
 
 
 def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, now: datetime) -> None:
@@ -41,8 +41,7 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     studies = [
         {"study_instance_uid": uid, "version": version.version}
         for version in versions
-        for uid in sorted(version.studies)
-        if uid
+        for uid in version.studies
     ]
     if studies:
         transaction.execute(note_study.insert(), studies)
