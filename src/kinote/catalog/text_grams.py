@@ -18,12 +18,12 @@ def fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def grams(text: str) -> list[str]:
-    """The distinct pairs of neighbouring characters of the folded text, as index tokens.
+def grams(folded: str) -> list[str]:
+    """The distinct pairs of neighbouring characters of a folded text, as index tokens.
 
     Characters are written as hexadecimal code points, so that no tokenizer sees anything but ASCII
     letters and digits.
     """
-    folded = fold(text)[:MAX_CHARACTERS]
-    pairs = {folded[index : index + 2] for index in range(len(folded) - 1)}
+    indexed = folded[:MAX_CHARACTERS]
+    pairs = {indexed[start : start + 2] for start in range(len(indexed) - 1)}
     return sorted("".join(f"{ord(character):x}x" for character in pair) for pair in pairs)

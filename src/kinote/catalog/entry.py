@@ -1,0 +1,159 @@
+"""What the index keeps of one instance: its identity, and the rows of its three levels.
+
+`entry_of` reads a scanned data set outside any transaction; `kinote.catalog.entries` writes what it gives.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kinote.catalog import normal
+from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.dicom import json_model, tags, uids
+from kinote.dicom.dataset import DataSet
+
+Row = dict[str, Any]
+
+#: Fast rather than small: metadata of a series compresses to a quarter either way.
+_COMPRESSION = 1
+
+
+class MissingIdentityError(ValueError):
+    """A data set lacks, or has malformed, one of the UIDs without which it cannot be filed.
+
+    `attribute` names it, e.g. "SOP Instance UID (0008,0018)".
+    """
+
+    def __init__(self, attribute: str, what: str) -> None:
+        super().__init__(f"{attribute} {what}")
+        self.attribute = attribute
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEntry:
+    """One instance, ready for the index: its identity and the rows of its three levels."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    digest: str
+    patient_id: str
+    issuer_of_patient_id: str
+    study_row: Row
+    series_row: Row
+    instance_row: Row
+    metadata: bytes
+
+
+def entry_of(
+    dataset: DataSet,
+    *,
+    transfer_syntax_uid: str,
+    digest: str,
+    size: int,
+    received_from: str,
+    now: datetime,
+) -> InstanceEntry:
+    """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed."""
+    study_uid = _identity(dataset, tags.STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")
+    series_uid = _identity(dataset, tags.SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")
+    sop_uid = _identity(dataset, tags.SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")
+    class_uid = _identity(dataset, tags.SOP_CLASS_UID, "SOP Class UID (0008,0016)")
+    received_at = now.isoformat()
+    patient_id = normal.text(dataset.text(tags.PATIENT_ID))
+    issuer = normal.text(dataset.text(tags.ISSUER_OF_PATIENT_ID))
+    return InstanceEntry(
+        study_instance_uid=study_uid,
+        series_instance_uid=series_uid,
+        sop_instance_uid=sop_uid,
+        sop_class_uid=class_uid,
+        transfer_syntax_uid=transfer_syntax_uid,
+        digest=digest,
+        patient_id=patient_id,
+        issuer_of_patient_id=issuer,
+        study_row=_study_row(dataset, study_uid, patient_id, issuer, received_at),
+        series_row=_series_row(dataset, series_uid),
+        instance_row={
+            **_instance_row(dataset),
+            "sop_instance_uid": sop_uid,
+            "sop_class_uid": class_uid,
+            "transfer_syntax_uid": transfer_syntax_uid,
+            "residence": "local",
+            "digest": digest,
+            "size": size,
+            "received_at": received_at,
+            "received_from": received_from,
+        },
+        metadata=zlib.compress(json_model.metadata_json(dataset), _COMPRESSION),
+    )
+
+
+def _identity(dataset: DataSet, tag: int, name: str) -> str:
+    uid = (dataset.text(tag) or "").strip()
+    if not uid:
+        raise MissingIdentityError(name, "is missing; without it the object cannot be filed")
+    if not uids.is_tolerable(uid):
+        raise MissingIdentityError(name, f"is no UID: {uid[:80]!r}")
+    return uid
+
+
+def _study_row(dataset: DataSet, uid: str, patient_id: str, issuer: str, received_at: str) -> Row:
+    return {
+        "study_instance_uid": uid,
+        "patient_id": patient_id,
+        "issuer_of_patient_id": issuer,
+        **normal.person_name_columns("patient_name", dataset.text(tags.PATIENT_NAME)),
+        "patient_birth_date": normal.date(dataset.text(tags.PATIENT_BIRTH_DATE)),
+        "patient_sex": normal.text(dataset.text(tags.PATIENT_SEX)),
+        "study_date": normal.date(dataset.text(tags.STUDY_DATE)),
+        "study_time": normal.time(dataset.text(tags.STUDY_TIME)),
+        "study_id": normal.text(dataset.text(tags.STUDY_ID)),
+        "accession_number": normal.text(dataset.text(tags.ACCESSION_NUMBER)),
+        "study_description": normal.text(dataset.text(tags.STUDY_DESCRIPTION)),
+        **normal.person_name_columns("referring_physician_name", dataset.text(tags.REFERRING_PHYSICIAN_NAME)),
+        "attributes": json_model.selection_json(dataset, STUDY_ATTRIBUTES),
+        "received_at": received_at,
+    }
+
+
+def _series_row(dataset: DataSet, uid: str) -> Row:
+    request = next(iter(dataset.items(tags.REQUEST_ATTRIBUTES_SEQUENCE)), None)
+    return {
+        "series_instance_uid": uid,
+        "modality": normal.text(dataset.text(tags.MODALITY)),
+        "series_number": normal.number(dataset.integer(tags.SERIES_NUMBER)),
+        "series_description": normal.text(dataset.text(tags.SERIES_DESCRIPTION)),
+        "body_part_examined": normal.text(dataset.text(tags.BODY_PART_EXAMINED)),
+        "performed_procedure_step_start_date": normal.date(
+            dataset.text(tags.PERFORMED_PROCEDURE_STEP_START_DATE)
+        ),
+        "performed_procedure_step_start_time": normal.time(
+            dataset.text(tags.PERFORMED_PROCEDURE_STEP_START_TIME)
+        ),
+        "scheduled_procedure_step_id": normal.text(
+            request.text(tags.SCHEDULED_PROCEDURE_STEP_ID) if request else None
+        ),
+        "requested_procedure_id": normal.text(request.text(tags.REQUESTED_PROCEDURE_ID) if request else None),
+        "attributes": json_model.selection_json(dataset, SERIES_ATTRIBUTES),
+    }
+
+
+def _instance_row(dataset: DataSet) -> Row:
+    concept = next(iter(dataset.items(tags.CONCEPT_NAME_CODE_SEQUENCE)), None)
+    return {
+        "instance_number": normal.number(dataset.integer(tags.INSTANCE_NUMBER)),
+        "frames": normal.count(dataset.integer(tags.NUMBER_OF_FRAMES)),
+        "pixel_rows": normal.count(dataset.integer(tags.ROWS)),
+        "pixel_columns": normal.count(dataset.integer(tags.COLUMNS)),
+        "content_date": normal.date(dataset.text(tags.CONTENT_DATE)),
+        "content_time": normal.time(dataset.text(tags.CONTENT_TIME)),
+        "concept_scheme": normal.text(concept.text(tags.CODING_SCHEME_DESIGNATOR) if concept else None),
+        "concept_value": normal.text(concept.text(tags.CODE_VALUE) if concept else None),
+        "concept_meaning": normal.text(concept.text(tags.CODE_MEANING) if concept else None),
+        "attributes": json_model.selection_json(dataset, INSTANCE_ATTRIBUTES),
+    }

@@ -1,0 +1,87 @@
+"""What every data set passes on its way out: its file meta information, and re-encoding where asked for.
+
+The stored data set goes out as it was received. Another transfer syntax is made only for a receiver that
+takes none in which the object is stored, and only where no pixel is lost by it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from kinote.delivery.source import Source, StoredObject
+from kinote.dicom import transfer_syntaxes
+from kinote.dicom.part10 import file_meta_bytes
+
+#: How much of a file is in memory at once, in bytes.
+_CHUNK = 256 * 1024
+
+#: Re-encoding is done in memory; larger objects are refused rather than let the server run out of it.
+_TRANSCODING_LIMIT = 512 * 1024 * 1024
+
+#: What an object can be re-encoded to: the native syntaxes every receiver takes.
+TARGETS = (transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+class TranscodingError(ValueError):
+    """An object cannot be sent in the transfer syntax asked for; the message says why."""
+
+
+def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
+    """An object as a DICOM file (PS3.10): file meta information of ours, then the data set.
+
+    Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
+    """
+    if transfer_syntax_uid is None or transfer_syntax_uid == wanted.transfer_syntax_uid:
+        return _as_stored(source, wanted)
+    return _re_encoded(source, wanted, transfer_syntax_uid)
+
+
+def _as_stored(source: Source, wanted: StoredObject) -> Iterator[bytes]:
+    file = source.open(wanted)
+    meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
+    return _chunks(meta, file)
+
+
+def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        yield meta
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) -> Iterator[bytes]:
+    if transfer_syntax_uid not in TARGETS:
+        raise TranscodingError(
+            f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
+            f"it has this object as {transfer_syntaxes.lookup(wanted.transfer_syntax_uid).name}."
+        )
+    if wanted.size > _TRANSCODING_LIMIT:
+        raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
+    stored = b"".join(_as_stored(source, wanted))
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(stored))
+        if transfer_syntaxes.lookup(wanted.transfer_syntax_uid).encapsulated:
+            dataset.decompress(generate_instance_uid=False)
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax_uid)
+        encoded = io.BytesIO()
+        dataset.save_as(
+            encoded,
+            implicit_vr=transfer_syntax_uid == transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN,
+            little_endian=True,
+            enforce_file_format=True,
+        )
+    except (
+        InvalidDicomError,
+        AttributeError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        raise TranscodingError(f"The object could not be re-encoded: {error}") from error
+    return iter([encoded.getvalue()])

@@ -1,0 +1,118 @@
+"""The only way to an instance's bytes: what is live, found in the live view, opened where it lies."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from sqlalchemy import Connection, Select, select
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.live import live_instance
+from kinote.catalog.tables import instance_bytes, series, study
+from kinote.storage.local import LocalStorage
+
+
+class StoredObject(Protocol):
+    """What is needed to hand out a stored data set: a `LiveObject`, or a held copy for the administrator."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def transfer_syntax_uid(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def file_key(self) -> str | None: ...
+    @property
+    def dataset_offset(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """A live instance as it can be delivered."""
+
+    id: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    #: SHA-256 of the data set as received, in hex, and its size in bytes.
+    digest: str
+    size: int
+    frames: int | None
+    pixel_rows: int | None
+    pixel_columns: int | None
+    file_key: str | None
+    #: Where in the opened file the data set begins, in bytes.
+    dataset_offset: int
+
+
+class Source:
+    """Finds live objects and opens their bytes."""
+
+    def __init__(self, catalog: Catalog, storage: LocalStorage) -> None:
+        self._catalog = catalog
+        self._storage = storage
+
+    def find(
+        self,
+        connection: Connection,
+        study_instance_uid: str,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> list[LiveObject]:
+        """The live objects of a study, a series of it, or one instance, in the order people read them."""
+        query = live_objects().where(study.c.study_instance_uid == study_instance_uid)
+        if series_instance_uid is not None:
+            query = query.where(series.c.series_instance_uid == series_instance_uid)
+        if sop_instance_uid is not None:
+            query = query.where(live_instance.c.sop_instance_uid == sop_instance_uid)
+        query = query.order_by(
+            series.c.series_number, series.c.id, live_instance.c.instance_number, live_instance.c.id
+        )
+        return [LiveObject(**row) for row in connection.execute(query).mappings()]
+
+    def open(self, wanted: StoredObject) -> BinaryIO:
+        """The bytes of an object as a file, positioned at its data set.
+
+        For an object in the index the file holds just the data set, so `dataset_offset` is 0.
+        """
+        if wanted.file_key is not None:
+            file = self._storage.open(wanted.file_key)
+            file.seek(wanted.dataset_offset)
+            return file
+        with self._catalog.read() as connection:
+            dataset = connection.execute(
+                select(instance_bytes.c.dataset).where(instance_bytes.c.instance == wanted.id)
+            ).scalar_one()
+        return io.BytesIO(dataset)
+
+
+def live_objects() -> Select[tuple[object, ...]]:
+    """The live view with the UIDs of study and series: the columns of `LiveObject`."""
+    return (
+        select(
+            live_instance.c.id,
+            study.c.study_instance_uid,
+            series.c.series_instance_uid,
+            live_instance.c.sop_instance_uid,
+            live_instance.c.sop_class_uid,
+            live_instance.c.transfer_syntax_uid,
+            live_instance.c.digest,
+            live_instance.c.size,
+            live_instance.c.frames,
+            live_instance.c.pixel_rows,
+            live_instance.c.pixel_columns,
+            live_instance.c.file_key,
+            live_instance.c.dataset_offset,
+        )
+        .join(series, series.c.id == live_instance.c.series)
+        .join(study, study.c.id == live_instance.c.study)
+    )

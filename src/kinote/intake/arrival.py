@@ -1,0 +1,40 @@
+"""An object that has arrived whole: read, checked and on its way into a commit group."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from kinote.catalog.entry import InstanceEntry
+from kinote.intake.outcome import Outcome
+from kinote.keyobject.reader import Reading
+from kinote.storage.local import IncomingFile
+
+
+@dataclass(slots=True)
+class Arrival:
+    """What the commit needs of a received object.
+
+    Its bytes are either in `file`, whose data is synced, or, for small objects that are no images, in
+    `dataset`. `reading` is there for key objects.
+    """
+
+    entry: InstanceEntry
+    dataset_offset: int = 0
+    file: IncomingFile | None = None
+    dataset: bytes | None = None
+    reading: Reading | None = None
+    done: Future[Outcome] = field(default_factory=Future)
+
+    def outcome(self, kind: str, reason: str = "") -> Outcome:
+        """An outcome that names this object and what was found in it."""
+        return Outcome(
+            kind,  # type: ignore[arg-type]
+            study_instance_uid=self.entry.study_instance_uid,
+            series_instance_uid=self.entry.series_instance_uid,
+            sop_class_uid=self.entry.sop_class_uid,
+            sop_instance_uid=self.entry.sop_instance_uid,
+            reason=reason,
+            registration=self.reading.registration if self.reading else "",
+            findings=tuple(finding.text for finding in self.reading.findings) if self.reading else (),
+        )

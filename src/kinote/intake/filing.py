@@ -1,0 +1,149 @@
+"""Filing a group of arrivals: the one transaction in which received objects enter the index.
+
+For each arrival it is decided whether it is new, known already or to be held; the new ones get their
+rows, key objects their notes, references that waited for them their images, studies their counts, and
+readers of the change feed their word. Files of objects that are not kept stay with the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog import changes
+from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
+from kinote.catalog.tables import instance
+from kinote.intake.arrival import Arrival
+from kinote.intake.outcome import Outcome
+from kinote.lifecycle import counts
+from kinote.lifecycle.standing import withdrawn_uids
+from kinote.notes import registrar
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """The outcome of one arrival, and whether its bytes are now the index's."""
+
+    outcome: Outcome
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An instance with the same SOP Instance UID, in the index or earlier in the group."""
+
+    digest: str
+    transfer_syntax_uid: str
+    standing: str
+
+    def is_same_data_set(self, arrival: Arrival) -> bool:
+        return (self.digest, self.transfer_syntax_uid) == (
+            arrival.entry.digest,
+            arrival.entry.transfer_syntax_uid,
+        )
+
+
+def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: datetime) -> list[Filed]:
+    """File a group; the outcomes are in the order of the arrivals."""
+    uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
+    known = _known(transaction, uids)
+    withdrawn = withdrawn_uids(transaction, uids)
+    filed: list[Filed] = []
+    kept: list[tuple[Arrival, Placed]] = []
+    for arrival in arrivals:
+        others = known.setdefault(arrival.entry.sop_instance_uid, [])
+        decision, standing = _decide(arrival, others, withdrawn)
+        filed.append(decision)
+        if decision.kept:
+            others.append(_Known(arrival.entry.digest, arrival.entry.transfer_syntax_uid, standing))
+            kept.append((arrival, _placed(arrival, standing, decision.outcome.reason)))
+    if kept:
+        inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
+        _follow_up(transaction, kept, inserted, now)
+    return filed
+
+
+def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
+    query = select(
+        instance.c.sop_instance_uid,
+        instance.c.digest,
+        instance.c.transfer_syntax_uid,
+        instance.c.standing,
+    ).where(instance.c.sop_instance_uid.in_(uids))
+    known: dict[str, list[_Known]] = {}
+    for row in transaction.execute(query):
+        known.setdefault(row.sop_instance_uid, []).append(
+            _Known(row.digest, row.transfer_syntax_uid, row.standing)
+        )
+    return known
+
+
+def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:
+    """What becomes of an arrival beside those with the same UID; and the standing it gets if kept."""
+    if any(other.is_same_data_set(arrival) for other in others):
+        return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
+    first = next((other for other in others if other.standing != "held"), None)
+    if first is None:
+        standing = "withdrawn" if arrival.entry.sop_instance_uid in withdrawn else "live"
+        return Filed(arrival.outcome("stored"), kept=True), standing
+    differs = (
+        "the same content in another transfer syntax, or other content"
+        if first.transfer_syntax_uid != arrival.entry.transfer_syntax_uid
+        else "other content"
+    )
+    reason = f"An instance with this SOP Instance UID is {first.standing} with {differs}."
+    return Filed(arrival.outcome("held", reason), kept=True), "held"
+
+
+def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:
+    return Placed(
+        standing=standing,
+        file_key=arrival.file.key if arrival.file else None,
+        dataset_offset=arrival.dataset_offset if arrival.file else 0,
+        dataset=arrival.dataset,
+        held_reason=reason if standing == "held" else None,
+    )
+
+
+def _follow_up(
+    transaction: Connection,
+    kept: Sequence[tuple[Arrival, Placed]],
+    inserted: Sequence[InsertedInstance],
+    now: datetime,
+) -> None:
+    deltas: dict[tuple[int, int], int] = {}
+    happened = []
+    key_objects = []
+    came = []
+    for (arrival, placed), row in zip(kept, inserted, strict=True):
+        entry = arrival.entry
+        happened.append(
+            changes.Change(
+                kind="instance held" if placed.standing == "held" else "instance stored",
+                study_instance_uid=entry.study_instance_uid,
+                sop_instance_uid=entry.sop_instance_uid,
+            )
+        )
+        if placed.standing == "held":
+            continue
+        came.append((entry.sop_instance_uid, entry.study_instance_uid))
+        if placed.standing == "live":
+            place = (row.study, row.series)
+            deltas[place] = deltas.get(place, 0) + 1
+        if arrival.reading is not None:
+            key_objects.append(
+                registrar.ReceivedKeyObject(
+                    instance=row.instance,
+                    study_instance_uid=entry.study_instance_uid,
+                    sop_instance_uid=entry.sop_instance_uid,
+                    reading=arrival.reading,
+                )
+            )
+    counts.add(transaction, deltas)
+    if key_objects:
+        registrar.register(transaction, key_objects, now)
+    registrar.images_came(transaction, came)
+    changes.record(transaction, happened, now=now)

@@ -1,0 +1,48 @@
+"""What became of an object that was offered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: Status codes of C-STORE (PS3.4 B.2.3), which STOW-RS uses as Failure Reason (PS3.18 I.2) as well.
+OUT_OF_RESOURCES = 0xA700
+DATA_SET_DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+PROCESSING_FAILURE = 0x0110
+
+OutcomeKind = Literal["stored", "known", "held", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Stored, known already (the same data set), held (the same UID with other content), or refused.
+
+    A refusal has a status and a reason, and nothing of the object was kept. Everything else is durable.
+    """
+
+    kind: OutcomeKind
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    reason: str = ""
+    status: int = 0
+    #: Of a key object: what the registrar made of it, empty for other objects.
+    registration: str = ""
+    findings: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        return self.kind != "refused"
+
+
+def refused(status: int, reason: str, *, sop_class_uid: str = "", sop_instance_uid: str = "") -> Outcome:
+    """A refusal, naming the object as far as it could be read."""
+    return Outcome(
+        "refused",
+        sop_class_uid=sop_class_uid,
+        sop_instance_uid=sop_instance_uid,
+        reason=reason,
+        status=status,
+    )

@@ -1,0 +1,163 @@
+"""Receiving one object: its bytes stream to storage while its header is walked and its digest taken.
+
+Faces open an `Upload` for each object, write what comes, and finish it. Small objects that are no images
+stay in memory and go into the index with their row; everything else goes to a file as it comes, so that
+memory does not grow with the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.entry import MissingIdentityError, entry_of
+from kinote.dicom import sop_classes, tags
+from kinote.dicom.errors import DicomError
+from kinote.dicom.part10 import FileScanner, ScannedFile
+from kinote.intake import outcome as outcomes
+from kinote.intake.arrival import Arrival
+from kinote.intake.committer import Committer
+from kinote.intake.outcome import Outcome, refused
+from kinote.keyobject import reader
+from kinote.storage.local import IncomingFile, LocalStorage, StorageError
+
+#: Up to here an object that is no image lies in the index (design, "Tables"), in bytes.
+SMALL = 64 * 1024
+
+#: A KOS is read whole to be registered; beyond this it is kept as an object but not read (V55), in bytes.
+_KEY_OBJECT_LIMIT = 64 * 1024 * 1024
+
+
+class Receiver:
+    """The way in for objects: opens uploads, commits them in groups."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        storage: LocalStorage,
+        *,
+        observe: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        self._storage = storage
+        self._observe = observe
+        self._committer = Committer(catalog, storage, observe=observe)
+
+    def open(self, received_from: str) -> Upload:
+        """Begin to receive one object; `received_from` says by which face and from whom."""
+        return Upload(self._storage, self._committer, received_from, self._observe)
+
+    def close(self) -> None:
+        """Commit what has arrived; nothing may be opened any more."""
+        self._committer.close()
+
+
+class Upload:
+    """One object being received. Finish it or abandon it; neither may be called twice."""
+
+    def __init__(
+        self,
+        storage: LocalStorage,
+        committer: Committer,
+        received_from: str,
+        observe: Callable[[Outcome], None],
+    ) -> None:
+        self._storage = storage
+        self._committer = committer
+        self._received_from = received_from
+        self._observe = observe
+        self._scanner = FileScanner()
+        self._beginning = bytearray()
+        self._file: IncomingFile | None = None
+        self._refusal: Outcome | None = None
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes of the object (PS3.10 file). After a failure the rest is let pass."""
+        if self._refusal is not None:
+            return
+        try:
+            self._keep(chunk)
+            self._scanner.feed(chunk)
+        except StorageError as error:
+            self._fail(outcomes.OUT_OF_RESOURCES, str(error))
+        except DicomError as error:
+            self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
+
+    def finish(self) -> Future[Outcome]:
+        """All bytes are there: the future is done when the object is durable, or refused."""
+        if self._refusal is None:
+            try:
+                arrival = self._arrival(self._scanner.finish())
+            except StorageError as error:
+                self._fail(outcomes.OUT_OF_RESOURCES, str(error))
+            except MissingIdentityError as error:
+                self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error))
+            except DicomError as error:
+                self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
+            else:
+                self._committer.submit(arrival)
+                return arrival.done
+        assert self._refusal is not None
+        self._observe(self._refusal)
+        done: Future[Outcome] = Future()
+        done.set_result(self._refusal)
+        return done
+
+    def abandon(self) -> None:
+        """The sender broke off: nothing of the object is kept."""
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+
+    def _keep(self, chunk: bytes | memoryview) -> None:
+        if self._file is not None:
+            self._file.write(chunk)
+        elif len(self._beginning) + len(chunk) <= SMALL:
+            self._beginning += chunk
+        else:
+            self._spill()
+            assert self._file is not None
+            self._file.write(chunk)
+
+    def _spill(self) -> None:
+        self._file = self._storage.receive()
+        self._file.write(self._beginning)
+        self._beginning = bytearray()
+
+    def _arrival(self, scanned: ScannedFile) -> Arrival:
+        entry = entry_of(
+            scanned.dataset,
+            transfer_syntax_uid=scanned.transfer_syntax,
+            digest=scanned.digest,
+            size=scanned.size,
+            received_from=self._received_from,
+            now=datetime.now(UTC),
+        )
+        has_pixels = tags.PIXEL_DATA in scanned.dataset
+        if self._file is None and has_pixels:
+            self._spill()
+        arrival = Arrival(entry, dataset_offset=scanned.dataset_offset)
+        if self._file is not None:
+            self._file.finish()
+            arrival.file = self._file
+        else:
+            arrival.dataset = bytes(self._beginning[scanned.dataset_offset :])
+        if entry.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
+            arrival.reading = reader.read(self._key_object_bytes(arrival), entry.transfer_syntax_uid)
+        return arrival
+
+    def _key_object_bytes(self, arrival: Arrival) -> bytes:
+        """The data set of a key object: in memory if small, else read back from its file up to a bound."""
+        if arrival.dataset is not None:
+            return arrival.dataset
+        assert arrival.file is not None
+        with arrival.file.path.open("rb") as file:
+            file.seek(arrival.dataset_offset)
+            # One byte more than is read: the reader then says that it is too large.
+            return file.read(_KEY_OBJECT_LIMIT + 1)
+
+    def _fail(self, status: int, reason: str) -> None:
+        self.abandon()
+        self._beginning = bytearray()
+        self._refusal = refused(status, reason)

@@ -1,0 +1,139 @@
+"""Why an instance is or is not to be seen: everything the index knows that bears on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.tables import finding, instance, key_object, series, study, withdrawal, withdrawal_target
+from kinote.keyobject.findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedWithdrawal:
+    """A withdrawal that names the instance."""
+
+    act: str
+    reason: str
+    text: str
+    who: str
+    made_at: str
+    undone_at: str | None
+    rejection_note_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One stored copy of an instance, explained. `sentences` say it in words, most important first."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    standing: str
+    residence: str
+    visible: bool
+    received_at: str
+    received_from: str
+    registration: str | None
+    findings: tuple[Finding, ...]
+    withdrawals: tuple[ExplainedWithdrawal, ...]
+    sentences: tuple[str, ...]
+
+
+_BECAUSE = {
+    "live": "It is live: the viewer, queries, retrieval and every way out have it.",
+    "held": "It is held: another instance with the same UID came first, and an administrator is to decide.",
+    "withdrawn": "It is withdrawn from operational use: nothing shows, counts or sends it.",
+    "purged": "It is purged: its bytes are gone, and its UID is kept from coming back by accident.",
+}
+
+_BYTES = {
+    "local": "Its bytes are here.",
+    "derivable": "Its bytes are made at the first need, from what its note version has fixed.",
+    "remote": "Its bytes are at another system that has committed to them.",
+    "none": "Its bytes are gone.",
+}
+
+
+def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
+    """Explain an instance: the copy in use first, then held ones. Empty if Kinote has never had it."""
+    query = (
+        select(
+            instance.c.id,
+            instance.c.standing,
+            instance.c.residence,
+            instance.c.received_at,
+            instance.c.received_from,
+            instance.c.held_reason,
+            study.c.study_instance_uid,
+            series.c.series_instance_uid,
+            key_object.c.registration,
+        )
+        .join(study, study.c.id == instance.c.study)
+        .join(series, series.c.id == instance.c.series)
+        .outerjoin(key_object, key_object.c.instance == instance.c.id)
+        .where(instance.c.sop_instance_uid == sop_instance_uid)
+        .order_by(instance.c.standing == "held", instance.c.id)
+    )
+    withdrawals = _withdrawals(connection, sop_instance_uid)
+    explained = []
+    for row in connection.execute(query).all():
+        named_by = () if row.standing == "held" else withdrawals
+        sentences = [_BECAUSE[row.standing]]
+        if row.held_reason:
+            sentences.append(row.held_reason)
+        sentences += [
+            f"Withdrawn by {item.who or 'an unnamed user'} at {item.made_at} ({item.act}): {item.reason}."
+            + (f" It was taken back at {item.undone_at}." if item.undone_at else "")
+            for item in named_by
+        ]
+        sentences.append(_BYTES[row.residence])
+        if row.registration == "unreadable":
+            sentences.append("It is a key object that could not be understood: it flags nothing.")
+        explained.append(
+            Explanation(
+                sop_instance_uid=sop_instance_uid,
+                study_instance_uid=row.study_instance_uid,
+                series_instance_uid=row.series_instance_uid,
+                standing=row.standing,
+                residence=row.residence,
+                visible=row.standing == "live",
+                received_at=row.received_at,
+                received_from=row.received_from,
+                registration=row.registration,
+                findings=_findings(connection, row.id),
+                withdrawals=named_by,
+                sentences=tuple(sentences),
+            )
+        )
+    return explained
+
+
+def _withdrawals(connection: Connection, sop_instance_uid: str) -> tuple[ExplainedWithdrawal, ...]:
+    query = (
+        select(withdrawal)
+        .join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)
+        .where(withdrawal_target.c.sop_instance_uid == sop_instance_uid)
+        .order_by(withdrawal.c.id)
+    )
+    return tuple(
+        ExplainedWithdrawal(
+            act=row.act,
+            reason=row.reason_meaning,
+            text=row.reason_text,
+            who=row.who,
+            made_at=row.made_at,
+            undone_at=row.undone_at,
+            rejection_note_uid=row.rejection_note_uid,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _findings(connection: Connection, instance_key: int) -> tuple[Finding, ...]:
+    query = select(finding).where(finding.c.instance == instance_key).order_by(finding.c.id)
+    return tuple(
+        Finding(code=row.code, severity=row.severity, place=row.place, text=row.text)
+        for row in connection.execute(query)
+    )

@@ -1,0 +1,70 @@
+"""Held copies: instances that came with a UID already taken by other content, until decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Select, select
+
+from kinote.catalog.tables import instance, series, study
+
+
+class HeldNotFoundError(LookupError):
+    """There is no held copy under this number; it may have been decided already."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCopy:
+    """A held copy as the administrator sees it, and where its bytes lie."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    transfer_syntax_uid: str
+    reason: str
+    received_at: str
+    received_from: str
+    digest: str
+    size: int
+    file_key: str | None
+    dataset_offset: int
+
+
+def held(connection: Connection, *, after: int = 0, limit: int = 100) -> list[HeldCopy]:
+    """Held copies, oldest first, from the one after the number `after` on."""
+    query = _held().where(instance.c.id > after).order_by(instance.c.id).limit(limit)
+    return [HeldCopy(**row) for row in connection.execute(query).mappings()]
+
+
+def held_copy(connection: Connection, key: int) -> HeldCopy:
+    row = connection.execute(_held().where(instance.c.id == key)).mappings().one_or_none()
+    if row is None:
+        raise HeldNotFoundError(f"There is no held copy {key}.")
+    return HeldCopy(**row)
+
+
+def _held() -> Select[tuple[object, ...]]:
+    return (
+        select(
+            instance.c.id,
+            instance.c.sop_instance_uid,
+            instance.c.sop_class_uid,
+            series.c.series_instance_uid,
+            study.c.study_instance_uid,
+            study.c.patient_id,
+            instance.c.transfer_syntax_uid,
+            instance.c.held_reason.label("reason"),
+            instance.c.received_at,
+            instance.c.received_from,
+            instance.c.digest,
+            instance.c.size,
+            instance.c.file_key,
+            instance.c.dataset_offset,
+        )
+        .join(study, study.c.id == instance.c.study)
+        .join(series, series.c.id == instance.c.series)
+        .where(instance.c.standing == "held")
+    )
