@@ -47,7 +47,7 @@ def complete_studies(transaction: Connection, met: Iterable[tuple[Mapping[str, A
             )
     if not completed:
         return
-    columns = {name: bindparam(f"new_{name}") for name in (*_DESCRIBING, "attributes")}
+    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*_DESCRIBING, "attributes")}
     transaction.execute(
         study.update().where(study.c.id == bindparam("key")).values(**columns),
         [_parameters(row) for row in sorted(completed, key=lambda row: row["id"])],

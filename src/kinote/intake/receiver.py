@@ -116,14 +116,14 @@ class Upload:
         elif len(self._beginning) + len(chunk) <= SMALL:
             self._beginning += chunk
         else:
-            self._spill()
-            assert self._file is not None
-            self._file.write(chunk)
+            self._spill().write(chunk)
 
-    def _spill(self) -> None:
-        self._file = self._storage.receive()
-        self._file.write(self._beginning)
+    def _spill(self) -> IncomingFile:
+        """Go on in a file: what has come so far is its beginning."""
+        file = self._file = self._storage.receive()
+        file.write(self._beginning)
         self._beginning = bytearray()
+        return file
 
     def _arrival(self, scanned: ScannedFile) -> Arrival:
         entry = entry_of(

@@ -46,7 +46,7 @@ def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
 def differences(connection: Connection) -> list[str]:
     """Where a stored counter is not what the live view counts: one sentence each; empty when all agree."""
     found = []
-    counted = dict(
+    counted: dict[int, int] = dict(
         connection.execute(
             select(live_instance.c.series, func.count()).group_by(live_instance.c.series)
         ).tuples()
