@@ -33,6 +33,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "NOT_READABLE": Rule("error", "PS3.5 7", "The data set cannot be read: {}"),
+    "NOT_A_KEY_OBJECT": Rule("error", "PS3.4 B.5", "This is no Key Object Selection document."),
     "TOO_DEEP": Rule("error", "TID 2010", "Content is nested deeper than 16 levels; a key object has two."),
     "TOO_LARGE": Rule("error", "Kinote", "The key object is larger than Kinote reads: {}"),
     "NO_REFERENCES": Rule("error", "TID 2010 rows 8-10", "Nothing is referenced, so nothing can be flagged."),
