@@ -1,8 +1,8 @@
-"""Who may speak to this server, and how answers may be used: checks before and headers after.
+"""Who may speak to this server.
 
 A server on loopback is reachable by every page in the user's browser. A page under a name that resolves
 to 127.0.0.1 (DNS rebinding) is stopped by the Host check; a page that posts across origins (CSRF) by the
-Origin check. Answers carry headers that keep scripts, frames and type guessing out.
+Origin check.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinote.web.problems import (
@@ -21,26 +21,13 @@ from kinote.web.problems import (
 )
 from kinote.web.rooms import WebOptions
 
+#: Resources under /api that take objects of any size, streamed.
+_STREAMED = frozenset({"/api/v1/objects"})
+
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
-    "font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-
-_HEADERS = (
-    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-)
-
-
 class Guard:
-    """ASGI middleware with the checks and the headers."""
+    """ASGI middleware with the checks, and a bound on the bodies of the REST API."""
 
     def __init__(self, app: ASGIApp, options: WebOptions) -> None:
         self._app = app
@@ -53,19 +40,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS:
-                    headers.setdefault(name, value)
-            await send(message)
-
         headers = Headers(scope=scope)
         self._check_host(headers)
         self._check_origin(scope["method"], headers)
-        if scope["path"].startswith("/api/"):
+        if scope["path"].startswith("/api/") and scope["path"] not in _STREAMED:
             receive = self._bounded(headers, receive)
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
         host = headers.get("host", "")

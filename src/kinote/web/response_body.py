@@ -23,31 +23,6 @@ def block(pieces: Iterator[bytes], size: int = BLOCK) -> tuple[bytes, bool]:
     return b"".join(taken), True
 
 
-class IteratedResponse(StreamingResponse):
-    """A body that a synchronous iterator makes, each block in a thread.
-
-    The iterator is closed in a thread as well, whatever ends the response, so that its files and
-    connections are given back.
-    """
-
-    def __init__(
-        self,
-        pieces: Iterator[bytes],
-        limiter: CapacityLimiter,
-        *,
-        media_type: str,
-        headers: Mapping[str, str] | None = None,
-        status_code: int = 200,
-        first: bytes = b"",
-    ) -> None:
-        super().__init__(
-            _blocks(pieces, limiter, first),
-            status_code=status_code,
-            headers=headers,
-            media_type=media_type,
-        )
-
-
 async def iterated(
     pieces: Iterator[bytes],
     limiter: CapacityLimiter,
@@ -56,23 +31,40 @@ async def iterated(
     headers: Mapping[str, str] | None = None,
     status_code: int = 200,
     at_once: int = BLOCK,
+    holding: CapacityLimiter | None = None,
 ) -> Response:
-    """A response from an iterator: in one piece if it has no more than `at_once` bytes, else streamed.
+    """A response whose body a synchronous iterator makes, each block in a thread.
 
-    What goes wrong within the first `at_once` bytes is raised here, while another answer is possible.
+    Up to `at_once` bytes it is made here and now, so that what goes wrong until then can still be
+    answered otherwise; what is longer is streamed. The iterator is closed whatever ends the response,
+    so that its files and connections are given back. A share of `holding` is taken for as long as it is
+    open: for iterators that hold something scarce.
     """
-    first, ended = await to_thread.run_sync(lambda: block(pieces, at_once), limiter=limiter)
+    if holding is not None:
+        await holding.acquire_on_behalf_of(pieces)
+    try:
+        first, ended = await to_thread.run_sync(lambda: block(pieces, at_once), limiter=limiter)
+    except BaseException:
+        if holding is not None:
+            holding.release_on_behalf_of(pieces)
+        raise
     if ended:
+        if holding is not None:
+            holding.release_on_behalf_of(pieces)
         return Response(first, status_code=status_code, headers=headers, media_type=media_type)
-    return IteratedResponse(
-        pieces, limiter, media_type=media_type, headers=headers, status_code=status_code, first=first
+    return StreamingResponse(
+        _blocks(pieces, limiter, first, holding),
+        status_code=status_code,
+        headers=headers,
+        media_type=media_type,
     )
 
 
-async def _blocks(pieces: Iterator[bytes], limiter: CapacityLimiter, first: bytes) -> AsyncIterator[bytes]:
+async def _blocks(
+    pieces: Iterator[bytes], limiter: CapacityLimiter, first: bytes, holding: CapacityLimiter | None
+) -> AsyncIterator[bytes]:
     try:
-        if first:
-            yield first
+        yield first
         ended = False
         while not ended:
             data, ended = await to_thread.run_sync(lambda: block(pieces), limiter=limiter)
@@ -80,6 +72,8 @@ async def _blocks(pieces: Iterator[bytes], limiter: CapacityLimiter, first: byte
                 yield data
     finally:
         close = getattr(pieces, "close", None)
-        if close is not None:
-            with CancelScope(shield=True):
+        with CancelScope(shield=True):
+            if close is not None:
                 await to_thread.run_sync(close, limiter=limiter)
+        if holding is not None:
+            holding.release_on_behalf_of(pieces)

@@ -43,6 +43,7 @@ class Threads:
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
     streams: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    long_reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
