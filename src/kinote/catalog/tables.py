@@ -120,6 +120,7 @@ series = Table(
     UniqueConstraint("study", "series_instance_uid", name="series_by_study"),
     Index("series_by_uid", "series_instance_uid"),
     Index("series_by_modality", "modality", "id"),
+    Index("series_modalities", "study", "modality", "instance_count"),
 )
 
 STANDINGS = ("live", "held", "withdrawn", "purged")
@@ -171,6 +172,7 @@ instance = Table(
         "instance_by_concept",
         "concept_value",
         "concept_scheme",
+        "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
     ),
@@ -182,6 +184,21 @@ instance = Table(
         postgresql_where=text("standing <> 'live'"),
     ),
     Index("instance_by_file", "file_key"),
+    Index(
+        "instance_by_class",
+        "sop_class_uid",
+        "id",
+        sqlite_where=text("standing = 'live'"),
+        postgresql_where=text("standing = 'live'"),
+    ),
+    # Few or none while everything is on disk: tells cheaply that a study is all here.
+    Index(
+        "instance_elsewhere",
+        "study",
+        "series",
+        sqlite_where=text("residence IN ('remote', 'none')"),
+        postgresql_where=text("residence IN ('remote', 'none')"),
+    ),
 )
 
 #: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI.
@@ -331,6 +348,7 @@ key_object_request = Table(
     _matched("accession_number"),
     _matched("requested_procedure_id"),
     Index("key_object_request_by_procedure", "requested_procedure_id"),
+    Index("key_object_request_by_accession", "accession_number"),
 )
 
 withdrawal = Table(
