@@ -56,7 +56,7 @@ export function marksOf(notes: readonly Note[], titles: readonly Title[]): Marks
     if (!marks(note, titles)) continue;
     for (const reference of note.references) {
       if (reference.status === "foreign") continue;
-      const mark = found.get(reference.sop_instance_uid) ?? { whole: [], frames: new Map() };
+      const mark: Mark = found.get(reference.sop_instance_uid) ?? { whole: [], frames: new Map() };
       found.set(reference.sop_instance_uid, mark);
       const frames = framesOf(reference);
       if (frames.length === 0) mark.whole.push(note);
