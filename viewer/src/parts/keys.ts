@@ -1,9 +1,13 @@
 // Keyboard commands of a page.
 import { useEffect, useRef } from "react";
 
-/** Is the user typing, or working in a control or dialog that has its own use for keys? */
-export function isTyping(target: EventTarget | null): boolean {
+const MOVING = /^(Arrow|Page|Home|End)/;
+
+/** Has the control that has the focus its own use for this key? */
+function isTaken(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
+  if (target.matches("input[type=range], input[type=radio]")) return MOVING.test(key);
+  if (target.matches("input[type=checkbox]")) return key === " ";
   return target.closest("input, textarea, select, dialog, [contenteditable]") !== null;
 }
 
@@ -16,7 +20,7 @@ export function useKeys(handler: (event: KeyboardEvent) => boolean): void {
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+      if (isTaken(event.target, event.key) || document.querySelector("dialog[open]")) return;
       if (current.current(event)) event.preventDefault();
     };
     window.addEventListener("keydown", listen);
