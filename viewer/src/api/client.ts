@@ -76,7 +76,12 @@ export const note = (id: Note["id"]) => get<Note>(`/notes/${id}`);
 
 export const titles = () => get<Page<Title>>("/titles");
 
-async function send(method: string, path: string, body: NoteRequest, headers: HeadersInit = {}): Promise<Note> {
+async function send(
+  method: string,
+  path: string,
+  body: NoteRequest,
+  headers: HeadersInit = {},
+): Promise<Note> {
   const response = await ask(path, {
     method,
     body: JSON.stringify(body),
@@ -93,7 +98,10 @@ export const reviseNote = (id: Note["id"], version: number, body: NoteRequest) =
   send("PUT", `/notes/${id}`, body, { "If-Match": `"${version}"` });
 
 export async function withdrawNote(id: Note["id"], version: number, reason: string): Promise<void> {
-  await ask(`/notes/${id}${query({ reason })}`, { method: "DELETE", headers: { "If-Match": `"${version}"` } });
+  await ask(`/notes/${id}${query({ reason })}`, {
+    method: "DELETE",
+    headers: { "If-Match": `"${version}"` },
+  });
 }
 
 export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query({ cursor })}`);

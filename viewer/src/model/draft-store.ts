@@ -19,11 +19,13 @@ export const saveAuthor = (name: string) => attempt(() => localStorage.setItem(A
 export function draftFrom(text: string | null): Draft | null {
   if (!text) return null;
   const draft = JSON.parse(text) as Draft;
-  const whole = Array.isArray(draft.references) && Array.isArray(draft.modifiers) && typeof draft.author === "object";
+  const whole =
+    Array.isArray(draft.references) && Array.isArray(draft.modifiers) && typeof draft.author === "object";
   return whole ? draft : null;
 }
 
-export const loadDraft = (study: string) => attempt(() => draftFrom(localStorage.getItem(draftKey(study))), null);
+export const loadDraft = (study: string) =>
+  attempt(() => draftFrom(localStorage.getItem(draftKey(study))), null);
 
 /** Keep the draft of a study; null forgets it. */
 export function keepDraft(study: string, draft: Draft | null): void {

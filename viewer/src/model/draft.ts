@@ -101,13 +101,16 @@ export const holds = (draft: Draft, sop: string, frame: number | null): boolean 
 
 function added(references: readonly DraftReference[], target: Target): DraftReference[] {
   const { frame } = target;
-  const same = references.findIndex((reference) => reference.sop === target.sop && !reference.presentationState);
+  const same = references.findIndex(
+    (reference) => reference.sop === target.sop && !reference.presentationState,
+  );
   const known = references[same];
   if (known && frame !== null) {
     const frames = [...new Set([...known.frames, frame])].sort((a, b) => a - b);
     return references.map((reference, index) => (index === same ? { ...reference, frames } : reference));
   }
-  if (known) return references.map((reference, index) => (index === same ? { ...reference, frames: [] } : reference));
+  if (known)
+    return references.map((reference, index) => (index === same ? { ...reference, frames: [] } : reference));
   const fresh: DraftReference = {
     study: target.study,
     series: target.series,

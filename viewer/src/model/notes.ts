@@ -82,9 +82,7 @@ export interface Tile {
 export const tilesOf = (note: Note): Tile[] =>
   note.references.flatMap((reference): Tile[] => {
     const frames = framesOf(reference);
-    return frames.length
-      ? frames.map((frame) => ({ reference, frame }))
-      : [{ reference, frame: null }];
+    return frames.length ? frames.map((frame) => ({ reference, frame })) : [{ reference, frame: null }];
   });
 
 const STATUS_TEXT: Record<string, string> = {

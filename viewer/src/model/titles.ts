@@ -41,7 +41,7 @@ export const findTitle = (titles: readonly Title[], code: Code | null): Title | 
   code ? (titles.find((title) => sameCode(title, code)) ?? null) : null;
 
 // Keys the study page uses itself; a title cannot take them over.
-const TAKEN = new Set(["k", "n", "p", "i", "r", "?", "/", "+", "=", "-", " "]);
+const TAKEN = new Set(["k", "n", "p", "v", "0", "[", "]", "?", "/", "+", "=", "-", " "]);
 
 export function titleOfKey(titles: readonly Title[], key: string): Title | null {
   if (TAKEN.has(key.toLowerCase())) return null;

@@ -29,14 +29,25 @@ export function placed(picture: Box, stage: Box, view: View) {
   const scale = Math.min(stage.width / picture.width, stage.height / picture.height) * view.zoom;
   const width = picture.width * scale;
   const height = picture.height * scale;
-  return { x: (stage.width - width) / 2 + view.x, y: (stage.height - height) / 2 + view.y, width, height, scale };
+  return {
+    x: (stage.width - width) / 2 + view.x,
+    y: (stage.height - height) / 2 + view.y,
+    width,
+    height,
+    scale,
+  };
 }
 
 /**
  * The longest side to ask the server for: null (as stored) when the picture is no larger than what is shown.
  * In steps of 256, so that resizing the browser window does not ask for a new picture at every pixel.
  */
-export function sideFor(image: { rows: number | null; columns: number | null }, stage: Box, zoom: number, ratio: number): number | null {
+export function sideFor(
+  image: { rows: number | null; columns: number | null },
+  stage: Box,
+  zoom: number,
+  ratio: number,
+): number | null {
   const longest = Math.max(image.rows ?? 0, image.columns ?? 0);
   const shown = Math.ceil((Math.max(stage.width, stage.height) * Math.max(1, zoom) * ratio) / 256) * 256;
   return longest > 1024 && shown < longest ? Math.max(512, shown) : null;

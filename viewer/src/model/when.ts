@@ -35,7 +35,10 @@ export function ageAt(birth: string | null | undefined, on: string | null | unde
 /** "DOE^JANE^^^" as "DOE, JANE"; component groups (ideographic, phonetic) after the first in brackets. */
 export function personName(name: string | null | undefined): string {
   if (!name) return "";
-  const [first = "", ...further] = name.split("=").map(oneGroup).filter((group) => group !== "");
+  const [first = "", ...further] = name
+    .split("=")
+    .map(oneGroup)
+    .filter((group) => group !== "");
   return further.length ? `${first} (${further.join(", ")})` : first;
 }
 
@@ -59,4 +62,5 @@ export function bytes(size: number): string {
   return `${unit === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
-export const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+export const plural = (count: number, one: string, many = `${one}s`) =>
+  `${count} ${count === 1 ? one : many}`;

@@ -38,7 +38,9 @@ const numbers = (data: Attributes, tag: string): number[] =>
 const first = (data: Attributes, tag: string, otherwise: number) => numbers(data, tag)[0] ?? otherwise;
 
 function items(data: Attributes, tag: string): Attributes[] {
-  return (data[tag]?.Value ?? []).filter((item): item is Attributes => typeof item === "object" && item !== null);
+  return (data[tag]?.Value ?? []).filter(
+    (item): item is Attributes => typeof item === "object" && item !== null,
+  );
 }
 
 /** The attribute holders that may carry a window: the root, then the functional groups of enhanced images. */

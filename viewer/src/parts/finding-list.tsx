@@ -6,7 +6,10 @@ export function FindingList({ findings }: { findings: readonly Finding[] }) {
   return (
     <ul className="finding-list" data-testid="finding-list">
       {findings.map((finding) => (
-        <li key={`${finding.code} ${finding.place} ${finding.text}`} className={`finding finding-${finding.severity}`}>
+        <li
+          key={`${finding.code} ${finding.place} ${finding.text}`}
+          className={`finding finding-${finding.severity}`}
+        >
           <span className="finding-severity">{SEVERITY[finding.severity] ?? finding.severity}</span>
           <span>
             {finding.text}

@@ -15,7 +15,9 @@ export interface Pages<Item> {
 }
 
 /** Read pages with `fetchPage`; starts anew whenever `fetchPage` is another function. */
-export function usePages<Item>(fetchPage: (cursor: string | null, signal: AbortSignal) => Promise<Page<Item>>): Pages<Item> {
+export function usePages<Item>(
+  fetchPage: (cursor: string | null, signal: AbortSignal) => Promise<Page<Item>>,
+): Pages<Item> {
   const [items, setItems] = useState<Item[]>([]);
   const [next, setNext] = useState<string | null>(null);
   const [starting, setStarting] = useState(true);

@@ -34,12 +34,16 @@ export function FindingsPage() {
           <li key={object.sop_instance_uid} className="record" data-testid="findings-row">
             <div className="record-head">
               {object.registration && (
-                <span className={`badge ${object.registration === "unreadable" ? "badge-error" : "badge-warning"}`}>
+                <span
+                  className={`badge ${object.registration === "unreadable" ? "badge-error" : "badge-warning"}`}
+                >
                   {object.registration}
                 </span>
               )}
               <code className="uid">{object.sop_instance_uid}</code>
-              {object.study_instance_uid && <Link href={studyAddress(object.study_instance_uid)}>Open its study</Link>}
+              {object.study_instance_uid && (
+                <Link href={studyAddress(object.study_instance_uid)}>Open its study</Link>
+              )}
             </div>
             <FindingList findings={object.findings ?? []} />
           </li>

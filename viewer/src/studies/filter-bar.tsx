@@ -3,7 +3,23 @@ import type { StudyFilter } from "../api/contract";
 import { Cross, Search, Star } from "../parts/icons";
 import { isFiltered, NO_FILTER } from "./filter";
 
-const MODALITIES = ["CT", "MR", "US", "CR", "DX", "MG", "PT", "NM", "XA", "RF", "ES", "XC", "OP", "OPT", "SM"];
+const MODALITIES = [
+  "CT",
+  "MR",
+  "US",
+  "CR",
+  "DX",
+  "MG",
+  "PT",
+  "NM",
+  "XA",
+  "RF",
+  "ES",
+  "XC",
+  "OP",
+  "OPT",
+  "SM",
+];
 
 // Long enough for a word to be typed, short enough to feel immediate.
 const TYPING_PAUSE = 250;
@@ -28,7 +44,8 @@ export function FilterBar({ filter, search, onChange, onArrowDown }: FilterBarPr
     return () => clearTimeout(timer);
   }, [text]);
 
-  const options = filter.modality && !MODALITIES.includes(filter.modality) ? [filter.modality, ...MODALITIES] : MODALITIES;
+  const options =
+    filter.modality && !MODALITIES.includes(filter.modality) ? [filter.modality, ...MODALITIES] : MODALITIES;
   return (
     <form className="filter-bar" onSubmit={(event) => event.preventDefault()}>
       <search className="filter-search">
@@ -94,7 +111,12 @@ export function FilterBar({ filter, search, onChange, onArrowDown }: FilterBarPr
         <Star filled={filter.withNotes} /> With notes
       </button>
       {isFiltered(filter) && (
-        <button type="button" className="button plain" data-testid="filter-clear" onClick={() => onChange(NO_FILTER)}>
+        <button
+          type="button"
+          className="button plain"
+          data-testid="filter-clear"
+          onClick={() => onChange(NO_FILTER)}
+        >
           <Cross /> Clear
         </button>
       )}

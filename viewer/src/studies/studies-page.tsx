@@ -48,7 +48,9 @@ export function StudiesPage({ query }: { query: URLSearchParams }) {
       <div className="page-head">
         <h1 id="studies-title">Studies</h1>
         <p className="quiet" aria-live="polite" data-testid="study-count">
-          {pages.starting || nothing ? "" : `${plural(pages.items.length, "study", "studies")}${pages.hasMore ? " so far" : ""}`}
+          {pages.starting || nothing
+            ? ""
+            : `${plural(pages.items.length, "study", "studies")}${pages.hasMore ? " so far" : ""}`}
         </p>
       </div>
       <FilterBar filter={filter} search={search} onChange={change} onArrowDown={() => moveFocus(1)} />
@@ -59,7 +61,13 @@ export function StudiesPage({ query }: { query: URLSearchParams }) {
       </div>
       {nothing && <Nothing filtered={isFiltered(filter)} />}
       {pages.hasMore && (
-        <button type="button" className="button more" onClick={pages.more} disabled={pages.loading} data-testid="more-studies">
+        <button
+          type="button"
+          className="button more"
+          onClick={pages.more}
+          disabled={pages.loading}
+          data-testid="more-studies"
+        >
           {pages.loading ? "Loading…" : "Load more"}
         </button>
       )}
@@ -71,7 +79,9 @@ function Nothing({ filtered }: { filtered: boolean }) {
   return filtered ? (
     <div className="empty" data-testid="no-studies">
       <h2>No study matches</h2>
-      <p>Search looks for the beginnings of words in names, patient IDs, accession numbers and descriptions.</p>
+      <p>
+        Search looks for the beginnings of words in names, patient IDs, accession numbers and descriptions.
+      </p>
       <button type="button" className="button" onClick={() => go("/")}>
         Clear the search
       </button>
@@ -80,7 +90,8 @@ function Nothing({ filtered }: { filtered: boolean }) {
     <div className="empty" data-testid="no-studies">
       <h2>No studies yet</h2>
       <p>
-        Bring some in with <code>kinote import PATH</code>, or store them by DICOMweb at <code>/dicomweb/studies</code>.
+        Bring some in with <code>kinote import PATH</code>, or store them by DICOMweb at{" "}
+        <code>/dicomweb/studies</code>.
       </p>
     </div>
   );

@@ -37,7 +37,9 @@ function StudyRow({ study }: { study: StudySummary }) {
     sop: study.thumbnail.sop_instance_uid,
   };
   const age = ageAt(study.patient_birth_date, study.study_date);
-  const facts = [study.patient_id, study.patient_sex, age === null ? "" : `${age} y`].filter(Boolean).join(" · ");
+  const facts = [study.patient_id, study.patient_sex, age === null ? "" : `${age} y`]
+    .filter(Boolean)
+    .join(" · ");
   return (
     // The row is a larger target for the pointer; the link in it is what keyboard and screen reader use.
     // biome-ignore lint/a11y/useKeyWithClickEvents: the link within answers the keyboard

@@ -45,8 +45,8 @@ export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: 
       }
     >
       <p>
-        “{titleText(note.title)}” with {plural(note.references.length, "image")} will no longer be shown or sent.
-        The images stay. It is kept on record with who withdrew it, and why.
+        “{titleText(note.title)}” with {plural(note.references.length, "image")} will no longer be shown or
+        sent. The images stay. It is kept on record with who withdrew it, and why.
       </p>
       <div className="field">
         <label htmlFor={id}>Reason</label>
@@ -91,22 +91,40 @@ export function ConflictDialog({ draft, theirs, onOverwrite, onTakeTheirs, onClo
           <button type="button" className="button" onClick={onTakeTheirs} data-testid="conflict-theirs">
             Drop mine, keep theirs
           </button>
-          <button type="button" className="button primary" onClick={onOverwrite} data-testid="conflict-overwrite">
+          <button
+            type="button"
+            className="button primary"
+            onClick={onOverwrite}
+            data-testid="conflict-overwrite"
+          >
             Save mine over theirs
           </button>
         </>
       }
     >
-      <p>While you were writing, version {theirs.version} was saved. Close this to go on editing; nothing is lost.</p>
+      <p>
+        While you were writing, version {theirs.version} was saved. Close this to go on editing; nothing is
+        lost.
+      </p>
       <div className="compare">
         <section>
           <h3>Yours</h3>
-          <Summary title={titleText(draft.title)} description={draft.description} images={draft.references.length} />
+          <Summary
+            title={titleText(draft.title)}
+            description={draft.description}
+            images={draft.references.length}
+          />
         </section>
         <section>
           <h3>Theirs</h3>
-          <Summary title={titleText(theirs.title)} description={theirs.description ?? ""} images={theirs.references.length} />
-          <p className="quiet">{[personName(theirs.author?.name), moment(theirs.created)].filter(Boolean).join(" · ")}</p>
+          <Summary
+            title={titleText(theirs.title)}
+            description={theirs.description ?? ""}
+            images={theirs.references.length}
+          />
+          <p className="quiet">
+            {[personName(theirs.author?.name), moment(theirs.created)].filter(Boolean).join(" · ")}
+          </p>
         </section>
       </div>
     </Dialog>
@@ -141,7 +159,12 @@ export function DiscardDialog({ onDiscard, onClose }: DiscardDialogProps) {
           <button type="button" className="button" onClick={onClose}>
             Keep writing
           </button>
-          <button type="button" className="button danger-primary" onClick={onDiscard} data-testid="discard-confirm">
+          <button
+            type="button"
+            className="button danger-primary"
+            onClick={onDiscard}
+            data-testid="discard-confirm"
+          >
             Discard
           </button>
         </>
@@ -161,8 +184,8 @@ const KEYS: [string, string][] = [
   ["[ ]", "Previous, next series"],
   ["P, N", "Previous, next key image"],
   ["+ −", "Zoom"],
-  ["I", "Invert"],
-  ["R", "Reset window, zoom and position"],
+  ["V", "Invert"],
+  ["0", "Reset window, zoom and position"],
   ["Ctrl Enter", "Save the note"],
 ];
 

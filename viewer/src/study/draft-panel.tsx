@@ -54,9 +54,20 @@ export function DraftPanel(props: DraftPanelProps) {
         <h2>{draft.revises ? "Revise note" : "New note"}</h2>
         {draft.touched && <span className="badge badge-draft">not saved</span>}
       </div>
-      <DraftImages {...props} errors={messages("references")} byReference={sorted?.byReference ?? new Map()} />
+      <DraftImages
+        {...props}
+        errors={messages("references")}
+        byReference={sorted?.byReference ?? new Map()}
+      />
       <Field label="Title" errors={messages("title")}>
-        {(ids) => <TitlePicker {...ids} titles={titles} chosen={draft.title} onChoose={(title) => dispatch({ kind: "title", title })} />}
+        {(ids) => (
+          <TitlePicker
+            {...ids}
+            titles={titles}
+            chosen={draft.title}
+            onChoose={(title) => dispatch({ kind: "title", title })}
+          />
+        )}
       </Field>
       <Modifiers draft={draft} titles={titles} errors={messages("modifiers")} dispatch={dispatch} />
       <Field label="Description" errors={messages("description")}>
@@ -88,16 +99,24 @@ export function DraftPanel(props: DraftPanelProps) {
       {sorted && sorted.other.length > 0 && problem && (
         <div className="notice notice-bad" role="alert" data-testid="draft-problem">
           <strong>{problem.title}</strong>
-          {sorted.other.filter((text) => text !== problem.title).map((text) => (
-            <p key={text}>{text}</p>
-          ))}
+          {sorted.other
+            .filter((text) => text !== problem.title)
+            .map((text) => (
+              <p key={text}>{text}</p>
+            ))}
         </div>
       )}
       <div className="draft-actions">
         <button type="button" className="button plain" onClick={onDiscard} data-testid="draft-discard">
           Discard
         </button>
-        <button type="submit" className="button primary" aria-disabled={saving} data-testid="draft-save" title="Ctrl+Enter">
+        <button
+          type="submit"
+          className="button primary"
+          aria-disabled={saving}
+          data-testid="draft-save"
+          title="Ctrl+Enter"
+        >
           {saving ? "Saving…" : draft.revises ? "Save revision" : "Save note"}
         </button>
       </div>
@@ -111,7 +130,15 @@ interface FieldIds {
   "aria-invalid": boolean;
 }
 
-function Field({ label, errors, children }: { label: string; errors: string[]; children: (ids: FieldIds) => ReactNode }) {
+function Field({
+  label,
+  errors,
+  children,
+}: {
+  label: string;
+  errors: string[];
+  children: (ids: FieldIds) => ReactNode;
+}) {
   const id = useId();
   const bad = errors.length > 0;
   return (

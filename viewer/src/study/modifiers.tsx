@@ -17,7 +17,11 @@ export function Modifiers({ draft, titles, errors, dispatch }: ModifiersProps) {
   const rule = findTitle(titles, draft.title)?.modifiers;
   if (!rule) return errors.length > 0 ? <FieldErrors errors={errors} /> : null;
   return (
-    <fieldset className="field" aria-describedby={errors.length ? id : undefined} data-testid="draft-modifiers">
+    <fieldset
+      className="field"
+      aria-describedby={errors.length ? id : undefined}
+      data-testid="draft-modifiers"
+    >
       <legend>
         Modifiers <span className="quiet">{rule.mandatory ? "at least one" : "optional"}</span>
       </legend>

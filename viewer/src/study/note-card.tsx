@@ -63,7 +63,12 @@ export function NoteCard({ note, titles, chosen, at, nameOf, ...actions }: NoteC
         </ul>
       )}
       {note.description && (
-        <p className="note-description" dir="auto" lang={note.language || undefined} data-testid="note-description">
+        <p
+          className="note-description"
+          dir="auto"
+          lang={note.language || undefined}
+          data-testid="note-description"
+        >
           {note.description}
         </p>
       )}
@@ -102,7 +107,11 @@ function Actions({ note, group, onRevise, onCopy, onWithdraw }: NoteActions & { 
         type="button"
         className="icon-button"
         aria-label={`Copy note ${name} as a new note`}
-        title={note.origin === "authored" ? "Copy as new note" : "Copy as new note (a note from elsewhere cannot be revised)"}
+        title={
+          note.origin === "authored"
+            ? "Copy as new note"
+            : "Copy as new note (a note from elsewhere cannot be revised)"
+        }
         onClick={() => onCopy(note)}
         data-testid="note-copy"
       >
@@ -158,8 +167,8 @@ function UnreadableCard({ note, chosen }: { note: Note; chosen: boolean }) {
         <h3 id={heading}>A note that cannot be read</h3>
       </header>
       <p>
-        A Key Object Selection document came with this study, but it could not be understood. It is kept as received
-        and marks no image.
+        A Key Object Selection document came with this study, but it could not be understood. It is kept as
+        received and marks no image.
       </p>
       <FindingList findings={note.findings} />
       {uid && <code className="uid quiet">{uid}</code>}

@@ -41,12 +41,21 @@ export function NotesPanel({ notes, problem, titles, chosen, onRetry, ...rest }:
     <section className="notes-panel" aria-labelledby="notes-heading" data-testid="notes-panel">
       <div className="panel-head">
         <h2 id="notes-heading">
-          Notes {ready && <span className="quiet" data-testid="notes-count">{visible.length}</span>}
+          Notes{" "}
+          {ready && (
+            <span className="quiet" data-testid="notes-count">
+              {visible.length}
+            </span>
+          )}
         </h2>
         {present.length > 1 && (
           <label className="panel-filter">
             <span className="visually-hidden">Show notes titled</span>
-            <select value={wanted} onChange={(event) => setTitle(event.target.value)} data-testid="note-filter">
+            <select
+              value={wanted}
+              onChange={(event) => setTitle(event.target.value)}
+              data-testid="note-filter"
+            >
               <option value="">All titles</option>
               {present.map((entry) =>
                 entry.title ? (
@@ -82,7 +91,10 @@ export function NotesPanel({ notes, problem, titles, chosen, onRetry, ...rest }:
           />
           <span>
             Show all documents
-            <span className="quiet"> · {plural(hidden, "more", "more")}: manifests, rejection notes, withdrawn notes</span>
+            <span className="quiet">
+              {" "}
+              · {plural(hidden, "more", "more")}: manifests, rejection notes, withdrawn notes
+            </span>
           </span>
         </label>
       )}

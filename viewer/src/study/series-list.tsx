@@ -83,10 +83,14 @@ function SeriesButton({ study, series, current, marked, onChoose }: SeriesButton
         )}
       </span>
       <span className="series-text">
-        <span className="series-name">{series.description || series.body_part || `Series ${series.number ?? ""}`}</span>
+        <span className="series-name">
+          {series.description || series.body_part || `Series ${series.number ?? ""}`}
+        </span>
         <span className="quiet">
           <span className="chip">{series.modality}</span>{" "}
-          {positions === images.length ? plural(images.length, "image") : `${plural(images.length, "image")}, ${positions} frames`}
+          {positions === images.length
+            ? plural(images.length, "image")
+            : `${plural(images.length, "image")}, ${positions} frames`}
         </span>
       </span>
     </button>

@@ -75,7 +75,8 @@ export function Stage(props: StageProps) {
   const down = (event: PointerEvent<HTMLDivElement>) => {
     if ((event.target as HTMLElement).closest("button")) return;
     const { clientX: x, clientY: y } = event;
-    if (event.button === 1 || (event.button === 0 && event.shiftKey)) drag.current = { kind: "pan", x, y, start: view };
+    if (event.button === 1 || (event.button === 0 && event.shiftKey))
+      drag.current = { kind: "pan", x, y, start: view };
     else if (event.button === 0 && props.window) drag.current = { kind: "window", x, y, start: props.window };
     else return;
     event.preventDefault();
@@ -122,7 +123,13 @@ export function Stage(props: StageProps) {
   );
 }
 
-function draw(canvas: HTMLCanvasElement | null, bitmap: ImageBitmap | null, size: Box, view: View, inverted: boolean): void {
+function draw(
+  canvas: HTMLCanvasElement | null,
+  bitmap: ImageBitmap | null,
+  size: Box,
+  view: View,
+  inverted: boolean,
+): void {
   const context = canvas?.getContext("2d");
   if (!canvas || !context || size.width === 0) return;
   const ratio = window.devicePixelRatio || 1;

@@ -27,7 +27,13 @@ export function Strip({ note, at, nameOf, onGo }: StripProps) {
         // A note may name the same frame twice; its place in the order is what tells tiles apart.
         // biome-ignore lint/suspicious/noArrayIndexKey: the order is the identity
         <li key={index}>
-          <StripTile note={note} tile={tile} name={nameOf(tile.reference.sop_instance_uid)} at={at} onGo={onGo} />
+          <StripTile
+            note={note}
+            tile={tile}
+            name={nameOf(tile.reference.sop_instance_uid)}
+            at={at}
+            onGo={onGo}
+          />
         </li>
       ))}
       {tiles.length > shown.length && (
@@ -88,7 +94,9 @@ function StripTile({ note, tile, name, at, onGo }: StripTileProps) {
       <span className="tile-star">
         <Star filled />
       </span>
-      {(frame !== null || !name) && <span className="tile-caption">{frame !== null ? `f ${frame}` : "other study"}</span>}
+      {(frame !== null || !name) && (
+        <span className="tile-caption">{frame !== null ? `f ${frame}` : "other study"}</span>
+      )}
       {reference.presentation_state_uid && (
         <span className="tile-tag" title="To be shown with a presentation state">
           PR

@@ -68,29 +68,61 @@ export function Toolbar(props: ToolbarProps) {
         type="button"
         className="icon-button"
         aria-label="Invert grey scale"
-        title="Invert (I)"
+        title="Invert (V)"
         aria-pressed={inverted}
         onClick={props.onInvert}
       >
         <Invert />
       </button>
       <span className="tool-group">
-        <button type="button" className="icon-button" aria-label="Zoom out" title="Zoom out (−)" onClick={() => props.onZoom(1 / 1.25)}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Zoom out"
+          title="Zoom out (−)"
+          onClick={() => props.onZoom(1 / 1.25)}
+        >
           <span aria-hidden="true">−</span>
         </button>
         <span className="tool-text tool-number">{Math.round(zoom * 100)} %</span>
-        <button type="button" className="icon-button" aria-label="Zoom in" title="Zoom in (+)" onClick={() => props.onZoom(1.25)}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Zoom in"
+          title="Zoom in (+)"
+          onClick={() => props.onZoom(1.25)}
+        >
           <span aria-hidden="true">+</span>
         </button>
       </span>
-      <button type="button" className="icon-button" aria-label="Reset picture" title="Reset window, zoom and position (R)" onClick={props.onReset} data-testid="reset">
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Reset picture"
+        title="Reset window, zoom and position (0)"
+        onClick={props.onReset}
+        data-testid="reset"
+      >
         <Fit />
       </button>
       <span className="tool-space" />
-      <button type="button" className="icon-button" aria-label="Copy link to this picture" title="Copy link to this picture" onClick={props.onLink}>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Copy link to this picture"
+        title="Copy link to this picture"
+        onClick={props.onLink}
+      >
         <LinkIcon />
       </button>
-      <button type="button" className="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={props.onHelp} data-testid="help">
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Keyboard shortcuts"
+        title="Keyboard shortcuts (?)"
+        onClick={props.onHelp}
+        data-testid="help"
+      >
         <Help />
       </button>
     </div>
@@ -122,7 +154,9 @@ function WindowTool({ modality, facts, window, onWindow }: ToolbarProps) {
       >
         <option value="default">Window as stored</option>
         {own.length > 0 && <optgroup label="In the image">{own.map(option)}</optgroup>}
-        {customary.length > 0 && <optgroup label={`Customary for ${modality}`}>{customary.map(option)}</optgroup>}
+        {customary.length > 0 && (
+          <optgroup label={`Customary for ${modality}`}>{customary.map(option)}</optgroup>
+        )}
         {window && value === "free" && (
           <option value="free">
             Free ({window.center} / {window.width})

@@ -4,7 +4,11 @@ import { type Draft, type DraftAction, draftReducer, emptyDraft, isOpen, isUnsav
 import { keepDraft, loadAuthor, loadDraft } from "../model/draft-store";
 
 export function useDraft(study: string): [Draft, Dispatch<DraftAction>] {
-  const [draft, dispatch] = useReducer(draftReducer, study, (uid) => loadDraft(uid) ?? emptyDraft(loadAuthor()));
+  const [draft, dispatch] = useReducer(
+    draftReducer,
+    study,
+    (uid) => loadDraft(uid) ?? emptyDraft(loadAuthor()),
+  );
   useEffect(() => keepDraft(study, isOpen(draft) ? draft : null), [study, draft]);
   const unsaved = isUnsaved(draft);
   useEffect(() => {

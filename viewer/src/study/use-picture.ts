@@ -25,7 +25,10 @@ const NEIGHBOURS_AT_ONCE = 3;
  * One picture is fetched at a time, and shown when it comes; then the one wanted by then.
  * So scrolling and window dragging stay in motion however slow the server is.
  */
-export function usePicture(wanted: Wanted | null, neighbours: readonly string[]): { shown: Shown | null; loading: boolean } {
+export function usePicture(
+  wanted: Wanted | null,
+  neighbours: readonly string[],
+): { shown: Shown | null; loading: boolean } {
   const [shown, setShown] = useState<Shown | null>(null);
   const latest = useRef<Wanted | null>(null);
   const working = useRef(false);
