@@ -1,5 +1,8 @@
-"""Which attributes the index keeps, at which level: what QIDO-RS returns unasked (PS3.18 Tables 10.6.3-3 to
-10.6.3-5) and, for key objects, what IHE RAD-30 asks for."""
+"""Which attributes the index keeps ready for answers, at which level.
+
+What QIDO-RS returns unasked (PS3.18 Tables 10.6.3-3 to 10.6.3-5) and, for key objects, what IHE RAD-30
+asks for. UIDs of the levels above, counts and modalities are added from their columns.
+"""
 
 from __future__ import annotations
 
