@@ -99,7 +99,7 @@ def _studies(transaction: Connection, entries: Iterable[InstanceEntry]) -> dict[
 
 def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[Mapping[str, Any]]:
     query = select(study).where(study.c.study_instance_uid.in_(list(study_uids)))
-    return list(transaction.execute(query).mappings())
+    return [dict(row) for row in transaction.execute(query).mappings()]
 
 
 def _patients(transaction: Connection, entries: Sequence[InstanceEntry]) -> dict[str, int]:

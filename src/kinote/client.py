@@ -1,0 +1,69 @@
+"""Talking to a running Kinote: what commands do when a server has the data directory open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, BinaryIO
+
+import httpx
+
+from kinote.intake.outcome import Outcome
+
+_CHUNK = 256 * 1024
+
+
+class ServerError(RuntimeError):
+    """The running server refused, or could not be reached; the message is for the user."""
+
+
+class Client:
+    """One running server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(600, connect=10), trust_env=False)
+
+    def get(self, path: str) -> Any:
+        """The JSON of an API resource, None if there is no such thing."""
+        response = self._request("GET", path)
+        if response.status_code == 404:
+            return None
+        if response.is_error:
+            raise ServerError(_problem(response))
+        return response.json()
+
+    def store(self, file: BinaryIO) -> Future[Outcome]:
+        """Send one object; the future is done already, since the caller closes its file."""
+        response = self._request(
+            "POST", "/api/v1/objects", content=_chunks(file), headers={"Content-Type": "application/dicom"}
+        )
+        future: Future[Outcome] = Future()
+        if response.is_error:
+            future.set_result(Outcome("refused", reason=_problem(response)))
+        else:
+            found = response.json()
+            future.set_result(Outcome(**{**found, "findings": tuple(found["findings"])}))
+        return future
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def _problem(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        return f"The server answered {response.status_code}."
+    return str(problem.get("detail") or problem.get("title"))

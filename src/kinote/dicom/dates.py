@@ -1,0 +1,68 @@
+"""Dates and times (PS3.5 6.2: DA, TM, DT), read as senders write them.
+
+Old forms with separators (`2026.09.01`, `08:30:00`) are understood; what names no day or time of day
+that exists is None.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta, timezone
+
+_DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
+_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
+
+
+def parse_date(value: str | None) -> date | None:
+    """A DA; None if it is empty or no date."""
+    found = _DATE.fullmatch((value or "").strip())
+    if found is None:
+        return None
+    try:
+        return date(*(int(part) for part in found.groups()))
+    except ValueError:
+        return None
+
+
+def parse_time(value: str | None) -> time | None:
+    """A TM, to the microsecond; a leap second counts as the one before it. None if it is no time."""
+    found = _TIME.fullmatch((value or "").strip())
+    if found is None:
+        return None
+    hour, minute, second, fraction = found.groups()
+    try:
+        return time(
+            int(hour),
+            int(minute or 0),
+            min(int(second or 0), 59) if second != "60" else 59,
+            int((fraction or "").ljust(6, "0")),
+        )
+    except ValueError:
+        return None
+
+
+def parse_offset(value: str | None) -> timezone | None:
+    """A Timezone Offset From UTC (PS3.3 C.12.1.1.8), -1200 to +1400; None if it is none."""
+    found = _OFFSET.fullmatch((value or "").strip())
+    if found is None:
+        return None
+    minutes = int(found[2]) * 60 + int(found[3])
+    signed = -minutes if found[1] == "-" else minutes
+    if int(found[3]) > 59 or not -12 * 60 <= signed <= 14 * 60:
+        return None
+    return timezone(timedelta(minutes=signed))
+
+
+def date_text(moment: datetime) -> str:
+    return moment.strftime("%Y%m%d")
+
+
+def time_text(moment: datetime) -> str:
+    """A TM with microseconds where there are any."""
+    return moment.strftime("%H%M%S.%f" if moment.microsecond else "%H%M%S")
+
+
+def offset_text(moment: datetime) -> str:
+    """The Timezone Offset From UTC of an aware moment."""
+    return moment.strftime("%z")[:5]

@@ -1,0 +1,20 @@
+"""Person names (PS3.5 6.2.1): up to three component groups, each with up to five components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """A name in its alphabetic, ideographic and phonetic form, as DICOM text with `^` between components."""
+
+    alphabetic: str = ""
+    ideographic: str = ""
+    phonetic: str = ""
+
+    @classmethod
+    def parse(cls, value: str | None) -> PersonName:
+        """The first of the values of a PN, tolerant of surplus groups."""
+        groups = [group.strip(" \0").rstrip("^") for group in (value or "").split("\\")[0].split("=")]
+        return cls(*[*groups, "", ""][:3])

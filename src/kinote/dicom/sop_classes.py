@@ -1,0 +1,65 @@
+"""SOP classes (PS3.4 B.5): of what kind an instance is."""
+
+from __future__ import annotations
+
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID
+
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
+_WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
+_SEGMENTATIONS = {
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+    "1.2.840.10008.5.1.4.1.1.66.8",
+}
+
+#: Images whose names in PS3.6 do not say so: dose and parametric maps, segmentations, layers of the eye.
+_IMAGES_BY_ANOTHER_NAME = _SEGMENTATIONS | {
+    "1.2.840.10008.5.1.4.1.1.30",
+    "1.2.840.10008.5.1.4.1.1.481.2",
+    "1.2.840.10008.5.1.4.1.1.77.1.5.8",
+    "1.2.840.10008.5.1.4.1.1.81.1",
+    "1.2.840.10008.5.1.4.1.1.6.2",
+}
+
+_MULTI_FRAME_SINGLES = {
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.4",
+    "1.2.840.10008.5.1.4.1.1.1",
+    "1.2.840.10008.5.1.4.1.1.6.1",
+    "1.2.840.10008.5.1.4.1.1.7",
+    "1.2.840.10008.5.1.4.1.1.128",
+}
+
+
+def name(uid: str) -> str:
+    """The name PS3.6 has for a class, or the UID itself."""
+    return UID(uid).name if uid in UID_dictionary else uid
+
+
+def is_image(uid: str) -> bool:
+    """Whether instances of a class are images, which a KOS flags by IMAGE items (TID 2010 row 8).
+
+    An unknown or private class counts as none: readers refuse IMAGE items of classes they do not know.
+    """
+    return uid in _IMAGES_BY_ANOTHER_NAME or (uid.startswith(_STORAGE) and "Image Storage" in name(uid))
+
+
+def is_multiframe_capable(uid: str) -> bool:
+    """Whether instances of an image class can have several frames (PS3.3 C.7.6.6)."""
+    return is_image(uid) and uid not in _MULTI_FRAME_SINGLES
+
+
+def is_presentation_state(uid: str) -> bool:
+    return uid.startswith(_PRESENTATION_STATES)
+
+
+def is_waveform(uid: str) -> bool:
+    return uid.startswith(_WAVEFORMS)
+
+
+def is_segmentation(uid: str) -> bool:
+    return uid in _SEGMENTATIONS

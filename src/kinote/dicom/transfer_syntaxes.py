@@ -1,0 +1,42 @@
+"""Transfer syntaxes (PS3.5 section 10): what Kinote needs to know of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+
+_NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSyntax:
+    """How a data set is encoded. An unknown UID is explicit little endian with encapsulated pixels,
+    which all syntaxes of the last decades are."""
+
+    uid: str
+    name: str
+    explicit: bool
+    little_endian: bool
+    deflated: bool
+    encapsulated: bool
+
+
+@cache
+def lookup(uid: str) -> TransferSyntax:
+    return TransferSyntax(
+        uid=uid,
+        name=UID(uid).name if uid in UID_dictionary else f"transfer syntax {uid}",
+        explicit=uid != IMPLICIT_VR_LITTLE_ENDIAN,
+        little_endian=uid != EXPLICIT_VR_BIG_ENDIAN,
+        deflated=uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+        encapsulated=uid not in _NATIVE and uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    )

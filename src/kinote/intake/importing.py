@@ -1,0 +1,92 @@
+"""Importing many files at once, and the report of what became of each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from kinote.intake.outcome import Outcome, OutcomeKind
+from kinote.intake.receiver import Receiver
+from kinote.intake.sources import Refusal, Source
+
+#: Objects under way at once: enough to fill a commit group, few enough to bound open files and memory.
+_UNDER_WAY = 64
+
+_CHUNK = 256 * 1024
+
+#: Takes the bytes of one object and gives what becomes of it.
+Sink = Callable[[BinaryIO], "Future[Outcome]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one file."""
+
+    name: str
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import took, knew already, held and refused; the last two with names and reasons."""
+
+    counts: dict[OutcomeKind, int] = field(
+        default_factory=lambda: {"stored": 0, "known": 0, "held": 0, "refused": 0}
+    )
+    held: list[Imported] = field(default_factory=list)
+    refused: list[Imported] = field(default_factory=list)
+    with_findings: list[Imported] = field(default_factory=list)
+
+    def add(self, imported: Imported) -> None:
+        kind = imported.outcome.kind
+        self.counts[kind] += 1
+        if kind == "held":
+            self.held.append(imported)
+        elif kind == "refused":
+            self.refused.append(imported)
+        if imported.outcome.findings:
+            self.with_findings.append(imported)
+
+
+def local_sink(receiver: Receiver) -> Sink:
+    """Into the open house."""
+
+    def take(file: BinaryIO) -> Future[Outcome]:
+        upload = receiver.open("import")
+        try:
+            while chunk := file.read(_CHUNK):
+                upload.write(chunk)
+        except BaseException:
+            upload.abandon()
+            raise
+        return upload.finish()
+
+    return take
+
+
+def import_sources(sources: Iterable[Source | Refusal], sink: Sink) -> Iterator[Imported]:
+    """Hand everything to the sink, several at a time; yields what became of each, in order."""
+    under_way: deque[tuple[str, Future[Outcome]]] = deque()
+    for source in sources:
+        under_way.append((source.name, _handed_over(source, sink)))
+        while len(under_way) >= _UNDER_WAY or (under_way and under_way[0][1].done()):
+            name, future = under_way.popleft()
+            yield Imported(name, future.result())
+    for name, future in under_way:
+        yield Imported(name, future.result())
+
+
+def _handed_over(source: Source | Refusal, sink: Sink) -> Future[Outcome]:
+    reason = source.reason if isinstance(source, Refusal) else ""
+    if isinstance(source, Source):
+        try:
+            with source.open() as file:
+                return sink(file)
+        except OSError as error:
+            reason = f"The file cannot be read: {error.strerror or error}"
+    refusal: Future[Outcome] = Future()
+    refusal.set_result(Outcome("refused", reason=reason))
+    return refusal

@@ -1,0 +1,108 @@
+"""Document titles of key objects: CID 7010 by groups, and the modifiers that belong to them.
+
+Titles are matched by value and scheme, never by their meaning (CID 7010 is extensible: a private title is
+conformant and shown under its own meaning).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kinote.keyobject._context_groups import CID_7010, CID_7011, CID_7012, CID_7031
+from kinote.keyobject.codes import Code, dcm
+
+
+class TitleGroup(StrEnum):
+    """What a title is for, which decides what it may do here."""
+
+    CLINICAL = "clinical"
+    #: Acts of removal (IHE IOCM): never shown as key images.
+    REJECTION = "rejection"
+    #: Lists of what there is: registered, not shown as marks.
+    MANIFEST = "manifest"
+    EXPORT = "export"
+    RADIOTHERAPY = "radiotherapy"
+    VIDEO = "video"
+    OTHER = "other"
+
+
+#: CID 7010 in its order.
+TITLES = tuple(dcm(value, meaning) for value, meaning, _ in CID_7010)
+QUALITY_REASONS = tuple(dcm(value, meaning) for value, meaning in CID_7011)
+BEST_IN_SET_OF = tuple(dcm(value, meaning) for value, meaning in CID_7012)
+REMOVAL_REASONS = tuple(dcm(value, meaning) for value, meaning in CID_7031)
+
+OF_INTEREST = dcm("113000", "Of Interest")
+REJECTED_FOR_QUALITY_REASONS = dcm("113001", "Rejected for Quality Reasons")
+QUALITY_ISSUE = dcm("113010", "Quality Issue")
+BEST_IN_SET = dcm("113013", "Best In Set")
+REPLACED_BY_ALTERNATE = dcm("130754", "Replaced by Alternate Representation")
+
+#: IHE MADO as tried out in 2026; the final DCM code is not assigned yet (CP-2595).
+MANIFEST_WITH_DESCRIPTION = Code("MADOTEMP001", "99IHE", "Manifest with Description")
+
+_GROUPS = {dcm(value, meaning): TitleGroup[group] for value, meaning, group in CID_7010} | {
+    MANIFEST_WITH_DESCRIPTION: TitleGroup.MANIFEST
+}
+
+#: Titles of other schemes for the same thing: IHE Teaching File and Clinical Trial Export.
+_ALIASES = {
+    Code("TCE001", "IHERADTF"): dcm("128710", "For Teaching File Export"),
+    Code("TCE002", "IHERADTF"): dcm("128711", "For Clinical Trial Export"),
+    Code("TCE007", "IHERADTF"): dcm("128713", "For Research Collection Export"),
+}
+
+_KNOWN = {code: code for code in (*TITLES, *QUALITY_REASONS, *BEST_IN_SET_OF, *REMOVAL_REASONS)}
+
+_HOT_KEYS = {"113000": "i", "113003": "s", "113004": "t", "113002": "r", "113005": "c", "113020": "a"}
+
+#: Titles that a person can give a note: everything else is an act of its own or a machine's.
+MAKEABLE_GROUPS = frozenset({TitleGroup.CLINICAL, TitleGroup.EXPORT, TitleGroup.OTHER})
+
+
+@dataclass(frozen=True, slots=True)
+class ModifierRule:
+    """Which Document Title Modifiers a title takes (TID 2010 rows 3 and 4)."""
+
+    context_group: str
+    mandatory: bool
+    codes: tuple[Code, ...]
+
+
+_MODIFIERS = {
+    REJECTED_FOR_QUALITY_REASONS: ModifierRule("7011", False, QUALITY_REASONS),
+    QUALITY_ISSUE: ModifierRule("7011", False, QUALITY_REASONS),
+    BEST_IN_SET: ModifierRule("7012", True, BEST_IN_SET_OF),
+}
+
+
+def canonical(code: Code) -> Code:
+    """A title as CID 7010 has it: aliases of other schemes resolved, the scheme "DICOM" read as DCM."""
+    if code.scheme.strip().upper() == "DICOM" and Code(code.value, "DCM") in _KNOWN:
+        return _KNOWN[Code(code.value, "DCM")]
+    return _ALIASES.get(code, code)
+
+
+def title_group(code: Code) -> TitleGroup:
+    """The group of a title; a rejection is one only as written, so that nothing acts by guess."""
+    if code in _GROUPS:
+        return _GROUPS[code]
+    group = _GROUPS.get(canonical(code), TitleGroup.OTHER)
+    return TitleGroup.OTHER if group is TitleGroup.REJECTION else group
+
+
+def standard_meaning(code: Code) -> str | None:
+    """The meaning PS3.16 has for a code, None if it is not one of ours."""
+    known = _KNOWN.get(code)
+    return known.meaning if known else None
+
+
+def modifiers_for(title: Code) -> ModifierRule | None:
+    """The modifiers a title takes; None where TID 2010 names none in particular."""
+    return _MODIFIERS.get(canonical(title))
+
+
+def hot_key(title: Code) -> str | None:
+    """The key that chooses a title in the viewer."""
+    return _HOT_KEYS.get(title.value) if title.scheme == "DCM" else None
