@@ -61,7 +61,8 @@ def images(dataset: Dataset) -> list[Dataset]:
 
 
 def sop(item: Dataset) -> Dataset:
-    return item.ReferencedSOPSequence[0]
+    referenced: Dataset = item.ReferencedSOPSequence[0]
+    return referenced
 
 
 def keep(dataset: Dataset, wanted: list[Dataset]) -> None:

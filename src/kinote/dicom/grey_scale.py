@@ -195,9 +195,9 @@ def _span(
     order = np.argsort(values, kind="stable")
     values = values[order]
     reached = np.cumsum(np.ones(len(values)) if counts is None else counts[kept][order])
-    low, high = (values[np.searchsorted(reached, share * reached[-1])] for share in (_OUTLIERS, 1 - _OUTLIERS))
+    low, high = (
+        values[np.searchsorted(reached, share * reached[-1])] for share in (_OUTLIERS, 1 - _OUTLIERS)
+    )
     if high <= low:
         low, high = values[0], values[-1]
     return float(low), float(high)
-
-

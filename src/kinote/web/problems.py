@@ -222,7 +222,10 @@ def _validation_problem(error: RequestValidationError) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
         reason = found[0].get("ctx", {}).get("error", "")
         return Problem(
-            HTTPStatus.BAD_REQUEST, BadRequestError.name, BadRequestError.title, f"The body is no JSON: {reason}."
+            HTTPStatus.BAD_REQUEST,
+            BadRequestError.name,
+            BadRequestError.title,
+            f"The body is no JSON: {reason}.",
         )
     errors = tuple(FieldError(_field(item["loc"]), item["msg"]) for item in found)
     listed = "; ".join(f"{item.field}: {item.message}" for item in errors)
