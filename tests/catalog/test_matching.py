@@ -24,7 +24,7 @@ from kinote.catalog.tables import (
     note_version,
 )
 from kinote.catalog.text_grams import fold, grams
-from kinote.dicom.scanner import implicit_vr
+from kinote.dicom.value_representations import implicit_vr
 from kinote.lifecycle import counts
 
 REQUESTS = [{"StudyInstanceUID": "1.1", "AccessionNumber": "A1", "RequestedProcedureID": "RP1"}]
