@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection, select
 from tests.catalog.archive import CT, data_set, store
@@ -174,6 +176,13 @@ def key_object(
 def place(uid: str, sop_class_uid: str = CT) -> InstanceReference:
     series = uid.rpartition(".")[0]
     return InstanceReference(series.rpartition(".")[0], series, sop_class_uid, uid)
+
+
+def dataset(described: Dataset) -> bytes:
+    """The bytes of a data set."""
+    buffer = io.BytesIO()
+    dcmwrite(buffer, described, implicit_vr=False, little_endian=True)
+    return buffer.getvalue()
 
 
 def receive(catalog: Catalog, *datasets: bytes, now: datetime = NOW) -> list[Outcome]:
