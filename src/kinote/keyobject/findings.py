@@ -33,6 +33,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "NOT_READABLE": Rule("error", "PS3.5 7", "The data set cannot be read: {}"),
+    "NOT_A_KEY_OBJECT": Rule("error", "PS3.4 B.5", "This is no Key Object Selection document."),
     "TOO_DEEP": Rule("error", "TID 2010", "Content is nested deeper than 16 levels; a key object has two."),
     "TOO_LARGE": Rule("error", "Kinote", "The key object is larger than Kinote reads: {}"),
     "NO_REFERENCES": Rule("error", "TID 2010 rows 8-10", "Nothing is referenced, so nothing can be flagged."),
@@ -64,6 +65,14 @@ RULES: dict[str, Rule] = {
     "FRAME_INVALID": Rule("warning", "PS3.3 C.18.4", "Frame numbers below 1 are left out."),
     "FRAMES_ON_SINGLE_FRAME": Rule(
         "warning", "PS3.3 C.18.4", "Frame numbers are given for single-frame images."
+    ),
+    "FRAME_NOT_THERE": Rule(
+        "warning", "PS3.3 C.18.4", "Frame numbers are left out: the image has frames 1 to {}."
+    ),
+    "CROSS_PATIENT": Rule(
+        "warning",
+        "PS3.3 C.17.6.2",
+        "An image of another patient is referenced; that reference has no effect.",
     ),
     "FRAMES_IN_EVIDENCE": Rule(
         "warning", "PS3.3 C.17.2.3", "Frame numbers stand in the evidence; they are used."
