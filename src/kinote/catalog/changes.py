@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,8 @@ class Position:
     @classmethod
     def parse(cls, written: str) -> Position:
         """Raises ValueError for what is no position."""
+        if not re.fullmatch(r"\d{1,18}-\d{1,18}", written, re.ASCII):
+            raise ValueError(f"{written[:40]!r} is no position in the change feed")
         transaction, _, sequence = written.partition("-")
         return cls(int(transaction), int(sequence))
 
