@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, select, text, update
 from sqlalchemy.exc import IntegrityError
-from tests.catalog.archive import data_set, keep
 
 from kinote.catalog.catalog import GROUP, Catalog, CatalogClosedError, CatalogOptions
 from kinote.catalog.tables import house, patient, study
+from tests.catalog.archive import data_set, keep
 
 #: Seconds that something which must happen may take on a busy machine.
 LIMIT = 20

@@ -13,7 +13,6 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from sqlalchemy import event, select
-from tests.dicom.test_part10 import CUT, dicom_files
 
 from kinote.catalog import entries
 from kinote.catalog.catalog import Catalog
@@ -26,6 +25,7 @@ from kinote.intake.receiver import SMALL, Receiver
 from kinote.intake.recovery import recover
 from kinote.lifecycle import counts
 from kinote.storage.local import LocalStorage
+from tests.dicom.test_part10 import CUT, dicom_files
 
 CT = UID("1.2.840.10008.5.1.4.1.1.2")
 
