@@ -11,8 +11,6 @@ from typing import Any
 import pydicom
 import pytest
 from sqlalchemy import event, select
-from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
-from tests.intake.objects import image
 
 from kinote.catalog import entries
 from kinote.catalog.catalog import Catalog
@@ -25,6 +23,8 @@ from kinote.intake.receiver import SMALL, Receiver
 from kinote.intake.recovery import recover
 from kinote.lifecycle import counts
 from kinote.storage.local import LocalStorage
+from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
+from tests.intake.objects import image
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from tests.dicom.test_part10 import scan_file
-from tests.keyobject.documents import CT, ULTRASOUND, document, instance
 
 from kinote.dicom.limits import KEEP_ALL
 from kinote.dicom.scanner import DataSetScanner
@@ -24,6 +22,8 @@ from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import Reference
 from kinote.keyobject.reader import Reading, read
 from kinote.keyobject.writer import encode, encode_file
+from tests.dicom.test_part10 import scan_file
+from tests.keyobject.documents import CT, ULTRASOUND, document, instance
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 

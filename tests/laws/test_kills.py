@@ -10,11 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 from sqlalchemy import select
-from tests.intake.objects import image
-from tests.keyobject.documents import document
-from tests.keyobject.documents import instance as flagged
-from tests.running_server import RunningServer
-from tests.scale import SCALE
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import instance, instance_bytes
@@ -23,6 +18,11 @@ from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts
 from kinote.storage.local import LocalStorage
+from tests.intake.objects import image
+from tests.keyobject.documents import document
+from tests.keyobject.documents import instance as flagged
+from tests.running_server import RunningServer
+from tests.scale import SCALE
 
 SENDERS = 10
 

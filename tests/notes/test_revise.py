@@ -6,24 +6,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.notes.ward import (
-    FIRST,
-    FRAMES,
-    IMAGE,
-    IMAGE_2,
-    IMAGE_3,
-    NOW,
-    SECOND,
-    SECOND_IMAGE,
-    bytes_of,
-    flag,
-    key_object,
-    later,
-    made,
-    read,
-    receive,
-    request,
-)
 
 from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog
@@ -45,6 +27,24 @@ from kinote.notes.request import (
 )
 from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import (
+    FIRST,
+    FRAMES,
+    IMAGE,
+    IMAGE_2,
+    IMAGE_3,
+    NOW,
+    SECOND,
+    SECOND_IMAGE,
+    bytes_of,
+    flag,
+    key_object,
+    later,
+    made,
+    read,
+    receive,
+    request,
+)
 
 BLURRED = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
 
