@@ -5,23 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import select
-from tests.notes.ward import (
-    FIRST,
-    FIRST_STATE,
-    FRAMES,
-    IMAGE,
-    IMAGE_2,
-    NOW,
-    SECOND,
-    SECOND_IMAGE,
-    SEGMENTS,
-    bytes_of,
-    dataset_of,
-    flag,
-    made,
-    request,
-)
+from sqlalchemy import event, select
 
 from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog
@@ -37,6 +21,24 @@ from kinote.notes.make import make
 from kinote.notes.note import as_json
 from kinote.notes.reading import notes_of_instance, notes_of_study
 from kinote.notes.request import Author
+from tests.catalog.archive import store
+from tests.notes.ward import (
+    FIRST,
+    FIRST_STATE,
+    FRAMES,
+    IMAGE,
+    IMAGE_2,
+    NOW,
+    SECOND,
+    SECOND_IMAGE,
+    SEGMENTS,
+    bytes_of,
+    dataset_of,
+    flag,
+    made,
+    object_of,
+    request,
+)
 
 
 def test_a_note_is_there_with_its_document_at_once(filled: Catalog) -> None:
@@ -159,9 +161,6 @@ def test_the_moment_is_written_with_its_offset(filled_sqlite: Catalog) -> None:
 
 
 def test_the_offset_of_the_study_is_kept(filled_sqlite: Catalog) -> None:
-    from tests.catalog.archive import store
-    from tests.notes.ward import object_of
-
     store(filled_sqlite, object_of("1.2.9.1.1", TimezoneOffsetFromUTC="+0900"))
     (dataset,) = bytes_of(filled_sqlite, made(filled_sqlite, request("1.2.9.1.1")))
     document = scan(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
@@ -201,8 +200,6 @@ def test_private_titles_and_aliases(filled_sqlite: Catalog) -> None:
 
 
 def test_many_notes_are_made_in_few_statements(filled: Catalog) -> None:
-    from sqlalchemy import event
-
     statements: list[str] = []
 
     def counted(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection, select
-from tests.catalog.archive import CT, data_set, store
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import entry_of
@@ -34,6 +35,7 @@ from kinote.notes.make import make
 from kinote.notes.note import Note
 from kinote.notes.reading import note
 from kinote.notes.request import Author, NoteRequest, RequestedReference
+from tests.catalog.archive import CT, data_set, store
 
 NOW = datetime(2026, 11, 24, 5, 31, 0, 250000, tzinfo=UTC)
 
@@ -174,6 +176,13 @@ def key_object(
 def place(uid: str, sop_class_uid: str = CT) -> InstanceReference:
     series = uid.rpartition(".")[0]
     return InstanceReference(series.rpartition(".")[0], series, sop_class_uid, uid)
+
+
+def dataset(described: Dataset) -> bytes:
+    """The bytes of a data set."""
+    buffer = io.BytesIO()
+    dcmwrite(buffer, described, implicit_vr=False, little_endian=True)
+    return buffer.getvalue()
 
 
 def receive(catalog: Catalog, *datasets: bytes, now: datetime = NOW) -> list[Outcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from starlette.requests import Request
@@ -98,29 +98,4 @@ def _find(file: BinaryIO, transfer_syntax_uid: str, path: str) -> BulkSpan | Non
             file.seek(scanner.passing, io.SEEK_CUR)
             scanner.jump(scanner.passing)
     scanner.finish()
-    token = _token(scanner, path)
-    return next((span for span in scanner.bulk if span.token == token), None)
-
-
-def _token(scanner: DataSetScanner, path: str) -> int | None:
-    """The element at a path of tags and item numbers."""
-    tags, after = scanner.tokens.tag, scanner.tokens.after
-    first, stop = 0, len(tags)
-    found = None
-    for depth, part in enumerate(path.split("/")):
-        level = _level(after, first, stop)
-        if depth % 2:
-            found = next((token for number, token in enumerate(level) if number == int(part)), None)
-        else:
-            found = next((token for token in level if tags[token] == int(part, 16)), None)
-        if found is None:
-            return None
-        first, stop = found + 1, after[found]
-    return found
-
-
-def _level(after: Sequence[int], first: int, stop: int) -> Iterator[int]:
-    token = first
-    while token < stop:
-        yield token
-        token = after[token]
+    return next((span for span in scanner.bulk if span.address == path), None)

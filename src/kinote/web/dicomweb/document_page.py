@@ -63,7 +63,10 @@ def _page(reading: Reading) -> str:
     title = reading.title.meaning if reading.title else "Key object that cannot be understood"
     facts = [
         ("Modifiers", ", ".join(code.meaning for code in reading.modifiers)),
-        ("Made", " ".join(part for part in (_date(reading.content_date), _time(reading.content_time)) if part)),
+        (
+            "Made",
+            " ".join(part for part in (_date(reading.content_date), _time(reading.content_time)) if part),
+        ),
         ("Author", ", ".join(observer.name for observer in reading.observers)),
         ("Patient ID", reading.patient_id),
         ("Manufacturer", reading.manufacturer),

@@ -51,7 +51,7 @@ async def frames(request: Request) -> Response:
 def frame_numbers(text: str) -> list[int]:
     """The numbers of a frame list, in the order asked for."""
     parts = text.split(",")
-    if not all(part.isascii() and part.isdigit() and 0 < int(part[:10]) for part in parts):
+    if not all(part.isascii() and part.isdigit() and int(part[:10]) > 0 for part in parts):
         raise BadRequestError(f"{text[:80]!r} is no list of frame numbers, which begin with 1, e.g. 1,3,7.")
     return [int(part[:10]) for part in parts]
 
@@ -73,7 +73,9 @@ def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tup
     if form is not None:
         return form, False
     if single:
-        form = frame_form(item.transfer_syntax_uid, [wanted for wanted in ranges if wanted.type != "multipart"])
+        form = frame_form(
+            item.transfer_syntax_uid, [wanted for wanted in ranges if wanted.type != "multipart"]
+        )
         if form is not None:
             return form, True
     raise NotAcceptableError(

@@ -55,7 +55,7 @@ def _viewport(parameters: QueryParams) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.split(",")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and 0 < int(part[:9]) for part in parts):
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part[:9]) > 0 for part in parts):
         raise BadRequestError(f"viewport: {text[:80]!r} is not width,height in pixels, e.g. 512,512.")
     return int(parts[0][:9]), int(parts[1][:9])
 
