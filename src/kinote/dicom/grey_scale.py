@@ -61,7 +61,7 @@ class GreyTransform:
         shown = self._brightness(self.modality(stored))
         if self.inverted:
             shown = 1.0 - shown
-        greys = (shown * 255.0 + 0.5).astype(np.uint8)
+        greys = (np.nan_to_num(shown) * 255.0 + 0.5).astype(np.uint8)
         if self.padding is not None:
             greys[(stored >= self.padding[0]) & (stored <= self.padding[1])] = 0
         return greys
@@ -74,7 +74,7 @@ class GreyTransform:
         low, high = self.span or (0.0, 1.0)
         if high <= low:
             return np.zeros_like(values)
-        return np.nan_to_num(np.clip((values - low) / (high - low), 0.0, 1.0))
+        return np.clip((values - low) / (high - low), 0.0, 1.0)
 
 
 def grey_transform(
@@ -195,9 +195,9 @@ def _span(
     order = np.argsort(values, kind="stable")
     values = values[order]
     reached = np.cumsum(np.ones(len(values)) if counts is None else counts[kept][order])
-    low, high = (values[np.searchsorted(reached, share * reached[-1])] for share in (_OUTLIERS, 1 - _OUTLIERS))
+    low, high = (
+        values[np.searchsorted(reached, share * reached[-1])] for share in (_OUTLIERS, 1 - _OUTLIERS)
+    )
     if high <= low:
         low, high = values[0], values[-1]
     return float(low), float(high)
-
-

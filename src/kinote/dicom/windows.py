@@ -21,7 +21,9 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.function not in FUNCTIONS:
-            raise ValueError(f"The window function is {self.function!r}; it is one of {', '.join(FUNCTIONS)}.")
+            raise ValueError(
+                f"The window function is {self.function!r}; it is one of {', '.join(FUNCTIONS)}."
+            )
         least = 1.0 if self.function == "LINEAR" else 0.0
         if not np.isfinite((self.centre, self.width)).all() or self.width < least or self.width == 0:
             raise ValueError(
