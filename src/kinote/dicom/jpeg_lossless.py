@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from kinote.dicom.jpeg_stream import FrameHeader, HuffmanTable, JpegError, Scan, parse
 
 _LOSSLESS_HUFFMAN = 3  # SOF3
-_BLOCK = 1 << 16  # coded bytes whose bits are looked up at once: some 5 MB of working memory
+#: Coded bytes whose bits are looked up at once: some 5 MB of working memory.
+BLOCK = 1 << 16
 _NO_CODE = 255  # longer than any code with its extra bits
 
 
@@ -115,8 +116,8 @@ def _code_positions(
     """The bit at which each code begins, block by block; code i is of table i modulo the number of tables."""
     position, taken = 0, 0
     shifts = np.arange(8, 0, -1, dtype=np.uint32)
-    for first in range(0, bits // 8, _BLOCK):
-        last = min(first + _BLOCK, bits // 8)
+    for first in range(0, bits // 8, BLOCK):
+        last = min(first + BLOCK, bits // 8)
         wide = octets[first : last + 2].astype(np.uint32)
         windows = (((wide[:-2] << 16) | (wide[1:-1] << 8) | wide[2:])[:, None] >> shifts) & 0xFFFF
         hops = [step[windows].tobytes() for step in steps]
