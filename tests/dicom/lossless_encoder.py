@@ -28,7 +28,9 @@ def encode(
     for table in range(components):
         counts = bytes(17 if length == _CODE_BITS else 0 for length in range(1, 17))
         # Each table numbers the categories in another order, so that a wrong table is noticed.
-        stream += b"\xff\xc4" + (2 + 17 + 17).to_bytes(2, "big") + bytes([table]) + counts + _categories(table)
+        stream += (
+            b"\xff\xc4" + (2 + 17 + 17).to_bytes(2, "big") + bytes([table]) + counts + _categories(table)
+        )
     if restart_rows:
         stream += b"\xff\xdd\x00\x04" + (restart_rows * columns).to_bytes(2, "big")
     scans = [list(range(components))] if interleaved else [[component] for component in range(components)]
@@ -77,7 +79,11 @@ def _prediction(plane: NDArray[np.int64], row: int, column: int, precision: int,
         return int(plane[0, column - 1])
     if column == 0:
         return int(plane[row - 1, 0])
-    left, above, corner = (int(plane[row, column - 1]), int(plane[row - 1, column]), int(plane[row - 1, column - 1]))
+    left, above, corner = (
+        int(plane[row, column - 1]),
+        int(plane[row - 1, column]),
+        int(plane[row - 1, column - 1]),
+    )
     return {
         1: left,
         2: above,

@@ -404,6 +404,7 @@ change = Table(
     Column("made_at", Text, nullable=False),
     # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
+    Index("change_in_order", "transaction", "sequence"),
 )
 
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage.

@@ -217,7 +217,9 @@ class DataSet:
                 parsed = scan(sequence, syntax, KEEP_ALL)
             except DicomError:
                 continue
-            if parsed.items(tag) and all(0 < inner >> 16 < 0xFFFC for item in parsed.items(tag) for inner in item):
+            if parsed.items(tag) and all(
+                0 < inner >> 16 < 0xFFFC for item in parsed.items(tag) for inner in item
+            ):
                 parsed._outer = self
                 return parsed.items(tag)
         return ()
@@ -244,7 +246,9 @@ class DataSet:
         order = "<" if sent == b"UN" else self._encoding.order
         if vr == "AT":
             parts = struct.unpack(f"{order}{len(value) // 4 * 2}H", value[: len(value) // 4 * 4])
-            return tuple(group << 16 | element for group, element in zip(parts[::2], parts[1::2], strict=True))
+            return tuple(
+                group << 16 | element for group, element in zip(parts[::2], parts[1::2], strict=True)
+            )
         form = NUMBERS[vr]
         size = struct.calcsize("=" + form)
         count = len(value) // size

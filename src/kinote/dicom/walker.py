@@ -135,7 +135,13 @@ class Walk:
                     self._fail(MalformedError, "An element is longer than what it lies in", at)
                 if pos > run:
                     kept.append(data[run:pos] if run or pos < size else data)
-                cost = pos + shift + _SPAN_COST * len(self.bulk) + _FRAGMENT_COST * fragments + _END_COST * len(ends)
+                cost = (
+                    pos
+                    + shift
+                    + _SPAN_COST * len(self.bulk)
+                    + _FRAGMENT_COST * fragments
+                    + _END_COST * len(ends)
+                )
                 if cost + need > limits.header_bytes:
                     self._fail(TooLargeError, "The header is larger than Kinote keeps", at)
                 rest = data[pos:] if pos < size else b""
@@ -326,7 +332,12 @@ class Walk:
                 elif vr in BINARY_BYTES:
                     kind = "pixels"
                 else:
-                    self._fail(MalformedError, f"A value of representation {NAMES.get(vr, vr)} has no length", at, tag)
+                    self._fail(
+                        MalformedError,
+                        f"A value of representation {NAMES.get(vr, vr)} has no length",
+                        at,
+                        tag,
+                    )
             elif at + header + length > end:
                 self._fail(MalformedError, "An element is longer than what it lies in", at, tag)
             elif vr == b"SQ" or (not vr and tag in SEQUENCES):
@@ -360,7 +371,9 @@ class Walk:
             pos = start
             if kind == "sequence":
                 if len(stack) >= deepest:
-                    self._fail(TooDeepError, f"Sequences are nested deeper than {limits.depth} levels", at, tag)
+                    self._fail(
+                        TooDeepError, f"Sequences are nested deeper than {limits.depth} levels", at, tag
+                    )
                 path += (tag, -1)
                 stack.append((end, defined, opened, left_out, encoding))
                 if defined := length != UNDEFINED:
@@ -401,7 +414,9 @@ class Walk:
     def _end(self, left: bytes, at: int, *, inside: bool) -> None:
         """The bytes are at their end: is the data set, too?"""
         if self.passing:
-            self._fail(TruncatedError, f"The data set ends {self.passing} bytes before its last value does", at)
+            self._fail(
+                TruncatedError, f"The data set ends {self.passing} bytes before its last value does", at
+            )
         if inside:
             self._fail(TruncatedError, "The data set ends within a sequence that is not closed", at)
         if any(left) or len(left) >= 8:
