@@ -222,7 +222,7 @@ def _ribs(picture: Array, x: Array, y: Array, z: float) -> None:
     cage = _cage_half(z)
     # A rib leaves the spine and falls towards the front; each is 25 mm below the one before.
     front = (1 - y / cage[1]) / 2
-    phase = (z - 62 * front - 4 * np.abs(x) / cage[0]) / 25.0
+    phase = (z - 55 * front - 26 * (x / cage[0]) ** 2) / 25.0
     off = np.abs(phase - np.round(phase)) * 25.0 * 0.42
     outer = ellipse_distance(x, y, (0, 0), (cage[0] + 8, cage[1] + 8))
     across = np.abs(outer - 5.0)
