@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from email.message import MIMEPart
 from email.parser import BytesParser
 from email.policy import HTTP
 
@@ -13,7 +14,18 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, RLELossless
-from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, compressed, image, multipart, pixels
+
+from tests.web.objects import (
+    INSTANCE,
+    INSTANCES,
+    SERIES,
+    STUDY,
+    as_file,
+    compressed,
+    image,
+    multipart,
+    pixels,
+)
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -25,7 +37,13 @@ def parts(response: httpx.Response) -> list[tuple[str, bytes]]:
     assert response.headers["content-type"].startswith("multipart/related"), response.text
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + response.content)
-    return [(part["content-type"], part.get_payload(decode=True)) for part in message.iter_parts()]
+    return [(part["content-type"], payload(part)) for part in message.iter_parts()]
+
+
+def payload(part: MIMEPart) -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content
 
 
 def dataset_of(file: bytes) -> pydicom.Dataset:
@@ -64,13 +82,17 @@ def test_everything_as_stored(stored: httpx.Client, path: str) -> None:
         (f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}', [IMPLICIT] * 3),
         (f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless}', [RLELossless]),
         (
-            f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless}; q=0.2,'
-            f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}; q=0.9',
+            (
+                f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless}; q=0.2,'
+                f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}; q=0.9'
+            ),
             [IMPLICIT] * 3,
         ),
         (
-            f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless},'
-            f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}',
+            (
+                f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless},'
+                f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}'
+            ),
             [IMPLICIT, IMPLICIT, RLELossless],
         ),
     ],
@@ -93,7 +115,9 @@ def test_one_instance_by_itself(stored: httpx.Client) -> None:
     assert dataset_of(response.content).SOPInstanceUID == INSTANCE
     asked = stored.get(f"{INSTANCES}/{INSTANCE}?accept=application/dicom;transfer-syntax=*")
     assert asked.content == response.content
-    assert stored.get(f"/dicomweb/studies/{STUDY}", headers={"Accept": "application/dicom"}).status_code == 406
+    assert (
+        stored.get(f"/dicomweb/studies/{STUDY}", headers={"Accept": "application/dicom"}).status_code == 406
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +180,11 @@ def test_frames_as_stored_and_decoded(client: httpx.Client) -> None:
     assert [kind for kind, _ in octets] == [f"application/octet-stream;transfer-syntax={EXPLICIT}"] * 2
     assert [data for _, data in octets] == [pixels(size, first=1 + 2 * size), pixels(size, first=1)]
     address = f"{INSTANCES}/{SERIES}.2/frames/2"
-    for accept in ("*/*", 'multipart/related; type="image/jp2"', 'multipart/related; type=image/*; transfer-syntax=*'):
+    for accept in (
+        "*/*",
+        'multipart/related; type="image/jp2"',
+        "multipart/related; type=image/*; transfer-syntax=*",
+    ):
         ((kind, stream),) = parts(client.get(address, headers={"Accept": accept}))
         assert kind == f"image/jp2;transfer-syntax={JPEG2000Lossless}"
         assert stream[:4] == b"\xff\x4f\xff\x51"
@@ -182,12 +210,26 @@ def test_pictures(client: httpx.Client) -> None:
     assert Image.open(io.BytesIO(png.content)).size == (20, 10)
     bright = client.get(f"{address}/rendered?window=0,2,linear&accept=image/png").content
     assert np.asarray(Image.open(io.BytesIO(bright))).min() == 255
-    for place in (f"/dicomweb/studies/{STUDY}", f"/dicomweb/studies/{STUDY}/series/{SERIES}", address, f"{address}/frames/1"):
+    for place in (
+        f"/dicomweb/studies/{STUDY}",
+        f"/dicomweb/studies/{STUDY}/series/{SERIES}",
+        address,
+        f"{address}/frames/1",
+    ):
         thumbnail = client.get(f"{place}/thumbnail")
         assert Image.open(io.BytesIO(thumbnail.content)).size == (128, 64)
-    assert client.get(f"{address}/rendered", headers={"If-None-Match": plain.headers["etag"]}).status_code == 304
+    assert (
+        client.get(f"{address}/rendered", headers={"If-None-Match": plain.headers["etag"]}).status_code == 304
+    )
     assert client.get(f"{address}/rendered", headers={"Accept": "video/mp4"}).status_code == 406
-    for wrong in ("viewport=a,b", "viewport=0,1", "window=1", "window=1,2,cubic", "quality=101", "window=1,0"):
+    for wrong in (
+        "viewport=a,b",
+        "viewport=0,1",
+        "window=1",
+        "window=1,2,cubic",
+        "quality=101",
+        "window=1,0",
+    ):
         response = client.get(f"{address}/rendered?{wrong}")
         assert response.status_code == 400, wrong
         assert wrong.partition("=")[0] in response.json()["detail"]
