@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from tests.web.objects import INSTANCE, SERIES, STUDY, as_file, image, multipart
 
 
@@ -96,7 +97,9 @@ def test_keys_nothing_is_known_of_are_ignored_aloud(stored: httpx.Client) -> Non
     assert "warning" not in stored.get("/dicomweb/studies").headers
 
 
-@pytest.mark.parametrize("wrong", ["limit=-1", "limit=x", "offset=1.5", "fuzzymatching=maybe", "StudyDate=yesterday"])
+@pytest.mark.parametrize(
+    "wrong", ["limit=-1", "limit=x", "offset=1.5", "fuzzymatching=maybe", "StudyDate=yesterday"]
+)
 def test_malformed_parameters_are_named(stored: httpx.Client, wrong: str) -> None:
     response = stored.get(f"/dicomweb/studies?{wrong}")
     assert response.status_code == 400
