@@ -50,7 +50,11 @@ _fragments = _Fragments(32 * 1024 * 1024)
 
 
 def metadata_json(dataset: DataSet) -> bytes:
-    """The whole data set as one JSON object, in UTF-8. Bulk values are `"BulkDataURI":"/<tag>"`."""
+    """The whole data set as one JSON object, in UTF-8. Bulk values are `"BulkDataURI":"/<path>"`.
+
+    The path is the tag, within sequences those of the sequences and the numbers of the items, from 0, before
+    it: `/54000100/0/54001010`.
+    """
     return selection_json(dataset, dataset).encode()
 
 
@@ -82,18 +86,21 @@ def element_json(dataset: DataSet, tag: int) -> str | None:
     key = (tag, vr, dataset.span(tag), dataset.character_set.terms)
     fragment = _fragments.get(key)
     if fragment is None:
-        body = json.dumps(_attribute(dataset, tag, vr), ensure_ascii=False, separators=(",", ":"))
+        body = json.dumps(_attribute(dataset, tag, vr, ""), ensure_ascii=False, separators=(",", ":"))
         fragment = f'"{tag:08X}":{body}'
         if len(fragment) < 16 * 1024:
             _fragments.put(key, fragment)
     return fragment
 
 
-def _attribute(dataset: DataSet, tag: int, vr: str) -> dict[str, object]:
+def _attribute(dataset: DataSet, tag: int, vr: str, within: str) -> dict[str, object]:
+    path = f"{within}/{tag:08X}"
     if vr == "SQ":
-        return _filled(vr, [_item(item) for item in dataset.items(tag)])
+        return _filled(
+            vr, [_item(item, f"{path}/{number}") for number, item in enumerate(dataset.items(tag))]
+        )
     if dataset.is_bulk(tag):
-        return {"vr": vr, "BulkDataURI": f"/{tag:08X}"}
+        return {"vr": vr, "BulkDataURI": path}
     if vr in _BINARY:
         value = dataset.raw(tag) or b""
         return {"vr": vr, "InlineBinary": base64.b64encode(value).decode()} if value else {"vr": vr}
@@ -104,12 +111,12 @@ def _filled(vr: str, values: list[object]) -> dict[str, object]:
     return {"vr": vr, "Value": values} if values else {"vr": vr}
 
 
-def _item(item: DataSet) -> dict[str, object]:
+def _item(item: DataSet, path: str) -> dict[str, object]:
     body: dict[str, object] = {}
     for tag in item:
         vr = item.vr(tag)
         if vr is not None and tag & 0xFFFF and tag != tags.SPECIFIC_CHARACTER_SET:
-            body[f"{tag:08X}"] = _attribute(item, tag, vr)
+            body[f"{tag:08X}"] = _attribute(item, tag, vr, path)
     return body
 
 
