@@ -47,7 +47,7 @@ def differences(connection: Connection) -> list[str]:
     """Where a stored counter is not what the live view counts: one sentence each; empty when all agree."""
     found = []
     live = select(live_instance.c.series, func.count()).group_by(live_instance.c.series)
-    counted: dict[int, int] = dict(connection.execute(live).all())  # type: ignore[arg-type]
+    counted: dict[int, int] = dict(connection.execute(live).all())
     studies: dict[int, tuple[int, int]] = {}
     for key, study_id, stored in connection.execute(
         select(series.c.id, series.c.study, series.c.instance_count)
