@@ -48,7 +48,7 @@ def actual(beginning: bytes, encoding: Encoding) -> Encoding:
     """
     if len(beginning) < 8:
         return encoding
-    little, big = (int.from_bytes(beginning[:2], order) for order in ("little", "big"))  # type: ignore[arg-type]
+    little, big = (int.from_bytes(beginning[:2], order) for order in ("little", "big"))
     letters = beginning[4:6] in SHORT or beginning[4:6] in LONG
     if encoding is EXPLICIT_BIG and little <= 0xFF < big:
         return EXPLICIT_LITTLE if letters else IMPLICIT_LITTLE

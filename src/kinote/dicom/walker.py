@@ -281,11 +281,11 @@ class Walk:
                 self._fail(TooLargeError, "The data set has more elements than Kinote reads", at)
             if group == _ITEM_GROUP:
                 length = encoding.long.unpack_from(data, pos + 4)[0]
-                if length or not stack or number == 0xE000:
+                if length or number not in (0xE00D, 0xE0DD):
                     self._fail(MalformedError, f"(FFFE,{number:04X}) stands where no delimiter may", at, tag)
                 pos += 8
-                if number == 0xE0DD:
-                    self.note("a delimiter of a sequence stands in an item")
+                if number == 0xE0DD or not stack:
+                    self.note("a delimiter stands where none belongs")
                 elif defined:
                     self.note("an item with length is delimited nevertheless")
                 else:

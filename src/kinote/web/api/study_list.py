@@ -120,7 +120,7 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[_Json]:
         modalities.setdefault(key, []).append(modality)
     counted = _marks().with_only_columns(note_study.c.study_instance_uid, func.count())
     counted = counted.where(note_study.c.study_instance_uid.in_(uids))
-    notes = dict(connection.execute(counted.group_by(note_study.c.study_instance_uid)).tuples())
+    notes = dict(connection.execute(counted.group_by(note_study.c.study_instance_uid)).tuples().all())
     thumbnails = _thumbnails(connection, keys)
     return [
         _summary(
