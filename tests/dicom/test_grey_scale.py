@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
+from tests.dicom.pixel_objects import as_file, image
 
 from kinote.dicom.frames import open_frames
 from kinote.dicom.pictures import pixels
 from kinote.dicom.windows import Window
-from tests.dicom.pixel_objects import as_file, image
 
 
 def _greys(values: list[int], window: Window | None = None, frame: int = 1, **attributes: Any) -> list[int]:

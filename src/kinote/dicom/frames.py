@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet, scanned
 from kinote.dicom.encapsulation import EncapsulatedFrames
 from kinote.dicom.errors import DicomError

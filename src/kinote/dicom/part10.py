@@ -186,4 +186,12 @@ def _text(element: int, vr: bytes, value: str) -> bytes:
     return struct.pack("<HH2sH", 2, element, vr, len(encoded)) + encoded
 
 
-__all__ = ["DicomError", "FileScanner", "ScannedFile", "actual_syntax", "file_meta_bytes", "find_dataset", "guessed_syntax"]
+__all__ = [
+    "DicomError",
+    "FileScanner",
+    "ScannedFile",
+    "actual_syntax",
+    "file_meta_bytes",
+    "find_dataset",
+    "guessed_syntax",
+]
