@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kinote.dicom.part10 import find_dataset
 
@@ -47,7 +47,7 @@ def as_file(dataset: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> 
         dataset["PixelData"].is_undefined_length = True
         dataset["PixelData"].VR = "OB"
     dataset.file_meta = Dataset()  # type: ignore[assignment]
-    dataset.file_meta.TransferSyntaxUID = transfer_syntax
+    dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
     file = io.BytesIO()
     dcmwrite(file, dataset, enforce_file_format=True)
     file.seek(0)

@@ -5,7 +5,8 @@ Everything that is not the same SQL on both stands here as a function of the con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     TableClause,
     Text,
+    and_,
     bindparam,
     cast,
     column,
@@ -89,6 +91,40 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def snapshots(engine: Engine) -> Engine:
+    """The engine for readers: a transaction sees one state, as SQLite's do of themselves."""
+    return engine if is_sqlite(engine) else engine.execution_options(isolation_level="REPEATABLE READ")
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """A transaction around the block: committed at its end, or gone if anything fails.
+
+    A commit that SQLite refuses (a full disk, a deferred constraint) leaves the transaction open, and
+    SQLAlchemy takes it for ended.
+    """
+    try:
+        with connection.begin():
+            yield
+    except BaseException:
+        if not connection.invalidated:
+            driver: Any = connection.connection.driver_connection
+            driver.rollback()
+        raise
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[Callable[[], None]]:
+    """A savepoint around the block; what it gives takes back all that the block has written.
+
+    Straight to the driver: SQLAlchemy's nested transactions cost several times what the savepoint does.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT piece")
+    yield lambda: driver.execute("ROLLBACK TO SAVEPOINT piece")
+    driver.execute("RELEASE SAVEPOINT piece")
+
+
 def is_sqlite(connection: Connection | Engine) -> bool:
     return connection.dialect.name == "sqlite"
 
@@ -147,6 +183,19 @@ def lock_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
 
 
+def lock_names(connection: Connection, names: Iterable[str]) -> None:
+    """Let one writer at a time go on that locks the same names, until its transaction ends.
+
+    On SQLite writers come one by one anyhow.
+    """
+    ordered = sorted(set(names))
+    if ordered and not is_sqlite(connection):
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+            [{"name": name} for name in ordered],
+        )
+
+
 def current_transaction(connection: Connection) -> int:
     """What tells this transaction from others in the change feed; 0 where writers come one by one."""
     if is_sqlite(connection):
@@ -180,38 +229,50 @@ def fill_text_index(connection: Connection, name: str, rows: Sequence[tuple[int,
     if not rows:
         return
     index = _text_index(name)
-    connection.execute(
-        index.delete().where(index.c.rowid == bindparam("key")), [{"key": row[0]} for row in rows]
+    if is_sqlite(connection):
+        connection.execute(
+            index.delete().where(index.c.rowid == bindparam("key")), [{"key": row[0]} for row in rows]
+        )
+        connection.execute(
+            index.insert(),
+            [{"rowid": key, "folded": folded, "grams": " ".join(grams)} for key, folded, grams in rows],
+        )
+        return
+    put = postgresql.insert(index)
+    put = put.on_conflict_do_update(
+        index_elements=["rowid"], set_={"folded": put.excluded.folded, "grams": put.excluded.grams}
     )
-    lists = not is_sqlite(connection)
+    # In key order: two writers that describe the same studies cannot deadlock.
     connection.execute(
-        index.insert(),
-        [
-            {"rowid": key, "folded": folded, "grams": grams if lists else " ".join(grams)}
-            for key, folded, grams in rows
-        ],
+        put, [{"rowid": key, "folded": folded, "grams": grams} for key, folded, grams in sorted(rows)]
     )
 
 
 def found_in_text(
     connection: Connection, name: str, key: ColumnElement[int], folded: str, grams: list[str]
 ) -> ColumnElement[bool]:
-    """Condition: the row's folded text contains `folded`; the n-grams find the candidates."""
+    """Condition: the text of the row `key` contains `folded`; the n-grams find the candidates."""
+    index, found = text_matches(connection, name, folded, grams)
+    return key.in_(select(index.c.rowid).where(found))
+
+
+def text_matches(
+    connection: Connection, name: str, folded: str, grams: list[str]
+) -> tuple[TableClause, ColumnElement[bool]]:
+    """A text index, and the condition on it that a row contains `folded`, for queries that join it."""
     index = _text_index(name)
-    found = select(index.c.rowid)
     if is_sqlite(connection):
-        found = found.where(func.instr(index.c.folded, folded) > 0)
-        if grams:
-            found = found.where(
-                literal_column(index.name).op("MATCH", is_comparison=True)(" AND ".join(grams))
-            )
-    else:
-        found = found.where(func.strpos(index.c.folded, folded) > 0)
-        if grams:
-            found = found.where(
-                index.c.grams.op("@>", is_comparison=True)(cast(grams, postgresql.ARRAY(Text)))
-            )
-    return key.in_(found)
+        contains = func.instr(index.c.folded, folded) > 0
+        if not grams:
+            return index, contains
+        matches = literal_column(index.name).op("MATCH", is_comparison=True)(" AND ".join(grams))
+        return index, and_(matches, contains)
+    contains = func.strpos(index.c.folded, folded) > 0
+    if not grams:
+        return index, contains
+    return index, and_(
+        index.c.grams.op("@>", is_comparison=True)(cast(grams, postgresql.ARRAY(Text))), contains
+    )
 
 
 def _text_index(name: str) -> TableClause:

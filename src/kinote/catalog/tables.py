@@ -236,6 +236,7 @@ note = Table(
     metadata,
     _key(),
     Column("origin", Text, CheckConstraint(f"origin IN {ORIGINS}"), nullable=False),
+    Index("note_by_origin", "origin", "id"),
 )
 
 note_version = Table(
@@ -264,27 +265,35 @@ note_version = Table(
     # Where the references were read: 'content', 'image library' or 'evidence'.
     Column("references_from", Text, nullable=False),
     UniqueConstraint("note", "number", name="note_version_by_number"),
+    # A note has one current version; and the way through all of them, newest note first.
+    Index(
+        "note_version_current",
+        "note",
+        unique=True,
+        sqlite_where=text("is_current = 1"),
+        postgresql_where=text("is_current"),
+    ),
     Index("note_version_by_fingerprint", "fingerprint"),
     Index(
         "note_version_by_title",
         "title_value",
         "title_scheme",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_author",
         "author_normal",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_time",
         "registered_at",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
 )
@@ -297,6 +306,7 @@ note_modifier = Table(
     Column("scheme", Text, nullable=False),
     Column("value", Text, nullable=False),
     Column("meaning", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 note_reference = Table(
@@ -313,6 +323,7 @@ note_reference = Table(
     Column("segments", Text, nullable=False, server_default=""),
     _matched("presentation_state_uid"),
     Index("note_reference_by_instance", "sop_instance_uid", "version"),
+    sqlite_with_rowid=False,
 )
 
 #: The studies a note version belongs to: those whose images it flags and those in which its KOS lies.
@@ -322,6 +333,7 @@ note_study = Table(
     Column("study_instance_uid", _Matched, primary_key=True),
     Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
     Index("note_study_by_version", "version"),
+    sqlite_with_rowid=False,
 )
 
 REGISTRATIONS = ("registered", "registered with findings", "unreadable")
@@ -334,8 +346,18 @@ key_object = Table(
     _to("version", "note_version.id", nullable=True),
     # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
+    # Of an unreadable KOS: the Study Instance UID of the study that shows a placeholder for it.
+    _matched("unreadable_in_study"),
+    # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
+    Column("made_from", Text),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
+    Index(
+        "key_object_unreadable",
+        "unreadable_in_study",
+        sqlite_where=text("unreadable_in_study <> ''"),
+        postgresql_where=text("unreadable_in_study <> ''"),
+    ),
 )
 
 #: Referenced Request Sequence of a KOS: what IHE RAD-30 lets a display ask for.
@@ -349,6 +371,7 @@ key_object_request = Table(
     _matched("requested_procedure_id"),
     Index("key_object_request_by_procedure", "requested_procedure_id"),
     Index("key_object_request_by_accession", "accession_number"),
+    sqlite_with_rowid=False,
 )
 
 withdrawal = Table(
@@ -389,6 +412,7 @@ change = Table(
     Column("made_at", Text, nullable=False),
     # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
+    Index("change_in_order", "transaction", "sequence"),
 )
 
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage.

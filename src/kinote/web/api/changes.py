@@ -1,0 +1,93 @@
+"""`GET changes`: the change feed, in pages or as server-sent events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from kinote.catalog import changes
+from kinote.web.api.pages import Limit, answer, page
+from kinote.web.negotiation import accepted, choose
+from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
+from kinote.web.rooms import Rooms, rooms_of
+
+router = APIRouter(tags=["changes"])
+
+#: Seconds between looks at the feed for a client that listens; also keeps its connection awake.
+_INTERVAL = 1.0
+_EVENTS_AT_ONCE = 500
+
+
+@router.get(
+    "/changes",
+    summary="What happened",
+    responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}},
+)
+async def feed(
+    request: Request,
+    since: Annotated[str, Query(description="Changes after this position.")] = "",
+    cursor: Annotated[str, Query(description="`next` of the page before.")] = "",
+    limit: Limit = 100,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Changes in order; a reader who goes on from the last position it has seen misses nothing.
+    With `Accept: text/event-stream` they keep coming as they happen."""
+    rooms = rooms_of(request)
+    kind = choose(accepted(request), ("application/json", "text/event-stream"))
+    if kind is None:
+        raise NotAcceptableError("Changes are available as application/json or text/event-stream.")
+    after = _position("cursor", cursor) if cursor else _position("since", since)
+    if kind == "text/event-stream":
+        if last_event_id:
+            after = _position("Last-Event-ID", last_event_id)
+        return StreamingResponse(
+            _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
+        )
+    found = await _since(rooms, after, limit + 1)
+    following = str(found[limit - 1].position) if len(found) > limit else None
+    return answer(page([_json(change) for change in found[:limit]], following))
+
+
+async def _since(rooms: Rooms, after: changes.Position, limit: int) -> list[changes.RecordedChange]:
+    def read() -> list[changes.RecordedChange]:
+        with rooms.catalog.read() as connection:
+            return changes.since(connection, after, limit)
+
+    return await rooms.read(read)
+
+
+async def _events(request: Request, rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
+    while not await request.is_disconnected():
+        found = await _since(rooms, after, _EVENTS_AT_ONCE)
+        for change in found:
+            after = change.position
+            yield f"id: {after}\nevent: {change.change.kind}\ndata: {json.dumps(_json(change))}\n\n"
+        if not found:
+            yield ": nothing new\n\n"
+            await anyio.sleep(_INTERVAL)
+
+
+def _json(change: changes.RecordedChange) -> dict[str, Any]:
+    return {
+        "position": str(change.position),
+        "made_at": change.made_at,
+        "kind": change.change.kind,
+        "study_instance_uid": change.change.study_instance_uid or None,
+        "sop_instance_uid": change.change.sop_instance_uid or None,
+        "note": change.change.note,
+    }
+
+
+def _position(field: str, text: str) -> changes.Position:
+    if not text:
+        return changes.BEGINNING
+    try:
+        return changes.Position.parse(text)
+    except ValueError:
+        message = f"{text[:40]!r} is no position in the feed."
+        raise RefusedContentError(f"{field}: {message}", errors=[FieldError(field, message)]) from None

@@ -1,0 +1,66 @@
+"""Held copies: list and download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from kinote.delivery.outgoing import part10
+from kinote.lifecycle.held import HeldCopy, held, held_copy
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.response_body import iterated
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["held copies"])
+
+
+@router.get("/held", summary="Held copies, oldest first")
+async def list_held(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
+    """Copies that came under a UID already taken by other content, and wait for a decision."""
+    rooms = rooms_of(request)
+    after = position_of(cursor, int)
+
+    def read() -> list[HeldCopy]:
+        with rooms.catalog.read() as connection:
+            return held(connection, after=after[0] if after else 0, limit=limit + 1)
+
+    copies = await rooms.read(read)
+    following = cursor_of(copies[limit - 1].id) if len(copies) > limit else None
+    return answer(page([_json(copy) for copy in copies[:limit]], following))
+
+
+@router.get(
+    "/held/{held_id}/file",
+    summary="Download a held copy",
+    responses={200: {"content": {"application/dicom": {}}}},
+)
+async def held_file(request: Request, held_id: int) -> Response:
+    """The held copy as a DICOM file; its data set is exactly as it was received."""
+    rooms = rooms_of(request)
+
+    def find() -> HeldCopy:
+        with rooms.catalog.read() as connection:
+            return held_copy(connection, held_id)
+
+    copy = await rooms.read(find)
+
+    def file() -> Iterator[bytes]:
+        yield from part10(rooms.source, copy)
+
+    return await iterated(
+        file(),
+        rooms.threads.streams,
+        media_type="application/dicom",
+        headers={"Content-Disposition": f'attachment; filename="held-{held_id}.dcm"'},
+    )
+
+
+def _json(copy: HeldCopy) -> dict[str, Any]:
+    fields = asdict(copy)
+    # Where the bytes lie is nobody's business.
+    del fields["file_key"], fields["dataset_offset"]
+    return fields

@@ -1,0 +1,51 @@
+// Unsaved drafts and the author's name, kept in the browser.
+import type { Code, Title } from "../api/contract";
+import type { Draft } from "./draft";
+import { findTitle } from "./titles";
+
+const AUTHOR = "kinote.author";
+const draftKey = (study: string) => `kinote.draft.${study}`;
+
+// A browser may refuse storage (private windows, a full disk); the viewer works on without it.
+function attempt<Result>(work: () => Result, otherwise: Result): Result {
+  try {
+    return work();
+  } catch {
+    return otherwise;
+  }
+}
+
+export const loadAuthor = () => attempt(() => localStorage.getItem(AUTHOR) ?? "", "");
+export const saveAuthor = (name: string) => attempt(() => localStorage.setItem(AUTHOR, name), undefined);
+
+const LAST_TITLE = "kinote.title";
+const OF_INTEREST: Code = { scheme: "DCM", value: "113000", meaning: "Of Interest" };
+
+export const saveLastTitle = (title: Code) =>
+  attempt(() => localStorage.setItem(LAST_TITLE, JSON.stringify(title)), undefined);
+
+/** The title a new note begins with: the one used last, Of Interest before any was. */
+export function firstTitle(titles: readonly Title[]): Code | null {
+  const last = attempt(() => JSON.parse(localStorage.getItem(LAST_TITLE) ?? "null") as Code | null, null);
+  const title = findTitle(titles, last) ?? findTitle(titles, OF_INTEREST);
+  return title?.can_be_made ? { scheme: title.scheme, value: title.value, meaning: title.meaning } : null;
+}
+
+export function draftFrom(text: string | null): Draft | null {
+  if (!text) return null;
+  const draft = JSON.parse(text) as Draft;
+  const whole =
+    Array.isArray(draft.references) && Array.isArray(draft.modifiers) && typeof draft.author === "object";
+  return whole ? draft : null;
+}
+
+export const loadDraft = (study: string) =>
+  attempt(() => draftFrom(localStorage.getItem(draftKey(study))), null);
+
+/** Keep the draft of a study; null forgets it. */
+export function keepDraft(study: string, draft: Draft | null): void {
+  attempt(() => {
+    if (draft) localStorage.setItem(draftKey(study), JSON.stringify(draft));
+    else localStorage.removeItem(draftKey(study));
+  }, undefined);
+}
