@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from tests.dicom.pixel_objects import as_file, image
 
 from kinote.dicom.frames import open_frames
 from kinote.dicom.pictures import pixels
 from kinote.dicom.pixel_format import PictureError
+from tests.dicom.pixel_objects import as_file, image
 
 #: Primary colours and greys as red, green, blue, and as YBR_FULL by the equations of PS3.3 C.7.6.3.1.2.
 _RGB = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128)]
@@ -39,7 +40,7 @@ def _colours(dataset: Dataset) -> list[tuple[int, ...]]:
     return [tuple(colour) for colour in found.reshape(-1, 3).tolist()]
 
 
-def _image(photometric: str, samples: list[tuple[int, ...]], **attributes: Any) -> Dataset:
+def _image(photometric: str, samples: Sequence[tuple[int, ...]], **attributes: Any) -> Dataset:
     data = bytes(value for pixel in samples for value in pixel)
     return image(
         **{

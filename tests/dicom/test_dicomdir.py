@@ -9,7 +9,7 @@ import pydicom.data
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kinote.dicom import dicomdir
 from kinote.dicom.dicomdir import Medium, ReferencedFile
@@ -31,8 +31,8 @@ def _dicomdir(*records: tuple[str, list[str] | None, str | None]) -> io.BytesIO:
             record.ReferencedSOPInstanceUIDInFile = uid
         directory.DirectoryRecordSequence.append(record)
     directory.file_meta = FileMetaDataset()
-    directory.file_meta.MediaStorageSOPClassUID = dicomdir.MEDIA_STORAGE_DIRECTORY
-    directory.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    directory.file_meta.MediaStorageSOPClassUID = UID(dicomdir.MEDIA_STORAGE_DIRECTORY)
+    directory.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     file = io.BytesIO()
     dcmwrite(file, directory, enforce_file_format=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
-from tests.dicom.pixel_objects import BASELINE, CountingFile, as_file, at_dataset, image, items
 
 from kinote.dicom.frames import Frames, frame_bytes, frame_count, open_frames
 from kinote.dicom.pixel_format import PictureError
+from tests.dicom.pixel_objects import BASELINE, CountingFile, as_file, at_dataset, image, items
 
 NATIVE = ExplicitVRLittleEndian
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.dicom.lossless_encoder import encode
 
 from kinote.dicom import jpeg_lossless
 from kinote.dicom.jpeg_stream import JpegError
+from tests.dicom.lossless_encoder import encode
 
 
 def _noise(rows: int, columns: int, components: int, precision: int, seed: int = 1) -> np.ndarray:

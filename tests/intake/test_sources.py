@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kinote.dicom.dicomdir import MEDIA_STORAGE_DIRECTORY
 from kinote.intake.sources import Refusal, Source, count, sources
@@ -44,8 +44,8 @@ def _dicomdir(path: Path, *file_ids: list[str]) -> Path:
         record.ReferencedFileID = file_id
         directory.DirectoryRecordSequence.append(record)
     directory.file_meta = FileMetaDataset()
-    directory.file_meta.MediaStorageSOPClassUID = MEDIA_STORAGE_DIRECTORY
-    directory.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    directory.file_meta.MediaStorageSOPClassUID = UID(MEDIA_STORAGE_DIRECTORY)
+    directory.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dcmwrite(path, directory, enforce_file_format=True)
     return path
