@@ -387,11 +387,13 @@ UNNAMED = """() => {
     (element.matches("button, a, summary") && (text(element) || element.querySelector("img[alt]:not([alt=''])"))) ||
     (element.matches("img") && element.hasAttribute("alt")) ||
     element.getAttribute("title")?.trim();
-  const wrong = [...document.querySelectorAll("button, a[href], input, select, textarea, img, summary, [role=img], dialog")]
+  const controls = "button, a[href], input, select, textarea, img, summary, [role=img], dialog";
+  const wrong = [...document.querySelectorAll(controls)]
     .filter((element) => !named(element))
     .map((element) => element.outerHTML.slice(0, 160));
   const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
-  return [...wrong, ...ids.filter((id, index) => ids.indexOf(id) !== index).map((id) => `two elements with the id ${id}`)];
+  const twice = ids.filter((id, index) => ids.indexOf(id) !== index);
+  return [...wrong, ...twice.map((id) => `two elements with the id ${id}`)];
 }"""
 
 
