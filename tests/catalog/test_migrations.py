@@ -71,7 +71,7 @@ def test_the_migrations_make_what_the_tables_say(empty: MakeDatabase) -> None:
     assert schema(migrated) == schema(made)
     with migrated.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True, "include_name": _is_ours}
+            connection, opts={"compare_type": True, "include_name": _is_ours}
         )
         assert compare_metadata(context, metadata) == []
 
