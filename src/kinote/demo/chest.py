@@ -76,7 +76,8 @@ def _body(picture: Array, x: Array, y: Array, z: float) -> None:
     muscle = ellipse_distance(x, y, (0, 3), (half[0] - 12, half[1] - 9))
     paint(picture, edge(muscle, 3), MUSCLE)
     between = np.abs(np.sin(muscle * 0.27 + x * 0.03)) ** 14
-    paint(picture, edge(muscle) * between * 0.45, FAT)
+    patchy = 0.25 + 0.25 * np.sin(x * 0.06 + 1) * np.sin(y * 0.08)
+    paint(picture, edge(muscle) * between * patchy, FAT)
 
 
 def _cavity(picture: Array, x: Array, y: Array, z: float, nodule: Nodule) -> None:

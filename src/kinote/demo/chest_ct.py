@@ -15,30 +15,24 @@ from kinote.demo.shapes import Array, grid, smooth_noise
 
 ROWS = COLUMNS = 256
 SPACING = 1.4
+THICKNESS = 5.0
 
 LUNG_WINDOW = ("Lung", -500.0, 1500.0)
 SOFT_TISSUE_WINDOW = ("Mediastinum", 40.0, 400.0)
 
 
 def chest_ct() -> Iterator[Dataset]:
-    """Sixty slices of 5 mm."""
-    return _series(identity.CHEST_CT, 2, 5.0, chest.NODULE, noise=13.0)
+    """Fifty-six slices of 5 mm, from the collar bones to the kidneys."""
+    return _series(identity.CHEST_CT, 2, chest.NODULE, noise=13.0, first=4, slices=56)
 
 
 def earlier_chest_ct() -> Iterator[Dataset]:
     """Twenty slices of 5 mm around the nodule, half a year before."""
-    return _series(identity.EARLIER_CHEST_CT, 2, 5.0, chest.EARLIER_NODULE, noise=17.0, first=9, slices=20)
+    return _series(identity.EARLIER_CHEST_CT, 2, chest.EARLIER_NODULE, noise=17.0, first=9, slices=20)
 
 
 def _series(
-    study: Study,
-    number: int,
-    thickness: float,
-    nodule: chest.Nodule,
-    *,
-    noise: float,
-    first: int = 0,
-    slices: int = round(chest.HEIGHT / 5),
+    study: Study, number: int, nodule: chest.Nodule, *, noise: float, first: int, slices: int
 ) -> Iterator[Dataset]:
     series = Series(
         study,
@@ -57,14 +51,14 @@ def _series(
     random = np.random.default_rng(int(study.date))
     x, y = grid(COLUMNS, ROWS, SPACING)
     for at in range(slices):
-        height = (first + at + 0.5) * thickness
+        height = (first + at + 0.5) * THICKNESS
         picture = chest.hounsfield(x, y, height, nodule)
         chest.table(picture, x, y)
         picture += noise * smooth_noise((ROWS, COLUMNS), (0.7, 0.7), random)
-        yield _slice(series, at + 1, picture, height, thickness)
+        yield _slice(series, at + 1, picture, height)
 
 
-def _slice(series: Series, number: int, picture: Array, height: float, thickness: float) -> Dataset:
+def _slice(series: Series, number: int, picture: Array, height: float) -> Dataset:
     dataset = new_object(series, CTImageStorage, number)
     set_acquisition(dataset, series.study)
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -74,8 +68,8 @@ def _slice(series: Series, number: int, picture: Array, height: float, thickness
     dataset.ExposureTime = 500
     dataset.ConvolutionKernel = "SOFT"
     dataset.ContrastBolusAgent = "Demonstration contrast"
-    dataset.SliceThickness = thickness
-    dataset.SpacingBetweenSlices = thickness
+    dataset.SliceThickness = THICKNESS
+    dataset.SpacingBetweenSlices = THICKNESS
     dataset.PixelSpacing = [SPACING, SPACING]
     corner = -(COLUMNS - 1) / 2 * SPACING
     # The phantom's heights grow towards the feet, DICOM's towards the head.

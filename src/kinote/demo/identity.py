@@ -62,7 +62,7 @@ HEAD_MR = Study("head mr", HANA, "20260921", "143005", "MR head", "DA26-04158", 
 LIVER_US = Study("liver us", JOERG, "20260928", "090240", "Sonographie Oberbauch", "DA26-04266", "059Y")
 
 #: The slice of each chest CT that shows the nodule best, and the slices of the MR that show the lesion.
-NODULE_SLICE, EARLIER_NODULE_SLICE = 20, 11
+NODULE_SLICE, EARLIER_NODULE_SLICE = 16, 11
 LESION_SLICES = (11, 12)
 
 #: The number of the series with the presentation state in the chest CT.
