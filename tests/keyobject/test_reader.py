@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from tests.dicom.test_part10 import scan_file
-from tests.keyobject.documents import CT, ULTRASOUND, document, instance
 
-from kinote.dicom.dataset import scan
+from kinote.dicom.limits import KEEP_ALL
+from kinote.dicom.scanner import DataSetScanner
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import Reference
 from kinote.keyobject.reader import Reading, read
 from kinote.keyobject.writer import encode, encode_file
+from tests.dicom.test_part10 import scan_file
+from tests.keyobject.documents import CT, ULTRASOUND, document, instance
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -166,8 +167,10 @@ def test_twenty_thousand_references_in_bounded_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(reading.distinct_references) == 20_000
-    # Evidence: three elements and an item each; content: six and two items.
-    assert len(scan(data, EXPLICIT)._tokens.tag) < 12 * 20_000
+    scanner = DataSetScanner(EXPLICIT, KEEP_ALL)
+    scanner.feed(data)
+    # Evidence: three elements and an item each; content: six and two items; begin and end of each counted.
+    assert scanner.steps < 20 * 20_000
     assert peak < 40 * len(data)
 
 

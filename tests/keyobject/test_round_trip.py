@@ -6,11 +6,11 @@ import io
 
 import pydicom
 from hypothesis import given, settings
-from tests.keyobject.documents import documents
 
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.reader import read
 from kinote.keyobject.writer import encode, encode_file
+from tests.keyobject.documents import documents
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 

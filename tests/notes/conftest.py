@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.notes import ward
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
+from tests.notes import ward
 
 
 @pytest.fixture

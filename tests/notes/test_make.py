@@ -6,6 +6,21 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import event, select
+
+from kinote.catalog import changes
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.live import live_instance
+from kinote.catalog.tables import key_object_request, series
+from kinote.dicom.dataset import scan
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.keyobject import reader
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
+from kinote.lifecycle import counts
+from kinote.notes.make import make
+from kinote.notes.note import as_json
+from kinote.notes.reading import notes_of_instance, notes_of_study
+from kinote.notes.request import Author
 from tests.catalog.archive import store
 from tests.notes.ward import (
     FIRST,
@@ -24,21 +39,6 @@ from tests.notes.ward import (
     object_of,
     request,
 )
-
-from kinote.catalog import changes
-from kinote.catalog.catalog import Catalog
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import key_object_request, series
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.keyobject import reader
-from kinote.keyobject.codes import Code
-from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
-from kinote.lifecycle import counts
-from kinote.notes.make import make
-from kinote.notes.note import as_json
-from kinote.notes.reading import notes_of_instance, notes_of_study
-from kinote.notes.request import Author
 
 
 def test_a_note_is_there_with_its_document_at_once(filled: Catalog) -> None:
@@ -62,7 +62,7 @@ def test_a_note_is_there_with_its_document_at_once(filled: Catalog) -> None:
         ).one()
         assert (row.concept_value, row.concept_scheme) == ("113000", "DCM")
         assert counts.differences(connection) == []
-        kinds = [recorded.change.kind for recorded in changes.since(connection, 0, 10)]
+        kinds = [recorded.change.kind for recorded in changes.since(connection, changes.Position(), 10)]
     assert kinds == ["instance stored", "note made"]
 
 

@@ -6,6 +6,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import instance, note, patient, study
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
+from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.notes.make import make
+from kinote.notes.request import Author, NoteRefusedError, NoteRequest
 from tests.notes.ward import (
     FIRST,
     FIRST_STATE,
@@ -22,14 +30,6 @@ from tests.notes.ward import (
     made,
     request,
 )
-
-from kinote.catalog.catalog import Catalog
-from kinote.catalog.tables import instance, note, patient, study
-from kinote.keyobject.codes import Code
-from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason, withdraw
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRefusedError, NoteRequest
 
 MANIFEST = Code("113030", "DCM")
 UNKNOWN = "1.2.1.1.99"

@@ -7,6 +7,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, select
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.tables import finding, note_version
+from kinote.catalog.tables import key_object as key_objects
+from kinote.keyobject.codes import Code
+from kinote.keyobject.model import Reference
+from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
+from kinote.lifecycle import counts
+from kinote.notes.note import Note, as_json
+from kinote.notes.reading import notes_of_instance, notes_of_study
 from tests.notes.ward import (
     FIRST,
     FRAMES,
@@ -27,16 +37,6 @@ from tests.notes.ward import (
     receive,
     request,
 )
-
-from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.catalog.tables import finding, note_version
-from kinote.catalog.tables import key_object as key_objects
-from kinote.keyobject.codes import Code
-from kinote.keyobject.model import Reference
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle import counts
-from kinote.notes.note import Note, as_json
-from kinote.notes.reading import notes_of_instance, notes_of_study
 
 KOS = "1.2.1.70.1"
 

@@ -6,24 +6,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.notes.ward import (
-    FIRST,
-    FRAMES,
-    IMAGE,
-    IMAGE_2,
-    IMAGE_3,
-    NOW,
-    SECOND,
-    SECOND_IMAGE,
-    bytes_of,
-    flag,
-    key_object,
-    later,
-    made,
-    read,
-    receive,
-    request,
-)
 
 from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog
@@ -45,6 +27,24 @@ from kinote.notes.request import (
 )
 from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import (
+    FIRST,
+    FRAMES,
+    IMAGE,
+    IMAGE_2,
+    IMAGE_3,
+    NOW,
+    SECOND,
+    SECOND_IMAGE,
+    bytes_of,
+    flag,
+    key_object,
+    later,
+    made,
+    read,
+    receive,
+    request,
+)
 
 BLURRED = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
 
@@ -89,7 +89,7 @@ def test_a_revision_replaces_the_documents(filled: Catalog) -> None:
             (1, "withdrawn", "A nodule"),
         ]
         assert counts.differences(connection) == []
-        kinds = [each.change.kind for each in changes.since(connection, 0, 100)]
+        kinds = [each.change.kind for each in changes.since(connection, changes.Position(), 100)]
     assert kinds.count("note revised") == 1
     assert kinds.count("instance withdrawn") == 2
 

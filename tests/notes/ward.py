@@ -11,7 +11,6 @@ from typing import Any
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection, select
-from tests.catalog.archive import CT, data_set, store
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import entry_of
@@ -36,6 +35,7 @@ from kinote.notes.make import make
 from kinote.notes.note import Note
 from kinote.notes.reading import note
 from kinote.notes.request import Author, NoteRequest, RequestedReference
+from tests.catalog.archive import CT, data_set, store
 
 NOW = datetime(2026, 11, 24, 5, 31, 0, 250000, tzinfo=UTC)
 

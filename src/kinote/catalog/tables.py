@@ -171,7 +171,6 @@ instance = Table(
     Index(
         "instance_by_concept",
         "concept_value",
-        "concept_scheme",
         "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
@@ -195,6 +194,8 @@ instance = Table(
     Index(
         "instance_elsewhere",
         "study",
+        "standing",
+        "residence",
         "series",
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
@@ -412,6 +413,7 @@ change = Table(
     Column("made_at", Text, nullable=False),
     # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
+    Index("change_in_order", "transaction", "sequence"),
 )
 
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage.

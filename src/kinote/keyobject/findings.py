@@ -70,7 +70,9 @@ RULES: dict[str, Rule] = {
         "warning", "PS3.3 C.18.4", "Frame numbers are left out: the image has frames 1 to {}."
     ),
     "CROSS_PATIENT": Rule(
-        "warning", "PS3.3 C.17.6.2", "An image of another patient is referenced; that reference has no effect."
+        "warning",
+        "PS3.3 C.17.6.2",
+        "An image of another patient is referenced; that reference has no effect.",
     ),
     "FRAMES_IN_EVIDENCE": Rule(
         "warning", "PS3.3 C.17.2.3", "Frame numbers stand in the evidence; they are used."

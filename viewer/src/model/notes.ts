@@ -2,8 +2,10 @@
 import type { Code, Finding, Note, Reference, Title } from "../api/contract";
 import { findTitle, sameCode } from "./titles";
 
+/** A placeholder for a document that could not be understood; a title alone may be missing from a real note. */
 export const isUnreadable = (note: Note) =>
-  note.title === null || note.key_objects.some((object) => object.registration === "unreadable");
+  note.key_objects.some((object) => object.registration === "unreadable") ||
+  (note.title === null && note.references.length === 0);
 
 export const isWithdrawn = (note: Note) => note.standing === "withdrawn";
 
@@ -15,11 +17,16 @@ export function marks(note: Note, titles: readonly Title[]): boolean {
   return !MARKLESS.has(findTitle(titles, note.title)?.group ?? "other");
 }
 
-/** The notes panel shows notes and placeholders; with `everything` the other documents too. */
+// Placeholders of what cannot be read stand last, newer notes before older ones.
+const byWhen = (one: Note, other: Note) =>
+  Number(isUnreadable(one)) - Number(isUnreadable(other)) ||
+  (Date.parse(other.created ?? "") || 0) - (Date.parse(one.created ?? "") || 0);
+
+/** The notes panel shows notes and placeholders, newest first; with `everything` the other documents too. */
 export const shownNotes = (notes: readonly Note[], titles: readonly Title[], everything: boolean): Note[] =>
-  everything
-    ? [...notes]
-    : notes.filter((note) => marks(note, titles) || (isUnreadable(note) && !isWithdrawn(note)));
+  notes
+    .filter((note) => everything || marks(note, titles) || (isUnreadable(note) && !isWithdrawn(note)))
+    .sort(byWhen);
 
 export interface TitleCount {
   title: Code | null;
