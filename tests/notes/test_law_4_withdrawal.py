@@ -70,6 +70,7 @@ def hold_law_4(catalog: Catalog, act: Act) -> int:
             assert everything(catalog) == before, f"a failure at statement {step} left something behind"
         else:
             event.remove(catalog._writers, "before_cursor_execute", fail)
+            assert left[0] > 0, f"a failure at statement {step} was passed over"
             assert everything(catalog) != before
             return step - 1
     raise AssertionError("the act never came to its end")

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
 
+from kinote.catalog import dialects
 from kinote.catalog.catalog import Catalog
 from kinote.intake.outcome import Outcome
 from kinote.notes import make as making
@@ -74,7 +75,7 @@ def test_law_5_a_failing_note_harms_no_other(filled: Catalog, monkeypatch: pytes
 
 def test_breach_of_law_5_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a group without savepoints of their own."""
-    monkeypatch.setattr(Connection, "begin_nested", lambda _: nullcontext())
+    monkeypatch.setattr(dialects, "savepoint", lambda _: nullcontext(lambda: None))
     with pytest.raises(AssertionError):
         hold_law_5(filled_sqlite, monkeypatch)
 
