@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -11,7 +13,7 @@ from tests.web.objects import INSTANCE, SERIES, STUDY, as_file, image, multipart
 @pytest.fixture
 def stored(client: httpx.Client) -> httpx.Client:
     """A server with a CT study of three images and an ultrasound study."""
-    other = {
+    other: dict[str, Any] = {
         "StudyInstanceUID": "1.5",
         "SeriesInstanceUID": "1.5.1",
         "SOPInstanceUID": "1.5.1.1",

@@ -171,7 +171,6 @@ instance = Table(
     Index(
         "instance_by_concept",
         "concept_value",
-        "concept_scheme",
         "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
@@ -195,6 +194,8 @@ instance = Table(
     Index(
         "instance_elsewhere",
         "study",
+        "standing",
+        "residence",
         "series",
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
@@ -270,7 +271,7 @@ note_version = Table(
         "note_version_current",
         "note",
         unique=True,
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index("note_version_by_fingerprint", "fingerprint"),
@@ -279,21 +280,21 @@ note_version = Table(
         "title_value",
         "title_scheme",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_author",
         "author_normal",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_time",
         "registered_at",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
 )
@@ -346,10 +347,18 @@ key_object = Table(
     _to("version", "note_version.id", nullable=True),
     # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
+    # Of an unreadable KOS: the Study Instance UID of the study that shows a placeholder for it.
+    _matched("unreadable_in_study"),
     # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
     Column("made_from", Text),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
+    Index(
+        "key_object_unreadable",
+        "unreadable_in_study",
+        sqlite_where=text("unreadable_in_study <> ''"),
+        postgresql_where=text("unreadable_in_study <> ''"),
+    ),
 )
 
 #: Referenced Request Sequence of a KOS: what IHE RAD-30 lets a display ask for.

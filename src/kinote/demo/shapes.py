@@ -24,7 +24,7 @@ def grid(columns: int, rows: int, spacing: float) -> tuple[Array, Array]:
 
 def edge(distance: Array, width: float = 1.5) -> Array:
     """The shape whose inside is where `distance` to its border is positive."""
-    return np.clip(distance / np.float32(width) + np.float32(0.5), 0, 1)
+    return np.asarray(np.clip(distance / width + 0.5, 0, 1), dtype=np.float32)
 
 
 def ellipse_distance(x: Array, y: Array, centre: tuple[float, float], half: tuple[float, float]) -> Array:

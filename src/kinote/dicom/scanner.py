@@ -14,6 +14,7 @@ from kinote.dicom.bulk import BulkSpan
 from kinote.dicom.errors import DicomError, MalformedError, TooLargeError, TruncatedError
 from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
 from kinote.dicom.transfer_syntaxes import TransferSyntax, lookup
+from kinote.dicom.value_representations import implicit_vr
 from kinote.dicom.walker import Walk
 
 _INFLATED_AT_ONCE = 1 << 18
@@ -111,4 +112,4 @@ class DataSetScanner:
             walk.take(chunk if isinstance(chunk, bytes) else bytes(chunk))
 
 
-__all__ = ["DEFAULT_LIMITS", "KEEP_ALL", "BulkSpan", "DataSetScanner", "DicomError", "Limits"]
+__all__ = ["DEFAULT_LIMITS", "KEEP_ALL", "BulkSpan", "DataSetScanner", "DicomError", "Limits", "implicit_vr"]

@@ -40,6 +40,8 @@ UNDEFINED = 0xFFFFFFFF
 _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 _ITEM_GROUP = tags.ITEM >> 16
+#: Groups of which some elements are not plain in implicit data sets: padding, pixel data, delimiters.
+_WATCHED = frozenset({0, 0x7FE0, _ITEM_GROUP})
 #: What it takes to remember a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
 
@@ -261,7 +263,7 @@ class Walk:
                     group, number, length = head(data, pos)
                     tag = group << 16 | number
                     stop = pos + 8 + length
-                    if length > watched or stop > bound or tag in SEQUENCES or group in (0, _ITEM_GROUP):
+                    if length > watched or stop > bound or tag in SEQUENCES or group in _WATCHED:
                         break
                     if not stack:
                         if tag <= latest:
@@ -281,11 +283,11 @@ class Walk:
                 self._fail(TooLargeError, "The data set has more elements than Kinote reads", at)
             if group == _ITEM_GROUP:
                 length = encoding.long.unpack_from(data, pos + 4)[0]
-                if length or not stack or number == 0xE000:
+                if length or number not in (0xE00D, 0xE0DD):
                     self._fail(MalformedError, f"(FFFE,{number:04X}) stands where no delimiter may", at, tag)
                 pos += 8
-                if number == 0xE0DD:
-                    self.note("a delimiter of a sequence stands in an item")
+                if number == 0xE0DD or not stack:
+                    self.note("a delimiter stands where none belongs")
                 elif defined:
                     self.note("an item with length is delimited nevertheless")
                 else:
