@@ -37,10 +37,12 @@ def parts(response: httpx.Response) -> list[tuple[str, bytes]]:
     assert response.headers["content-type"].startswith("multipart/related"), response.text
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + response.content)
-    return [
-        (f"{part.get_content_type()};{part.get_param('transfer-syntax', '')}", part.get_payload(decode=True))
-        for part in message.iter_parts()
-    ]
+    found = []
+    for part in message.iter_parts():
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        found.append((f"{part.get_content_type()};{part.get_param('transfer-syntax', '')}", content))
+    return found
 
 
 def dataset_of(file: bytes) -> pydicom.Dataset:
