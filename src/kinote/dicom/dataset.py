@@ -70,6 +70,12 @@ class DataSet:
         return sum(1 for _ in self._level())
 
     @property
+    def extent(self) -> tuple[bytes | bytearray, Tokens, int, int, str]:
+        """The kept bytes, the tokens, the first token of this level and the first beyond it, and the byte
+        order: for readers of many small levels, who look up tokens themselves."""
+        return self._kept, self._tokens, self._first, self._stop, self._order
+
+    @property
     def character_set(self) -> CharacterSet:
         """The character set text of this level is in (PS3.5 6.1.2.3)."""
         if self._characters is None:

@@ -128,6 +128,11 @@ class DataSetScanner:
         """How far the walk has come, in bytes of the (inflated) data set."""
         return self._position + self._removed
 
+    @property
+    def has_padding(self) -> bool:
+        """Whether zeros follow the last element."""
+        return self._padding
+
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         if self._inflate is None:
             self._take(chunk)

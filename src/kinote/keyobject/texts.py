@@ -39,7 +39,7 @@ def problem_with(vr: str, text: str) -> str | None:
 
 
 def fitted(vr: str, text: str) -> str:
-    """Text made to fit a value of LO, SH or UT: what cannot stand there becomes a space, what is too long is cut."""
+    """Text made to fit a value of LO, SH or UT: what cannot stand there becomes a space, the rest is cut."""
     text = _SURROGATE.sub(" ", text)
     if vr == "UT":
         return _CONTROL_IN_UT.sub(" ", text).rstrip(" ")

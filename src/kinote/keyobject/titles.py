@@ -85,7 +85,7 @@ def canonical(code: Code) -> Code:
 
 
 def title_group(code: Code) -> TitleGroup:
-    """The group of a title; a rejection only by value and scheme DCM as written, so that nothing acts by guess."""
+    """The group of a title; a rejection only by value and scheme DCM as written: nothing acts by guess."""
     if code in _GROUPS:
         return _GROUPS[code]
     group = _GROUPS.get(canonical(code), TitleGroup.OTHER)

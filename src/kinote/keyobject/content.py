@@ -1,0 +1,320 @@
+"""Reads the content tree of a key object (PS3.16 TID 2010), tolerantly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kinote.dicom import sop_classes, tags, uids
+from kinote.keyobject import concepts
+from kinote.keyobject.coded import read_code, read_text
+from kinote.keyobject.codes import Code
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.levels import Level
+from kinote.keyobject.reading import BrokenReference, FoundInstance, FoundReference
+
+#: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
+DEEPEST = 16
+
+#: References beyond it are not read.
+MOST_REFERENCES = 100_000
+
+_REFERENCES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
+
+#: What belongs to HAS OBS CONTEXT (TID 1002 to 1005) is left to the observers, known or not.
+_CONTEXT_RELATIONSHIPS = frozenset({"HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
+
+
+class TooDeepContentError(ValueError):
+    """Content is nested beyond `DEEPEST`."""
+
+
+class TooManyReferencesError(ValueError):
+    """More is referenced than `MOST_REFERENCES`."""
+
+
+@dataclass(slots=True)
+class ObserverItem:
+    """A content item of observer context: its concept, and its value as text or code."""
+
+    concept: Code
+    text: str = ""
+    code: Code | None = None
+
+
+@dataclass(slots=True)
+class Content:
+    """What the tree says, in its order."""
+
+    root_references: list[FoundReference] = field(default_factory=list)
+    nested_references: list[FoundReference] = field(default_factory=list)
+    #: Presentation states and value maps that root references name, which the evidence lists as well.
+    applied: set[str] = field(default_factory=set)
+    broken: list[BrokenReference] = field(default_factory=list)
+    descriptions: list[str] = field(default_factory=list)
+    other_texts: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    modifiers: list[Code] = field(default_factory=list)
+    procedure_codes: list[Code] = field(default_factory=list)
+    language: Code | None = None
+    observer_items: list[ObserverItem] = field(default_factory=list)
+
+
+def read_content(root: Level, evidence: dict[str, FoundInstance], findings: Findings) -> Content:
+    """The whole tree. Raises `TooDeepContentError` and `TooManyReferencesError`."""
+    reader = _Reader(evidence, findings)
+    reader.walk(root)
+    return reader.content
+
+
+class _Reader:
+    def __init__(self, evidence: dict[str, FoundInstance], findings: Findings) -> None:
+        self.content = Content()
+        self._evidence = evidence
+        self._findings = findings
+        self._count = 0
+
+    def walk(self, root: Level) -> None:
+        """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
+        pending = self._numbered(root, "", 1)
+        while pending:
+            item, place, depth = pending.pop()
+            self._read_item(item, place, is_root=depth == 1)
+            if tags.CONTENT_SEQUENCE in item:
+                if depth == DEEPEST and item.items(tags.CONTENT_SEQUENCE):
+                    raise TooDeepContentError
+                pending.extend(self._numbered(item, place + ".", depth + 1))
+
+    def _numbered(self, level: Level, prefix: str, depth: int) -> list[tuple[Level, str, int]]:
+        numbered = [
+            (item, f"{prefix}ContentSequence[{number}]", depth)
+            for number, item in enumerate(level.items(tags.CONTENT_SEQUENCE), 1)
+        ]
+        numbered.reverse()
+        return numbered
+
+    def _read_item(self, item: Level, place: str, *, is_root: bool) -> None:
+        if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
+            self._findings.add("BY_REFERENCE", place)
+            return
+        relationship = item.plain(tags.RELATIONSHIP_TYPE)
+        if not relationship:
+            self._findings.add("RELATIONSHIP_MISSING", place)
+        value_type = item.plain(tags.VALUE_TYPE)
+        if not value_type:
+            value_type = self._missing_value_type(item, place)
+        if value_type in _REFERENCES:
+            self._read_reference(item, value_type, place, is_root=is_root)
+        elif value_type == "CONTAINER" or not is_root:
+            # What an image library says about its entries is not the note's.
+            return
+        elif value_type in ("TEXT", "CODE", "PNAME", "UIDREF"):
+            self._read_value(item, value_type, relationship, place)
+        else:
+            self._findings.add("ITEM_IGNORED", place, value_type or "without value type")
+
+    def _missing_value_type(self, item: Level, place: str) -> str:
+        """Told by the value it holds: senders that forget it have plain items."""
+        self._findings.add("VALUE_TYPE_MISSING", place)
+        for tag, value_type in (
+            (tags.REFERENCED_SOP_SEQUENCE, "COMPOSITE"),
+            (tags.TEXT_VALUE, "TEXT"),
+            (tags.CONCEPT_CODE_SEQUENCE, "CODE"),
+            (tags.CONTENT_SEQUENCE, "CONTAINER"),
+        ):
+            if tag in item:
+                return value_type
+        return ""
+
+    # --- values ---------------------------------------------------------------------------------
+
+    def _read_value(self, item: Level, value_type: str, relationship: str, place: str) -> None:
+        concept = self._concept(item, place)
+        self._check_representations(item, place)
+        if value_type == "TEXT" and relationship in ("CONTAINS", ""):
+            self._read_text_item(item, concept, place)
+        elif value_type == "CODE" and concept in _MEANT_BY_CODE:
+            self._read_modifier(item, concept, place)
+        elif concept is not None and (relationship in _CONTEXT_RELATIONSHIPS or concept in _OBSERVERS):
+            self._read_context(item, value_type, concept, place)
+        else:
+            self._findings.add("ITEM_IGNORED", place, f"{value_type} {concept or 'without concept'}")
+
+    def _concept(self, item: Level, place: str) -> Code | None:
+        names = item.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
+        return (
+            read_code(names[0].dataset, f"{place}.ConceptNameCodeSequence", self._findings) if names else None
+        )
+
+    def _check_representations(self, item: Level, place: str) -> None:
+        for tag, vr, name in _EXPECTED:
+            if item.vr(tag) not in ("", vr):
+                self._findings.add("VR_UNEXPECTED", place, name)
+
+    def _read_text_item(self, item: Level, concept: Code | None, place: str) -> None:
+        text = read_text(item.dataset, tags.TEXT_VALUE, place, self._findings)
+        if concept == concepts.PERSON_OBSERVER_LOGIN_NAME or concept == concepts.DEVICE_OBSERVER_NAME:
+            self._read_context(item, "TEXT", concept, place)
+            return
+        if not text.strip():
+            self._findings.add("DESCRIPTION_EMPTY", place)
+            return
+        self.content.texts.append(text)
+        if concept == concepts.KEY_OBJECT_DESCRIPTION:
+            self.content.descriptions.append(text)
+        else:
+            self.content.other_texts.append(text)
+            self._findings.add("DESCRIPTION_CONCEPT", place, str(concept or "none"))
+
+    def _read_modifier(self, item: Level, concept: Code | None, place: str) -> None:
+        code = self._code_value(item, place)
+        if code is None:
+            return
+        if concept == concepts.DOCUMENT_TITLE_MODIFIER:
+            self.content.modifiers.append(code)
+        elif concept == concepts.PROCEDURE_CODE:
+            self.content.procedure_codes.append(code)
+        elif self.content.language is None:
+            self.content.language = code
+
+    def _code_value(self, item: Level, place: str) -> Code | None:
+        codes = item.items(tags.CONCEPT_CODE_SEQUENCE)
+        if not codes:
+            self._findings.add("CODE_INCOMPLETE", place, "empty")
+            return None
+        return read_code(codes[0].dataset, f"{place}.ConceptCodeSequence", self._findings)
+
+    def _read_context(self, item: Level, value_type: str, concept: Code, place: str) -> None:
+        if concept not in _OBSERVERS:
+            return
+        observed = ObserverItem(concept)
+        if value_type == "CODE":
+            observed.code = self._code_value(item, place)
+        elif value_type == "PNAME":
+            observed.text = read_text(item.dataset, tags.PERSON_NAME, place, self._findings)
+        elif value_type == "UIDREF":
+            observed.text = item.plain(tags.UID)
+        else:
+            observed.text = read_text(item.dataset, tags.TEXT_VALUE, place, self._findings)
+        self.content.observer_items.append(observed)
+
+    # --- references -----------------------------------------------------------------------------
+
+    def _read_reference(self, item: Level, value_type: str, place: str, *, is_root: bool) -> None:
+        self._count += 1
+        if self._count > MOST_REFERENCES:
+            raise TooManyReferencesError
+        if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
+            self._findings.add("PURPOSE_OF_REFERENCE", place)
+        referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
+        uid = referenced[0].uid(tags.REFERENCED_SOP_INSTANCE_UID) if referenced else ""
+        if not uids.is_valid(uid):
+            if not uids.is_tolerable(uid):
+                self.content.broken.append(BrokenReference(place, uid))
+                self._findings.add("REF_BROKEN", place, repr(uid[:80]))
+                return
+            self._findings.add("REF_UID_MALFORMED", place, uid)
+        sop = referenced[0]
+        instance = self._instance(sop, uid, place)
+        self._check_value_type(value_type, instance.sop_class_uid, place)
+        if len(sop.found) > 2:
+            reference = self._detailed(sop, instance, value_type, place)
+        else:
+            reference = FoundReference(instance, value_type)
+        if is_root:
+            self.content.root_references.append(reference)
+        else:
+            self.content.nested_references.append(reference)
+
+    def _instance(self, sop: Level, uid: str, place: str) -> FoundInstance:
+        """Where it lies is the evidence's to say, what it is the content's."""
+        known = self._evidence.get(uid)
+        class_uid = sop.plain(tags.REFERENCED_SOP_CLASS_UID)
+        if not uids.is_tolerable(class_uid):
+            self._findings.add("REF_CLASS_MISSING", place, uid)
+            return known or FoundInstance("", "", "", uid)
+        if known is None:
+            return FoundInstance("", "", class_uid, uid)
+        if known.sop_class_uid == class_uid:
+            return known
+        if known.sop_class_uid:
+            self._findings.add("REF_CLASS_MISMATCH", place, uid)
+        return FoundInstance(known.study_instance_uid, known.series_instance_uid, class_uid, uid)
+
+    def _check_value_type(self, value_type: str, class_uid: str, place: str) -> None:
+        if value_type == "IMAGE" and _is_no_image(class_uid):
+            self._findings.add("PRESENTATION_AS_IMAGE", place, sop_classes.name(class_uid))
+        elif value_type == "COMPOSITE" and class_uid and sop_classes.is_image(class_uid):
+            self._findings.add("COMPOSITE_FOR_IMAGE", place)
+
+    def _detailed(self, sop: Level, instance: FoundInstance, value_type: str, place: str) -> FoundReference:
+        """A reference that says more than which instance."""
+        dataset = sop.dataset
+        frames = self._numbers(sop, tags.REFERENCED_FRAME_NUMBER, place)
+        if frames and _has_one_frame(instance.sop_class_uid):
+            self._findings.add("FRAMES_ON_SINGLE_FRAME", place, instance.sop_instance_uid)
+            frames = ()
+        states = self._applied(sop, tags.REFERENCED_SOP_SEQUENCE, place)
+        return FoundReference(
+            instance,
+            value_type,
+            frames=frames,
+            segments=self._numbers(sop, tags.REFERENCED_SEGMENT_NUMBER, place),
+            waveform_channels=dataset.integers(tags.REFERENCED_WAVEFORM_CHANNELS),
+            presentation_state=states[0] if states else None,
+            real_world_value_maps=self._applied(
+                sop, tags.REFERENCED_REAL_WORLD_VALUE_MAPPING_INSTANCE_SEQUENCE, place
+            ),
+        )
+
+    def _numbers(self, sop: Level, tag: int, place: str) -> tuple[int, ...]:
+        """Frame or segment numbers, from 1 on; what is none is left out."""
+        if tag not in sop:
+            return ()
+        written = sop.dataset.texts(tag)
+        numbers = tuple(number for number in sop.dataset.integers(tag) if number >= 1)
+        if len(numbers) != len(written):
+            self._findings.add("FRAMES_INVALID", place, "\\".join(written)[:80])
+        return tuple(dict.fromkeys(numbers))
+
+    def _applied(self, sop: Level, tag: int, place: str) -> tuple[FoundInstance, ...]:
+        """Presentation states or value maps to apply to the instance."""
+        applied = []
+        for item in sop.items(tag):
+            uid = item.uid(tags.REFERENCED_SOP_INSTANCE_UID)
+            if not uids.is_tolerable(uid):
+                self._findings.add("REF_BROKEN", place, repr(uid[:80]))
+                continue
+            applied.append(self._instance(item, uid, place))
+            self.content.applied.add(uid)
+        return tuple(applied)
+
+
+def _is_no_image(class_uid: str) -> bool:
+    """Whether a class is known to be none of an image; an unknown class may be one."""
+    return (
+        sop_classes.is_presentation_state(class_uid)
+        or sop_classes.is_waveform(class_uid)
+        or class_uid == sop_classes.KEY_OBJECT_SELECTION
+    )
+
+
+def _has_one_frame(class_uid: str) -> bool:
+    return sop_classes.is_image(class_uid) and not sop_classes.is_multiframe_capable(class_uid)
+
+
+_OBSERVERS = frozenset(
+    {
+        concepts.OBSERVER_TYPE,
+        concepts.PERSON_OBSERVER_NAME,
+        concepts.PERSON_OBSERVER_LOGIN_NAME,
+        concepts.DEVICE_OBSERVER_UID,
+        concepts.DEVICE_OBSERVER_NAME,
+    }
+)
+_MEANT_BY_CODE = frozenset({concepts.DOCUMENT_TITLE_MODIFIER, concepts.PROCEDURE_CODE, concepts.LANGUAGE})
+_EXPECTED = (
+    (tags.TEXT_VALUE, "UT", "Text Value"),
+    (tags.CONCEPT_NAME_CODE_SEQUENCE, "SQ", "Concept Name Code Sequence"),
+    (tags.CONCEPT_CODE_SEQUENCE, "SQ", "Concept Code Sequence"),
+    (tags.PERSON_NAME, "PN", "Person Name"),
+)

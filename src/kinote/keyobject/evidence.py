@@ -1,0 +1,123 @@
+"""Reads hierarchical references of a key object: evidence and identical documents (PS3.3 C.17.2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kinote.dicom import tags, uids
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.levels import Level
+from kinote.keyobject.reading import BrokenReference, FoundInstance
+
+_RETRIEVE_AE_TITLE = 0x00080054
+_INSTANCE_AVAILABILITY = 0x00080056
+_RETRIEVE_URL = 0x00081190
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the evidence lists: instances by UID in order, and what is odd about them."""
+
+    instances: dict[str, FoundInstance] = field(default_factory=dict)
+    #: Frame numbers, which have no place in the evidence but which some viewers write there.
+    frames: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    broken: list[BrokenReference] = field(default_factory=list)
+
+
+def read_evidence(root: Level, own_study_uid: str, findings: Findings) -> Evidence:
+    """Current Requested Procedure Evidence Sequence; empty where it is missing."""
+    place = "CurrentRequestedProcedureEvidenceSequence"
+    return _Reader(findings, own_study_uid).read(
+        root.items(tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE), place
+    )
+
+
+def read_identical_documents(root: Level, own_uid: str, findings: Findings) -> tuple[FoundInstance, ...]:
+    """Identical Documents Sequence: the copies of this document in other studies."""
+    place = "IdenticalDocumentsSequence"
+    copies = _Reader(findings, "").read(root.items(tags.IDENTICAL_DOCUMENTS_SEQUENCE), place)
+    if own_uid in copies.instances:
+        findings.add("IDENTICAL_LISTS_SELF", place)
+        del copies.instances[own_uid]
+    return tuple(
+        copy for copy in copies.instances.values() if copy.sop_class_uid in ("", KEY_OBJECT_SELECTION)
+    )
+
+
+class _Reader:
+    """Walks study, series and instance items."""
+
+    def __init__(self, findings: Findings, own_study_uid: str) -> None:
+        self._findings = findings
+        self._own_study_uid = own_study_uid
+        self._evidence = Evidence()
+        self._series: set[tuple[str, str]] = set()
+
+    def read(self, studies: list[Level], place: str) -> Evidence:
+        named = {uid for study in studies if (uid := study.plain(tags.STUDY_INSTANCE_UID))}
+        # A study that is not named is the one other study there is, else the document's own.
+        inferred = next(iter(named)) if len(named) == 1 else self._own_study_uid
+        for number, study in enumerate(studies, 1):
+            study_uid = study.plain(tags.STUDY_INSTANCE_UID)
+            study_place = f"{place}[{number}]"
+            if not uids.is_tolerable(study_uid):
+                self._findings.add("REF_STUDY_MISSING", study_place)
+                study_uid = inferred
+            if _RETRIEVE_URL in study:
+                self._findings.add("RETRIEVAL_DETAILS", study_place, "Retrieve URL")
+            for nth, series in enumerate(study.items(tags.REFERENCED_SERIES_SEQUENCE), 1):
+                self._read_series(series, study_uid, f"{study_place}.ReferencedSeriesSequence[{nth}]")
+        return self._evidence
+
+    def _read_series(self, series: Level, study_uid: str, place: str) -> None:
+        series_uid = series.plain(tags.SERIES_INSTANCE_UID)
+        if not uids.is_tolerable(series_uid):
+            self._findings.add("REF_STUDY_MISSING", place)
+            series_uid = ""
+        if (study_uid, series_uid) in self._series:
+            self._findings.add("EVIDENCE_SPLIT", place)
+        self._series.add((study_uid, series_uid))
+        if _RETRIEVE_URL in series:
+            self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
+        for number, instance in enumerate(series.items(tags.REFERENCED_SOP_SEQUENCE), 1):
+            self._read_instance(instance, study_uid, series_uid, place, number)
+
+    def _read_instance(self, item: Level, study_uid: str, series_uid: str, place: str, number: int) -> None:
+        uid = item.uid(tags.REFERENCED_SOP_INSTANCE_UID)
+        if not uids.is_valid(uid):
+            place = f"{place}.ReferencedSOPSequence[{number}]"
+            if not uids.is_tolerable(uid):
+                self._evidence.broken.append(BrokenReference(place, uid))
+                self._findings.add("REF_BROKEN", place, repr(uid[:80]))
+                return
+            self._findings.add("REF_UID_MALFORMED", place, uid)
+        known = self._evidence.instances.get(uid)
+        if known is not None:
+            if (known.study_instance_uid, known.series_instance_uid) != (study_uid, series_uid):
+                self._findings.add("REF_SEVERAL_SERIES", place, uid)
+            return
+        class_uid = item.plain(tags.REFERENCED_SOP_CLASS_UID)
+        if not uids.is_tolerable(class_uid):
+            self._findings.add("REF_CLASS_MISSING", place, uid)
+            class_uid = ""
+        self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
+        if len(item.found) > 2:
+            self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
+
+    def _read_surplus(self, item: Level, uid: str, place: str) -> None:
+        """What senders add to the evidence of an instance."""
+        if tags.REFERENCED_FRAME_NUMBER in item:
+            frames = tuple(
+                frame for frame in item.dataset.integers(tags.REFERENCED_FRAME_NUMBER) if frame >= 1
+            )
+            if frames:
+                self._evidence.frames[uid] = frames
+                self._findings.add("FRAMES_IN_EVIDENCE", place)
+        for tag, name in (
+            (_RETRIEVE_AE_TITLE, "Retrieve AE Title"),
+            (_INSTANCE_AVAILABILITY, "Instance Availability"),
+            (_RETRIEVE_URL, "Retrieve URL"),
+        ):
+            if tag in item:
+                self._findings.add("RETRIEVAL_DETAILS", place, name)

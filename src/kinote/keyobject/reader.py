@@ -1,0 +1,319 @@
+"""The tolerant reader: any bytes give a `Reading`, never an exception.
+
+What is flagged is what the root of the content names, in its order; where it names nothing, nested
+containers (image libraries) are taken, and else the evidence. Where an instance lies is what the evidence
+says. Differences are findings. What cannot be read at all is `unreadable` and flags nothing, for a
+reference that might be wrong is worse than none.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet, scanned
+from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
+from kinote.dicom.scanner import DataSetScanner, Limits
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    lookup,
+)
+from kinote.keyobject.content import (
+    DEEPEST,
+    MOST_REFERENCES,
+    Content,
+    TooDeepContentError,
+    TooManyReferencesError,
+    read_content,
+)
+from kinote.keyobject.evidence import Evidence, read_evidence, read_identical_documents
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.header import Header, read_header
+from kinote.keyobject.levels import Level
+from kinote.keyobject.observers import observers
+from kinote.keyobject.reading import FoundReference, Reading, ReferencesFrom, Registration
+from kinote.keyobject.title_reader import check_modifiers, read_title
+from kinote.keyobject.titles import TitleGroup, title_group
+
+#: A key object beyond this is not read (V55), in bytes, deflated or not.
+LARGEST = 64 * 1024 * 1024
+
+#: Reading is bounded by this: some levels below the deepest content hold codes and references.
+LIMITS = Limits(
+    depth=DEEPEST + 4,
+    elements=2_000_000,
+    header_bytes=LARGEST,
+    bulk_text=LARGEST,
+    inflated_bytes=LARGEST,
+    inflation_ratio=0,
+)
+
+#: What a data set may be instead of what it is declared as (V83), in the order tried.
+_SYNTAXES = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+)
+
+
+def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) -> Reading:
+    """Read a data set (without file meta information) in its transfer syntax.
+
+    `now` is an aware moment, against which a document of the future is noted; without it nothing is.
+    """
+    findings = Findings()
+    dataset = _scanned(data, transfer_syntax_uid, findings)
+    if dataset is None:
+        return Reading("unreadable", findings.as_tuple())
+    root = Level.of(dataset)
+    header = read_header(root, findings)
+    if now is not None and header.made is not None and header.made.tzinfo and header.made > now:
+        findings.add("DATED_IN_FUTURE", "ContentDate")
+    evidence = read_evidence(root, header.study_instance_uid, findings)
+    content = _content(root, evidence, findings)
+    return _reading(root, header, evidence, content, findings)
+
+
+# --- bytes to data set ----------------------------------------------------------------------------
+
+
+def _scanned(data: bytes, declared: str, findings: Findings) -> DataSet | None:
+    if len(data) > LARGEST:
+        findings.add("TOO_LARGE", "", f"{len(data)} bytes")
+        return None
+    try:
+        dataset = _scan(data, declared, findings)
+    except TooDeepError:
+        findings.add("TOO_DEEP")
+        return None
+    except TooLargeError as error:
+        findings.add("TOO_LARGE", "", str(error))
+        return None
+    except DicomError as error:
+        otherwise = _scanned_otherwise(data, declared, findings)
+        if otherwise is None:
+            findings.add("NOT_READABLE", "", str(error))
+        return otherwise
+    if lookup(declared).encapsulated:
+        # V96: only pixel data can be compressed, and a key object has none.
+        findings.add("TRANSFER_SYNTAX", "", lookup(EXPLICIT_VR_LITTLE_ENDIAN).name)
+    return dataset
+
+
+def _scan(data: bytes, transfer_syntax_uid: str, findings: Findings) -> DataSet:
+    scanner = DataSetScanner(transfer_syntax_uid, LIMITS)
+    scanner.take_whole(data)
+    scanner.finish()
+    if scanner.has_padding:
+        findings.add("TRAILING_PADDING")
+    return scanned(scanner)
+
+
+def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSet | None:
+    """The data set in the first other transfer syntax in which all of it is a key object."""
+    for syntax in _SYNTAXES:
+        if syntax == declared:
+            continue
+        try:
+            dataset = _scan(data, syntax, Findings())
+        except DicomError:
+            continue
+        if dataset.text(tags.SOP_CLASS_UID) == KEY_OBJECT_SELECTION:
+            findings.add("TRANSFER_SYNTAX", "", lookup(syntax).name)
+            return dataset
+    return None
+
+
+# --- data set to reading --------------------------------------------------------------------------
+
+
+def _content(root: Level, evidence: Evidence, findings: Findings) -> Content:
+    try:
+        return read_content(root, evidence.instances, findings)
+    except TooDeepContentError:
+        findings.add("TOO_DEEP", "ContentSequence")
+    except TooManyReferencesError:
+        findings.add("TOO_LARGE", "ContentSequence", f"more than {MOST_REFERENCES} references")
+    return Content()
+
+
+def _reading(
+    root: Level, header: Header, evidence: Evidence, content: Content, findings: Findings
+) -> Reading:
+    title = read_title(root, findings)
+    check_modifiers(title, content.modifiers, findings)
+    references, references_from = _flagged(evidence, content, findings)
+    if title is None or title_group(title) is not TitleGroup.MANIFEST:
+        _check_surplus(evidence, content, references_from, findings)
+    identical = read_identical_documents(root, header.sop_instance_uid, findings)
+    _check_references(header, references, evidence, findings)
+    studies = {reference.instance.study_instance_uid for reference in references} - {""}
+    _check_studies(header, studies, {copy.study_instance_uid for copy in identical}, findings)
+    distinct = _distinct(references, findings)
+    if len(content.descriptions) > 1:
+        findings.add("DESCRIPTION_SEVERAL", "ContentSequence")
+    registration = _registration(findings)
+    readable = registration != "unreadable"
+    return Reading(
+        registration=registration,
+        findings=findings.as_tuple(),
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        series_instance_uid=header.series_instance_uid,
+        study_instance_uid=header.study_instance_uid,
+        patient_id=header.patient_id,
+        issuer_of_patient_id=header.issuer_of_patient_id,
+        patient_name=header.patient_name,
+        modality=header.modality,
+        manufacturer=header.manufacturer,
+        series_description=header.series_description,
+        content_date=header.content_date,
+        content_time=header.content_time,
+        timezone=header.timezone,
+        made=header.made,
+        title=title,
+        modifiers=tuple(content.modifiers),
+        procedure_codes=tuple(content.procedure_codes),
+        description="\n".join(content.texts),
+        texts=tuple(content.texts),
+        language=content.language.value if content.language else "",
+        observers=observers(content.observer_items),
+        references=tuple(references) if readable else (),
+        distinct_references=distinct if readable else (),
+        references_from=references_from if readable else "",
+        broken_references=(*content.broken, *evidence.broken),
+        evidence=tuple(evidence.instances.values()),
+        identical_documents=identical,
+        requests=header.requests,
+        dataset=root.dataset,
+    )
+
+
+def _registration(findings: Findings) -> Registration:
+    found = findings.as_tuple()
+    if any(finding.severity == "error" for finding in found):
+        return "unreadable"
+    return (
+        "registered with findings"
+        if any(finding.severity == "warning" for finding in found)
+        else "registered"
+    )
+
+
+def _flagged(
+    evidence: Evidence, content: Content, findings: Findings
+) -> tuple[list[FoundReference], ReferencesFrom]:
+    """What the document flags, and where it says so."""
+    if not evidence.instances:
+        findings.add("EVIDENCE_MISSING", "CurrentRequestedProcedureEvidenceSequence")
+    if content.root_references:
+        return _with_frames(content.root_references, evidence), "content"
+    if content.nested_references:
+        findings.add("REFS_IN_IMAGE_LIBRARY", "ContentSequence")
+        return _with_frames(content.nested_references, evidence), "image library"
+    if evidence.instances:
+        findings.add("CONTENT_REFS_MISSING", "ContentSequence")
+        references = [FoundReference(instance) for instance in evidence.instances.values()]
+        if len(references) > MOST_REFERENCES:
+            findings.add(
+                "TOO_LARGE",
+                "CurrentRequestedProcedureEvidenceSequence",
+                f"more than {MOST_REFERENCES} references",
+            )
+        return _with_frames(references, evidence), "evidence"
+    broken = content.broken or evidence.broken
+    # Content that could not be read at all has its own error.
+    if not findings.has_error:
+        findings.add("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "ContentSequence")
+    return [], ""
+
+
+def _with_frames(references: list[FoundReference], evidence: Evidence) -> list[FoundReference]:
+    """Frame numbers of the evidence, where the content names none (V27)."""
+    if not evidence.frames:
+        return references
+    return [
+        reference
+        if reference.frames or reference.instance.sop_instance_uid not in evidence.frames
+        else FoundReference(
+            reference.instance,
+            reference.value_type,
+            evidence.frames[reference.instance.sop_instance_uid],
+            reference.segments,
+            reference.waveform_channels,
+            reference.presentation_state,
+            reference.real_world_value_maps,
+        )
+        for reference in references
+    ]
+
+
+def _check_surplus(
+    evidence: Evidence, content: Content, references_from: ReferencesFrom, findings: Findings
+) -> None:
+    """Instances of the evidence that nothing in the content names (V07)."""
+    if references_from == "evidence":
+        return
+    named = {
+        reference.instance.sop_instance_uid
+        for references in (content.root_references, content.nested_references)
+        for reference in references
+    }
+    for uid in evidence.instances:
+        if uid not in named and uid not in content.applied:
+            findings.add("EVIDENCE_EXTRA", "CurrentRequestedProcedureEvidenceSequence", uid)
+
+
+def _check_references(
+    header: Header, references: list[FoundReference], evidence: Evidence, findings: Findings
+) -> None:
+    for number, reference in enumerate(references, 1):
+        instance = reference.instance
+        if instance.sop_instance_uid == header.sop_instance_uid:
+            findings.add("REF_SELF", f"reference {number}")
+        if evidence.instances and instance.sop_instance_uid not in evidence.instances:
+            findings.add("REF_NOT_IN_EVIDENCE", f"reference {number}", instance.sop_instance_uid)
+        if (
+            instance.series_instance_uid
+            and instance.series_instance_uid == header.series_instance_uid
+            and instance.sop_class_uid != KEY_OBJECT_SELECTION
+        ):
+            findings.add("SERIES_MIXED", "SeriesInstanceUID")
+
+
+def _check_studies(header: Header, studies: set[str], copies: set[str], findings: Findings) -> None:
+    """Documents over several studies have a copy in each (PS3.3 C.17.6.2.1)."""
+    if studies and header.study_instance_uid not in studies:
+        findings.add("OWN_STUDY_NOT_REFERENCED", "StudyInstanceUID")
+    if len(studies) > 1 and not copies:
+        findings.add("NO_IDENTICAL_DOCUMENTS", "IdenticalDocumentsSequence")
+    elif copies:
+        for study in sorted(studies - copies - {header.study_instance_uid}):
+            findings.add("IDENTICAL_INCOMPLETE", "IdenticalDocumentsSequence", study)
+    for number, request in enumerate(header.requests, 1):
+        named = request.study_instance_uid
+        if named and named != header.study_instance_uid and named not in studies:
+            findings.add("REQUEST_MISMATCH", f"ReferencedRequestSequence[{number}]", named)
+
+
+def _distinct(references: list[FoundReference], findings: Findings) -> tuple[FoundReference, ...]:
+    """Each reference once: the same instance with other frames or another presentation is another one."""
+    distinct: dict[object, FoundReference] = {}
+    for reference in references:
+        key = (
+            reference.instance.sop_instance_uid,
+            reference.frames,
+            reference.segments,
+            reference.waveform_channels,
+            reference.presentation_state_uid,
+        )
+        if key in distinct:
+            findings.add("REF_DUPLICATE", "ContentSequence", reference.instance.sop_instance_uid)
+        else:
+            distinct[key] = reference
+    return tuple(distinct.values())
