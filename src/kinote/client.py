@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 from typing import Any, BinaryIO
 
 import httpx
 
-from kinote.intake.importing import Sink
 from kinote.intake.outcome import Outcome
 
 _CHUNK = 256 * 1024
-
-#: Requests at once: enough for the server to commit in groups.
-_PARALLEL = 8
 
 
 class ServerError(RuntimeError):
@@ -38,38 +33,21 @@ class Client:
             raise ServerError(_problem(response))
         return response.json()
 
-    @contextmanager
-    def sink(self) -> Iterator[Sink]:
-        """Send objects to the server, several at a time."""
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-
-            def take(file: BinaryIO) -> Future[Outcome]:
-                # The caller closes its file when this returns, so the bytes are sent before.
-                future: Future[Outcome] = Future()
-                future.set_result(self._store(file))
-                return future
-
-            del pool
-            yield take
+    def store(self, file: BinaryIO) -> Future[Outcome]:
+        """Send one object; the future is done already, since the caller closes its file."""
+        response = self._request(
+            "POST", "/api/v1/objects", content=_chunks(file), headers={"Content-Type": "application/dicom"}
+        )
+        future: Future[Outcome] = Future()
+        if response.is_error:
+            future.set_result(Outcome("refused", reason=_problem(response)))
+        else:
+            found = response.json()
+            future.set_result(Outcome(**{**found, "findings": tuple(found["findings"])}))
+        return future
 
     def close(self) -> None:
         self._http.close()
-
-    def _store(self, file: BinaryIO) -> Outcome:
-        def chunks() -> Iterator[bytes]:
-            while chunk := file.read(_CHUNK):
-                yield chunk
-
-        response = self._request(
-            "POST",
-            "/api/v1/objects",
-            content=chunks(),
-            headers={"Content-Type": "application/dicom", "Accept": "application/json"},
-        )
-        if response.is_error:
-            return Outcome("refused", reason=_problem(response))
-        found = response.json()
-        return Outcome(**{**found, "findings": tuple(found["findings"])})
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
@@ -78,9 +56,14 @@ class Client:
             raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
 
 
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
 def _problem(response: httpx.Response) -> str:
     try:
         problem = response.json()
-        return str(problem.get("detail") or problem.get("title"))
     except ValueError:
         return f"The server answered {response.status_code}."
+    return str(problem.get("detail") or problem.get("title"))

@@ -6,12 +6,12 @@ What it left empty is taken from later instances; what it said stays, until a co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, bindparam
 
+from kinote.catalog import attribute_lines
 from kinote.catalog.entry import InstanceEntry, Row
 from kinote.catalog.study_text import index_study_text
 from kinote.catalog.tables import study
@@ -61,8 +61,9 @@ def _parameters(row: Mapping[str, Any]) -> Row:
 
 def _merged(kept: str, offered: str) -> str:
     """The kept DICOM JSON object, with the values of the offered one where it has none."""
-    attributes = json.loads(kept)
-    for tag, attribute in json.loads(offered).items():
-        if "Value" in attribute and "Value" not in attributes.get(tag, {}):
-            attributes[tag] = attribute
-    return json.dumps(dict(sorted(attributes.items())), ensure_ascii=False, separators=(",", ":"))
+    attributes = {attribute_lines.tag(line): line for line in attribute_lines.split(kept)}
+    for line in attribute_lines.split(offered):
+        tag = attribute_lines.tag(line)
+        if '"Value":' in line and '"Value":' not in attributes.get(tag, ""):
+            attributes[tag] = line
+    return attribute_lines.join(attributes.values())

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     TableClause,
     Text,
+    and_,
     bindparam,
     cast,
     column,
@@ -147,6 +148,19 @@ def lock_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
 
 
+def lock_names(connection: Connection, names: Iterable[str]) -> None:
+    """Let one writer at a time go on that locks the same names, until its transaction ends.
+
+    On SQLite writers come one by one anyhow.
+    """
+    ordered = sorted(set(names))
+    if ordered and not is_sqlite(connection):
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+            [{"name": name} for name in ordered],
+        )
+
+
 def current_transaction(connection: Connection) -> int:
     """What tells this transaction from others in the change feed; 0 where writers come one by one."""
     if is_sqlite(connection):
@@ -196,22 +210,28 @@ def fill_text_index(connection: Connection, name: str, rows: Sequence[tuple[int,
 def found_in_text(
     connection: Connection, name: str, key: ColumnElement[int], folded: str, grams: list[str]
 ) -> ColumnElement[bool]:
-    """Condition: the row's folded text contains `folded`; the n-grams find the candidates."""
+    """Condition: the text of the row `key` contains `folded`; the n-grams find the candidates."""
+    index, found = text_matches(connection, name, folded, grams)
+    return key.in_(select(index.c.rowid).where(found))
+
+
+def text_matches(
+    connection: Connection, name: str, folded: str, grams: list[str]
+) -> tuple[TableClause, ColumnElement[bool]]:
+    """A text index, and the condition on it that a row contains `folded`, for queries that join it."""
     index = _text_index(name)
-    found = select(index.c.rowid)
     if is_sqlite(connection):
-        found = found.where(func.instr(index.c.folded, folded) > 0)
-        if grams:
-            found = found.where(
-                literal_column(index.name).op("MATCH", is_comparison=True)(" AND ".join(grams))
-            )
-    else:
-        found = found.where(func.strpos(index.c.folded, folded) > 0)
-        if grams:
-            found = found.where(
-                index.c.grams.op("@>", is_comparison=True)(cast(grams, postgresql.ARRAY(Text)))
-            )
-    return key.in_(found)
+        contains = func.instr(index.c.folded, folded) > 0
+        if not grams:
+            return index, contains
+        matches = literal_column(index.name).op("MATCH", is_comparison=True)(" AND ".join(grams))
+        return index, and_(matches, contains)
+    contains = func.strpos(index.c.folded, folded) > 0
+    if not grams:
+        return index, contains
+    return index, and_(
+        index.c.grams.op("@>", is_comparison=True)(cast(grams, postgresql.ARRAY(Text))), contains
+    )
 
 
 def _text_index(name: str) -> TableClause:

@@ -1,52 +1,91 @@
-"""Values as the index matches them: made alike at intake, and in queries in the same way."""
+"""The normal form of values that queries match against: the same at intake and in queries.
+
+Matched columns are compared bytewise, so everything in which equal values may differ is taken out here.
+What cannot be read gives the empty value; the value as received stays in the prepared attributes and
+in the metadata.
+"""
 
 from __future__ import annotations
 
-from kinote.catalog.text_grams import fold
-from kinote.dicom.dates import parse_date, parse_time
-from kinote.dicom.person_names import PersonName
+import re
+import unicodedata
+from datetime import date as calendar_date
 
-#: The largest number both databases keep.
+#: Component groups of a PN, in their order (PS3.5 6.2.1).
+NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
+
+#: What a signed 64-bit column holds; IS reaches no further than 32 bits, but files do as they like.
 _LARGEST = 2**63 - 1
+
+#: DA, also in the form of ACR-NEMA with points (PS3.5 6.2, note on DA).
+_DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
+
+#: TM, cut off after any component, also in the form of ACR-NEMA with colons.
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
 
 
 def text(value: str | None) -> str:
-    """Text without padding; NUL, which PostgreSQL does not keep, is left out."""
-    return (value or "").replace("\0", "").strip()
+    """A code string, UID, identifier or description, without the padding around it."""
+    return value.strip(" \t\r\n\0") if value else ""
+
+
+def name_group(value: str) -> str:
+    """One component group of a person name: case folded, blanks and trailing `^` removed."""
+    folded = unicodedata.normalize("NFKC", value).casefold()
+    return "^".join(" ".join(part.split()) for part in folded.split("^")).rstrip("^")
+
+
+def name_groups(value: str | None) -> tuple[str, str, str]:
+    """The alphabetic, ideographic and phonetic group of a person name, each in its normal form."""
+    groups = [name_group(group) for group in text(value).split("=")[:3]]
+    groups += [""] * (3 - len(groups))
+    return groups[0], groups[1], groups[2]
+
+
+def person_name_columns(column: str, value: str | None) -> dict[str, str]:
+    """The values of the three columns that a person name is matched by."""
+    return {
+        f"{column}_{group}": folded for group, folded in zip(NAME_GROUPS, name_groups(value), strict=True)
+    }
 
 
 def date(value: str | None) -> str:
-    """A DA as YYYYMMDD, empty if it is no date."""
-    parsed = parse_date(value)
-    return parsed.strftime("%Y%m%d") if parsed else ""
+    """A DA as `YYYYMMDD`; empty where it is no date of the calendar."""
+    found = _DATE.fullmatch(text(value))
+    if found is None:
+        return ""
+    year, month, day = found[1], found[3], found[4]
+    try:
+        calendar_date(int(year), int(month), int(day))
+    except ValueError:
+        return ""
+    return year + month + day
 
 
 def time(value: str | None) -> str:
-    """A TM as HHMMSS.ffffff, empty if it is no time."""
-    parsed = parse_time(value)
-    return parsed.strftime("%H%M%S.%f") if parsed else ""
+    """A TM as `HHMMSS.ffffff`, missing parts as zeros; empty where it is no time of the day."""
+    return time_span(value)[0]
+
+
+def time_span(value: str | None) -> tuple[str, str]:
+    """The first and the last moment that a TM of its precision means: `10` is the whole hour."""
+    found = _TIME.fullmatch(text(value))
+    if found is None:
+        return "", ""
+    hours, minutes, seconds, fraction = found.groups()
+    # 60 is a leap second (PS3.5 6.2).
+    if int(hours) > 23 or int(minutes or 0) > 59 or int(seconds or 0) > 60:
+        return "", ""
+    first = f"{hours}{minutes or '00'}{seconds or '00'}.{(fraction or '').ljust(6, '0')}"
+    last = f"{hours}{minutes or '59'}{seconds or '59'}.{(fraction or '').ljust(6, '9')}"
+    return first, last
 
 
 def number(value: int | None) -> int | None:
-    """A whole number the databases can keep."""
+    """An integer that fits its column; None where there is none."""
     return value if value is not None and -_LARGEST <= value <= _LARGEST else None
 
 
 def count(value: int | None) -> int | None:
-    """A number of frames, rows or columns; None unless it is a plausible one."""
+    """A number of things, e.g. of frames: positive and at most 32 bits; None where there is none."""
     return value if value is not None and 0 < value < 2**31 else None
-
-
-def name(value: str) -> str:
-    """One component group of a person name, folded; PS3.4 C.2.2.2.1 lets case be ignored."""
-    return fold(value.replace("\0", "")).rstrip("^ ")
-
-
-def person_name_columns(prefix: str, value: str | None) -> dict[str, str]:
-    """The three columns of a person name."""
-    parsed = PersonName.parse(value)
-    return {
-        f"{prefix}_alphabetic": name(parsed.alphabetic),
-        f"{prefix}_ideographic": name(parsed.ideographic),
-        f"{prefix}_phonetic": name(parsed.phonetic),
-    }

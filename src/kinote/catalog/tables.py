@@ -120,6 +120,7 @@ series = Table(
     UniqueConstraint("study", "series_instance_uid", name="series_by_study"),
     Index("series_by_uid", "series_instance_uid"),
     Index("series_by_modality", "modality", "id"),
+    Index("series_modalities", "study", "modality", "instance_count"),
 )
 
 STANDINGS = ("live", "held", "withdrawn", "purged")
@@ -171,6 +172,7 @@ instance = Table(
         "instance_by_concept",
         "concept_value",
         "concept_scheme",
+        "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
     ),
@@ -182,6 +184,21 @@ instance = Table(
         postgresql_where=text("standing <> 'live'"),
     ),
     Index("instance_by_file", "file_key"),
+    Index(
+        "instance_by_class",
+        "sop_class_uid",
+        "id",
+        sqlite_where=text("standing = 'live'"),
+        postgresql_where=text("standing = 'live'"),
+    ),
+    # Few or none while everything is on disk: tells cheaply that a study is all here.
+    Index(
+        "instance_elsewhere",
+        "study",
+        "series",
+        sqlite_where=text("residence IN ('remote', 'none')"),
+        postgresql_where=text("residence IN ('remote', 'none')"),
+    ),
 )
 
 #: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI.
@@ -219,6 +236,7 @@ note = Table(
     metadata,
     _key(),
     Column("origin", Text, CheckConstraint(f"origin IN {ORIGINS}"), nullable=False),
+    Index("note_by_origin", "origin", "id"),
 )
 
 note_version = Table(
@@ -247,6 +265,14 @@ note_version = Table(
     # Where the references were read: 'content', 'image library' or 'evidence'.
     Column("references_from", Text, nullable=False),
     UniqueConstraint("note", "number", name="note_version_by_number"),
+    # A note has one current version; and the way through all of them, newest note first.
+    Index(
+        "note_version_current",
+        "note",
+        unique=True,
+        sqlite_where=text("is_current"),
+        postgresql_where=text("is_current"),
+    ),
     Index("note_version_by_fingerprint", "fingerprint"),
     Index(
         "note_version_by_title",
@@ -280,6 +306,7 @@ note_modifier = Table(
     Column("scheme", Text, nullable=False),
     Column("value", Text, nullable=False),
     Column("meaning", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 note_reference = Table(
@@ -296,6 +323,7 @@ note_reference = Table(
     Column("segments", Text, nullable=False, server_default=""),
     _matched("presentation_state_uid"),
     Index("note_reference_by_instance", "sop_instance_uid", "version"),
+    sqlite_with_rowid=False,
 )
 
 #: The studies a note version belongs to: those whose images it flags and those in which its KOS lies.
@@ -305,6 +333,7 @@ note_study = Table(
     Column("study_instance_uid", _Matched, primary_key=True),
     Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
     Index("note_study_by_version", "version"),
+    sqlite_with_rowid=False,
 )
 
 REGISTRATIONS = ("registered", "registered with findings", "unreadable")
@@ -317,6 +346,8 @@ key_object = Table(
     _to("version", "note_version.id", nullable=True),
     # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
+    # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
+    Column("made_from", Text),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
 )
@@ -331,6 +362,8 @@ key_object_request = Table(
     _matched("accession_number"),
     _matched("requested_procedure_id"),
     Index("key_object_request_by_procedure", "requested_procedure_id"),
+    Index("key_object_request_by_accession", "accession_number"),
+    sqlite_with_rowid=False,
 )
 
 withdrawal = Table(

@@ -55,13 +55,16 @@ def metadata_json(dataset: DataSet) -> bytes:
 
 
 def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
-    """A JSON object with these attributes of a data set, as far as it has them, in order of tags."""
+    """A JSON object with these attributes of a data set, as far as it has them, in order of tags.
+
+    One attribute a line, so that answers are put together from lines without parsing them.
+    """
     parts = []
     for tag in sorted({*wanted}):
         fragment = element_json(dataset, tag)
         if fragment is not None:
             parts.append(fragment)
-    return "{" + ",".join(parts) + "}"
+    return "{" + ",\n".join(parts) + "}"
 
 
 def element_json(dataset: DataSet, tag: int) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from kinote.dicom.dataset import DataSet, scan, scanned
 from kinote.dicom.errors import DicomError, MalformedError
@@ -105,6 +106,28 @@ class FileScanner:
         self._pass_on(rest)
 
 
+def find_dataset(file: BinaryIO) -> str:
+    """Go to where the data set of a DICOM file begins, from the file's beginning; its transfer syntax."""
+    have = bytearray(file.read(4096))
+    start = _PREAMBLE + 4 if have[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
+    if have[start : start + 2] != b"\x02\x00":
+        if start:
+            raise MalformedError("The file has no file meta information", start)
+        file.seek(0)
+        return guessed_syntax(bytes(have[:64]))
+    while (end := _meta_end(have, start)) is None or len(have) < end + 64:
+        more = file.read(1 << 16)
+        if not more:
+            break
+        have += more
+    if end is None:
+        raise MalformedError("The file ends within its file meta information", len(have))
+    meta = scan(bytes(have[start:end]), EXPLICIT_VR_LITTLE_ENDIAN)
+    beginning = bytes(have[end : end + 64])
+    file.seek(end)
+    return actual_syntax(beginning, meta.text(_TRANSFER_SYNTAX_UID) or guessed_syntax(beginning))
+
+
 def _meta_end(have: bytearray, start: int) -> int | None:
     """Where group 0002 ends, walking its elements (its group length is not to be trusted)."""
     at = start
@@ -163,4 +186,12 @@ def _text(element: int, vr: bytes, value: str) -> bytes:
     return struct.pack("<HH2sH", 2, element, vr, len(encoded)) + encoded
 
 
-__all__ = ["DicomError", "FileScanner", "ScannedFile", "actual_syntax", "file_meta_bytes", "guessed_syntax"]
+__all__ = [
+    "DicomError",
+    "FileScanner",
+    "ScannedFile",
+    "actual_syntax",
+    "file_meta_bytes",
+    "find_dataset",
+    "guessed_syntax",
+]

@@ -108,6 +108,8 @@ class DataSetScanner:
         self.tokens = Tokens()
         self.kept: bytearray | bytes = bytearray()
         self.bulk: list[BulkSpan] = []
+        #: The pixel data of the data set itself (not of an icon in it), as soon as the walk has come to it.
+        self.pixels: BulkSpan | None = None
         #: How many elements and items were walked: what bounded work is measured by in tests.
         self.steps = 0
         self._position = 0
@@ -132,6 +134,18 @@ class DataSetScanner:
     def has_padding(self) -> bool:
         """Whether zeros follow the last element."""
         return self._padding
+
+    @property
+    def passing(self) -> int:
+        """How many bytes are still to come of the value that is being let pass."""
+        return self._skip
+
+    def jump(self, count: int) -> None:
+        """Instead of being fed, `count` of the bytes that are let pass were jumped over in the file."""
+        if self._inflate is not None or not 0 <= count <= self._skip:
+            raise ValueError(f"{count} bytes cannot be jumped over, only {self._skip} are let pass")
+        self._skip -= count
+        self._removed += count
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         if self._inflate is None:
@@ -273,6 +287,7 @@ class DataSetScanner:
             self._advance(header)
             span = BulkSpan(len(self.tokens.tag), self.offset, -1)
             self.bulk.append(span)
+            self._note_pixels(tag, span)
             self._open(tag, vr, -1, is_sequence=True, explicit=explicit, bulk=span)
             return True
         if vr not in ("SQ", "UN"):
@@ -331,9 +346,15 @@ class DataSetScanner:
 
     def _pass_bulk(self, tag: int, vr: str, header: int, length: int) -> None:
         self._advance(header)
-        self.bulk.append(BulkSpan(len(self.tokens.tag), self.offset, length))
+        span = BulkSpan(len(self.tokens.tag), self.offset, length)
+        self.bulk.append(span)
+        self._note_pixels(tag, span)
         self._token(tag, vr, self._position, self._position)
         self._drop(length)
+
+    def _note_pixels(self, tag: int, span: BulkSpan) -> None:
+        if tag in _PIXELS and not self._stack:
+            self.pixels = span
 
     def _drop(self, length: int) -> None:
         """Let a value pass: forget what of it is here, skip what is still to come."""

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 
 from kinote.catalog.catalog import Catalog
-from kinote.catalog.entry import MissingIdentityError, entry_of
+from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
 from kinote.dicom import sop_classes, tags
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import FileScanner, ScannedFile
@@ -30,6 +30,14 @@ SMALL = 64 * 1024
 _KEY_OBJECT_LIMIT = 64 * 1024 * 1024
 
 
+class _WrongStudyError(ValueError):
+    """An object came for one study and is of another."""
+
+    def __init__(self, entry: InstanceEntry, wanted: str) -> None:
+        super().__init__(f"The object is of study {entry.study_instance_uid}, not of {wanted}.")
+        self.entry = entry
+
+
 class Receiver:
     """The way in for objects: opens uploads, commits them in groups."""
 
@@ -44,9 +52,12 @@ class Receiver:
         self._observe = observe
         self._committer = Committer(catalog, storage, observe=observe)
 
-    def open(self, received_from: str) -> Upload:
-        """Begin to receive one object; `received_from` says by which face and from whom."""
-        return Upload(self._storage, self._committer, received_from, self._observe)
+    def open(self, received_from: str, *, study_instance_uid: str | None = None) -> Upload:
+        """Begin to receive one object; `received_from` says by which face and from whom.
+
+        With a Study Instance UID, an object of another study is refused (PS3.18 10.5.1.1).
+        """
+        return Upload(self._storage, self._committer, received_from, self._observe, study_instance_uid)
 
     def close(self) -> None:
         """Commit what has arrived; nothing may be opened any more."""
@@ -62,10 +73,12 @@ class Upload:
         committer: Committer,
         received_from: str,
         observe: Callable[[Outcome], None],
+        study_instance_uid: str | None = None,
     ) -> None:
         self._storage = storage
         self._committer = committer
         self._received_from = received_from
+        self._study = study_instance_uid
         self._observe = observe
         self._scanner = FileScanner()
         self._beginning = bytearray()
@@ -93,6 +106,8 @@ class Upload:
                 self._fail(outcomes.OUT_OF_RESOURCES, str(error))
             except MissingIdentityError as error:
                 self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error))
+            except _WrongStudyError as error:
+                self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error), error.entry)
             except DicomError as error:
                 self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
             else:
@@ -134,6 +149,8 @@ class Upload:
             received_from=self._received_from,
             now=datetime.now(UTC),
         )
+        if self._study is not None and entry.study_instance_uid != self._study:
+            raise _WrongStudyError(entry, self._study)
         has_pixels = tags.PIXEL_DATA in scanned.dataset
         if self._file is None and has_pixels:
             self._spill()
@@ -157,7 +174,12 @@ class Upload:
             # One byte more than is read: the reader then says that it is too large.
             return file.read(_KEY_OBJECT_LIMIT + 1)
 
-    def _fail(self, status: int, reason: str) -> None:
+    def _fail(self, status: int, reason: str, entry: InstanceEntry | None = None) -> None:
         self.abandon()
         self._beginning = bytearray()
-        self._refusal = refused(status, reason)
+        self._refusal = refused(
+            status,
+            reason,
+            sop_class_uid=entry.sop_class_uid if entry else "",
+            sop_instance_uid=entry.sop_instance_uid if entry else "",
+        )

@@ -26,11 +26,9 @@ def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings
     raw = dataset.raw(tag)
     if raw is None or raw.isascii():
         return
-    if not characters.is_known:
-        findings.add("CHARACTER_SET_UNKNOWN", place, "\\".join(characters.terms))
-    elif not characters.terms:
+    if not characters.terms:
         findings.add("CHARACTER_SET_UNDECLARED", place)
-    elif not characters.decodes(raw):
+    elif characters.is_known and not characters.decodes(raw):
         findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
 
 

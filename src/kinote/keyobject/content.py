@@ -10,13 +10,13 @@ from kinote.keyobject.coded import read_code, read_text
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.levels import Level
-from kinote.keyobject.reading import BrokenReference, FoundInstance, FoundReference
+from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
 
 #: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
-DEEPEST = 16
+MAX_DEPTH = 16
 
 #: References beyond it are not read.
-MOST_REFERENCES = 100_000
+MAX_REFERENCES = 100_000
 
 _REFERENCES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
 
@@ -25,11 +25,11 @@ _CONTEXT_RELATIONSHIPS = frozenset({"HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
 
 
 class TooDeepContentError(ValueError):
-    """Content is nested beyond `DEEPEST`."""
+    """Content is nested beyond `MAX_DEPTH`."""
 
 
 class TooManyReferencesError(ValueError):
-    """More is referenced than `MOST_REFERENCES`."""
+    """More is referenced than `MAX_REFERENCES`."""
 
 
 @dataclass(slots=True)
@@ -45,8 +45,8 @@ class ObserverItem:
 class Content:
     """What the tree says, in its order."""
 
-    root_references: list[FoundReference] = field(default_factory=list)
-    nested_references: list[FoundReference] = field(default_factory=list)
+    root_references: list[ReadReference] = field(default_factory=list)
+    nested_references: list[ReadReference] = field(default_factory=list)
     #: Presentation states and value maps that root references name, which the evidence lists as well.
     applied: set[str] = field(default_factory=set)
     broken: list[BrokenReference] = field(default_factory=list)
@@ -80,7 +80,7 @@ class _Reader:
             item, place, depth = pending.pop()
             self._read_item(item, place, is_root=depth == 1)
             if tags.CONTENT_SEQUENCE in item:
-                if depth == DEEPEST and item.items(tags.CONTENT_SEQUENCE):
+                if depth == MAX_DEPTH and item.items(tags.CONTENT_SEQUENCE):
                     raise TooDeepContentError
                 pending.extend(self._numbered(item, place + ".", depth + 1))
 
@@ -201,7 +201,7 @@ class _Reader:
 
     def _read_reference(self, item: Level, value_type: str, place: str, *, is_root: bool) -> None:
         self._count += 1
-        if self._count > MOST_REFERENCES:
+        if self._count > MAX_REFERENCES:
             raise TooManyReferencesError
         if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
             self._findings.add("PURPOSE_OF_REFERENCE", place)
@@ -219,7 +219,7 @@ class _Reader:
         if len(sop.found) > 2:
             reference = self._detailed(sop, instance, value_type, place)
         else:
-            reference = FoundReference(instance, value_type)
+            reference = ReadReference(instance, value_type)
         if is_root:
             self.content.root_references.append(reference)
         else:
@@ -246,7 +246,7 @@ class _Reader:
         elif value_type == "COMPOSITE" and class_uid and sop_classes.is_image(class_uid):
             self._findings.add("COMPOSITE_FOR_IMAGE", place)
 
-    def _detailed(self, sop: Level, instance: FoundInstance, value_type: str, place: str) -> FoundReference:
+    def _detailed(self, sop: Level, instance: FoundInstance, value_type: str, place: str) -> ReadReference:
         """A reference that says more than which instance."""
         dataset = sop.dataset
         frames = self._numbers(sop, tags.REFERENCED_FRAME_NUMBER, place)
@@ -254,7 +254,7 @@ class _Reader:
             self._findings.add("FRAMES_ON_SINGLE_FRAME", place, instance.sop_instance_uid)
             frames = ()
         states = self._applied(sop, tags.REFERENCED_SOP_SEQUENCE, place)
-        return FoundReference(
+        return ReadReference(
             instance,
             value_type,
             frames=frames,

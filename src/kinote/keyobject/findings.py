@@ -52,7 +52,7 @@ RULES: dict[str, Rule] = {
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),
     "TOO_LARGE": _error("Kinote", "The key object is larger than Kinote reads: {}."),
-    "NOT_A_KEY_OBJECT": _error("PS3.4 B.5", "The SOP class is {}, not Key Object Selection Document."),
+    "NOT_A_KEY_OBJECT": _error("PS3.4 B.5", "This is no Key Object Selection document."),
     "IDENTITY_MISSING": _error("PS3.3 C.12.1", "{} is missing or no UID."),
     "NO_REFERENCES": _error("TID 2010 rows 8-10", "Nothing is referenced, so nothing can be flagged."),
     "ALL_REFERENCES_BROKEN": _error("PS3.3 C.18.3", "No reference names a usable SOP Instance UID."),
@@ -113,11 +113,15 @@ RULES: dict[str, Rule] = {
     "REF_SELF": _warning("TID 2010", "The key object references itself."),
     "FRAMES_INVALID": _warning("PS3.3 C.18.4", "Frame or segment numbers are no numbers from 1: {}."),
     "FRAMES_ON_SINGLE_FRAME": _warning("PS3.3 C.18.4", "Frames are named of images that have but one: {}."),
+    "FRAME_NOT_THERE": _warning("PS3.3 C.18.4", "Frame numbers are left out: the image has frames 1 to {}."),
     "FRAMES_IN_EVIDENCE": _warning("PS3.3 C.17.2.3", "Frame numbers stand in the evidence; they are used."),
     "PRESENTATION_AS_IMAGE": _warning("TID 2010 row 8", "IMAGE items reference what is no image: {}."),
     "COMPOSITE_FOR_IMAGE": _info("TID 2010 row 10", "Images are referenced by COMPOSITE items."),
     "PURPOSE_OF_REFERENCE": _info(
         "TID 2010 rows 8-10", "References carry a concept name, which is forbidden."
+    ),
+    "CROSS_PATIENT": _warning(
+        "PS3.3 C.17.6.2", "An image of another patient is referenced; that reference has no effect."
     ),
     "RETRIEVAL_DETAILS": _info(
         "PS3.3 C.17.2.1", "The evidence says where to retrieve from: {}. It is not used."
@@ -183,10 +187,6 @@ class Findings:
 
     def __contains__(self, code: object) -> bool:
         return code in self._places
-
-    @property
-    def has_error(self) -> bool:
-        return any(RULES[code].severity == "error" for code in self._places)
 
     def as_tuple(self) -> tuple[Finding, ...]:
         """All findings, errors first, otherwise in the order they were met."""

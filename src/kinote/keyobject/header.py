@@ -132,8 +132,7 @@ def _check_identity(header: Header, findings: Findings) -> None:
         if not uids.is_tolerable(uid):
             findings.add("IDENTITY_MISSING", place, name)
     if header.sop_class_uid != sop_classes.KEY_OBJECT_SELECTION:
-        name = sop_classes.name(header.sop_class_uid) or "missing"
-        findings.add("NOT_A_KEY_OBJECT", "SOPClassUID", name)
+        findings.add("NOT_A_KEY_OBJECT", "SOPClassUID")
     if not header.patient_id:
         findings.add("NO_PATIENT", "PatientID")
 
@@ -171,6 +170,9 @@ def _check_dates(dataset: DataSet, header: Header, findings: Findings) -> None:
 
 def _check_document(root: Level, findings: Findings) -> None:
     """Root of the content tree, template, and what does not belong into a key object."""
+    characters = root.dataset.character_set
+    if not characters.is_known:
+        findings.add("CHARACTER_SET_UNKNOWN", "SpecificCharacterSet", "\\".join(characters.terms))
     if root.plain(tags.VALUE_TYPE) != "CONTAINER" or not root.plain(tags.CONTINUITY_OF_CONTENT):
         findings.add("ROOT_INCOMPLETE", "ValueType")
     templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)

@@ -16,50 +16,23 @@ from kinote.dicom import sop_classes, uids
 from kinote.dicom.dates import parse_date, parse_offset, parse_time
 from kinote.keyobject.codes import Code
 from kinote.keyobject.languages import is_language_tag
-from kinote.keyobject.texts import LONGEST_SHORT_VALUE, problem_with, problem_with_copy
-from kinote.keyobject.titles import modifiers_for
+from kinote.keyobject.texts import LONGEST_SHORT_VALUE
+from kinote.keyobject.titles import has_standard_meaning, modifiers_for
+from kinote.keyobject.validity import (
+    InvalidKeyObjectError,
+    require,
+    require_code,
+    require_copy,
+    require_numbers,
+    require_text,
+    require_uids,
+)
 
 ValueType = Literal["IMAGE", "WAVEFORM", "COMPOSITE"]
 
 #: The largest number IS can hold, and US (PS3.5 table 6.2-1).
 _LARGEST_IS = 2**31 - 1
 _LARGEST_US = 2**16 - 1
-
-
-class InvalidKeyObjectError(ValueError):
-    """A document that must not exist; `field` names what is wrong with it."""
-
-    def __init__(self, field: str, what: str) -> None:
-        super().__init__(f"{field}: {what}")
-        self.field = field
-
-
-def _require(condition: bool, field: str, what: str) -> None:
-    if not condition:
-        raise InvalidKeyObjectError(field, what)
-
-
-def _require_text(vr: str, field: str, text: str) -> None:
-    problem = problem_with(vr, text)
-    if problem:
-        raise InvalidKeyObjectError(field, problem)
-
-
-def _require_uids(holder: object, names: tuple[str, ...]) -> None:
-    """Received UIDs may be odd: they must be usable as keys and writable."""
-    for name in names:
-        value = getattr(holder, name)
-        if not uids.is_tolerable(value) or len(value) > 64:
-            raise InvalidKeyObjectError(name, f"{value!r} is no UID")
-
-
-def _require_code(field: str, code: Code) -> None:
-    _require(bool(code.meaning), field, f"the code {code.value} of {code.scheme} has no meaning")
-    _require_text("SH", field, code.scheme)
-    _require_text("LO", field, code.meaning)
-    _require(code.value.isprintable() and "\\" not in code.value, field, f"{code.value!r} is no code value")
-    _require(code.value.strip(" ") == code.value, field, f"{code.value!r} begins or ends with a space")
-    _require(code.value.isascii() or len(code.value) <= 16, field, f"{code.value!r} is no code value")
 
 
 @lru_cache(maxsize=1024)
@@ -80,9 +53,7 @@ class InstanceReference:
     sop_instance_uid: str
 
     def __post_init__(self) -> None:
-        _require_uids(
-            self, ("study_instance_uid", "series_instance_uid", "sop_class_uid", "sop_instance_uid")
-        )
+        require_uids(self, ("study_instance_uid", "series_instance_uid", "sop_class_uid", "sop_instance_uid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,47 +79,47 @@ class Reference:
     def _check_image(self) -> None:
         field = "frames" if self.frames else "segments" if self.segments else "presentation_state"
         class_uid = self.instance.sop_class_uid
-        _require(
+        require(
             self.value_type == "IMAGE", field, "only images have frames, segments and presentation states"
         )
-        _require(not (self.frames and self.segments), "frames", "frames and segments exclude each other")
+        require(not (self.frames and self.segments), "frames", "frames and segments exclude each other")
         if self.frames:
-            _require(
+            require(
                 sop_classes.is_multiframe_capable(class_uid),
                 "frames",
                 f"{sop_classes.name(class_uid)} has no frames",
             )
-            _require_numbers("frames", self.frames, _LARGEST_IS)
+            require_numbers("frames", self.frames, _LARGEST_IS)
             length = sum(len(str(number)) + 1 for number in self.frames)
-            _require(
+            require(
                 length <= LONGEST_SHORT_VALUE, "frames", "are more than one reference holds; flag all instead"
             )
         if self.segments:
-            _require(
+            require(
                 sop_classes.is_segmentation(class_uid),
                 "segments",
                 f"{sop_classes.name(class_uid)} has no segments",
             )
-            _require_numbers("segments", self.segments, _LARGEST_US)
-            _require(
+            require_numbers("segments", self.segments, _LARGEST_US)
+            require(
                 len(self.segments) * 2 <= LONGEST_SHORT_VALUE, "segments", "are more than a reference holds"
             )
         if self.presentation_state:
-            _require(
+            require(
                 sop_classes.is_presentation_state(self.presentation_state.sop_class_uid),
                 "presentation_state",
                 f"{sop_classes.name(self.presentation_state.sop_class_uid)} is no presentation state",
             )
 
     def _check_waveform(self) -> None:
-        _require(self.value_type == "WAVEFORM", "waveform_channels", "only waveforms have channels")
-        _require(len(self.waveform_channels) % 2 == 0, "waveform_channels", "channels come in pairs")
-        _require(
+        require(self.value_type == "WAVEFORM", "waveform_channels", "only waveforms have channels")
+        require(len(self.waveform_channels) % 2 == 0, "waveform_channels", "channels come in pairs")
+        require(
             all(0 <= number <= _LARGEST_US for number in self.waveform_channels),
             "waveform_channels",
             f"are numbers from 0 to {_LARGEST_US}",
         )
-        _require(
+        require(
             len(self.waveform_channels) * 2 <= LONGEST_SHORT_VALUE,
             "waveform_channels",
             "are more than one reference holds",
@@ -167,12 +138,6 @@ class Reference:
         return (self.instance, *self.real_world_value_maps)
 
 
-def _require_numbers(field: str, numbers: tuple[int, ...], largest: int) -> None:
-    _require(all(number >= 1 for number in numbers), field, f"{field} are counted from 1")
-    _require(all(number <= largest for number in numbers), field, f"{field} go to {largest}")
-    _require(len(set(numbers)) == len(numbers), field, "a number is given twice")
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     """A person observer (TID 1003): a name in DICOM form, and the login name where one is known."""
@@ -181,9 +146,9 @@ class Person:
     login: str = ""
 
     def __post_init__(self) -> None:
-        _require(bool(self.name.strip(" ^=")), "author.name", "a person has a name")
-        _require_text("PN", "author.name", self.name)
-        _require_text("UT", "author.login", self.login)
+        require(bool(self.name.strip()), "author.name", "a person has a name")
+        require_text("PN", "author.name", self.name)
+        require_text("UT", "author.login", self.login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +159,8 @@ class Device:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _require(uids.is_valid(self.uid), "author.uid", f"{self.uid!r} is no UID")
-        _require_text("UT", "author.name", self.name)
+        require(uids.is_valid(self.uid), "author.uid", f"{self.uid!r} is no UID")
+        require_text("UT", "author.name", self.name)
 
 
 Observer = Person | Device
@@ -214,26 +179,42 @@ class KeyObjectSelection:
     procedure_codes: tuple[Code, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(bool(self.references), "references", "a key object flags at least one instance")
-        _require(
+        require(bool(self.references), "references", "a key object flags at least one instance")
+        require(
             not self.language or is_language_tag(self.language),
             "language",
             f"{self.language!r} is no RFC 5646 language tag, e.g. en-GB",
         )
-        _require_text("UT", "description", self.description)
-        _require_code("title", self.title)
+        require_text("UT", "description", self.description)
+        require(not self.description or bool(self.description.strip()), "description", "is blank")
+        require_code("title", self.title)
         for code in self.modifiers:
-            _require_code("modifiers", code)
+            require_code("modifiers", code)
         for code in self.procedure_codes:
-            _require_code("procedure_codes", code)
-        rule = modifiers_for(self.title)
-        if rule is not None and rule.mandatory:
-            _require(
-                any(code in rule.codes for code in self.modifiers),
-                "modifiers",
-                f"{self.title.meaning} needs a modifier of CID {rule.context_group}",
-            )
+            require_code("procedure_codes", code)
+        require(
+            has_standard_meaning(self.title),
+            "title",
+            f"{self.title.value} of DCM does not mean {self.title.meaning!r}",
+        )
+        self._check_modifiers()
         self._check_instances()
+
+    def _check_modifiers(self) -> None:
+        rule = modifiers_for(self.title)
+        if rule is None:
+            return
+        require(
+            not rule.mandatory or any(code in rule.codes for code in self.modifiers),
+            "modifiers",
+            f"{self.title.meaning} needs a modifier of CID {rule.context_group}",
+        )
+        for code in self.modifiers:
+            require(
+                code in rule.codes or code.scheme != "DCM",
+                "modifiers",
+                f"{code} is not of CID {rule.context_group}",
+            )
 
     def _check_instances(self) -> None:
         """An instance lies in one series, has one class, and is flagged once in the same way."""
@@ -241,7 +222,7 @@ class KeyObjectSelection:
         flagged: dict[str, list[Reference]] = {}
         for reference in self.references:
             same = flagged.setdefault(reference.instance.sop_instance_uid, [])
-            _require(reference not in same, "references", "a reference is given twice")
+            require(reference not in same, "references", "a reference is given twice")
             same.append(reference)
             for instance in reference.instances:
                 if known.setdefault(instance.sop_instance_uid, instance) != instance:
@@ -271,15 +252,9 @@ class RequestReference:
     filler_order_number: str = ""
 
     def __post_init__(self) -> None:
-        _require_uids(self, ("study_instance_uid",))
+        require_uids(self, ("study_instance_uid",))
         for name in self.__slots__:
-            _require_copy(f"requests.{name}", getattr(self, name))
-
-
-def _require_copy(field: str, text: str) -> None:
-    problem = problem_with_copy(text)
-    if problem:
-        raise InvalidKeyObjectError(field, problem)
+            require_copy(f"requests.{name}", getattr(self, name))
 
 
 _COPIED = (
@@ -332,24 +307,24 @@ class DocumentContext:
     identical_documents: tuple[InstanceReference, ...] = ()
 
     def __post_init__(self) -> None:
-        _require_uids(self, ("study_instance_uid", "series_instance_uid", "sop_instance_uid"))
-        _require(
+        require_uids(self, ("study_instance_uid", "series_instance_uid", "sop_instance_uid"))
+        require(
             parse_date(self.content_date) is not None and self.content_date.isdigit(),
             "content_date",
             f"{self.content_date!r} is no date YYYYMMDD",
         )
-        _require(
+        require(
             parse_time(self.content_time) is not None and ":" not in self.content_time,
             "content_time",
             f"{self.content_time!r} is no time HHMMSS.FFFFFF",
         )
-        _require(parse_offset(self.timezone) is not None, "timezone", f"{self.timezone!r} is no UTC offset")
+        require(parse_offset(self.timezone) is not None, "timezone", f"{self.timezone!r} is no UTC offset")
         for name in ("series_number", "instance_number"):
-            _require(0 <= getattr(self, name) <= _LARGEST_IS, name, f"goes from 0 to {_LARGEST_IS}")
-        _require_text("LO", "series_description", self.series_description)
-        _require_text("LO", "manufacturer", self.manufacturer)
+            require(0 <= getattr(self, name) <= _LARGEST_IS, name, f"goes from 0 to {_LARGEST_IS}")
+        require_text("LO", "series_description", self.series_description)
+        require_text("LO", "manufacturer", self.manufacturer)
         for name in _COPIED:
-            _require_copy(name, getattr(self, name))
+            require_copy(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,35 +337,57 @@ class KeyObjectDocument:
     def __post_init__(self) -> None:
         evidence = self.selection.evidence()
         for instance in evidence:
-            _require(
+            require(
                 instance.sop_instance_uid != self.context.sop_instance_uid,
                 "references",
                 "a key object does not flag itself",
             )
-            _require(
+            require(
                 instance.series_instance_uid != self.context.series_instance_uid
                 or instance.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION,
                 "series_instance_uid",
                 "a key object lies in a series of its own, not in one it flags",
             )
-        self._check_identical_documents({instance.study_instance_uid for instance in evidence})
+        self._check_identical_documents()
 
-    def _check_identical_documents(self, studies: set[str]) -> None:
-        """One copy in each referenced study, and each names all the others (PS3.3 C.17.6.2.1)."""
-        if len(studies) == 1 and not self.context.identical_documents:
-            return
-        named = [copy.study_instance_uid for copy in self.context.identical_documents]
-        _require(
-            sorted(named) == sorted(studies - {self.context.study_instance_uid}),
+    def _check_identical_documents(self) -> None:
+        """One copy in each study of flagged instances, and each names all the others (PS3.3 C.17.6.2.1)."""
+        copies = self.context.identical_documents
+        named = [copy.study_instance_uid for copy in copies]
+        flagged = {reference.instance.study_instance_uid for reference in self.selection.references}
+        others = flagged - {self.context.study_instance_uid}
+        require(
+            len(flagged) == 1 or others <= set(named),
             "identical_documents",
             "a key object over several studies names its copy in each of the others",
         )
-        _require(
+        require(
+            len(set(named)) == len(named) and self.context.study_instance_uid not in named,
+            "identical_documents",
+            "each copy lies in a study of its own",
+        )
+        require(
             all(
                 copy.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION
                 and copy.sop_instance_uid != self.context.sop_instance_uid
-                for copy in self.context.identical_documents
+                for copy in copies
             ),
             "identical_documents",
             "the copies are other key objects",
         )
+
+
+__all__ = [
+    "Device",
+    "DocumentContext",
+    "InstanceReference",
+    "InvalidKeyObjectError",
+    "KeyObjectDocument",
+    "KeyObjectSelection",
+    "Observer",
+    "Person",
+    "Reference",
+    "RequestReference",
+    "ValueType",
+    "value_type_of",
+]

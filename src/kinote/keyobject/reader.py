@@ -8,6 +8,7 @@ reference that might be wrong is worse than none.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from kinote.dicom import tags
@@ -23,8 +24,8 @@ from kinote.dicom.transfer_syntaxes import (
     lookup,
 )
 from kinote.keyobject.content import (
-    DEEPEST,
-    MOST_REFERENCES,
+    MAX_DEPTH,
+    MAX_REFERENCES,
     Content,
     TooDeepContentError,
     TooManyReferencesError,
@@ -35,20 +36,20 @@ from kinote.keyobject.findings import Findings
 from kinote.keyobject.header import Header, read_header
 from kinote.keyobject.levels import Level
 from kinote.keyobject.observers import observers
-from kinote.keyobject.reading import FoundReference, Reading, ReferencesFrom, Registration
+from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Registration
 from kinote.keyobject.title_reader import check_modifiers, read_title
 from kinote.keyobject.titles import TitleGroup, title_group
 
 #: A key object beyond this is not read (V55), in bytes, deflated or not.
-LARGEST = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 
 #: Reading is bounded by this: some levels below the deepest content hold codes and references.
 LIMITS = Limits(
-    depth=DEEPEST + 4,
+    depth=MAX_DEPTH + 4,
     elements=2_000_000,
-    header_bytes=LARGEST,
-    bulk_text=LARGEST,
-    inflated_bytes=LARGEST,
+    header_bytes=MAX_BYTES,
+    bulk_text=MAX_BYTES,
+    inflated_bytes=MAX_BYTES,
     inflation_ratio=0,
 )
 
@@ -76,6 +77,8 @@ def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) 
         findings.add("DATED_IN_FUTURE", "ContentDate")
     evidence = read_evidence(root, header.study_instance_uid, findings)
     content = _content(root, evidence, findings)
+    if content is None:
+        return _identified("unreadable", root, header, findings)
     return _reading(root, header, evidence, content, findings)
 
 
@@ -83,7 +86,7 @@ def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) 
 
 
 def _scanned(data: bytes, declared: str, findings: Findings) -> DataSet | None:
-    if len(data) > LARGEST:
+    if len(data) > MAX_BYTES:
         findings.add("TOO_LARGE", "", f"{len(data)} bytes")
         return None
     try:
@@ -132,14 +135,15 @@ def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSe
 # --- data set to reading --------------------------------------------------------------------------
 
 
-def _content(root: Level, evidence: Evidence, findings: Findings) -> Content:
+def _content(root: Level, evidence: Evidence, findings: Findings) -> Content | None:
+    """The content tree; None where it is beyond what is read."""
     try:
         return read_content(root, evidence.instances, findings)
     except TooDeepContentError:
         findings.add("TOO_DEEP", "ContentSequence")
     except TooManyReferencesError:
-        findings.add("TOO_LARGE", "ContentSequence", f"more than {MOST_REFERENCES} references")
-    return Content()
+        findings.add("TOO_LARGE", "ContentSequence", f"more than {MAX_REFERENCES} references")
+    return None
 
 
 def _reading(
@@ -159,6 +163,27 @@ def _reading(
         findings.add("DESCRIPTION_SEVERAL", "ContentSequence")
     registration = _registration(findings)
     readable = registration != "unreadable"
+    return replace(
+        _identified(registration, root, header, findings),
+        title=title,
+        modifiers=tuple(content.modifiers),
+        procedure_codes=tuple(content.procedure_codes),
+        descriptions=tuple(content.texts),
+        language=content.language.value if content.language else "",
+        language_scheme=content.language.scheme if content.language else "",
+        observers=observers(content.observer_items),
+        references=tuple(references) if readable else (),
+        distinct_references=distinct if readable else (),
+        references_from=references_from if readable else "",
+        broken_references=(*content.broken, *evidence.broken),
+        evidence=tuple(evidence.instances.values()),
+        identical_documents=identical,
+        requests=header.requests,
+    )
+
+
+def _identified(registration: Registration, root: Level, header: Header, findings: Findings) -> Reading:
+    """What is known of a document by its header: which it is, whose, and when it was made."""
     return Reading(
         registration=registration,
         findings=findings.as_tuple(),
@@ -176,20 +201,6 @@ def _reading(
         content_time=header.content_time,
         timezone=header.timezone,
         made=header.made,
-        title=title,
-        modifiers=tuple(content.modifiers),
-        procedure_codes=tuple(content.procedure_codes),
-        description="\n".join(content.texts),
-        texts=tuple(content.texts),
-        language=content.language.value if content.language else "",
-        observers=observers(content.observer_items),
-        references=tuple(references) if readable else (),
-        distinct_references=distinct if readable else (),
-        references_from=references_from if readable else "",
-        broken_references=(*content.broken, *evidence.broken),
-        evidence=tuple(evidence.instances.values()),
-        identical_documents=identical,
-        requests=header.requests,
         dataset=root.dataset,
     )
 
@@ -207,7 +218,7 @@ def _registration(findings: Findings) -> Registration:
 
 def _flagged(
     evidence: Evidence, content: Content, findings: Findings
-) -> tuple[list[FoundReference], ReferencesFrom]:
+) -> tuple[list[ReadReference], ReferencesFrom]:
     """What the document flags, and where it says so."""
     if not evidence.instances:
         findings.add("EVIDENCE_MISSING", "CurrentRequestedProcedureEvidenceSequence")
@@ -218,29 +229,27 @@ def _flagged(
         return _with_frames(content.nested_references, evidence), "image library"
     if evidence.instances:
         findings.add("CONTENT_REFS_MISSING", "ContentSequence")
-        references = [FoundReference(instance) for instance in evidence.instances.values()]
-        if len(references) > MOST_REFERENCES:
+        references = [ReadReference(instance) for instance in evidence.instances.values()]
+        if len(references) > MAX_REFERENCES:
             findings.add(
                 "TOO_LARGE",
                 "CurrentRequestedProcedureEvidenceSequence",
-                f"more than {MOST_REFERENCES} references",
+                f"more than {MAX_REFERENCES} references",
             )
         return _with_frames(references, evidence), "evidence"
     broken = content.broken or evidence.broken
-    # Content that could not be read at all has its own error.
-    if not findings.has_error:
-        findings.add("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "ContentSequence")
+    findings.add("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "ContentSequence")
     return [], ""
 
 
-def _with_frames(references: list[FoundReference], evidence: Evidence) -> list[FoundReference]:
+def _with_frames(references: list[ReadReference], evidence: Evidence) -> list[ReadReference]:
     """Frame numbers of the evidence, where the content names none (V27)."""
     if not evidence.frames:
         return references
     return [
         reference
         if reference.frames or reference.instance.sop_instance_uid not in evidence.frames
-        else FoundReference(
+        else ReadReference(
             reference.instance,
             reference.value_type,
             evidence.frames[reference.instance.sop_instance_uid],
@@ -270,7 +279,7 @@ def _check_surplus(
 
 
 def _check_references(
-    header: Header, references: list[FoundReference], evidence: Evidence, findings: Findings
+    header: Header, references: list[ReadReference], evidence: Evidence, findings: Findings
 ) -> None:
     for number, reference in enumerate(references, 1):
         instance = reference.instance
@@ -288,7 +297,7 @@ def _check_references(
 
 def _check_studies(header: Header, studies: set[str], copies: set[str], findings: Findings) -> None:
     """Documents over several studies have a copy in each (PS3.3 C.17.6.2.1)."""
-    if studies and header.study_instance_uid not in studies:
+    if studies and header.study_instance_uid and header.study_instance_uid not in studies:
         findings.add("OWN_STUDY_NOT_REFERENCED", "StudyInstanceUID")
     if len(studies) > 1 and not copies:
         findings.add("NO_IDENTICAL_DOCUMENTS", "IdenticalDocumentsSequence")
@@ -301,9 +310,9 @@ def _check_studies(header: Header, studies: set[str], copies: set[str], findings
             findings.add("REQUEST_MISMATCH", f"ReferencedRequestSequence[{number}]", named)
 
 
-def _distinct(references: list[FoundReference], findings: Findings) -> tuple[FoundReference, ...]:
+def _distinct(references: list[ReadReference], findings: Findings) -> tuple[ReadReference, ...]:
     """Each reference once: the same instance with other frames or another presentation is another one."""
-    distinct: dict[object, FoundReference] = {}
+    distinct: dict[object, ReadReference] = {}
     for reference in references:
         key = (
             reference.instance.sop_instance_uid,

@@ -16,7 +16,8 @@ from kinote.keyobject.findings import Finding
 Registration = Literal["registered", "registered with findings", "unreadable"]
 ReferencesFrom = Literal["content", "image library", "evidence", ""]
 
-UNTITLED = "Untitled"
+#: The title of a document that has none (V12).
+UNTITLED = Code("untitled", "99KINOTE", "Untitled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class FoundInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundReference:
+class ReadReference:
     """One flagged instance, as found. `frames` and `segments` are empty where all are meant."""
 
     instance: FoundInstance
@@ -40,6 +41,22 @@ class FoundReference:
     waveform_channels: tuple[int, ...] = ()
     presentation_state: FoundInstance | None = None
     real_world_value_maps: tuple[FoundInstance, ...] = ()
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self.instance.study_instance_uid
+
+    @property
+    def series_instance_uid(self) -> str:
+        return self.instance.series_instance_uid
+
+    @property
+    def sop_class_uid(self) -> str:
+        return self.instance.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.instance.sop_instance_uid
 
     @property
     def presentation_state_uid(self) -> str:
@@ -103,16 +120,15 @@ class Reading:
     title: Code | None = None
     modifiers: tuple[Code, ...] = ()
     procedure_codes: tuple[Code, ...] = ()
-    #: Its texts, joined by line breaks where there are several.
-    description: str = ""
-    #: Each text that the root contains, in order.
-    texts: tuple[str, ...] = ()
+    #: Each text that the root contains, in order: one, where the rules are kept.
+    descriptions: tuple[str, ...] = ()
     language: str = ""
+    language_scheme: str = ""
     observers: tuple[FoundObserver, ...] = ()
     #: What is flagged, in content order and with repetitions.
-    references: tuple[FoundReference, ...] = ()
+    references: tuple[ReadReference, ...] = ()
     #: The same with each repetition left out.
-    distinct_references: tuple[FoundReference, ...] = ()
+    distinct_references: tuple[ReadReference, ...] = ()
     references_from: ReferencesFrom = ""
     broken_references: tuple[BrokenReference, ...] = ()
     #: All instances of the evidence, in order, each once.
@@ -123,9 +139,14 @@ class Reading:
     dataset: DataSet | None = field(default=None, repr=False, compare=False)
 
     @property
+    def description(self) -> str:
+        return "\n\n".join(self.descriptions)
+
+    @property
     def title_text(self) -> str:
         """The title for people: its meaning, its code where it has none."""
-        return (self.title.meaning or self.title.value) if self.title else UNTITLED
+        title = self.title or UNTITLED
+        return title.meaning or title.value
 
     @property
     def referenced_studies(self) -> tuple[str, ...]:

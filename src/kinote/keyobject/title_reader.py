@@ -7,7 +7,14 @@ from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.levels import Level
-from kinote.keyobject.titles import TitleGroup, canonical, modifiers_for, standard_meaning, title_group
+from kinote.keyobject.titles import (
+    TitleGroup,
+    canonical,
+    has_standard_meaning,
+    modifiers_for,
+    standard_meaning,
+    title_group,
+)
 
 _PLACE = "ConceptNameCodeSequence"
 
@@ -29,7 +36,7 @@ def read_title(root: Level, findings: Findings) -> Code | None:
 
 def _settled(written: Code, findings: Findings) -> Code:
     title = written
-    if written.scheme != "DCM" and canonical(written).scheme == "DCM" and written.scheme.upper() == "DICOM":
+    if written.scheme.upper() == "DICOM" and canonical(written).scheme == "DCM":
         findings.add("TITLE_SCHEME", _PLACE, repr(written.scheme))
         # A rejection acts, so it must be written as one: any other scheme is only shown.
         if title_group(canonical(written)) is not TitleGroup.REJECTION:
@@ -38,14 +45,10 @@ def _settled(written: Code, findings: Findings) -> Code:
     if not written.meaning:
         findings.add("TITLE_MEANING_MISSING", _PLACE)
         return Code(title.value, title.scheme, standard or "")
-    if standard and title.scheme == "DCM" and not _same_words(written.meaning, standard):
+    if not has_standard_meaning(Code(title.value, title.scheme, written.meaning)):
         findings.add("TITLE_MEANING_MISMATCH", _PLACE, repr(written.meaning))
-        return Code(title.value, title.scheme, standard)
+        return Code(title.value, title.scheme, standard or "")
     return Code(title.value, title.scheme, written.meaning)
-
-
-def _same_words(one: str, other: str) -> bool:
-    return " ".join(one.casefold().split()) == " ".join(other.casefold().split())
 
 
 def check_modifiers(title: Code | None, modifiers: list[Code], findings: Findings) -> None:

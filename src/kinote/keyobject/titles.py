@@ -98,6 +98,16 @@ def standard_meaning(code: Code) -> str | None:
     return known.meaning if known else None
 
 
+def has_standard_meaning(code: Code) -> bool:
+    """Whether the meaning a code is given is the one PS3.16 has, if it is one of ours; case does not count."""
+    standard = standard_meaning(code)
+    return standard is None or _words(standard) == _words(code.meaning)
+
+
+def _words(meaning: str) -> list[str]:
+    return meaning.casefold().split()
+
+
 def modifiers_for(title: Code) -> ModifierRule | None:
     """The modifiers a title takes; None where TID 2010 names none in particular."""
     return _MODIFIERS.get(canonical(title))

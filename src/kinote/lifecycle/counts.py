@@ -47,14 +47,12 @@ def differences(connection: Connection) -> list[str]:
     """Where a stored counter is not what the live view counts: one sentence each; empty when all agree."""
     found = []
     counted: dict[int, int] = dict(
-        connection.execute(
-            select(live_instance.c.series, func.count()).group_by(live_instance.c.series)
-        ).tuples()
+        connection.execute(select(live_instance.c.series, func.count()).group_by(live_instance.c.series))
     )
     studies: dict[int, tuple[int, int]] = {}
     for key, study_id, stored in connection.execute(
         select(series.c.id, series.c.study, series.c.instance_count)
-    ).tuples():
+    ):
         true = counted.get(key, 0)
         if stored != true:
             found.append(f"series {key} says {stored} instances, the live view has {true}")
@@ -62,7 +60,7 @@ def differences(connection: Connection) -> list[str]:
         studies[study_id] = (instances + true, with_any + (true > 0))
     for key, instances, with_any in connection.execute(
         select(study.c.id, study.c.instance_count, study.c.series_count)
-    ).tuples():
+    ):
         true_instances, true_series = studies.get(key, (0, 0))
         if (instances, with_any) != (true_instances, true_series):
             found.append(

@@ -1,0 +1,5 @@
+"""`python -m kinote`: the command line."""
+
+from kinote.cli import main
+
+main()

@@ -1,0 +1,196 @@
+"""Answers to queries: DICOM JSON put together from what intake prepared, without parsing it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, literal_column, select
+
+from kinote.catalog import attribute_lines
+from kinote.catalog.attribute_lines import line
+from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.live import live_instance
+from kinote.catalog.matching_keys import TagPath
+from kinote.catalog.tables import instance_metadata, series
+from kinote.dicom import tags
+
+#: PS3.3 C.4.23.1.1: at once, after a recall, or not any more.
+_AVAILABILITY = {"local": "ONLINE", "derivable": "ONLINE", "remote": "NEARLINE", "none": "UNAVAILABLE"}
+
+# Written out as the index of these instances has it: SQLite compares the texts.
+_IS_ELSEWHERE = live_instance.c.residence.in_([literal_column("'remote'"), literal_column("'none'")])
+
+#: What is in an answer without a look into the header.
+_PREPARED = frozenset(
+    {
+        *STUDY_ATTRIBUTES,
+        *SERIES_ATTRIBUTES,
+        *INSTANCE_ATTRIBUTES,
+        tags.SPECIFIC_CHARACTER_SET,
+        tags.INSTANCE_AVAILABILITY,
+        tags.RETRIEVE_URL,
+    }
+)
+
+# JSON is UTF-8 whatever the instance was in (PS3.18 F.2).
+_UTF8 = line(tags.SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One match: its UIDs, as far down as its level, and its attributes.
+
+    Bulk values of a header that was asked for whole are relative, as in the metadata.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str | None
+    sop_instance_uid: str | None
+    lines: tuple[str, ...]
+
+    def json(self, retrieve_url: str | None = None) -> str:
+        """The match as DICOM JSON object (PS3.18 F.2), with Retrieve URL where one is given."""
+        if retrieve_url is None:
+            return attribute_lines.join(self.lines)
+        return attribute_lines.join((*self.lines, line(tags.RETRIEVE_URL, "UR", retrieve_url)))
+
+
+def study_answers(connection: Connection, rows: Sequence[Any], wanted: AbstractSet[TagPath]) -> list[Answer]:
+    keys = [row.id for row in rows]
+    modalities = _modalities(connection, keys)
+    elsewhere = _elsewhere(connection, live_instance.c.study, keys)
+    classes = _sop_classes(connection, keys) if wanted & {(), (tags.SOP_CLASSES_IN_STUDY,)} else {}
+    answers = []
+    for row in rows:
+        lines = [
+            _UTF8,
+            line(tags.STUDY_INSTANCE_UID, "UI", row.study_instance_uid),
+            line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE" if row.id in elsewhere else "ONLINE"),
+            line(tags.MODALITIES_IN_STUDY, "CS", *modalities.get(row.id, ())),
+            line(tags.NUMBER_OF_STUDY_RELATED_SERIES, "IS", row.series_count),
+            line(tags.NUMBER_OF_STUDY_RELATED_INSTANCES, "IS", row.instance_count),
+        ]
+        if row.id in classes:
+            lines.append(line(tags.SOP_CLASSES_IN_STUDY, "UI", *classes[row.id]))
+        answers.append(Answer(row.study_instance_uid, None, None, _merged(row.attributes, lines)))
+    return answers
+
+
+def series_answers(connection: Connection, rows: Sequence[Any], *, with_study: bool) -> list[Answer]:
+    elsewhere = _elsewhere(connection, live_instance.c.series, [row.id for row in rows])
+    answers = []
+    for row in rows:
+        lines = [
+            _UTF8,
+            line(tags.STUDY_INSTANCE_UID, "UI", row.study_instance_uid),
+            line(tags.SERIES_INSTANCE_UID, "UI", row.series_instance_uid),
+            line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE" if row.id in elsewhere else "ONLINE"),
+            line(tags.NUMBER_OF_SERIES_RELATED_INSTANCES, "IS", row.instance_count),
+        ]
+        above = row.study_attributes if with_study else "{}"
+        answers.append(
+            Answer(
+                row.study_instance_uid,
+                row.series_instance_uid,
+                None,
+                _merged(above, attribute_lines.split(row.attributes), lines),
+            )
+        )
+    return answers
+
+
+def instance_answers(
+    connection: Connection,
+    rows: Sequence[Any],
+    wanted: AbstractSet[TagPath],
+    *,
+    with_study: bool,
+    with_series: bool,
+) -> list[Answer]:
+    headers = _headers(connection, [row.id for row in rows], wanted)
+    answers = []
+    for row in rows:
+        lines = [
+            _UTF8,
+            line(tags.STUDY_INSTANCE_UID, "UI", row.study_instance_uid),
+            line(tags.SERIES_INSTANCE_UID, "UI", row.series_instance_uid),
+            line(tags.SOP_CLASS_UID, "UI", row.sop_class_uid),
+            line(tags.SOP_INSTANCE_UID, "UI", row.sop_instance_uid),
+            line(tags.INSTANCE_AVAILABILITY, "CS", _AVAILABILITY[row.residence]),
+        ]
+        answers.append(
+            Answer(
+                row.study_instance_uid,
+                row.series_instance_uid,
+                row.sop_instance_uid,
+                _merged(
+                    row.study_attributes if with_study else "{}",
+                    attribute_lines.split(row.series_attributes) if with_series else (),
+                    attribute_lines.split(row.attributes),
+                    headers.get(row.id, ()),
+                    lines,
+                ),
+            )
+        )
+    return answers
+
+
+def _merged(above: str, *levels: Iterable[str]) -> tuple[str, ...]:
+    """The attributes of several levels; what a later level says of an attribute counts."""
+    found = {each[1:9]: each for each in attribute_lines.split(above)}
+    for lines in levels:
+        for each in lines:
+            found[each[1:9]] = each
+    return tuple(found.values())
+
+
+def _modalities(connection: Connection, studies: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for key, modality in connection.execute(
+        select(series.c.study, series.c.modality)
+        .where(series.c.study.in_(studies), series.c.instance_count > 0, series.c.modality != "")
+        .distinct()
+        .order_by(series.c.study, series.c.modality)
+    ):
+        found.setdefault(key, []).append(modality)
+    return found
+
+
+def _sop_classes(connection: Connection, studies: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for key, uid in connection.execute(
+        select(live_instance.c.study, live_instance.c.sop_class_uid)
+        .where(live_instance.c.study.in_(studies))
+        .distinct()
+        .order_by(live_instance.c.study, live_instance.c.sop_class_uid)
+    ):
+        found.setdefault(key, []).append(uid)
+    return found
+
+
+def _elsewhere(connection: Connection, owner: Any, keys: Sequence[int]) -> set[int]:
+    """Those studies or series of which not all bytes are at hand."""
+    return set(connection.execute(select(owner).where(owner.in_(keys), _IS_ELSEWHERE).distinct()).scalars())
+
+
+def _headers(
+    connection: Connection, keys: Sequence[int], wanted: AbstractSet[TagPath]
+) -> dict[int, list[str]]:
+    """The attributes that were asked for and lie in the header only, by instance."""
+    everything = () in wanted
+    beside = {f"{path[0]:08X}" for path in wanted if path and path[0] not in _PREPARED}
+    if not everything and not beside:
+        return {}
+    found: dict[int, list[str]] = {}
+    for key, packed in connection.execute(
+        select(instance_metadata.c.instance, instance_metadata.c.json).where(
+            instance_metadata.c.instance.in_(keys)
+        )
+    ):
+        lines = attribute_lines.split(zlib.decompress(packed).decode())
+        found[key] = [each for each in lines if everything or attribute_lines.tag(each) in beside]
+    return found

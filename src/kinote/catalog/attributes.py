@@ -1,0 +1,54 @@
+"""Which attributes the index keeps ready for answers, at which level.
+
+What QIDO-RS returns unasked (PS3.18 Tables 10.6.3-3 to 10.6.3-5) and, for key objects, what IHE RAD-30
+asks for. UIDs of the levels above, counts and modalities are added from their columns.
+"""
+
+from __future__ import annotations
+
+from kinote.dicom import tags
+
+STUDY_ATTRIBUTES = (
+    tags.STUDY_DATE,
+    tags.STUDY_TIME,
+    tags.ACCESSION_NUMBER,
+    tags.REFERRING_PHYSICIAN_NAME,
+    tags.STUDY_DESCRIPTION,
+    tags.TIMEZONE_OFFSET_FROM_UTC,
+    tags.PATIENT_NAME,
+    tags.PATIENT_ID,
+    tags.ISSUER_OF_PATIENT_ID,
+    tags.PATIENT_BIRTH_DATE,
+    tags.PATIENT_SEX,
+    tags.STUDY_INSTANCE_UID,
+    tags.STUDY_ID,
+)
+
+SERIES_ATTRIBUTES = (
+    tags.MODALITY,
+    tags.MANUFACTURER,
+    tags.SERIES_DATE,
+    tags.SERIES_DESCRIPTION,
+    tags.BODY_PART_EXAMINED,
+    tags.SERIES_INSTANCE_UID,
+    tags.SERIES_NUMBER,
+    tags.PERFORMED_PROCEDURE_STEP_START_DATE,
+    tags.PERFORMED_PROCEDURE_STEP_START_TIME,
+    tags.REQUEST_ATTRIBUTES_SEQUENCE,
+)
+
+INSTANCE_ATTRIBUTES = (
+    tags.SOP_CLASS_UID,
+    tags.SOP_INSTANCE_UID,
+    tags.CONTENT_DATE,
+    tags.CONTENT_TIME,
+    tags.INSTANCE_NUMBER,
+    tags.NUMBER_OF_FRAMES,
+    tags.ROWS,
+    tags.COLUMNS,
+    tags.BITS_ALLOCATED,
+    tags.OBSERVATION_DATE_TIME,
+    tags.CONCEPT_NAME_CODE_SEQUENCE,
+    tags.REFERENCED_REQUEST_SEQUENCE,
+    tags.CONTENT_TEMPLATE_SEQUENCE,
+)

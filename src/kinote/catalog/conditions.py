@@ -1,0 +1,165 @@
+"""Attribute matching (PS3.4 C.2.2.2): what a query's value for one attribute means as a condition.
+
+Single value, list, universal, wildcard, range and empty value matching, by Value Representation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, or_
+
+from kinote.catalog import dialects, normal
+from kinote.catalog.matching_keys import Attribute, TagPath
+from kinote.catalog.text_grams import fold, grams
+
+#: Between the values of a list: a backslash in DICOM, a comma in the query of an HTTP address.
+_LIST = re.compile(r"[\\,]")
+
+#: What no value of a text column sorts behind, as the last character of an upper bound.
+_LAST_CHARACTER = chr(0x10FFFF)
+
+
+#: The first and the last value that a written one means, both empty where it means none.
+Span = Callable[[str | None], tuple[str, str]]
+
+
+class InvalidKeyError(ValueError):
+    """A matching key's value does not fit its attribute; `path` says which."""
+
+    def __init__(self, path: TagPath, value: str, what: str) -> None:
+        self.path = path
+        super().__init__(f"{'.'.join(f'{tag:08X}' for tag in path)}: {value[:80]!r} {what}")
+
+
+def condition(
+    connection: Connection, attribute: Attribute, value: str, *, fuzzy: bool = False
+) -> ColumnElement[bool] | None:
+    """What the value demands of the attribute's columns; None where it matches everything.
+
+    `fuzzy` lets each word of a person name find names with a word that begins so (PS3.18 8.3.4.2).
+    """
+    value = normal.text(value)
+    if not value or set(value) == {"*"}:
+        return None
+    if attribute.vr == "PN":
+        return _name(connection, attribute, value, fuzzy=fuzzy)
+    column = attribute.columns[0]
+    if value == '""':
+        return column.is_(None) if attribute.vr in ("IS", "US") else column == ""
+    match attribute.vr:
+        case "UI":
+            return _one_of(column, [normal.text(uid) for uid in _LIST.split(value)])
+        case "IS" | "US":
+            return _one_of(column, [_integer(attribute, part) for part in _LIST.split(value)])
+        case "DA":
+            return _date(attribute, value)
+        case "TM":
+            return _time(attribute, value)
+        case "UT":
+            return _description(connection, attribute, value)
+        case "CS":
+            return or_(*(_text(connection, column, normal.text(part)) for part in _LIST.split(value)))
+        case _:
+            return or_(*(_text(connection, column, normal.text(part)) for part in value.split("\\")))
+
+
+def _one_of(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool]:
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+def _integer(attribute: Attribute, value: str) -> int:
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+        raise InvalidKeyError(attribute.path, value, "is no integer")
+    return int(value)
+
+
+def _text(connection: Connection, column: ColumnElement[str], value: str) -> ColumnElement[bool]:
+    plain = re.split(r"[*?]", value, maxsplit=1)[0]
+    if plain == value:
+        return column == value
+    matched = dialects.wildcard(connection, column, value)
+    # The range says outright what the pattern implies, so that an index serves on either database.
+    return and_(column >= plain, column <= plain + _LAST_CHARACTER, matched) if plain else matched
+
+
+def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """`a-b`, `a-`, `-b` or a single value; `span` gives the first and last value that a part means."""
+    first, dash, last = value.partition("-")
+    low, high = span(first), span(last if dash else first)
+    for part, found in ((first, low), (last, high)):
+        if normal.text(part) and not found[0]:
+            raise InvalidKeyError(attribute.path, value, f"is no {attribute.vr} and no range of them")
+    if not (low[0] or high[1]):
+        raise InvalidKeyError(attribute.path, value, "is a range without an end")
+    if low[0] == high[1]:
+        return column == low[0]
+    # Absent values are empty and sort before all digits: an open beginning must not find them.
+    bounds = [column >= (low[0] or "0")]
+    if high[1]:
+        bounds.append(column <= high[1])
+    return and_(*bounds)
+
+
+def _date(attribute: Attribute, value: str) -> ColumnElement[bool]:
+    return _range(attribute, value, _day, attribute.columns[0])
+
+
+def _day(value: str | None) -> tuple[str, str]:
+    return normal.date(value), normal.date(value)
+
+
+def _time(attribute: Attribute, value: str) -> ColumnElement[bool]:
+    return _range(attribute, value, normal.time_span, attribute.columns[0])
+
+
+def _name(
+    connection: Connection, attribute: Attribute, value: str, *, fuzzy: bool
+) -> ColumnElement[bool] | None:
+    if value == '""':
+        return and_(*(column == "" for column in attribute.columns))
+    if fuzzy:
+        return _fuzzy_name(connection, attribute, value)
+    wanted = [
+        (column, group)
+        for column, group in zip(attribute.columns, normal.name_groups(value), strict=True)
+        if group.strip("*")
+    ]
+    if not wanted:
+        return None
+    if "=" in value or value.isascii():
+        return and_(*(_text(connection, column, group) for column, group in wanted))
+    # One group in another script: it may be any of the three (PS3.4 C.2.2.2.1.1).
+    return or_(*(_text(connection, column, wanted[0][1]) for column in attribute.columns))
+
+
+def _fuzzy_name(connection: Connection, attribute: Attribute, value: str) -> ColumnElement[bool] | None:
+    words = re.split(r"[\s^=*?,]+", normal.name_group(value))
+    demands = [
+        or_(
+            *(
+                dialects.wildcard(connection, column, before + word + "*")
+                for column in attribute.columns
+                for before in ("", "*^", "* ")
+            )
+        )
+        for word in words
+        if word
+    ]
+    return and_(*demands) if demands else None
+
+
+def _description(connection: Connection, attribute: Attribute, value: str) -> ColumnElement[bool]:
+    """Plain text is found anywhere in it, whatever the case; a wildcard pattern must fit all of it."""
+    column = attribute.columns[0]
+    key = column.table.c.id
+    if not re.search(r"[*?]", value):
+        folded = fold(value)
+        return dialects.found_in_text(connection, "note_text", key, folded, grams(folded))
+    matched = dialects.wildcard(connection, column, value)
+    longest = fold(max(re.split(r"[*?]+", value), key=len))
+    if len(longest) < 2:
+        return matched
+    return and_(dialects.found_in_text(connection, "note_text", key, longest, grams(longest)), matched)

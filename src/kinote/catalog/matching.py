@@ -1,0 +1,251 @@
+"""Queries by study, series and instance: one engine for QIDO-RS and C-FIND.
+
+Everything is read through `live_instance` and its counters, so a study without live instances is in no
+answer (law 1). Keys of any level may be given at any other: those of higher levels hold for what the
+match belongs to, those of lower levels for something live that it contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select
+
+from kinote.catalog.answers import Answer, instance_answers, series_answers, study_answers
+from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.conditions import condition
+from kinote.catalog.live import live_instance
+from kinote.catalog.matching_keys import MATCHED, Attribute, Level, Relation, TagPath
+from kinote.catalog.tables import (
+    key_object,
+    key_object_request,
+    note_modifier,
+    note_reference,
+    note_version,
+    series,
+    study,
+)
+from kinote.dicom import tags
+
+#: As what to include: every attribute known of the level, for instances the whole header.
+ALL: frozenset[TagPath] = frozenset({()})
+
+#: Up to so many series of a modality, the studies are found through these series.
+_FEW_SERIES = 2000
+
+_IDENTIFYING = ((tags.STUDY_INSTANCE_UID,), (tags.SERIES_INSTANCE_UID,), (tags.SOP_INSTANCE_UID,))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for: a level, below which study and series, matching keys, what to return.
+
+    `include` names attributes to return beside the usual ones, or is `ALL`. With `fuzzy`, words of a
+    person name match by their beginnings.
+    """
+
+    level: Level
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    keys: Mapping[TagPath, str] = field(default_factory=dict)
+    include: frozenset[TagPath] = frozenset()
+    limit: int = 100
+    offset: int = 0
+    fuzzy: bool = False
+
+
+def search(connection: Connection, query: Query) -> list[Answer]:
+    """The page of matches that the query asks for, in a stable order.
+
+    Studies come newest first; series and instances by their numbers within a study, otherwise the last
+    received first. Raises `InvalidKeyError` for a value that does not fit its attribute.
+    """
+    statement = _FROM[query.level].where(*_conditions(connection, query))
+    page = statement.order_by(*_order(query)).limit(query.limit).offset(query.offset)
+    rows = connection.execute(page).all()
+    wanted = query.include | query.keys.keys()
+    match query.level:
+        case Level.STUDY:
+            return study_answers(connection, rows, wanted)
+        case Level.SERIES:
+            return series_answers(connection, rows, with_study=_with_study(query, wanted))
+        case Level.INSTANCE:
+            return instance_answers(
+                connection,
+                rows,
+                wanted,
+                with_study=_with_study(query, wanted),
+                with_series=_with_series(query, wanted),
+            )
+
+
+def ignored_keys(query: Query) -> tuple[TagPath, ...]:
+    """The matching keys that this engine does not match by: `search` answers as if they were not there."""
+    return tuple(path for path, value in query.keys.items() if value.strip() and path not in MATCHED)
+
+
+_FROM: Mapping[Level, Select[Any]] = {
+    Level.STUDY: select(
+        study.c.id,
+        study.c.study_instance_uid,
+        study.c.attributes,
+        study.c.series_count,
+        study.c.instance_count,
+    ),
+    Level.SERIES: select(
+        series.c.id,
+        study.c.study_instance_uid,
+        series.c.series_instance_uid,
+        series.c.study,
+        series.c.attributes,
+        series.c.instance_count,
+        study.c.attributes.label("study_attributes"),
+    ).join_from(series, study, study.c.id == series.c.study),
+    Level.INSTANCE: select(
+        live_instance.c.id,
+        study.c.study_instance_uid,
+        series.c.series_instance_uid,
+        live_instance.c.sop_instance_uid,
+        live_instance.c.sop_class_uid,
+        live_instance.c.residence,
+        live_instance.c.attributes,
+        series.c.attributes.label("series_attributes"),
+        study.c.attributes.label("study_attributes"),
+    )
+    .join_from(live_instance, series, series.c.id == live_instance.c.series)
+    .join(study, study.c.id == live_instance.c.study),
+}
+
+_KEY: Mapping[Level, ColumnElement[int]] = {
+    Level.STUDY: study.c.id,
+    Level.SERIES: series.c.id,
+    Level.INSTANCE: live_instance.c.id,
+}
+
+
+# Written out: the index of concepts leaves instances without one out, and SQLite must see that we do.
+_HAS_CONCEPT = live_instance.c.concept_value != literal_column("''")
+
+
+def _is_scoped(query: Query) -> bool:
+    """Whether the answer lies within a few known studies, where everything is quickly looked through."""
+    return bool(query.study_instance_uid or query.series_instance_uid) or any(
+        query.keys.get(path, "").strip() for path in _IDENTIFYING
+    )
+
+
+def _order(query: Query) -> Sequence[ColumnElement[Any]]:
+    if query.level is Level.STUDY:
+        return (study.c.study_date.desc(), study.c.id.desc())
+    if not _is_scoped(query):
+        return (_KEY[query.level].desc(),)
+    if query.level is Level.SERIES:
+        return (series.c.series_number, series.c.id)
+    return (series.c.series_number, series.c.id, live_instance.c.instance_number, live_instance.c.id)
+
+
+def _with_study(query: Query, wanted: Iterable[TagPath]) -> bool:
+    return not query.study_instance_uid or any(
+        path and path[0] in STUDY_ATTRIBUTES and path[0] != tags.STUDY_INSTANCE_UID for path in wanted
+    )
+
+
+def _with_series(query: Query, wanted: Iterable[TagPath]) -> bool:
+    return not query.series_instance_uid or any(
+        path and path[0] in SERIES_ATTRIBUTES and path[0] != tags.SERIES_INSTANCE_UID for path in wanted
+    )
+
+
+def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool]]:
+    own: list[ColumnElement[bool]] = []
+    below: dict[Level, list[ColumnElement[bool]]] = {}
+    related: dict[Relation, list[ColumnElement[bool]]] = {}
+    for attribute, value in _matching_keys(query):
+        demand = condition(connection, attribute, value, fuzzy=query.fuzzy)
+        if demand is None:
+            continue
+        if attribute.relation is not None:
+            related.setdefault(attribute.relation, []).append(demand)
+        elif attribute.level <= query.level:
+            own.append(demand)
+        else:
+            below.setdefault(attribute.level, []).append(demand)
+        if attribute.columns[0] is live_instance.c.concept_value:
+            (own if query.level is Level.INSTANCE else below[Level.INSTANCE]).append(_HAS_CONCEPT)
+    for relation, demands in related.items():
+        if relation is Relation.MODALITIES:
+            own.append(_has_modality(connection, demands))
+            continue
+        found = _related(relation, demands, scoped=_is_scoped(query) and query.level is Level.INSTANCE)
+        if query.level is Level.INSTANCE:
+            own.append(found)
+        else:
+            below.setdefault(Level.INSTANCE, []).append(found)
+    if query.level is Level.STUDY:
+        own.append(study.c.instance_count > 0)
+    elif query.level is Level.SERIES:
+        own.append(series.c.instance_count > 0)
+    if below:
+        own.append(_contains(query.level, below))
+    return own
+
+
+def _matching_keys(query: Query) -> list[tuple[Attribute, str]]:
+    keys = [(MATCHED[path], value) for path, value in query.keys.items() if path in MATCHED]
+    if query.study_instance_uid:
+        keys.append((MATCHED[(tags.STUDY_INSTANCE_UID,)], query.study_instance_uid))
+    if query.series_instance_uid:
+        keys.append((MATCHED[(tags.SERIES_INSTANCE_UID,)], query.series_instance_uid))
+    return keys
+
+
+def _has_modality(connection: Connection, demands: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Condition on a study: it has a live series that meets the demands.
+
+    Where only few series do, the studies are found through them; where many do, the studies are walked
+    in the order of the answer, and enough of them are soon found.
+    """
+    lived = [series.c.instance_count > 0, *demands]
+    few = select(series.c.id).where(*demands).limit(_FEW_SERIES).subquery()
+    number = connection.execute(select(func.count()).select_from(few)).scalar_one()
+    if number < _FEW_SERIES:
+        return study.c.id.in_(select(series.c.study).where(*lived))
+    return exists(select(series.c.id).where(series.c.study == study.c.id, *lived).correlate(study))
+
+
+def _related(relation: Relation, demands: list[ColumnElement[bool]], *, scoped: bool) -> ColumnElement[bool]:
+    """Condition on a live instance: it has a row of the relation that meets all the demands."""
+    if relation is Relation.REQUESTS:
+        found = select(key_object_request.c.instance).where(*demands)
+        owner: ColumnElement[int] = key_object_request.c.instance
+    else:
+        version = _VERSION[relation]
+        found = select(key_object.c.instance).join_from(
+            version.table, key_object, key_object.c.version == version
+        )
+        found = found.where(*demands)
+        owner = key_object.c.instance
+    if scoped:
+        return found.where(owner == live_instance.c.id).correlate(live_instance).exists()
+    return live_instance.c.id.in_(found)
+
+
+_VERSION = {
+    Relation.REFERENCES: note_reference.c.version,
+    Relation.MODIFIERS: note_modifier.c.version,
+    Relation.DESCRIPTION: note_version.c.id,
+}
+
+
+def _contains(level: Level, below: Mapping[Level, list[ColumnElement[bool]]]) -> ColumnElement[bool]:
+    """Condition on a study or series: something live in it meets all the demands of the lower levels."""
+    if Level.INSTANCE not in below:
+        return study.c.id.in_(select(series.c.study).where(series.c.instance_count > 0, *below[Level.SERIES]))
+    owner = live_instance.c.study if level is Level.STUDY else live_instance.c.series
+    found = select(owner).where(*below[Level.INSTANCE])
+    if Level.SERIES in below:
+        found = found.join_from(live_instance, series, series.c.id == live_instance.c.series)
+        found = found.where(*below[Level.SERIES])
+    return _KEY[level].in_(found)

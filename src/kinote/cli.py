@@ -1,0 +1,217 @@
+"""The command line. Commands that need the store use the server that has it open, if there is one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kinote.app import open_house
+from kinote.checking import check_files
+from kinote.client import Client, ServerError
+from kinote.demo.loading import load_demo
+from kinote.intake import sources as importable
+from kinote.intake.importing import Report, Sink, import_sources, local_sink
+from kinote.lifecycle.account import account as account_of
+from kinote.lifecycle.explain import explain as explain_instance
+from kinote.logs import set_up_logs
+from kinote.serving import PortTakenError
+from kinote.serving import serve as serve_house
+from kinote.settings import Settings
+from kinote.storage.data_directory import DataDirectoryInUseError, running_server
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
+_out = Console()
+_errors = Console(stderr=True)
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
+]
+PortOption = Annotated[
+    int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
+]
+HostOption = Annotated[str | None, typer.Option("--http-host", help="The loopback address to listen on.")]
+DatabaseOption = Annotated[
+    str | None, typer.Option("--database", help="Address of a PostgreSQL database, instead of SQLite.")
+]
+
+
+def main() -> None:
+    try:
+        app()
+    except (DataDirectoryInUseError, PortTakenError, ServerError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def serve(
+    data: DataOption = None,
+    http_port: PortOption = None,
+    http_host: HostOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Run the server."""
+    settings = _settings(data=data, http_port=http_port, http_host=http_host, database=database)
+    set_up_logs(as_json=settings.log_json)
+    with open_house(settings) as house:
+        serve_house(house, settings, lambda url: _out.print(f"Kinote is at [bold]{url}[/bold]"))
+
+
+@app.command()
+def demo(data: DataOption = None, http_port: PortOption = None) -> None:
+    """Run the server with demo studies, in ./kinote-demo unless --data says otherwise."""
+    settings = _settings(data=data or Path("kinote-demo"), http_port=http_port)
+    set_up_logs(as_json=settings.log_json)
+    with open_house(settings) as house:
+        with _out.status("Loading the demo studies"):
+            load_demo(house.catalog, house.receiver)
+        serve_house(house, settings, lambda url: _out.print(f"Open [bold]{url}[/bold] in a browser."))
+
+
+@app.command("import")
+def import_files(
+    paths: Annotated[list[Path], typer.Argument(help="Folders, ZIP files, DICOMDIRs or DICOM files.")],
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Bring files into the store, and report what was taken, known already, held and refused."""
+    for path in paths:
+        if not path.exists():
+            _fail(f"{path} does not exist.")
+    report = Report()
+    with _sink(_settings(data=data)) as sink, _progress() as progress:
+        bar = progress.add_task("Importing", total=importable.count(paths))
+        for imported in import_sources(importable.sources(paths), sink):
+            report.add(imported)
+            progress.advance(bar)
+    _print_report(report, as_json=as_json)
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Key objects, or folders of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check key objects without a server; exit status 1 where one has errors."""
+    checked = list(check_files(files))
+    if as_json:
+        print(json.dumps([asdict(item) for item in checked], ensure_ascii=False, indent=1))
+    else:
+        for item in checked:
+            _out.print(f"[bold]{item.file}[/bold]: {item.registration}", highlight=False)
+            for finding in item.findings:
+                colour = {"error": "red", "warning": "yellow"}.get(finding.severity, "cyan")
+                place = f" {finding.place}" if finding.place else ""
+                _out.print(f"  [{colour}]{finding.code}[/{colour}]{place}: {finding.text}", highlight=False)
+    if any(finding.severity == "error" for item in checked for finding in item.findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], data: DataOption = None) -> None:
+    """Say why an instance is or is not to be seen."""
+    settings = _settings(data=data)
+    if url := running_server(settings.data):
+        found = Client(url).get(f"/api/v1/instances/{uid}/explain")
+        copies = found["items"] if found else []
+    else:
+        with open_house(settings) as house, house.catalog.read() as connection:
+            copies = [asdict(item) for item in explain_instance(connection, uid)]
+    if not copies:
+        _fail(f"Kinote has never had an instance {uid}.")
+    for copy in copies:
+        _out.print(f"[bold]{uid}[/bold] in study {copy['study_instance_uid']}", highlight=False)
+        for sentence in copy["sentences"]:
+            _out.print(f"  {sentence}", highlight=False)
+        for finding in copy["findings"]:
+            _out.print(f"  {finding['code']}: {finding['text']}", highlight=False)
+
+
+@app.command()
+def account(
+    study_uid: Annotated[str, typer.Argument(help="A Study Instance UID.")], data: DataOption = None
+) -> None:
+    """Count what a study holds, by standing, residence and registration, with every UID, as JSON."""
+    settings = _settings(data=data)
+    if url := running_server(settings.data):
+        found = Client(url).get(f"/api/v1/studies/{study_uid}/account")
+    else:
+        with open_house(settings) as house, house.catalog.read() as connection:
+            counted = account_of(connection, study_uid)
+            found = asdict(counted) if counted else None
+    if found is None:
+        _fail(f"Kinote has never had a study {study_uid}.")
+    print(json.dumps(found, indent=1))
+
+
+@contextmanager
+def _sink(settings: Settings) -> Iterator[Sink]:
+    """Into the running server, or into the data directory if none runs."""
+    if url := running_server(settings.data):
+        client = Client(url)
+        try:
+            yield client.store
+        finally:
+            client.close()
+        return
+    with open_house(settings) as house:
+        yield local_sink(house.receiver)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=_errors,
+        transient=True,
+    )
+
+
+def _print_report(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        listed = {
+            kind: [{"name": item.name, "reason": item.outcome.reason} for item in items]
+            for kind, items in (("held", report.held), ("refused", report.refused))
+        }
+        print(json.dumps({"counts": report.counts, **listed}, ensure_ascii=False, indent=1))
+        return
+    counts = report.counts
+    _out.print(
+        f"{counts['stored']} taken, {counts['known']} known already, "
+        f"{counts['held']} held, {counts['refused']} refused."
+    )
+    for title, items in (("Held, for the administrator to decide", report.held), ("Refused", report.refused)):
+        if items:
+            _out.print(f"[bold]{title}[/bold]")
+        for item in items:
+            _out.print(f"  {item.name}: {item.outcome.reason}", highlight=False)
+    if report.with_findings:
+        _out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()
+        )
+        _fail(problems)
+
+
+def _fail(message: str) -> NoReturn:
+    _errors.print(f"kinote: {message}", style="red", highlight=False, markup=False)
+    sys.exit(2)

@@ -1,0 +1,71 @@
+"""What the index knows of the instances a note names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.tables import instance, series, study
+from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, with_patient
+
+#: UIDs that one statement asks for at most, below what both databases take as parameters.
+IN_ONE_STATEMENT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownInstance:
+    """An instance in the index (none that is held), where it lies, and whose it is."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    standing: str
+    #: Number of frames; 1 for single-frame instances.
+    frames: int
+    requested_procedure_id: str
+    patient: PatientIdentity
+
+
+def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) -> dict[str, KnownInstance]:
+    """The instances with these UIDs, by UID; one statement for up to ten thousand."""
+    wanted = sorted(set(sop_instance_uids))
+    known: dict[str, KnownInstance] = {}
+    for begin in range(0, len(wanted), IN_ONE_STATEMENT):
+        query = _KNOWN.where(instance.c.sop_instance_uid.in_(wanted[begin : begin + IN_ONE_STATEMENT]))
+        for row in connection.execute(query):
+            known[row.sop_instance_uid] = KnownInstance(
+                study_instance_uid=row.study_instance_uid,
+                series_instance_uid=row.series_instance_uid,
+                sop_class_uid=row.sop_class_uid,
+                sop_instance_uid=row.sop_instance_uid,
+                standing=row.standing,
+                frames=row.frames or 1,
+                requested_procedure_id=row.requested_procedure_id,
+                patient=PatientIdentity(row.patient_key, row.patient_id, row.issuer),
+            )
+    return known
+
+
+_KNOWN = (
+    select(
+        instance.c.sop_instance_uid,
+        instance.c.sop_class_uid,
+        instance.c.standing,
+        instance.c.frames,
+        series.c.series_instance_uid,
+        series.c.requested_procedure_id,
+        study.c.study_instance_uid,
+        *PATIENT_COLUMNS,
+    )
+    .select_from(
+        with_patient(
+            instance.join(series, series.c.id == instance.c.series).join(
+                study, study.c.id == instance.c.study
+            )
+        )
+    )
+    .where(instance.c.standing != "held")
+)

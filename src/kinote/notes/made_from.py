@@ -1,0 +1,58 @@
+"""What the bytes of a KOS made here depend on beside its note version, kept with its row (law 11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from kinote.keyobject.model import DocumentContext, InstanceReference, RequestReference
+
+#: Of `kinote.keyobject.writer`: goes up whenever the same document would be written as other bytes.
+WRITER_VERSION = 1
+
+_NAMES = tuple(field.name for field in fields(DocumentContext))
+_REQUEST_NAMES = tuple(field.name for field in fields(RequestReference))
+
+
+def made_from_text(context: DocumentContext, states: Sequence[InstanceReference]) -> str:
+    """The envelope and the presentation states of a document, as JSON; empty fields are left out."""
+    envelope: dict[str, object] = {name: value for name in _NAMES if (value := getattr(context, name))}
+    if context.requests:
+        envelope["requests"] = [
+            {name: value for name in _REQUEST_NAMES if (value := getattr(request, name))}
+            for request in context.requests
+        ]
+    if context.identical_documents:
+        envelope["identical_documents"] = [_listed(other) for other in context.identical_documents]
+    made_from: dict[str, object] = {"writer": WRITER_VERSION, "context": envelope}
+    if states:
+        made_from["presentation_states"] = [_listed(state) for state in states]
+    return json.dumps(made_from, ensure_ascii=False, separators=(",", ":"))
+
+
+def made_from(stored: str) -> tuple[DocumentContext, dict[str, InstanceReference]]:
+    """The inverse of `made_from_text`; the presentation states by their UIDs.
+
+    Raises ValueError where another version of the writer made the bytes: these are kept, not made again.
+    """
+    parsed: dict[str, Any] = json.loads(stored)
+    if parsed["writer"] != WRITER_VERSION:
+        raise ValueError(f"The document was written by version {parsed['writer']} of the writer.")
+    envelope = parsed["context"]
+    envelope["requests"] = tuple(RequestReference(**item) for item in envelope.get("requests", ()))
+    envelope["identical_documents"] = tuple(
+        InstanceReference(*item) for item in envelope.get("identical_documents", ())
+    )
+    states = [InstanceReference(*item) for item in parsed.get("presentation_states", ())]
+    return DocumentContext(**envelope), {state.sop_instance_uid: state for state in states}
+
+
+def _listed(reference: InstanceReference) -> tuple[str, str, str, str]:
+    return (
+        reference.study_instance_uid,
+        reference.series_instance_uid,
+        reference.sop_class_uid,
+        reference.sop_instance_uid,
+    )

@@ -1,0 +1,329 @@
+"""The registrar: received key objects become notes, in the transaction that stores them.
+
+A KOS that is an Identical Document of one that is here already (PS3.3 C.17.6.2.1) joins its note. Whatever
+could be understood, the KOS stays live as the object it is; one that is unreadable flags nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog import changes, dialects
+from kinote.catalog.tables import (
+    finding,
+    instance,
+    key_object,
+    key_object_request,
+    note,
+    note_reference,
+    note_study,
+    note_version,
+    study,
+)
+from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
+from kinote.keyobject.titles import title_group
+from kinote.notes.content import ContentReference, NoteContent, moment
+from kinote.notes.known_instances import IN_ONE_STATEMENT
+from kinote.notes.request import Author
+from kinote.notes.versions import NewVersion, insert_versions
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedKeyObject:
+    """A KOS whose instance has been inserted, and what the reader made of it."""
+
+    instance: int
+    study_instance_uid: str
+    sop_instance_uid: str
+    reading: Reading
+
+
+@dataclass(slots=True)
+class _Carried:
+    """A version, new or there before, and the documents that carry it."""
+
+    version: int
+    note: int
+    is_new: bool
+    studies: set[str] = field(default_factory=set)
+    documents: set[str] = field(default_factory=set)
+    #: The UIDs its documents name as their identical copies.
+    named: set[str] = field(default_factory=set)
+
+    def takes(self, received: ReceivedKeyObject, content: NoteContent) -> bool:
+        """Whether a document that says the same is an Identical Document of these.
+
+        It is when either names the other; or, for senders that name nothing, when it lies in another study
+        and both say to the second when they were made.
+        """
+        if received.sop_instance_uid in self.named or self.documents & _identical(received):
+            return True
+        return "T" in content.created and received.study_instance_uid not in self.studies
+
+
+def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now: datetime) -> None:
+    """Register key objects: findings, notes, key object rows, the studies they belong to."""
+    if not received:
+        return
+    readable = [(one, content_of(one.reading)) for one in received if _is_readable(one.reading)]
+    fingerprints = {one.instance: content.fingerprint() for one, content in readable}
+    _lock_sets(transaction, [fingerprints[one.instance] for one, _ in readable if _is_one_of_several(one)])
+    known = _known_versions(transaction, set(fingerprints.values()))
+    new: list[tuple[_Carried, NoteContent]] = []
+    carried: dict[int, _Carried] = {}
+    keys = iter(_reserved(transaction, len(readable)))
+    for one, content in readable:
+        candidates = known.setdefault(fingerprints[one.instance], [])
+        match = next((version for version in candidates if version.takes(one, content)), None)
+        if match is None:
+            number, key = next(keys)
+            match = _Carried(key, number, is_new=True)
+            candidates.append(match)
+            new.append((match, content))
+        match.studies.add(one.study_instance_uid)
+        match.documents.add(one.sop_instance_uid)
+        match.named |= _identical(one)
+        carried[one.instance] = match
+    _insert_findings(transaction, received)
+    _insert_notes(transaction, new, now)
+    _insert_key_objects(transaction, received, carried)
+    _insert_studies(transaction, readable, carried)
+    _record(transaction, received, carried, now)
+
+
+def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> None:
+    """Instances (SOP and Study Instance UID) have come: notes that wait for them belong to their studies.
+
+    A document usually says in which study an image lies. Where it does not, or is wrong, the index decides.
+    """
+    arrived = dict(came)
+    uids = list(arrived)
+    rows: set[tuple[str, int]] = set()
+    for begin in range(0, len(uids), IN_ONE_STATEMENT):
+        query = select(
+            note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.study_instance_uid
+        ).where(note_reference.c.sop_instance_uid.in_(uids[begin : begin + IN_ONE_STATEMENT]))
+        for row in transaction.execute(query):
+            if arrived[row.sop_instance_uid] != row.study_instance_uid:
+                rows.add((arrived[row.sop_instance_uid], row.version))
+    _add_studies(transaction, rows)
+
+
+def content_of(reading: Reading) -> NoteContent:
+    """What a document that could be read says."""
+    title = reading.title or UNTITLED
+    return NoteContent(
+        title=title,
+        title_group=str(title_group(title)),
+        modifiers=tuple(dict.fromkeys(reading.modifiers)),
+        description=reading.description,
+        language=reading.language,
+        author=_author(reading.observers),
+        created=moment(reading.content_date, reading.content_time, reading.timezone),
+        references=tuple(dict.fromkeys(_reference(reference) for reference in reading.distinct_references)),
+        references_from=reading.references_from,
+    )
+
+
+def _reference(read: ReadReference) -> ContentReference:
+    return ContentReference(
+        study_instance_uid=read.study_instance_uid,
+        series_instance_uid=read.series_instance_uid,
+        sop_class_uid=read.sop_class_uid,
+        sop_instance_uid=read.sop_instance_uid,
+        frames=read.frames,
+        segments=read.segments,
+        presentation_state_uid=read.presentation_state_uid,
+    )
+
+
+def _author(observers: tuple[FoundObserver, ...]) -> Author:
+    """The first person among the observers, else the first device."""
+    people = [observer for observer in observers if observer.kind == "person"]
+    if people:
+        return Author("person", people[0].name, people[0].login)
+    return next((Author("device", device.name) for device in observers), Author())
+
+
+def _is_readable(reading: Reading) -> bool:
+    return reading.registration != "unreadable"
+
+
+def _identical(received: ReceivedKeyObject) -> set[str]:
+    return {other.sop_instance_uid for other in received.reading.identical_documents}
+
+
+def _is_one_of_several(received: ReceivedKeyObject) -> bool:
+    return bool(received.reading.identical_documents)
+
+
+def _lock_sets(transaction: Connection, fingerprints: Iterable[str]) -> None:
+    """Keep two writers from each making a note of two documents of one set."""
+    dialects.lock_names(transaction, fingerprints)
+
+
+def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str, list[_Carried]]:
+    """The versions that say the same, by fingerprint, with the documents that carry them."""
+    query = (
+        select(
+            note_version.c.fingerprint,
+            note_version.c.id,
+            note_version.c.note,
+            instance.c.sop_instance_uid,
+            study.c.study_instance_uid,
+            key_object.c.identical_documents,
+        )
+        .join(key_object, key_object.c.version == note_version.c.id)
+        .join(instance, instance.c.id == key_object.c.instance)
+        .join(study, study.c.id == instance.c.study)
+        .where(note_version.c.fingerprint.in_(fingerprints))
+        .order_by(note_version.c.id)
+    )
+    versions: dict[int, _Carried] = {}
+    known: dict[str, list[_Carried]] = {}
+    for row in transaction.execute(query):
+        version = versions.get(row.id)
+        if version is None:
+            version = versions[row.id] = _Carried(row.id, row.note, is_new=False)
+            known.setdefault(row.fingerprint, []).append(version)
+        version.documents.add(row.sop_instance_uid)
+        version.studies.add(row.study_instance_uid)
+        version.named |= set(json.loads(row.identical_documents))
+    return known
+
+
+def _reserved(transaction: Connection, count: int) -> Iterable[tuple[int, int]]:
+    """Keys for as many notes and versions as may be new."""
+    if not count:
+        return ()
+    return zip(
+        dialects.reserve_ids(transaction, note, count),
+        dialects.reserve_ids(transaction, note_version, count),
+        strict=True,
+    )
+
+
+def _insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> None:
+    rows = [
+        {
+            "instance": one.instance,
+            "code": item.code,
+            "severity": item.severity,
+            "place": item.place,
+            "text": item.text,
+        }
+        for one in received
+        for item in one.reading.findings
+    ]
+    if rows:
+        transaction.execute(finding.insert(), rows)
+
+
+def _insert_notes(
+    transaction: Connection, new: Sequence[tuple[_Carried, NoteContent]], now: datetime
+) -> None:
+    if not new:
+        return
+    transaction.execute(note.insert(), [{"id": carried.note, "origin": "received"} for carried, _ in new])
+    insert_versions(
+        transaction,
+        [NewVersion(carried.note, carried.version, 1, content) for carried, content in new],
+        now=now,
+    )
+
+
+def _insert_key_objects(
+    transaction: Connection, received: Sequence[ReceivedKeyObject], carried: Mapping[int, _Carried]
+) -> None:
+    rows = []
+    requests = []
+    for one in received:
+        version = carried.get(one.instance)
+        rows.append(
+            {
+                "instance": one.instance,
+                "registration": one.reading.registration,
+                "version": version.version if version else None,
+                "identical_documents": json.dumps(sorted(_identical(one))),
+            }
+        )
+        requests += [
+            {
+                "instance": one.instance,
+                "position": position,
+                "study_instance_uid": request.study_instance_uid,
+                "accession_number": request.accession_number,
+                "requested_procedure_id": request.requested_procedure_id,
+            }
+            for position, request in enumerate(one.reading.requests)
+        ]
+    transaction.execute(key_object.insert(), rows)
+    if requests:
+        transaction.execute(key_object_request.insert(), requests)
+
+
+def _insert_studies(
+    transaction: Connection,
+    readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
+    carried: Mapping[int, _Carried],
+) -> None:
+    """The studies a version belongs to: of its KOS, and of its images by document and index."""
+    rows: set[tuple[str, int]] = set()
+    named: dict[str, list[tuple[int, str]]] = {}
+    for one, content in readable:
+        match = carried[one.instance]
+        rows.add((one.study_instance_uid, match.version))
+        if not match.is_new:
+            continue
+        for reference in content.references:
+            if reference.study_instance_uid:
+                rows.add((reference.study_instance_uid, match.version))
+            named.setdefault(reference.sop_instance_uid, []).append(
+                (match.version, reference.study_instance_uid)
+            )
+    uids = list(named)
+    for begin in range(0, len(uids), IN_ONE_STATEMENT):
+        query = (
+            select(instance.c.sop_instance_uid, study.c.study_instance_uid)
+            .join(study, study.c.id == instance.c.study)
+            .where(
+                instance.c.sop_instance_uid.in_(uids[begin : begin + IN_ONE_STATEMENT]),
+                instance.c.standing != "held",
+            )
+        )
+        for row in transaction.execute(query):
+            for version, said in named[row.sop_instance_uid]:
+                if said != row.study_instance_uid:
+                    rows.add((row.study_instance_uid, version))
+    _add_studies(transaction, rows)
+
+
+def _add_studies(transaction: Connection, rows: Iterable[tuple[str, int]]) -> None:
+    dialects.insert_new(
+        transaction,
+        note_study,
+        [{"study_instance_uid": uid, "version": version} for uid, version in sorted(rows)],
+        unique=["study_instance_uid", "version"],
+    )
+
+
+def _record(
+    transaction: Connection,
+    received: Sequence[ReceivedKeyObject],
+    carried: Mapping[int, _Carried],
+    now: datetime,
+) -> None:
+    changes.record(
+        transaction,
+        [
+            changes.Change("note registered", one.study_instance_uid, one.sop_instance_uid, match.note)
+            for one in received
+            if (match := carried.get(one.instance))
+        ],
+        now=now,
+    )

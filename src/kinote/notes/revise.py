@@ -1,0 +1,111 @@
+"""Revising a note: a new version with KOS of its own; those of the old one are withdrawn, its rows stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog import changes, dialects
+from kinote.catalog.tables import note_reference, note_version
+from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
+from kinote.lifecycle.withdrawal import Reason
+from kinote.notes.checks import check_request
+from kinote.notes.content import ContentReference
+from kinote.notes.current import CurrentVersion, locked_version
+from kinote.notes.known_instances import KnownInstance, known_instances
+from kinote.notes.make import created_text, named_instances, touched_studies
+from kinote.notes.object_creator import make_key_objects
+from kinote.notes.rejection import reject
+from kinote.notes.request import NoteRefusedError, NoteRequest, NotRevisableError
+from kinote.notes.versions import NewVersion, insert_versions, numbers_from
+
+ACT = "note revised"
+
+
+def revise(
+    transaction: Connection,
+    note_id: int,
+    request: NoteRequest,
+    *,
+    expected_version: int,
+    now: datetime,
+    who: str,
+) -> None:
+    """Replace what an authored note says. References it has already stay, whatever became of their images.
+
+    Raises `NoteNotFoundError`, `VersionConflictError`, `NotRevisableError`, `NoteRefusedError`.
+    """
+    current = locked_version(transaction, note_id, expected_version)
+    if current.origin != "authored":
+        raise NotRevisableError(
+            f"Note {note_id} was {current.origin} from elsewhere; copy it to change it, or withdraw it."
+        )
+    if not current.carriers:
+        raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
+    known = known_instances(transaction, named_instances([request]))
+    version = _new_version(transaction, current, request, known, now)
+    made = make_key_objects(transaction, [version], known, now=now)
+    successors = ", ".join(key_object.sop_instance_uid for key_object in made)
+    reject(
+        transaction,
+        current.carriers,
+        act=ACT,
+        reason=Reason(
+            REPLACED_BY_ALTERNATE,
+            f"Version {version.number} of the note replaces it, key object {successors}.",
+        ),
+        who=who,
+        now=now,
+    )
+    changes.record(
+        transaction,
+        [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)],
+        now=now,
+    )
+
+
+def _new_version(
+    transaction: Connection,
+    current: CurrentVersion,
+    request: NoteRequest,
+    known: Mapping[str, KnownInstance],
+    now: datetime,
+) -> NewVersion:
+    """Check the request beside what the current version has, and write the version that follows it."""
+    content, problems = check_request(
+        request,
+        known,
+        study_instance_uid=None,
+        created=created_text(now),
+        kept=_references(transaction, current.version),
+    )
+    if content is None:
+        raise NoteRefusedError(problems)
+    transaction.execute(
+        note_version.update().where(note_version.c.id == current.version).values(is_current=False)
+    )
+    (key,) = dialects.reserve_ids(transaction, note_version, 1)
+    first = current.carriers[0].place.study_instance_uid
+    version = NewVersion(current.note, key, current.number + 1, content, touched_studies(content, first))
+    insert_versions(transaction, [version], now=now)
+    return version
+
+
+def _references(transaction: Connection, version: int) -> tuple[ContentReference, ...]:
+    rows = transaction.execute(
+        select(note_reference).where(note_reference.c.version == version).order_by(note_reference.c.position)
+    )
+    return tuple(
+        ContentReference(
+            study_instance_uid=row.study_instance_uid,
+            series_instance_uid=row.series_instance_uid,
+            sop_class_uid=row.sop_class_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            frames=numbers_from(row.frames),
+            segments=numbers_from(row.segments),
+            presentation_state_uid=row.presentation_state_uid,
+        )
+        for row in rows
+    )

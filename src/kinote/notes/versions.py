@@ -1,0 +1,131 @@
+"""Note versions as rows: written in batches, whoever made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kinote.catalog import dialects
+from kinote.catalog.tables import note_modifier, note_reference, note_study, note_version
+from kinote.catalog.text_grams import fold, grams
+from kinote.notes.content import NoteContent
+
+
+@dataclass(slots=True)
+class NewVersion:
+    """A note version about to be written: its keys, what it says, the studies it belongs to."""
+
+    note: int
+    version: int
+    number: int
+    content: NoteContent
+    studies: list[str] = field(default_factory=list)
+
+
+def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, now: datetime) -> None:
+    """Write the rows of note versions, each the current one of its note from now on."""
+    if not versions:
+        return
+    registered_at = now.isoformat()
+    transaction.execute(note_version.insert(), [_version_row(version, registered_at) for version in versions])
+    modifiers = [row for version in versions for row in _modifier_rows(version)]
+    if modifiers:
+        transaction.execute(note_modifier.insert(), modifiers)
+    references = [row for version in versions for row in _reference_rows(version)]
+    if references:
+        transaction.execute(note_reference.insert(), references)
+    studies = [
+        {"study_instance_uid": uid, "version": version.version}
+        for version in versions
+        for uid in version.studies
+    ]
+    if studies:
+        transaction.execute(note_study.insert(), studies)
+    index_text(transaction, versions)
+
+
+def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
+    """Make notes findable by the description of their current version; the key of the index is the note."""
+    dialects.fill_text_index(
+        transaction,
+        "note_text",
+        [
+            (version.note, folded := fold(version.content.description), grams(folded))
+            for version in versions
+            if version.content.description or version.number > 1
+        ],
+    )
+
+
+def author_normal(name: str) -> str:
+    """An author's name as it is searched by: components and groups as words, case folded."""
+    return fold(name.replace("^", " ").replace("=", " "))
+
+
+def _version_row(version: NewVersion, registered_at: str) -> dict[str, object]:
+    content = version.content
+    return {
+        "id": version.version,
+        "note": version.note,
+        "number": version.number,
+        "is_current": True,
+        "title_scheme": content.title.scheme,
+        "title_value": content.title.value,
+        "title_meaning": content.title.meaning,
+        "title_group": content.title_group,
+        "description": content.description,
+        "language": content.language,
+        "author_kind": content.author.kind,
+        "author_name": content.author.name,
+        "author_normal": author_normal(content.author.name),
+        "author_login": content.author.login,
+        "author_verified": content.author.verified,
+        "created": content.created,
+        "registered_at": registered_at,
+        "fingerprint": content.fingerprint(),
+        "references_from": content.references_from,
+    }
+
+
+def _modifier_rows(version: NewVersion) -> list[dict[str, object]]:
+    return [
+        {
+            "version": version.version,
+            "position": position,
+            "scheme": modifier.scheme,
+            "value": modifier.value,
+            "meaning": modifier.meaning,
+        }
+        for position, modifier in enumerate(version.content.modifiers)
+    ]
+
+
+def _reference_rows(version: NewVersion) -> list[dict[str, object]]:
+    return [
+        {
+            "version": version.version,
+            "position": position,
+            "study_instance_uid": reference.study_instance_uid,
+            "series_instance_uid": reference.series_instance_uid,
+            "sop_class_uid": reference.sop_class_uid,
+            "sop_instance_uid": reference.sop_instance_uid,
+            "frames": numbers_text(reference.frames),
+            "segments": numbers_text(reference.segments),
+            "presentation_state_uid": reference.presentation_state_uid,
+        }
+        for position, reference in enumerate(version.content.references)
+    ]
+
+
+def numbers_text(numbers: tuple[int, ...]) -> str:
+    """Frame or segment numbers as they are stored: JSON, empty for none."""
+    return json.dumps(numbers, separators=(",", ":")) if numbers else ""
+
+
+def numbers_from(stored: str) -> tuple[int, ...]:
+    """The inverse of `numbers_text`."""
+    return tuple(json.loads(stored)) if stored else ()

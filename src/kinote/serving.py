@@ -1,0 +1,51 @@
+"""Running the HTTP face of an open house until somebody stops it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from kinote.app import House, web_application
+from kinote.settings import Settings
+
+#: Seconds that requests under way may take when the server is stopped.
+_GRACE = 30
+
+
+class PortTakenError(RuntimeError):
+    """The address cannot be listened on."""
+
+
+def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` gets the address once requests are accepted."""
+    listener = _listener(settings.http_host, settings.http_port)
+    port = listener.getsockname()[1]
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    url = f"http://{host}:{port}"
+    house.directory.announce(url)
+    announce(url)
+    config = uvicorn.Config(
+        web_application(house, settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with --http-port."
+        ) from error
+    listener.listen(512)
+    return listener

@@ -1,0 +1,90 @@
+"""`GET changes`: the change feed, in pages or as server-sent events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from kinote.catalog import changes
+from kinote.web.api.pages import Limit, answer, page
+from kinote.web.negotiation import accepted, choose
+from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
+from kinote.web.rooms import Rooms, rooms_of
+
+router = APIRouter(tags=["changes"])
+
+#: Seconds between looks at the feed for a client that listens; also keeps its connection awake.
+_INTERVAL = 1.0
+_EVENTS_AT_ONCE = 500
+
+
+@router.get(
+    "/changes",
+    summary="What happened",
+    responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}},
+)
+async def feed(
+    request: Request,
+    since: Annotated[int, Query(ge=0, description="Changes after this sequence number.")] = 0,
+    cursor: Annotated[str, Query(description="`next` of the page before.")] = "",
+    limit: Limit = 100,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Changes in the order of their sequence numbers; a reader who goes on from the last one it has seen
+    misses nothing. With `Accept: text/event-stream` they keep coming as they happen."""
+    rooms = rooms_of(request)
+    kind = choose(accepted(request), ("application/json", "text/event-stream"))
+    if kind is None:
+        raise NotAcceptableError("Changes are available as application/json or text/event-stream.")
+    after = _sequence("cursor", cursor) if cursor else since
+    if kind == "text/event-stream":
+        if last_event_id:
+            after = _sequence("Last-Event-ID", last_event_id)
+        return StreamingResponse(
+            _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
+        )
+    found = await _since(rooms, after, limit + 1)
+    following = str(found[limit - 1].sequence) if len(found) > limit else None
+    return answer(page([_json(change) for change in found[:limit]], following))
+
+
+async def _since(rooms: Rooms, after: int, limit: int) -> list[changes.RecordedChange]:
+    def read() -> list[changes.RecordedChange]:
+        with rooms.catalog.read() as connection:
+            return changes.since(connection, after, limit)
+
+    return await rooms.read(read)
+
+
+async def _events(request: Request, rooms: Rooms, after: int) -> AsyncIterator[str]:
+    while not await request.is_disconnected():
+        found = await _since(rooms, after, _EVENTS_AT_ONCE)
+        for change in found:
+            after = change.sequence
+            yield f"id: {after}\nevent: {change.change.kind}\ndata: {json.dumps(_json(change))}\n\n"
+        if not found:
+            yield ": nothing new\n\n"
+            await anyio.sleep(_INTERVAL)
+
+
+def _json(change: changes.RecordedChange) -> dict[str, Any]:
+    return {
+        "sequence": change.sequence,
+        "made_at": change.made_at,
+        "kind": change.change.kind,
+        "study_instance_uid": change.change.study_instance_uid or None,
+        "sop_instance_uid": change.change.sop_instance_uid or None,
+        "note": change.change.note,
+    }
+
+
+def _sequence(field: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        message = f"{text[:40]!r} is no sequence number."
+        raise RefusedContentError(f"{field}: {message}", errors=[FieldError(field, message)])
+    return int(text)

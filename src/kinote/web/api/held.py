@@ -1,0 +1,89 @@
+"""Held copies: list, download, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from kinote.delivery.outgoing import part10
+from kinote.lifecycle.held import HeldCopy, held, held_copy
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.response_body import iterated
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["held copies"])
+
+
+class Decision(BaseModel):
+    """What is to become of a held copy."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    decision: Annotated[
+        Literal["discard"], Field(description="`discard`: its bytes and rows are removed; the live copy stays.")
+    ]
+    who: str = Field("", description="Who decides.")
+
+
+@router.get("/held", summary="Held copies, oldest first")
+async def list_held(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
+    """Copies that came under a UID already taken by other content, and wait for a decision."""
+    rooms = rooms_of(request)
+    after = position_of(cursor, int)
+
+    def read() -> list[HeldCopy]:
+        with rooms.catalog.read() as connection:
+            return held(connection, after=after[0] if after else 0, limit=limit + 1)
+
+    copies = await rooms.read(read)
+    following = cursor_of(copies[limit - 1].id) if len(copies) > limit else None
+    return answer(page([_json(copy) for copy in copies[:limit]], following))
+
+
+@router.get(
+    "/held/{held_id}/file",
+    summary="Download a held copy",
+    responses={200: {"content": {"application/dicom": {}}}},
+)
+async def held_file(request: Request, held_id: int) -> Response:
+    """The held copy as a DICOM file; its data set is exactly as it was received."""
+    rooms = rooms_of(request)
+
+    def find() -> HeldCopy:
+        with rooms.catalog.read() as connection:
+            return held_copy(connection, held_id)
+
+    copy = await rooms.read(find)
+
+    def file() -> Iterator[bytes]:
+        yield from part10(rooms.source, copy)
+
+    return await iterated(
+        file(),
+        rooms.threads.streams,
+        media_type="application/dicom",
+        headers={"Content-Disposition": f'attachment; filename="held-{held_id}.dcm"'},
+    )
+
+
+@router.post("/held/{held_id}", summary="Decide about a held copy")
+async def decide(request: Request, held_id: int, body: Decision) -> Response:
+    """Carry out the decision; answers with the copy as it was."""
+    rooms = rooms_of(request)
+    copy = await to_thread.run_sync(
+        lambda: rooms.receiver.discard_held(held_id, who=body.who), limiter=rooms.threads.reads
+    )
+    return answer({**_json(copy), "decision": body.decision})
+
+
+def _json(copy: HeldCopy) -> dict[str, Any]:
+    fields = asdict(copy)
+    # Where the bytes lie is nobody's business.
+    del fields["file_key"], fields["dataset_offset"]
+    return fields

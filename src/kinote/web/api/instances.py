@@ -1,0 +1,88 @@
+"""Single instances: explained, registered again; what was found in received objects; objects brought in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+
+from collections.abc import Iterator
+
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from kinote.intake.outcome import Outcome
+from kinote.lifecycle.explain import explain
+from kinote.web.api.finding_list import found_objects
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.problems import UnknownResourceError, UnsupportedMediaTypeError
+from kinote.web.request_body import in_thread_with_body
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["instances"])
+
+
+@router.get("/instances/{sop}/explain", summary="Why an instance is or is not to be seen")
+async def explain_instance(request: Request, sop: str) -> Response:
+    """Standing, residence, registration, findings and withdrawals of each stored copy; the copy in use
+    first, then held ones. `sentences` say it in words."""
+    rooms = rooms_of(request)
+
+    def read() -> list[dict[str, Any]]:
+        with rooms.catalog.read() as connection:
+            return [asdict(copy) for copy in explain(connection, sop)]
+
+    copies = await rooms.read(read)
+    if not copies:
+        raise UnknownResourceError(f"Kinote has never had an instance {sop}.")
+    return answer(page(copies))
+
+
+@router.get("/findings", summary="What was not fully understood")
+async def findings(
+    request: Request,
+    severity: Annotated[
+        str, Query(pattern="^(info|warning|error)$", description="The least severity that is listed.")
+    ] = "warning",
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Response:
+    """Live objects with findings, the last received first."""
+    rooms = rooms_of(request)
+    before = position_of(cursor, int)
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            items, following = found_objects(
+                connection, severity, before=before[0] if before else None, limit=limit
+            )
+        return page(items, cursor_of(following) if following else None)
+
+    return answer(await rooms.read(read))
+
+
+@router.post(
+    "/objects",
+    summary="Bring in one object",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/dicom": {}}}},
+)
+async def bring_in(request: Request) -> Response:
+    """Take one DICOM file, streamed, and say what became of it once that is durable: `stored`, `known`
+    already, `held` beside other content under its UID, or `refused` and why."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/dicom":
+        raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
+    rooms = rooms_of(request)
+
+    def take(pieces: Iterator[bytes]) -> Outcome:
+        upload = rooms.receiver.open("API")
+        try:
+            for piece in pieces:
+                upload.write(piece)
+        except BaseException:
+            upload.abandon()
+            raise
+        return upload.finish().result()
+
+    outcome = await in_thread_with_body(request, take, rooms.threads.uploads)
+    return answer(asdict(outcome))

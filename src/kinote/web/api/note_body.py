@@ -1,0 +1,84 @@
+"""The body that makes or revises a note: strict, so that a misspelt field is named and not ignored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kinote.keyobject.codes import Code
+from kinote.notes.request import Author, NoteRequest, RequestedReference
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class CodeBody(BaseModel):
+    """A code; scheme and value decide, a missing meaning is looked up."""
+
+    model_config = _STRICT
+
+    scheme: str = Field(description="Coding Scheme Designator, e.g. `DCM`.", examples=["DCM"])
+    value: str = Field(description="Code Value, e.g. `113000`.", examples=["113000"])
+    meaning: str | None = Field(None, description="Code Meaning; needed for codes Kinote does not know.")
+
+    def code(self) -> Code:
+        return Code(self.value, self.scheme, self.meaning or "")
+
+
+class AuthorBody(BaseModel):
+    """Who makes the note, as the client says; Kinote does not verify it yet."""
+
+    model_config = _STRICT
+
+    kind: Literal["person", "device"] = "person"
+    name: str = Field("", description="`Family^Given` or plain.", examples=["Roentgen^Wilhelm"])
+    login: str = ""
+
+
+class ReferenceBody(BaseModel):
+    """An instance to flag; study and series are looked up, and must be right if given."""
+
+    model_config = _STRICT
+
+    sop_instance_uid: str
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    frames: list[int] | None = Field(None, description="Frame numbers from 1; none: the whole image.")
+    segments: list[int] | None = Field(None, description="Segment numbers from 1; none: all of them.")
+    presentation_state_uid: str | None = Field(
+        None, description="SOP Instance UID of the presentation state to apply."
+    )
+
+    def reference(self) -> RequestedReference:
+        return RequestedReference(
+            sop_instance_uid=self.sop_instance_uid,
+            study_instance_uid=self.study_instance_uid or None,
+            series_instance_uid=self.series_instance_uid or None,
+            frames=tuple(self.frames or ()),
+            segments=tuple(self.segments or ()),
+            presentation_state_uid=self.presentation_state_uid or None,
+        )
+
+
+class NoteBody(BaseModel):
+    """A Key Image Note to be made, or the next version of one."""
+
+    model_config = _STRICT
+
+    title: CodeBody
+    references: list[ReferenceBody] = Field(description="What the note flags, in order.")
+    modifiers: list[CodeBody] = Field([], description="Document Title Modifiers.")
+    description: str | None = Field("", description="Key Object Description, in any script.")
+    language: str | None = Field("", description="Language of the text (RFC 5646), e.g. `ja`.")
+    author: AuthorBody | None = None
+
+    def request(self) -> NoteRequest:
+        author = self.author or AuthorBody()
+        return NoteRequest(
+            title=self.title.code(),
+            references=tuple(reference.reference() for reference in self.references),
+            modifiers=tuple(modifier.code() for modifier in self.modifiers),
+            description=self.description or "",
+            language=self.language or "",
+            author=Author(kind=author.kind, name=author.name, login=author.login),
+        )

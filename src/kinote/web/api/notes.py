@@ -1,0 +1,237 @@
+"""Key Image Notes: of a study, by number, their history, search; make, revise, withdraw."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from asyncio import wrap_future
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from kinote.keyobject.codes import dcm
+from kinote.lifecycle.withdrawal import Reason
+from kinote.notes import reading
+from kinote.notes.make import make
+from kinote.notes.note import Note, as_json
+from kinote.notes.request import NoteNotFoundError
+from kinote.notes.revise import revise
+from kinote.notes.withdraw import withdraw_note
+from kinote.web.api.note_body import NoteBody
+from kinote.web.api.pages import Cursor, Limit, answer, page
+from kinote.web.metrics import observe_note
+from kinote.web.problems import StaleVersionError, VersionRequiredError
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["notes"])
+
+IfMatch = Annotated[str | None, Header(description='The version last seen, e.g. `"2"`.')]
+
+_VERSION = re.compile(r'"(\d{1,9})"')
+
+
+@router.get("/studies/{study}/notes", summary="The notes of a study")
+async def study_notes(
+    request: Request,
+    study: str,
+    everything: Annotated[
+        bool, Query(alias="all", description="With manifests, rejection notes and foreign references.")
+    ] = False,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Notes that flag images of the study, wherever their KOS lies, and those whose KOS lie in it.
+
+    Documents of the study that could not be understood stand among them as placeholders without title.
+    """
+    rooms = rooms_of(request)
+
+    def read() -> list[Note]:
+        with rooms.catalog.read() as connection:
+            return reading.notes_of_study(connection, study, everything)
+
+    body = answer(page([as_json(note) for note in await rooms.read(read)]))
+    tag = f'"{hashlib.sha256(body.body).hexdigest()[:32]}"'
+    if if_none_match is not None and tag in if_none_match:
+        return Response(status_code=304, headers={"ETag": tag})
+    body.headers["ETag"] = tag
+    return body
+
+
+@router.post("/studies/{study}/notes", status_code=201, summary="Make a note")
+async def make_note(request: Request, study: str, body: NoteBody) -> Response:
+    """Make a note and, in the same transaction, the KOS documents that carry it: one per study it touches.
+
+    At least one reference lies in the study. What is wrong is refused as a whole, each field named.
+    """
+    rooms = rooms_of(request)
+    now = _now()
+
+    def work(transaction: Connection) -> Note:
+        (note_id,) = make(transaction, [body.request()], study_instance_uid=study, now=now)
+        return _current(transaction, note_id)
+
+    made = await wrap_future(rooms.catalog.submit(work))
+    observe_note("made")
+    return _one(made, status=201, headers={"Location": f"/api/v1/notes/{made.id}"})
+
+
+@router.get("/notes", summary="Search notes, newest first")
+async def search_notes(
+    request: Request,
+    title: Annotated[str, Query(description="Code value, or `scheme|value`.")] = "",
+    author: Annotated[str, Query(description="Beginning of the author's name, in any case.")] = "",
+    origin: Annotated[str, Query(description="`authored`, `received` or `migrated`.")] = "",
+    patient: Annotated[str, Query(description="Patient ID.")] = "",
+    text: Annotated[str, Query(description="Part of the description.")] = "",
+    since: Annotated[str, Query(description="Registered from this moment on (ISO 8601, UTC).")] = "",
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Response:
+    """Notes that a live KOS carries; manifests and rejection notes only where their title is asked for."""
+    rooms = rooms_of(request)
+    wanted = reading.NoteSearch(
+        title=title,
+        author=author,
+        origin=origin,
+        patient=patient,
+        text=text,
+        since=since,
+        cursor=cursor,
+        limit=limit,
+    )
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            found = reading.search(connection, wanted)
+        return page([as_json(note) for note in found.items], found.next)
+
+    return answer(await rooms.read(read))
+
+
+@router.get("/notes/{note_id}", summary="A note")
+async def get_note(request: Request, note_id: int) -> Response:
+    """The current version, withdrawn or not; its number is the ETag."""
+    rooms = rooms_of(request)
+
+    def read() -> Note:
+        with rooms.catalog.read() as connection:
+            return _current(connection, note_id)
+
+    return _one(await rooms.read(read))
+
+
+@router.get("/notes/{note_id}/versions", summary="The history of a note")
+async def get_versions(request: Request, note_id: int) -> Response:
+    """All versions of the note, the newest first."""
+    rooms = rooms_of(request)
+
+    def read() -> Sequence[Note]:
+        with rooms.catalog.read() as connection:
+            return reading.versions(connection, note_id)
+
+    found = await rooms.read(read)
+    if not found:
+        raise NoteNotFoundError(note_id)
+    return answer(page([as_json(note) for note in found]))
+
+
+@router.put("/notes/{note_id}", summary="Revise a note")
+async def revise_note(request: Request, note_id: int, body: NoteBody, if_match: IfMatch = None) -> Response:
+    """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
+    expected = _expected(if_match)
+    if expected is None:
+        raise VersionRequiredError('Send If-Match with the version you have seen, e.g. If-Match: "2".')
+    rooms = rooms_of(request)
+    now = _now()
+    asked = body.request()
+
+    def work(transaction: Connection) -> Note:
+        revise(
+            transaction,
+            note_id,
+            asked,
+            expected_version=expected,
+            now=now,
+            who=asked.author.login or asked.author.name,
+        )
+        return _current(transaction, note_id)
+
+    revised = await wrap_future(rooms.catalog.submit(work))
+    observe_note("revised")
+    return _one(revised)
+
+
+@router.delete("/notes/{note_id}", summary="Withdraw a note")
+async def delete_note(
+    request: Request,
+    note_id: int,
+    reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
+    who: Annotated[str, Query(description="Who withdraws it.")] = "",
+    if_match: IfMatch = None,
+) -> Response:
+    """Take the note out of use, with its documents; it can still be read by its number."""
+    rooms = rooms_of(request)
+    expected = _expected(if_match)
+    now = _now()
+
+    def work(transaction: Connection) -> Note:
+        withdraw_note(
+            transaction,
+            note_id,
+            reason=Reason(_REMOVED, reason),
+            who=who,
+            now=now,
+            expected_version=expected,
+        )
+        return _current(transaction, note_id)
+
+    withdrawn = await wrap_future(rooms.catalog.submit(work))
+    observe_note("withdrawn")
+    return _one(withdrawn)
+
+
+@router.get("/instances/{sop}/notes", summary="Which notes flag an image")
+async def instance_notes(request: Request, sop: str) -> Response:
+    """The notes that flag this instance, whole or in part, in the order they were made."""
+    rooms = rooms_of(request)
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            return page([as_json(note) for note in reading.notes_of_instance(connection, sop)])
+
+    return answer(await rooms.read(read))
+
+
+def _current(connection: Connection, note_id: int) -> Note:
+    found = reading.note(connection, note_id)
+    if found is None:
+        raise NoteNotFoundError(note_id)
+    return found
+
+
+def _one(note: Note, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body: dict[str, Any] = as_json(note)
+    return answer(body, status=status, headers={"ETag": f'"{note.version}"', **(headers or {})})
+
+
+def _expected(if_match: str | None) -> int | None:
+    """The version that If-Match names, None without the header. A tag that is none of ours is stale."""
+    if if_match is None:
+        return None
+    found = _VERSION.fullmatch(if_match.strip())
+    if found is None:
+        raise StaleVersionError(f'If-Match: {if_match} names no version; it is a number in quotes, e.g. "2".')
+    return int(found[1])
+
+
+def _now() -> datetime:
+    """This moment, in the time zone of the server: documents are written in it."""
+    return datetime.now().astimezone()
+
+
+#: Why a note of ours is withdrawn, where its author says no more (CID 7031 has nothing for a change of mind).
+_REMOVED = dcm("113037", "Rejected for Patient Safety Reasons")

@@ -1,0 +1,50 @@
+"""Collections as `{"items": […], "next": cursor or null}`, and the JSON answers they go out in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import Response
+
+from kinote.web.problems import FieldError, RefusedContentError
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many items a page has at most.")]
+Cursor = Annotated[str, Query(description="`next` of the page before; empty for the first page.")]
+
+
+def answer(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer that nobody but the user may keep."""
+    return Response(
+        json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "private, no-cache", **(headers or {})},
+    )
+
+
+def page(items: Sequence[object], following: str | None = None) -> dict[str, Any]:
+    return {"items": list(items), "next": following}
+
+
+def cursor_of(*position: str | int) -> str:
+    """An opaque cursor that remembers where a page ended."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def position_of(cursor: str, *kinds: type) -> tuple[Any, ...] | None:
+    """The position that `cursor_of` wrote, None for an empty cursor. RefusedContentError if it is none."""
+    if not cursor:
+        return None
+    try:
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error):
+        position = None
+    if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
+        message = "is no cursor of this collection; give back `next` of the page before as it was."
+        raise RefusedContentError(f"cursor: {message}", errors=[FieldError("cursor", message)])
+    return tuple(position)

@@ -1,0 +1,53 @@
+"""`GET titles`: the document titles of CID 7010 by groups, with their modifiers and hot keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import (
+    MAKEABLE_GROUPS,
+    MANIFEST_WITH_DESCRIPTION,
+    TITLES,
+    hot_key,
+    modifiers_for,
+    title_group,
+)
+from kinote.web.api.pages import answer, page
+
+router = APIRouter(tags=["titles"])
+
+
+@router.get("/titles", summary="Document titles")
+async def titles() -> Response:
+    """The titles a key object can have (PS3.16 CID 7010 and the MADO manifest).
+
+    `group` says what a title is for; `can_be_made` whether a note may be made under it here. `modifiers`
+    are the Document Title Modifiers it takes, `mandatory` if it needs one. `hot_key` chooses it in the
+    viewer.
+    """
+    return answer(page([_title(code) for code in (*TITLES, MANIFEST_WITH_DESCRIPTION)]))
+
+
+def _title(code: Code) -> dict[str, Any]:
+    rule = modifiers_for(code)
+    group = title_group(code)
+    return {
+        **_code(code),
+        "group": str(group),
+        "hot_key": hot_key(code),
+        "modifiers": rule
+        and {
+            "context_group": rule.context_group,
+            "mandatory": rule.mandatory,
+            "items": [_code(modifier) for modifier in rule.codes],
+        },
+        "can_be_made": group in MAKEABLE_GROUPS,
+    }
+
+
+def _code(code: Code) -> dict[str, str]:
+    return {"scheme": code.scheme, "value": code.value, "meaning": code.meaning}

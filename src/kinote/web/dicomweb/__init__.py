@@ -1,0 +1,1 @@
+"""DICOMweb (PS3.18): the studies service under `/dicomweb`, as plain Starlette routes."""

@@ -1,0 +1,57 @@
+"""What an address of the studies service names: live objects, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kinote.delivery.source import LiveObject
+from kinote.web.problems import UnknownResourceError
+from kinote.web.rooms import rooms_of
+
+#: The answer is the user's and may be kept, but is asked about before it is used again: an object may be
+#: withdrawn at any time.
+CACHED = "private, no-cache"
+
+
+async def named_objects(request: Request) -> list[LiveObject]:
+    """The live objects of the study, series or instance that the path names.
+
+    Withdrawn ones are not there, so an address with no live object is unknown (404).
+    """
+    rooms = rooms_of(request)
+    names = request.path_params
+
+    def find() -> list[LiveObject]:
+        with rooms.catalog.read() as connection:
+            return rooms.source.find(connection, names["study"], names.get("series"), names.get("instance"))
+
+    found = await rooms.read(find)
+    if not found:
+        kind = next(kind for kind in ("instance", "series", "study") if kind in names)
+        raise UnknownResourceError(f"There is no {kind} {names[kind]} here.")
+    return found
+
+
+async def named_instance(request: Request) -> LiveObject:
+    """The one live object that the path names."""
+    return (await named_objects(request))[0]
+
+
+def entity_tag(objects: Sequence[LiveObject], *representation: object) -> str:
+    """An ETag that changes with the objects' bytes, with which objects there are, and the representation."""
+    digest = hashlib.sha256(repr(representation).encode())
+    for item in objects:
+        digest.update(f"{item.sop_instance_uid} {item.digest}\n".encode())
+    return f'"{digest.hexdigest()[:32]}"'
+
+
+def not_modified(request: Request, tag: str) -> Response | None:
+    """304 if the client has this representation already (RFC 9110 13.1.2)."""
+    known = request.headers.get("if-none-match", "")
+    if tag in {item.strip().removeprefix("W/") for item in known.split(",")}:
+        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": CACHED})
+    return None

@@ -1,0 +1,97 @@
+"""WADO-RS retrieval of whole instances (PS3.18 10.4): as stored, or in a transfer syntax asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kinote.delivery.outgoing import TranscodingError, part10
+from kinote.delivery.source import LiveObject, Source
+from kinote.web.dicomweb.resources import named_objects
+from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
+from kinote.web.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.negotiation import MediaType, accepted
+from kinote.web.problems import NotAcceptableError
+from kinote.web.response_body import iterated
+from kinote.web.rooms import rooms_of
+
+log = structlog.get_logger("kinote.web")
+
+_DICOM = "application/dicom"
+_MULTIPART = "multipart/related"
+
+#: An object and the transfer syntax it goes out in.
+_Sent = tuple[LiveObject, str]
+
+
+async def retrieve(request: Request) -> Response:
+    """`GET` of a study, a series or an instance: multipart/related, or one instance by itself."""
+    objects = await named_objects(request)
+    alone, ranges = _form(accepted(request), one_instance="instance" in request.path_params)
+    sent = [
+        (item, syntax)
+        for item in objects
+        if (syntax := outgoing_syntax(item.transfer_syntax_uid, ranges)) is not None
+    ]
+    if not sent:
+        raise NotAcceptableError(
+            "Nothing of it is available in a transfer syntax asked for; transfer-syntax=* takes each "
+            "instance as it is stored."
+        )
+    rooms = rooms_of(request)
+    if alone:
+        ((item, syntax),) = sent
+        return await iterated(
+            _beginning_late(rooms.source, item, syntax),
+            rooms.threads.streams,
+            media_type=f"{_DICOM};transfer-syntax={syntax}",
+        )
+    boundary = new_boundary()
+    left_out = len(objects) - len(sent)
+    return await iterated(
+        multipart_body(_parts(rooms.source, sent), boundary),
+        rooms.threads.streams,
+        media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
+        status_code=206 if left_out else 200,
+        headers={"Warning": f'299 kinote "{left_out} instances are not available as asked"'} if left_out else None,
+    )
+
+
+def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, list[MediaType]]:
+    """Whether the instance goes out by itself, and the ranges that then say in which transfer syntax.
+
+    The first range that can be satisfied decides between the two forms.
+    """
+    alone = [item for item in ranges if item.type == "application" and item.takes(_DICOM)]
+    parts = [
+        item.part_type if item.subtype == "related" else item
+        for item in ranges
+        if item.takes(_MULTIPART) and (item.subtype != "related" or item.part_type.takes(_DICOM))
+    ]
+    if one_instance and alone and (not parts or alone[0].q > parts[0].q or alone[0] is ranges[0]):
+        return True, alone
+    if parts:
+        return False, parts
+    raise NotAcceptableError(
+        f'Instances are available as {_MULTIPART}; type="{_DICOM}", one instance as {_DICOM} too.'
+    )
+
+
+def _beginning_late(source: Source, item: LiveObject, syntax: str) -> Iterator[bytes]:
+    """The object's file, opened only when the first byte is asked for, in a worker thread."""
+    yield from part10(source, item, syntax)
+
+
+def _parts(source: Source, sent: Sequence[_Sent]) -> Iterator[Part]:
+    for item, syntax in sent:
+        try:
+            content = part10(source, item, syntax)
+        except TranscodingError as error:
+            # The answer has begun. As it is stored is better than not at all, and its headers say so.
+            log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
+            syntax = item.transfer_syntax_uid
+            content = part10(source, item)
+        yield Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)

@@ -1,0 +1,159 @@
+"""QIDO-RS (PS3.18 10.6): queries by study, series and instance, answered from the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kinote.catalog.answers import Answer
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.matching import ALL, Query, ignored_keys, search
+from kinote.catalog.matching_keys import Level, TagPath, UnknownAttributeError, path_of
+from kinote.web.dicomweb.addresses import Addresses
+from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
+from kinote.web.problems import BadRequestError
+from kinote.web.response_body import iterated
+from kinote.web.rooms import rooms_of
+
+#: Matches asked of the index at once where the client sets no limit or a larger one.
+_PAGE = 500
+
+#: Answers up to here are made in one go, in bytes.
+_AT_ONCE = 1024 * 1024
+
+#: Parameters with a meaning of their own (PS3.18 8.3.4); all others are matching keys.
+_OWN = frozenset({"includefield", "limit", "offset", "fuzzymatching", "accept", "charset"})
+
+
+async def search_studies(request: Request) -> Response:
+    """`GET /studies`."""
+    return await _search(request, Level.STUDY)
+
+
+async def search_series(request: Request) -> Response:
+    """`GET /series` and `/studies/{study}/series`."""
+    return await _search(request, Level.SERIES)
+
+
+async def search_instances(request: Request) -> Response:
+    """`GET /instances`, of all, of a study, or of a series."""
+    return await _search(request, Level.INSTANCE)
+
+
+async def _search(request: Request, level: Level) -> Response:
+    media_type = json_media_type(request)
+    query, limit, unknown = _query(request, level)
+    unknown += [".".join(f"{tag:08X}" for tag in path) for path in ignored_keys(query)]
+    headers = {"Cache-Control": "private, no-store"}
+    if unknown:
+        ignored = ", ".join(unknown).encode("ascii", "replace").decode().replace('"', "'")
+        headers["Warning"] = f'299 kinote "Ignored, as not supported: {ignored}"'
+    rooms = rooms_of(request)
+    long = limit is None or limit > _PAGE
+    return await iterated(
+        _array(_matches(rooms.catalog, query, limit), Addresses(request)),
+        rooms.threads.streams if long else rooms.threads.reads,
+        media_type=media_type,
+        headers=headers,
+        at_once=_AT_ONCE,
+        holding=rooms.threads.long_reads if long else None,
+    )
+
+
+def _query(request: Request, level: Level) -> tuple[Query, int | None, list[str]]:
+    """The query, how many matches are wanted (None: all), and the names nothing is known of."""
+    parameters = request.query_params
+    include, unknown = _include(parameters)
+    keys: dict[TagPath, str] = {}
+    for name in parameters:
+        if name in _OWN:
+            continue
+        try:
+            path = path_of(name)
+        except UnknownAttributeError:
+            unknown.append(name)
+            continue
+        keys[path] = "\\".join(parameters.getlist(name))
+    limit = _whole(parameters, "limit")
+    query = Query(
+        level=level,
+        study_instance_uid=request.path_params.get("study"),
+        series_instance_uid=request.path_params.get("series"),
+        keys=keys,
+        include=include,
+        limit=_PAGE if limit is None else min(limit, _PAGE),
+        offset=_whole(parameters, "offset") or 0,
+        fuzzy=_truth(parameters, "fuzzymatching"),
+    )
+    return query, limit, unknown
+
+
+def _include(parameters: QueryParams) -> tuple[frozenset[TagPath], list[str]]:
+    names = [
+        name.strip() for value in parameters.getlist("includefield") for name in value.split(",") if name.strip()
+    ]
+    if "all" in names:
+        return ALL, []
+    paths = set()
+    unknown = []
+    for name in names:
+        try:
+            paths.add(path_of(name))
+        except UnknownAttributeError:
+            unknown.append(f"includefield={name}")
+    return frozenset(paths), unknown
+
+
+def _whole(parameters: QueryParams, name: str) -> int | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise BadRequestError(f"{name}: {text!r} is no whole number.")
+    return int(text)
+
+
+def _truth(parameters: QueryParams, name: str) -> bool:
+    text = parameters.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise BadRequestError(f"{name}: {text!r} is neither true nor false.")
+    return text == "true"
+
+
+def _matches(catalog: Catalog, query: Query, limit: int | None) -> Iterator[Answer]:
+    """All matches wanted, page by page, from one connection: on SQLite from one state of the index."""
+    left = limit
+    with catalog.read() as connection:
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            page = search(connection, replace(query, limit=size))
+            yield from page
+            if len(page) < size:
+                return
+            query = replace(query, offset=query.offset + size)
+            left = None if left is None else left - size
+
+
+def _array(matches: Iterator[Answer], addresses: Addresses) -> Iterator[bytes]:
+    opening = b"["
+    for match in matches:
+        yield opening
+        yield _json(match, addresses)
+        opening = b",\n"
+    yield b"[]" if opening == b"[" else b"]"
+
+
+def _json(match: Answer, addresses: Addresses) -> bytes:
+    study, series, instance = match.study_instance_uid, match.series_instance_uid, match.sop_instance_uid
+    if series is None:
+        return match.json(addresses.study(study)).encode()
+    if instance is None:
+        return match.json(addresses.series(study, series)).encode()
+    body = match.json(addresses.instance(study, series, instance)).encode()
+    return with_absolute_bulk(body, addresses.bulk_data(study, series, instance))
+
+

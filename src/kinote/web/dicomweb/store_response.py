@@ -1,0 +1,96 @@
+"""The answer to a store request (PS3.18 10.5.3, Annex I): what became of each instance, and the status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from kinote.intake.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, Outcome
+from kinote.web.dicomweb.addresses import Addresses
+
+#: Warning Reasons (PS3.18 Table I.2-1).
+_NOT_AS_SENT = 0xB000
+_DATA_SET_DOES_NOT_MATCH = 0xB007
+
+_Json = dict[str, Any]
+
+
+def store_status(outcomes: Sequence[Outcome]) -> int:
+    """The status for the whole request (PS3.18 Table 10.5.3-1).
+
+    Nothing stored is 400 where nothing could be understood, 503 where there is no room, else 409.
+    """
+    stored = [outcome for outcome in outcomes if outcome.succeeded]
+    if len(stored) == len(outcomes) and not any(_warning(outcome) for outcome in outcomes):
+        return HTTPStatus.OK
+    if stored:
+        return HTTPStatus.ACCEPTED
+    statuses = {outcome.status for outcome in outcomes}
+    if statuses == {CANNOT_UNDERSTAND}:
+        return HTTPStatus.BAD_REQUEST
+    if statuses == {OUT_OF_RESOURCES}:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.CONFLICT
+
+
+def store_response(outcomes: Sequence[Outcome], addresses: Addresses) -> _Json:
+    """The store response module (PS3.18 Table I.1-1) in DICOM JSON."""
+    stored = [_referenced(outcome, addresses) for outcome in outcomes if outcome.succeeded]
+    refused = [outcome for outcome in outcomes if not outcome.succeeded]
+    failed = [
+        _named(outcome) | {"00081197": _us(outcome.status)} for outcome in refused if outcome.sop_instance_uid
+    ]
+    # What could not be read far enough to be named (PS3.18 I.1, Other Failures Sequence).
+    unnamed = [{"00081197": _us(outcome.status)} for outcome in refused if not outcome.sop_instance_uid]
+    response: _Json = {}
+    studies = {outcome.study_instance_uid for outcome in outcomes if outcome.succeeded}
+    if len(studies) == 1:
+        response["00081190"] = _ur(addresses.study(studies.pop()))
+    for tag, items in (("00081198", failed), ("00081199", stored), ("0008119A", unnamed)):
+        if items:
+            response[tag] = {"vr": "SQ", "Value": items}
+    return response
+
+
+def refusals(outcomes: Sequence[Outcome]) -> str:
+    """The distinct reasons for refusals in one line, for the Warning header; empty if there are none."""
+    reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not outcome.succeeded)
+    return "; ".join(list(reasons)[:5])
+
+
+def _referenced(outcome: Outcome, addresses: Addresses) -> _Json:
+    item = _named(outcome) | {
+        "00081190": _ur(
+            addresses.instance(
+                outcome.study_instance_uid, outcome.series_instance_uid, outcome.sop_instance_uid
+            )
+        )
+    }
+    warning = _warning(outcome)
+    return item | {"00081196": _us(warning)} if warning else item
+
+
+def _warning(outcome: Outcome) -> int | None:
+    """A Warning Reason for what is kept, yet not quite as the sender may think."""
+    if outcome.kind == "held":
+        # What is retrieved under this UID differs from what was sent.
+        return _NOT_AS_SENT
+    if outcome.registration not in ("", "registered"):
+        return _DATA_SET_DOES_NOT_MATCH
+    return None
+
+
+def _named(outcome: Outcome) -> _Json:
+    return {
+        "00081150": {"vr": "UI", "Value": [outcome.sop_class_uid]},
+        "00081155": {"vr": "UI", "Value": [outcome.sop_instance_uid]},
+    }
+
+
+def _us(value: int) -> _Json:
+    return {"vr": "US", "Value": [value]}
+
+
+def _ur(value: str) -> _Json:
+    return {"vr": "UR", "Value": [value]}

@@ -1,0 +1,114 @@
+"""Who may speak to this server.
+
+A server on loopback is reachable by every page in the user's browser. A page under a name that resolves
+to 127.0.0.1 (DNS rebinding) is stopped by the Host check; a page that posts across origins (CSRF) by the
+Origin check.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kinote.web.problems import (
+    BadRequestError,
+    BodyTooLargeError,
+    ForbiddenOriginError,
+    UnknownHostError,
+)
+from kinote.web.rooms import WebOptions
+
+#: Resources under /api that take objects of any size, streamed.
+_STREAMED = frozenset({"/api/v1/objects"})
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+class Guard:
+    """ASGI middleware with the checks, and a bound on the bodies of the REST API."""
+
+    def __init__(self, app: ASGIApp, options: WebOptions) -> None:
+        self._app = app
+        self._hosts = frozenset(name.lower() for name in options.allowed_hosts)
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in options.allowed_origins)
+        self._max_json = options.max_json_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        headers = Headers(scope=scope)
+        self._check_host(headers)
+        self._check_origin(scope["method"], headers)
+        if scope["path"].startswith("/api/") and scope["path"] not in _STREAMED:
+            receive = self._bounded(headers, receive)
+        await self._app(scope, receive, send)
+
+    def _check_host(self, headers: Headers) -> None:
+        host = headers.get("host", "")
+        name = _host_name(host)
+        if name is None:
+            raise BadRequestError("The Host header is missing or malformed.")
+        if not (name in self._hosts or _is_loopback(name)):
+            raise UnknownHostError(
+                f"This server does not answer for the host {name!r}. If it should, add the name to the "
+                "setting allowed_hosts."
+            )
+
+    def _check_origin(self, method: str, headers: Headers) -> None:
+        if method in _SAFE_METHODS:
+            return
+        origin = headers.get("origin")
+        if origin is None:
+            # Browsers name the origin of every unsafe request; only the oldest leave it out, and they
+            # do not send Sec-Fetch-Site either. Other clients are no concern of this check.
+            if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+                raise ForbiddenOriginError("The request comes from a page of another origin.")
+            return
+        own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        if not own and origin.lower() not in self._origins:
+            raise ForbiddenOriginError(
+                f"The request comes from a page of {origin}. If that page may change things here, add it to "
+                "the setting allowed_origins."
+            )
+
+    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
+        """`receive`, refusing more bytes than the body of an API request may have."""
+        too_large = BodyTooLargeError(f"The body has more than {self._max_json} bytes.")
+        declared = headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > self._max_json:
+            raise too_large
+        received = 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > self._max_json:
+                    raise too_large
+            return message
+
+        return bounded
+
+
+def _host_name(host: str) -> str | None:
+    """The name in a Host header, in lower case and without port; None if it is no host."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+

@@ -1,0 +1,27 @@
+"""Whether the server is there (`/healthz`) and able to work (`/readyz`)."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from kinote.catalog.live import live_instance
+from kinote.web.rooms import rooms_of
+
+
+async def healthz(_request: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """The index answers too."""
+    rooms = rooms_of(request)
+
+    def look() -> None:
+        with rooms.catalog.read() as connection:
+            connection.execute(select(live_instance.c.id).limit(1)).all()
+
+    await rooms.read(look)
+    return JSONResponse({"status": "ready"})

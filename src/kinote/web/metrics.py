@@ -1,0 +1,44 @@
+"""Metrics for Prometheus (`GET /metrics`)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kinote.intake.outcome import Outcome
+
+REGISTRY = CollectorRegistry()
+
+_REQUESTS = Histogram(
+    "kinote_http_request_seconds",
+    "Time from the request's headers to the end of its answer.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)
+_OBJECTS = Counter(
+    "kinote_objects_received", "Objects offered to intake, by what became of them.", ["outcome"], registry=REGISTRY
+)
+_NOTES = Counter(
+    "kinote_notes", "Notes made, revised and withdrawn through the REST API.", ["act"], registry=REGISTRY
+)
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    _REQUESTS.labels(method, route, str(status)).observe(seconds)
+
+
+def observe_outcome(outcome: Outcome) -> None:
+    """Count what became of a received object."""
+    _OBJECTS.labels(outcome.kind).inc()
+
+
+def observe_note(act: str) -> None:
+    """Count a note `made`, `revised` or `withdrawn`."""
+    _NOTES.labels(act).inc()
+
+
+async def metrics(_request: Request) -> Response:
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)

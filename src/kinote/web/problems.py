@@ -1,0 +1,221 @@
+"""Errors as RFC 9457 problem documents: the one place where an error gets its status.
+
+Errors of the rooms below keep their own classes; the table here says which status each has. An error
+that is not in the table is a fault of the server: it is logged, and the client learns nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from kinote.delivery.outgoing import TranscodingError
+from kinote.lifecycle.held import HeldNotFoundError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request, e.g. `references[1].frames`."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the client is told; `name` is stable, for programs, the rest is for people."""
+
+    status: int
+    name: str
+    title: str
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        document: dict[str, object] = {
+            "type": f"urn:kinote:problem:{self.name}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = [{"field": error.field, "message": error.message} for error in self.errors]
+        return Response(
+            json.dumps(document, ensure_ascii=False).encode(),
+            status_code=self.status,
+            media_type=MEDIA_TYPE,
+            headers=dict(self.headers),
+        )
+
+
+class RequestError(Exception):
+    """What a client asked for cannot be had; the message says why and what to do instead."""
+
+    status: int = HTTPStatus.BAD_REQUEST
+    name = "bad-request"
+    title = "The request cannot be understood"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+class BadRequestError(RequestError):
+    """The request is malformed."""
+
+
+class ForbiddenOriginError(RequestError):
+    """A page of another origin asks to change something here."""
+
+    status = HTTPStatus.FORBIDDEN
+    name = "foreign-origin"
+    title = "Requests from other origins may not change anything"
+
+
+class UnknownResourceError(RequestError):
+    """There is nothing under this address, or it has been withdrawn from use."""
+
+    status = HTTPStatus.NOT_FOUND
+    name = "not-found"
+    title = "Not found"
+
+
+class NotAcceptableError(RequestError):
+    """The resource is there, but in none of the media types the client accepts."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+    name = "not-acceptable"
+    title = "Not available in an accepted media type"
+
+
+class ConflictError(RequestError):
+    """The request does not go with the state of the resource."""
+
+    status = HTTPStatus.CONFLICT
+    name = "conflict"
+    title = "Conflict"
+
+
+class StaleVersionError(RequestError):
+    """If-Match names a version that is not the current one."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+    name = "stale-version"
+    title = "Changed by somebody else meanwhile"
+
+
+class BodyTooLargeError(RequestError):
+    """The body is larger than this resource takes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    name = "body-too-large"
+    title = "The body is too large"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """The body is of a media type this resource does not take."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    name = "unsupported-media-type"
+    title = "Unsupported media type"
+
+
+class UnknownHostError(RequestError):
+    """The Host header names no host this server answers for."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+    name = "unknown-host"
+    title = "Not a host of this server"
+
+
+class RefusedContentError(RequestError):
+    """The body is well-formed, but what it says is refused; `errors` names the fields."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    name = "refused-content"
+    title = "The content is refused"
+
+
+class VersionRequiredError(RequestError):
+    """A change needs If-Match, so that nobody overwrites what they have not seen."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+    name = "version-required"
+    title = "If-Match is required"
+
+
+#: Errors of the rooms below: class, status, name and title of the problem.
+_TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (TranscodingError, HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Not available in this encoding"),
+    (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+)
+
+FAULT = Problem(
+    status=HTTPStatus.INTERNAL_SERVER_ERROR,
+    name="fault",
+    title="The server failed",
+    detail="Something went wrong inside the server; its log has the details.",
+)
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem document of an error; None for an error that is a fault of the server."""
+    if isinstance(error, RequestError):
+        return Problem(error.status, error.name, error.title, str(error), error.errors, error.headers)
+    if isinstance(error, RequestValidationError):
+        return _validation_problem(error)
+    if isinstance(error, HTTPException):
+        return _http_problem(error)
+    for kind, status, name, title in _TABLE:
+        if isinstance(error, kind):
+            return Problem(status, name, title, str(error))
+    return None
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    phrase = HTTPStatus(error.status_code).phrase
+    return Problem(
+        error.status_code,
+        phrase.lower().replace(" ", "-"),
+        phrase,
+        error.detail if error.detail != phrase else HTTPStatus(error.status_code).description or phrase,
+        headers=error.headers or {},
+    )
+
+
+def _validation_problem(error: RequestValidationError) -> Problem:
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        reason = found[0].get("ctx", {}).get("error", "")
+        return Problem(
+            HTTPStatus.BAD_REQUEST, BadRequestError.name, BadRequestError.title, f"The body is no JSON: {reason}."
+        )
+    errors = tuple(FieldError(_field(item["loc"]), item["msg"]) for item in found)
+    listed = "; ".join(f"{item.field}: {item.message}" for item in errors)
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title, listed, errors
+    )
+
+
+def _field(location: Sequence[str | int]) -> str:
+    """`("body", "references", 1, "frames")` as `references[1].frames`."""
+    path = ""
+    for step in location[1:]:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path or str(location[0])

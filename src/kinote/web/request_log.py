@@ -1,0 +1,76 @@
+"""The outermost layer: each request logged and measured, each error made a problem document.
+
+Paths are logged without their query: names, IDs and dates of patients are asked for there.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kinote.web.metrics import observe_request
+from kinote.web.problems import FAULT, problem_of
+
+log = structlog.get_logger("kinote.web")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+#: What is asked for again and again by machines: measured, not logged.
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+#: The client closed the connection before it was answered; no status is sent, this one is logged.
+_CLIENT_CLOSED = 499
+
+
+class RequestLog:
+    """ASGI middleware that logs, measures and answers errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = perf_counter()
+        status = 0
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except ClientDisconnect:
+            status = status or _CLIENT_CLOSED
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                log.exception("request failed", method=scope["method"], path=scope["path"])
+            if status:
+                # The answer has begun: only breaking it off tells the client that it is not whole.
+                raise
+            await (problem or FAULT).response()(scope, receive, watched_send)
+        finally:
+            seconds = perf_counter() - begun
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            observe_request(method, _route(scope), status, seconds)
+            if scope["path"] not in _QUIET:
+                log.info(
+                    "request",
+                    method=method,
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=round(seconds * 1000, 1),
+                )
+
+
+def _route(scope: Scope) -> str:
+    """The kind of resource, with few values: paths hold UIDs."""
+    endpoint = scope.get("endpoint")
+    return getattr(endpoint, "__name__", "none")

@@ -1,0 +1,69 @@
+"""What the HTTP face stands on: the rooms below, its options, and its worker threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
+
+from kinote.catalog.catalog import Catalog
+from kinote.delivery.source import Source
+from kinote.intake.receiver import Receiver
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """Options of the HTTP face.
+
+    `allowed_hosts` are host names, beside the loopback ones, under which it may be reached;
+    `allowed_origins` origins (`https://host:port`) of other pages that may change things through it.
+    `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
+    """
+
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    max_json_bytes: int = 16 * 1024 * 1024
+    max_parts: int = 100_000
+    viewer: Path = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How many threads may do what at once.
+
+    Short reads, streamed answers and incoming bodies each have their own share, so that slow clients of
+    one kind do not keep the others from the index.
+    """
+
+    reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    streams: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    long_reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
+    pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms the HTTP face stands on."""
+
+    catalog: Catalog
+    receiver: Receiver
+    source: Source
+    options: WebOptions = WebOptions()
+    threads: Threads = field(default_factory=Threads)
+
+    async def read(self, work: Callable[[], Result]) -> Result:
+        """Run a short piece of reading in a thread."""
+        return await to_thread.run_sync(work, limiter=self.threads.reads)
+
+
+def rooms_of(request: Request) -> Rooms:
+    """The rooms of the application that serves a request."""
+    rooms: Rooms = request.app.state.rooms
+    return rooms

@@ -1,0 +1,86 @@
+"""A small archive for tests of the index: data sets made with pydicom, put in as intake does it."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+from sqlalchemy import Connection
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
+from kinote.catalog.entry import InstanceEntry, entry_of
+from kinote.dicom.part10 import FileScanner
+from kinote.lifecycle import counts
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+MR = "1.2.840.10008.5.1.4.1.1.4"
+KOS = "1.2.840.10008.5.1.4.1.1.88.59"
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def data_set(study: str, series: str, instance: str, **attributes: Any) -> Dataset:
+    """A CT instance; attributes by keyword, a sequence as a list of dictionaries."""
+    made = Dataset()
+    made.SpecificCharacterSet = "ISO_IR 192"
+    made.SOPClassUID = CT
+    made.SOPInstanceUID = instance
+    made.StudyInstanceUID = study
+    made.SeriesInstanceUID = series
+    made.Modality = "CT"
+    _fill(made, attributes)
+    return made
+
+
+def _fill(made: Dataset, attributes: dict[str, Any]) -> None:
+    for keyword, value in attributes.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            items = [Dataset() for _ in value]
+            for item, content in zip(items, value, strict=True):
+                _fill(item, content)
+            setattr(made, keyword, items)
+        else:
+            setattr(made, keyword, value)
+
+
+def entry(made: Dataset) -> InstanceEntry:
+    buffer = io.BytesIO()
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta = meta
+    dcmwrite(buffer, made, enforce_file_format=True)
+    scanner = FileScanner()
+    scanner.feed(buffer.getvalue())
+    scanned = scanner.finish()
+    return entry_of(
+        scanned.dataset,
+        transfer_syntax_uid=scanned.transfer_syntax,
+        digest=scanned.digest,
+        size=scanned.size,
+        received_from="test",
+        now=NOW,
+    )
+
+
+def keep(
+    transaction: Connection, data_sets: list[Dataset], *, standing: str = "live"
+) -> list[InsertedInstance]:
+    """Put data sets into the index, with their counters."""
+    placed = Placed(standing, dataset=b"")
+    inserted = insert_entries(transaction, [(entry(made), placed) for made in data_sets])
+    if standing == "live":
+        deltas: dict[tuple[int, int], int] = {}
+        for each in inserted:
+            place = (each.study, each.series)
+            deltas[place] = deltas.get(place, 0) + 1
+        counts.add(transaction, deltas)
+    return inserted
+
+
+def store(catalog: Catalog, *data_sets: Dataset, standing: str = "live") -> list[InsertedInstance]:
+    return catalog.write(lambda transaction: keep(transaction, list(data_sets), standing=standing))

@@ -1,0 +1,266 @@
+"""Receiving objects: what is kept, what is known, what is held, what is refused; and the laws of it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from sqlalchemy import event, select
+from tests.dicom.test_part10 import CUT, dicom_files
+
+from kinote.catalog import entries
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import house, instance
+from kinote.delivery.outgoing import part10
+from kinote.delivery.source import Source
+from kinote.dicom.part10 import FileScanner
+from kinote.intake.outcome import Outcome
+from kinote.intake.receiver import SMALL, Receiver
+from kinote.intake.recovery import recover
+from kinote.lifecycle import counts
+from kinote.storage.local import LocalStorage
+
+CT = UID("1.2.840.10008.5.1.4.1.1.2")
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "data")
+
+
+@pytest.fixture
+def receiver(catalog: Catalog, storage: LocalStorage) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, storage)
+    yield receiver
+    receiver.close()
+
+
+def image(number: int = 1, *, rows: int = 16, **attributes: Any) -> bytes:
+    """A small CT image as a file."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = CT
+    dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.4.{number}")
+    dataset.SOPClassUID = CT
+    dataset.SOPInstanceUID = f"1.2.3.4.{number}"
+    dataset.StudyInstanceUID = "1.2.3"
+    dataset.SeriesInstanceUID = "1.2.3.4"
+    dataset.PatientID = "P1"
+    dataset.PatientName = "Doe^Jane"
+    dataset.Modality = "CT"
+    dataset.InstanceNumber = number
+    dataset.Rows, dataset.Columns, dataset.BitsAllocated = rows, 16, 16
+    for name, value in attributes.items():
+        setattr(dataset, name, value)
+    dataset.PixelData = bytes(rows * 16 * 2)
+    dataset["PixelData"].VR = "OW"
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def without(data: bytes, attribute: str) -> bytes:
+    """A file that lacks an attribute."""
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    delattr(dataset, attribute)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def receive(receiver: Receiver, *files: bytes) -> list[Outcome]:
+    """Hand all over before waiting, so that they share a group."""
+    futures = []
+    for data in files:
+        upload = receiver.open("test")
+        for start in range(0, len(data), 8192):
+            upload.write(data[start : start + 8192])
+        futures.append(upload.finish())
+    return [future.result(30) for future in futures]
+
+
+def stored_files(storage: LocalStorage) -> set[str]:
+    return {key for keys in storage.keys_since("") for key in keys}
+
+
+def data_set(data: bytes) -> bytes:
+    scanner = FileScanner()
+    scanner.feed(data)
+    return data[scanner.finish().dataset_offset :]
+
+
+def test_the_same_again_is_known_and_other_content_is_held(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver
+) -> None:
+    first = image()
+    assert [outcome.kind for outcome in receive(receiver, first)] == ["stored"]
+    assert [outcome.kind for outcome in receive(receiver, first)] == ["known"]
+    other = image(PatientName="Other^Name")
+    assert [outcome.kind for outcome in receive(receiver, other)] == ["held"]
+    assert [outcome.kind for outcome in receive(receiver, other)] == ["known"]
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(instance.c.standing, instance.c.digest).order_by(instance.c.id)
+        ).all()
+        assert [row.standing for row in rows] == ["live", "held"]
+        assert counts.differences(connection) == []
+    assert len(stored_files(storage)) == 2
+
+
+def test_duplicates_within_one_group(catalog: Catalog, receiver: Receiver) -> None:
+    outcomes = receive(receiver, image(), image(), image(PatientName="Other^Name"), image(2))
+    assert sorted(outcome.kind for outcome in outcomes) == ["held", "known", "stored", "stored"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "named"),
+    [
+        ("SOPInstanceUID", "SOP Instance UID"),
+        ("SOPClassUID", "SOP Class UID"),
+        ("StudyInstanceUID", "Study Instance UID"),
+        ("SeriesInstanceUID", "Series Instance UID"),
+    ],
+)
+def test_what_cannot_be_filed_is_refused_by_name(
+    storage: LocalStorage, receiver: Receiver, attribute: str, named: str
+) -> None:
+    (outcome,) = receive(receiver, without(image(), attribute))
+    assert outcome.kind == "refused"
+    assert named in outcome.reason
+    assert stored_files(storage) == set()
+
+
+def test_law_5_a_bad_object_harms_no_other_of_its_group(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = entries.insert_entries
+
+    def failing(transaction: Any, placed: Any) -> Any:
+        if any(entry.sop_instance_uid == "1.2.3.4.3" for entry, _ in placed):
+            raise RuntimeError("the database does not like it")
+        return insert(transaction, placed)
+
+    monkeypatch.setattr("kinote.intake.filing.insert_entries", failing)
+    outcomes = receive(receiver, *(image(number) for number in range(1, 7)))
+    assert [outcome.kind for outcome in outcomes] == [
+        "stored",
+        "stored",
+        "refused",
+        "stored",
+        "stored",
+        "stored",
+    ]
+    assert len(stored_files(storage)) == 5
+    with catalog.read() as connection:
+        assert counts.differences(connection) == []
+
+
+def test_law_6_success_is_told_after_sync_and_commit(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def record(step: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*arguments: Any) -> Any:
+            order.append(step)
+            return act(*arguments)
+
+        return recorded
+
+    monkeypatch.setattr(os, "fdatasync", record("data synced", os.fdatasync))
+    monkeypatch.setattr(os, "fsync", record("folder synced", os.fsync))
+    monkeypatch.setattr(Path, "rename", record("placed", Path.rename))
+
+    def committed(_connection: object) -> None:
+        order.append("committed")
+
+    event.listen(catalog._writers, "commit", committed)
+    upload = receiver.open("test")
+    upload.write(image())
+    future = upload.finish()
+    future.add_done_callback(lambda _: order.append("told"))
+    future.result(30)
+    named = [step for step in order if step != "folder synced"]
+    assert named == ["data synced", "placed", "committed", "told"]
+    assert "folder synced" in order[order.index("placed") : order.index("committed")]
+
+
+def test_law_7_every_file_comes_back_as_it_was(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver, test_data: Path
+) -> None:
+    source = Source(catalog, storage)
+    sent = {path: path.read_bytes() for path in dicom_files(test_data)}
+    outcomes = dict(zip(sent, receive(receiver, *sent.values()), strict=True))
+    refused = [path.name for path, outcome in outcomes.items() if outcome.kind == "refused"]
+    assert refused == [CUT]
+    live = 0
+    for path, outcome in outcomes.items():
+        if outcome.kind not in ("stored", "known"):
+            continue
+        with catalog.read() as connection:
+            found = source.find(
+                connection, outcome.study_instance_uid, sop_instance_uid=outcome.sop_instance_uid
+            )
+        expected = data_set(sent[path])
+        if not found or found[0].digest != _digest(sent[path]):
+            continue
+        live += 1
+        assert data_set(b"".join(part10(source, found[0]))) == expected
+    assert live > 140
+    with catalog.read() as connection:
+        assert counts.differences(connection) == []
+
+
+def _digest(data: bytes) -> str:
+    scanner = FileScanner()
+    scanner.feed(data)
+    return scanner.finish().digest
+
+
+def test_law_8_recovery_leaves_no_bytes_without_a_row(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver
+) -> None:
+    receive(receiver, image())
+    kept = stored_files(storage)
+    placed, arriving = storage.receive(), storage.receive()
+    for file in (placed, arriving):
+        file.write(b"never acknowledged")
+    placed.finish()
+    storage.place([placed])
+    assert len(stored_files(storage)) == 2
+    assert recover(catalog, storage) == 2
+    assert stored_files(storage) == kept
+    with catalog.read() as connection:
+        assert connection.execute(select(house.c.value)).scalar_one()
+    assert recover(catalog, storage) == 0
+
+
+def test_small_objects_without_pixels_lie_in_the_index(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver
+) -> None:
+    dataset = pydicom.dcmread(io.BytesIO(image()))
+    del dataset.PixelData
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    assert len(buffer.getvalue()) < SMALL
+    receive(receiver, buffer.getvalue())
+    assert stored_files(storage) == set()
+    source = Source(catalog, storage)
+    with catalog.read() as connection:
+        (found,) = source.find(connection, "1.2.3")
+    assert source.open(found).read() == data_set(buffer.getvalue())
+
+
+def test_an_abandoned_upload_leaves_nothing(storage: LocalStorage, receiver: Receiver) -> None:
+    upload = receiver.open("test")
+    upload.write(image(rows=9000)[:200_000])
+    upload.abandon()
+    assert storage.discard_incoming() == 0

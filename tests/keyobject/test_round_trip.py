@@ -1,0 +1,58 @@
+"""Any document that can be made is read back as it was, and its bytes depend on nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pydicom
+from hypothesis import given, settings
+from tests.keyobject.documents import EXPLICIT, documents
+
+from kinote.keyobject.check import check
+from kinote.keyobject.model import KeyObjectDocument
+from kinote.keyobject.reader import read
+from kinote.keyobject.rebuilding import document_of
+from kinote.keyobject.writer import encode, encode_file
+
+
+@settings(max_examples=50, deadline=None)
+@given(documents())
+def test_what_is_written_is_read(document: KeyObjectDocument) -> None:
+    reading = read(encode(document), EXPLICIT)
+    assert reading.registration == "registered", reading.findings
+    assert not [finding for finding in reading.findings if finding.severity != "info"]
+    assert reading.references_from == "content"
+    assert reading.distinct_references == reading.references
+    # As dictionaries, since codes are equal whatever their meaning.
+    assert dataclasses.asdict(document_of(reading)) == dataclasses.asdict(document)
+
+
+@settings(max_examples=50, deadline=None)
+@given(documents())
+def test_law_11_what_is_read_is_written_to_the_same_bytes(document: KeyObjectDocument) -> None:
+    once = encode(document)
+    assert encode(document) == once
+    assert encode(document_of(read(once, EXPLICIT))) == once
+
+
+@settings(max_examples=25, deadline=None)
+@given(documents())
+def test_what_is_written_passes_the_check(document: KeyObjectDocument) -> None:
+    findings = check(encode(document), EXPLICIT).findings
+    assert {finding.code for finding in findings} <= {"OWN_STUDY_NOT_REFERENCED"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(documents())
+def test_pydicom_reads_and_writes_the_same_bytes(document: KeyObjectDocument) -> None:
+    dataset = pydicom.dcmread(io.BytesIO(encode_file(document)))
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, dataset, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    assert buffer.getvalue().endswith(encode(document))
+    uids = [
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in dataset.ContentSequence
+        if item.ValueType in ("IMAGE", "COMPOSITE", "WAVEFORM")
+    ]
+    assert uids == [reference.instance.sop_instance_uid for reference in document.selection.references]

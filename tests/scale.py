@@ -1,0 +1,48 @@
+"""How much the long tests do: a little in CI, a lot under `scripts/soak`, by the same code.
+
+A test that reads `SCALE` is marked `@pytest.mark.soak`; that mark is how scripts/soak finds it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The numbers that make a test short or long."""
+
+    #: SIGKILLs at random moments of senders at work.
+    kills: int
+    #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
+    law_steps: int
+    #: Examples of each property.
+    property_examples: int
+    #: Bytes of the biggest object received.
+    big_object: int
+    #: Objects sent in one go by tests of groups and of concurrent senders.
+    objects: int
+    #: Rows filled in through the catalog by tests of queries on a full one.
+    rows: int
+
+
+_SHORT = Scale(
+    kills=5,
+    law_steps=300,
+    property_examples=100,
+    big_object=256 * 1024**2,
+    objects=500,
+    rows=20_000,
+)
+
+_LONG = Scale(
+    kills=50,
+    law_steps=20_000,
+    property_examples=5_000,
+    big_object=2 * 1024**3,
+    objects=20_000,
+    rows=2_000_000,
+)
+
+SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT

@@ -1,0 +1,110 @@
+// The one module that speaks to the REST API.
+import type {
+  FoundObject,
+  HeldCopy,
+  Note,
+  NoteRequest,
+  Page,
+  Study,
+  StudyFilter,
+  StudySummary,
+  Title,
+} from "./contract";
+import { problemFrom } from "./problem";
+
+const ROOT = "/api/v1";
+
+async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  headers.set("Accept", "application/json");
+  const response = await fetch(ROOT + path, { ...init, headers });
+  if (!response.ok && response.status !== 304) {
+    throw problemFrom(response.status, await response.text());
+  }
+  return response;
+}
+
+async function get<Body>(path: string, signal?: AbortSignal): Promise<Body> {
+  return (await ask(path, signal ? { signal } : {})).json() as Promise<Body>;
+}
+
+function query(parameters: Record<string, string | null>): string {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) if (value) pairs.set(name, value);
+  const written = pairs.toString();
+  return written ? `?${written}` : "";
+}
+
+export function studies(filter: StudyFilter, cursor: string | null, signal?: AbortSignal) {
+  return get<Page<StudySummary>>(
+    `/studies${query({
+      text: filter.text.trim(),
+      modality: filter.modality,
+      from: filter.from,
+      to: filter.to,
+      with_notes: filter.withNotes ? "true" : null,
+      cursor,
+    })}`,
+    signal,
+  );
+}
+
+export const study = (uid: string, signal?: AbortSignal) => get<Study>(`/studies/${uid}`, signal);
+
+export interface Notes {
+  items: Note[];
+  etag: string | null;
+}
+
+/** All notes of a study, documents that mark nothing included; null when unchanged since `etag`. */
+export async function notesOfStudy(uid: string, etag: string | null): Promise<Notes | null> {
+  const path = `/studies/${uid}/notes?all=true`;
+  const response = await ask(path, etag ? { headers: { "If-None-Match": etag } } : { cache: "no-cache" });
+  if (response.status === 304) return null;
+  const page = (await response.json()) as Page<Note>;
+  const items = [...page.items];
+  let next = page.next;
+  while (next) {
+    const further = await get<Page<Note>>(`${path}&cursor=${encodeURIComponent(next)}`);
+    items.push(...further.items);
+    next = further.next;
+  }
+  return { items, etag: response.headers.get("ETag") };
+}
+
+export const note = (id: Note["id"]) => get<Note>(`/notes/${id}`);
+
+export const titles = () => get<Page<Title>>("/titles");
+
+async function send(
+  method: string,
+  path: string,
+  body: NoteRequest,
+  headers: HeadersInit = {},
+): Promise<Note> {
+  const response = await ask(path, {
+    method,
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json", ...headers },
+  });
+  return response.json() as Promise<Note>;
+}
+
+export const makeNote = (studyUid: string, body: NoteRequest) =>
+  send("POST", `/studies/${studyUid}/notes`, body);
+
+/** Revise a note. Problem 412: somebody else revised it after `version`. */
+export const reviseNote = (id: Note["id"], version: number, body: NoteRequest) =>
+  send("PUT", `/notes/${id}`, body, { "If-Match": `"${version}"` });
+
+export async function withdrawNote(id: Note["id"], version: number, reason: string): Promise<void> {
+  await ask(`/notes/${id}${query({ reason })}`, {
+    method: "DELETE",
+    headers: { "If-Match": `"${version}"` },
+  });
+}
+
+export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query({ cursor })}`);
+export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
+
+export const findings = (cursor: string | null) => get<Page<FoundObject>>(`/findings${query({ cursor })}`);

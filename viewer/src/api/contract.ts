@@ -1,0 +1,160 @@
+// The shapes of the REST API under /api/v1, as the server documents them in /api/v1/openapi.json.
+
+export interface Code {
+  scheme: string;
+  value: string;
+  meaning?: string | null;
+}
+
+export interface Page<Item> {
+  items: Item[];
+  next: string | null;
+}
+
+export interface StudySummary {
+  study_instance_uid: string;
+  patient_id: string | null;
+  patient_name: string | null;
+  patient_birth_date: string | null;
+  patient_sex: string | null;
+  study_date: string | null;
+  study_time: string | null;
+  description: string | null;
+  accession_number: string | null;
+  modalities: string[];
+  series_count: number;
+  instance_count: number;
+  note_count: number;
+  thumbnail: { series_instance_uid: string; sop_instance_uid: string } | null;
+}
+
+export interface Instance {
+  sop_instance_uid: string;
+  sop_class_uid: string;
+  number: number | null;
+  /** 1 for a single-frame image. */
+  frames: number;
+  rows: number | null;
+  columns: number | null;
+  is_image: boolean;
+}
+
+export interface Series {
+  series_instance_uid: string;
+  modality: string | null;
+  number: number | null;
+  description: string | null;
+  body_part: string | null;
+  instances: Instance[];
+}
+
+export interface Study extends StudySummary {
+  series: Series[];
+}
+
+export interface StudyFilter {
+  text: string;
+  modality: string;
+  from: string;
+  to: string;
+  withNotes: boolean;
+}
+
+export type ReferenceStatus = "resolved" | "pending" | "remote" | "withdrawn" | "foreign";
+
+export interface Reference {
+  study_instance_uid: string | null;
+  series_instance_uid: string | null;
+  sop_class_uid: string | null;
+  sop_instance_uid: string;
+  /** Absent or empty: the whole image. */
+  frames?: number[] | null;
+  segments?: number[] | null;
+  presentation_state_uid?: string | null;
+  status: ReferenceStatus;
+}
+
+export interface Finding {
+  code: string;
+  severity: "info" | "warning" | "error";
+  place: string | null;
+  text: string;
+}
+
+export interface Author {
+  kind: "person" | "device";
+  name: string | null;
+  login?: string | null;
+  verified?: boolean;
+}
+
+export interface KeyObject {
+  sop_instance_uid: string;
+  study_instance_uid: string;
+  registration: string | null;
+}
+
+export interface Note {
+  id: number | string;
+  version: number;
+  study_instance_uid: string;
+  /** null: an unreadable document, shown as a placeholder. */
+  title: Code | null;
+  modifiers: Code[];
+  description: string | null;
+  language: string | null;
+  author: Author | null;
+  created: string | null;
+  origin: "authored" | "received" | "migrated";
+  standing: string;
+  references: Reference[];
+  key_objects: KeyObject[];
+  findings: Finding[];
+}
+
+export interface RequestedReference {
+  study_instance_uid?: string;
+  series_instance_uid?: string;
+  sop_instance_uid: string;
+  frames?: number[];
+  segments?: number[];
+  presentation_state_uid?: string;
+}
+
+export interface NoteRequest {
+  title: Code;
+  modifiers: Code[];
+  description: string;
+  language: string;
+  author: { kind: "person" | "device"; name: string; login: string };
+  references: RequestedReference[];
+}
+
+export interface Title {
+  scheme: string;
+  value: string;
+  meaning: string;
+  group: string;
+  hot_key: string | null;
+  modifiers: { context_group: string; mandatory: boolean; items: Code[] } | null;
+  can_be_made: boolean;
+}
+
+export interface HeldCopy {
+  id: number | string;
+  sop_instance_uid: string;
+  study_instance_uid: string;
+  patient_id: string | null;
+  reason: string;
+  received_at: string;
+  size: number;
+  digest: string;
+}
+
+/** One received object that was not fully understood (GET findings). */
+export interface FoundObject {
+  sop_instance_uid: string;
+  study_instance_uid: string;
+  registration: string | null;
+  findings: Finding[];
+}

@@ -1,0 +1,81 @@
+import { useEffect } from "react";
+import { held, heldFile } from "../api/client";
+import { bytes, moment } from "../model/when";
+import { Download } from "../parts/icons";
+import { ProblemNotice } from "../parts/problem-notice";
+import { usePages } from "../parts/use-pages";
+import { Link, studyAddress } from "../router";
+
+/** Copies kept aside because their UID was taken by something else: see, compare, download. */
+export function HeldPage() {
+  const pages = usePages(held);
+  useEffect(() => {
+    document.title = "Held copies · Kinote";
+  }, []);
+  return (
+    <section className="page" aria-labelledby="held-title">
+      <div className="page-head">
+        <h1 id="held-title">Held copies</h1>
+      </div>
+      <p className="lead">
+        Objects that came with the UID of another object. The first one stays live; these were kept exactly as
+        received and are shown nowhere else.
+      </p>
+      {pages.problem && <ProblemNotice problem={pages.problem} onRetry={pages.retry} />}
+      {!pages.starting && !pages.problem && pages.items.length === 0 && (
+        <div className="empty" data-testid="no-held">
+          <h2>Nothing is held</h2>
+          <p>Every object received so far has its own place.</p>
+        </div>
+      )}
+      {pages.items.length > 0 && (
+        <table className="record-table" data-testid="held-list">
+          <thead>
+            <tr>
+              <th scope="col">Object</th>
+              <th scope="col">Patient</th>
+              <th scope="col">Why it is held</th>
+              <th scope="col">Received</th>
+              <th scope="col">Size</th>
+              <th scope="col">File</th>
+            </tr>
+          </thead>
+          <tbody>
+            {pages.items.map((copy) => (
+              <tr key={copy.id} data-testid="held-row">
+                <th scope="row">
+                  <code className="uid">{copy.sop_instance_uid}</code>
+                  <div className="quiet">
+                    <Link href={studyAddress(copy.study_instance_uid)}>The study it names</Link>
+                  </div>
+                </th>
+                <td>{copy.patient_id || "No ID"}</td>
+                <td>{copy.reason}</td>
+                <td className="cell-date">{moment(copy.received_at)}</td>
+                <td className="cell-count" title={copy.digest}>
+                  {bytes(copy.size)}
+                </td>
+                <td>
+                  <a
+                    className="button"
+                    href={heldFile(copy.id)}
+                    download
+                    aria-label={`Download held copy ${copy.sop_instance_uid}`}
+                    data-testid="held-file"
+                  >
+                    <Download /> Download
+                  </a>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {pages.hasMore && (
+        <button type="button" className="button more" onClick={pages.more} disabled={pages.loading}>
+          Load more
+        </button>
+      )}
+    </section>
+  );
+}

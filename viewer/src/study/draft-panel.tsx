@@ -1,0 +1,161 @@
+import { type Dispatch, type ReactNode, useId, useState } from "react";
+import type { Title } from "../api/contract";
+import { type Problem, sortErrors } from "../api/problem";
+import { type Draft, type DraftAction, lacks } from "../model/draft";
+import { DraftImages } from "./draft-images";
+import { Modifiers } from "./modifiers";
+import { TitlePicker } from "./title-picker";
+
+interface DraftPanelProps {
+  draft: Draft;
+  dispatch: Dispatch<DraftAction>;
+  titles: readonly Title[];
+  saving: boolean;
+  problem: Problem | null;
+  at: { sop: string; frame: number | null } | null;
+  nameOf: (sop: string) => string | null;
+  onGo: (sop: string, frame: number | null, study: string) => void;
+  onSave: () => void;
+  onDiscard: () => void;
+}
+
+/** The note being written. */
+export function DraftPanel(props: DraftPanelProps) {
+  const { draft, dispatch, titles, saving, problem, onSave, onDiscard } = props;
+  const [tried, setTried] = useState(false);
+  const missing = lacks(draft, titles);
+  const sorted = problem ? sortErrors(problem) : null;
+  const messages = (field: "title" | "modifiers" | "description" | "references" | "author"): string[] => [
+    ...(tried ? missing.filter((lack) => lack.field === field).map((lack) => lack.message) : []),
+    ...(sorted?.byField[field] ?? []),
+  ];
+  const save = () => {
+    setTried(true);
+    if (missing.length === 0 && !saving) onSave();
+  };
+  return (
+    <form
+      className="draft"
+      aria-label={draft.revises ? "Revise note" : "New note"}
+      data-testid="draft"
+      data-revises={draft.revises?.id}
+      onSubmit={(event) => {
+        event.preventDefault();
+        save();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+          event.preventDefault();
+          save();
+        }
+      }}
+    >
+      <div className="panel-head">
+        <h2>{draft.revises ? "Revise note" : "New note"}</h2>
+        {draft.touched && <span className="badge badge-draft">not saved</span>}
+      </div>
+      <DraftImages
+        {...props}
+        errors={messages("references")}
+        byReference={sorted?.byReference ?? new Map()}
+      />
+      <Field label="Title" errors={messages("title")}>
+        {(ids) => (
+          <TitlePicker
+            {...ids}
+            titles={titles}
+            chosen={draft.title}
+            onChoose={(title) => dispatch({ kind: "title", title })}
+          />
+        )}
+      </Field>
+      <Modifiers draft={draft} titles={titles} errors={messages("modifiers")} dispatch={dispatch} />
+      <Field label="Description" errors={messages("description")}>
+        {(ids) => (
+          <textarea
+            {...ids}
+            rows={3}
+            dir="auto"
+            value={draft.description}
+            placeholder="What is to be seen, in any language"
+            data-testid="draft-description"
+            onChange={(event) => dispatch({ kind: "description", text: event.target.value })}
+          />
+        )}
+      </Field>
+      <Field label="Author" errors={messages("author")}>
+        {(ids) => (
+          <input
+            {...ids}
+            type="text"
+            autoComplete="name"
+            value={draft.author.name}
+            placeholder="Your name"
+            data-testid="draft-author"
+            onChange={(event) => dispatch({ kind: "author", name: event.target.value })}
+          />
+        )}
+      </Field>
+      {sorted && sorted.other.length > 0 && problem && (
+        <div className="notice notice-bad" role="alert" data-testid="draft-problem">
+          <strong>{problem.title}</strong>
+          {sorted.other
+            .filter((text) => text !== problem.title)
+            .map((text) => (
+              <p key={text}>{text}</p>
+            ))}
+        </div>
+      )}
+      <div className="draft-actions">
+        <button type="button" className="button plain" onClick={onDiscard} data-testid="draft-discard">
+          Discard
+        </button>
+        <button
+          type="submit"
+          className="button primary"
+          aria-disabled={saving}
+          data-testid="draft-save"
+          title="Ctrl+Enter"
+        >
+          {saving ? "Saving…" : draft.revises ? "Save revision" : "Save note"}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface FieldIds {
+  id: string;
+  "aria-describedby": string | undefined;
+  "aria-invalid": boolean;
+}
+
+function Field({
+  label,
+  errors,
+  children,
+}: {
+  label: string;
+  errors: string[];
+  children: (ids: FieldIds) => ReactNode;
+}) {
+  const id = useId();
+  const bad = errors.length > 0;
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      {children({ id, "aria-describedby": bad ? `${id}-error` : undefined, "aria-invalid": bad })}
+      {bad && <FieldErrors id={`${id}-error`} errors={errors} />}
+    </div>
+  );
+}
+
+export function FieldErrors({ id, errors }: { id?: string; errors: string[] }) {
+  return (
+    <div id={id} className="field-errors" role="alert" data-testid="field-error">
+      {errors.map((error) => (
+        <p key={error}>{error}</p>
+      ))}
+    </div>
+  );
+}
