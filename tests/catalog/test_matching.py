@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, bindparam, update
-from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
 
 from kinote.catalog import dialects
 from kinote.catalog.catalog import Catalog
@@ -24,8 +23,9 @@ from kinote.catalog.tables import (
     note_version,
 )
 from kinote.catalog.text_grams import fold, grams
-from kinote.dicom.scanner import implicit_vr
+from kinote.dicom.value_representations import implicit_vr
 from kinote.lifecycle import counts
+from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
 
 REQUESTS = [{"StudyInstanceUID": "1.1", "AccessionNumber": "A1", "RequestedProcedureID": "RP1"}]
 

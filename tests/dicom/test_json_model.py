@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pydicom
-from tests.dicom.test_part10 import CUT, dicom_files, scan_file
 
 from kinote.dicom.json_model import metadata_json
+from tests.dicom.test_part10 import CUT, dicom_files, scan_file
 
 
 def test_metadata_of_every_file_is_what_pydicom_has(test_data: Path) -> None:

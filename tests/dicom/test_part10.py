@@ -16,6 +16,9 @@ TAGS = (0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00100020, 0x00080060, 
 #: Cut in its pixel data by its authors, to test readers.
 CUT = "emri_small_jpeg_2k_lossless_too_short.dcm"
 
+#: Have no Study and Series Instance UID.
+HOMELESS = ["HTJ2KLossless_08_RGB.dcm", "HTJ2K_08_RGB.dcm"]
+
 
 def scan_file(path: Path) -> ScannedFile:
     scanner = FileScanner()

@@ -191,7 +191,7 @@ def test_fragments_are_noted_with_their_places() -> None:
     ("data", "error"),
     [
         pytest.param(struct.pack("<HH2sH", 8, 5, b"CS", 8) + b"ISO", TruncatedError, id="value cut"),
-        pytest.param(struct.pack("<HH2sH", 8, 5, b"??", 0), MalformedError, id="no representation"),
+        pytest.param(struct.pack("<HH2sH", 8, 5, b"\1\2", 7), MalformedError, id="no representation"),
         pytest.param(struct.pack("<HHI", 0xFFFE, 0xE000, 0), MalformedError, id="item at the root"),
         pytest.param(
             struct.pack("<HH2sHI", 0x40, 0xA730, b"SQ", 0, 16)

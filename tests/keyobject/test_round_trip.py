@@ -7,13 +7,13 @@ import io
 
 import pydicom
 from hypothesis import given, settings
-from tests.keyobject.documents import EXPLICIT, documents
 
 from kinote.keyobject.check import check
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.reader import read
 from kinote.keyobject.rebuilding import document_of
 from kinote.keyobject.writer import encode, encode_file
+from tests.keyobject.documents import EXPLICIT, documents
 
 
 @settings(max_examples=50, deadline=None)

@@ -15,12 +15,12 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
-from tests.keyobject.documents import ECG, EXPLICIT, GSPS, REPORT, ULTRASOUND, document, instance
 
 from kinote.keyobject.model import Reference
 from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.writer import encode_file
+from tests.keyobject.documents import ECG, EXPLICIT, GSPS, REPORT, ULTRASOUND, document, instance
 
 Change = Callable[[Dataset], object]
 

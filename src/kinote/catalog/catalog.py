@@ -55,7 +55,7 @@ class Catalog:
     """The open index. `close()` finishes what was handed over before."""
 
     def __init__(self, options: CatalogOptions) -> None:
-        self._readers = dialects.engine_for(options.url, pool_size=options.readers)
+        self._readers = dialects.snapshots(dialects.engine_for(options.url, pool_size=options.readers))
         alone = dialects.is_sqlite(self._readers)
         writers = 1 if alone else options.writers
         self._writers = dialects.engine_for(options.url, pool_size=writers)
@@ -76,7 +76,7 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one committed state of the index (on SQLite until it is left)."""
+        """A connection that sees one committed state of the index, from its first query until it is left."""
         with self._readers.connect() as connection:
             yield connection
 
@@ -114,54 +114,71 @@ class Catalog:
                     return
 
     def _gather(self, first: _Piece) -> tuple[list[_Piece], bool]:
-        group = [first]
-        while len(group) < GROUP:
+        """What has queued up, without what was given up meanwhile; and whether that was the last."""
+        group = []
+        piece: _Piece | None = first
+        while piece is not None:
+            if piece.done.set_running_or_notify_cancel():
+                group.append(piece)
+            if len(group) == GROUP:
+                return group, False
             try:
                 piece = self._queue.get_nowait()
             except queue.Empty:
-                break
-            if piece is None:
-                return group, True
-            group.append(piece)
-        return group, False
+                return group, False
+        return group, True
 
     def _commit_group(self, connection: Connection, group: list[_Piece]) -> None:
-        done: list[tuple[_Piece, Any]] = []
-        failed: list[tuple[_Piece, BaseException]] = []
+        if len(group) < 2:
+            for piece in group:
+                self._commit_alone(connection, piece)
+            return
         try:
-            with connection.begin():
-                for piece in group:
-                    try:
-                        with connection.begin_nested():
-                            done.append((piece, piece.work(connection)))
-                    except DBAPIError as error:
-                        if connection.invalidated or dialects.may_be_tried_again(error):
-                            raise
-                        failed.append((piece, error))
-                    except Exception as error:
-                        failed.append((piece, error))
+            with dialects.transaction(connection):
+                outcomes = [(piece, self._attempt(connection, piece)) for piece in group]
         except Exception:
             # Nothing of the group is durable: each piece alone, so that only the culprit fails.
             for piece in group:
                 self._commit_alone(connection, piece)
             return
-        for piece, result in done:
-            piece.done.set_result(result)
-        for piece, reason in failed:
-            piece.done.set_exception(reason)
+        for piece, (result, failure) in outcomes:
+            _settle(piece, result, failure)
+
+    def _attempt(self, connection: Connection, piece: _Piece) -> tuple[Any, BaseException | None]:
+        """Do a piece within its savepoint; raises only what spoils the whole transaction."""
+        with dialects.savepoint(connection) as undo:
+            try:
+                return piece.work(connection), None
+            except BaseException as failure:
+                if isinstance(failure, DBAPIError) and _spoils(connection, failure):
+                    raise
+                undo()
+                return None, failure
 
     def _commit_alone(self, connection: Connection, piece: _Piece) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
+            result: Any = None
+            failure: BaseException | None = None
             try:
-                with connection.begin():
+                with dialects.transaction(connection):
                     result = piece.work(connection)
             except DBAPIError as error:
-                if attempt < _ATTEMPTS and (connection.invalidated or dialects.may_be_tried_again(error)):
+                if attempt < _ATTEMPTS and _spoils(connection, error):
                     continue
-                piece.done.set_exception(error)
-                return
-            except Exception as error:
-                piece.done.set_exception(error)
-                return
-            piece.done.set_result(result)
+                failure = error
+            except BaseException as error:  # Whatever it is, it must not end the writer.
+                failure = error
+            _settle(piece, result, failure)
             return
+
+
+def _spoils(connection: Connection, error: DBAPIError) -> bool:
+    """Whether the transaction is lost through no fault of the work: it may be done anew."""
+    return connection.invalidated or dialects.may_be_tried_again(error)
+
+
+def _settle(piece: _Piece, result: Any, failure: BaseException | None) -> None:
+    if failure is None:
+        piece.done.set_result(result)
+    else:
+        piece.done.set_exception(failure)

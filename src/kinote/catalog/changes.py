@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from kinote.catalog import dialects
 from kinote.catalog.tables import change
@@ -22,11 +23,33 @@ class Change:
     note: int | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the feed: after everything that was read up to it. Written as `transaction-sequence`."""
+
+    transaction: int = 0
+    sequence: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.transaction}-{self.sequence}"
+
+    @classmethod
+    def parse(cls, written: str) -> Position:
+        """Raises ValueError for what is no position."""
+        if not re.fullmatch(r"\d{1,18}-\d{1,18}", written, re.ASCII):
+            raise ValueError(f"{written[:40]!r} is no position in the change feed")
+        transaction, _, sequence = written.partition("-")
+        return cls(int(transaction), int(sequence))
+
+
+BEGINNING = Position()
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """A change as read from the feed. `sequence` grows, with gaps."""
+    """A change as read from the feed, and the position after it."""
 
-    sequence: int
+    position: Position
     made_at: str
     change: Change
 
@@ -53,19 +76,25 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
     )
 
 
-def since(connection: Connection, sequence: int, limit: int) -> list[RecordedChange]:
-    """The changes after a sequence number, oldest first.
+def since(connection: Connection, position: Position, limit: int) -> list[RecordedChange]:
+    """The changes after a position, oldest first.
 
-    A transaction that is still open may yet commit a smaller number: on PostgreSQL the answer ends
-    before the oldest of these, so that a reader who goes on from its last number skips nothing.
+    On PostgreSQL a transaction may commit later than others that began after it and drew greater
+    numbers. So the feed is in the order in which transactions began, and ends before the oldest that is
+    still open: whoever goes on from the last position skips nothing.
     """
-    query = select(change).where(change.c.sequence > sequence).order_by(change.c.sequence).limit(limit)
     settled = dialects.only_settled(connection, change.c.transaction)
+    query = (
+        select(change)
+        .where(tuple_(change.c.transaction, change.c.sequence) > (position.transaction, position.sequence))
+        .order_by(change.c.transaction, change.c.sequence)
+        .limit(limit)
+    )
     if settled is not None:
         query = query.where(settled)
     return [
         RecordedChange(
-            sequence=row.sequence,
+            position=Position(row.transaction, row.sequence),
             made_at=row.made_at,
             change=Change(row.kind, row.study_instance_uid, row.sop_instance_uid, row.note),
         )

@@ -270,7 +270,7 @@ note_version = Table(
         "note_version_current",
         "note",
         unique=True,
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index("note_version_by_fingerprint", "fingerprint"),
@@ -279,21 +279,21 @@ note_version = Table(
         "title_value",
         "title_scheme",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_author",
         "author_normal",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_time",
         "registered_at",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
 )
@@ -346,10 +346,18 @@ key_object = Table(
     _to("version", "note_version.id", nullable=True),
     # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
+    # Of an unreadable KOS: the Study Instance UID of the study that shows a placeholder for it.
+    _matched("unreadable_in_study"),
     # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
     Column("made_from", Text),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
+    Index(
+        "key_object_unreadable",
+        "unreadable_in_study",
+        sqlite_where=text("unreadable_in_study <> ''"),
+        postgresql_where=text("unreadable_in_study <> ''"),
+    ),
 )
 
 #: Referenced Request Sequence of a KOS: what IHE RAD-30 lets a display ask for.
@@ -404,6 +412,7 @@ change = Table(
     Column("made_at", Text, nullable=False),
     # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
+    Index("change_in_order", "transaction", "sequence"),
 )
 
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage.

@@ -8,128 +8,139 @@ the nearest level above that has one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from kinote.dicom import tags
+from kinote.dicom import level, tags
+from kinote.dicom.bulk import BulkSpan
 from kinote.dicom.character_sets import CharacterSet, character_set
+from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import DicomError
-from kinote.dicom.scanner import (
-    DEFAULT_LIMITS,
-    KEEP_ALL,
-    BulkSpan,
-    DataSetScanner,
-    Limits,
-    Tokens,
+from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
+from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.value_representations import (
+    NAMES,
+    NUMBERS,
+    PLAIN_TEXT,
+    SEQUENCES,
+    SIGNED_BY_PIXELS,
+    SINGLE_VALUE,
     implicit_vr,
 )
-from kinote.dicom.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.walker import Element
 
-#: Levels with more elements than this are indexed at the first look-up; smaller ones are searched.
-_SEARCHED = 12
-
-_BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "HH"}
-_TEXT_IS_PLAIN = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
-_ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
+_PIXEL_REPRESENTATION = 0x00280103
+_NO_CHARACTERS = character_set(())
 
 
 class DataSet:
     """One level of a scanned data set. Tags are numbers, e.g. 0x00100020 (`kinote.dicom.tags`)."""
 
-    __slots__ = ("_characters", "_first", "_found", "_kept", "_order", "_outer", "_stop", "_tokens", "bulk")
+    __slots__ = (
+        *("_characters", "_elements", "_encoding", "_end", "_ends", "_kept", "_outer", "_start"),
+        *("bulk", "notes"),
+    )
 
     def __init__(
         self,
-        kept: bytes | bytearray,
-        tokens: Tokens,
-        first: int,
-        stop: int,
-        order: str,
+        kept: bytes,
+        start: int,
+        end: int,
+        encoding: Encoding,
+        ends: Mapping[int, int],
         outer: DataSet | None,
-        bulk: tuple[BulkSpan, ...] = (),
     ) -> None:
         self._kept = kept
-        self._tokens = tokens
-        self._first = first
-        self._stop = stop
-        self._order = order
+        self._start = start
+        self._end = end
+        self._encoding = encoding
+        self._ends = ends
         self._outer = outer
-        self._found: dict[int, int] | None = None
+        self._elements: dict[int, Element] | None = None
         self._characters: CharacterSet | None = None
         #: Of the root: the values that were let pass, in order.
-        self.bulk = bulk
+        self.bulk: tuple[BulkSpan, ...] = ()
+        #: Of the root: deviations from the standard that did no harm, in words.
+        self.notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[int]:
-        """The tags of this level, in order."""
-        for token in self._level():
-            yield self._tokens.tag[token]
+        """The tags of this level, in the order in which they were sent."""
+        return iter(self._level())
 
     def __contains__(self, tag: object) -> bool:
-        return isinstance(tag, int) and self._find(tag) >= 0
+        return tag in self._level()
 
     def __len__(self) -> int:
-        return sum(1 for _ in self._level())
+        return len(self._level())
 
     @property
-    def extent(self) -> tuple[bytes | bytearray, Tokens, int, int, str]:
-        """The kept bytes, the tokens, the first token of this level and the first beyond it, and the byte
-        order: for readers of many small levels, who look up tokens themselves."""
-        return self._kept, self._tokens, self._first, self._stop, self._order
+    def encoding(self) -> Encoding:
+        """How the elements of this level are encoded, which may be another way than declared."""
+        return self._encoding
 
     @property
     def character_set(self) -> CharacterSet:
         """The character set text of this level is in (PS3.5 6.1.2.3)."""
         if self._characters is None:
-            token = self._find(tags.SPECIFIC_CHARACTER_SET)
-            if token >= 0:
-                terms = self._bytes(token).decode("ascii", "replace").strip("\0 ").split("\\")
+            found = self._level().get(tags.SPECIFIC_CHARACTER_SET)
+            if found is not None:
+                terms = self._kept[found[2] : found[3]].decode("latin-1").strip("\0 ").split("\\")
                 self._characters = character_set(tuple(term.strip() for term in terms))
-            elif self._outer is not None:
-                self._characters = self._outer.character_set
             else:
-                self._characters = character_set(())
+                self._characters = _NO_CHARACTERS if self._outer is None else self._outer.character_set
         return self._characters
 
     def vr(self, tag: int) -> str | None:
         """The value representation of an attribute as sent; UN is looked up. None if it is not there."""
-        token = self._find(tag)
-        return None if token < 0 else self._vr(token)
+        found = self._level().get(tag)
+        return None if found is None else self._vr(tag, found[0])
+
+    def sent_vr(self, tag: int) -> str:
+        """The representation that stands in the bytes, UN included; '' if there is none or no element."""
+        found = self._level().get(tag)
+        return "" if found is None else found[0].decode("latin-1")
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a value; None if it is not there or was let pass as bulk."""
-        token = self._find(tag)
-        if token < 0 or self.is_bulk(tag):
+        found = self._level().get(tag)
+        if found is None:
             return None
-        return self._bytes(token)
+        start, end = found[2], found[3]
+        return None if start == end and start in self._ends else self._kept[start:end]
 
     def is_bulk(self, tag: int) -> bool:
-        token = self._find(tag)
-        root = self
-        while root._outer is not None:
-            root = root._outer
-        return any(span.token == token for span in root.bulk)
+        """Whether the value was let pass: where it lies, `bulk` of the root tells."""
+        found = self._level().get(tag)
+        return found is not None and found[2] == found[3] and found[2] in self._ends
 
     def text(self, tag: int) -> str | None:
         """A value as text, all of it, without padding; '' if it is empty, None if it is not there."""
-        token = self._find(tag)
-        if token < 0:
+        found = self._level().get(tag)
+        if found is None:
             return None
-        vr = self._vr(token)
-        if vr in _BINARY:
-            numbers = self._numbers(token, vr)
-            return "\\".join(str(number) for number in numbers)
-        value = self._bytes(token)
-        if vr in _TEXT_IS_PLAIN:
-            return value.decode("latin-1").strip("\0 ")
-        decoded = self.character_set.decode(value, is_person_name=vr == "PN")
-        return decoded.rstrip("\0 ") if vr in _ONE_VALUE else decoded.strip("\0 ")
+        value = self._kept[found[2] : found[3]]
+        vr = self._vr(tag, found[0])
+        if vr in NUMBERS or vr == "AT":
+            return "\\".join(str(number) for number in self._numbers(value, vr, found[0]))
+        if value.isascii() and b"\x1b" not in value:
+            decoded = value.decode("ascii")
+        elif vr in PLAIN_TEXT:
+            decoded = value.decode("latin-1")
+        else:
+            decoded = self.character_set.decode(value, is_person_name=vr == "PN")
+        return decoded.rstrip("\0 ") if vr in SINGLE_VALUE else decoded.strip("\0 ")
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """The values of a multi-valued attribute; empty if there are none."""
         value = self.text(tag)
-        return tuple(part.strip("\0 ") for part in value.split("\\")) if value else ()
+        if not value:
+            return ()
+        if "\\" not in value:
+            return (value,)
+        return tuple(part.strip("\0 ") for part in value.split("\\"))
 
     def integer(self, tag: int) -> int | None:
-        """The first value as a whole number; None if there is none or it cannot be read."""
+        """The first value as a whole number; None if there is none or none of them can be read."""
         values = self.integers(tag)
         return values[0] if values else None
 
@@ -138,10 +149,12 @@ class DataSet:
         found = []
         for part in self.texts(tag):
             try:
-                number = float(part)
-                found.append(int(number))
-            except (ValueError, OverflowError):
-                continue
+                found.append(int(part))
+            except ValueError:
+                try:
+                    found.append(int(float(part)))
+                except (ValueError, OverflowError):
+                    continue
         return tuple(found)
 
     def number(self, tag: int) -> float | None:
@@ -154,97 +167,114 @@ class DataSet:
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
         """The items of a sequence; empty if it is absent, empty or no sequence."""
-        token = self._find(tag)
-        if token < 0:
+        found = self._level().get(tag)
+        if found is None:
             return ()
-        columns = self._tokens
-        if columns.vr[token] == "UN" and implicit_vr(tag) == "SQ":
-            return self._items_of_unknown(token)
-        if columns.vr[token] != "SQ":
-            return ()
-        found = []
-        item = token + 1
-        while item < columns.after[token]:
-            found.append(DataSet(self._kept, columns, item + 1, columns.after[item], self._order, self))
-            item = columns.after[item]
-        return tuple(found)
+        vr, _, start, end = found
+        if vr == b"SQ":
+            encoding = self._encoding
+        elif start in self._ends and start != end:
+            # The walk has been in it: a sequence without length, sent as UN or implicitly.
+            encoding = IMPLICIT_LITTLE if vr == b"UN" else self._encoding
+        elif not vr and not self._encoding.explicit and tag in SEQUENCES:
+            encoding = self._encoding
+        else:
+            return self._items_of_unknown(tag, start, end)
+        kept, ends = self._kept, self._ends
+        return tuple(
+            [
+                DataSet(kept, first, last, encoding, ends, self)
+                for first, last in level.items(kept, start, end, encoding, ends)
+            ]
+        )
 
     def span(self, tag: int) -> bytes | None:
         """The kept bytes of an element's value, nested ones included: what tells equal elements apart."""
-        token = self._find(tag)
-        return None if token < 0 else self._bytes(token)
+        found = self._level().get(tag)
+        return None if found is None else self._kept[found[2] : found[3]]
 
-    def _items_of_unknown(self, token: int) -> tuple[DataSet, ...]:
-        """A sequence sent as UN of defined length holds implicit little endian (PS3.5 6.2.2)."""
-        value = self._bytes(token)
-        header = bytes(
-            (
-                *struct.pack("<HH", self._tokens.tag[token] >> 16, self._tokens.tag[token] & 0xFFFF),
-                *struct.pack("<I", len(value)),
+    def entries(self) -> Iterator[tuple[int, bytes]]:
+        """The tags of this level, each with the kept bytes of the whole element."""
+        kept = self._kept
+        for tag, (_, start, _, end) in self._level().items():
+            yield tag, kept[start:end]
+
+    def _level(self) -> dict[int, Element]:
+        found = self._elements
+        if found is None:
+            found = self._elements = level.elements(
+                self._kept, self._start, self._end, self._encoding, self._ends
             )
-        )
-        try:
-            parsed = scan(header + value, IMPLICIT_VR_LITTLE_ENDIAN, KEEP_ALL)
-        except DicomError:
+        return found
+
+    def _items_of_unknown(self, tag: int, start: int, end: int) -> tuple[DataSet, ...]:
+        """A sequence sent as UN of defined length holds implicit little endian (PS3.5 6.2.2), or should."""
+        value = self._kept[start:end]
+        if value[:4] != b"\xfe\xff\x00\xe0":
             return ()
-        parsed._outer = self
-        return parsed.items(self._tokens.tag[token])
+        head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+        length = struct.pack("<I", len(value))
+        for syntax, sequence in (
+            (IMPLICIT_VR_LITTLE_ENDIAN, head + b"\xff" * 4 + value + b"\xfe\xff\xdd\xe0\0\0\0\0"),
+            (EXPLICIT_VR_LITTLE_ENDIAN, head + b"SQ\0\0" + length + value),
+        ):
+            try:
+                parsed = scan(sequence, syntax, KEEP_ALL)
+            except DicomError:
+                continue
+            if parsed.items(tag) and all(
+                0 < inner >> 16 < 0xFFFC for item in parsed.items(tag) for inner in item
+            ):
+                parsed._outer = self
+                return parsed.items(tag)
+        return ()
 
-    def _level(self) -> Iterator[int]:
-        after = self._tokens.after
-        token = self._first
-        while token < self._stop:
-            yield token
-            token = after[token]
+    def _vr(self, tag: int, sent: bytes) -> str:
+        name = NAMES.get(sent, "UN")
+        if name != "UN":
+            return name
+        if tag in SIGNED_BY_PIXELS:
+            return "SS" if self._signed_pixels() else "US"
+        if sent == b"UN" and self._encoding.explicit and tag >> 16 & 1:
+            return name
+        return implicit_vr(tag)
 
-    def _find(self, tag: int) -> int:
-        if self._found is not None:
-            return self._found.get(tag, -1)
-        if self._stop - self._first > _SEARCHED:
-            columns = self._tokens
-            found: dict[int, int] = {}
-            token = self._first
-            while token < self._stop:
-                found.setdefault(columns.tag[token], token)
-                token = columns.after[token]
-            self._found = found
-            return found.get(tag, -1)
-        columns = self._tokens
-        token = self._first
-        while token < self._stop:
-            if columns.tag[token] == tag:
-                return token
-            token = columns.after[token]
-        return -1
+    def _signed_pixels(self) -> bool:
+        level: DataSet | None = self
+        while level is not None:
+            if _PIXEL_REPRESENTATION in level:
+                return level.integer(_PIXEL_REPRESENTATION) == 1
+            level = level._outer
+        return False
 
-    def _vr(self, token: int) -> str:
-        vr = self._tokens.vr[token]
-        if vr == "UN":
-            return implicit_vr(self._tokens.tag[token])
-        return vr
-
-    def _bytes(self, token: int) -> bytes:
-        return bytes(self._kept[self._tokens.start[token] : self._tokens.end[token]])
-
-    def _numbers(self, token: int, vr: str) -> tuple[int | float, ...]:
-        value = self._bytes(token)
-        size = struct.calcsize("=" + _BINARY[vr])
+    def _numbers(self, value: bytes, vr: str, sent: bytes) -> tuple[int | float, ...]:
+        order = "<" if sent == b"UN" else self._encoding.order
+        if vr == "AT":
+            parts = struct.unpack(f"{order}{len(value) // 4 * 2}H", value[: len(value) // 4 * 4])
+            return tuple(
+                group << 16 | element for group, element in zip(parts[::2], parts[1::2], strict=True)
+            )
+        form = NUMBERS[vr]
+        size = struct.calcsize("=" + form)
         count = len(value) // size
-        numbers: tuple[int | float, ...] = struct.unpack(
-            f"{self._order}{_BINARY[vr] * count}", value[: count * size]
-        )
+        numbers: tuple[int | float, ...] = struct.unpack(f"{order}{count}{form}", value[: count * size])
         return numbers
 
 
 def scanned(scanner: DataSetScanner) -> DataSet:
-    """The root of what a finished scanner has walked."""
-    order = "<" if scanner.transfer_syntax.little_endian else ">"
-    return DataSet(scanner.kept, scanner.tokens, 0, len(scanner.tokens.tag), order, None, tuple(scanner.bulk))
+    """The root of what a scanner has walked; of one that is not finished, as far as it has come."""
+    walk = scanner.walk
+    kept = walk.kept
+    root = DataSet(kept, 0, len(kept), walk.encoding, walk.ends, None)
+    root._elements = walk.root
+    root.bulk = tuple(walk.bulk)
+    root.notes = tuple(walk.notes)
+    return root
 
 
 def scan(data: bytes, transfer_syntax_uid: str, limits: Limits = DEFAULT_LIMITS) -> DataSet:
     """Walk a data set in memory. Raises a `DicomError` where it is cut, malformed or beyond the limits."""
     scanner = DataSetScanner(transfer_syntax_uid, limits)
-    scanner.take_whole(data)
+    scanner.feed(data)
     scanner.finish()
     return scanned(scanner)

@@ -84,8 +84,11 @@ class EncapsulatedFrames:
 
     def _by_table(self, number: int) -> list[tuple[int, int]]:
         begin = self._first + self._table[number - 1]
-        end = self._first + self._table[number] if number < self._count else None
-        return list(self._walk(begin, end))
+        if number == self._count:
+            return list(self._walk(begin))
+        end = self._first + self._table[number]
+        found = list(self._walk(begin, end))
+        return found if found and sum(found[-1]) == end else []
 
     def _walk(self, position: int, stop: int | None = None) -> Iterator[tuple[int, int]]:
         """The fragments from an item on, to the end of the sequence or of the file."""

@@ -55,8 +55,8 @@ class Frames:
             raise PictureError("The object has no pixel data.")
         self._start = base + span.offset
         self._length = span.length
-        self._vr = scanner.tokens.vr[span.token]
-        self.format: PixelFormat = pixel_format(self.header, scanner.tokens.tag[span.token])
+        self._vr = span.vr
+        self.format: PixelFormat = pixel_format(self.header, span.tag)
         self._encapsulated: EncapsulatedFrames | None = None
         if span.length < 0:
             extended = self._extended_table(scanner, base)
@@ -139,7 +139,7 @@ class Frames:
     def _long_value(self, scanner: DataSetScanner, base: int, tag: int) -> tuple[int, ...]:
         value = self.header.raw(tag) or b""
         for span in scanner.bulk:
-            if scanner.tokens.tag[span.token] == tag and 0 < span.length <= 8 * MAX_SAMPLES:
+            if span.tag == tag and 0 < span.length <= 8 * MAX_SAMPLES:
                 self._file.seek(base + span.offset)
                 value = self._file.read(span.length)
         return struct.unpack(f"<{len(value) // 8}Q", value[: len(value) // 8 * 8])

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import IntegrityError
+
 from kinote.catalog.catalog import Catalog
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import file_arrivals
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 #: Objects that share one commit at most: bounds memory and how long the first of them waits.
 GROUP = 200
+
+#: How often an object is filed anew after others were quicker with the same UIDs.
+_ATTEMPTS = 4
 
 
 class Committer:
@@ -76,22 +81,33 @@ class Committer:
             for arrival in group:
                 self._refuse(arrival, OUT_OF_RESOURCES, str(error))
             return
-        try:
-            self._file(group)
-        except Exception as error:
-            if len(group) == 1:
-                log.exception("An object could not be filed", extra={"uid": group[0].entry.sop_instance_uid})
-                self._refuse(group[0], PROCESSING_FAILURE, f"The object could not be filed: {error}")
+        if len(group) > 1:
+            try:
+                self._file(group)
                 return
-            for arrival in group:
-                self._commit_alone(arrival)
+            except Exception:
+                log.info(
+                    "A group could not be filed together; its objects are filed one by one", exc_info=True
+                )
+        for arrival in group:
+            self._commit_alone(arrival)
 
     def _commit_alone(self, arrival: Arrival) -> None:
-        try:
-            self._file([arrival])
-        except Exception as error:
-            log.exception("An object could not be filed", extra={"uid": arrival.entry.sop_instance_uid})
-            self._refuse(arrival, PROCESSING_FAILURE, f"The object could not be filed: {error}")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._file([arrival])
+                return
+            except IntegrityError as error:
+                # Another transaction has brought the same UID meanwhile: what it was is seen next time.
+                failure: Exception = error
+                if attempt < _ATTEMPTS:
+                    continue
+            except Exception as error:
+                failure = error
+            break
+        uid = arrival.entry.sop_instance_uid
+        log.error("An object could not be filed", exc_info=failure, extra={"sop_instance_uid": uid})
+        self._refuse(arrival, PROCESSING_FAILURE, f"The object could not be filed: {failure}")
 
     def _file(self, group: Sequence[Arrival]) -> None:
         now = datetime.now(UTC)

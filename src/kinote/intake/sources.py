@@ -1,6 +1,7 @@
 """What there is to import: folders, ZIP files, the files a DICOMDIR names, single files.
 
-What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the reason.
+What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the
+reason.
 """
 
 import stat

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kinote.dicom import sop_classes, tags, uids
+from kinote.dicom.dataset import DataSet
 from kinote.keyobject import concepts
 from kinote.keyobject.coded import read_code, read_text
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.levels import Level
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
 
 #: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
@@ -59,7 +59,7 @@ class Content:
     observer_items: list[ObserverItem] = field(default_factory=list)
 
 
-def read_content(root: Level, evidence: dict[str, FoundInstance], findings: Findings) -> Content:
+def read_content(root: DataSet, evidence: dict[str, FoundInstance], findings: Findings) -> Content:
     """The whole tree. Raises `TooDeepContentError` and `TooManyReferencesError`."""
     reader = _Reader(evidence, findings)
     reader.walk(root)
@@ -73,7 +73,7 @@ class _Reader:
         self._findings = findings
         self._count = 0
 
-    def walk(self, root: Level) -> None:
+    def walk(self, root: DataSet) -> None:
         """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
         pending = self._numbered(root, "", 1)
         while pending:
@@ -84,7 +84,7 @@ class _Reader:
                     raise TooDeepContentError
                 pending.extend(self._numbered(item, place + ".", depth + 1))
 
-    def _numbered(self, level: Level, prefix: str, depth: int) -> list[tuple[Level, str, int]]:
+    def _numbered(self, level: DataSet, prefix: str, depth: int) -> list[tuple[DataSet, str, int]]:
         numbered = [
             (item, f"{prefix}ContentSequence[{number}]", depth)
             for number, item in enumerate(level.items(tags.CONTENT_SEQUENCE), 1)
@@ -92,14 +92,14 @@ class _Reader:
         numbered.reverse()
         return numbered
 
-    def _read_item(self, item: Level, place: str, *, is_root: bool) -> None:
+    def _read_item(self, item: DataSet, place: str, *, is_root: bool) -> None:
         if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
             self._findings.add("BY_REFERENCE", place)
             return
-        relationship = item.plain(tags.RELATIONSHIP_TYPE)
+        relationship = item.text(tags.RELATIONSHIP_TYPE) or ""
         if not relationship:
             self._findings.add("RELATIONSHIP_MISSING", place)
-        value_type = item.plain(tags.VALUE_TYPE)
+        value_type = item.text(tags.VALUE_TYPE) or ""
         if not value_type:
             value_type = self._missing_value_type(item, place)
         if value_type in _REFERENCES:
@@ -112,7 +112,7 @@ class _Reader:
         else:
             self._findings.add("ITEM_IGNORED", place, value_type or "without value type")
 
-    def _missing_value_type(self, item: Level, place: str) -> str:
+    def _missing_value_type(self, item: DataSet, place: str) -> str:
         """Told by the value it holds: senders that forget it have plain items."""
         self._findings.add("VALUE_TYPE_MISSING", place)
         for tag, value_type in (
@@ -127,7 +127,7 @@ class _Reader:
 
     # --- values ---------------------------------------------------------------------------------
 
-    def _read_value(self, item: Level, value_type: str, relationship: str, place: str) -> None:
+    def _read_value(self, item: DataSet, value_type: str, relationship: str, place: str) -> None:
         concept = self._concept(item, place)
         self._check_representations(item, place)
         if value_type == "TEXT" and relationship in ("CONTAINS", ""):
@@ -139,19 +139,17 @@ class _Reader:
         else:
             self._findings.add("ITEM_IGNORED", place, f"{value_type} {concept or 'without concept'}")
 
-    def _concept(self, item: Level, place: str) -> Code | None:
+    def _concept(self, item: DataSet, place: str) -> Code | None:
         names = item.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
-        return (
-            read_code(names[0].dataset, f"{place}.ConceptNameCodeSequence", self._findings) if names else None
-        )
+        return read_code(names[0], f"{place}.ConceptNameCodeSequence", self._findings) if names else None
 
-    def _check_representations(self, item: Level, place: str) -> None:
+    def _check_representations(self, item: DataSet, place: str) -> None:
         for tag, vr, name in _EXPECTED:
-            if item.vr(tag) not in ("", vr):
+            if item.sent_vr(tag) not in ("", vr):
                 self._findings.add("VR_UNEXPECTED", place, name)
 
-    def _read_text_item(self, item: Level, concept: Code | None, place: str) -> None:
-        text = read_text(item.dataset, tags.TEXT_VALUE, place, self._findings)
+    def _read_text_item(self, item: DataSet, concept: Code | None, place: str) -> None:
+        text = read_text(item, tags.TEXT_VALUE, place, self._findings)
         if concept == concepts.PERSON_OBSERVER_LOGIN_NAME or concept == concepts.DEVICE_OBSERVER_NAME:
             self._read_context(item, "TEXT", concept, place)
             return
@@ -165,7 +163,7 @@ class _Reader:
             self.content.other_texts.append(text)
             self._findings.add("DESCRIPTION_CONCEPT", place, str(concept or "none"))
 
-    def _read_modifier(self, item: Level, concept: Code | None, place: str) -> None:
+    def _read_modifier(self, item: DataSet, concept: Code | None, place: str) -> None:
         code = self._code_value(item, place)
         if code is None:
             return
@@ -176,37 +174,37 @@ class _Reader:
         elif self.content.language is None:
             self.content.language = code
 
-    def _code_value(self, item: Level, place: str) -> Code | None:
+    def _code_value(self, item: DataSet, place: str) -> Code | None:
         codes = item.items(tags.CONCEPT_CODE_SEQUENCE)
         if not codes:
             self._findings.add("CODE_INCOMPLETE", place, "empty")
             return None
-        return read_code(codes[0].dataset, f"{place}.ConceptCodeSequence", self._findings)
+        return read_code(codes[0], f"{place}.ConceptCodeSequence", self._findings)
 
-    def _read_context(self, item: Level, value_type: str, concept: Code, place: str) -> None:
+    def _read_context(self, item: DataSet, value_type: str, concept: Code, place: str) -> None:
         if concept not in _OBSERVERS:
             return
         observed = ObserverItem(concept)
         if value_type == "CODE":
             observed.code = self._code_value(item, place)
         elif value_type == "PNAME":
-            observed.text = read_text(item.dataset, tags.PERSON_NAME, place, self._findings)
+            observed.text = read_text(item, tags.PERSON_NAME, place, self._findings)
         elif value_type == "UIDREF":
-            observed.text = item.plain(tags.UID)
+            observed.text = item.text(tags.UID) or ""
         else:
-            observed.text = read_text(item.dataset, tags.TEXT_VALUE, place, self._findings)
+            observed.text = read_text(item, tags.TEXT_VALUE, place, self._findings)
         self.content.observer_items.append(observed)
 
     # --- references -----------------------------------------------------------------------------
 
-    def _read_reference(self, item: Level, value_type: str, place: str, *, is_root: bool) -> None:
+    def _read_reference(self, item: DataSet, value_type: str, place: str, *, is_root: bool) -> None:
         self._count += 1
         if self._count > MAX_REFERENCES:
             raise TooManyReferencesError
         if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
             self._findings.add("PURPOSE_OF_REFERENCE", place)
         referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
-        uid = referenced[0].uid(tags.REFERENCED_SOP_INSTANCE_UID) if referenced else ""
+        uid = (referenced[0].text(tags.REFERENCED_SOP_INSTANCE_UID) or "") if referenced else ""
         if not uids.is_valid(uid):
             if not uids.is_tolerable(uid):
                 self.content.broken.append(BrokenReference(place, uid))
@@ -216,7 +214,7 @@ class _Reader:
         sop = referenced[0]
         instance = self._instance(sop, uid, place)
         self._check_value_type(value_type, instance.sop_class_uid, place)
-        if len(sop.found) > 2:
+        if len(sop) > 2:
             reference = self._detailed(sop, instance, value_type, place)
         else:
             reference = ReadReference(instance, value_type)
@@ -225,10 +223,10 @@ class _Reader:
         else:
             self.content.nested_references.append(reference)
 
-    def _instance(self, sop: Level, uid: str, place: str) -> FoundInstance:
+    def _instance(self, sop: DataSet, uid: str, place: str) -> FoundInstance:
         """Where it lies is the evidence's to say, what it is the content's."""
         known = self._evidence.get(uid)
-        class_uid = sop.plain(tags.REFERENCED_SOP_CLASS_UID)
+        class_uid = sop.text(tags.REFERENCED_SOP_CLASS_UID) or ""
         if not uids.is_tolerable(class_uid):
             self._findings.add("REF_CLASS_MISSING", place, uid)
             return known or FoundInstance("", "", "", uid)
@@ -246,9 +244,8 @@ class _Reader:
         elif value_type == "COMPOSITE" and class_uid and sop_classes.is_image(class_uid):
             self._findings.add("COMPOSITE_FOR_IMAGE", place)
 
-    def _detailed(self, sop: Level, instance: FoundInstance, value_type: str, place: str) -> ReadReference:
+    def _detailed(self, sop: DataSet, instance: FoundInstance, value_type: str, place: str) -> ReadReference:
         """A reference that says more than which instance."""
-        dataset = sop.dataset
         frames = self._numbers(sop, tags.REFERENCED_FRAME_NUMBER, place)
         if frames and _has_one_frame(instance.sop_class_uid):
             self._findings.add("FRAMES_ON_SINGLE_FRAME", place, instance.sop_instance_uid)
@@ -259,28 +256,28 @@ class _Reader:
             value_type,
             frames=frames,
             segments=self._numbers(sop, tags.REFERENCED_SEGMENT_NUMBER, place),
-            waveform_channels=dataset.integers(tags.REFERENCED_WAVEFORM_CHANNELS),
+            waveform_channels=sop.integers(tags.REFERENCED_WAVEFORM_CHANNELS),
             presentation_state=states[0] if states else None,
             real_world_value_maps=self._applied(
                 sop, tags.REFERENCED_REAL_WORLD_VALUE_MAPPING_INSTANCE_SEQUENCE, place
             ),
         )
 
-    def _numbers(self, sop: Level, tag: int, place: str) -> tuple[int, ...]:
+    def _numbers(self, sop: DataSet, tag: int, place: str) -> tuple[int, ...]:
         """Frame or segment numbers, from 1 on; what is none is left out."""
         if tag not in sop:
             return ()
-        written = sop.dataset.texts(tag)
-        numbers = tuple(number for number in sop.dataset.integers(tag) if number >= 1)
+        written = sop.texts(tag)
+        numbers = tuple(number for number in sop.integers(tag) if number >= 1)
         if len(numbers) != len(written):
             self._findings.add("FRAMES_INVALID", place, "\\".join(written)[:80])
         return tuple(dict.fromkeys(numbers))
 
-    def _applied(self, sop: Level, tag: int, place: str) -> tuple[FoundInstance, ...]:
+    def _applied(self, sop: DataSet, tag: int, place: str) -> tuple[FoundInstance, ...]:
         """Presentation states or value maps to apply to the instance."""
         applied = []
         for item in sop.items(tag):
-            uid = item.uid(tags.REFERENCED_SOP_INSTANCE_UID)
+            uid = item.text(tags.REFERENCED_SOP_INSTANCE_UID) or ""
             if not uids.is_tolerable(uid):
                 self._findings.add("REF_BROKEN", place, repr(uid[:80]))
                 continue

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kinote.dicom import tags, uids
+from kinote.dicom.dataset import DataSet
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.levels import Level
 from kinote.keyobject.reading import BrokenReference, FoundInstance
 
 _RETRIEVE_AE_TITLE = 0x00080054
@@ -25,7 +25,7 @@ class Evidence:
     broken: list[BrokenReference] = field(default_factory=list)
 
 
-def read_evidence(root: Level, own_study_uid: str, findings: Findings) -> Evidence:
+def read_evidence(root: DataSet, own_study_uid: str, findings: Findings) -> Evidence:
     """Current Requested Procedure Evidence Sequence; empty where it is missing."""
     place = "CurrentRequestedProcedureEvidenceSequence"
     return _Reader(findings, own_study_uid).read(
@@ -33,7 +33,7 @@ def read_evidence(root: Level, own_study_uid: str, findings: Findings) -> Eviden
     )
 
 
-def read_identical_documents(root: Level, own_uid: str, findings: Findings) -> tuple[FoundInstance, ...]:
+def read_identical_documents(root: DataSet, own_uid: str, findings: Findings) -> tuple[FoundInstance, ...]:
     """Identical Documents Sequence: the copies of this document in other studies."""
     place = "IdenticalDocumentsSequence"
     copies = _Reader(findings, "").read(root.items(tags.IDENTICAL_DOCUMENTS_SEQUENCE), place)
@@ -54,12 +54,12 @@ class _Reader:
         self._evidence = Evidence()
         self._series: set[tuple[str, str]] = set()
 
-    def read(self, studies: list[Level], place: str) -> Evidence:
-        named = {uid for study in studies if (uid := study.plain(tags.STUDY_INSTANCE_UID))}
+    def read(self, studies: tuple[DataSet, ...], place: str) -> Evidence:
+        named = {uid for study in studies if (uid := study.text(tags.STUDY_INSTANCE_UID) or "")}
         # A study that is not named is the one other study there is, else the document's own.
         inferred = next(iter(named)) if len(named) == 1 else self._own_study_uid
         for number, study in enumerate(studies, 1):
-            study_uid = study.plain(tags.STUDY_INSTANCE_UID)
+            study_uid = study.text(tags.STUDY_INSTANCE_UID) or ""
             study_place = f"{place}[{number}]"
             if not uids.is_tolerable(study_uid):
                 self._findings.add("REF_STUDY_MISSING", study_place)
@@ -70,8 +70,8 @@ class _Reader:
                 self._read_series(series, study_uid, f"{study_place}.ReferencedSeriesSequence[{nth}]")
         return self._evidence
 
-    def _read_series(self, series: Level, study_uid: str, place: str) -> None:
-        series_uid = series.plain(tags.SERIES_INSTANCE_UID)
+    def _read_series(self, series: DataSet, study_uid: str, place: str) -> None:
+        series_uid = series.text(tags.SERIES_INSTANCE_UID) or ""
         if not uids.is_tolerable(series_uid):
             self._findings.add("REF_STUDY_MISSING", place)
             series_uid = ""
@@ -83,8 +83,8 @@ class _Reader:
         for number, instance in enumerate(series.items(tags.REFERENCED_SOP_SEQUENCE), 1):
             self._read_instance(instance, study_uid, series_uid, place, number)
 
-    def _read_instance(self, item: Level, study_uid: str, series_uid: str, place: str, number: int) -> None:
-        uid = item.uid(tags.REFERENCED_SOP_INSTANCE_UID)
+    def _read_instance(self, item: DataSet, study_uid: str, series_uid: str, place: str, number: int) -> None:
+        uid = item.text(tags.REFERENCED_SOP_INSTANCE_UID) or ""
         if not uids.is_valid(uid):
             place = f"{place}.ReferencedSOPSequence[{number}]"
             if not uids.is_tolerable(uid):
@@ -97,20 +97,18 @@ class _Reader:
             if (known.study_instance_uid, known.series_instance_uid) != (study_uid, series_uid):
                 self._findings.add("REF_SEVERAL_SERIES", place, uid)
             return
-        class_uid = item.plain(tags.REFERENCED_SOP_CLASS_UID)
+        class_uid = item.text(tags.REFERENCED_SOP_CLASS_UID) or ""
         if not uids.is_tolerable(class_uid):
             self._findings.add("REF_CLASS_MISSING", place, uid)
             class_uid = ""
         self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
-        if len(item.found) > 2:
+        if len(item) > 2:
             self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
 
-    def _read_surplus(self, item: Level, uid: str, place: str) -> None:
+    def _read_surplus(self, item: DataSet, uid: str, place: str) -> None:
         """What senders add to the evidence of an instance."""
         if tags.REFERENCED_FRAME_NUMBER in item:
-            frames = tuple(
-                frame for frame in item.dataset.integers(tags.REFERENCED_FRAME_NUMBER) if frame >= 1
-            )
+            frames = tuple(frame for frame in item.integers(tags.REFERENCED_FRAME_NUMBER) if frame >= 1)
             if frames:
                 self._evidence.frames[uid] = frames
                 self._findings.add("FRAMES_IN_EVIDENCE", place)

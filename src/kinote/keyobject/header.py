@@ -8,10 +8,9 @@ from datetime import datetime
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.dates import parse_date, parse_offset, parse_time
-from kinote.dicom.scanner import implicit_vr
+from kinote.dicom.value_representations import implicit_vr
 from kinote.keyobject.coded import read_text
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.levels import Level
 from kinote.keyobject.reading import FoundRequest
 
 _INSTANCE_CREATION_DATE = 0x00080012
@@ -61,17 +60,15 @@ class Header:
     requests: tuple[FoundRequest, ...]
 
 
-def read_header(root: Level, findings: Findings) -> Header:
-    dataset = root.dataset
-
+def read_header(dataset: DataSet, findings: Findings) -> Header:
     def text(tag: int, place: str) -> str:
         return read_text(dataset, tag, place, findings)
 
     header = Header(
-        sop_class_uid=root.plain(tags.SOP_CLASS_UID),
-        sop_instance_uid=root.plain(tags.SOP_INSTANCE_UID),
-        series_instance_uid=root.plain(tags.SERIES_INSTANCE_UID),
-        study_instance_uid=root.plain(tags.STUDY_INSTANCE_UID),
+        sop_class_uid=dataset.text(tags.SOP_CLASS_UID) or "",
+        sop_instance_uid=dataset.text(tags.SOP_INSTANCE_UID) or "",
+        series_instance_uid=dataset.text(tags.SERIES_INSTANCE_UID) or "",
+        study_instance_uid=dataset.text(tags.STUDY_INSTANCE_UID) or "",
         patient_id=text(tags.PATIENT_ID, "PatientID"),
         issuer_of_patient_id=text(tags.ISSUER_OF_PATIENT_ID, "IssuerOfPatientID"),
         patient_name=text(tags.PATIENT_NAME, "PatientName"),
@@ -85,9 +82,9 @@ def read_header(root: Level, findings: Findings) -> Header:
         requests=_requests(dataset, findings),
     )
     _check_identity(header, findings)
-    _check_series(root, header, findings)
+    _check_series(dataset, header, findings)
     _check_dates(dataset, header, findings)
-    _check_document(root, findings)
+    _check_document(dataset, findings)
     return header
 
 
@@ -137,17 +134,16 @@ def _check_identity(header: Header, findings: Findings) -> None:
         findings.add("NO_PATIENT", "PatientID")
 
 
-def _check_series(root: Level, header: Header, findings: Findings) -> None:
+def _check_series(dataset: DataSet, header: Header, findings: Findings) -> None:
     if header.modality != "KO":
         findings.add("MODALITY", "Modality", header.modality or "empty")
-    dataset = root.dataset
     for tag, place, name in (
         (tags.INSTANCE_NUMBER, "InstanceNumber", "Instance Number"),
         (tags.SERIES_NUMBER, "SeriesNumber", "Series Number"),
     ):
         if dataset.integer(tag) is None:
             findings.add("TYPE_1_MISSING", place, name)
-    if tags.REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE not in root:
+    if tags.REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE not in dataset:
         findings.add(
             "TYPE_2_MISSING",
             "ReferencedPerformedProcedureStepSequence",
@@ -168,24 +164,24 @@ def _check_dates(dataset: DataSet, header: Header, findings: Findings) -> None:
         findings.add("DATED_BEFORE_STUDY", "ContentDate")
 
 
-def _check_document(root: Level, findings: Findings) -> None:
+def _check_document(root: DataSet, findings: Findings) -> None:
     """Root of the content tree, template, and what does not belong into a key object."""
-    characters = root.dataset.character_set
+    characters = root.character_set
     if not characters.is_known:
         findings.add("CHARACTER_SET_UNKNOWN", "SpecificCharacterSet", "\\".join(characters.terms))
-    if root.plain(tags.VALUE_TYPE) != "CONTAINER" or not root.plain(tags.CONTINUITY_OF_CONTENT):
+    if root.text(tags.VALUE_TYPE) != "CONTAINER" or not root.text(tags.CONTINUITY_OF_CONTENT):
         findings.add("ROOT_INCOMPLETE", "ValueType")
     templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)
     if (
         len(templates) != 1
-        or templates[0].plain(tags.TEMPLATE_IDENTIFIER) != "2010"
-        or templates[0].plain(tags.MAPPING_RESOURCE) != "DCMR"
+        or templates[0].text(tags.TEMPLATE_IDENTIFIER) != "2010"
+        or templates[0].text(tags.MAPPING_RESOURCE) != "DCMR"
     ):
         findings.add("TEMPLATE", "ContentTemplateSequence")
     for tag, name in _FOREIGN:
         if tag in root:
             findings.add("FOREIGN_ATTRIBUTES", name.replace(" ", ""), name)
     for tag, name in _NAMED:
-        vr = root.vr(tag)
+        vr = root.sent_vr(tag)
         if vr and vr != implicit_vr(tag):
             findings.add("VR_UNEXPECTED", name.replace(" ", "").replace("'s", ""), name)

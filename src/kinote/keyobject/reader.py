@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from kinote.dicom import tags
+from kinote.dicom import encodings, tags
 from kinote.dicom.dataset import DataSet, scanned
 from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
-from kinote.dicom.scanner import DataSetScanner, Limits
+from kinote.dicom.limits import Limits
+from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -34,7 +35,6 @@ from kinote.keyobject.content import (
 from kinote.keyobject.evidence import Evidence, read_evidence, read_identical_documents
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.header import Header, read_header
-from kinote.keyobject.levels import Level
 from kinote.keyobject.observers import observers
 from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Registration
 from kinote.keyobject.title_reader import check_modifiers, read_title
@@ -68,10 +68,9 @@ def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) 
     `now` is an aware moment, against which a document of the future is noted; without it nothing is.
     """
     findings = Findings()
-    dataset = _scanned(data, transfer_syntax_uid, findings)
-    if dataset is None:
+    root = _scanned(data, transfer_syntax_uid, findings)
+    if root is None:
         return Reading("unreadable", findings.as_tuple())
-    root = Level.of(dataset)
     header = read_header(root, findings)
     if now is not None and header.made is not None and header.made.tzinfo and header.made > now:
         findings.add("DATED_IN_FUTURE", "ContentDate")
@@ -104,17 +103,21 @@ def _scanned(data: bytes, declared: str, findings: Findings) -> DataSet | None:
         return otherwise
     if lookup(declared).encapsulated:
         # V96: only pixel data can be compressed, and a key object has none.
-        findings.add("TRANSFER_SYNTAX", "", lookup(EXPLICIT_VR_LITTLE_ENDIAN).name)
+        findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
     return dataset
 
 
 def _scan(data: bytes, transfer_syntax_uid: str, findings: Findings) -> DataSet:
     scanner = DataSetScanner(transfer_syntax_uid, LIMITS)
-    scanner.take_whole(data)
+    scanner.feed(data)
     scanner.finish()
-    if scanner.has_padding:
-        findings.add("TRAILING_PADDING")
-    return scanned(scanner)
+    dataset = scanned(scanner)
+    if dataset.encoding is not encodings.declared(scanner.transfer_syntax):
+        findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
+    for note in dataset.notes:
+        if not note.startswith("declared as"):
+            findings.add("STRUCTURE", "", note)
+    return dataset
 
 
 def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSet | None:
@@ -135,7 +138,7 @@ def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSe
 # --- data set to reading --------------------------------------------------------------------------
 
 
-def _content(root: Level, evidence: Evidence, findings: Findings) -> Content | None:
+def _content(root: DataSet, evidence: Evidence, findings: Findings) -> Content | None:
     """The content tree; None where it is beyond what is read."""
     try:
         return read_content(root, evidence.instances, findings)
@@ -147,7 +150,7 @@ def _content(root: Level, evidence: Evidence, findings: Findings) -> Content | N
 
 
 def _reading(
-    root: Level, header: Header, evidence: Evidence, content: Content, findings: Findings
+    root: DataSet, header: Header, evidence: Evidence, content: Content, findings: Findings
 ) -> Reading:
     title = read_title(root, findings)
     check_modifiers(title, content.modifiers, findings)
@@ -182,7 +185,7 @@ def _reading(
     )
 
 
-def _identified(registration: Registration, root: Level, header: Header, findings: Findings) -> Reading:
+def _identified(registration: Registration, root: DataSet, header: Header, findings: Findings) -> Reading:
     """What is known of a document by its header: which it is, whose, and when it was made."""
     return Reading(
         registration=registration,
@@ -201,7 +204,7 @@ def _identified(registration: Registration, root: Level, header: Header, finding
         content_time=header.content_time,
         timezone=header.timezone,
         made=header.made,
-        dataset=root.dataset,
+        dataset=root,
     )
 
 

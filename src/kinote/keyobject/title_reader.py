@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet
 from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.levels import Level
 from kinote.keyobject.titles import (
     TitleGroup,
     canonical,
@@ -19,7 +19,7 @@ from kinote.keyobject.titles import (
 _PLACE = "ConceptNameCodeSequence"
 
 
-def read_title(root: Level, findings: Findings) -> Code | None:
+def read_title(root: DataSet, findings: Findings) -> Code | None:
     """The title, its meaning that of the dictionary where there is one; None if there is no usable title."""
     items = root.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
     if not items:
@@ -27,7 +27,7 @@ def read_title(root: Level, findings: Findings) -> Code | None:
         return None
     if len(items) > 1:
         findings.add("TITLE_SEVERAL", _PLACE)
-    value, scheme, meaning = read_code_parts(items[0].dataset, _PLACE, findings)
+    value, scheme, meaning = read_code_parts(items[0], _PLACE, findings)
     if not value or not scheme:
         findings.add("TITLE_MISSING", _PLACE)
         return None

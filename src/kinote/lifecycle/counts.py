@@ -46,9 +46,8 @@ def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
 def differences(connection: Connection) -> list[str]:
     """Where a stored counter is not what the live view counts: one sentence each; empty when all agree."""
     found = []
-    counted: dict[int, int] = dict(
-        connection.execute(select(live_instance.c.series, func.count()).group_by(live_instance.c.series))
-    )
+    live = select(live_instance.c.series, func.count().label("instances")).group_by(live_instance.c.series)
+    counted = {row.series: row.instances for row in connection.execute(live)}
     studies: dict[int, tuple[int, int]] = {}
     for key, study_id, stored in connection.execute(
         select(series.c.id, series.c.study, series.c.instance_count)

@@ -198,7 +198,7 @@ def _study_attributes(transaction: Connection, study_uids: Iterable[str]) -> dic
     query = select(study.c.study_instance_uid, study.c.attributes).where(
         study.c.study_instance_uid.in_(sorted(study_uids))
     )
-    return dict(transaction.execute(query).tuples().all())
+    return {row.study_instance_uid: row.attributes for row in transaction.execute(query)}
 
 
 def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:

@@ -250,6 +250,7 @@ def _insert_key_objects(
                 "registration": one.reading.registration,
                 "version": version.version if version else None,
                 "identical_documents": json.dumps(sorted(_identical(one))),
+                "unreadable_in_study": "" if version else one.study_instance_uid,
             }
         )
         requests += [

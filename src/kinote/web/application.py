@@ -61,5 +61,3 @@ def create_application(rooms: Rooms) -> FastAPI:
 
 async def _problem(_request: Request, error: Exception) -> Response:
     return (problem_of(error) or FAULT).response()
-
-

@@ -26,6 +26,7 @@ _STREAMED = frozenset({"/api/v1/objects"})
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+
 class Guard:
     """ASGI middleware with the checks, and a bound on the bodies of the REST API."""
 
@@ -110,5 +111,3 @@ def _is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-

@@ -19,7 +19,10 @@ _REQUESTS = Histogram(
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
 )
 _OBJECTS = Counter(
-    "kinote_objects_received", "Objects offered to intake, by what became of them.", ["outcome"], registry=REGISTRY
+    "kinote_objects_received",
+    "Objects offered to intake, by what became of them.",
+    ["outcome"],
+    registry=REGISTRY,
 )
 _NOTES = Counter(
     "kinote_notes", "Notes made, revised and withdrawn through the REST API.", ["act"], registry=REGISTRY

@@ -33,7 +33,7 @@ class MediaType:
         return self.parameters.get("transfer-syntax")
 
     @property
-    def part_type(self) -> "MediaType":
+    def part_type(self) -> MediaType:
         """Of multipart/related: what its parts are, with the transfer syntax; anything if it does not say."""
         name = self.parameters.get("type", "*/*")
         kind, _, subtype = name.lower().partition("/")

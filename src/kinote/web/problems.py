@@ -15,8 +15,17 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
+from kinote.dicom.pixel_format import PictureError
 from kinote.lifecycle.held import HeldNotFoundError
+from kinote.notes.request import (
+    NoteNotFoundError,
+    NoteRefusedError,
+    NotRevisableError,
+    VersionConflictError,
+)
+from kinote.notes.search import SearchError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -163,7 +172,13 @@ class VersionRequiredError(RequestError):
 #: Errors of the rooms below: class, status, name and title of the problem.
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TranscodingError, HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Not available in this encoding"),
+    (PictureError, HTTPStatus.NOT_ACCEPTABLE, "no-picture", "No picture can be made of it"),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (NoteNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (VersionConflictError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
+    (NotRevisableError, HTTPStatus.CONFLICT, "not-revisable", "The note cannot be changed"),
+    (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
+    (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
 )
 
 FAULT = Problem(
@@ -182,6 +197,9 @@ def problem_of(error: Exception) -> Problem | None:
         return _validation_problem(error)
     if isinstance(error, HTTPException):
         return _http_problem(error)
+    if isinstance(error, NoteRefusedError):
+        fields = tuple(FieldError(problem.field, problem.message) for problem in error.problems)
+        return Problem(RefusedContentError.status, "note-refused", "The note is refused", str(error), fields)
     for kind, status, name, title in _TABLE:
         if isinstance(error, kind):
             return Problem(status, name, title, str(error))
@@ -204,7 +222,10 @@ def _validation_problem(error: RequestValidationError) -> Problem:
     if any(item["type"] == "json_invalid" for item in found):
         reason = found[0].get("ctx", {}).get("error", "")
         return Problem(
-            HTTPStatus.BAD_REQUEST, BadRequestError.name, BadRequestError.title, f"The body is no JSON: {reason}."
+            HTTPStatus.BAD_REQUEST,
+            BadRequestError.name,
+            BadRequestError.title,
+            f"The body is no JSON: {reason}.",
         )
     errors = tuple(FieldError(_field(item["loc"]), item["msg"]) for item in found)
     listed = "; ".join(f"{item.field}: {item.message}" for item in errors)

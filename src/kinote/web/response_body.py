@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 
-from anyio import CapacityLimiter, CancelScope, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 from starlette.responses import Response, StreamingResponse
 
 #: What one hop into a thread brings back, in bytes: large enough that hops cost little.

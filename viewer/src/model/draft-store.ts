@@ -1,5 +1,7 @@
 // Unsaved drafts and the author's name, kept in the browser.
+import type { Code, Title } from "../api/contract";
 import type { Draft } from "./draft";
+import { findTitle } from "./titles";
 
 const AUTHOR = "kinote.author";
 const draftKey = (study: string) => `kinote.draft.${study}`;
@@ -15,6 +17,19 @@ function attempt<Result>(work: () => Result, otherwise: Result): Result {
 
 export const loadAuthor = () => attempt(() => localStorage.getItem(AUTHOR) ?? "", "");
 export const saveAuthor = (name: string) => attempt(() => localStorage.setItem(AUTHOR, name), undefined);
+
+const LAST_TITLE = "kinote.title";
+const OF_INTEREST: Code = { scheme: "DCM", value: "113000", meaning: "Of Interest" };
+
+export const saveLastTitle = (title: Code) =>
+  attempt(() => localStorage.setItem(LAST_TITLE, JSON.stringify(title)), undefined);
+
+/** The title a new note begins with: the one used last, Of Interest before any was. */
+export function firstTitle(titles: readonly Title[]): Code | null {
+  const last = attempt(() => JSON.parse(localStorage.getItem(LAST_TITLE) ?? "null") as Code | null, null);
+  const title = findTitle(titles, last) ?? findTitle(titles, OF_INTEREST);
+  return title?.can_be_made ? { scheme: title.scheme, value: title.value, meaning: title.meaning } : null;
+}
 
 export function draftFrom(text: string | null): Draft | null {
   if (!text) return null;

@@ -190,9 +190,9 @@ export function draftReducer(draft: Draft, action: DraftAction): Draft {
   }
 }
 
-/** Does the draft show (rather than lie empty and unused)? */
+/** Does the draft show (rather than lie empty and unused)? A title alone is only what the next note would have. */
 export const isOpen = (draft: Draft): boolean =>
-  draft.revises !== null || draft.references.length > 0 || draft.title !== null || draft.description !== "";
+  draft.revises !== null || draft.references.length > 0 || draft.description !== "";
 
 /** Would closing the page lose work? */
 export const isUnsaved = (draft: Draft): boolean => isOpen(draft) && draft.touched;

@@ -15,11 +15,16 @@ export function marks(note: Note, titles: readonly Title[]): boolean {
   return !MARKLESS.has(findTitle(titles, note.title)?.group ?? "other");
 }
 
-/** The notes panel shows notes and placeholders; with `everything` the other documents too. */
+// Placeholders of what cannot be read stand last, newer notes before older ones.
+const byWhen = (one: Note, other: Note) =>
+  Number(isUnreadable(one)) - Number(isUnreadable(other)) ||
+  (Date.parse(other.created ?? "") || 0) - (Date.parse(one.created ?? "") || 0);
+
+/** The notes panel shows notes and placeholders, newest first; with `everything` the other documents too. */
 export const shownNotes = (notes: readonly Note[], titles: readonly Title[], everything: boolean): Note[] =>
-  everything
-    ? [...notes]
-    : notes.filter((note) => marks(note, titles) || (isUnreadable(note) && !isWithdrawn(note)));
+  notes
+    .filter((note) => everything || marks(note, titles) || (isUnreadable(note) && !isWithdrawn(note)))
+    .sort(byWhen);
 
 export interface TitleCount {
   title: Code | null;

@@ -60,11 +60,13 @@ export function nextMarked(marked: readonly number[], index: number, direction: 
   return sorted.find((candidate) => (candidate - index) * direction > 0) ?? sorted[0] ?? null;
 }
 
-/** How far a wheel event scrolls: whole steps, the rest kept for the next event. */
+/** How far a wheel event scrolls: a notch one step; the small movements of a touch pad add up. */
 export function wheelSteps(rest: number, delta: number, mode: number): { steps: number; rest: number } {
-  // DOM_DELTA_LINE and DOM_DELTA_PAGE always mean at least one notch; pixels add up (touch pads send few).
-  const pixels = mode === 0 ? delta : Math.sign(delta) * 60;
-  const sum = Math.sign(rest) === -Math.sign(pixels) ? pixels : rest + pixels;
-  const steps = Math.trunc(sum / 60);
-  return { steps, rest: sum - steps * 60 };
+  // DOM_DELTA_LINE and DOM_DELTA_PAGE mean whole notches; browsers give a notch 100 or 120 pixels.
+  if (mode !== 0) return { steps: Math.sign(delta), rest: 0 };
+  if (Math.abs(delta) >= 50)
+    return { steps: Math.sign(delta) * Math.max(1, Math.round(Math.abs(delta) / 120)), rest: 0 };
+  const sum = Math.sign(rest) === -Math.sign(delta) ? delta : rest + delta;
+  const steps = Math.trunc(sum / 50) + 0;
+  return { steps, rest: sum - steps * 50 };
 }

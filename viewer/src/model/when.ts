@@ -32,22 +32,22 @@ export function ageAt(birth: string | null | undefined, on: string | null | unde
   return age >= 0 && age < 150 ? age : null;
 }
 
-/** "DOE^JANE^^^" as "DOE, JANE"; component groups (ideographic, phonetic) after the first in brackets. */
+/** "DOE^JANE^^^" as "DOE, JANE"; ideographic and phonetic groups after it, in brackets: "(山田 太郎, …)". */
 export function personName(name: string | null | undefined): string {
   if (!name) return "";
-  const [first = "", ...further] = name
-    .split("=")
-    .map(oneGroup)
-    .filter((group) => group !== "");
+  const [alphabetic = "", ...others] = name.split("=");
+  const further = others.map((group) => partsOf(group).join(" ")).filter((text) => text !== "");
+  const [family = "", given = "", middle = "", prefix = "", suffix = ""] = partsOf(alphabetic, true);
+  const rest = [prefix, given, middle, suffix].filter((part) => part !== "").join(" ");
+  const first = family && rest ? `${family}, ${rest}` : family || rest;
+  if (!first) return further.join(", ");
   return further.length ? `${first} (${further.join(", ")})` : first;
 }
 
-function oneGroup(group: string): string {
-  const [family = "", given = "", middle = "", prefix = "", suffix = ""] = group
-    .split("^")
-    .map((part) => part.trim());
-  const rest = [prefix, given, middle, suffix].filter((part) => part !== "").join(" ");
-  return family && rest ? `${family}, ${rest}` : family || rest;
+/** The components of one group; empty ones kept only when their places matter. */
+function partsOf(group: string, places = false): string[] {
+  const parts = group.split("^").map((part) => part.trim());
+  return places ? parts : parts.filter((part) => part !== "");
 }
 
 /** "1.2 MB". */

@@ -66,7 +66,9 @@ export function FilterBar({ filter, search, onChange, onArrowDown }: FilterBarPr
             }
           }}
         />
-        <kbd aria-hidden="true">/</kbd>
+        <span className="kbd" aria-hidden="true">
+          /
+        </span>
       </search>
       <label className="field-inline">
         <span>Modality</span>

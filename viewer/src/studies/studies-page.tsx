@@ -29,7 +29,7 @@ export function StudiesPage({ query }: { query: URLSearchParams }) {
   const rows = () => [...(table.current?.querySelectorAll<HTMLElement>("a[data-row]") ?? [])];
   const moveFocus = (step: 1 | -1) => {
     const links = rows();
-    const at = links.findIndex((link) => link === document.activeElement);
+    const at = links.indexOf(document.activeElement as HTMLElement);
     const next = at < 0 ? (step === 1 ? 0 : links.length - 1) : at + step;
     links[next]?.focus();
   };

@@ -42,7 +42,6 @@ function StudyRow({ study }: { study: StudySummary }) {
     .join(" · ");
   return (
     // The row is a larger target for the pointer; the link in it is what keyboard and screen reader use.
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the link within answers the keyboard
     <tr
       data-testid="study-row"
       data-study={study.study_instance_uid}

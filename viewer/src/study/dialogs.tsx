@@ -56,6 +56,7 @@ export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: 
           value={reason}
           onChange={(event) => setReason(event.target.value)}
           onKeyDown={(event) => event.key === "Enter" && ready && onWithdraw(reason.trim())}
+          data-first
           data-testid="withdraw-reason"
         />
         <div className="chips">

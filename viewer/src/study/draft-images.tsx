@@ -32,10 +32,9 @@ export function DraftImages({ draft, dispatch, at, nameOf, onGo, errors, byRefer
       )}
       <ol className="draft-images" data-testid="draft-images">
         {draft.references.map((reference, index) => (
-          // Handed-over dragging is a convenience for the pointer; the buttons do the same for everybody.
-          // biome-ignore lint/suspicious/noArrayIndexKey: an image may stand twice, with different presentation states
+          // Dragging is a convenience for the pointer; the buttons do the same for everybody.
           <li
-            key={`${reference.sop} ${index}`}
+            key={`${reference.sop} ${reference.presentationState}`}
             className={`draft-image ${dragged === index ? "is-dragged" : ""} ${byReference.has(index) ? "is-wrong" : ""}`}
             draggable
             onDragStart={() => setDragged(index)}

@@ -30,12 +30,13 @@ export function NotesPanel({ notes, problem, titles, chosen, onRetry, ...rest }:
   const wanted = present.some((entry) => entry.title && codeKey(entry.title) === title) ? title : "";
   const filtered = wanted ? visible.filter((note) => keyOf(note) === wanted) : visible;
   const ready = notes !== null;
+  const shown = chosen !== null && filtered.some((note) => String(note.id) === chosen);
 
   useEffect(() => {
-    if (!chosen || !ready) return;
+    if (!chosen || !shown) return;
     const card = list.current?.querySelector(`[data-note="${CSS.escape(chosen)}"]`);
     card?.scrollIntoView({ block: "nearest" });
-  }, [chosen, ready]);
+  }, [chosen, shown]);
 
   return (
     <section className="notes-panel" aria-labelledby="notes-heading" data-testid="notes-panel">

@@ -118,8 +118,7 @@ export function PictureArea(props: PictureAreaProps) {
         onSize={setSize}
       >
         <div className="overlay overlay-left">
-          <span>{series.description || series.modality}</span>
-          <span className="quiet">{shown?.wanted.caption ?? ""}</span>
+          <span>{shown?.wanted.caption ?? ""}</span>
         </div>
         <div className="overlay overlay-bottom">
           {windows.start && (

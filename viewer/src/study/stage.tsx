@@ -98,6 +98,7 @@ export function Stage(props: StageProps) {
 
   const state = shown?.problem && !loading ? "failed" : loading || !shown ? "loading" : "shown";
   return (
+    // The keyboard does all of this too: see use-desk-keys.ts and the toolbar.
     <div
       ref={frame}
       className={`stage ${dragging ? `is-dragging-${drag.current?.kind ?? "window"}` : ""}`}

@@ -3,7 +3,7 @@ import { withdrawNote } from "../api/client";
 import type { Code, Note, Study, Title } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
 import { holds, isOpen, isUnsaved, type Target } from "../model/draft";
-import { loadAuthor } from "../model/draft-store";
+import { firstTitle, loadAuthor } from "../model/draft-store";
 import { marksOf, notesAt, type Tile } from "../model/notes";
 import { nextMarked } from "../model/positions";
 import { titleText } from "../model/titles";
@@ -66,6 +66,7 @@ export function StudyDesk({ study, titles }: StudyDeskProps) {
     const aim = whole ? { ...target, frame: null } : target;
     const name = [nameOf(aim.sop), aim.frame && `frame ${aim.frame}`].filter(Boolean).join(", ");
     announce(holds(draft, aim.sop, aim.frame) ? `Took out ${name}` : `Starred ${name}`, "quiet");
+    if (!draft.title) dispatch({ kind: "title", title: firstTitle(titles) });
     dispatch({ kind: "toggle", target: aim });
   };
   const starUnder = (title: Title) => {
@@ -210,7 +211,7 @@ function useWithdrawal(refresh: () => Promise<void>) {
     if (!note || working) return;
     setWorking(true);
     try {
-      await withdrawNote(note.id, note.version, reason);
+      await withdrawNote(note.id, note.version, reason, loadAuthor());
       announce(`Withdrew “${titleText(note.title)}”`);
       ask(null);
     } catch (thrown) {

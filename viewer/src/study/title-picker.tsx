@@ -53,7 +53,10 @@ export function TitlePicker({ titles, chosen, onChoose, ...ids }: TitlePickerPro
               data-testid="quick-title"
               onClick={() => onChoose(codeOf(title))}
             >
-              <kbd aria-hidden="true">{title.hot_key}</kbd> {title.meaning}
+              <span className="kbd" aria-hidden="true">
+                {title.hot_key}
+              </span>{" "}
+              {title.meaning}
             </button>
           ))}
         </fieldset>

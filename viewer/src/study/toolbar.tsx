@@ -34,7 +34,10 @@ export function Toolbar(props: ToolbarProps) {
         data-testid="star"
         title={starred ? "Take this picture out of the note (K)" : "Mark this picture as a key image (K)"}
       >
-        <Star filled={starred} /> {starred ? "Starred" : "Star"} <kbd aria-hidden="true">K</kbd>
+        <Star filled={starred} /> {starred ? "Starred" : "Star"}{" "}
+        <span className="kbd" aria-hidden="true">
+          K
+        </span>
       </button>
       <span className="tool-group">
         <button

@@ -35,7 +35,7 @@ export function useDeskKeys({
 }: DeskKeys): void {
   const nextSeries = (step: 1 | -1) => {
     const all = imageSeries(study);
-    const at = all.findIndex((series) => series === scroller.series);
+    const at = scroller.series ? all.indexOf(scroller.series) : -1;
     const next = all[at + step];
     if (next) scroller.openSeries(next);
   };

@@ -4,7 +4,7 @@ import { note as fetchNote, makeNote, reviseNote } from "../api/client";
 import type { Note } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
 import { type Draft, type DraftAction, requestOf } from "../model/draft";
-import { loadAuthor, saveAuthor } from "../model/draft-store";
+import { loadAuthor, saveAuthor, saveLastTitle } from "../model/draft-store";
 
 export interface Saving {
   working: boolean;
@@ -39,6 +39,7 @@ export function useSaving({ study, draft, dispatch, onSaved }: SavingParts): Sav
         ? await reviseNote(revises.id, version ?? revises.version, body)
         : await makeNote(study, body);
       saveAuthor(body.author.name);
+      saveLastTitle(body.title);
       setConflict(null);
       dispatch({ kind: "clear", author: loadAuthor() || body.author.name });
       onSaved(saved);

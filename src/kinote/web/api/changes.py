@@ -30,30 +30,30 @@ _EVENTS_AT_ONCE = 500
 )
 async def feed(
     request: Request,
-    since: Annotated[int, Query(ge=0, description="Changes after this sequence number.")] = 0,
+    since: Annotated[str, Query(description="Changes after this position.")] = "",
     cursor: Annotated[str, Query(description="`next` of the page before.")] = "",
     limit: Limit = 100,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Changes in the order of their sequence numbers; a reader who goes on from the last one it has seen
-    misses nothing. With `Accept: text/event-stream` they keep coming as they happen."""
+    """Changes in order; a reader who goes on from the last position it has seen misses nothing.
+    With `Accept: text/event-stream` they keep coming as they happen."""
     rooms = rooms_of(request)
     kind = choose(accepted(request), ("application/json", "text/event-stream"))
     if kind is None:
         raise NotAcceptableError("Changes are available as application/json or text/event-stream.")
-    after = _sequence("cursor", cursor) if cursor else since
+    after = _position("cursor", cursor) if cursor else _position("since", since)
     if kind == "text/event-stream":
         if last_event_id:
-            after = _sequence("Last-Event-ID", last_event_id)
+            after = _position("Last-Event-ID", last_event_id)
         return StreamingResponse(
             _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
         )
     found = await _since(rooms, after, limit + 1)
-    following = str(found[limit - 1].sequence) if len(found) > limit else None
+    following = str(found[limit - 1].position) if len(found) > limit else None
     return answer(page([_json(change) for change in found[:limit]], following))
 
 
-async def _since(rooms: Rooms, after: int, limit: int) -> list[changes.RecordedChange]:
+async def _since(rooms: Rooms, after: changes.Position, limit: int) -> list[changes.RecordedChange]:
     def read() -> list[changes.RecordedChange]:
         with rooms.catalog.read() as connection:
             return changes.since(connection, after, limit)
@@ -61,11 +61,11 @@ async def _since(rooms: Rooms, after: int, limit: int) -> list[changes.RecordedC
     return await rooms.read(read)
 
 
-async def _events(request: Request, rooms: Rooms, after: int) -> AsyncIterator[str]:
+async def _events(request: Request, rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
     while not await request.is_disconnected():
         found = await _since(rooms, after, _EVENTS_AT_ONCE)
         for change in found:
-            after = change.sequence
+            after = change.position
             yield f"id: {after}\nevent: {change.change.kind}\ndata: {json.dumps(_json(change))}\n\n"
         if not found:
             yield ": nothing new\n\n"
@@ -74,7 +74,7 @@ async def _events(request: Request, rooms: Rooms, after: int) -> AsyncIterator[s
 
 def _json(change: changes.RecordedChange) -> dict[str, Any]:
     return {
-        "sequence": change.sequence,
+        "position": str(change.position),
         "made_at": change.made_at,
         "kind": change.change.kind,
         "study_instance_uid": change.change.study_instance_uid or None,
@@ -83,8 +83,11 @@ def _json(change: changes.RecordedChange) -> dict[str, Any]:
     }
 
 
-def _sequence(field: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        message = f"{text[:40]!r} is no sequence number."
-        raise RefusedContentError(f"{field}: {message}", errors=[FieldError(field, message)])
-    return int(text)
+def _position(field: str, text: str) -> changes.Position:
+    if not text:
+        return changes.BEGINNING
+    try:
+        return changes.Position.parse(text)
+    except ValueError:
+        message = f"{text[:40]!r} is no position in the feed."
+        raise RefusedContentError(f"{field}: {message}", errors=[FieldError(field, message)]) from None

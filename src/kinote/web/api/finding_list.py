@@ -47,9 +47,7 @@ def found_objects(
             "registration": row.registration,
             "findings": [],
         }
-    for row in connection.execute(
-        select(finding).where(finding.c.instance.in_(keys)).order_by(finding.c.id)
-    ):
+    for row in connection.execute(select(finding).where(finding.c.instance.in_(keys)).order_by(finding.c.id)):
         objects[row.instance]["findings"].append(
             {"code": row.code, "severity": row.severity, "place": row.place, "text": row.text}
         )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
-
-
-from collections.abc import Iterator
-
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response

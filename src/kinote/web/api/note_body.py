@@ -31,7 +31,7 @@ class AuthorBody(BaseModel):
     model_config = _STRICT
 
     kind: Literal["person", "device"] = "person"
-    name: str = Field("", description="`Family^Given` or plain.", examples=["Roentgen^Wilhelm"])
+    name: str = Field(default="", description="`Family^Given` or plain.", examples=["Roentgen^Wilhelm"])
     login: str = ""
 
 

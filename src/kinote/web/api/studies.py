@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kinote.catalog import normal
 from kinote.lifecycle.account import account
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.api.study_list import StudyFilter, study_detail, studies
+from kinote.web.api.study_list import StudyFilter, studies, study_detail
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError
 from kinote.web.rooms import rooms_of
 
@@ -29,7 +29,9 @@ async def list_studies(
         str, Query(description="Studies with a note under this title: code value, or `scheme|value`.")
     ] = "",
     modality: Annotated[str, Query(description="Studies with a series of this modality.")] = "",
-    first_date: Annotated[str, Query(alias="from", description="Study date from here on, `YYYY-MM-DD`.")] = "",
+    first_date: Annotated[
+        str, Query(alias="from", description="Study date from here on, `YYYY-MM-DD`.")
+    ] = "",
     last_date: Annotated[str, Query(alias="to", description="Study date up to here, `YYYY-MM-DD`.")] = "",
     with_notes: Annotated[bool, Query(description="Only studies with key image notes.")] = False,
     cursor: Cursor = "",

@@ -120,7 +120,7 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[_Json]:
         modalities.setdefault(key, []).append(modality)
     counted = _marks().with_only_columns(note_study.c.study_instance_uid, func.count())
     counted = counted.where(note_study.c.study_instance_uid.in_(uids))
-    notes = dict(connection.execute(counted.group_by(note_study.c.study_instance_uid)).tuples())
+    notes = dict(connection.execute(counted.group_by(note_study.c.study_instance_uid)).tuples().all())
     thumbnails = _thumbnails(connection, keys)
     return [
         _summary(
@@ -180,9 +180,7 @@ def _person_name(attributes: Mapping[str, Any], tag: str) -> str:
     """A name as received, its component groups joined by `=`; the matched columns have it folded."""
     values = attributes.get(tag, {}).get("Value") or [None]
     groups = values[0] or {}
-    return "=".join(
-        groups.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic")
-    ).rstrip("=")
+    return "=".join(groups.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")
 
 
 def _series(connection: Connection, study_key: int) -> list[_Json]:
@@ -211,7 +209,9 @@ def _series(connection: Connection, study_key: int) -> list[_Json]:
             live_instance.c.pixel_columns,
         )
         .where(live_instance.c.study == study_key)
-        .order_by(live_instance.c.instance_number.is_(None), live_instance.c.instance_number, live_instance.c.id)
+        .order_by(
+            live_instance.c.instance_number.is_(None), live_instance.c.instance_number, live_instance.c.id
+        )
     ):
         if row.series in found:
             found[row.series]["instances"].append(_instance(row))

@@ -56,7 +56,9 @@ async def retrieve(request: Request) -> Response:
         rooms.threads.streams,
         media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
         status_code=206 if left_out else 200,
-        headers={"Warning": f'299 kinote "{left_out} instances are not available as asked"'} if left_out else None,
+        headers={"Warning": f'299 kinote "{left_out} instances are not available as asked"'}
+        if left_out
+        else None,
     )
 
 

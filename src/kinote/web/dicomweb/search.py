@@ -94,7 +94,10 @@ def _query(request: Request, level: Level) -> tuple[Query, int | None, list[str]
 
 def _include(parameters: QueryParams) -> tuple[frozenset[TagPath], list[str]]:
     names = [
-        name.strip() for value in parameters.getlist("includefield") for name in value.split(",") if name.strip()
+        name.strip()
+        for value in parameters.getlist("includefield")
+        for name in value.split(",")
+        if name.strip()
     ]
     if "all" in names:
         return ALL, []
@@ -155,5 +158,3 @@ def _json(match: Answer, addresses: Addresses) -> bytes:
         return match.json(addresses.series(study, series)).encode()
     body = match.json(addresses.instance(study, series, instance)).encode()
     return with_absolute_bulk(body, addresses.bulk_data(study, series, instance))
-
-

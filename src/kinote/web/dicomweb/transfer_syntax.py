@@ -15,7 +15,10 @@ _LOSSY = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in ("50", "51", "81", 
 
 #: Compressed without loss, and decoded here.
 _DECODED = frozenset(
-    {"1.2.840.10008.1.2.5", *(f"1.2.840.10008.1.2.4.{last}" for last in ("57", "70", "80", "90", "201", "202"))}
+    {
+        "1.2.840.10008.1.2.5",
+        *(f"1.2.840.10008.1.2.4.{last}" for last in ("57", "70", "80", "90", "201", "202")),
+    }
 )
 
 

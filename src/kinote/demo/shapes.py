@@ -1,0 +1,97 @@
+"""Soft-edged shapes and noise that phantoms are put together from.
+
+Lengths are millimetres. A shape is an array between 0 (outside) and 1 (inside); `paint` mixes by it, so edges
+are as soft as a scanner's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+def grid(columns: int, rows: int, spacing: float) -> tuple[Array, Array]:
+    """The x of each column and the y of each row, with the origin in the middle."""
+    x = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2) * spacing
+    y = (np.arange(rows, dtype=np.float32) - (rows - 1) / 2) * spacing
+    return x[np.newaxis, :], y[:, np.newaxis]
+
+
+def edge(distance: Array, width: float = 1.5) -> Array:
+    """The shape whose inside is where `distance` to its border is positive."""
+    return np.clip(distance / np.float32(width) + np.float32(0.5), 0, 1)
+
+
+def ellipse_distance(x: Array, y: Array, centre: tuple[float, float], half: tuple[float, float]) -> Array:
+    """About how deep inside an ellipse each point is; negative outside."""
+    if min(half) <= 0:
+        return np.full(np.broadcast_shapes(x.shape, y.shape), -1e3, dtype=np.float32)
+    radius = np.sqrt(((x - centre[0]) / half[0]) ** 2 + ((y - centre[1]) / half[1]) ** 2)
+    return np.asarray((1 - radius) * min(half), dtype=np.float32)
+
+
+def ellipse(
+    x: Array, y: Array, centre: tuple[float, float], half: tuple[float, float], width: float = 1.5
+) -> Array:
+    """An ellipse along the axes."""
+    return edge(ellipse_distance(x, y, centre, half), width)
+
+
+def ellipsoid_cut(
+    z: float, centre: tuple[float, float, float], half: tuple[float, float, float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The centre and half axes of the ellipse in which the plane at height z cuts an ellipsoid."""
+    scale = math.sqrt(max(1 - ((z - centre[2]) / half[2]) ** 2, 0.0))
+    return centre[:2], (half[0] * scale, half[1] * scale)
+
+
+def paint(picture: Array, shape: Array, value: float | Array) -> None:
+    """Lay a value over the picture where the shape is."""
+    picture += shape * (value - picture)
+
+
+def around(axis: Array, centre: float, radius: float) -> slice:
+    """The samples of an even axis that lie within a radius of a point, and two more on each side."""
+    flat = axis.ravel()
+    spacing = float(flat[1] - flat[0])
+    first = int((centre - radius - float(flat[0])) / spacing) - 1
+    last = int((centre + radius - float(flat[0])) / spacing) + 3
+    return slice(max(first, 0), max(last, 0))
+
+
+def paint_ellipse(
+    picture: Array,
+    x: Array,
+    y: Array,
+    centre: tuple[float, float],
+    half: tuple[float, float],
+    value: float | Array,
+    *,
+    width: float = 1.5,
+    within: Array | None = None,
+) -> None:
+    """Paint an ellipse, looking only at its neighbourhood; `within` limits it to another shape."""
+    if min(half) <= 0:
+        return
+    part = around(y, centre[1], half[1]), around(x, centre[0], half[0])
+    shape = ellipse(x[:, part[1]], y[part[0], :], centre, half, width)
+    if within is not None:
+        shape = shape * within[part]
+    paint(picture[part], shape, value if isinstance(value, float | int) else value[part])
+
+
+def smooth_noise(shape: tuple[int, ...], scale: tuple[float, ...], random: np.random.Generator) -> Array:
+    """Noise of mean 0 and deviation 1 with blobs of about `scale` samples along each axis."""
+    spectrum = np.fft.rfftn(random.standard_normal(shape, dtype=np.float32))
+    for axis, (length, sigma) in enumerate(zip(shape, scale, strict=True)):
+        last = axis == len(shape) - 1
+        frequency = np.fft.rfftfreq(length) if last else np.fft.fftfreq(length)
+        gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
+        spectrum *= gain.reshape([-1 if at == axis else 1 for at in range(len(shape))])
+    noise = np.fft.irfftn(spectrum, shape).astype(np.float32)
+    return np.asarray((noise - noise.mean()) / noise.std(), dtype=np.float32)

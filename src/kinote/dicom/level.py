@@ -1,0 +1,66 @@
+"""The elements of one level, read again from the kept bytes of a data set that was walked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kinote.dicom.encodings import Encoding
+from kinote.dicom.value_representations import SHORT
+from kinote.dicom.walker import UNDEFINED, Element, is_long, odd_length
+
+_ITEM_GROUP = 0xFFFE
+
+
+def elements(
+    kept: bytes, start: int, end: int, encoding: Encoding, ends: Mapping[int, int]
+) -> dict[int, Element]:
+    """The elements of an item by tag; `ends` is what the walk noted (`Walk.ends`)."""
+    found: dict[int, Element] = {}
+    head = encoding.head.unpack_from
+    pos = start
+    last = end - 8
+    explicit = encoding.explicit
+    vr = b""
+    while pos <= last:
+        if explicit:
+            group, number, vr, length = head(kept, pos)
+            if vr in SHORT:
+                value = pos + 8
+                stop = value + length
+                found[group << 16 | number] = (vr, pos, value, stop)
+                pos = stop
+                continue
+        else:
+            group, number, length = head(kept, pos)
+        if group == _ITEM_GROUP:
+            pos += 8
+            continue
+        value = pos + 8
+        if explicit:
+            if is_long(vr):
+                value = pos + 12
+                length = encoding.long.unpack_from(kept, pos + 8)[0]
+            else:
+                length = odd_length(vr, length, encoding) or 0
+                vr = b""
+        stop = ends.get(value, value + length)
+        found[group << 16 | number] = (vr, pos, value, stop)
+        pos = stop
+    return found
+
+
+def items(
+    kept: bytes, start: int, end: int, encoding: Encoding, ends: Mapping[int, int]
+) -> Iterator[tuple[int, int]]:
+    """Where the items of a sequence begin and end, without their own beginning, with their delimiter."""
+    head = encoding.item.unpack_from
+    pos = start
+    last = end - 8
+    while pos <= last:
+        _, number, length = head(kept, pos)
+        pos += 8
+        if number != 0xE000:
+            continue
+        stop = ends.get(pos, pos) if length == UNDEFINED else ends.get(pos, pos + length)
+        yield pos, stop
+        pos = stop

@@ -1,0 +1,110 @@
+"""WADO-RS frames (PS3.18 10.4.1.1.6): their bytes as stored, or decoded to plain samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kinote.delivery.source import LiveObject, Source
+from kinote.dicom.decoding import decode
+from kinote.dicom.frames import Frames, open_frames
+from kinote.dicom.pixel_format import PixelFormat
+from kinote.web.dicomweb.frame_media import FrameForm, frame_form
+from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
+from kinote.web.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.negotiation import MediaType, accepted
+from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
+from kinote.web.response_body import iterated
+from kinote.web.rooms import rooms_of
+
+_MULTIPART = "multipart/related"
+
+
+async def frames(request: Request) -> Response:
+    """`GET …/frames/{frames}`, e.g. `/frames/1,3,7`."""
+    numbers = frame_numbers(request.path_params["frames"])
+    item = await named_instance(request)
+    form, alone = _form(item, accepted(request), single=len(numbers) == 1)
+    tag = entity_tag([item], form, alone, numbers)
+    unchanged = not_modified(request, tag)
+    if unchanged is not None:
+        return unchanged
+    rooms = rooms_of(request)
+    contents = _contents(rooms.source, item, numbers, form)
+    boundary = new_boundary()
+    if alone:
+        body, media_type = contents, form.content_type
+    else:
+        body = multipart_body(_parts(contents, form), boundary)
+        media_type = f'{_MULTIPART}; type="{form.media_type}"; boundary={boundary}'
+    return await iterated(
+        body,
+        rooms.threads.streams,
+        media_type=media_type,
+        headers={"ETag": tag, "Cache-Control": CACHED},
+    )
+
+
+def frame_numbers(text: str) -> list[int]:
+    """The numbers of a frame list, in the order asked for."""
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part[:10]) > 0 for part in parts):
+        raise BadRequestError(f"{text[:80]!r} is no list of frame numbers, which begin with 1, e.g. 1,3,7.")
+    return [int(part[:10]) for part in parts]
+
+
+def check_frame(opened: Frames, number: int) -> None:
+    """UnknownResourceError if the object has no frame of this number."""
+    if number > opened.count:
+        raise UnknownResourceError(f"There is no frame {number}; the instance has {opened.count}.")
+
+
+def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tuple[FrameForm, bool]:
+    """How the frames go out, and whether the one frame asked for goes out by itself."""
+    parts = [
+        wanted.part_type if wanted.subtype == "related" else wanted
+        for wanted in ranges
+        if wanted.takes(_MULTIPART)
+    ]
+    form = frame_form(item.transfer_syntax_uid, parts)
+    if form is not None:
+        return form, False
+    if single:
+        form = frame_form(
+            item.transfer_syntax_uid, [wanted for wanted in ranges if wanted.type != "multipart"]
+        )
+        if form is not None:
+            return form, True
+    raise NotAcceptableError(
+        "The frames are not available in a media type and transfer syntax asked for; multipart/related takes "
+        "them as they are stored."
+    )
+
+
+def _contents(source: Source, item: LiveObject, numbers: Sequence[int], form: FrameForm) -> Iterator[bytes]:
+    with source.open(item) as file, open_frames(file, item.transfer_syntax_uid) as opened:
+        for number in numbers:
+            check_frame(opened, number)
+        for number in numbers:
+            data = opened.read(number)
+            yield _plain_samples(data, opened) if form.decoded else data
+
+
+def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
+    for content in contents:
+        yield Part((("Content-Type", form.content_type),), (content,))
+
+
+def _plain_samples(data: bytes, opened: Frames) -> bytes:
+    """A compressed frame as it would lie in native pixel data (PS3.5 8.1), each sample of its allocated size."""
+    form: PixelFormat = opened.format
+    array = decode(data, form, opened.transfer_syntax).array
+    size = max(form.bits_allocated // 8, 1)
+    kind = "i" if array.dtype.kind == "i" else "u"
+    samples = array.astype(np.dtype(f"<{kind}{size}"), copy=False)
+    if form.planar and samples.ndim == 3:
+        samples = samples.transpose(2, 0, 1)
+    return np.ascontiguousarray(samples).tobytes()

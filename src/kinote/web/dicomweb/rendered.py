@@ -1,0 +1,82 @@
+"""WADO-RS rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kinote.delivery.source import LiveObject, Source
+from kinote.dicom import sop_classes
+from kinote.dicom.frames import open_frames
+from kinote.dicom.pictures import render_frame
+from kinote.web.dicomweb.document_page import document_page
+from kinote.web.dicomweb.frames import check_frame, frame_numbers
+from kinote.web.dicomweb.rendering import Rendering, rendering
+from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
+from kinote.web.problems import BadRequestError, NotAcceptableError
+from kinote.web.rooms import rooms_of
+
+
+async def rendered(request: Request) -> Response:
+    """`GET …/instances/{instance}/rendered`: the first frame as a picture, a key object as a page."""
+    item = await named_instance(request)
+    if item.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
+        return await document_page(request, item)
+    return await _picture(request, item, 1, rendering(request))
+
+
+async def rendered_frame(request: Request) -> Response:
+    """`GET …/frames/{frame}/rendered`: one frame."""
+    number = _one_frame(request)
+    return await _picture(request, await named_instance(request), number, rendering(request))
+
+
+async def thumbnail(request: Request) -> Response:
+    """`GET …/thumbnail` of a study, series, instance or frame: a small picture that stands for it."""
+    number = _one_frame(request) if "frames" in request.path_params else 1
+    wanted = rendering(request, thumbnail=True)
+    return await _picture(request, _representative(await named_objects(request)), number, wanted)
+
+
+def _one_frame(request: Request) -> int:
+    numbers = frame_numbers(request.path_params["frames"])
+    if len(numbers) != 1:
+        raise BadRequestError("Only one frame at a time goes out as a picture.")
+    return numbers[0]
+
+
+def _representative(objects: Sequence[LiveObject]) -> LiveObject:
+    """The image in the middle of the first series that has images."""
+    images = [item for item in objects if item.pixel_rows]
+    if not images:
+        raise NotAcceptableError("There is no image in it to make a picture of.")
+    first = [item for item in images if item.series_instance_uid == images[0].series_instance_uid]
+    return first[len(first) // 2]
+
+
+async def _picture(request: Request, item: LiveObject, number: int, wanted: Rendering) -> Response:
+    tag = entity_tag([item], number, wanted)
+    unchanged = not_modified(request, tag)
+    if unchanged is not None:
+        return unchanged
+    rooms = rooms_of(request)
+    picture = await to_thread.run_sync(
+        lambda: _rendered(rooms.source, item, number, wanted), limiter=rooms.threads.pictures
+    )
+    return Response(picture, media_type=wanted.media_type, headers={"ETag": tag, "Cache-Control": CACHED})
+
+
+def _rendered(source: Source, item: LiveObject, number: int, wanted: Rendering) -> bytes:
+    with source.open(item) as file, open_frames(file, item.transfer_syntax_uid) as opened:
+        check_frame(opened, number)
+        return render_frame(
+            opened,
+            number,
+            window=wanted.window,
+            viewport=wanted.viewport,
+            format=wanted.format,
+            quality=wanted.quality,
+        )

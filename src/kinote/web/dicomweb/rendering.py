@@ -1,0 +1,84 @@
+"""How a picture is to look: the query parameters of rendered resources (PS3.18 8.3.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from kinote.dicom.windows import FUNCTIONS, Window
+from kinote.web.negotiation import accepted, choose
+from kinote.web.problems import BadRequestError, NotAcceptableError
+
+PictureFormat = Literal["jpeg", "png", "gif"]
+
+_FORMATS: dict[str, PictureFormat] = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif"}
+
+#: The longest side of a thumbnail, in pixels.
+_THUMBNAIL = (128, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Media type, the box the picture is fitted into (pixels), window, and quality of JPEG (1 to 100)."""
+
+    media_type: str
+    viewport: tuple[int, int] | None
+    window: Window | None
+    quality: int
+
+    @property
+    def format(self) -> PictureFormat:
+        return _FORMATS[self.media_type]
+
+
+def rendering(request: Request, *, thumbnail: bool = False) -> Rendering:
+    """What the request asks for. Annotations and colour profiles are not made; to ask for them is ignored."""
+    media_type = choose(accepted(request), tuple(_FORMATS))
+    if media_type is None:
+        raise NotAcceptableError(f"Pictures are available as {', '.join(_FORMATS)}.")
+    parameters = request.query_params
+    viewport = _viewport(parameters)
+    return Rendering(
+        media_type=media_type,
+        viewport=viewport or (_THUMBNAIL if thumbnail else None),
+        window=None if thumbnail else _window(parameters),
+        quality=_quality(parameters),
+    )
+
+
+def _viewport(parameters: QueryParams) -> tuple[int, int] | None:
+    """`viewport=vw,vh` (8.3.5.1.3); a region of the image, the further numbers, is not cut out."""
+    text = parameters.get("viewport")
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part[:9]) > 0 for part in parts):
+        raise BadRequestError(f"viewport: {text[:80]!r} is not width,height in pixels, e.g. 512,512.")
+    return int(parts[0][:9]), int(parts[1][:9])
+
+
+def _window(parameters: QueryParams) -> Window | None:
+    """`window=center,width,function` (8.3.5.1.4)."""
+    text = parameters.get("window")
+    if text is None:
+        return None
+    parts = text.split(",")
+    function = parts[2].upper().replace("-", "_") if len(parts) == 3 else FUNCTIONS[0]
+    try:
+        if len(parts) not in (2, 3):
+            raise ValueError("it has other than two or three parts")
+        return Window(float(parts[0]), float(parts[1]), function)
+    except ValueError as error:
+        raise BadRequestError(
+            f"window: {text[:80]!r} is not center,width,function, e.g. 40,400,linear: {error}"
+        ) from None
+
+
+def _quality(parameters: QueryParams) -> int:
+    text = parameters.get("quality", "90")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 100):
+        raise BadRequestError(f"quality: {text[:80]!r} is no whole number from 1 to 100.")
+    return int(text)

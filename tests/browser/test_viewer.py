@@ -1,0 +1,410 @@
+"""The viewer in a real browser against a running Kinote with its demo studies.
+
+`demo_server` is the address of that server. Every test makes the notes it needs, told apart by their description.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+#: Without these, Chromium looks for hosts of its maker at every start.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+OF_INTEREST = "DCM|113000"
+FOR_SURGERY = "DCM|113003"
+BEST_IN_SET = "DCM|113013"
+SERIES = "DCM|113015"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is missing: install the package chromium")
+        pytest.skip("Chromium is missing: the viewer is not tested")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def context(browser: Browser, demo_server: str) -> Iterator[BrowserContext]:
+    opened = browser.new_context(base_url=demo_server, viewport={"width": 1440, "height": 900})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page of its own; a script error or a breach of the content security policy in it fails the test."""
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on(
+        "console",
+        lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None,
+    )
+    yield opened
+    assert faults == []
+
+
+def open_study(page: Page, modality: str) -> None:
+    """Open the first study of a modality by the keyboard, at the first picture of its longest series."""
+    page.goto(f"/?modality={modality}")
+    page.get_by_test_id("study-row").first.get_by_role("link").press("Enter")
+    all_series = page.get_by_test_id("series")
+    expect(all_series.first).to_be_visible()
+    longest = max(all_series.all(), key=lambda series: int(series.get_attribute("data-positions") or 0))
+    longest.click()
+    expect(longest).to_have_attribute("aria-current", "true")
+    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
+
+
+def to_position(page: Page, index: int) -> None:
+    """Go to a position of the series on the stage, counted from 0, and wait for its picture."""
+    page.keyboard.press("Home")
+    for _ in range(index):
+        page.keyboard.press("ArrowDown")
+    expect(page.get_by_test_id("position")).to_have_value(str(index))
+    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
+
+
+def fill_draft(page: Page, description: str, title: str = FOR_SURGERY) -> None:
+    page.get_by_test_id("draft-title").select_option(title)
+    page.get_by_test_id("draft-description").fill(description)
+    page.get_by_test_id("draft-author").fill("Fischer^Anna")
+
+
+def note_called(page: Page, description: str) -> Locator:
+    return page.get_by_test_id("note").filter(has_text=description)
+
+
+def make_note(page: Page, description: str) -> Locator:
+    """Star the picture on the stage and save it as a note."""
+    page.keyboard.press("k")
+    fill_draft(page, description)
+    page.get_by_test_id("draft-save").click()
+    saved = note_called(page, description)
+    expect(saved).to_be_visible()
+    return saved
+
+
+@pytest.fixture
+def description() -> str:
+    return f"肝臓の病変 {uuid.uuid4()}"
+
+
+def note_resource(page: Page, note_id: str) -> dict[str, object]:
+    answer: dict[str, object] = page.request.get(f"/api/v1/notes/{note_id}").json()
+    return answer
+
+
+def id_of(note: Locator) -> str:
+    found = note.get_attribute("data-note")
+    assert found
+    return found
+
+
+def test_the_list_shows_studies_and_marks_those_with_notes(page: Page) -> None:
+    page.goto("/")
+    rows = page.get_by_test_id("study-row")
+    mark = page.get_by_test_id("note-mark")
+    expect(rows.filter(has=mark).first).to_be_visible()
+    marked = rows.filter(has=mark).count()
+    page.get_by_test_id("filter-with-notes").click()
+    expect(rows.filter(has_not=mark)).to_have_count(0)
+    expect(rows).to_have_count(marked)
+
+
+def test_search_finds_by_the_beginning_of_a_name_and_stays_on_reload(page: Page) -> None:
+    page.goto("/")
+    name = page.get_by_test_id("study-row").first.get_by_role("link").inner_text()
+    word = re.split(r"[\s,]+", name)[0]
+    page.keyboard.press("/")
+    page.keyboard.type(word[:4])
+    expect(page).to_have_url(re.compile("text="))
+    page.reload()
+    expect(page.get_by_test_id("study-search")).to_have_value(word[:4])
+    expect(page.get_by_test_id("study-row").first).to_contain_text(word)
+    page.get_by_test_id("study-search").fill("no patient is called that")
+    expect(page.get_by_test_id("no-studies")).to_be_visible()
+
+
+def test_arrow_keys_walk_the_list_and_enter_opens_a_study(page: Page) -> None:
+    page.goto("/")
+    rows = page.get_by_test_id("study-row")
+    expect(rows.first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(0).get_by_role("link")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(rows.nth(1).get_by_role("link")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("study-page")).to_be_visible()
+
+
+def test_scrolling_shows_other_pictures(page: Page) -> None:
+    open_study(page, "CT")
+    stage = page.get_by_test_id("stage")
+    first = stage.get_attribute("data-address")
+    stage.hover()
+    page.mouse.wheel(0, 120)
+    expect(page.get_by_test_id("position")).to_have_value("1")
+    expect(stage).to_have_attribute("data-state", "shown")
+    assert stage.get_attribute("data-address") != first
+    page.keyboard.press("End")
+    expect(page.get_by_test_id("position")).to_have_value(
+        page.get_by_test_id("position").get_attribute("max") or ""
+    )
+
+
+def test_dragging_changes_the_window_and_reset_brings_the_stored_one_back(page: Page) -> None:
+    open_study(page, "CT")
+    stage = page.get_by_test_id("stage")
+    expect(page.get_by_test_id("window-text")).to_contain_text("stored")
+    box = stage.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 200, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 320, box["y"] + 240, steps=8)
+    page.mouse.up()
+    expect(stage).to_have_attribute("data-address", re.compile("window="))
+    expect(stage).to_have_attribute("data-state", "shown")
+    page.keyboard.press("0")
+    expect(stage).to_have_attribute("data-address", re.compile("rendered$"))
+
+
+def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    to_position(page, 2)
+    page.keyboard.press("k")
+    expect(page.get_by_test_id("stage-mark-draft")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("k")
+    expect(page.get_by_test_id("draft-image")).to_have_count(2)
+    fill_draft(page, description)
+    page.get_by_test_id("draft-save").click()
+
+    saved = note_called(page, description)
+    expect(saved).to_be_visible()
+    expect(saved.get_by_test_id("note-title")).to_have_text("For Surgery")
+    expect(saved.get_by_test_id("note-author")).to_contain_text("Fischer, Anna")
+    expect(saved.get_by_test_id("note-origin")).to_have_text("authored here")
+    expect(saved.get_by_test_id("tile")).to_have_count(2)
+    expect(page.get_by_test_id("draft")).to_be_hidden()
+    expect(page.get_by_test_id("stage-mark").first).to_be_visible()
+
+    page.reload()
+    saved = note_called(page, description)
+    expect(saved).to_be_visible()
+
+    saved.get_by_test_id("note-revise").click()
+    page.get_by_test_id("draft-image-later").first.click()
+    page.get_by_test_id("draft-description").fill(f"{description} 改訂")
+    page.get_by_test_id("draft-save").click()
+    revised = note_called(page, f"{description} 改訂")
+    expect(revised).to_be_visible()
+    expect(revised).to_contain_text("version 2")
+    assert note_resource(page, id_of(revised))["version"] == 2
+
+    revised.get_by_test_id("note-withdraw").click()
+    expect(page.get_by_test_id("withdraw-confirm")).to_be_disabled()
+    page.get_by_test_id("withdraw-reason").fill("Marked by mistake")
+    page.get_by_test_id("withdraw-confirm").click()
+    expect(page.get_by_test_id("withdraw-dialog")).to_be_hidden()
+    expect(note_called(page, description)).to_have_count(0)
+
+
+def test_the_strip_leads_to_the_picture(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    to_position(page, 4)
+    saved = make_note(page, description)
+    page.keyboard.press("Home")
+    expect(page.get_by_test_id("position")).to_have_value("0")
+    saved.get_by_test_id("tile").first.click()
+    expect(page.get_by_test_id("position")).to_have_value("4")
+    expect(saved.get_by_test_id("tile").first).to_have_attribute("aria-current", "true")
+
+
+def test_a_deep_link_opens_its_note_and_picture(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    to_position(page, 3)
+    saved = make_note(page, description)
+    address = re.compile(rf"note={id_of(saved)}&sop=")
+    expect(page).to_have_url(address)
+    page.goto(page.url)
+    expect(page.get_by_test_id("position")).to_have_value("3")
+    expect(note_called(page, description)).to_have_class(re.compile("is-chosen"))
+
+
+def test_frames_of_a_multi_frame_image_are_starred_one_by_one(page: Page, description: str) -> None:
+    open_study(page, "US")
+    to_position(page, 6)
+    page.keyboard.press("k")
+    to_position(page, 2)
+    page.keyboard.press("k")
+    fill_draft(page, description)
+    page.get_by_test_id("draft-save").click()
+    saved = note_called(page, description)
+    tiles = saved.get_by_test_id("tile")
+    expect(tiles).to_have_count(2)
+    expect(tiles.nth(0)).to_have_attribute("data-frame", "3")
+    expect(tiles.nth(1)).to_have_attribute("data-frame", "7")
+    tiles.nth(1).click()
+    expect(page).to_have_url(re.compile("frame=7"))
+
+
+def test_a_hot_key_stars_under_its_title(page: Page) -> None:
+    open_study(page, "MR")
+    page.keyboard.press("s")
+    expect(page.get_by_test_id("draft-title")).to_have_value(FOR_SURGERY)
+    expect(page.get_by_test_id("draft-image")).to_have_count(1)
+
+
+def test_a_title_that_needs_a_modifier_says_so_beside_it(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    page.keyboard.press("k")
+    fill_draft(page, description, BEST_IN_SET)
+    page.get_by_test_id("draft-save").click()
+    expect(page.get_by_test_id("draft-modifiers").get_by_test_id("field-error")).to_be_visible()
+    page.get_by_test_id("draft-modifiers").locator(f"input[value='{SERIES}']").check()
+    page.get_by_test_id("draft-save").click()
+    expect(note_called(page, description)).to_contain_text("Series")
+
+
+def test_what_the_server_refuses_is_said_beside_its_field(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    page.keyboard.press("k")
+    fill_draft(page, description)
+
+    def refuse_image(route: object) -> None:
+        # The user's list of images is right here; let the request name one that nobody has.
+        body = route.request.post_data_json  # type: ignore[attr-defined]
+        body["references"][0]["sop_instance_uid"] = "2.25.1"
+        route.continue_(post_data=body)  # type: ignore[attr-defined]
+
+    page.route("**/api/v1/studies/*/notes", refuse_image)
+    page.get_by_test_id("draft-save").click()
+    expect(page.get_by_test_id("draft-image").get_by_test_id("field-error")).to_be_visible()
+    expect(page.get_by_test_id("draft-description")).to_have_value(description)
+
+
+def test_a_revision_does_not_overwrite_somebody_elses(
+    page: Page, context: BrowserContext, description: str
+) -> None:
+    open_study(page, "CT")
+    saved = make_note(page, description)
+    other = context.new_page()
+    other.goto(page.url)
+    for somebody, text in ((page, "mine"), (other, "theirs")):
+        note_called(somebody, description).get_by_test_id("note-revise").click()
+        somebody.get_by_test_id("draft-description").fill(f"{description} {text}")
+    other.get_by_test_id("draft-save").click()
+    expect(other.get_by_test_id("draft")).to_be_hidden()
+
+    page.get_by_test_id("draft-save").click()
+    dialog = page.get_by_test_id("conflict-dialog")
+    expect(dialog).to_contain_text("theirs")
+    expect(dialog).to_contain_text("mine")
+    page.get_by_test_id("conflict-overwrite").click()
+    expect(note_called(page, f"{description} mine")).to_be_visible()
+    kept = note_resource(page, id_of(saved))
+    assert (kept["version"], kept["description"]) == (3, f"{description} mine")
+
+
+def test_an_unsaved_draft_survives_a_reload_and_is_discarded_only_when_meant(
+    page: Page, description: str
+) -> None:
+    open_study(page, "CT")
+    page.keyboard.press("k")
+    fill_draft(page, description)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(page.get_by_test_id("draft-description")).to_have_value(description)
+    expect(page.get_by_test_id("draft-image")).to_have_count(1)
+    page.get_by_test_id("draft-discard").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("draft-description")).to_have_value(description)
+    page.get_by_test_id("draft-discard").click()
+    page.get_by_test_id("discard-confirm").click()
+    expect(page.get_by_test_id("draft")).to_be_hidden()
+
+
+def test_a_copy_begins_a_new_note(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    saved = make_note(page, description)
+    saved.get_by_test_id("note-copy").click()
+    expect(page.get_by_test_id("draft")).not_to_have_attribute("data-revises", re.compile("."))
+    page.get_by_test_id("draft-description").fill(f"{description} 写し")
+    page.get_by_test_id("draft-save").click()
+    expect(note_called(page, description)).to_have_count(2)
+
+
+def test_notes_made_elsewhere_appear_without_reloading(
+    page: Page, context: BrowserContext, description: str
+) -> None:
+    open_study(page, "CT")
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
+    make_note(other, description)
+    page.bring_to_front()
+    expect(note_called(page, description)).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [("/held", "Held copies"), ("/findings", "Findings"), ("/studies/2.25.1", "There is no such study")],
+)
+def test_pages_beside_the_studies(page: Page, path: str, heading: str) -> None:
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+
+#: Controls and pictures that a screen reader could not name, and ids that stand twice.
+UNNAMED = """() => {
+  const text = (element) => (element?.textContent ?? "").trim();
+  const named = (element) =>
+    element.getAttribute("aria-label")?.trim() ||
+    (element.getAttribute("aria-labelledby") ?? "").split(/\\s+/).some((id) => text(document.getElementById(id))) ||
+    [...(element.labels ?? [])].some((label) => text(label)) ||
+    (element.matches("button, a, summary") && (text(element) || element.querySelector("img[alt]:not([alt=''])"))) ||
+    (element.matches("img") && element.hasAttribute("alt")) ||
+    element.getAttribute("title")?.trim();
+  const wrong = [...document.querySelectorAll("button, a[href], input, select, textarea, img, summary, [role=img], dialog")]
+    .filter((element) => !named(element))
+    .map((element) => element.outerHTML.slice(0, 160));
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  return [...wrong, ...ids.filter((id, index) => ids.indexOf(id) !== index).map((id) => `two elements with the id ${id}`)];
+}"""
+
+
+def test_every_control_has_a_name(page: Page, description: str) -> None:
+    page.goto("/")
+    expect(page.get_by_test_id("study-row").first).to_be_visible()
+    assert page.evaluate(UNNAMED) == []
+    open_study(page, "CT")
+    saved = make_note(page, description)
+    page.keyboard.press("k")
+    assert page.evaluate(UNNAMED) == []
+    page.get_by_test_id("help").click()
+    assert page.evaluate(UNNAMED) == []
+    page.keyboard.press("Escape")
+    saved.get_by_test_id("note-withdraw").click()
+    assert page.evaluate(UNNAMED) == []

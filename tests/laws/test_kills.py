@@ -1,0 +1,118 @@
+"""Laws 6 and 8 under SIGKILL: what was acknowledged is there, whole, and nothing else is left behind."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.tables import instance, instance_bytes
+from kinote.dicom.part10 import FileScanner
+from kinote.keyobject.model import Reference
+from kinote.keyobject.writer import encode_file
+from kinote.lifecycle import counts
+from kinote.storage.local import LocalStorage
+from tests.intake.objects import image
+from tests.keyobject.documents import document
+from tests.keyobject.documents import instance as flagged
+from tests.running_server import RunningServer
+from tests.scale import SCALE
+
+SENDERS = 10
+
+
+class Sender(threading.Thread):
+    """Sends images and key objects until the server is gone; remembers what was acknowledged."""
+
+    def __init__(self, url: str, first: int) -> None:
+        super().__init__(daemon=True)
+        self.acknowledged: dict[str, str] = {}
+        self._url = url
+        self._first = first
+
+    def run(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=30) as client:
+            for number in range(self._first, self._first + 100_000):
+                uid, data = an_object(number)
+                try:
+                    answer = client.post(
+                        "/dicomweb/studies", content=data, headers={"Content-Type": "application/dicom"}
+                    )
+                except httpx.HTTPError:
+                    return
+                if answer.status_code == 200:
+                    self.acknowledged[uid] = digest(data)
+
+
+def an_object(number: int) -> tuple[str, bytes]:
+    if number % 3:
+        return f"1.2.3.4.{number}", image(number, rows=16 + number % 64)
+    source = document(Reference(flagged(number + 1)), description=f"Note {number}")
+    uid = f"1.2.3.50.{number}"
+    return uid, encode_file(replace(source, context=replace(source.context, sop_instance_uid=uid)))
+
+
+def digest(data: bytes) -> str:
+    scanner = FileScanner()
+    scanner.feed(data)
+    return scanner.finish().digest
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    chance = random.Random(20261124)
+    data = tmp_path / "data"
+    acknowledged: dict[str, str] = {}
+    for round_number in range(SCALE.kills):
+        server = RunningServer(data)
+        senders = [
+            Sender(server.url, 1 + (round_number * SENDERS + number) * 100_000) for number in range(SENDERS)
+        ]
+        for sender in senders:
+            sender.start()
+        threading.Event().wait(chance.uniform(0.3, 2.0))
+        server.kill()
+        for sender in senders:
+            sender.join(60)
+            acknowledged |= sender.acknowledged
+    server = RunningServer(data)
+    server.stop()
+    assert len(acknowledged) > 10 * SCALE.kills
+    check_store(data, acknowledged)
+
+
+def check_store(data: Path, acknowledged: dict[str, str]) -> None:
+    catalog = Catalog(CatalogOptions(f"sqlite:///{data / 'kinote.sqlite'}"))
+    storage = LocalStorage(data)
+    try:
+        with catalog.read() as connection:
+            assert counts.differences(connection) == []
+            rows = connection.execute(
+                select(
+                    instance.c.sop_instance_uid,
+                    instance.c.digest,
+                    instance.c.file_key,
+                    instance.c.dataset_offset,
+                    instance_bytes.c.dataset,
+                ).outerjoin(instance_bytes, instance_bytes.c.instance == instance.c.id)
+            ).all()
+        stored = {row.sop_instance_uid: row.digest for row in rows}
+        assert acknowledged.items() <= stored.items()
+        assert {row.file_key for row in rows if row.file_key} == {
+            key for keys in storage.keys_since("") for key in keys
+        }
+        for row in rows:
+            if row.file_key:
+                with storage.open(row.file_key) as file:
+                    assert digest(file.read()) == row.digest
+            else:
+                assert row.dataset
+    finally:
+        catalog.close()

@@ -1,0 +1,26 @@
+"""What the tests of notes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from tests.notes import ward
+
+
+@pytest.fixture
+def filled(catalog: Catalog) -> Catalog:
+    """A catalog with the studies of `ward`, on each kind of database."""
+    ward.fill(catalog)
+    return catalog
+
+
+@pytest.fixture
+def filled_sqlite(sqlite_url: str) -> Iterator[Catalog]:
+    """The same on SQLite only, for what does not depend on the database."""
+    opened = Catalog(CatalogOptions(sqlite_url))
+    ward.fill(opened)
+    yield opened
+    opened.close()

@@ -1,0 +1,191 @@
+"""What is refused, by field; and that everything wrong is said at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import instance, note, patient, study
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
+from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.notes.make import make
+from kinote.notes.request import Author, NoteRefusedError, NoteRequest
+from tests.notes.ward import (
+    FIRST,
+    FIRST_STATE,
+    FRAMES,
+    IMAGE,
+    IMAGE_2,
+    NOW,
+    OTHER_IMAGE,
+    SECOND,
+    SECOND_IMAGE,
+    SECOND_STATE,
+    SEGMENTS,
+    flag,
+    made,
+    request,
+)
+
+MANIFEST = Code("113030", "DCM")
+UNKNOWN = "1.2.1.1.99"
+
+
+def refused(catalog: Catalog, *wanted: NoteRequest, study: str | None = None) -> list[str]:
+    """The fields that are named when making notes is refused."""
+    with pytest.raises(NoteRefusedError) as error:
+        catalog.write(lambda tx: make(tx, wanted, study_instance_uid=study, now=NOW))
+    assert all(problem.message for problem in error.value.problems)
+    return [problem.field for problem in error.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fields"),
+    [
+        (request(IMAGE, title=REJECTED_FOR_QUALITY_REASONS), ["title"]),
+        (request(IMAGE, title=MANIFEST), ["title"]),
+        (request(IMAGE, title=Code("MADOTEMP001", "99IHE")), ["title"]),
+        (request(IMAGE, title=Code("128180", "DCM")), ["title"]),
+        (request(IMAGE, title=Code("X", "99TEST")), ["title"]),
+        (request(IMAGE, title=Code("X", "99TEST", "a\\b")), ["title"]),
+        (request(IMAGE, title=BEST_IN_SET), ["modifiers"]),
+        (request(IMAGE, title=BEST_IN_SET, modifiers=(Code("111207", "DCM"),)), ["modifiers[0]"]),
+        (request(IMAGE, title=QUALITY_ISSUE, modifiers=(Code("113014", "DCM"),)), ["modifiers[0]"]),
+        (request(IMAGE, modifiers=(Code("X", "99TEST"),)), ["modifiers[0]"]),
+        (request(), ["references"]),
+        (request("not a uid"), ["references[0].sop_instance_uid"]),
+        (request(IMAGE, UNKNOWN), ["references[1].sop_instance_uid"]),
+        (request(IMAGE, IMAGE), ["references[1]"]),
+        (request(IMAGE, OTHER_IMAGE), ["references[1]"]),
+        (request(flag(IMAGE, frames=(1,))), ["references[0].frames"]),
+        (request(flag(FRAMES, frames=(11,))), ["references[0].frames"]),
+        (request(flag(FRAMES, frames=(0,))), ["references[0].frames"]),
+        (request(flag(FRAMES, frames=(3, 3))), ["references[0].frames"]),
+        (request(flag(SEGMENTS, frames=(1,), segments=(1,))), ["references[0].frames"]),
+        (request(flag(SEGMENTS, segments=(0,))), ["references[0].segments"]),
+        (request(flag(FRAMES, segments=(1,))), ["references[0].segments"]),
+        (
+            request(flag(IMAGE, presentation_state_uid=UNKNOWN)),
+            ["references[0].presentation_state_uid"],
+        ),
+        (
+            request(flag(IMAGE, presentation_state_uid=IMAGE_2)),
+            ["references[0].presentation_state_uid"],
+        ),
+        (
+            request(flag(IMAGE, presentation_state_uid=SECOND_STATE)),
+            ["references[0].presentation_state_uid"],
+        ),
+        (
+            request(flag(FIRST_STATE, presentation_state_uid=FIRST_STATE)),
+            ["references[0].presentation_state_uid"],
+        ),
+        (request(flag(IMAGE, study_instance_uid=SECOND)), ["references[0].study_instance_uid"]),
+        (request(flag(IMAGE, series_instance_uid="1.2.1.2")), ["references[0].series_instance_uid"]),
+        (request(IMAGE, description="x" * 100_001), ["description"]),
+        (request(IMAGE, description="a\x00b"), ["description"]),
+        (request(IMAGE, language="english please"), ["language"]),
+        (request(IMAGE, language="x"), ["language"]),
+        (request(IMAGE, author=Author("robot", "R2")), ["author.kind"]),
+        (request(IMAGE, author=Author("person", "a\\b")), ["author.name"]),
+        (request(IMAGE, author=Author("person", "n" * 65)), ["author.name"]),
+        (request(IMAGE, author=Author("person", "", "login")), ["author.name"]),
+    ],
+)
+def test_refused_by_field(filled_sqlite: Catalog, wanted: NoteRequest, fields: list[str]) -> None:
+    assert refused(filled_sqlite, wanted) == fields
+
+
+@pytest.mark.parametrize(
+    "language", ["", "de", "en-GB", "zh-Hant-TW", "sl-rozaj-biske", "de-1996", "en-x-us"]
+)
+def test_languages_by_rfc_5646(filled_sqlite: Catalog, language: str) -> None:
+    assert made(filled_sqlite, request(IMAGE, language=language)).language == language
+
+
+def test_everything_wrong_is_said_at_once(filled_sqlite: Catalog) -> None:
+    wanted = request(
+        UNKNOWN,
+        flag(FRAMES, frames=(99,), presentation_state_uid=IMAGE),
+        title=BEST_IN_SET,
+        language="?",
+        author=Author("robot"),
+    )
+    assert refused(filled_sqlite, wanted) == [
+        "modifiers",
+        "language",
+        "author.kind",
+        "references[0].sop_instance_uid",
+        "references[1].frames",
+        "references[1].presentation_state_uid",
+    ]
+
+
+def test_of_several_notes_none_is_made_when_one_is_refused(filled: Catalog) -> None:
+    assert refused(filled, request(IMAGE), request(UNKNOWN), request(OTHER_IMAGE, title=MANIFEST)) == [
+        "[1].references[0].sop_instance_uid",
+        "[2].title",
+    ]
+    with filled.read() as connection:
+        assert connection.execute(select(func.count()).select_from(note)).scalar_one() == 0
+
+
+def test_the_study_asked_for_has_one_of_the_images(filled_sqlite: Catalog) -> None:
+    assert refused(filled_sqlite, request(IMAGE), study=SECOND) == ["references"]
+    assert made(filled_sqlite, request(IMAGE, SECOND_IMAGE), study=SECOND).study_instance_uid == SECOND
+    assert made(filled_sqlite, request(IMAGE), study=FIRST).study_instance_uid == FIRST
+
+
+def test_a_withdrawn_image_is_refused(filled: Catalog) -> None:
+    reason = Reason(REJECTED_FOR_QUALITY_REASONS)
+    filled.write(lambda tx: withdraw(tx, [IMAGE], act="rejection", reason=reason, who="", now=NOW))
+    assert refused(filled, request(IMAGE_2, IMAGE)) == ["references[1].sop_instance_uid"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_refused"),
+    [
+        ({}, True),
+        # An ID of another issuer, or none, does not say that it is somebody else.
+        ({"issuer": "ELSEWHERE"}, False),
+        ({"patient_id": ""}, False),
+        ({"merged_into": 1}, False),
+    ],
+)
+def test_whose_images_go_together(filled: Catalog, changed: dict[str, Any], is_refused: bool) -> None:
+    def change(tx: Any) -> None:
+        first = tx.execute(select(study.c.patient).where(study.c.study_instance_uid == FIRST)).scalar_one()
+        values = {**changed, "merged_into": first} if "merged_into" in changed else changed
+        if values:
+            tx.execute(patient.update().where(patient.c.patient_id == "P2").values(**values))
+
+    filled.write(change)
+    if is_refused:
+        assert refused(filled, request(IMAGE, OTHER_IMAGE)) == ["references[1]"]
+    else:
+        assert len(made(filled, request(IMAGE, OTHER_IMAGE)).references) == 2
+
+
+def test_a_uid_no_document_can_hold_is_refused(filled_sqlite: Catalog) -> None:
+    long = "1.2.1.1." + "7" * 60
+
+    def lengthen(tx: Any) -> None:
+        tx.execute(
+            instance.update().where(instance.c.sop_instance_uid == IMAGE).values(sop_instance_uid=long)
+        )
+
+    filled_sqlite.write(lengthen)
+    assert refused(filled_sqlite, request(long)) == ["references[0].sop_instance_uid"]
+
+
+def test_padding_is_no_content(filled_sqlite: Catalog) -> None:
+    note = made(
+        filled_sqlite, request(IMAGE, description=" a \n ", author=Author("person", " Doe^Jane ", " j "))
+    )
+    assert (note.description, note.author.name, note.author.login) == (" a", "Doe^Jane", "j")
+    assert made(filled_sqlite, request(IMAGE, description=" \n ")).description == ""
+    assert note.title == OF_INTEREST

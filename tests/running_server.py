@@ -1,0 +1,63 @@
+"""A Kinote server in a process of its own, for tests that end it as they like."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+#: Seconds a server may take to start on a machine that is busy with other things.
+START_LIMIT = 60
+
+
+class RunningServer:
+    """`kinote serve` on a data directory, on a free port."""
+
+    def __init__(self, data: Path, *options: str, command: str = "serve") -> None:
+        self.data = data
+        self._log = (data.parent / f"{data.name}.log").open("ab")
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kinote", command, "--data", str(data), "--http-port", "0", *options],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=data.parent,
+        )
+        self.url = self._announced()
+
+    def _announced(self) -> str:
+        deadline = time.monotonic() + START_LIMIT
+        announcement = self.data / "server.json"
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                found = json.loads(announcement.read_text())
+                if found["pid"] == self.process.pid:
+                    return str(found["url"])
+            except (OSError, ValueError):
+                pass
+            time.sleep(0.05)
+        log = (self.data.parent / f"{self.data.name}.log").read_text()
+        raise AssertionError(f"The server did not start:\n{log[-4000:]}")
+
+    def resident_memory(self) -> int:
+        """Bytes of memory the process has of its own; mapped files do not count."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("RssAnon")).split()[1]) * 1024
+
+    def kill(self) -> None:
+        """End it as a power cut would, as far as a process can."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        self._log.close()

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { renderedAddress, thumbnailAddress } from "../src/api/pictures";
+import { deepLinkOf, routeOf, studyAddress } from "../src/router";
+import { filterAddress, filterOf } from "../src/studies/filter";
+
+const place = { study: "1", series: "1.2", sop: "1.2.3" };
+const root = "/dicomweb/studies/1/series/1.2/instances/1.2.3";
+
+test("addresses of pictures", () => {
+  expect(renderedAddress(place, null)).toBe(`${root}/rendered`);
+  expect(renderedAddress(place, 3, { window: { center: 40.126, width: 400 }, side: 512 })).toBe(
+    `${root}/frames/3/rendered?window=40.13,400,linear&viewport=512,512`,
+  );
+  expect(thumbnailAddress(place)).toBe(`${root}/thumbnail`);
+});
+
+test.each<[string, string]>([
+  ["/", "studies"],
+  ["/studies", "studies"],
+  ["/studies/1.2.3", "study"],
+  ["/studies/1.2.3/", "study"],
+  ["/studies/1/2", "unknown"],
+  ["/held", "held"],
+  ["/findings", "findings"],
+  ["/elsewhere", "unknown"],
+])("the page of %s is %s", (path, page) => expect(routeOf(path).page).toBe(page));
+
+test("a deep link is read as it was written; a frame that is none is left out", () => {
+  const link = { note: "7", sop: "1.2", frame: 3 };
+  const address = studyAddress("1", link);
+  expect(address).toBe("/studies/1?note=7&sop=1.2&frame=3");
+  expect(deepLinkOf(new URL(address, "http://x").searchParams)).toEqual(link);
+  expect(deepLinkOf(new URLSearchParams("frame=-1")).frame).toBeNull();
+});
+
+test("the filter of the study list survives the address", () => {
+  const filter = { text: "山田 & co", modality: "CT", from: "2026-01-01", to: "", withNotes: true };
+  expect(filterOf(new URL(filterAddress(filter), "http://x").searchParams)).toEqual(filter);
+});
