@@ -79,6 +79,11 @@ class DataSet:
         return self._encoding
 
     @property
+    def sent(self) -> bytes:
+        """The kept bytes of this level: what tells equal items apart."""
+        return self._kept[self._start : self._end]
+
+    @property
     def character_set(self) -> CharacterSet:
         """The character set text of this level is in (PS3.5 6.1.2.3)."""
         if self._characters is None:

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 
+#: Codes by the bytes of their sequence: the same few come in every key object. Cleared when full.
+_KNOWN: dict[tuple[bytes, str], Code] = {}
+_MOST_KNOWN = 4096
+
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
+
+
+def read_plain(dataset: DataSet, tag: int) -> str:
+    """A code string or UID as it stands, without padding; '' if there is none."""
+    raw = dataset.raw(tag)
+    return _plain(raw) if raw else ""
+
+
+def read_uid(dataset: DataSet, tag: int) -> str:
+    """A UID that hardly comes twice, so that it is not worth remembering; '' if there is none."""
+    raw = dataset.raw(tag)
+    return raw.decode("latin-1").strip("\0 ") if raw else ""
+
+
+@lru_cache(maxsize=1024)
+def _plain(value: bytes) -> str:
+    return value.decode("latin-1").strip("\0 ")
 
 
 def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
@@ -30,6 +53,28 @@ def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings
         findings.add("CHARACTER_SET_UNDECLARED", place)
     elif characters.is_known and not characters.decodes(raw):
         findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
+
+
+def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
+    """The code of a code sequence, its first item if it has several; None where there is no usable one."""
+    sent = dataset.span(tag)
+    if not sent:
+        return None
+    key = (sent, dataset.encoding.name)
+    known = _KNOWN.get(key)
+    if known is not None:
+        return known
+    items = dataset.items(tag)
+    if not items:
+        return None
+    before = len(findings)
+    code = read_code(items[0], place, findings)
+    # What depends on a character set or has to be noted is read each time.
+    if code is not None and len(findings) == before and f"{code.value}{code.scheme}{code.meaning}".isascii():
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = code
+    return code
 
 
 def read_code(dataset: DataSet, place: str, findings: Findings) -> Code | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.keyobject import concepts
-from kinote.keyobject.coded import read_code, read_text
+from kinote.keyobject.alike import Alike
+from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
@@ -19,6 +20,9 @@ MAX_DEPTH = 16
 MAX_REFERENCES = 100_000
 
 _REFERENCES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
+
+#: Elements of a reference without more to it: what it references, relationship, value type.
+_PLAIN = 3
 
 #: What belongs to HAS OBS CONTEXT (TID 1002 to 1005) is left to the observers, known or not.
 _CONTEXT_RELATIONSHIPS = frozenset({"HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
@@ -72,12 +76,16 @@ class _Reader:
         self._evidence = evidence
         self._findings = findings
         self._count = 0
+        #: By whether they stand at the root: value type and SOP class of references without more to them.
+        self._alike: dict[bool, Alike[tuple[str, str]]] = {True: Alike(), False: Alike()}
 
     def walk(self, root: DataSet) -> None:
         """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
         pending = self._numbered(root, "", 1)
         while pending:
             item, place, depth = pending.pop()
+            if self._is_alike(item.sent, place, is_root=depth == 1):
+                continue
             self._read_item(item, place, is_root=depth == 1)
             if tags.CONTENT_SEQUENCE in item:
                 if depth == MAX_DEPTH and item.items(tags.CONTENT_SEQUENCE):
@@ -96,10 +104,10 @@ class _Reader:
         if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
             self._findings.add("BY_REFERENCE", place)
             return
-        relationship = item.text(tags.RELATIONSHIP_TYPE) or ""
+        relationship = read_plain(item, tags.RELATIONSHIP_TYPE)
         if not relationship:
             self._findings.add("RELATIONSHIP_MISSING", place)
-        value_type = item.text(tags.VALUE_TYPE) or ""
+        value_type = read_plain(item, tags.VALUE_TYPE)
         if not value_type:
             value_type = self._missing_value_type(item, place)
         if value_type in _REFERENCES:
@@ -129,7 +137,7 @@ class _Reader:
 
     def _read_value(self, item: DataSet, value_type: str, relationship: str, place: str) -> None:
         concept = self._concept(item, place)
-        self._check_representations(item, place)
+        self._check_representations(item, value_type, place)
         if value_type == "TEXT" and relationship in ("CONTAINS", ""):
             self._read_text_item(item, concept, place)
         elif value_type == "CODE" and concept in _MEANT_BY_CODE:
@@ -140,11 +148,10 @@ class _Reader:
             self._findings.add("ITEM_IGNORED", place, f"{value_type} {concept or 'without concept'}")
 
     def _concept(self, item: DataSet, place: str) -> Code | None:
-        names = item.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
-        return read_code(names[0], f"{place}.ConceptNameCodeSequence", self._findings) if names else None
+        return read_code_sequence(item, tags.CONCEPT_NAME_CODE_SEQUENCE, place, self._findings)
 
-    def _check_representations(self, item: DataSet, place: str) -> None:
-        for tag, vr, name in _EXPECTED:
+    def _check_representations(self, item: DataSet, value_type: str, place: str) -> None:
+        for tag, vr, name in (_CONCEPT_NAME, _VALUES[value_type]):
             if item.sent_vr(tag) not in ("", vr):
                 self._findings.add("VR_UNEXPECTED", place, name)
 
@@ -175,11 +182,10 @@ class _Reader:
             self.content.language = code
 
     def _code_value(self, item: DataSet, place: str) -> Code | None:
-        codes = item.items(tags.CONCEPT_CODE_SEQUENCE)
-        if not codes:
+        code = read_code_sequence(item, tags.CONCEPT_CODE_SEQUENCE, place, self._findings)
+        if code is None and not item.items(tags.CONCEPT_CODE_SEQUENCE):
             self._findings.add("CODE_INCOMPLETE", place, "empty")
-            return None
-        return read_code(codes[0], f"{place}.ConceptCodeSequence", self._findings)
+        return code
 
     def _read_context(self, item: DataSet, value_type: str, concept: Code, place: str) -> None:
         if concept not in _OBSERVERS:
@@ -190,21 +196,30 @@ class _Reader:
         elif value_type == "PNAME":
             observed.text = read_text(item, tags.PERSON_NAME, place, self._findings)
         elif value_type == "UIDREF":
-            observed.text = item.text(tags.UID) or ""
+            observed.text = read_plain(item, tags.UID)
         else:
             observed.text = read_text(item, tags.TEXT_VALUE, place, self._findings)
         self.content.observer_items.append(observed)
 
     # --- references -----------------------------------------------------------------------------
 
+    def _is_alike(self, sent: bytes, place: str, *, is_root: bool) -> bool:
+        """Whether an item is a plain reference like one before; then it has been taken."""
+        known = self._alike[is_root].find(sent)
+        if known is None or not uids.is_valid(known[0]):
+            return False
+        uid, (value_type, class_uid) = known
+        self._count_one()
+        self._keep(ReadReference(self._located(uid, class_uid, place), value_type), is_root=is_root)
+        return True
+
     def _read_reference(self, item: DataSet, value_type: str, place: str, *, is_root: bool) -> None:
-        self._count += 1
-        if self._count > MAX_REFERENCES:
-            raise TooManyReferencesError
+        self._count_one()
+        noted = len(self._findings)
         if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
             self._findings.add("PURPOSE_OF_REFERENCE", place)
         referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
-        uid = (referenced[0].text(tags.REFERENCED_SOP_INSTANCE_UID) or "") if referenced else ""
+        uid = read_uid(referenced[0], tags.REFERENCED_SOP_INSTANCE_UID) if referenced else ""
         if not uids.is_valid(uid):
             if not uids.is_tolerable(uid):
                 self.content.broken.append(BrokenReference(place, uid))
@@ -215,21 +230,32 @@ class _Reader:
         instance = self._instance(sop, uid, place)
         self._check_value_type(value_type, instance.sop_class_uid, place)
         if len(sop) > 2:
-            reference = self._detailed(sop, instance, value_type, place)
-        else:
-            reference = ReadReference(instance, value_type)
-        if is_root:
-            self.content.root_references.append(reference)
-        else:
-            self.content.nested_references.append(reference)
+            self._keep(self._detailed(sop, instance, value_type, place), is_root=is_root)
+            return
+        self._keep(ReadReference(instance, value_type), is_root=is_root)
+        is_plain = len(item) == _PLAIN and len(referenced) == 1 and tags.RELATIONSHIP_TYPE in item
+        if is_plain and len(self._findings) == noted:
+            said = (value_type, instance.sop_class_uid)
+            self._alike[is_root].learn(item.sent, sop.raw(tags.REFERENCED_SOP_INSTANCE_UID), said)
+
+    def _count_one(self) -> None:
+        self._count += 1
+        if self._count > MAX_REFERENCES:
+            raise TooManyReferencesError
+
+    def _keep(self, reference: ReadReference, *, is_root: bool) -> None:
+        (self.content.root_references if is_root else self.content.nested_references).append(reference)
 
     def _instance(self, sop: DataSet, uid: str, place: str) -> FoundInstance:
         """Where it lies is the evidence's to say, what it is the content's."""
-        known = self._evidence.get(uid)
-        class_uid = sop.text(tags.REFERENCED_SOP_CLASS_UID) or ""
+        class_uid = read_plain(sop, tags.REFERENCED_SOP_CLASS_UID)
         if not uids.is_tolerable(class_uid):
             self._findings.add("REF_CLASS_MISSING", place, uid)
-            return known or FoundInstance("", "", "", uid)
+            return self._evidence.get(uid) or FoundInstance("", "", "", uid)
+        return self._located(uid, class_uid, place)
+
+    def _located(self, uid: str, class_uid: str, place: str) -> FoundInstance:
+        known = self._evidence.get(uid)
         if known is None:
             return FoundInstance("", "", class_uid, uid)
         if known.sop_class_uid == class_uid:
@@ -277,7 +303,7 @@ class _Reader:
         """Presentation states or value maps to apply to the instance."""
         applied = []
         for item in sop.items(tag):
-            uid = item.text(tags.REFERENCED_SOP_INSTANCE_UID) or ""
+            uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
             if not uids.is_tolerable(uid):
                 self._findings.add("REF_BROKEN", place, repr(uid[:80]))
                 continue
@@ -309,9 +335,10 @@ _OBSERVERS = frozenset(
     }
 )
 _MEANT_BY_CODE = frozenset({concepts.DOCUMENT_TITLE_MODIFIER, concepts.PROCEDURE_CODE, concepts.LANGUAGE})
-_EXPECTED = (
-    (tags.TEXT_VALUE, "UT", "Text Value"),
-    (tags.CONCEPT_NAME_CODE_SEQUENCE, "SQ", "Concept Name Code Sequence"),
-    (tags.CONCEPT_CODE_SEQUENCE, "SQ", "Concept Code Sequence"),
-    (tags.PERSON_NAME, "PN", "Person Name"),
-)
+_CONCEPT_NAME = (tags.CONCEPT_NAME_CODE_SEQUENCE, "SQ", "Concept Name Code Sequence")
+_VALUES = {
+    "TEXT": (tags.TEXT_VALUE, "UT", "Text Value"),
+    "CODE": (tags.CONCEPT_CODE_SEQUENCE, "SQ", "Concept Code Sequence"),
+    "PNAME": (tags.PERSON_NAME, "PN", "Person Name"),
+    "UIDREF": (tags.UID, "UI", "UID"),
+}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from kinote.dicom import tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.keyobject.alike import Alike
+from kinote.keyobject.coded import read_plain, read_uid
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance
 
@@ -53,13 +55,15 @@ class _Reader:
         self._own_study_uid = own_study_uid
         self._evidence = Evidence()
         self._series: set[tuple[str, str]] = set()
+        #: The SOP class of instances without more to them.
+        self._alike: Alike[str] = Alike()
 
     def read(self, studies: tuple[DataSet, ...], place: str) -> Evidence:
-        named = {uid for study in studies if (uid := study.text(tags.STUDY_INSTANCE_UID) or "")}
+        named = {uid for study in studies if (uid := read_plain(study, tags.STUDY_INSTANCE_UID))}
         # A study that is not named is the one other study there is, else the document's own.
         inferred = next(iter(named)) if len(named) == 1 else self._own_study_uid
         for number, study in enumerate(studies, 1):
-            study_uid = study.text(tags.STUDY_INSTANCE_UID) or ""
+            study_uid = read_plain(study, tags.STUDY_INSTANCE_UID)
             study_place = f"{place}[{number}]"
             if not uids.is_tolerable(study_uid):
                 self._findings.add("REF_STUDY_MISSING", study_place)
@@ -71,7 +75,7 @@ class _Reader:
         return self._evidence
 
     def _read_series(self, series: DataSet, study_uid: str, place: str) -> None:
-        series_uid = series.text(tags.SERIES_INSTANCE_UID) or ""
+        series_uid = read_plain(series, tags.SERIES_INSTANCE_UID)
         if not uids.is_tolerable(series_uid):
             self._findings.add("REF_STUDY_MISSING", place)
             series_uid = ""
@@ -81,10 +85,15 @@ class _Reader:
         if _RETRIEVE_URL in series:
             self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
         for number, instance in enumerate(series.items(tags.REFERENCED_SOP_SEQUENCE), 1):
+            known = self._alike.find(instance.sent)
+            if known is not None and uids.is_valid(known[0]) and known[0] not in self._evidence.instances:
+                uid, class_uid = known
+                self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
+                continue
             self._read_instance(instance, study_uid, series_uid, place, number)
 
     def _read_instance(self, item: DataSet, study_uid: str, series_uid: str, place: str, number: int) -> None:
-        uid = item.text(tags.REFERENCED_SOP_INSTANCE_UID) or ""
+        uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
         if not uids.is_valid(uid):
             place = f"{place}.ReferencedSOPSequence[{number}]"
             if not uids.is_tolerable(uid):
@@ -97,12 +106,14 @@ class _Reader:
             if (known.study_instance_uid, known.series_instance_uid) != (study_uid, series_uid):
                 self._findings.add("REF_SEVERAL_SERIES", place, uid)
             return
-        class_uid = item.text(tags.REFERENCED_SOP_CLASS_UID) or ""
+        class_uid = read_plain(item, tags.REFERENCED_SOP_CLASS_UID)
         if not uids.is_tolerable(class_uid):
             self._findings.add("REF_CLASS_MISSING", place, uid)
             class_uid = ""
         self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
-        if len(item) > 2:
+        if len(item) == 2 and class_uid:
+            self._alike.learn(item.sent, item.raw(tags.REFERENCED_SOP_INSTANCE_UID), class_uid)
+        elif len(item) > 2:
             self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
 
     def _read_surplus(self, item: DataSet, uid: str, place: str) -> None:

@@ -174,6 +174,7 @@ class Findings:
         self._places: dict[str, str] = {}
         self._details: dict[str, list[str]] = {}
         self._times: dict[str, int] = {}
+        self._added = 0
 
     def add(self, code: str, place: str = "", detail: str = "") -> None:
         if code not in self._places:
@@ -181,9 +182,14 @@ class Findings:
             self._details[code] = []
             self._times[code] = 0
         self._times[code] += 1
+        self._added += 1
         details = self._details[code]
         if detail and detail not in details and len(details) <= _EXAMPLES:
             details.append(detail)
+
+    def __len__(self) -> int:
+        """How many findings were added, repetitions counted."""
+        return self._added
 
     def __contains__(self, code: object) -> bool:
         return code in self._places

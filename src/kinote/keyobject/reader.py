@@ -71,6 +71,17 @@ def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) 
     root = _scanned(data, transfer_syntax_uid, findings)
     if root is None:
         return Reading("unreadable", findings.as_tuple())
+    return _read(root, findings, now)
+
+
+def read_dataset(dataset: DataSet, transfer_syntax_uid: str, *, now: datetime | None = None) -> Reading:
+    """The same for a data set that was walked already, with all its values (`dataset.bulk` is empty)."""
+    findings = Findings()
+    _note_oddities(dataset, transfer_syntax_uid, findings)
+    return _read(dataset, findings, now)
+
+
+def _read(root: DataSet, findings: Findings, now: datetime | None) -> Reading:
     header = read_header(root, findings)
     if now is not None and header.made is not None and header.made.tzinfo and header.made > now:
         findings.add("DATED_IN_FUTURE", "ContentDate")
@@ -101,9 +112,6 @@ def _scanned(data: bytes, declared: str, findings: Findings) -> DataSet | None:
         if otherwise is None:
             findings.add("NOT_READABLE", "", str(error))
         return otherwise
-    if lookup(declared).encapsulated:
-        # V96: only pixel data can be compressed, and a key object has none.
-        findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
     return dataset
 
 
@@ -112,12 +120,18 @@ def _scan(data: bytes, transfer_syntax_uid: str, findings: Findings) -> DataSet:
     scanner.feed(data)
     scanner.finish()
     dataset = scanned(scanner)
-    if dataset.encoding is not encodings.declared(scanner.transfer_syntax):
+    _note_oddities(dataset, transfer_syntax_uid, findings)
+    return dataset
+
+
+def _note_oddities(dataset: DataSet, declared: str, findings: Findings) -> None:
+    syntax = lookup(declared)
+    # V96: only pixel data can be compressed, and a key object has none.
+    if syntax.encapsulated or dataset.encoding is not encodings.declared(syntax):
         findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
     for note in dataset.notes:
         if not note.startswith("declared as"):
             findings.add("STRUCTURE", "", note)
-    return dataset
 
 
 def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSet | None:
