@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def _colours(dataset: Dataset) -> list[tuple[int, ...]]:
     return [tuple(colour) for colour in found.reshape(-1, 3).tolist()]
 
 
-def _image(photometric: str, samples: list[tuple[int, ...]], **attributes: Any) -> Dataset:
+def _image(photometric: str, samples: Sequence[tuple[int, ...]], **attributes: Any) -> Dataset:
     data = bytes(value for pixel in samples for value in pixel)
     return image(
         **{

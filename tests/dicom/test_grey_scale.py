@@ -70,7 +70,7 @@ def test_window_functions(function: str, expected: Any, centre: float, width: fl
 
 
 def test_the_objects_first_window_is_used_and_the_callers_takes_its_place() -> None:
-    window = {"WindowCenter": [50, 5000], "WindowWidth": [101, 1]}
+    window: dict[str, Any] = {"WindowCenter": [50, 5000], "WindowWidth": [101, 1]}
     assert _greys([0, 25, 50, 100], **window) == [1, 65, 129, 255]
     assert _greys([0, 25, 50, 100], Window(25, 50, "LINEAR_EXACT"), **window) == [0, 128, 255, 255]
 

@@ -7,16 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from tests.notes.ward import (
-    IMAGE,
-    NOW,
-    OTHER_IMAGE,
-    SECOND_IMAGE,
-    key_object,
-    made,
-    receive,
-    request,
-)
 
 from kinote.catalog.catalog import Catalog
 from kinote.keyobject.codes import Code
@@ -27,6 +17,16 @@ from kinote.notes.reading import NoteSearch, Page, SearchError, search
 from kinote.notes.request import Author
 from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import (
+    IMAGE,
+    NOW,
+    OTHER_IMAGE,
+    SECOND_IMAGE,
+    key_object,
+    made,
+    receive,
+    request,
+)
 
 TEACHING = Code("113004", "DCM", "For Teaching")
 PRIVATE = Code("113004", "99TEST", "Something else")

@@ -20,7 +20,9 @@ INSTANCE = "1.2.3.4.1"
 INSTANCES = f"/dicomweb/studies/{STUDY}/series/{SERIES}/instances"
 
 
-def image(number: int = 1, *, rows: int = 16, columns: int = 16, frames: int | None = None, **attributes: Any) -> Dataset:
+def image(
+    number: int = 1, *, rows: int = 16, columns: int = 16, frames: int | None = None, **attributes: Any
+) -> Dataset:
     """A grey image (a multi-frame ultrasound if `frames` is given) whose pixels count up."""
     dataset = Dataset()
     dataset.SOPClassUID = CT if frames is None else ULTRASOUND
@@ -63,7 +65,9 @@ def as_file(dataset: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> 
     return file.getvalue()
 
 
-def multipart(files: Sequence[bytes], *, boundary: str = "parts", closed: bool = True) -> tuple[bytes, dict[str, str]]:
+def multipart(
+    files: Sequence[bytes], *, boundary: str = "parts", closed: bool = True
+) -> tuple[bytes, dict[str, str]]:
     """A body with the files as parts, and its headers."""
     body = b"".join(
         f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + file + b"\r\n" for file in files
@@ -71,8 +75,6 @@ def multipart(files: Sequence[bytes], *, boundary: str = "parts", closed: bool =
     if closed:
         body += f"--{boundary}--\r\n".encode()
     return body, {"Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}'}
-
-
 
 
 def compressed(dataset: Dataset, transfer_syntax: str) -> Dataset:

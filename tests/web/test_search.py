@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
+
 from tests.web.objects import INSTANCE, SERIES, STUDY, as_file, image, multipart
 
 
 @pytest.fixture
 def stored(client: httpx.Client) -> httpx.Client:
     """A server with a CT study of three images and an ultrasound study."""
-    other = {
+    other: dict[str, Any] = {
         "StudyInstanceUID": "1.5",
         "SeriesInstanceUID": "1.5.1",
         "SOPInstanceUID": "1.5.1.1",
@@ -96,7 +99,9 @@ def test_keys_nothing_is_known_of_are_ignored_aloud(stored: httpx.Client) -> Non
     assert "warning" not in stored.get("/dicomweb/studies").headers
 
 
-@pytest.mark.parametrize("wrong", ["limit=-1", "limit=x", "offset=1.5", "fuzzymatching=maybe", "StudyDate=yesterday"])
+@pytest.mark.parametrize(
+    "wrong", ["limit=-1", "limit=x", "offset=1.5", "fuzzymatching=maybe", "StudyDate=yesterday"]
+)
 def test_malformed_parameters_are_named(stored: httpx.Client, wrong: str) -> None:
     response = stored.get(f"/dicomweb/studies?{wrong}")
     assert response.status_code == 400

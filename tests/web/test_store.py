@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, image, multipart
 
 JSON = {"Accept": "application/dicom+json"}
@@ -23,7 +24,9 @@ def test_parts_are_stored_and_named_with_the_address_they_can_be_had_at(client: 
     assert response.headers["content-type"] == "application/dicom+json"
     first = response.json()["00081199"]["Value"][0]["00081190"]["Value"][0]
     assert client.get(first, headers={"Accept": "application/dicom"}).content.endswith(image(1).PixelData)
-    assert response.json()["00081190"]["Value"] == [str(client.base_url).rstrip("/") + f"/dicomweb/studies/{STUDY}"]
+    assert response.json()["00081190"]["Value"] == [
+        str(client.base_url).rstrip("/") + f"/dicomweb/studies/{STUDY}"
+    ]
 
 
 def test_one_instance_by_itself(client: httpx.Client) -> None:

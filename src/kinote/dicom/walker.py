@@ -40,6 +40,8 @@ UNDEFINED = 0xFFFFFFFF
 _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 _ITEM_GROUP = tags.ITEM >> 16
+#: Groups of which some elements are not plain in implicit data sets: padding, pixel data, delimiters.
+_WATCHED = frozenset({0, 0x7FE0, _ITEM_GROUP})
 #: What it takes to remember a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
 
@@ -108,7 +110,6 @@ class Walk:
         deepest = 2 * limits.depth
         watched = min(limits.bulk_binary, limits.bulk_text)
         steps = fragments = 0
-        latest = -1
         last_root: tuple[int, bytes, int, int] = (0, b"", 0, 0)
         while True:
             at = origin + pos
@@ -247,9 +248,6 @@ class Walk:
                         if vr not in SHORT or stop > bound:
                             break
                         tag = group << 16 | number
-                        if tag <= latest:
-                            self.note("elements are out of order or repeated")
-                        latest = tag
                         before = pos + shift
                         root[tag] = (vr, before, before + 8, stop + shift)
                         steps += 1
@@ -261,12 +259,9 @@ class Walk:
                     group, number, length = head(data, pos)
                     tag = group << 16 | number
                     stop = pos + 8 + length
-                    if length > watched or stop > bound or tag in SEQUENCES or group in (0, _ITEM_GROUP):
+                    if length > watched or stop > bound or tag in SEQUENCES or group in _WATCHED:
                         break
                     if not stack:
-                        if tag <= latest:
-                            self.note("elements are out of order or repeated")
-                        latest = tag
                         before = pos + shift
                         root[tag] = (b"", before, before + 8, stop + shift)
                     steps += 1
@@ -340,7 +335,7 @@ class Walk:
                     )
             elif at + header + length > end:
                 self._fail(MalformedError, "An element is longer than what it lies in", at, tag)
-            elif vr == b"SQ" or (not vr and tag in SEQUENCES):
+            elif vr == b"SQ" or (not vr and not explicit and tag in SEQUENCES):
                 kind = "sequence"
             elif (tag in _PIXELS and length) or (
                 length > watched
@@ -357,16 +352,10 @@ class Walk:
                     steps -= 1
                     continue
                 if not stack:
-                    if tag <= latest:
-                        self.note("elements are out of order or repeated")
-                    latest = tag
                     root[tag] = (vr, pos + shift, start + shift, stop + shift)
                 pos = stop
                 continue
             if not stack:
-                if tag <= latest:
-                    self.note("elements are out of order or repeated")
-                latest = tag
                 last_root = (tag, vr, pos + shift, start + shift)
             pos = start
             if kind == "sequence":

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog import changes
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.entry import InstanceEntry, entry_of
-from kinote.catalog.tables import key_object, key_object_request, study
+from kinote.catalog.tables import instance, key_object, key_object_request, study
 from kinote.dicom import sop_classes, uids
 from kinote.dicom.dataset import scan
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
@@ -40,9 +40,9 @@ from kinote.lifecycle import counts
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.envelope import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
 from kinote.notes.known_instances import KnownInstance
-from kinote.notes.made_from import made_from_text
+from kinote.notes.made_from import made_from, made_from_text
 from kinote.notes.request import Author
-from kinote.notes.versions import NewVersion
+from kinote.notes.versions import NewVersion, stored_content
 
 #: Where an instance made here came from.
 MADE_HERE = "kinote"
@@ -99,6 +99,26 @@ def make_key_objects(
         )
         for draft, row in zip(drafts, inserted, strict=True)
     ]
+
+
+def document_of(connection: Connection, sop_instance_uid: str) -> KeyObjectDocument:
+    """The document of a KOS made here, from its rows alone: `writer.encode` of it gives the bytes again.
+
+    Raises LookupError where no such KOS was made here.
+    """
+    row = connection.execute(
+        select(key_object.c.version, key_object.c.made_from)
+        .join(instance, instance.c.id == key_object.c.instance)
+        .where(
+            instance.c.sop_instance_uid == sop_instance_uid,
+            instance.c.standing != "held",
+            key_object.c.made_from.is_not(None),
+        )
+    ).one_or_none()
+    if row is None:
+        raise LookupError(f"No key object {sop_instance_uid} has been made here.")
+    context, states = made_from(row.made_from)
+    return KeyObjectDocument(context, selection(stored_content(connection, row.version), states))
 
 
 def drafts_of(

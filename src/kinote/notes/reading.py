@@ -103,7 +103,7 @@ def _placeholders(connection: Connection, study_instance_uid: str) -> list[Note]
     return [_placeholder(row, study_instance_uid, findings.get(row.instance, [])) for row in rows]
 
 
-def _placeholder(row: Row[Any, Any, Any, Any], study_instance_uid: str, findings: list[Any]) -> Note:
+def _placeholder(row: Row[Any, Any, Any], study_instance_uid: str, findings: list[Any]) -> Note:
     return Note(
         id=None,
         version=0,
