@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._concepts_dict import concepts
@@ -29,10 +31,11 @@ from kinote.keyobject.titles import (
 )
 def test_context_groups_are_those_of_the_standard(context_group: int, ours: tuple[Code, ...]) -> None:
     """As pydicom has them, by value and meaning."""
+    named: Any = concepts["DCM"]
     theirs = {
         (value, meaning)
         for keyword in cid_concepts[context_group]["DCM"]
-        for value, (meaning, groups) in concepts["DCM"][keyword].items()
+        for value, (meaning, groups) in named[keyword].items()
         if context_group in groups
     }
     assert {(code.value, code.meaning) for code in ours} == theirs

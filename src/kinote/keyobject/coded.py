@@ -9,7 +9,7 @@ from kinote.dicom.dataset import DataSet
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 
-#: Codes by the bytes of their sequence: the same few come in every key object. Cleared when full.
+#: Codes by the bytes of their element: the same few come in every key object. Cleared when full.
 _KNOWN: dict[tuple[bytes, str], Code] = {}
 _MOST_KNOWN = 4096
 
@@ -57,7 +57,7 @@ def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings
 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
     """The code of a code sequence, its first item if it has several; None where there is no usable one."""
-    sent = dataset.span(tag)
+    sent = dataset.element(tag)
     if not sent:
         return None
     key = (sent, dataset.encoding.name)
