@@ -40,7 +40,7 @@ class CharacterSet:
         return (value.isascii() and b"\x1b" not in value) or self._as_declared(value, False) is not None
 
     def _as_declared(self, value: bytes, is_person_name: bool) -> str | None:
-        if self.encodings == ("iso8859",) and not self.terms:
+        if self.encodings == ("iso8859",) and not (self.terms and self.is_known):
             return None
         delimiters = _PERSON_NAME_DELIMITERS if is_person_name else _DELIMITERS
         if len(self.encodings) == 1 and b"\x1b" not in value:
