@@ -70,9 +70,8 @@ def _taker(request: Request, rooms: Rooms) -> Callable[[Pieces], list[Outcome]]:
         # Some clients leave out the type; then the parts say what they are.
         part_type = kind.part_type.name if "type" in kind.parameters else _DICOM
         if part_type == _DICOM:
-            return lambda pieces: batch.take_parts(
-                PartReader(_boundary(kind), max_parts=rooms.options.max_parts), pieces
-            )
+            reader = PartReader(kind.parameters.get("boundary", ""), max_parts=rooms.options.max_parts)
+            return lambda pieces: batch.take_parts(reader, pieces)
     raise UnsupportedMediaTypeError(
         f'Content-Type: {declared} is not taken; send multipart/related; type="application/dicom", or one '
         "instance as application/dicom."
