@@ -20,7 +20,7 @@ from kinote.intake.receiver import Upload
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.store_response import refusals, store_response, store_status
 from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
-from kinote.web.negotiation import MediaType, accepted, choose, media_type
+from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 from kinote.web.request_body import BodyBrokenOffError, in_thread_with_body
 from kinote.web.rooms import Rooms, rooms_of
@@ -70,17 +70,12 @@ def _taker(request: Request, rooms: Rooms) -> Callable[[Pieces], list[Outcome]]:
         # Some clients leave out the type; then the parts say what they are.
         part_type = kind.part_type.name if "type" in kind.parameters else _DICOM
         if part_type == _DICOM:
-            return lambda pieces: batch.take_parts(
-                PartReader(_boundary(kind), max_parts=rooms.options.max_parts), pieces
-            )
+            reader = PartReader(kind.parameters.get("boundary", ""), max_parts=rooms.options.max_parts)
+            return lambda pieces: batch.take_parts(reader, pieces)
     raise UnsupportedMediaTypeError(
         f'Content-Type: {declared} is not taken; send multipart/related; type="application/dicom", or one '
         "instance as application/dicom."
     )
-
-
-def _boundary(kind: MediaType) -> str:
-    return kind.parameters.get("boundary", "")
 
 
 class _Batch:
