@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from email.message import MIMEPart
 from email.parser import BytesParser
 from email.policy import HTTP
 
@@ -37,13 +36,12 @@ def parts(response: httpx.Response) -> list[tuple[str, bytes]]:
     assert response.headers["content-type"].startswith("multipart/related"), response.text
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + response.content)
-    return [(part["content-type"], payload(part)) for part in message.iter_parts()]
-
-
-def payload(part: MIMEPart) -> bytes:
-    content = part.get_payload(decode=True)
-    assert isinstance(content, bytes)
-    return content
+    found = []
+    for part in message.iter_parts():
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        found.append((f"{part.get_content_type()};{part.get_param('transfer-syntax', '')}", content))
+    return found
 
 
 def dataset_of(file: bytes) -> pydicom.Dataset:
@@ -67,7 +65,7 @@ def stored(client: httpx.Client) -> httpx.Client:
 def test_everything_as_stored(stored: httpx.Client, path: str) -> None:
     got = parts(stored.get(path, headers={"Accept": ANY}))
     assert [kind for kind, _ in got] == [
-        f"application/dicom;transfer-syntax={uid}" for uid in (EXPLICIT, IMPLICIT, RLELossless)
+        f"application/dicom;{uid}" for uid in (EXPLICIT, IMPLICIT, RLELossless)
     ]
     datasets = [dataset_of(file) for _, file in got]
     assert [str(one.SOPInstanceUID) for one in datasets] == [f"{SERIES}.{number}" for number in (1, 2, 3)]
@@ -101,7 +99,7 @@ def test_transfer_syntaxes_are_negotiated(stored: httpx.Client, accept: str, syn
     response = stored.get(f"/dicomweb/studies/{STUDY}", headers={"Accept": accept})
     assert response.status_code == (200 if len(syntaxes) == 3 else 206)
     got = parts(response)
-    assert [kind.rpartition("=")[2] for kind, _ in got] == syntaxes
+    assert [kind.rpartition(";")[2] for kind, _ in got] == syntaxes
     for syntax, (_, file) in zip(syntaxes, got, strict=True):
         dataset = dataset_of(file)
         assert dataset.file_meta.TransferSyntaxUID == syntax
@@ -168,16 +166,16 @@ def test_bulk_data_within_a_sequence(client: httpx.Client) -> None:
     (header,) = client.get(f"{INSTANCES}/{INSTANCE}/metadata").json()
     address = header["54000100"]["Value"][1]["54001010"]["BulkDataURI"]
     assert address.endswith("/bulkdata/54000100/1/54001010")
-    assert parts(client.get(address))[0] == ("application/octet-stream", b"\x01\x02" * 4000)
+    assert parts(client.get(address))[0] == ("application/octet-stream;", b"\x01\x02" * 4000)
 
 
 def test_frames_as_stored_and_decoded(client: httpx.Client) -> None:
-    native = image(1, frames=4)
-    coded = compressed(image(2, frames=4), JPEG2000Lossless)
+    native = image(1, rows=64, columns=64, frames=4)
+    coded = compressed(image(2, rows=64, columns=64, frames=4), JPEG2000Lossless)
     store(client, as_file(native), as_file(coded, JPEG2000Lossless))
-    size = 16 * 16
+    size = 64 * 64
     octets = parts(client.get(f"{INSTANCES}/{SERIES}.1/frames/3,1"))
-    assert [kind for kind, _ in octets] == [f"application/octet-stream;transfer-syntax={EXPLICIT}"] * 2
+    assert [kind for kind, _ in octets] == [f"application/octet-stream;{EXPLICIT}"] * 2
     assert [data for _, data in octets] == [pixels(size, first=1 + 2 * size), pixels(size, first=1)]
     address = f"{INSTANCES}/{SERIES}.2/frames/2"
     for accept in (
@@ -186,7 +184,7 @@ def test_frames_as_stored_and_decoded(client: httpx.Client) -> None:
         "multipart/related; type=image/*; transfer-syntax=*",
     ):
         ((kind, stream),) = parts(client.get(address, headers={"Accept": accept}))
-        assert kind == f"image/jp2;transfer-syntax={JPEG2000Lossless}"
+        assert kind == f"image/jp2;{JPEG2000Lossless}"
         assert stream[:4] == b"\xff\x4f\xff\x51"
     for accept in ('multipart/related; type="application/octet-stream"', "application/octet-stream"):
         response = client.get(address, headers={"Accept": accept})

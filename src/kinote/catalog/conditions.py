@@ -154,7 +154,7 @@ def _fuzzy_name(connection: Connection, attribute: Attribute, value: str) -> Col
 def _description(connection: Connection, attribute: Attribute, value: str) -> ColumnElement[bool]:
     """Plain text is found anywhere in it, whatever the case; a wildcard pattern must fit all of it."""
     column = attribute.columns[0]
-    key = column.table.c.id
+    key = column.table.c.note
     if not re.search(r"[*?]", value):
         folded = fold(value)
         return dialects.found_in_text(connection, "note_text", key, folded, grams(folded))

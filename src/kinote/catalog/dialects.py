@@ -33,6 +33,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 #: Milliseconds another process's write (a backup, an administrator's shell) may hold us up.
 _BUSY_TIMEOUT = 30_000
@@ -175,6 +177,13 @@ def wildcard(connection: Connection, value: ColumnElement[str], pattern: str) ->
         return value.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
     escaped = pattern.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
     return value.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+
+
+def without_index(connection: Connection, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column, such that SQLite does not look it up in an index; PostgreSQL knows by its statistics."""
+    if not is_sqlite(connection):
+        return value
+    return UnaryExpression(value, operator=custom_op("+"), type_=value.type)
 
 
 def lock_schema(connection: Connection) -> None:

@@ -171,7 +171,6 @@ instance = Table(
     Index(
         "instance_by_concept",
         "concept_value",
-        "concept_scheme",
         "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
@@ -195,6 +194,8 @@ instance = Table(
     Index(
         "instance_elsewhere",
         "study",
+        "standing",
+        "residence",
         "series",
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),

@@ -183,16 +183,15 @@ class DataSet:
             ]
         )
 
-    def span(self, tag: int) -> bytes | None:
-        """The kept bytes of an element's value, nested ones included: what tells equal elements apart."""
+    def element(self, tag: int) -> bytes | None:
+        """The kept bytes of a whole element, nested ones included: what tells equal elements apart."""
         found = self._level().get(tag)
-        return None if found is None else self._kept[found[2] : found[3]]
+        return None if found is None else self._kept[found[1] : found[3]]
 
-    def entries(self) -> Iterator[tuple[int, bytes]]:
+    def entries(self) -> list[tuple[int, bytes]]:
         """The tags of this level, each with the kept bytes of the whole element."""
         kept = self._kept
-        for tag, (_, start, _, end) in self._level().items():
-            yield tag, kept[start:end]
+        return [(tag, kept[start:end]) for tag, (_, start, _, end) in self._level().items()]
 
     def _level(self) -> dict[int, Element]:
         found = self._elements

@@ -14,44 +14,80 @@ from threading import Lock
 
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
+from kinote.dicom.errors import TagPath
 from kinote.dicom.person_names import PersonName
+from kinote.dicom.value_representations import BINARY, SINGLE_VALUE
 
-_BINARY = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 _INTEGERS = frozenset({"IS", "US", "SS", "UL", "SL", "UV", "SV"})
 _FRACTIONS = frozenset({"DS", "FL", "FD"})
-_SINGLE = frozenset({"LT", "ST", "UT", "UR"})
+_PIXEL_REPRESENTATION = 0x00280103
+
+#: Inline binary values are little endian (PS3.18 F.2.7): bytes of a word, by representation.
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 #: Beyond 2**53 JSON numbers lose digits in the browsers that read them (PS3.18 F.2.2).
 _EXACT = 2**53
 
+#: Fragments beyond this are not worth remembering, in characters.
+_LONGEST_KEPT = 16 * 1024
 
-class _Fragments:
-    """A bounded cache; when it is full it begins anew, which a busy server hardly notices."""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class FragmentCache:
+    """The JSON of elements by their bytes, bounded; when it is full it begins anew.
+
+    What bytes mean depends on a context (character set, encoding, sign of pixels): each has its own table.
+    """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._known: dict[tuple[object, ...], str] = {}
+        #: In bytes, about.
+        self.limit = limit
+        self.size = 0
+        self._tables: dict[tuple[object, ...], dict[bytes, str]] = {}
         self._lock = Lock()
 
-    def get(self, key: tuple[object, ...]) -> str | None:
-        return self._known.get(key)
+    def table(self, dataset: DataSet) -> dict[bytes, str]:
+        """What is known of elements that mean what they mean in `dataset`; only `remember` may change it."""
+        context = (dataset.character_set.terms, dataset.encoding.name, dataset.raw(_PIXEL_REPRESENTATION))
+        found = self._tables.get(context)
+        if found is None:
+            with self._lock:
+                found = self._tables.setdefault(context, {})
+                self.size += 400
+        return found
 
-    def put(self, key: tuple[object, ...], fragment: str) -> None:
+    def remember(self, table: dict[bytes, str], element: bytes, fragment: str) -> None:
         with self._lock:
-            if self._size > self._limit:
-                self._known.clear()
-                self._size = 0
-            self._known[key] = fragment
-            self._size += len(fragment) + 200
+            if self.size > self.limit:
+                for known in self._tables.values():
+                    known.clear()
+                self._tables.clear()
+                self.size = 0
+            table[element] = fragment
+            self.size += len(element) + len(fragment) + 200
 
 
-_fragments = _Fragments(32 * 1024 * 1024)
+_fragments = FragmentCache(64 * 1024 * 1024)
 
 
 def metadata_json(dataset: DataSet) -> bytes:
-    """The whole data set as one JSON object, in UTF-8. Bulk values are `"BulkDataURI":"/<tag>"`."""
-    return selection_json(dataset, dataset).encode()
+    """The whole data set as one JSON object, in UTF-8, an attribute a line, in order of tags.
+
+    Values that were let pass are `"BulkDataURI":"/<tag>"`, nested ones `"/<tag>/<item>/<tag>"`.
+    """
+    table = _fragments.table(dataset)
+    lines = []
+    for tag, element in dataset.entries():
+        line = table.get(element)
+        if line is None:
+            line = _line(dataset, tag, element, table)
+        if line:
+            lines.append(line)
+    # Each line begins with its tag.
+    lines.sort()
+    return ("{" + ",\n".join(lines) + "}").encode()
 
 
 def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
@@ -59,43 +95,57 @@ def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
 
     One attribute a line, so that answers are put together from lines without parsing them.
     """
-    parts = []
-    for tag in sorted({*wanted}):
-        fragment = element_json(dataset, tag)
-        if fragment is not None:
-            parts.append(fragment)
-    return "{" + ",\n".join(parts) + "}"
+    table = _fragments.table(dataset)
+    lines = []
+    for tag in wanted:
+        element = dataset.element(tag)
+        if element is None:
+            continue
+        line = table.get(element)
+        if line is None:
+            line = _line(dataset, tag, element, table)
+        if line:
+            lines.append(line)
+    lines.sort()
+    return "{" + ",\n".join(lines) + "}"
 
 
 def element_json(dataset: DataSet, tag: int) -> str | None:
     """One attribute as `"GGGGEEEE":{…}`; None if it is not there or belongs into no JSON."""
-    if tag >> 16 in (0x0000, 0x0002) or tag & 0xFFFF == 0 or tag == tags.DATA_SET_TRAILING_PADDING:
+    element = dataset.element(tag)
+    if element is None:
         return None
-    vr = dataset.vr(tag)
-    if vr is None:
-        return None
+    table = _fragments.table(dataset)
+    line = table.get(element)
+    return (_line(dataset, tag, element, table) if line is None else line) or None
+
+
+def _line(dataset: DataSet, tag: int, element: bytes, table: dict[bytes, str]) -> str:
+    """An attribute that was not in the cache; '' if it belongs into no JSON."""
     if tag == tags.SPECIFIC_CHARACTER_SET:
         # JSON is UTF-8 whatever the data set was in (PS3.18 F.2).
-        return '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
-    if vr in _BINARY and dataset.is_bulk(tag):
-        return f'"{tag:08X}":{{"vr":"{vr}","BulkDataURI":"/{tag:08X}"}}'
-    key = (tag, vr, dataset.span(tag), dataset.character_set.terms)
-    fragment = _fragments.get(key)
-    if fragment is None:
-        body = json.dumps(_attribute(dataset, tag, vr), ensure_ascii=False, separators=(",", ":"))
-        fragment = f'"{tag:08X}":{body}'
-        if len(fragment) < 16 * 1024:
-            _fragments.put(key, fragment)
-    return fragment
+        line = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
+    elif tag >> 16 in (0x0000, 0x0002) or tag & 0xFFFF == 0 or tag == tags.DATA_SET_TRAILING_PADDING:
+        line = ""
+    else:
+        line = f'"{tag:08X}":{_encode(_attribute(dataset, tag, (tag,)))}'
+    if len(line) <= _LONGEST_KEPT:
+        _fragments.remember(table, element, line)
+    return line
 
 
-def _attribute(dataset: DataSet, tag: int, vr: str) -> dict[str, object]:
-    if vr == "SQ":
-        return _filled(vr, [_item(item) for item in dataset.items(tag)])
+def _attribute(dataset: DataSet, tag: int, path: TagPath) -> dict[str, object]:
+    vr = dataset.vr(tag) or "UN"
     if dataset.is_bulk(tag):
-        return {"vr": vr, "BulkDataURI": f"/{tag:08X}"}
-    if vr in _BINARY:
+        steps = (str(part) if index % 2 else f"{part:08X}" for index, part in enumerate(path))
+        return {"vr": vr, "BulkDataURI": "/" + "/".join(steps)}
+    if vr == "SQ":
+        items = dataset.items(tag)
+        return _filled(vr, [_item(item, (*path, index)) for index, item in enumerate(items)])
+    if vr in BINARY:
         value = dataset.raw(tag) or b""
+        if dataset.encoding.order == ">" and vr in _WORDS:
+            value = _little(value, _WORDS[vr])
         return {"vr": vr, "InlineBinary": base64.b64encode(value).decode()} if value else {"vr": vr}
     return _filled(vr, _values(dataset, tag, vr))
 
@@ -104,20 +154,19 @@ def _filled(vr: str, values: list[object]) -> dict[str, object]:
     return {"vr": vr, "Value": values} if values else {"vr": vr}
 
 
-def _item(item: DataSet) -> dict[str, object]:
-    body: dict[str, object] = {}
-    for tag in item:
-        vr = item.vr(tag)
-        if vr is not None and tag & 0xFFFF and tag != tags.SPECIFIC_CHARACTER_SET:
-            body[f"{tag:08X}"] = _attribute(item, tag, vr)
-    return body
+def _item(item: DataSet, path: TagPath) -> dict[str, object]:
+    return {
+        f"{tag:08X}": _attribute(item, tag, (*path, tag))
+        for tag in sorted(item)
+        if tag & 0xFFFF and tag not in (tags.SPECIFIC_CHARACTER_SET, tags.DATA_SET_TRAILING_PADDING)
+    }
 
 
 def _values(dataset: DataSet, tag: int, vr: str) -> list[object]:
     text = dataset.text(tag)
     if not text:
         return []
-    if vr in _SINGLE:
+    if vr in SINGLE_VALUE:
         return [text]
     parts = [part.strip(" \0") for part in text.split("\\")]
     if vr == "PN":
@@ -127,10 +176,7 @@ def _values(dataset: DataSet, tag: int, vr: str) -> list[object]:
     if vr in _FRACTIONS:
         return [_fraction(part) for part in parts]
     if vr == "AT":
-        return [
-            f"{int(group):04X}{int(element):04X}"
-            for group, element in zip(parts[::2], parts[1::2], strict=False)
-        ]
+        return [f"{int(part):08X}" for part in parts]
     return [part or None for part in parts]
 
 
@@ -154,4 +200,10 @@ def _fraction(part: str) -> object:
         number = float(part)
     except ValueError:
         return part or None
-    return number if math.isfinite(number) else part
+    return number if math.isfinite(number) else _NOT_FINITE.get(part, part)
+
+
+def _little(value: bytes, size: int) -> bytes:
+    """Big endian words as little endian ones."""
+    whole = len(value) // size * size
+    return b"".join(value[at : at + size][::-1] for at in range(0, whole, size)) + value[whole:]

@@ -40,6 +40,8 @@ UNDEFINED = 0xFFFFFFFF
 _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 _ITEM_GROUP = tags.ITEM >> 16
+#: Groups of which some elements are not plain in implicit data sets: padding, pixel data, delimiters.
+_WATCHED = frozenset({0, 0x7FE0, _ITEM_GROUP})
 #: What it takes to remember a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
 
@@ -261,7 +263,7 @@ class Walk:
                     group, number, length = head(data, pos)
                     tag = group << 16 | number
                     stop = pos + 8 + length
-                    if length > watched or stop > bound or tag in SEQUENCES or group in (0, _ITEM_GROUP):
+                    if length > watched or stop > bound or tag in SEQUENCES or group in _WATCHED:
                         break
                     if not stack:
                         if tag <= latest:
