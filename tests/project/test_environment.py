@@ -27,7 +27,10 @@ def checkout(tmp_path: Path) -> Path:
 
 def _run(checkout: Path, commands: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run commands after the script was sourced; programs in `path` come before the system's."""
-    environment = {"PATH": f"{path or checkout / 'nothing'}:{os.environ['PATH']}", "HOME": str(checkout.parent)}
+    environment = {
+        "PATH": f"{path or checkout / 'nothing'}:{os.environ['PATH']}",
+        "HOME": str(checkout.parent),
+    }
     # Without any registry: what is asked for beyond nothing cannot be had.
     environment |= {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
     return subprocess.run(
