@@ -8,6 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import instance, instance_bytes, key_object, study
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.keyobject import reader, writer
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
+from kinote.notes import object_creator
+from kinote.notes.object_creator import document_of
+from kinote.notes.request import Author, NoteRequest
+from kinote.notes.revise import revise
 from tests.catalog.archive import store
 from tests.notes.ward import (
     FIRST,
@@ -25,17 +36,6 @@ from tests.notes.ward import (
     object_of,
     request,
 )
-
-from kinote.catalog.catalog import Catalog
-from kinote.catalog.tables import instance, instance_bytes, key_object, study
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.keyobject import reader, writer
-from kinote.keyobject.codes import Code
-from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
-from kinote.notes import object_creator
-from kinote.notes.object_creator import document_of
-from kinote.notes.request import Author, NoteRequest
-from kinote.notes.revise import revise
 
 
 def hold_law_11(catalog: Catalog) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, select, text
-from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import metadata
@@ -17,6 +16,7 @@ from kinote.lifecycle.withdrawal import Reason
 from kinote.notes import rejection
 from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
 
 REASON = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
 

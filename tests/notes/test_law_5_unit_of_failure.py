@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
-from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
 
 from kinote.catalog import dialects
 from kinote.catalog.catalog import Catalog
@@ -18,6 +17,7 @@ from kinote.notes import make as making
 from kinote.notes import registrar
 from kinote.notes.make import make
 from kinote.notes.reading import notes_of_study
+from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
 
 
 def in_one_group(catalog: Catalog, works: list[Callable[[Connection], Any]]) -> list[Any]:

@@ -6,7 +6,6 @@ import hashlib
 
 import pytest
 from sqlalchemy import select
-from tests.notes.ward import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.entries import Placed
@@ -16,6 +15,7 @@ from kinote.lifecycle.withdrawal import Reason
 from kinote.notes import object_creator
 from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
 
 
 def work(catalog: Catalog) -> None:

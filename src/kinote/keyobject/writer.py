@@ -27,17 +27,17 @@ from kinote.keyobject.model import (
 
 _LONG_FORM = frozenset({"SQ", "UT", "UC", "UR", "OB", "OW", "UN"})
 
-_TITLE_MODIFIER = dcm("113011", "Document Title Modifier")
-_DESCRIPTION = dcm("113012", "Key Object Description")
-_LANGUAGE = dcm("121049", "Language of Content Item and Descendants")
-_OBSERVER_TYPE = dcm("121005", "Observer Type")
-_PERSON = dcm("121006", "Person")
-_DEVICE = dcm("121007", "Device")
-_PERSON_NAME = dcm("121008", "Person Observer Name")
-_LOGIN_NAME = dcm("128774", "Person Observer's Login Name")
-_DEVICE_UID = dcm("121012", "Device Observer UID")
-_DEVICE_NAME = dcm("121013", "Device Observer Name")
-_PROCEDURE = dcm("121023", "Procedure Code")
+TITLE_MODIFIER = dcm("113011", "Document Title Modifier")
+DESCRIPTION = dcm("113012", "Key Object Description")
+LANGUAGE = dcm("121049", "Language of Content Item and Descendants")
+OBSERVER_TYPE = dcm("121005", "Observer Type")
+PERSON = dcm("121006", "Person")
+DEVICE = dcm("121007", "Device")
+PERSON_NAME = dcm("121008", "Person Observer Name")
+LOGIN_NAME = dcm("128774", "Person Observer's Login Name")
+DEVICE_UID = dcm("121012", "Device Observer UID")
+DEVICE_NAME = dcm("121013", "Device Observer Name")
+PROCEDURE = dcm("121023", "Procedure Code")
 
 
 def encode(document: KeyObjectDocument) -> bytes:
@@ -95,14 +95,14 @@ def _content(document: KeyObjectDocument) -> Iterable[bytes]:
     """The items below the root, each with its relationship to it (TID 2010)."""
     selection = document.selection
     if selection.description:
-        yield _item("CONTAINS", "TEXT", _DESCRIPTION, _text(0x0040A160, "UT", selection.description))
+        yield _item("CONTAINS", "TEXT", DESCRIPTION, _text(0x0040A160, "UT", selection.description))
     if selection.language:
         tag = Code(selection.language, "RFC5646", selection.language)
-        yield _item("HAS CONCEPT MOD", "CODE", _LANGUAGE, _code(0x0040A168, tag))
+        yield _item("HAS CONCEPT MOD", "CODE", LANGUAGE, _code(0x0040A168, tag))
     for modifier in selection.modifiers:
-        yield _item("HAS CONCEPT MOD", "CODE", _TITLE_MODIFIER, _code(0x0040A168, modifier))
+        yield _item("HAS CONCEPT MOD", "CODE", TITLE_MODIFIER, _code(0x0040A168, modifier))
     for procedure in selection.procedure_codes:
-        yield _item("HAS CONCEPT MOD", "CODE", _PROCEDURE, _code(0x0040A168, procedure))
+        yield _item("HAS CONCEPT MOD", "CODE", PROCEDURE, _code(0x0040A168, procedure))
     for observer in selection.observers:
         yield from _observer(observer)
     for reference in selection.references:
@@ -111,16 +111,16 @@ def _content(document: KeyObjectDocument) -> Iterable[bytes]:
 
 def _observer(observer: Observer) -> Iterable[bytes]:
     """TID 1002 with TID 1003 or 1004."""
-    kind = _PERSON if isinstance(observer, Person) else _DEVICE
-    yield _item("HAS OBS CONTEXT", "CODE", _OBSERVER_TYPE, _code(0x0040A168, kind))
+    kind = PERSON if isinstance(observer, Person) else DEVICE
+    yield _item("HAS OBS CONTEXT", "CODE", OBSERVER_TYPE, _code(0x0040A168, kind))
     if isinstance(observer, Person):
-        yield _item("HAS OBS CONTEXT", "PNAME", _PERSON_NAME, _text(0x0040A123, "PN", observer.name))
+        yield _item("HAS OBS CONTEXT", "PNAME", PERSON_NAME, _text(0x0040A123, "PN", observer.name))
         if observer.login:
-            yield _item("HAS OBS CONTEXT", "TEXT", _LOGIN_NAME, _text(0x0040A160, "UT", observer.login))
+            yield _item("HAS OBS CONTEXT", "TEXT", LOGIN_NAME, _text(0x0040A160, "UT", observer.login))
         return
-    yield _item("HAS OBS CONTEXT", "UIDREF", _DEVICE_UID, _text(0x0040A124, "UI", observer.uid))
+    yield _item("HAS OBS CONTEXT", "UIDREF", DEVICE_UID, _text(0x0040A124, "UI", observer.uid))
     if observer.name:
-        yield _item("HAS OBS CONTEXT", "TEXT", _DEVICE_NAME, _text(0x0040A160, "UT", observer.name))
+        yield _item("HAS OBS CONTEXT", "TEXT", DEVICE_NAME, _text(0x0040A160, "UT", observer.name))
 
 
 def _item(relationship: str, value_type: str, concept: Code, value: bytes) -> bytes:

@@ -11,7 +11,6 @@ modifiers, and what `made_from` holds. `document_of` gives the document again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,9 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.entry import InstanceEntry, entry_of
+from kinote.catalog.entry import InstanceEntry
 from kinote.catalog.tables import instance, key_object, key_object_request, study
 from kinote.dicom import sop_classes, uids
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import writer
 from kinote.keyobject.model import (
     Device,
@@ -40,12 +37,10 @@ from kinote.lifecycle import counts
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.envelope import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
 from kinote.notes.known_instances import KnownInstance
+from kinote.notes.made_entry import made_entry
 from kinote.notes.made_from import made_from, made_from_text
 from kinote.notes.request import Author
 from kinote.notes.versions import NewVersion, stored_content
-
-#: Where an instance made here came from.
-MADE_HERE = "kinote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +218,7 @@ def _study_attributes(transaction: Connection, study_uids: Iterable[str]) -> dic
 
 def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:
     dataset = writer.encode(draft.document)
-    entry = entry_of(
-        scan(dataset, EXPLICIT_VR_LITTLE_ENDIAN),
-        transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-        digest=hashlib.sha256(dataset).hexdigest(),
-        size=len(dataset),
-        received_from=MADE_HERE,
-        now=now,
-    )
-    return entry, Placed(standing="live", dataset=dataset)
+    return made_entry(draft.document, dataset, now), Placed(standing="live", dataset=dataset)
 
 
 def _insert_key_objects(
