@@ -15,7 +15,6 @@ from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader, writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
-from kinote.notes import object_creator
 from kinote.notes.object_creator import document_of
 from kinote.notes.request import Author, NoteRequest
 from kinote.notes.revise import revise
@@ -100,7 +99,7 @@ def test_breach_of_law_11_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest
     """A time of writing that no row has."""
     encode = writer.encode
     monkeypatch.setattr(
-        object_creator.writer,
+        writer,
         "encode",
         lambda document: encode(document) + b"\xfc\xff\xfc\xffOB\x00\x00\x04\x00\x00\x00when",
     )

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog import dialects
+from kinote.catalog import changes, dialects
 from kinote.catalog.catalog import Catalog
 from kinote.intake.outcome import Outcome
-from kinote.notes import make as making
 from kinote.notes import registrar
 from kinote.notes.make import make
 from kinote.notes.reading import notes_of_study
@@ -39,14 +38,14 @@ def in_one_group(catalog: Catalog, works: list[Callable[[Connection], Any]]) -> 
 
 def hold_law_5(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three notes in one group, of which the second fails at its end."""
-    record = making.changes.record
+    record = changes.record
 
     def work(description: str) -> Callable[[Connection], Any]:
         def make_it(transaction: Connection) -> Any:
             wanted = [request(IMAGE, description=description)]
             if description == "bad":
                 with monkeypatch.context() as patched:
-                    patched.setattr(making.changes, "record", _raise_after(record))
+                    patched.setattr(changes, "record", _raise_after(record))
                     return make(transaction, wanted, study_instance_uid=None, now=NOW)
             return make(transaction, wanted, study_instance_uid=None, now=NOW)
 

@@ -28,6 +28,7 @@ from tests.web.objects import (
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
+AS_DICOM = 'multipart/related; type="application/dicom"'
 ANY = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -80,17 +81,11 @@ def test_everything_as_stored(stored: httpx.Client, path: str) -> None:
         (f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}', [IMPLICIT] * 3),
         (f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless}', [RLELossless]),
         (
-            (
-                f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless}; q=0.2,'
-                f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}; q=0.9'
-            ),
+            f"{AS_DICOM}; transfer-syntax={RLELossless}; q=0.2, {AS_DICOM}; transfer-syntax={IMPLICIT}; q=0.9",
             [IMPLICIT] * 3,
         ),
         (
-            (
-                f'multipart/related; type="application/dicom"; transfer-syntax={RLELossless},'
-                f'multipart/related; type="application/dicom"; transfer-syntax={IMPLICIT}'
-            ),
+            f"{AS_DICOM}; transfer-syntax={RLELossless}, {AS_DICOM}; transfer-syntax={IMPLICIT}",
             [IMPLICIT, IMPLICIT, RLELossless],
         ),
     ],

@@ -71,7 +71,7 @@ def _one_of(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool
 
 
 def _integer(attribute: Attribute, value: str) -> int:
-    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value, re.ASCII):
         raise InvalidKeyError(attribute.path, value, "is no integer")
     return int(value)
 

@@ -135,8 +135,8 @@ instance = Table(
     _matched("sop_instance_uid"),
     _matched("sop_class_uid"),
     _matched("transfer_syntax_uid"),
-    Column("standing", Text, CheckConstraint(f"standing IN {STANDINGS}"), nullable=False),
-    Column("residence", Text, CheckConstraint(f"residence IN {RESIDENCES}"), nullable=False),
+    Column("standing", Text, nullable=False),
+    Column("residence", Text, nullable=False),
     # Of the data set's bytes as received: SHA-256 in hex, and their number.
     Column("digest", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -158,6 +158,8 @@ instance = Table(
     Column("received_from", Text, nullable=False),
     # Why a copy is held: beside which live row it came, and what is to be decided.
     Column("held_reason", Text),
+    CheckConstraint(f"standing IN {STANDINGS}", name="standing_is_known"),
+    CheckConstraint(f"residence IN {RESIDENCES}", name="residence_is_known"),
     CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
     Index(
         "instance_by_uid",
@@ -236,7 +238,8 @@ note = Table(
     "note",
     metadata,
     _key(),
-    Column("origin", Text, CheckConstraint(f"origin IN {ORIGINS}"), nullable=False),
+    Column("origin", Text, nullable=False),
+    CheckConstraint(f"origin IN {ORIGINS}", name="origin_is_known"),
     Index("note_by_origin", "origin", "id"),
 )
 
@@ -343,7 +346,7 @@ key_object = Table(
     "key_object",
     metadata,
     Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
-    Column("registration", Text, CheckConstraint(f"registration IN {REGISTRATIONS}"), nullable=False),
+    Column("registration", Text, nullable=False),
     _to("version", "note_version.id", nullable=True),
     # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
@@ -351,6 +354,7 @@ key_object = Table(
     _matched("unreadable_in_study"),
     # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
     Column("made_from", Text),
+    CheckConstraint(f"registration IN {REGISTRATIONS}", name="registration_is_known"),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
     Index(

@@ -93,5 +93,5 @@ def smooth_noise(shape: tuple[int, ...], scale: tuple[float, ...], random: np.ra
         frequency = np.fft.rfftfreq(length) if last else np.fft.fftfreq(length)
         gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
         spectrum *= gain.reshape([-1 if at == axis else 1 for at in range(len(shape))])
-    noise = np.fft.irfftn(spectrum, shape).astype(np.float32)
+    noise = np.fft.irfftn(spectrum, shape, axes=range(len(shape))).astype(np.float32)
     return np.asarray((noise - noise.mean()) / noise.std(), dtype=np.float32)

@@ -19,6 +19,7 @@ from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
 from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.value_representations import (
+    BINARY,
     NAMES,
     NUMBERS,
     PLAIN_TEXT,
@@ -30,6 +31,10 @@ from kinote.dicom.value_representations import (
 from kinote.dicom.walker import Element
 
 _PIXEL_REPRESENTATION = 0x00280103
+#: What most text is: all but numbers, binary values and text of several lines, as it stands in bytes.
+_ONE_LINE = frozenset(
+    vr for vr, name in NAMES.items() if name not in {*NUMBERS, *BINARY, *SINGLE_VALUE, "AT", "SQ"}
+)
 _NO_CHARACTERS = character_set(())
 
 
@@ -110,13 +115,17 @@ class DataSet:
 
     def text(self, tag: int) -> str | None:
         """A value as text, all of it, without padding; '' if it is empty, None if it is not there."""
-        found = self._level().get(tag)
+        elements = self._elements
+        found = (self._level() if elements is None else elements).get(tag)
         if found is None:
             return None
-        value = self._kept[found[2] : found[3]]
-        vr = self._vr(tag, found[0])
+        sent, _, start, end = found
+        value = self._kept[start:end]
+        if sent in _ONE_LINE and value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii").strip("\0 ")
+        vr = self._vr(tag, sent)
         if vr in NUMBERS or vr == "AT":
-            return "\\".join(str(number) for number in self._numbers(value, vr, found[0]))
+            return "\\".join([str(number) for number in self._numbers(value, vr, sent)])
         if value.isascii() and b"\x1b" not in value:
             decoded = value.decode("ascii")
         elif vr in PLAIN_TEXT:
@@ -263,6 +272,8 @@ def scanned(scanner: DataSetScanner) -> DataSet:
     root._elements = walk.root
     root.bulk = tuple(walk.bulk)
     root.notes = tuple(walk.notes)
+    if list(walk.root) != sorted(walk.root):
+        root.notes += ("elements are out of order",)
     return root
 
 

@@ -43,8 +43,8 @@ def declared(syntax: TransferSyntax) -> Encoding:
 def actual(beginning: bytes, encoding: Encoding) -> Encoding:
     """The encoding the first element shows, where it contradicts the declared one and is plainly another.
 
-    Senders confuse the little endian encodings, and call little endian big; a first element has a small
-    group, which tells the byte order, and letters where only an explicit one has a representation.
+    Senders confuse them. A first element has a small group, which tells the byte order, and letters where
+    only an explicit one has a representation.
     """
     if len(beginning) < 8:
         return encoding
@@ -52,11 +52,13 @@ def actual(beginning: bytes, encoding: Encoding) -> Encoding:
     letters = beginning[4:6] in SHORT or beginning[4:6] in LONG
     if encoding is EXPLICIT_BIG and little <= 0xFF < big:
         return EXPLICIT_LITTLE if letters else IMPLICIT_LITTLE
+    if encoding is not EXPLICIT_BIG and letters and 0 < big <= 0xFF < little:
+        return EXPLICIT_BIG
     if little > 0xFF or not little:
         return encoding
     if encoding is IMPLICIT_LITTLE and letters:
         return EXPLICIT_LITTLE
     if encoding is EXPLICIT_LITTLE and not letters and not beginning[4:6].isalpha():
         # A first value beyond 64 KB is none that an implicit data set begins with.
-        return IMPLICIT_LITTLE if beginning[6:8] == b"\0\0" else encoding
+        return IMPLICIT_LITTLE if beginning[6:8] == b"\0\0" or beginning[4:8] == b"\xff" * 4 else encoding
     return encoding

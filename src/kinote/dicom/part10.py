@@ -7,17 +7,26 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from kinote.dicom import encodings
 from kinote.dicom.dataset import DataSet, scan, scanned
-from kinote.dicom.errors import DicomError, MalformedError
-from kinote.dicom.scanner import DEFAULT_LIMITS, DataSetScanner, Limits
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.encodings import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
+from kinote.dicom.errors import MalformedError, TruncatedError
+from kinote.dicom.limits import DEFAULT_LIMITS, Limits
+from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    lookup,
+)
 from kinote.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from kinote.dicom.walker import is_long
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
 
 #: File meta information beyond this is none, in bytes.
-_META_LIMIT = 1024 * 1024
+_META_LIMIT = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +47,22 @@ class ScannedFile:
 
 
 class FileScanner:
-    """Walks a DICOM file as its bytes arrive; see `DataSetScanner`."""
+    """Walks a DICOM file as its bytes arrive; see `DataSetScanner`.
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    Give it the transfer syntax to walk a bare data set, as it comes over an association.
+    """
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, transfer_syntax_uid: str | None = None) -> None:
         self._limits = limits
         self._beginning = bytearray()
-        self._scanner: DataSetScanner | None = None
         self._meta: DataSet | None = None
+        self._meta_end = _MetaEnd()
         self._offset = 0
         self._digest = hashlib.sha256()
         self._size = 0
+        self._scanner: DataSetScanner | None = None
+        if transfer_syntax_uid is not None:
+            self._scanner = DataSetScanner(transfer_syntax_uid, limits)
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         if self._scanner is not None:
@@ -63,10 +78,11 @@ class FileScanner:
         if scanner is None:
             raise MalformedError("The file has no data set", 0)
         scanner.finish()
+        dataset = scanned(scanner)
         return ScannedFile(
             meta=self._meta,
-            transfer_syntax=scanner.transfer_syntax.uid,
-            dataset=scanned(scanner),
+            transfer_syntax=_corrected(scanner.transfer_syntax.uid, dataset.encoding),
+            dataset=dataset,
             dataset_offset=self._offset,
             digest=self._digest.hexdigest(),
             size=self._size,
@@ -79,87 +95,100 @@ class FileScanner:
         self._scanner.feed(chunk)
 
     def _begin(self, *, at_end: bool) -> None:
-        """Find out where the data set begins and how it is encoded, as soon as that can be told."""
+        """Find out where the data set begins, as soon as that can be told."""
         have = self._beginning
-        if len(have) < _PREAMBLE + 4 + 12 and not at_end:
-            return
-        start = _PREAMBLE + 4 if have[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
-        if have[start : start + 2] != b"\x02\x00":
-            if start:
-                raise MalformedError("The file has no file meta information", start)
-            self._enter(0, guessed_syntax(bytes(have[:64])))
-            return
-        end = _meta_end(have, start)
+        end = self._meta_end.find(have, at_end=at_end)
         if end is None:
-            if at_end or len(have) > _META_LIMIT:
-                raise MalformedError("The file ends within its file meta information", len(have))
             return
-        self._meta = scan(bytes(have[start:end]), EXPLICIT_VR_LITTLE_ENDIAN)
-        syntax = self._meta.text(_TRANSFER_SYNTAX_UID) or guessed_syntax(bytes(have[end : end + 64]))
-        self._enter(end, syntax)
-
-    def _enter(self, offset: int, transfer_syntax: str) -> None:
-        rest = bytes(self._beginning[offset:])
+        syntax = ""
+        if end:
+            self._meta = scan(bytes(have[self._meta_end.start : end]), EXPLICIT_VR_LITTLE_ENDIAN)
+            syntax = (self._meta.text(_TRANSFER_SYNTAX_UID) or "").strip()
         self._beginning = bytearray()
-        self._offset = offset
-        self._scanner = DataSetScanner(actual_syntax(rest, transfer_syntax), self._limits)
-        self._pass_on(rest)
+        self._offset = end
+        # What encoding it is where none is declared, the walker sees by the first element.
+        self._scanner = DataSetScanner(syntax or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
+        self._pass_on(bytes(have[end:]))
 
 
 def find_dataset(file: BinaryIO) -> str:
     """Go to where the data set of a DICOM file begins, from the file's beginning; its transfer syntax."""
-    have = bytearray(file.read(4096))
-    start = _PREAMBLE + 4 if have[_PREAMBLE : _PREAMBLE + 4] == b"DICM" else 0
-    if have[start : start + 2] != b"\x02\x00":
-        if start:
-            raise MalformedError("The file has no file meta information", start)
-        file.seek(0)
-        return guessed_syntax(bytes(have[:64]))
-    while (end := _meta_end(have, start)) is None or len(have) < end + 64:
-        more = file.read(1 << 16)
+    have = bytearray()
+    meta_end = _MetaEnd()
+    while (end := meta_end.find(have, at_end=False)) is None:
+        more = file.read(4096)
         if not more:
+            end = meta_end.find(have, at_end=True) or 0
             break
         have += more
-    if end is None:
-        raise MalformedError("The file ends within its file meta information", len(have))
-    meta = scan(bytes(have[start:end]), EXPLICIT_VR_LITTLE_ENDIAN)
-    beginning = bytes(have[end : end + 64])
     file.seek(end)
-    return actual_syntax(beginning, meta.text(_TRANSFER_SYNTAX_UID) or guessed_syntax(beginning))
+    beginning = file.read(8)
+    file.seek(end)
+    declared = ""
+    if end:
+        declared = (
+            scan(bytes(have[meta_end.start : end]), EXPLICIT_VR_LITTLE_ENDIAN).text(_TRANSFER_SYNTAX_UID)
+            or ""
+        )
+    syntax = declared.strip() or EXPLICIT_VR_LITTLE_ENDIAN
+    return _corrected(syntax, encodings.actual(beginning, encodings.declared(lookup(syntax))))
 
 
-def _meta_end(have: bytearray, start: int) -> int | None:
-    """Where group 0002 ends, walking its elements (its group length is not to be trusted)."""
-    at = start
-    while True:
-        if len(have) < at + 12:
+class _MetaEnd:
+    """Finds where group 0002 ends, walking its elements: its group length is not to be trusted."""
+
+    def __init__(self) -> None:
+        #: Where group 0002 begins, once `find` has had enough bytes.
+        self.start = 0
+        self._at = -1
+
+    def find(self, have: bytearray, *, at_end: bool) -> int | None:
+        """Where the data set begins, 0 if there is no file meta information; None if more bytes are needed."""
+        if self._at < 0:
+            if len(have) < _PREAMBLE + 6 and not at_end:
+                return None
+            if have[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
+                self.start = _PREAMBLE + 4
+            elif have[:4] == b"DICM":
+                self.start = 4
+            if have[self.start : self.start + 2] != b"\x02\x00":
+                if self.start:
+                    raise MalformedError("The file has no file meta information", self.start)
+                return 0
+            self._at = self.start
+        while len(have) >= self._at + 2:
+            if have[self._at : self._at + 2] != b"\x02\x00":
+                return self._at
+            if len(have) < self._at + 12:
+                break
+            self._at += self._element_size(have)
+            if self._at > self.start + _META_LIMIT:
+                raise MalformedError("The file meta information is larger than any can be", self.start)
+        if not at_end:
             return None
-        if have[at : at + 2] != b"\x02\x00":
-            return at
-        if bytes(have[at + 4 : at + 6]) in (b"OB", b"OW", b"UN", b"UT", b"SQ"):
-            at += 12 + struct.unpack_from("<I", have, at + 8)[0]
-        else:
-            at += 8 + struct.unpack_from("<H", have, at + 6)[0]
-        if at > start + _META_LIMIT:
-            raise MalformedError("The file meta information is larger than any can be", start)
+        if self._at != len(have):
+            raise TruncatedError("The file ends within its file meta information", len(have))
+        return self._at
+
+    def _element_size(self, have: bytearray) -> int:
+        if is_long(bytes(have[self._at + 4 : self._at + 6])):
+            return 12 + int.from_bytes(have[self._at + 8 : self._at + 12], "little")
+        return 8 + int.from_bytes(have[self._at + 6 : self._at + 8], "little")
 
 
-def guessed_syntax(beginning: bytes) -> str:
-    """Explicit or implicit little endian, by whether letters stand where the representation would."""
-    explicit = len(beginning) >= 6 and beginning[4:6].isalpha() and beginning[4:6].isupper()
-    return EXPLICIT_VR_LITTLE_ENDIAN if explicit else IMPLICIT_VR_LITTLE_ENDIAN
+def _corrected(declared: str, found: Encoding) -> str:
+    """The declared transfer syntax, or the one data are in that are declared as another native one.
 
-
-def actual_syntax(beginning: bytes, declared: str) -> str:
-    """The declared transfer syntax, or the other little endian one where the first element contradicts it.
-
-    Senders confuse the two; every other confusion shows as an error.
+    Senders confuse the three (`encodings.actual`). A syntax with encapsulated pixels stays as declared.
     """
-    if declared in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN) and len(beginning) >= 8:
-        group = beginning[0] | beginning[1] << 8
-        if 0 < group <= 0x0010:
-            return guessed_syntax(beginning)
-    return declared
+    syntax = lookup(declared)
+    if syntax.encapsulated or syntax.deflated or encodings.declared(syntax) is found:
+        return declared
+    return {
+        EXPLICIT_LITTLE: EXPLICIT_VR_LITTLE_ENDIAN,
+        IMPLICIT_LITTLE: IMPLICIT_VR_LITTLE_ENDIAN,
+        EXPLICIT_BIG: EXPLICIT_VR_BIG_ENDIAN,
+    }[found]
 
 
 def file_meta_bytes(
@@ -184,14 +213,3 @@ def _text(element: int, vr: bytes, value: str) -> bytes:
     if len(encoded) % 2:
         encoded += b"\0" if vr == b"UI" else b" "
     return struct.pack("<HH2sH", 2, element, vr, len(encoded)) + encoded
-
-
-__all__ = [
-    "DicomError",
-    "FileScanner",
-    "ScannedFile",
-    "actual_syntax",
-    "file_meta_bytes",
-    "find_dataset",
-    "guessed_syntax",
-]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
@@ -30,8 +30,9 @@ class TransferSyntax:
     encapsulated: bool
 
 
-@cache
+@lru_cache(maxsize=512)
 def lookup(uid: str) -> TransferSyntax:
+    """What a transfer syntax UID stands for, known or not."""
     return TransferSyntax(
         uid=uid,
         name=UID(uid).name if uid in UID_dictionary else f"transfer syntax {uid}",

@@ -110,7 +110,6 @@ class Walk:
         deepest = 2 * limits.depth
         watched = min(limits.bulk_binary, limits.bulk_text)
         steps = fragments = 0
-        latest = -1
         last_root: tuple[int, bytes, int, int] = (0, b"", 0, 0)
         while True:
             at = origin + pos
@@ -249,9 +248,6 @@ class Walk:
                         if vr not in SHORT or stop > bound:
                             break
                         tag = group << 16 | number
-                        if tag <= latest:
-                            self.note("elements are out of order or repeated")
-                        latest = tag
                         before = pos + shift
                         root[tag] = (vr, before, before + 8, stop + shift)
                         steps += 1
@@ -266,9 +262,6 @@ class Walk:
                     if length > watched or stop > bound or tag in SEQUENCES or group in _WATCHED:
                         break
                     if not stack:
-                        if tag <= latest:
-                            self.note("elements are out of order or repeated")
-                        latest = tag
                         before = pos + shift
                         root[tag] = (b"", before, before + 8, stop + shift)
                     steps += 1
@@ -342,7 +335,7 @@ class Walk:
                     )
             elif at + header + length > end:
                 self._fail(MalformedError, "An element is longer than what it lies in", at, tag)
-            elif vr == b"SQ" or (not vr and tag in SEQUENCES):
+            elif vr == b"SQ" or (not vr and not explicit and tag in SEQUENCES):
                 kind = "sequence"
             elif (tag in _PIXELS and length) or (
                 length > watched
@@ -359,16 +352,10 @@ class Walk:
                     steps -= 1
                     continue
                 if not stack:
-                    if tag <= latest:
-                        self.note("elements are out of order or repeated")
-                    latest = tag
                     root[tag] = (vr, pos + shift, start + shift, stop + shift)
                 pos = stop
                 continue
             if not stack:
-                if tag <= latest:
-                    self.note("elements are out of order or repeated")
-                latest = tag
                 last_root = (tag, vr, pos + shift, start + shift)
             pos = start
             if kind == "sequence":

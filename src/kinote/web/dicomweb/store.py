@@ -1,7 +1,8 @@
 """STOW-RS (PS3.18 10.5): studies come in, streamed from the socket to storage.
 
-The body is read in the event loop and parsed in one worker thread per request. Each object is finished as
-soon as its last byte is there and commits while the next ones arrive, in groups with all other senders.
+The body is read in the event loop and parsed in one worker thread per request. An object whose last byte is
+there is synced by threads beside it, several at a time, since a disk syncs many files in little more than
+the time of one; it commits in groups with those of all other senders, while the next ones arrive.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
-from kinote.intake.receiver import Receiver, Upload
+from kinote.intake.receiver import Upload
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.store_response import refusals, store_response, store_status
 from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
 from kinote.web.negotiation import MediaType, accepted, choose, media_type
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 from kinote.web.request_body import BodyBrokenOffError, in_thread_with_body
-from kinote.web.rooms import rooms_of
+from kinote.web.rooms import Rooms, rooms_of
 
 _DICOM = "application/dicom"
 _JSON = "application/dicom+json"
+
+#: Objects of one request that may be waiting to be synced, each with an open file.
+_SYNCING = 32
 
 #: Objects of one request that may be on their way to a commit; each may hold 64 KB in memory.
 _PENDING = 400
@@ -39,7 +43,7 @@ async def store(request: Request) -> Response:
     ranges = accepted(request)
     if choose(ranges, (_JSON, "application/json")) is None:
         raise NotAcceptableError(f"The answer to a store request is available as {_JSON} only.")
-    take = _taker(request, rooms.receiver, rooms.options.max_parts)
+    take = _taker(request, rooms)
     outcomes = await in_thread_with_body(request, take, rooms.threads.uploads)
     if not outcomes:
         raise BadRequestError("The body holds no instance.")
@@ -52,21 +56,23 @@ async def store(request: Request) -> Response:
     )
 
 
-def _taker(request: Request, receiver: Receiver, max_parts: int) -> Callable[[Pieces], list[Outcome]]:
+def _taker(request: Request, rooms: Rooms) -> Callable[[Pieces], list[Outcome]]:
     """What takes the body, by its media type."""
     declared = request.headers.get("content-type")
     if declared is None:
         raise UnsupportedMediaTypeError("Content-Type: missing; send multipart/related or application/dicom.")
     kind = media_type(declared)
     received_from = f"STOW-RS {request.client.host if request.client else ''}".strip()
-    batch = _Batch(receiver, received_from, request.path_params.get("study"))
+    batch = _Batch(rooms, received_from, request.path_params.get("study"))
     if kind.name == _DICOM:
         return batch.take_single
     if kind.name == "multipart/related":
         # Some clients leave out the type; then the parts say what they are.
         part_type = kind.part_type.name if "type" in kind.parameters else _DICOM
         if part_type == _DICOM:
-            return lambda pieces: batch.take_parts(PartReader(_boundary(kind), max_parts=max_parts), pieces)
+            return lambda pieces: batch.take_parts(
+                PartReader(_boundary(kind), max_parts=rooms.options.max_parts), pieces
+            )
     raise UnsupportedMediaTypeError(
         f'Content-Type: {declared} is not taken; send multipart/related; type="application/dicom", or one '
         "instance as application/dicom."
@@ -80,11 +86,13 @@ def _boundary(kind: MediaType) -> str:
 class _Batch:
     """The objects of one request, in a worker thread."""
 
-    def __init__(self, receiver: Receiver, received_from: str, study: str | None) -> None:
-        self._receiver = receiver
+    def __init__(self, rooms: Rooms, received_from: str, study: str | None) -> None:
+        self._receiver = rooms.receiver
+        self._syncers = rooms.threads.syncers
         self._received_from = received_from
         self._study = study
         self._upload: Upload | None = None
+        self._syncing: deque[Future[Future[Outcome]]] = deque()
         self._pending: deque[Future[Outcome]] = deque()
         self._outcomes: list[Outcome] = []
 
@@ -148,10 +156,9 @@ class _Batch:
     def _finish(self) -> None:
         if self._upload is None:
             return
-        self._pending.append(self._upload.finish())
+        self._syncing.append(self._syncers.submit(self._upload.finish))
         self._upload = None
-        while self._pending and (len(self._pending) > _PENDING or self._pending[0].done()):
-            self._outcomes.append(self._pending.popleft().result())
+        self._collect(_SYNCING, _PENDING)
 
     def _abandon(self) -> None:
         if self._upload is not None:
@@ -160,6 +167,12 @@ class _Batch:
 
     def _settled(self) -> list[Outcome]:
         """All outcomes, once everything that was finished is durable or refused."""
-        while self._pending:
-            self._outcomes.append(self._pending.popleft().result())
+        self._collect(0, 0)
         return self._outcomes
+
+    def _collect(self, syncing: int, pending: int) -> None:
+        """Take what is done, and wait until no more than these numbers are on their way."""
+        while self._syncing and (len(self._syncing) > syncing or self._syncing[0].done()):
+            self._pending.append(self._syncing.popleft().result())
+        while self._pending and (len(self._pending) > pending or self._pending[0].done()):
+            self._outcomes.append(self._pending.popleft().result())

@@ -76,6 +76,7 @@ def _create_note() -> None:
         "note",
         sa.Column("id", KEY, nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
+        sa.CheckConstraint("origin IN ('authored', 'received', 'migrated')", name="origin_is_known"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("note_by_origin", "note", ["origin", "id"], unique=False)
@@ -354,6 +355,10 @@ def _create_instance() -> None:
         sa.Column("received_from", sa.Text(), nullable=False),
         sa.Column("held_reason", sa.Text(), nullable=True),
         sa.CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
+        sa.CheckConstraint(
+            "residence IN ('local', 'derivable', 'remote', 'none')", name="residence_is_known"
+        ),
+        sa.CheckConstraint("standing IN ('live', 'held', 'withdrawn', 'purged')", name="standing_is_known"),
         sa.ForeignKeyConstraint(
             ["series"],
             ["series.id"],
@@ -464,6 +469,10 @@ def _create_key_object() -> None:
         sa.Column("made_from", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"
+        ),
+        sa.CheckConstraint(
+            "registration IN ('registered', 'registered with findings', 'unreadable')",
+            name="registration_is_known",
         ),
         sa.ForeignKeyConstraint(
             ["instance"],
