@@ -38,9 +38,7 @@ def complete_studies(transaction: Connection, met: Iterable[tuple[Mapping[str, A
     """Complete the rows of studies from one entry each; rows without gaps cost nothing."""
     completed = []
     for row, entry in met:
-        gaps = {
-            name: entry.study_row[name] for name in DESCRIBING if not row[name] and entry.study_row[name]
-        }
+        gaps = {name: entry.study_row[name] for name in DESCRIBING if not row[name] and entry.study_row[name]}
         if gaps:
             completed.append(
                 {**row, **gaps, "attributes": _merged(row["attributes"], entry.study_row["attributes"])}

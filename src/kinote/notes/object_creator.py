@@ -15,10 +15,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, dialects
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.entry import InstanceEntry
 from kinote.catalog.tables import instance, key_object, key_object_request, study
@@ -64,12 +65,14 @@ def make_key_objects(
     transaction: Connection,
     versions: Sequence[NewVersion],
     known: Mapping[str, KnownInstance],
+    happened: Sequence[changes.Change],
     *,
     now: datetime,
 ) -> list[MadeKeyObject]:
     """Make the KOS of versions whose rows are written: for each version one in each of its `studies`.
 
     `known` has the referenced instances and presentation states; the first study is where the note was made.
+    What `happened` to the notes goes into the change feed with the new instances.
     """
     attributes = _study_attributes(transaction, {uid for version in versions for uid in version.studies})
     drafts = [draft for version in versions for draft in drafts_of(version, known, attributes, now=now)]
@@ -82,7 +85,8 @@ def make_key_objects(
         [
             changes.Change("instance stored", entry.study_instance_uid, entry.sop_instance_uid)
             for entry, _ in placed
-        ],
+        ]
+        + list(happened),
         now=now,
     )
     return [
@@ -210,10 +214,18 @@ def _requested_procedures(content: NoteContent, known: Mapping[str, KnownInstanc
 
 
 def _study_attributes(transaction: Connection, study_uids: Iterable[str]) -> dict[str, str]:
-    query = select(study.c.study_instance_uid, study.c.attributes).where(
-        study.c.study_instance_uid.in_(sorted(study_uids))
-    )
-    return {row.study_instance_uid: row.attributes for row in transaction.execute(query)}
+    query = _QUERIES.get(transaction.dialect.name)
+    if query is None:
+        narrowed = _ATTRIBUTES.where(dialects.among(transaction, study.c.study_instance_uid, "uids"))
+        query = _QUERIES[transaction.dialect.name] = narrowed
+    uids = dialects.values(transaction, study_uids)
+    return {row.study_instance_uid: row.attributes for row in transaction.execute(query, {"uids": uids})}
+
+
+_ATTRIBUTES = select(study.c.study_instance_uid, study.c.attributes)
+
+#: `_ATTRIBUTES` of the studies in the parameter `uids`, by database.
+_QUERIES: dict[str, Select[Any]] = {}
 
 
 def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:
@@ -249,9 +261,8 @@ def _insert_key_objects(
             }
             for position, request in enumerate(context.requests)
         ]
-    transaction.execute(key_object.insert(), rows)
-    if requests:
-        transaction.execute(key_object_request.insert(), requests)
+    dialects.insert_rows(transaction, key_object, rows)
+    dialects.insert_rows(transaction, key_object_request, requests)
 
 
 def _count(transaction: Connection, inserted: Sequence[InsertedInstance]) -> None:
