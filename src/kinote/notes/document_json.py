@@ -14,6 +14,7 @@ from kinote.dicom import sop_classes
 from kinote.dicom.person_names import PersonName
 from kinote.keyobject import concepts
 from kinote.keyobject.codes import Code
+from kinote.keyobject.languages import language_code
 from kinote.keyobject.model import (
     DocumentContext,
     InstanceReference,
@@ -74,13 +75,12 @@ def _content(document: KeyObjectDocument) -> Iterable[Json]:
         yield _item(
             "CONTAINS", "TEXT", concepts.KEY_OBJECT_DESCRIPTION, "0040A160", _long(selection.description)
         )
-    if selection.language:
-        tag = Code(selection.language, "RFC5646", selection.language)
-        yield _coded("HAS CONCEPT MOD", concepts.LANGUAGE, tag)
     for modifier in selection.modifiers:
         yield _coded("HAS CONCEPT MOD", concepts.DOCUMENT_TITLE_MODIFIER, modifier)
     for procedure in selection.procedure_codes:
         yield _coded("HAS CONCEPT MOD", concepts.PROCEDURE_CODE, procedure)
+    if selection.language:
+        yield _coded("HAS CONCEPT MOD", concepts.LANGUAGE, language_code(selection.language))
     for observer in selection.observers:
         yield from _observer(observer)
     for reference in selection.references:
