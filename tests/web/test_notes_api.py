@@ -89,6 +89,9 @@ def test_revise_and_withdraw(stored: httpx.Client) -> None:
     assert stored.get(NOTES).json()["items"] == []
     assert stored.delete(address).status_code == 409
     uid = made["key_objects"][0]["sop_instance_uid"]
+    assert stored.get(f"/dicomweb/instances?SOPInstanceUID={uid}").json() == []
+    headers = stored.get(f"/dicomweb/studies/{STUDY}/metadata").json()
+    assert uid not in [header["00080018"]["Value"][0] for header in headers]
     (copy,) = stored.get(f"/api/v1/instances/{uid}/explain").json()["items"]
     assert copy["standing"] == "withdrawn" and copy["visible"] is False
     kinds = [item["kind"] for item in stored.get("/api/v1/changes").json()["items"]]
