@@ -42,7 +42,7 @@ _GOOD_REASONS = (
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix not in (".json", ".py", ".pyc", ".txt", ".md"):
+        if path.is_file() and path.suffix not in (".json", ".py", ".pyc", ".txt", ".md", ".icc"):
             yield path
 
 
