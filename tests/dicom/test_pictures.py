@@ -35,7 +35,7 @@ _GOOD_REASONS = (
     "cut short within the pixel data",
     "is missing or not greater than 0",
     "The compressed frame is 3722445056 x 1024",
-    "has no value representation but",
+    "no value representation",
     "longer than what it lies in",
 )
 
