@@ -67,7 +67,11 @@ def refused(catalog: Catalog, *wanted: NoteRequest, study: str | None = None) ->
         (request(flag(FRAMES, frames=(3, 3))), ["references[0].frames"]),
         (request(flag(SEGMENTS, frames=(1,), segments=(1,))), ["references[0].frames"]),
         (request(flag(SEGMENTS, segments=(0,))), ["references[0].segments"]),
+        (request(flag(SEGMENTS, segments=(1, 1))), ["references[0].segments"]),
+        (request(flag(SEGMENTS, segments=(65_536,))), ["references[0].segments"]),
         (request(flag(FRAMES, segments=(1,))), ["references[0].segments"]),
+        (request(IMAGE, description="half \ud800 a character"), ["description"]),
+        (request(IMAGE, author=Author(name="half \ud800 a character")), ["author.name"]),
         (
             request(flag(IMAGE, presentation_state_uid=UNKNOWN)),
             ["references[0].presentation_state_uid"],

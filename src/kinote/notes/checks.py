@@ -26,11 +26,15 @@ _LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 
-#: Control characters that DICOM's UT does not take (PS3.5 6.2): all but TAB, LF, FF and CR.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+#: What DICOM's UT does not take (PS3.5 6.2): control characters but TAB, LF, FF and CR, and halves of characters
+#: (surrogates), which JSON can hold and UTF-8 cannot.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 
 #: In names, and in what becomes a coded meaning, also these and the backslash (PS3.5 6.2, PN and LO).
-_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f\\]")
+_NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+
+#: Segment numbers are US (PS3.3 C.18.4).
+_LARGEST_SEGMENT = 65_535
 
 #: Characters of a UID at most (PS3.5 9); stored instances of careless senders have more.
 _UID = 64
@@ -141,7 +145,12 @@ def _check_text(request: NoteRequest, problems: list[Problem]) -> None:
             Problem("description", f"The description has more than {MAX_DESCRIPTION:,} characters.")
         )
     if _CONTROL.search(request.description):
-        problems.append(Problem("description", "The description has control characters; leave them out."))
+        problems.append(
+            Problem(
+                "description",
+                "The description has characters that are none (control characters, halves of others); leave them out.",
+            )
+        )
     if request.language and not _LANGUAGE.fullmatch(request.language):
         problems.append(
             Problem("language", f"{request.language[:40]!r} is no RFC 5646 language tag, e.g. en-GB or ja.")
@@ -284,8 +293,10 @@ class _References:
         field = f"{place}.segments"
         if not sop_classes.is_segmentation(found.sop_class_uid):
             self._say(field, "Only segmentations have segments; leave them out.")
-        elif any(number < 1 for number in reference.segments):
-            self._say(field, "Segments are counted from 1.")
+        elif any(not 1 <= number <= _LARGEST_SEGMENT for number in reference.segments):
+            self._say(field, f"Segments are counted from 1 to {_LARGEST_SEGMENT}.")
+        elif len(set(reference.segments)) < len(reference.segments):
+            self._say(field, "A segment is given twice.")
 
     def _check_presentation_state(
         self, reference: RequestedReference, image: KnownInstance, place: str
