@@ -148,7 +148,7 @@ def _check_text(request: NoteRequest, problems: list[Problem]) -> None:
         problems.append(
             Problem(
                 "description",
-                "The description has characters that are none (control characters, halves of others); leave them out.",
+                "The description has control characters or halves of others; leave them out.",
             )
         )
     if request.language and not _LANGUAGE.fullmatch(request.language):
