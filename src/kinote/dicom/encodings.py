@@ -33,6 +33,10 @@ IMPLICIT_LITTLE = Encoding("implicit little endian", "<", explicit=False)
 EXPLICIT_BIG = Encoding("explicit big endian", ">", explicit=True)
 
 
+#: Groups that data sets begin with, and that no others are in the other byte order.
+_FIRST_GROUPS = (0x0002, 0x0008)
+
+
 def declared(syntax: TransferSyntax) -> Encoding:
     """The encoding a transfer syntax asks for."""
     if not syntax.little_endian:
@@ -48,11 +52,13 @@ def actual(beginning: bytes, encoding: Encoding) -> Encoding:
     """
     if len(beginning) < 8:
         return encoding
-    little, big = (int.from_bytes(beginning[:2], order) for order in ("little", "big"))
+    little, big = beginning[0] | beginning[1] << 8, beginning[0] << 8 | beginning[1]
     letters = beginning[4:6] in SHORT or beginning[4:6] in LONG
-    if encoding is EXPLICIT_BIG and little <= 0xFF < big:
+    if encoding is EXPLICIT_BIG:
+        if little not in _FIRST_GROUPS:
+            return encoding
         return EXPLICIT_LITTLE if letters else IMPLICIT_LITTLE
-    if encoding is not EXPLICIT_BIG and letters and 0 < big <= 0xFF < little:
+    if letters and big in _FIRST_GROUPS:
         return EXPLICIT_BIG
     if little > 0xFF or not little:
         return encoding

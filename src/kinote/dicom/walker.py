@@ -145,6 +145,8 @@ class Walk:
                 )
                 if cost + need > limits.header_bytes:
                     self._fail(TooLargeError, "The header is larger than Kinote keeps", at)
+                if steps > limits.elements or len(root) > limits.root_elements:
+                    self._fail(TooLargeError, "The data set has more elements than Kinote reads", at)
                 rest = data[pos:] if pos < size else b""
                 self.passing = max(0, pos - size)
                 origin, shift, pos, run, have = at, shift + pos, 0, 0, len(rest)
@@ -412,8 +414,6 @@ class Walk:
             self._fail(TruncatedError, "The data set ends in the middle of an element", at)
         if left:
             self.note("zeros follow the last element")
-        if len(self.root) > self.limits.root_elements or self.steps > self.limits.elements:
-            self._fail(TooLargeError, "The data set has more elements than Kinote reads", at)
 
     def _fail(self, error: type[DicomError], what: str, at: int, tag: int | None = None) -> NoReturn:
         path: TagPath = tuple(self._path)
