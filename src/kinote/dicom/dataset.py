@@ -139,7 +139,7 @@ class DataSet:
         value = self.text(tag)
         if not value:
             return ()
-        if "\\" not in value:
+        if "\\" not in value or self.vr(tag) in SINGLE_VALUE:
             return (value,)
         return tuple(part.strip("\0 ") for part in value.split("\\"))
 

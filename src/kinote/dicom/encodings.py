@@ -21,11 +21,13 @@ class Encoding:
     #: Group, element and length of an item or delimiter.
     item: Struct = field(init=False)
     long: Struct = field(init=False)
+    short: Struct = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "head", Struct(self.order + ("HH2sH" if self.explicit else "HHI")))
         object.__setattr__(self, "item", Struct(self.order + "HHI"))
         object.__setattr__(self, "long", Struct(self.order + "I"))
+        object.__setattr__(self, "short", Struct(self.order + "H"))
 
 
 EXPLICIT_LITTLE = Encoding("explicit little endian", "<", explicit=True)
