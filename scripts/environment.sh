@@ -30,7 +30,8 @@ find_python() {
     local candidate
     for candidate in python3 python3.13 python3.12 python3.11; do
         if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
-            "$candidate" -c 'import sys; print(sys.executable)'
+            # The interpreter itself, also where PATH names an environment's: else each would make the other anew.
+            "$candidate" -c 'import os, sys; print(os.path.realpath(sys._base_executable))'
             return
         fi
     done

@@ -94,7 +94,8 @@ def import_files(
             report.add(imported)
             progress.advance(bar)
     _print_report(report, as_json=as_json)
-    if report.refused:
+    # A text file on a medium is passed over and listed; an object that was refused is a failure.
+    if any(item.outcome.status for item in report.refused):
         raise typer.Exit(1)
 
 

@@ -153,7 +153,7 @@ def register_note(transaction: Connection) -> None:
         {"version": version, "position": 0, "scheme": "DCM", "value": "113011", "meaning": "Best"},
     )
     folded = fold("Nodule in the left lung")
-    dialects.fill_text_index(transaction, "note_text", [(version, folded, grams(folded))])
+    dialects.fill_text_index(transaction, "note_text", [(owner, folded, grams(folded))])
     transaction.execute(
         key_object.insert(), {"instance": key, "registration": "registered", "version": version}
     )

@@ -74,11 +74,14 @@ def test_the_largest_difference_has_no_extra_bits() -> None:
     assert decoded.tolist() == [[32768, 0, 32768, 0]]
 
 
-def test_frames_larger_than_one_block_of_coded_bytes() -> None:
-    samples = np.concatenate([_noise(300, 200, 1, 16)] * 2, axis=2)
+@pytest.mark.parametrize("components", [1, 2, 3])
+def test_frames_larger_than_one_block_of_coded_bytes(
+    components: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jpeg_lossless, "BLOCK", 7)
+    samples = _noise(9, 13, components, 16)
     stream = encode(samples, precision=16, predictor=1)
-    assert len(stream) > 4 * jpeg_lossless.BLOCK
-    assert np.array_equal(jpeg_lossless.decode(stream), samples)
+    assert np.array_equal(jpeg_lossless.decode(stream).reshape(samples.shape), samples)
 
 
 _WHOLE = encode(_noise(20, 20, 1, 12), precision=12, predictor=1)

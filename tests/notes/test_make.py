@@ -62,7 +62,7 @@ def test_a_note_is_there_with_its_document_at_once(filled: Catalog) -> None:
         ).one()
         assert (row.concept_value, row.concept_scheme) == ("113000", "DCM")
         assert counts.differences(connection) == []
-        kinds = [recorded.change.kind for recorded in changes.since(connection, 0, 10)]
+        kinds = [recorded.change.kind for recorded in changes.since(connection, changes.Position(), 10)]
     assert kinds == ["instance stored", "note made"]
 
 

@@ -89,7 +89,7 @@ def test_a_revision_replaces_the_documents(filled: Catalog) -> None:
             (1, "withdrawn", "A nodule"),
         ]
         assert counts.differences(connection) == []
-        kinds = [each.change.kind for each in changes.since(connection, 0, 100)]
+        kinds = [each.change.kind for each in changes.since(connection, changes.Position(), 100)]
     assert kinds.count("note revised") == 1
     assert kinds.count("instance withdrawn") == 2
 

@@ -26,6 +26,12 @@ test("notes newest first, placeholders last; manifests and what is withdrawn onl
   expect(shownNotes(all, TITLES, true).map(({ id }) => id)).toEqual([3, 4, 2, 1, 5]);
 });
 
+test("a note without title but with images is a note", () => {
+  const untitled = note({ id: 7, title: null });
+  expect(shownNotes([unreadable, untitled], TITLES, false)).toEqual([untitled, unreadable]);
+  expect(notesAt(marksOf([untitled], TITLES), "1.1.1", null)).toEqual([untitled]);
+});
+
 test("only notes that stand flag images, each frame for itself", () => {
   const marks = marksOf([...all, foreign], TITLES);
   expect([...marks.keys()].sort()).toEqual(["1.1.1", "a", "m"]);

@@ -6,12 +6,13 @@ import zlib
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, literal_column, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from kinote.catalog import attribute_lines
-from kinote.catalog.attribute_lines import line
+from kinote.catalog.attribute_lines import line, number_writer, text_writer
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.live import live_instance
 from kinote.catalog.matching_keys import TagPath
@@ -19,7 +20,10 @@ from kinote.catalog.tables import instance_metadata, series
 from kinote.dicom import tags
 
 #: PS3.3 C.4.23.1.1: at once, after a recall, or not any more.
-_AVAILABILITY = {"local": "ONLINE", "derivable": "ONLINE", "remote": "NEARLINE", "none": "UNAVAILABLE"}
+_ONLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "ONLINE")
+_NEARLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE")
+_UNAVAILABLE = line(tags.INSTANCE_AVAILABILITY, "CS", "UNAVAILABLE")
+_AVAILABILITY = {"local": _ONLINE, "derivable": _ONLINE, "remote": _NEARLINE, "none": _UNAVAILABLE}
 
 # Written out as the index of these instances has it: SQLite compares the texts.
 _IS_ELSEWHERE = live_instance.c.residence.in_([literal_column("'remote'"), literal_column("'none'")])
@@ -39,6 +43,20 @@ _PREPARED = frozenset(
 # JSON is UTF-8 whatever the instance was in (PS3.18 F.2).
 _UTF8 = line(tags.SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
 
+_study_uid = text_writer(tags.STUDY_INSTANCE_UID, "UI")
+_series_uid = text_writer(tags.SERIES_INSTANCE_UID, "UI")
+_sop_class_uid = text_writer(tags.SOP_CLASS_UID, "UI")
+_sop_instance_uid = text_writer(tags.SOP_INSTANCE_UID, "UI")
+_retrieve_url = text_writer(tags.RETRIEVE_URL, "UR")
+_series_of_study = number_writer(tags.NUMBER_OF_STUDY_RELATED_SERIES, "IS")
+_instances_of_study = number_writer(tags.NUMBER_OF_STUDY_RELATED_INSTANCES, "IS")
+_instances_of_series = number_writer(tags.NUMBER_OF_SERIES_RELATED_INSTANCES, "IS")
+
+
+@lru_cache(maxsize=1024)
+def _modalities_line(modalities: tuple[str, ...]) -> str:
+    return line(tags.MODALITIES_IN_STUDY, "CS", *modalities)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -56,23 +74,23 @@ class Answer:
         """The match as DICOM JSON object (PS3.18 F.2), with Retrieve URL where one is given."""
         if retrieve_url is None:
             return attribute_lines.join(self.lines)
-        return attribute_lines.join((*self.lines, line(tags.RETRIEVE_URL, "UR", retrieve_url)))
+        return attribute_lines.join((*self.lines, _retrieve_url(retrieve_url)))
 
 
 def study_answers(connection: Connection, rows: Sequence[Any], wanted: AbstractSet[TagPath]) -> list[Answer]:
     keys = [row.id for row in rows]
     modalities = _modalities(connection, keys)
-    elsewhere = _elsewhere(connection, live_instance.c.study, keys)
+    elsewhere = {study for study, _ in _elsewhere(connection, keys)}
     classes = _sop_classes(connection, keys) if wanted & {(), (tags.SOP_CLASSES_IN_STUDY,)} else {}
     answers = []
     for row in rows:
         lines = [
             _UTF8,
-            line(tags.STUDY_INSTANCE_UID, "UI", row.study_instance_uid),
-            line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE" if row.id in elsewhere else "ONLINE"),
-            line(tags.MODALITIES_IN_STUDY, "CS", *modalities.get(row.id, ())),
-            line(tags.NUMBER_OF_STUDY_RELATED_SERIES, "IS", row.series_count),
-            line(tags.NUMBER_OF_STUDY_RELATED_INSTANCES, "IS", row.instance_count),
+            _study_uid(row.study_instance_uid),
+            _NEARLINE if row.id in elsewhere else _ONLINE,
+            _modalities_line(tuple(modalities.get(row.id, ()))),
+            _series_of_study(row.series_count),
+            _instances_of_study(row.instance_count),
         ]
         if row.id in classes:
             lines.append(line(tags.SOP_CLASSES_IN_STUDY, "UI", *classes[row.id]))
@@ -81,15 +99,15 @@ def study_answers(connection: Connection, rows: Sequence[Any], wanted: AbstractS
 
 
 def series_answers(connection: Connection, rows: Sequence[Any], *, with_study: bool) -> list[Answer]:
-    elsewhere = _elsewhere(connection, live_instance.c.series, [row.id for row in rows])
+    elsewhere = {key for _, key in _elsewhere(connection, [row.study for row in rows])}
     answers = []
     for row in rows:
         lines = [
             _UTF8,
-            line(tags.STUDY_INSTANCE_UID, "UI", row.study_instance_uid),
-            line(tags.SERIES_INSTANCE_UID, "UI", row.series_instance_uid),
-            line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE" if row.id in elsewhere else "ONLINE"),
-            line(tags.NUMBER_OF_SERIES_RELATED_INSTANCES, "IS", row.instance_count),
+            _study_uid(row.study_instance_uid),
+            _series_uid(row.series_instance_uid),
+            _NEARLINE if row.id in elsewhere else _ONLINE,
+            _instances_of_series(row.instance_count),
         ]
         above = row.study_attributes if with_study else "{}"
         answers.append(
@@ -116,11 +134,11 @@ def instance_answers(
     for row in rows:
         lines = [
             _UTF8,
-            line(tags.STUDY_INSTANCE_UID, "UI", row.study_instance_uid),
-            line(tags.SERIES_INSTANCE_UID, "UI", row.series_instance_uid),
-            line(tags.SOP_CLASS_UID, "UI", row.sop_class_uid),
-            line(tags.SOP_INSTANCE_UID, "UI", row.sop_instance_uid),
-            line(tags.INSTANCE_AVAILABILITY, "CS", _AVAILABILITY[row.residence]),
+            _study_uid(row.study_instance_uid),
+            _series_uid(row.series_instance_uid),
+            _sop_class_uid(row.sop_class_uid),
+            _sop_instance_uid(row.sop_instance_uid),
+            _AVAILABILITY[row.residence],
         ]
         answers.append(
             Answer(
@@ -148,14 +166,22 @@ def _merged(above: str, *levels: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+# Made once: putting a statement together costs more than SQLite takes to run it.
+_MODALITIES = (
+    select(series.c.study, series.c.modality)
+    .where(
+        series.c.study.in_(bindparam("studies", expanding=True)),
+        series.c.instance_count > 0,
+        series.c.modality != "",
+    )
+    .distinct()
+    .order_by(series.c.study, series.c.modality)
+)
+
+
 def _modalities(connection: Connection, studies: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    for key, modality in connection.execute(
-        select(series.c.study, series.c.modality)
-        .where(series.c.study.in_(studies), series.c.instance_count > 0, series.c.modality != "")
-        .distinct()
-        .order_by(series.c.study, series.c.modality)
-    ):
+    for key, modality in connection.execute(_MODALITIES, {"studies": studies}):
         found.setdefault(key, []).append(modality)
     return found
 
@@ -172,9 +198,17 @@ def _sop_classes(connection: Connection, studies: Sequence[int]) -> dict[int, li
     return found
 
 
-def _elsewhere(connection: Connection, owner: Any, keys: Sequence[int]) -> set[int]:
-    """Those studies or series of which not all bytes are at hand."""
-    return set(connection.execute(select(owner).where(owner.in_(keys), _IS_ELSEWHERE).distinct()).scalars())
+_PLACES_ELSEWHERE = (
+    select(live_instance.c.study, live_instance.c.series)
+    .where(live_instance.c.study.in_(bindparam("studies", expanding=True)), _IS_ELSEWHERE)
+    .distinct()
+)
+
+
+def _elsewhere(connection: Connection, studies: Iterable[int]) -> list[tuple[int, int]]:
+    """The (study, series) keys, within these studies, of which not all bytes are at hand."""
+    found = connection.execute(_PLACES_ELSEWHERE, {"studies": sorted({*studies})})
+    return [(row.study, row.series) for row in found]
 
 
 def _headers(

@@ -7,7 +7,7 @@ and as each line begins with its tag, sorting lines puts attributes into the ord
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -28,7 +28,23 @@ def tag(line: str) -> str:
 
 def line(attribute: int, vr: str, *values: Any) -> str:
     """One attribute with these values; without any it is empty."""
-    body: dict[str, Any] = {"vr": vr}
-    if values:
-        body["Value"] = values
-    return f'"{attribute:08X}":{json.dumps(body, ensure_ascii=False, separators=(",", ":"))}'
+    if not values:
+        return f'"{attribute:08X}":{{"vr":"{vr}"}}'
+    written = ",".join([_quoted(value) if type(value) is str else _encoded(value) for value in values])
+    return f'"{attribute:08X}":{{"vr":"{vr}","Value":[{written}]}}'
+
+
+def text_writer(attribute: int, vr: str) -> Callable[[str], str]:
+    """Writes lines of one attribute with a single text value, many times."""
+    head = f'"{attribute:08X}":{{"vr":"{vr}","Value":['
+    return lambda value: head + _quoted(value) + "]}"
+
+
+def number_writer(attribute: int, vr: str) -> Callable[[int], str]:
+    """Writes lines of one attribute with a single number, many times."""
+    head = f'"{attribute:08X}":{{"vr":"{vr}","Value":['
+    return lambda value: f"{head}{value}]}}"
+
+
+_quoted = json.encoder.encode_basestring
+_encoded = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -71,7 +71,7 @@ def _one_of(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool
 
 
 def _integer(attribute: Attribute, value: str) -> int:
-    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+    if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value, re.ASCII):
         raise InvalidKeyError(attribute.path, value, "is no integer")
     return int(value)
 
@@ -154,7 +154,7 @@ def _fuzzy_name(connection: Connection, attribute: Attribute, value: str) -> Col
 def _description(connection: Connection, attribute: Attribute, value: str) -> ColumnElement[bool]:
     """Plain text is found anywhere in it, whatever the case; a wildcard pattern must fit all of it."""
     column = attribute.columns[0]
-    key = column.table.c.id
+    key = column.table.c.note
     if not re.search(r"[*?]", value):
         folded = fold(value)
         return dialects.found_in_text(connection, "note_text", key, folded, grams(folded))

@@ -8,11 +8,12 @@ match belongs to, those of lower levels for something live that it contains.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select
 
+from kinote.catalog import dialects
 from kinote.catalog.answers import Answer, instance_answers, series_answers, study_answers
 from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.conditions import condition
@@ -34,6 +35,9 @@ ALL: frozenset[TagPath] = frozenset({()})
 
 #: Up to so many series of a modality, the studies are found through these series.
 _FEW_SERIES = 2000
+
+#: Attributes in which very many instances agree.
+_COMMON = frozenset({(tags.MODALITY,), (tags.SOP_CLASS_UID,)})
 
 _IDENTIFYING = ((tags.STUDY_INSTANCE_UID,), (tags.SERIES_INSTANCE_UID,), (tags.SOP_INSTANCE_UID,))
 
@@ -162,7 +166,7 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
     own: list[ColumnElement[bool]] = []
     below: dict[Level, list[ColumnElement[bool]]] = {}
     related: dict[Relation, list[ColumnElement[bool]]] = {}
-    for attribute, value in _matching_keys(query):
+    for attribute, value in _matching_keys(connection, query):
         demand = condition(connection, attribute, value, fuzzy=query.fuzzy)
         if demand is None:
             continue
@@ -192,13 +196,24 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
     return own
 
 
-def _matching_keys(query: Query) -> list[tuple[Attribute, str]]:
+def _matching_keys(connection: Connection, query: Query) -> list[tuple[Attribute, str]]:
     keys = [(MATCHED[path], value) for path, value in query.keys.items() if path in MATCHED]
     if query.study_instance_uid:
         keys.append((MATCHED[(tags.STUDY_INSTANCE_UID,)], query.study_instance_uid))
     if query.series_instance_uid:
         keys.append((MATCHED[(tags.SERIES_INSTANCE_UID,)], query.series_instance_uid))
-    return keys
+    if not any(attribute.level is Level.STUDY and value.strip(" *") for attribute, value in keys):
+        return keys
+    # Of a patient or a day there is little, of a modality there is much.
+    return [
+        (_without_index(connection, attribute) if attribute.path in _COMMON else attribute, value)
+        for attribute, value in keys
+    ]
+
+
+def _without_index(connection: Connection, attribute: Attribute) -> Attribute:
+    columns = tuple(dialects.without_index(connection, column) for column in attribute.columns)
+    return replace(attribute, columns=columns)
 
 
 def _has_modality(connection: Connection, demands: list[ColumnElement[bool]]) -> ColumnElement[bool]:

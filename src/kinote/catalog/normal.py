@@ -18,20 +18,28 @@ NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 _LARGEST = 2**63 - 1
 
 #: DA, also in the form of ACR-NEMA with points (PS3.5 6.2, note on DA).
-_DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
+_DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})", re.ASCII)
 
 #: TM, cut off after any component, also in the form of ACR-NEMA with colons.
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
 
 
 def text(value: str | None) -> str:
-    """A code string, UID, identifier or description, without the padding around it."""
-    return value.strip(" \t\r\n\0") if value else ""
+    """A code string, UID, identifier or description, without the padding around it.
+
+    Nor with the NULs that some writers leave within: PostgreSQL takes no text that holds one.
+    """
+    return value.replace("\0", "").strip(" \t\r\n") if value else ""
 
 
 def name_group(value: str) -> str:
     """One component group of a person name: case folded, blanks and trailing `^` removed."""
-    folded = unicodedata.normalize("NFKC", value).casefold()
+    folded = value
+    # Folding case can undo the compatibility form and the other way round; twice is enough for all of Unicode.
+    while (again := unicodedata.normalize("NFKC", folded).casefold()) != folded:
+        folded = again
+    # An equals sign that folding has made separates no groups.
+    folded = folded.replace("=", " ")
     return "^".join(" ".join(part.split()) for part in folded.split("^")).rstrip("^")
 
 

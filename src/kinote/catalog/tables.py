@@ -135,8 +135,8 @@ instance = Table(
     _matched("sop_instance_uid"),
     _matched("sop_class_uid"),
     _matched("transfer_syntax_uid"),
-    Column("standing", Text, CheckConstraint(f"standing IN {STANDINGS}"), nullable=False),
-    Column("residence", Text, CheckConstraint(f"residence IN {RESIDENCES}"), nullable=False),
+    Column("standing", Text, nullable=False),
+    Column("residence", Text, nullable=False),
     # Of the data set's bytes as received: SHA-256 in hex, and their number.
     Column("digest", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -158,6 +158,8 @@ instance = Table(
     Column("received_from", Text, nullable=False),
     # Why a copy is held: beside which live row it came, and what is to be decided.
     Column("held_reason", Text),
+    CheckConstraint(f"standing IN {STANDINGS}", name="standing_is_known"),
+    CheckConstraint(f"residence IN {RESIDENCES}", name="residence_is_known"),
     CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
     Index(
         "instance_by_uid",
@@ -171,7 +173,6 @@ instance = Table(
     Index(
         "instance_by_concept",
         "concept_value",
-        "concept_scheme",
         "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
@@ -195,6 +196,8 @@ instance = Table(
     Index(
         "instance_elsewhere",
         "study",
+        "standing",
+        "residence",
         "series",
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
@@ -235,7 +238,8 @@ note = Table(
     "note",
     metadata,
     _key(),
-    Column("origin", Text, CheckConstraint(f"origin IN {ORIGINS}"), nullable=False),
+    Column("origin", Text, nullable=False),
+    CheckConstraint(f"origin IN {ORIGINS}", name="origin_is_known"),
     Index("note_by_origin", "origin", "id"),
 )
 
@@ -270,7 +274,7 @@ note_version = Table(
         "note_version_current",
         "note",
         unique=True,
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index("note_version_by_fingerprint", "fingerprint"),
@@ -279,21 +283,21 @@ note_version = Table(
         "title_value",
         "title_scheme",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_author",
         "author_normal",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
     Index(
         "note_version_by_time",
         "registered_at",
         "note",
-        sqlite_where=text("is_current"),
+        sqlite_where=text("is_current = 1"),
         postgresql_where=text("is_current"),
     ),
 )
@@ -342,14 +346,23 @@ key_object = Table(
     "key_object",
     metadata,
     Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
-    Column("registration", Text, CheckConstraint(f"registration IN {REGISTRATIONS}"), nullable=False),
+    Column("registration", Text, nullable=False),
     _to("version", "note_version.id", nullable=True),
     # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
+    # Of an unreadable KOS: the Study Instance UID of the study that shows a placeholder for it.
+    _matched("unreadable_in_study"),
     # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
     Column("made_from", Text),
+    CheckConstraint(f"registration IN {REGISTRATIONS}", name="registration_is_known"),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
+    Index(
+        "key_object_unreadable",
+        "unreadable_in_study",
+        sqlite_where=text("unreadable_in_study <> ''"),
+        postgresql_where=text("unreadable_in_study <> ''"),
+    ),
 )
 
 #: Referenced Request Sequence of a KOS: what IHE RAD-30 lets a display ask for.

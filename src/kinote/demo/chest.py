@@ -76,7 +76,8 @@ def _body(picture: Array, x: Array, y: Array, z: float) -> None:
     muscle = ellipse_distance(x, y, (0, 3), (half[0] - 12, half[1] - 9))
     paint(picture, edge(muscle, 3), MUSCLE)
     between = np.abs(np.sin(muscle * 0.27 + x * 0.03)) ** 14
-    paint(picture, edge(muscle) * between * 0.45, FAT)
+    patchy = 0.25 + 0.25 * np.sin(x * 0.06 + 1) * np.sin(y * 0.08)
+    paint(picture, edge(muscle) * between * patchy, FAT)
 
 
 def _cavity(picture: Array, x: Array, y: Array, z: float, nodule: Nodule) -> None:
@@ -222,7 +223,7 @@ def _ribs(picture: Array, x: Array, y: Array, z: float) -> None:
     cage = _cage_half(z)
     # A rib leaves the spine and falls towards the front; each is 25 mm below the one before.
     front = (1 - y / cage[1]) / 2
-    phase = (z - 62 * front - 4 * np.abs(x) / cage[0]) / 25.0
+    phase = (z - 55 * front - 26 * (x / cage[0]) ** 2) / 25.0
     off = np.abs(phase - np.round(phase)) * 25.0 * 0.42
     outer = ellipse_distance(x, y, (0, 0), (cage[0] + 8, cage[1] + 8))
     across = np.abs(outer - 5.0)

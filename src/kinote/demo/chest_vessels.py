@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from kinote.demo.shapes import Array, around, edge, paint
 
-_TREES = 16
-_GENERATIONS = 6
+_TREES = 18
+_GENERATIONS = 5
 
 Point = NDArray[np.float64]
 

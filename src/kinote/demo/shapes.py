@@ -24,7 +24,7 @@ def grid(columns: int, rows: int, spacing: float) -> tuple[Array, Array]:
 
 def edge(distance: Array, width: float = 1.5) -> Array:
     """The shape whose inside is where `distance` to its border is positive."""
-    return np.clip(distance / np.float32(width) + np.float32(0.5), 0, 1)
+    return np.asarray(np.clip(distance / width + 0.5, 0, 1), dtype=np.float32)
 
 
 def ellipse_distance(x: Array, y: Array, centre: tuple[float, float], half: tuple[float, float]) -> Array:
@@ -93,5 +93,5 @@ def smooth_noise(shape: tuple[int, ...], scale: tuple[float, ...], random: np.ra
         frequency = np.fft.rfftfreq(length) if last else np.fft.fftfreq(length)
         gain = np.exp(-2 * (np.pi * sigma * frequency) ** 2).astype(np.float32)
         spectrum *= gain.reshape([-1 if at == axis else 1 for at in range(len(shape))])
-    noise = np.fft.irfftn(spectrum, shape).astype(np.float32)
+    noise = np.fft.irfftn(spectrum, shape, axes=range(len(shape))).astype(np.float32)
     return np.asarray((noise - noise.mean()) / noise.std(), dtype=np.float32)

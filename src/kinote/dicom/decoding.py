@@ -1,10 +1,11 @@
 """From the bytes of one frame to its samples.
 
-Plain samples and lossless JPEG are decoded here; JPEG, JPEG-LS, JPEG 2000, HTJ2K and RLE by the codecs that
-pydicom finds installed.
+Plain samples, lossless JPEG and JPEG of 12 bits are decoded here; JPEG of 8 bits, JPEG-LS, JPEG 2000, HTJ2K
+and RLE by the codecs that pydicom finds installed.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from kinote.dicom import codestreams, jpeg_lossless
+from kinote.dicom import codestreams, jpeg_extended, jpeg_lossless
 from kinote.dicom.jpeg_stream import JpegError
 from kinote.dicom.pixel_format import PictureError, PixelFormat
-from kinote.dicom.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED, TransferSyntax
+from kinote.dicom.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED, TransferSyntax, lookup
 
 JPEG_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 RLE = "1.2.840.10008.1.2.5"
 
 _DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
@@ -55,9 +58,8 @@ class Samples:
 
 def can_decode(transfer_syntax: TransferSyntax) -> bool:
     """Whether there is a decoder for frames of this transfer syntax."""
-    if not transfer_syntax.encapsulated or transfer_syntax.uid in JPEG_LOSSLESS:
-        return True
-    if transfer_syntax.uid == ENCAPSULATED_UNCOMPRESSED:
+    own = (*JPEG_LOSSLESS, JPEG_EXTENDED, ENCAPSULATED_UNCOMPRESSED)
+    if not transfer_syntax.encapsulated or transfer_syntax.uid in own:
         return True
     try:
         return bool(get_decoder(UID(transfer_syntax.uid)).is_available)
@@ -70,9 +72,14 @@ def decode(data: bytes, form: PixelFormat, transfer_syntax: TransferSyntax) -> S
     if not transfer_syntax.encapsulated or transfer_syntax.uid == ENCAPSULATED_UNCOMPRESSED:
         words = Words(form.bits_stored, form.high_bit + 1 - form.bits_stored, form.signed)
         return Samples(_native(data, form), form.photometric, None if form.floating else words)
-    _check_codestream(data, form, transfer_syntax)
-    if transfer_syntax.uid in JPEG_LOSSLESS:
-        return _lossless(data, form)
+    if transfer_syntax.uid != RLE:
+        precision = _checked_precision(data, form, transfer_syntax)
+        if transfer_syntax.uid in JPEG_LOSSLESS:
+            return _by_own_decoder(jpeg_lossless.decode, data, form)
+        if transfer_syntax.uid == JPEG_EXTENDED and precision > 8:
+            return _by_own_decoder(jpeg_extended.decode, data, form)
+        if transfer_syntax.uid == JPEG_EXTENDED:
+            transfer_syntax, form = lookup(JPEG_BASELINE), replace(form, bits_allocated=8, bits_stored=8)
     return _by_codec(data, form, transfer_syntax)
 
 
@@ -110,9 +117,8 @@ def _upsampled(samples: NDArray[Any], form: PixelFormat) -> NDArray[Any]:
     return pixels.reshape(form.rows, form.columns, 3)
 
 
-def _check_codestream(data: bytes, form: PixelFormat, transfer_syntax: TransferSyntax) -> None:
-    if transfer_syntax.uid == RLE:
-        return
+def _checked_precision(data: bytes, form: PixelFormat, transfer_syntax: TransferSyntax) -> int:
+    """Bits of a sample as the codestream says, once it is known to be of the size the object says."""
     said = codestreams.described(data)
     if said is None:
         raise PictureError(f"The frame is no {transfer_syntax.name} codestream, or its header is damaged.")
@@ -121,11 +127,12 @@ def _check_codestream(data: bytes, form: PixelFormat, transfer_syntax: TransferS
             f"The compressed frame is {said.columns} x {said.rows} with {said.components} components, "
             f"but the object says {form.columns} x {form.rows} with {form.samples}."
         )
+    return said.precision
 
 
-def _lossless(data: bytes, form: PixelFormat) -> Samples:
+def _by_own_decoder(decoder: Callable[[bytes], NDArray[Any]], data: bytes, form: PixelFormat) -> Samples:
     try:
-        array = jpeg_lossless.decode(data)
+        array = decoder(data)
     except JpegError as error:
         raise PictureError(f"The frame cannot be decoded: {error}.") from error
     return Samples(array, form.photometric, Words(min(form.bits_stored, 8 * array.itemsize), 0, form.signed))

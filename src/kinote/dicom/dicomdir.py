@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A file that a directory record names: File ID components, record type, SOP Instance UID ("" if not given)."""
+    """A file that a directory record names; its SOP Instance UID is "" where the record does not give it."""
 
     file_id: tuple[str, ...]
     record_type: str
@@ -49,7 +49,7 @@ def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
 
 @dataclass(slots=True)
 class Medium:
-    """The folder a DICOMDIR lies in. Names are matched without regard to case, as media mounted on Linux need."""
+    """The folder a DICOMDIR lies in. Case is no part of a name: media are often mounted in lower case."""
 
     root: Path
     _listings: dict[Path, dict[str, str]] = field(default_factory=dict)

@@ -61,7 +61,7 @@ class GreyTransform:
         shown = self._brightness(self.modality(stored))
         if self.inverted:
             shown = 1.0 - shown
-        greys = (shown * 255.0 + 0.5).astype(np.uint8)
+        greys = (np.nan_to_num(shown) * 255.0 + 0.5).astype(np.uint8)
         if self.padding is not None:
             greys[(stored >= self.padding[0]) & (stored <= self.padding[1])] = 0
         return greys
@@ -74,7 +74,7 @@ class GreyTransform:
         low, high = self.span or (0.0, 1.0)
         if high <= low:
             return np.zeros_like(values)
-        return np.nan_to_num(np.clip((values - low) / (high - low), 0.0, 1.0))
+        return np.clip((values - low) / (high - low), 0.0, 1.0)
 
 
 def grey_transform(

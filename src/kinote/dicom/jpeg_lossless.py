@@ -1,10 +1,8 @@
 """JPEG lossless, Huffman coded (ITU-T T.81 Annex H, process 14, all seven predictors), in numpy.
 
-No codec package of a permissive licence decodes 1.2.840.10008.1.2.4.57 and .70, and archives are full of both.
-
-Huffman decoding is sequential: a code begins where the one before it ended. Here the length of the code that would
-begin at *each* bit of a block is looked up at once, so that what remains for Python is to hop from code to code; the
-values of all codes, and the predictions, are again computed at once. Memory per block of coded bytes is bounded.
+No codec package of a permissive licence decodes 1.2.840.10008.1.2.4.57 and .70, and archives are full of
+both. Codes are found as `jpeg_entropy` says, block by block, so that memory is bounded; predictions are
+computed for whole rows or frames at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,19 +11,19 @@ from itertools import cycle, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from kinote.dicom.jpeg_entropy import steps_of, values_at, windows_at, windows_between
 from kinote.dicom.jpeg_stream import FrameHeader, HuffmanTable, JpegError, Scan, parse
 
 _LOSSLESS_HUFFMAN = 3  # SOF3
 #: Coded bytes whose bits are looked up at once: some 5 MB of working memory.
 BLOCK = 1 << 16
-_NO_CODE = 255  # longer than any code with its extra bits
 
 
 def decode(data: bytes, *, max_samples: int = 1 << 28) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Samples of a lossless JPEG image, (rows, columns) or (rows, columns, components).
 
-    uint8 up to a precision of 8 bits, else uint16. Raises `JpegError` where the stream is damaged, is of another
-    process, or claims more than `max_samples` samples or more than its bytes can hold.
+    uint8 up to a precision of 8 bits, else uint16. Raises `JpegError` where the stream is damaged, is of
+    another process, or claims more than `max_samples` samples or more than its bytes can hold.
     """
     stream = parse(data)
     frame = stream.frame
@@ -90,7 +88,7 @@ def _differences(segment: bytes, tables: Sequence[HuffmanTable], count: int) -> 
     """The first `count` differences of an entropy-coded segment, modulo 65536 (T.81 H.1.2.2)."""
     octets = np.frombuffer(segment + b"\xff" * 8, np.uint8)
     same = all(table is tables[0] for table in tables)
-    steps = [_steps(table) for table in (tables[:1] if same else tables)]
+    steps = [steps_of(table.code_lengths, table.symbols % 16) for table in (tables[:1] if same else tables)]
     result = np.empty(count, np.uint16)
     found = 0
     for positions in _code_positions(octets, 8 * len(segment), steps, count):
@@ -103,23 +101,14 @@ def _differences(segment: bytes, tables: Sequence[HuffmanTable], count: int) -> 
     return result
 
 
-def _steps(table: HuffmanTable) -> NDArray[np.uint8]:
-    """By the next 16 bits: bits of the code and of the extra bits after it."""
-    extra = np.where(table.symbols == 16, 0, table.symbols)  # a difference of 32768 has no extra bits
-    known = (table.code_lengths > 0) & (table.symbols <= 16)
-    return np.where(known, table.code_lengths + extra, _NO_CODE).astype(np.uint8)
-
-
 def _code_positions(
     octets: NDArray[np.uint8], bits: int, steps: Sequence[NDArray[np.uint8]], count: int
 ) -> Iterator[NDArray[np.int64]]:
     """The bit at which each code begins, block by block; code i is of table i modulo the number of tables."""
     position, taken = 0, 0
-    shifts = np.arange(8, 0, -1, dtype=np.uint32)
     for first in range(0, bits // 8, BLOCK):
         last = min(first + BLOCK, bits // 8)
-        wide = octets[first : last + 2].astype(np.uint32)
-        windows = (((wide[:-2] << 16) | (wide[1:-1] << 8) | wide[2:])[:, None] >> shifts) & 0xFFFF
+        windows = windows_between(octets, first, last)
         hops = [step[windows].tobytes() for step in steps]
         hops = hops[taken % len(hops) :] + hops[: taken % len(hops)]
         positions, position = _hop(hops, position - 8 * first, 8 * (last - first), count - taken)
@@ -153,23 +142,12 @@ def _hop(hops: Sequence[bytes], position: int, end: int, limit: int) -> tuple[li
 def _values(
     octets: NDArray[np.uint8], positions: NDArray[np.int64], table: HuffmanTable
 ) -> NDArray[np.uint16]:
-    """Differences whose codes begin at `positions` (T.81 H.1.2.2, F.2.2.1)."""
-    places = positions >> 3
-    bits = octets[places].astype(np.uint64)
-    for following in range(1, 5):
-        bits = (bits << np.uint64(8)) | octets[np.minimum(places + following, octets.size - 1)]
-    bits = (bits >> (8 - (positions & 7)).astype(np.uint64)) & np.uint64(
-        0xFFFFFFFF
-    )  # 32 bits from the code on
-    head = (bits >> np.uint64(16)).astype(np.intp)
-    lengths = table.code_lengths[head].astype(np.int64)
-    sizes = table.symbols[head].astype(np.int64)
-    if bool(((lengths == 0) | (sizes > 16)).any()):
-        raise JpegError("the JPEG stream has a code that its Huffman table does not define")
-    shift = (32 - lengths - np.minimum(sizes, 32 - lengths)).astype(np.uint64)
-    extra = (bits >> shift).astype(np.int64) & ((1 << sizes) - 1)
-    values = np.where(extra < (1 << sizes >> 1), extra - (1 << sizes) + 1, extra)
-    return np.where(sizes == 16, 32768, values).astype(np.uint16)
+    """Differences whose codes begin at `positions` (T.81 H.1.2.2)."""
+    if bool((table.symbols > 16).any()):
+        raise JpegError("a Huffman table of the JPEG stream has categories that lossless JPEG has not")
+    values = values_at(octets, positions, table.code_lengths, table.symbols % 16)
+    largest = table.symbols[windows_at(octets, positions)] == 16  # a difference of 32768 has no extra bits
+    return np.where(largest, 32768, values).astype(np.uint16)
 
 
 def _predict(differences: NDArray[np.uint16], scan: Scan, precision: int) -> NDArray[np.uint16]:

@@ -1,7 +1,7 @@
 """The markers of a JPEG stream (ITU-T T.81 Annex B): tables, frame and scan headers, entropy-coded segments.
 
-Read here only as far as Kinote decodes JPEG itself: the lossless and the 12 bit processes, for which there is no
-codec package of a permissive licence. Nothing is allocated on the word of a header.
+Read here only as far as Kinote decodes JPEG itself: the lossless and the 12 bit processes, for which there is
+no codec package of a permissive licence. Nothing is allocated on the word of a header.
 """
 
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class ScanComponent:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One scan: what it codes and its entropy-coded bytes, byte stuffing removed, cut at the restart markers."""
+    """One scan: what it codes, and its entropy-coded bytes, without byte stuffing, cut at the restart markers."""
 
     components: tuple[ScanComponent, ...]
     spectral_start: int

@@ -1,7 +1,9 @@
 """Look-up tables in data sets: modality, VOI and palette (PS3.3 C.11.1.1, C.11.2.1.1, C.7.9)."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from kinote.dicom.pixel_format import PictureError
 _LUT_DESCRIPTOR = 0x00283002
 _LUT_DATA = 0x00283006
 _MAX_SEGMENTS = 65536
+_MAX_ENTRIES = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class LookupTable:
     def mapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The entries for values."""
         table = np.frombuffer(self.entries, np.uint16)
-        places = np.clip(np.rint(values) - self.first, 0, len(table) - 1).astype(np.intp)
+        places = np.nan_to_num(np.clip(np.rint(values) - self.first, 0, len(table) - 1)).astype(np.intp)
         found: NDArray[np.float64] = table[places].astype(np.float64)
         return found
 
@@ -78,24 +81,34 @@ def _expanded(data: bytes, little_endian: bool) -> bytes:
     """A segmented palette (PS3.3 C.7.9.2) as little endian words."""
     words = struct.unpack(f"{'<' if little_endian else '>'}{len(data) // 2}H", data[: len(data) // 2 * 2])
     entries: list[int] = []
-    _expand(words, 0, _MAX_SEGMENTS, entries, nested=False)
+    for at in islice(_segments(words), _MAX_SEGMENTS):
+        length = words[at + 1]
+        if words[at] == 0:
+            entries.extend(words[at + 2 : at + 2 + length])
+        else:
+            before = entries[-1] if entries else 0
+            entries.extend(np.rint(np.linspace(before, words[at + 2], length + 1)[1:]).astype(int).tolist())
+        if len(entries) > _MAX_ENTRIES:
+            break
     return struct.pack(f"<{len(entries)}H", *entries)
 
 
-def _expand(words: tuple[int, ...], at: int, segments: int, entries: list[int], *, nested: bool) -> None:
-    """Append what up to `segments` segments from word `at` on stand for."""
-    while at + 2 < len(words) + (words[at : at + 1] == (0,)) and segments and len(entries) <= 65536:
+def _segments(words: tuple[int, ...]) -> Iterator[int]:
+    """Where each discrete (0) and linear (1) segment begins, in the order they are to be taken.
+
+    An indirect segment (2) stands for some that came before; these may not be indirect themselves.
+    """
+    at, back, left = 0, -1, 0
+    while at + 2 < len(words):
+        if back >= 0 and not left:
+            at, back = back, -1
+            continue
+        left -= 1
         kind, length = words[at], words[at + 1]
-        segments -= 1
-        if kind == 0:
-            entries.extend(words[at + 2 : at + 2 + length])
-            at += 2 + length
-        elif kind == 1:
-            before = entries[-1] if entries else 0
-            entries.extend(np.rint(np.linspace(before, words[at + 2], length + 1)[1:]).astype(int).tolist())
-            at += 3
-        elif kind == 2 and not nested and at + 3 < len(words):
-            _expand(words, (words[at + 2] | words[at + 3] << 16) // 2, length, entries, nested=True)
-            at += 4
+        if kind == 2 and back < 0 and at + 3 < len(words):
+            at, back, left = (words[at + 2] | words[at + 3] << 16) // 2, at + 4, length
+        elif kind in (0, 1):
+            yield at
+            at += 3 if kind else 2 + length
         else:
             raise PictureError(f"The segmented palette is damaged: it has a segment of type {kind}.")

@@ -6,6 +6,9 @@ from kinote.dicom.dicomdir import MEDIA_STORAGE_DIRECTORY
 
 _PREFIX = slice(128, 132)
 
+#: Media Storage SOP Class UID with its representation and length, as PS3.10 7.1 has it.
+_DIRECTORY_CLASS = b"\x02\x00\x02\x00UI\x14\x00" + MEDIA_STORAGE_DIRECTORY.encode()
+
 #: Groups a data set can begin with where file meta information is missing: 0002, 0004 or 0008.
 _FIRST_GROUPS = frozenset({0x0002, 0x0004, 0x0008})
 
@@ -33,12 +36,17 @@ def why_not_dicom(head: bytes) -> str:
     if not head:
         return "The file is empty."
     if head[_PREFIX] == b"DICM":
-        if MEDIA_STORAGE_DIRECTORY.encode() + b"\0" in head[:512]:
+        if is_dicomdir(head):
             return "This is a DICOMDIR: the table of contents of a medium, not an object."
         return ""
     if _begins_like_a_dataset(head):
         return ""
     return f"This is not DICOM but {_kind(head)}."
+
+
+def is_dicomdir(head: bytes) -> bool:
+    """Whether a file that begins with `head` (at least 512 bytes of it) is a DICOMDIR."""
+    return _DIRECTORY_CLASS in head[_PREFIX.stop : 512]
 
 
 def _begins_like_a_dataset(head: bytes) -> bool:

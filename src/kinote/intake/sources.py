@@ -1,6 +1,7 @@
 """What there is to import: folders, ZIP files, the files a DICOMDIR names, single files.
 
-What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the reason.
+What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the
+reason.
 """
 
 import stat
@@ -14,7 +15,7 @@ from typing import BinaryIO, cast
 
 from kinote.dicom import dicomdir
 from kinote.dicom.errors import DicomError
-from kinote.intake.beginnings import why_not_dicom
+from kinote.intake import beginnings
 
 _HEAD = 4096
 
@@ -71,7 +72,7 @@ def count(paths: Iterable[Path]) -> int:
 def _looked_into(found: _Found) -> Source | Refusal:
     try:
         with found.open() as file:
-            reason = why_not_dicom(file.read(_HEAD))
+            reason = beginnings.why_not_dicom(file.read(_HEAD))
     except OSError as error:
         return Refusal(found.name, f"The file cannot be read: {error.strerror or error}.")
     return Refusal(found.name, reason) if reason else Source(found.name, found.size, found.open)
@@ -136,7 +137,7 @@ def _is_dicomdir(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return dicomdir.MEDIA_STORAGE_DIRECTORY.encode() + b"\0" in file.read(512)
+            return beginnings.is_dicomdir(file.read(512))
     except OSError:
         return False
 
@@ -186,9 +187,7 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _F
             name, "The file is encrypted; unpack the ZIP file with its password and import the folder."
         )
     if member.compress_type not in _ZIP_METHODS:
-        return Refusal(
-            name, f"The file is compressed by a method (number {member.compress_type}) not known here."
-        )
+        return Refusal(name, f"The file is compressed by method {member.compress_type}, not known here.")
     return _Found(name, member.file_size, lambda: _open_member(archive, member))
 
 

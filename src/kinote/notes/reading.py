@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, literal_column, select
 
 from kinote.catalog.live import live_instance
-from kinote.catalog.tables import key_object, note_reference, note_study, note_version, study
+from kinote.catalog.tables import key_object, note_reference, note_study, note_version
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.loading import findings_of, is_carried, load, versions_query
 from kinote.notes.note import Note, NoteKeyObject, as_json
@@ -89,14 +89,13 @@ def _placeholders(connection: Connection, study_instance_uid: str) -> list[Note]
         select(
             key_object.c.instance,
             live_instance.c.sop_instance_uid,
-            live_instance.c.content_date,
             live_instance.c.received_at,
         )
         .join(live_instance, live_instance.c.id == key_object.c.instance)
-        .join(study, study.c.id == live_instance.c.study)
         .where(
-            study.c.study_instance_uid == study_instance_uid,
-            key_object.c.registration == "unreadable",
+            # The second condition is that of the index, in its own words.
+            key_object.c.unreadable_in_study == study_instance_uid,
+            key_object.c.unreadable_in_study != literal_column("''"),
         )
         .order_by(key_object.c.instance)
     ).all()
@@ -104,7 +103,7 @@ def _placeholders(connection: Connection, study_instance_uid: str) -> list[Note]
     return [_placeholder(row, study_instance_uid, findings.get(row.instance, [])) for row in rows]
 
 
-def _placeholder(row: Row[Any, Any, Any, Any], study_instance_uid: str, findings: list[Any]) -> Note:
+def _placeholder(row: Row[Any, Any, Any], study_instance_uid: str, findings: list[Any]) -> Note:
     return Note(
         id=None,
         version=0,

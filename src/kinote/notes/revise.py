@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from kinote.catalog import changes, dialects
-from kinote.catalog.tables import note_reference, note_version
+from kinote.catalog.tables import note_version
 from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason
 from kinote.notes.checks import check_request
-from kinote.notes.content import ContentReference
 from kinote.notes.current import CurrentVersion, locked_version
 from kinote.notes.known_instances import KnownInstance, known_instances
 from kinote.notes.make import created_text, named_instances, touched_studies
 from kinote.notes.object_creator import make_key_objects
 from kinote.notes.rejection import reject
 from kinote.notes.request import NoteRefusedError, NoteRequest, NotRevisableError
-from kinote.notes.versions import NewVersion, insert_versions, numbers_from
+from kinote.notes.versions import NewVersion, insert_versions, stored_references
 
 ACT = "note revised"
 
@@ -46,7 +45,8 @@ def revise(
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
     known = known_instances(transaction, named_instances([request]))
     version = _new_version(transaction, current, request, known, now)
-    made = make_key_objects(transaction, [version], known, now=now)
+    happened = [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)]
+    made = make_key_objects(transaction, [version], known, happened, now=now)
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
     reject(
         transaction,
@@ -57,11 +57,6 @@ def revise(
             f"Version {version.number} of the note replaces it, key object {successors}.",
         ),
         who=who,
-        now=now,
-    )
-    changes.record(
-        transaction,
-        [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)],
         now=now,
     )
 
@@ -79,7 +74,7 @@ def _new_version(
         known,
         study_instance_uid=None,
         created=created_text(now),
-        kept=_references(transaction, current.version),
+        kept=stored_references(transaction, current.version),
     )
     if content is None:
         raise NoteRefusedError(problems)
@@ -91,21 +86,3 @@ def _new_version(
     version = NewVersion(current.note, key, current.number + 1, content, touched_studies(content, first))
     insert_versions(transaction, [version], now=now)
     return version
-
-
-def _references(transaction: Connection, version: int) -> tuple[ContentReference, ...]:
-    rows = transaction.execute(
-        select(note_reference).where(note_reference.c.version == version).order_by(note_reference.c.position)
-    )
-    return tuple(
-        ContentReference(
-            study_instance_uid=row.study_instance_uid,
-            series_instance_uid=row.series_instance_uid,
-            sop_class_uid=row.sop_class_uid,
-            sop_instance_uid=row.sop_instance_uid,
-            frames=numbers_from(row.frames),
-            segments=numbers_from(row.segments),
-            presentation_state_uid=row.presentation_state_uid,
-        )
-        for row in rows
-    )

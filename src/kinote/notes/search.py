@@ -130,7 +130,8 @@ def _conditions(wanted: NoteSearch) -> list[ColumnElement[bool]]:
     if wanted.since:
         conditions.append(_unindexed(note_version.c.registered_at) >= wanted.since)
     if wanted.origin:
-        its_origin = select(notes.c.origin).where(notes.c.id == note_version.c.note).scalar_subquery()
+        its = notes.alias("its_note")
+        its_origin = select(its.c.origin).where(its.c.id == note_version.c.note).scalar_subquery()
         conditions.append(its_origin == wanted.origin)
     if wanted.patient:
         conditions.append(note_version.c.id.in_(_of_patient(wanted.patient)))
@@ -158,10 +159,12 @@ def _walks(connection: Connection, wanted: NoteSearch) -> list[_Walk]:
         if len(schemes) <= _KEYS:
             return [_through_versions(coded, note_version.c.title_scheme == one) for one in schemes]
     if wanted.since:
-        recent = select(note_version.c.id).where(
-            note_version.c.is_current, note_version.c.registered_at >= wanted.since
+        latest = note_version.alias("latest")
+        recent = (
+            select(latest.c.id)
+            .where(latest.c.is_current, latest.c.registered_at >= wanted.since)
+            .limit(_FEW + 1)
         )
-        recent = recent.limit(_FEW + 1)
         if len(connection.execute(recent).all()) <= _FEW:
             return [_through_versions(note_version.c.id.in_(recent))]
     if wanted.origin:

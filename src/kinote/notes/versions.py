@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from kinote.catalog import dialects
 from kinote.catalog.tables import note_modifier, note_reference, note_study, note_version
 from kinote.catalog.text_grams import fold, grams
-from kinote.notes.content import NoteContent
+from kinote.keyobject.codes import Code
+from kinote.notes.content import ContentReference, NoteContent
+from kinote.notes.request import Author
 
 
 @dataclass(slots=True)
@@ -31,20 +33,18 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     if not versions:
         return
     registered_at = now.isoformat()
-    transaction.execute(note_version.insert(), [_version_row(version, registered_at) for version in versions])
+    rows = [_version_row(version, registered_at) for version in versions]
+    dialects.insert_rows(transaction, note_version, rows)
     modifiers = [row for version in versions for row in _modifier_rows(version)]
-    if modifiers:
-        transaction.execute(note_modifier.insert(), modifiers)
+    dialects.insert_rows(transaction, note_modifier, modifiers)
     references = [row for version in versions for row in _reference_rows(version)]
-    if references:
-        transaction.execute(note_reference.insert(), references)
+    dialects.insert_rows(transaction, note_reference, references)
     studies = [
         {"study_instance_uid": uid, "version": version.version}
         for version in versions
         for uid in version.studies
     ]
-    if studies:
-        transaction.execute(note_study.insert(), studies)
+    dialects.insert_rows(transaction, note_study, studies)
     index_text(transaction, versions)
 
 
@@ -58,6 +58,45 @@ def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
             for version in versions
             if version.content.description or version.number > 1
         ],
+        new=all(version.number == 1 for version in versions),
+    )
+
+
+def stored_content(connection: Connection, version: int) -> NoteContent:
+    """What a note version says, from its rows."""
+    row = connection.execute(select(note_version).where(note_version.c.id == version)).one()
+    modifiers = connection.execute(
+        select(note_modifier).where(note_modifier.c.version == version).order_by(note_modifier.c.position)
+    )
+    return NoteContent(
+        title=Code(row.title_value, row.title_scheme, row.title_meaning),
+        title_group=row.title_group,
+        modifiers=tuple(Code(one.value, one.scheme, one.meaning) for one in modifiers),
+        description=row.description,
+        language=row.language,
+        author=Author(row.author_kind, row.author_name, row.author_login, row.author_verified),
+        created=row.created,
+        references=stored_references(connection, version),
+        references_from=row.references_from,
+    )
+
+
+def stored_references(connection: Connection, version: int) -> tuple[ContentReference, ...]:
+    """The references of a note version, from their rows."""
+    rows = connection.execute(
+        select(note_reference).where(note_reference.c.version == version).order_by(note_reference.c.position)
+    )
+    return tuple(
+        ContentReference(
+            study_instance_uid=row.study_instance_uid,
+            series_instance_uid=row.series_instance_uid,
+            sop_class_uid=row.sop_class_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            frames=numbers_from(row.frames),
+            segments=numbers_from(row.segments),
+            presentation_state_uid=row.presentation_state_uid,
+        )
+        for row in rows
     )
 
 

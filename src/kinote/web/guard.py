@@ -53,7 +53,7 @@ class Guard:
         name = _host_name(host)
         if name is None:
             raise BadRequestError("The Host header is missing or malformed.")
-        if not (name in self._hosts or _is_loopback(name)):
+        if not (name in self._hosts or is_loopback(name)):
             raise UnknownHostError(
                 f"This server does not answer for the host {name!r}. If it should, add the name to the "
                 "setting allowed_hosts."
@@ -104,7 +104,8 @@ def _host_name(host: str) -> str | None:
         return None
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether a host name is one of this machine to itself."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -5,12 +5,14 @@ Paths are logged without their query: names, IDs and dates of patients are asked
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kinote.web.log_thread import LogThread
 from kinote.web.metrics import observe_request
 from kinote.web.problems import FAULT, problem_of
 
@@ -30,6 +32,7 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._log = LogThread()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,7 +44,7 @@ class RequestLog:
         async def watched_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
             await send(message)
 
         try:
@@ -51,7 +54,8 @@ class RequestLog:
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
-                log.exception("request failed", method=scope["method"], path=scope["path"])
+                failed = partial(log.error, "request failed", exc_info=error, path=scope["path"])
+                self._log.put(failed)
             if status:
                 # The answer has begun: only breaking it off tells the client that it is not whole.
                 raise
@@ -61,13 +65,15 @@ class RequestLog:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             observe_request(method, _route(scope), status, seconds)
             if scope["path"] not in _QUIET:
-                log.info(
+                line = partial(
+                    log.info,
                     "request",
                     method=method,
                     path=scope["path"],
                     status=status,
                     milliseconds=round(seconds * 1000, 1),
                 )
+                self._log.put(line)
 
 
 def _route(scope: Scope) -> str:

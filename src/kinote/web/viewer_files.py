@@ -15,6 +15,9 @@ from kinote.web.rooms import rooms_of
 #: Vite puts a hash of the content into the names below this folder.
 _HASHED = "assets"
 
+#: Addresses that are never the viewer's.
+_SERVICES = ("api/", "dicomweb/", "fhir/")
+
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Kinote</title></head>
 <body><h1>Kinote is running; its viewer is not built</h1>
@@ -48,6 +51,8 @@ async def viewer_file(request: Request) -> Response:
 
 def _file(root: Path, path: str) -> Path | None:
     """The file to send for a path; None if the viewer is not built."""
+    if path.startswith(_SERVICES):
+        raise UnknownResourceError(f"There is nothing at /{path}.")
     index = root / "index.html"
     if not index.is_file():
         return None
@@ -56,6 +61,6 @@ def _file(root: Path, path: str) -> Path | None:
         raise UnknownResourceError("There is no such file.")
     if wanted.is_file():
         return wanted
-    if path.startswith(("api/", "dicomweb/", "fhir/", f"{_HASHED}/")):
+    if path.startswith(f"{_HASHED}/"):
         raise UnknownResourceError(f"There is nothing at /{path}.")
     return index

@@ -97,8 +97,13 @@ export const makeNote = (studyUid: string, body: NoteRequest) =>
 export const reviseNote = (id: Note["id"], version: number, body: NoteRequest) =>
   send("PUT", `/notes/${id}`, body, { "If-Match": `"${version}"` });
 
-export async function withdrawNote(id: Note["id"], version: number, reason: string): Promise<void> {
-  await ask(`/notes/${id}${query({ reason })}`, {
+export async function withdrawNote(
+  id: Note["id"],
+  version: number,
+  reason: string,
+  who: string,
+): Promise<void> {
+  await ask(`/notes/${id}${query({ reason, who })}`, {
     method: "DELETE",
     headers: { "If-Match": `"${version}"` },
   });

@@ -98,7 +98,7 @@ export interface Note {
   id: number | string;
   version: number;
   study_instance_uid: string;
-  /** null: an unreadable document, shown as a placeholder. */
+  /** null: an untitled note, or the placeholder of an unreadable document. */
   title: Code | null;
   modifiers: Code[];
   description: string | null;

@@ -2,8 +2,10 @@
 import type { Code, Finding, Note, Reference, Title } from "../api/contract";
 import { findTitle, sameCode } from "./titles";
 
+/** A placeholder for a document that could not be understood; a title alone may be missing from a real note. */
 export const isUnreadable = (note: Note) =>
-  note.title === null || note.key_objects.some((object) => object.registration === "unreadable");
+  note.key_objects.some((object) => object.registration === "unreadable") ||
+  (note.title === null && note.references.length === 0);
 
 export const isWithdrawn = (note: Note) => note.standing === "withdrawn";
 

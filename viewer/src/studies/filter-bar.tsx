@@ -35,11 +35,19 @@ export function FilterBar({ filter, search, onChange, onArrowDown }: FilterBarPr
   const [text, setText] = useState(filter.text);
   const latest = useRef({ filter, onChange });
   latest.current = { filter, onChange };
-  useEffect(() => setText(filter.text), [filter.text]);
+  // What was typed comes back as the filter; only a filter from elsewhere may replace what is being typed.
+  const sent = useRef(filter.text);
+  useEffect(() => {
+    if (filter.text === sent.current) return;
+    sent.current = filter.text;
+    setText(filter.text);
+  }, [filter.text]);
   useEffect(() => {
     const timer = setTimeout(() => {
       const { filter: current, onChange: change } = latest.current;
-      if (text !== current.text) change({ ...current, text });
+      if (text === current.text) return;
+      sent.current = text;
+      change({ ...current, text });
     }, TYPING_PAUSE);
     return () => clearTimeout(timer);
   }, [text]);

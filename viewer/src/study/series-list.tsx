@@ -71,6 +71,7 @@ function SeriesButton({ study, series, current, marked, onChoose }: SeriesButton
       onClick={() => onChoose(series)}
       data-testid="series"
       data-series={series.series_instance_uid}
+      data-positions={positions}
     >
       <span className="series-picture">
         <Picture address={place ? thumbnailAddress(place) : null} text="" />

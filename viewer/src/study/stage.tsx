@@ -99,7 +99,6 @@ export function Stage(props: StageProps) {
   const state = shown?.problem && !loading ? "failed" : loading || !shown ? "loading" : "shown";
   return (
     // The keyboard does all of this too: see use-desk-keys.ts and the toolbar.
-    // biome-ignore lint/a11y/noStaticElementInteractions: the pointer's way of working a picture
     <div
       ref={frame}
       className={`stage ${dragging ? `is-dragging-${drag.current?.kind ?? "window"}` : ""}`}

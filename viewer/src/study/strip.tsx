@@ -25,7 +25,6 @@ export function Strip({ note, at, nameOf, onGo }: StripProps) {
     <ul className="strip" aria-label="Key images" data-testid="strip">
       {shown.map((tile, index) => (
         // A note may name the same frame twice; its place in the order is what tells tiles apart.
-        // biome-ignore lint/suspicious/noArrayIndexKey: the order is the identity
         <li key={index}>
           <StripTile
             note={note}

@@ -211,7 +211,7 @@ function useWithdrawal(refresh: () => Promise<void>) {
     if (!note || working) return;
     setWorking(true);
     try {
-      await withdrawNote(note.id, note.version, reason);
+      await withdrawNote(note.id, note.version, reason, loadAuthor());
       announce(`Withdrew “${titleText(note.title)}”`);
       ask(null);
     } catch (thrown) {

@@ -19,7 +19,7 @@ export function useStudy(uid: string): StudyAndTitles {
   const [titles, setTitles] = useState(NO_TITLES);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [turn, setTurn] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new turn means reading again
+  // A new turn means reading again.
   useEffect(() => {
     const controller = new AbortController();
     Promise.all([fetchStudy(uid, controller.signal), fetchTitles()])

@@ -116,11 +116,13 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[_Json]:
         .where(series.c.study.in_(keys), series.c.instance_count > 0, series.c.modality != "")
         .distinct()
         .order_by(series.c.study, series.c.modality)
-    ).tuples():
+    ):
         modalities.setdefault(key, []).append(modality)
     counted = _marks().with_only_columns(note_study.c.study_instance_uid, func.count())
     counted = counted.where(note_study.c.study_instance_uid.in_(uids))
-    notes = dict(connection.execute(counted.group_by(note_study.c.study_instance_uid)).tuples().all())
+    notes: dict[str, int] = {
+        uid: number for uid, number in connection.execute(counted.group_by(note_study.c.study_instance_uid))
+    }
     thumbnails = _thumbnails(connection, keys)
     return [
         _summary(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from kinote.web.guard import is_loopback
+
 ROOT = "/dicomweb"
 
 
@@ -11,9 +13,13 @@ class Addresses:
     """Makes absolute addresses under the host that the request named."""
 
     def __init__(self, request: Request) -> None:
-        self.service = str(request.base_url).rstrip("/")
-        if not self.service.endswith(ROOT):
-            self.service += ROOT
+        url = request.base_url
+        server = request.scope.get("server")
+        if url.port is None and server and server[1] and is_loopback(url.hostname or ""):
+            # Some clients (dicomweb-client) leave the port out of Host. Nothing stands between us and a
+            # client on this machine, so it is the one we listen on.
+            url = url.replace(port=server[1])
+        self.service = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}{ROOT}"
 
     def study(self, study: str) -> str:
         return f"{self.service}/studies/{study}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from kinote.intake.outcome import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, Outcome
+from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.web.dicomweb.addresses import Addresses
 
 #: Warning Reasons (PS3.18 Table I.2-1).
@@ -19,18 +19,17 @@ _Json = dict[str, Any]
 def store_status(outcomes: Sequence[Outcome]) -> int:
     """The status for the whole request (PS3.18 Table 10.5.3-1).
 
-    Nothing stored is 400 where nothing could be understood, 503 where there is no room, else 409.
+    Nothing stored is 503 where there is no room, 400 where no instance could even be named, else 409.
     """
     stored = [outcome for outcome in outcomes if outcome.succeeded]
     if len(stored) == len(outcomes) and not any(_warning(outcome) for outcome in outcomes):
         return HTTPStatus.OK
     if stored:
         return HTTPStatus.ACCEPTED
-    statuses = {outcome.status for outcome in outcomes}
-    if statuses == {CANNOT_UNDERSTAND}:
-        return HTTPStatus.BAD_REQUEST
-    if statuses == {OUT_OF_RESOURCES}:
+    if all(outcome.status == OUT_OF_RESOURCES for outcome in outcomes):
         return HTTPStatus.SERVICE_UNAVAILABLE
+    if not any(outcome.sop_instance_uid for outcome in outcomes):
+        return HTTPStatus.BAD_REQUEST
     return HTTPStatus.CONFLICT
 
 

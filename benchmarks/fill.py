@@ -1,0 +1,359 @@
+"""Fill a catalog with studies and notes, fast: what the other measurements are taken on.
+
+    python -m benchmarks.fill sqlite:///big.db --studies 10000 --notes 1000000
+
+Rows go in by the driver's bulk statements, a batch of studies in each transaction. Every study has 100
+images in two series; every note has two references and a key object in its study's third series.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import Connection, Table, func, select
+
+from kinote.catalog import attribute_lines, dialects
+from kinote.catalog.attribute_lines import line
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.study_text import index_study_text
+from kinote.catalog.tables import (
+    instance,
+    instance_metadata,
+    key_object,
+    note,
+    note_reference,
+    note_study,
+    note_version,
+    patient,
+    series,
+    study,
+)
+from kinote.catalog.text_grams import fold, grams
+from kinote.dicom import tags
+
+STUDIES_AT_ONCE = 100
+IMAGES = 100
+NOW = "2026-11-24T12:00:00+00:00"
+ROOT = "2.25.99"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+KOS = "1.2.840.10008.5.1.4.1.1.88.59"
+SURNAMES = (
+    "Smith",
+    "Müller",
+    "Rossi",
+    "García",
+    "Novák",
+    "Yamada",
+    "Okafor",
+    "Ivanova",
+    "Lindqvist",
+    "Silva",
+)
+TITLES = (("113000", "Of Interest"), ("113002", "For Referring Provider"), ("113004", "For Teaching"))
+
+Row = dict[str, Any]
+
+
+def study_uid(number: int) -> str:
+    return f"{ROOT}.1.{number}"
+
+
+def series_uid(number: int, position: int) -> str:
+    return f"{ROOT}.2.{number}.{position}"
+
+
+def image_uid(number: int, position: int) -> str:
+    return f"{ROOT}.3.{number}.{position}"
+
+
+def fill(catalog: Catalog, studies: int, notes: int) -> Iterator[int]:
+    """Fill an empty catalog; gives the number of studies done after each batch."""
+    for first in range(0, studies, STUDIES_AT_ONCE):
+        numbers = range(first, min(first + STUDIES_AT_ONCE, studies))
+        catalog.write(lambda transaction, numbers=numbers: _fill(transaction, numbers, studies, notes))  # type: ignore[misc]
+        yield numbers.stop
+
+
+def _fill(transaction: Connection, numbers: range, studies: int, notes: int) -> None:
+    keys = {table.name: _next(transaction, table) for table in (patient, study, series, instance, note)}
+    keys["note_version"] = _next(transaction, note_version)
+    batch: dict[Table, list[Row]] = {
+        table: []
+        for table in (
+            patient,
+            study,
+            series,
+            instance,
+            instance_metadata,
+            note,
+            note_version,
+            note_reference,
+            note_study,
+            key_object,
+        )
+    }
+    texts: list[tuple[int, str, list[str]]] = []
+    for number in numbers:
+        own_notes = notes // studies + (number < notes % studies)
+        _add_study(batch, keys, number, own_notes, texts)
+    for table, rows in batch.items():
+        pour(transaction, table, rows)
+    index_study_text(transaction, batch[study])
+    dialects.fill_text_index(transaction, "note_text", texts)
+
+
+def _next(transaction: Connection, table: Table) -> int:
+    return int(transaction.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()) + 1
+
+
+def _take(keys: dict[str, int], table: Table) -> int:
+    keys[table.name] += 1
+    return keys[table.name] - 1
+
+
+def _add_study(
+    batch: dict[Table, list[Row]],
+    keys: dict[str, int],
+    number: int,
+    notes: int,
+    texts: list[tuple[int, str, list[str]]],
+) -> None:
+    patient_key, study_key = _take(keys, patient), _take(keys, study)
+    name = f"{SURNAMES[number % len(SURNAMES)]}^Given{number:06}"
+    day = f"20{20 + number % 7:02}{1 + number // 7 % 12:02}{1 + number // 84 % 28:02}"
+    described = {
+        "patient_id": f"PAT{number:08}",
+        "patient_name_alphabetic": name.casefold(),
+        "patient_name_ideographic": "",
+        "patient_name_phonetic": "",
+        "accession_number": f"ACC{number:08}",
+        "study_date": day,
+        "study_description": f"CT Thorax {number % 50}",
+    }
+    batch[patient].append({"id": patient_key, "patient_id": described["patient_id"], "issuer": ""})
+    batch[study].append(
+        {
+            "id": study_key,
+            "study_instance_uid": study_uid(number),
+            "patient": patient_key,
+            **described,
+            "attributes": attribute_lines.join(
+                (
+                    line(tags.STUDY_DATE, "DA", day),
+                    line(tags.STUDY_TIME, "TM", "101530"),
+                    line(tags.ACCESSION_NUMBER, "SH", described["accession_number"]),
+                    line(tags.REFERRING_PHYSICIAN_NAME, "PN", {"Alphabetic": "House^Gregory"}),
+                    line(tags.STUDY_DESCRIPTION, "LO", described["study_description"]),
+                    line(tags.PATIENT_NAME, "PN", {"Alphabetic": name}),
+                    line(tags.PATIENT_ID, "LO", described["patient_id"]),
+                    line(tags.PATIENT_BIRTH_DATE, "DA", "19600101"),
+                    line(tags.PATIENT_SEX, "CS", "O"),
+                    line(tags.STUDY_ID, "SH", str(number)),
+                )
+            ),
+            "series_count": 3 if notes else 2,
+            "instance_count": IMAGES + notes,
+            "received_at": NOW,
+        }
+    )
+    for position in range(2):
+        series_key = _add_series(batch, keys, study_key, number, position, "CT", IMAGES // 2)
+        for at in range(position * IMAGES // 2, (position + 1) * IMAGES // 2):
+            _add_instance(batch, keys, study_key, series_key, image_uid(number, at), CT, at + 1)
+    if notes:
+        series_key = _add_series(batch, keys, study_key, number, 2, "KO", notes)
+        for at in range(notes):
+            _add_note(batch, keys, (study_key, series_key), number, at, texts)
+
+
+def _add_series(
+    batch: dict[Table, list[Row]],
+    keys: dict[str, int],
+    study_key: int,
+    number: int,
+    position: int,
+    modality: str,
+    count: int,
+) -> int:
+    key = _take(keys, series)
+    batch[series].append(
+        {
+            "id": key,
+            "study": study_key,
+            "series_instance_uid": series_uid(number, position),
+            "modality": modality,
+            "series_number": position + 1,
+            "attributes": attribute_lines.join(
+                (
+                    line(tags.MODALITY, "CS", modality),
+                    line(tags.MANUFACTURER, "LO", "Kinote"),
+                    line(tags.SERIES_DESCRIPTION, "LO", f"series {position}"),
+                    line(tags.SERIES_NUMBER, "IS", position + 1),
+                )
+            ),
+            "instance_count": count,
+        }
+    )
+    return key
+
+
+_METADATA = zlib.compress(
+    json.dumps(
+        {f"{tag:08X}": {"vr": "LO", "Value": [str(tag)]} for tag in range(0x00181000, 0x00181040)}
+    ).encode(),
+    1,
+)
+
+
+@cache
+def _image_attributes(number: int) -> str:
+    return attribute_lines.join(
+        (
+            line(tags.INSTANCE_NUMBER, "IS", number),
+            line(tags.ROWS, "US", 512),
+            line(tags.COLUMNS, "US", 512),
+            line(tags.BITS_ALLOCATED, "US", 16),
+        )
+    )
+
+
+def _add_instance(
+    batch: dict[Table, list[Row]],
+    keys: dict[str, int],
+    study_key: int,
+    series_key: int,
+    uid: str,
+    class_uid: str,
+    number: int,
+    title: tuple[str, str] = ("", ""),
+) -> int:
+    key = _take(keys, instance)
+    image = not title[0]
+    batch[instance].append(
+        {
+            "id": key,
+            "study": study_key,
+            "series": series_key,
+            "sop_instance_uid": uid,
+            "sop_class_uid": class_uid,
+            "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+            "standing": "live",
+            "residence": "local" if image else "derivable",
+            "digest": f"{key:064x}",
+            "size": 525_000 if image else 3_000,
+            "file_key": f"{key:x}" if image else None,
+            "instance_number": number,
+            "frames": None,
+            "pixel_rows": 512 if image else None,
+            "pixel_columns": 512 if image else None,
+            "concept_scheme": "" if image else "DCM",
+            "concept_value": title[0],
+            "concept_meaning": title[1],
+            "attributes": _image_attributes(number),
+            "received_at": NOW,
+            "received_from": "fill",
+        }
+    )
+    batch[instance_metadata].append({"instance": key, "json": _METADATA})
+    return key
+
+
+def _add_note(
+    batch: dict[Table, list[Row]],
+    keys: dict[str, int],
+    place: tuple[int, int],
+    number: int,
+    at: int,
+    texts: list[tuple[int, str, list[str]]],
+) -> None:
+    note_key, version = _take(keys, note), _take(keys, note_version)
+    title = TITLES[at % len(TITLES)]
+    description = f"Nodule {at} of study {number}"
+    batch[note].append({"id": note_key, "origin": "migrated"})
+    batch[note_version].append(
+        {
+            "id": version,
+            "note": note_key,
+            "number": 1,
+            "is_current": True,
+            "title_scheme": "DCM",
+            "title_value": title[0],
+            "title_meaning": title[1],
+            "title_group": "clinical",
+            "description": description,
+            "language": "",
+            "author_kind": "person",
+            "author_name": f"Reader^{number % 40}",
+            "author_normal": f"reader^{number % 40}",
+            "author_login": f"reader{number % 40}",
+            "author_verified": False,
+            "created": NOW,
+            "registered_at": NOW,
+            "fingerprint": f"{note_key:064x}",
+            "references_from": "content",
+        }
+    )
+    for position in range(2):
+        batch[note_reference].append(
+            {
+                "version": version,
+                "position": position,
+                "study_instance_uid": study_uid(number),
+                "series_instance_uid": series_uid(number, 0),
+                "sop_class_uid": CT,
+                "sop_instance_uid": image_uid(number, (at + position) % (IMAGES // 2)),
+            }
+        )
+    batch[note_study].append({"study_instance_uid": study_uid(number), "version": version})
+    key = _add_instance(batch, keys, *place, f"{ROOT}.4.{number}.{at}", KOS, at + 1, title)
+    batch[key_object].append({"instance": key, "registration": "registered", "version": version})
+    folded = fold(description)
+    texts.append((note_key, folded, grams(folded)))
+
+
+def pour(transaction: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows that all have the same columns, as fast as the driver can."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    driver: Any = transaction.connection.driver_connection
+    if dialects.is_sqlite(transaction):
+        statement = str(table.insert().compile(dialect=transaction.dialect, column_keys=columns))
+        # The compiled statement names its columns in the table's order.
+        order = [column.name for column in table.columns if column.name in columns]
+        driver.executemany(statement, [[row[name] for name in order] for row in rows])
+        return
+    copied = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with driver.cursor() as cursor, cursor.copy(copied) as copy:
+        for row in rows:
+            copy.write_row(list(row.values()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("url")
+    parser.add_argument("--studies", type=int, default=10_000)
+    parser.add_argument("--notes", type=int, default=0)
+    options = parser.parse_args()
+    catalog = Catalog(CatalogOptions(options.url))
+    begun = time.perf_counter()
+    for done in fill(catalog, options.studies, options.notes):
+        print(f"\r{done} studies, {time.perf_counter() - begun:.0f} s", end="", flush=True)
+    catalog.close()
+    rows = options.studies * IMAGES + options.notes
+    print(f"\n{rows} instances, {rows / (time.perf_counter() - begun):.0f} a second")
+
+
+if __name__ == "__main__":
+    main()

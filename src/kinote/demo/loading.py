@@ -1,0 +1,70 @@
+"""Loading the demo: studies imported as anybody's would be, notes made as a person would make them."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection, exists, select
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import note
+from kinote.demo import studies
+from kinote.demo.notes import DemoNote
+from kinote.intake.importing import import_sources, local_sink
+from kinote.intake.receiver import Receiver
+from kinote.intake.sources import sources
+from kinote.notes.make import make
+from kinote.notes.request import Author, NoteRequest, RequestedReference
+
+
+class DemoError(RuntimeError):
+    """The demo could not be loaded; the message says which file was not taken and why."""
+
+
+def load_demo(catalog: Catalog, receiver: Receiver) -> None:
+    """Bring the demo studies in, and make their notes; a demo that is loaded already is left as it is."""
+    if _is_loaded(catalog):
+        return
+    with tempfile.TemporaryDirectory(prefix="kinote-demo-") as folder:
+        demo = studies.build(Path(folder))
+        for imported in import_sources(sources(demo.files), local_sink(receiver)):
+            if imported.outcome.kind not in ("stored", "known"):
+                raise DemoError(f"{imported.name} of the demo was not taken: {imported.outcome.reason}")
+    catalog.write(partial(_make_notes, notes=demo.notes))
+
+
+def _is_loaded(catalog: Catalog) -> bool:
+    """Whether the notes are there: all of them are made in one transaction, after everything else."""
+    with catalog.read() as connection:
+        return bool(connection.scalar(select(exists().where(note.c.origin == "authored"))))
+
+
+def _make_notes(transaction: Connection, *, notes: tuple[DemoNote, ...]) -> None:
+    for demo_note in notes:
+        make(
+            transaction,
+            [_request(demo_note)],
+            study_instance_uid=demo_note.study_instance_uid,
+            now=datetime.now(UTC),
+        )
+
+
+def _request(demo_note: DemoNote) -> NoteRequest:
+    return NoteRequest(
+        title=demo_note.title,
+        modifiers=demo_note.modifiers,
+        description=demo_note.description,
+        language=demo_note.language,
+        author=Author("person", demo_note.author_name, demo_note.author_login),
+        references=tuple(
+            RequestedReference(
+                reference.sop_instance_uid,
+                frames=reference.frames,
+                presentation_state_uid=reference.presentation_state_uid,
+            )
+            for reference in demo_note.references
+        ),
+    )

@@ -1,0 +1,130 @@
+"""The schema: what the migrations make is what the tables say, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+from kinote.catalog import dialects
+from kinote.catalog.live import LIVE_INSTANCE_SQL, live_instance
+from kinote.catalog.migrations import upgrade
+from kinote.catalog.tables import instance, metadata
+from tests.databases import PostgresServer
+
+MakeDatabase = Callable[[str], Engine]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeDatabase]:
+    """Makes databases of one kind that have nothing in them."""
+    engines: list[Engine] = []
+
+    def make(name: str) -> Engine:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path / name}.db"
+        else:
+            server: PostgresServer = request.getfixturevalue("postgresql_server")
+            database = f"empty_{tmp_path.name}_{name}"
+            url = server.create(database)
+            request.addfinalizer(lambda: server.drop(database))
+        engines.append(dialects.engine_for(url, pool_size=2))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+def schema(engine: Engine) -> dict[str, Any]:
+    """Everything the database says of our tables, in an order that does not depend on how they were made."""
+    look = inspect(engine)
+    described: dict[str, Any] = {}
+    for name in metadata.tables:
+        described[name] = {
+            "columns": [{**each, "type": repr(each["type"])} for each in look.get_columns(name)],
+            "key": look.get_pk_constraint(name)["constrained_columns"],
+            "references": sorted(map(str, look.get_foreign_keys(name))),
+            "unique": sorted(map(str, look.get_unique_constraints(name))),
+            "checks": sorted(map(str, look.get_check_constraints(name))),
+            "indexes": sorted(_index(each) for each in look.get_indexes(name)),
+            "options": str(look.get_table_options(name)),
+        }
+    return described
+
+
+def _index(index: Any) -> tuple[Any, ...]:
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return index["name"], index["column_names"], index["unique"], str(options)
+
+
+def test_the_migrations_make_what_the_tables_say(empty: MakeDatabase) -> None:
+    migrated, made = empty("migrated"), empty("made")
+    upgrade(migrated)
+    metadata.create_all(made)
+    assert schema(migrated) == schema(made)
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_name": _is_ours}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or name in metadata.tables
+
+
+def test_law_1_the_live_view_shows_every_column(empty: MakeDatabase) -> None:
+    engine = empty("view")
+    upgrade(engine)
+    columns = [column["name"] for column in inspect(engine).get_columns("live_instance")]
+    assert columns == [column.name for column in instance.c] == [column.name for column in live_instance.c]
+    if dialects.is_sqlite(engine):
+        with engine.connect() as connection:
+            kept = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'live_instance'"))
+            assert kept.scalar_one() == LIVE_INSTANCE_SQL
+
+
+def test_both_text_indexes_are_there(empty: MakeDatabase) -> None:
+    engine = empty("texts")
+    upgrade(engine)
+    with engine.begin() as connection:
+        for name in dialects.TEXT_INDEXES:
+            dialects.fill_text_index(connection, name, [(1, "some text", ["ab", "cd"])])
+
+
+def test_upgrading_again_changes_nothing(empty: MakeDatabase) -> None:
+    engine = empty("twice")
+    upgrade(engine)
+    first = schema(engine)
+    upgrade(engine)
+    assert schema(engine) == first
+
+
+def test_two_servers_may_upgrade_at_once(empty: MakeDatabase) -> None:
+    first = empty("shared")
+    second = dialects.engine_for(first.url, pool_size=2)
+    failures: list[BaseException] = []
+    together = threading.Barrier(2)
+
+    def run(engine: Engine) -> None:
+        try:
+            together.wait(20)
+            upgrade(engine)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(engine,)) for engine in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    second.dispose()
+    assert failures == []
+    assert set(metadata.tables) <= set(inspect(first).get_table_names())

@@ -1,0 +1,82 @@
+"""Which way SQLite takes for each kind of query: none may walk through all instances."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import event
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.matching import Query, search
+from kinote.catalog.matching_keys import Level, path_of
+
+_EVIDENCE = "CurrentRequestedProcedureEvidenceSequence.ReferencedSeriesSequence.ReferencedSOPSequence"
+
+CASES: list[tuple[Level, str | None, dict[str, str], str]] = [
+    (Level.STUDY, None, {}, "study_by_date"),
+    (Level.STUDY, None, {"PatientID": "P"}, "study_by_patient_id (patient_id=?)"),
+    (Level.STUDY, None, {"AccessionNumber": "A"}, "study_by_accession (accession_number=?)"),
+    (Level.STUDY, None, {"StudyDate": "20240101"}, "study_by_date (study_date=?)"),
+    (Level.STUDY, None, {"StudyDate": "20240101-"}, "study_by_date (study_date>?)"),
+    (Level.STUDY, None, {"StudyDate": "20240101-20240202"}, "study_by_date (study_date>? AND study_date<?)"),
+    (Level.STUDY, None, {"StudyInstanceUID": "1.1"}, "(study_instance_uid=?)"),
+    (Level.STUDY, None, {"PatientName": "Smi*"}, "study_by_patient_name (patient_name_alphabetic>?"),
+    (Level.STUDY, None, {"PatientName": "Smith^J"}, "study_by_patient_name (patient_name_alphabetic=?)"),
+    (Level.STUDY, None, {"ModalitiesInStudy": "KO"}, "series_by_modality (modality=?)"),
+    (Level.SERIES, None, {"Modality": "KO"}, "series_by_modality (modality=?)"),
+    (Level.SERIES, "1.1", {}, "series USING INDEX series"),
+    (Level.INSTANCE, "1.1", {}, "instance USING INDEX instance_by_s"),
+    (Level.INSTANCE, None, {"SOPInstanceUID": "1.1"}, "instance_by_uid (sop_instance_uid=?)"),
+    (Level.INSTANCE, None, {"SOPClassUID": "1.1"}, "instance_by_class (sop_class_uid=?)"),
+    (
+        Level.INSTANCE,
+        None,
+        {"ConceptNameCodeSequence.CodeValue": "113000"},
+        "instance_by_concept (concept_value=?)",
+    ),
+    (
+        Level.INSTANCE,
+        None,
+        {f"{_EVIDENCE}.ReferencedSOPInstanceUID": "1.1"},
+        "note_reference_by_instance (sop_instance_uid=?)",
+    ),
+    (
+        Level.INSTANCE,
+        None,
+        {"ReferencedRequestSequence.RequestedProcedureID": "R"},
+        "key_object_request_by_procedure (requested_procedure_id=?)",
+    ),
+    (
+        Level.INSTANCE,
+        None,
+        {"ReferencedRequestSequence.AccessionNumber": "R"},
+        "key_object_request_by_accession (accession_number=?)",
+    ),
+    (Level.INSTANCE, None, {"PatientID": "P", "Modality": "KO"}, "study_by_patient_id (patient_id=?)"),
+]
+
+
+@pytest.mark.parametrize(("level", "study", "keys", "way"), CASES)
+def test_queries_take_an_index(
+    sqlite_url: str, level: Level, study: str | None, keys: dict[str, str], way: str
+) -> None:
+    plans = plan(sqlite_url, Query(level, study, keys={path_of(k): value for k, value in keys.items()}))
+    assert any(way in step for step in plans), plans
+    # The order of the answer may walk along the live instances, but never their whole table.
+    assert not [step for step in plans if step in ("SCAN instance", "SCAN study", "SCAN series")], plans
+
+
+def plan(url: str, query: Query) -> list[str]:
+    """The steps of all statements that the query comes to."""
+    catalog = Catalog(CatalogOptions(url))
+    steps: list[str] = []
+
+    def explain(connection: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
+        driver = cursor.connection  # type: ignore[attr-defined]
+        steps.extend(row[3] for row in driver.execute("EXPLAIN QUERY PLAN " + statement, parameters))
+
+    with catalog.read() as connection:
+        connection.begin()
+        event.listen(connection, "before_cursor_execute", explain)
+        search(connection, query)
+    catalog.close()
+    return steps

@@ -1,0 +1,27 @@
+"""Loading the demo into an open house."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kinote.app import open_house
+from kinote.demo import identity
+from kinote.demo.loading import load_demo
+from kinote.demo.notes import DEMO_NOTES
+from kinote.notes.reading import notes_of_study
+from kinote.settings import Settings
+
+
+def test_loaded_twice_it_is_there_once(tmp_path: Path) -> None:
+    with open_house(Settings.model_validate({"data": tmp_path / "data"})) as house:
+        for _ in range(2):
+            load_demo(house.catalog, house.receiver)
+        with house.catalog.read() as connection:
+            for study in (identity.CHEST_CT, identity.RADIOGRAPH, identity.HEAD_MR, identity.LIVER_US):
+                notes = notes_of_study(connection, study.uid)
+                wanted = {note.description for note in DEMO_NOTES if note.study_instance_uid == study.uid}
+                assert {note.description for note in notes} == wanted
+                assert len(notes) == len(wanted)
+                assert {reference.status for note in notes for reference in note.references} == {"resolved"}
+            # The note that compares is seen from the earlier examination, too.
+            assert len(notes_of_study(connection, identity.EARLIER_CHEST_CT.uid)) == 1

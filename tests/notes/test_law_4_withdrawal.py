@@ -1,0 +1,95 @@
+"""Law 4: withdrawal, reason, standing, rejection note and the word about it happen together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, select, text
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import metadata
+from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
+from kinote.lifecycle import counts, withdrawal
+from kinote.lifecycle.withdrawal import Reason
+from kinote.notes import rejection
+from kinote.notes.revise import revise
+from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
+
+REASON = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
+
+Act = Callable[[Connection, int], None]
+
+
+def withdrawing(transaction: Connection, note: int) -> None:
+    withdraw_note(transaction, note, reason=REASON, who="roe", now=later(NOW))
+
+
+def revising(transaction: Connection, note: int) -> None:
+    wanted = request(IMAGE_2, description="Other")
+    revise(transaction, note, wanted, expected_version=1, now=later(NOW), who="roe")
+
+
+class InjectedError(RuntimeError):
+    """The failure that is injected."""
+
+
+def everything(catalog: Catalog) -> dict[str, list[Any]]:
+    """All rows of the index."""
+    with catalog.read() as connection:
+        rows = {
+            table.name: sorted(map(repr, connection.execute(select(table))))
+            for table in metadata.sorted_tables
+        }
+        rows["note_text"] = sorted(map(repr, connection.execute(text("SELECT rowid, folded FROM note_text"))))
+        assert counts.differences(connection) == []
+    return rows
+
+
+def hold_law_4(catalog: Catalog, act: Act) -> int:
+    """Let an act fail at its first statement, its second, and so on; gives how many it has."""
+    note = made(catalog, request(IMAGE, SECOND_IMAGE)).id
+    assert note is not None
+    before = everything(catalog)
+    left = [0]
+
+    def fail(*_: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise InjectedError
+
+    event.listen(catalog._writers, "before_cursor_execute", fail)
+    for step in range(1, 1000):
+        left[0] = step
+        try:
+            catalog.write(lambda transaction: act(transaction, note))
+        except InjectedError:
+            left[0] = -1
+            assert everything(catalog) == before, f"a failure at statement {step} left something behind"
+        else:
+            event.remove(catalog._writers, "before_cursor_execute", fail)
+            assert left[0] > 0, f"a failure at statement {step} was passed over"
+            assert everything(catalog) != before
+            return step - 1
+    raise AssertionError("the act never came to its end")
+
+
+@pytest.mark.parametrize("act", [withdrawing, revising])
+def test_law_4_withdrawal_is_one_transaction(filled: Catalog, act: Act) -> None:
+    assert hold_law_4(filled, act) > 20
+
+
+def test_breach_of_law_4_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A withdrawal done as well as can be, and never mind if it fails."""
+
+    def at_best(*arguments: Any, **options: Any) -> int:
+        try:
+            return withdrawal.withdraw(*arguments, **options)
+        except InjectedError:
+            return 0
+
+    monkeypatch.setattr(rejection, "withdraw", at_best)
+    with pytest.raises(AssertionError):
+        hold_law_4(filled_sqlite, withdrawing)

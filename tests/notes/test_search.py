@@ -1,0 +1,173 @@
+"""Searching notes, and how little of the index it reads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from kinote.catalog.catalog import Catalog
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
+from kinote.lifecycle.withdrawal import Reason
+from kinote.notes.make import make
+from kinote.notes.reading import NoteSearch, Page, SearchError, search
+from kinote.notes.request import Author
+from kinote.notes.revise import revise
+from kinote.notes.withdraw import withdraw_note
+from tests.notes.ward import (
+    IMAGE,
+    NOW,
+    OTHER_IMAGE,
+    SECOND_IMAGE,
+    key_object,
+    made,
+    receive,
+    request,
+)
+
+TEACHING = Code("113004", "DCM", "For Teaching")
+PRIVATE = Code("113004", "99TEST", "Something else")
+
+
+def found(catalog: Catalog, **wanted: Any) -> Page:
+    with catalog.read() as connection:
+        return search(connection, NoteSearch(**wanted))
+
+
+def descriptions(catalog: Catalog, **wanted: Any) -> list[str]:
+    return [note.description for note in found(catalog, **wanted).items]
+
+
+@pytest.fixture
+def noted(filled: Catalog) -> Catalog:
+    """A catalog with six notes, named by their descriptions, oldest first."""
+    made(filled, request(IMAGE, description="Kleiner KNOTEN rechts", author=Author("person", "Doe^Jane")))
+    made(filled, request(SECOND_IMAGE, description="右肺の結節", author=Author("person", "Doe^John")))
+    made(filled, request(OTHER_IMAGE, description="100% sure_", author=Author("device", "Finder 3")))
+    late = NOW + timedelta(hours=1)
+    made(filled, request(IMAGE, description="Lehrbeispiel", title=TEACHING), now=late)
+    made(filled, request(IMAGE, description="Private", title=PRIVATE), now=late)
+    receive(filled, key_object("1.2.1.70.1", IMAGE, description="Received"), now=late)
+    return filled
+
+
+#: What is searched for, and the descriptions of what is found, newest first.
+SEARCHES: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["Received", "Private", "Lehrbeispiel", "100% sure_", "右肺の結節", "Kleiner KNOTEN rechts"]),
+    ({"title": "113004"}, ["Private", "Lehrbeispiel"]),
+    ({"title": "DCM|113004"}, ["Lehrbeispiel"]),
+    ({"title": "99X|113004"}, []),
+    ({"author": "doe"}, ["Private", "Lehrbeispiel", "右肺の結節", "Kleiner KNOTEN rechts"]),
+    ({"author": "DOE^JOHN"}, ["右肺の結節"]),
+    ({"author": "finder"}, ["100% sure_"]),
+    ({"author": "jane"}, []),
+    ({"origin": "received"}, ["Received"]),
+    ({"origin": "migrated"}, []),
+    ({"patient": "P2"}, ["100% sure_"]),
+    ({"patient": "P"}, []),
+    ({"text": "knoten"}, ["Kleiner KNOTEN rechts"]),
+    ({"text": "結節"}, ["右肺の結節"]),
+    ({"text": "肺"}, ["右肺の結節"]),
+    ({"text": "0% s"}, ["100% sure_"]),
+    ({"text": "%"}, ["100% sure_"]),
+    ({"text": "e", "author": "doe jane"}, ["Private", "Lehrbeispiel", "Kleiner KNOTEN rechts"]),
+    ({"since": "2026-11-24T06:00:00+00:00"}, ["Received", "Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-24T06:00:00+00:00", "origin": "authored"}, ["Private", "Lehrbeispiel"]),
+    ({"title": "113004", "author": "doe", "patient": "P1", "text": "lehr"}, ["Lehrbeispiel"]),
+]
+
+
+def test_what_is_found(noted: Catalog) -> None:
+    assert [(wanted, descriptions(noted, **wanted)) for wanted, _ in SEARCHES] == SEARCHES
+
+
+def test_pages_add_up(noted: Catalog) -> None:
+    for wanted, expected in SEARCHES:
+        pages = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = found(noted, **wanted, cursor=cursor, limit=2)
+            pages += [note.description for note in page.items]
+            cursor = page.next
+        assert pages == expected, wanted
+
+
+def test_only_what_is_live_and_current_is_found(noted: Catalog) -> None:
+    first, second = (note.id or 0 for note in found(noted, author="doe", limit=2).items)
+    reason = Reason(REJECTED_FOR_QUALITY_REASONS)
+    noted.write(lambda tx: withdraw_note(tx, first, reason=reason, who="", now=NOW))
+    changed = request(IMAGE, description="Anders")
+    noted.write(lambda tx: revise(tx, second, changed, expected_version=1, now=NOW, who=""))
+    assert descriptions(noted, text="private") == descriptions(noted, text="lehr") == []
+    assert descriptions(noted, text="anders") == ["Anders"]
+    assert "Rejected" not in " ".join(descriptions(noted))
+    assert len(found(noted, title="113001").items) == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [({"cursor": "nonsense"}, "cursor"), ({"cursor": "é"}, "cursor"), ({"limit": 0}, "limit")],
+)
+def test_what_cannot_be_searched(filled_sqlite: Catalog, wanted: dict[str, Any], field: str) -> None:
+    with pytest.raises(SearchError) as error:
+        found(filled_sqlite, **wanted)
+    assert error.value.field == field
+
+
+def test_a_page_costs_the_same_statements_however_many_notes(filled: Catalog) -> None:
+    statements: list[str] = []
+
+    def counted(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(filled._readers, "before_cursor_execute", counted)
+    filled.write(lambda tx: make(tx, [request(IMAGE)] * 3, study_instance_uid=None, now=NOW))
+    found(filled)
+    few = len(statements)
+    filled.write(lambda tx: make(tx, [request(IMAGE)] * 80, study_instance_uid=None, now=NOW))
+    statements.clear()
+    assert len(found(filled).items) == 83
+    assert few == len(statements) <= 6
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"cursor": "bjQw"},
+        {"title": "DCM|113000"},
+        {"title": "113000"},
+        {"author": "doe"},
+        {"origin": "received"},
+        {"patient": "P1"},
+        {"text": "nodule"},
+        {"since": "2026-11-24T05:00:00+00:00"},
+        {"title": "113000", "author": "doe", "origin": "authored", "patient": "P1"},
+    ],
+)
+def test_no_search_reads_a_whole_table_or_sorts_all_notes(
+    filled_sqlite: Catalog, wanted: dict[str, Any]
+) -> None:
+    """Each search walks an index in order; what it sorts is bounded (a patient's, the latest)."""
+    filled_sqlite.write(lambda tx: make(tx, [request(IMAGE)] * 50, study_instance_uid=None, now=NOW))
+    plans: list[tuple[str, str]] = []
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: object) -> None:
+        if statement.startswith(("SELECT", "WITH")):
+            cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
+            plans.extend((statement, row[3]) for row in cursor.fetchall())
+
+    event.listen(filled_sqlite._readers, "before_cursor_execute", explain)
+    found(filled_sqlite, **wanted)
+    assert plans
+    for statement, step in plans:
+        if step.startswith("SCAN"):
+            walked = ("note_version USING INDEX note_version_current", "note_text VIRTUAL TABLE", "found")
+            subquery = step.startswith(("SCAN CONSTANT ROW", "SCAN (subquery", "SCAN anon"))
+            assert subquery or step.removeprefix("SCAN ").startswith(walked), (step, statement)
+    sorting = [statement for statement, step in plans if step == "USE TEMP B-TREE FOR ORDER BY"]
+    bounded = ("note_version.note IN", "IN (SELECT", "anon_", "note_reference.version IN")
+    assert all(any(part in statement for part in bounded) for statement in sorting), sorting

@@ -1,0 +1,78 @@
+"""Who may know whom, beyond what import-linter's layers say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project.sources import PACKAGE, ROOT, imports_of
+
+#: The rooms that bring objects in and manage their life and death; all others read the live view (law 1).
+MAY_TOUCH_INSTANCES = {"catalog", "intake", "notes", "lifecycle", "retention"}
+
+ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+
+
+def _files_outside(rooms: set[str]) -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in rooms]
+
+
+def test_layers_hold() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    result = subprocess.run(
+        command, cwd=ROOT, check=False, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""}
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_law_1_only_the_rooms_of_life_and_death_know_the_instance_tables() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}: {name}"
+        for path in _files_outside(MAY_TOUCH_INSTANCES)
+        for module, name in imports_of(path)
+        if module == "kinote.catalog.tables" and name in {"instance", "held_instance"}
+    ]
+    assert found == []
+
+
+def test_the_faces_do_not_know_where_bytes_lie() -> None:
+    found = [
+        str(path.relative_to(PACKAGE))
+        for path in (PACKAGE / "web").rglob("*.py")
+        for module, _ in imports_of(path)
+        if module.startswith("kinote.storage")
+    ]
+    assert found == []
+
+
+def test_only_app_and_the_command_line_read_settings() -> None:
+    found = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        for module, _ in imports_of(path)
+        if module == "kinote.settings"
+    }
+    assert found <= {"app.py", "cli.py", "serving.py"}
+
+
+@pytest.mark.parametrize("library", ["kinote.keyobject.reader", "kinote.keyobject.writer"])
+def test_the_key_object_library_brings_nothing_of_the_server(library: str) -> None:
+    program = f"import sys, {library}; print(*sorted(sys.modules), sep='\\n')"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": "src"},
+    )
+    loaded = {module.partition(".")[0] for module in result.stdout.split()}
+    assert loaded & {"sqlalchemy", "fastapi", "starlette", "pydantic", "typer", "httpx"} == set()
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_room_says_what_it_is_for(room: Path) -> None:
+    assert (room / "__init__.py").read_text().startswith('"""')

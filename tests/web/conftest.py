@@ -1,0 +1,69 @@
+"""A real server for tests of the HTTP face, on a port of its own, watched for anything that blocks its loop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from blockbuster import blockbuster_ctx
+from fastapi import FastAPI
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.delivery.source import Source
+from kinote.intake.receiver import Receiver
+from kinote.storage.local import LocalStorage
+from kinote.web.application import Rooms, WebOptions, create_application
+from kinote.web.metrics import observe_outcome
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Iterator[Rooms]:
+    """The rooms of one Kinote, empty."""
+    storage = LocalStorage(tmp_path / "data")
+    catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
+    receiver = Receiver(catalog, storage, observe=observe_outcome)
+    viewer = tmp_path / "viewer"
+    yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=viewer))
+    receiver.close()
+    catalog.close()
+
+
+@pytest.fixture
+def address(rooms: Rooms) -> Iterator[str]:
+    """The address of a running server."""
+    with blockbuster_ctx("kinote"), running(create_application(rooms)) as server:
+        yield server
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[httpx.Client]:
+    """A client of the running server."""
+    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+        yield client
+
+
+class running:  # noqa: N801 - read as a word: `with running(application) as address`
+    """A server in a thread, for as long as the block lasts."""
+
+    def __init__(self, application: FastAPI) -> None:
+        config = uvicorn.Config(application, log_level="warning", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="http-server"
+        )
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()

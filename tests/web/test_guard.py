@@ -1,0 +1,104 @@
+"""Who may speak to the server, and the pages and headers around the services."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kinote.web.rooms import Rooms
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8080", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8080", 200),
+        ("kinote.localhost", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("192.0.2.1", 421),
+        ("", 400),
+    ],
+)
+def test_hosts(client: httpx.Client, host: str, status: int) -> None:
+    assert client.get("/healthz", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Origin": "http://localhost:8080"}, True),
+        ({"Origin": "http://localhost:3000"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+    ],
+)
+def test_pages_of_other_origins_change_nothing(
+    client: httpx.Client, headers: dict[str, str], allowed: bool
+) -> None:
+    sent = {"Host": "localhost:8080", "Content-Type": "application/json", **headers}
+    for method, path in (
+        ("POST", "/api/v1/studies/1.2/notes"),
+        ("POST", "/dicomweb/studies"),
+        ("DELETE", "/api/v1/notes/1"),
+    ):
+        status = client.request(method, path, headers=sent, content=b"{}").status_code
+        assert (status != 403) is allowed
+    assert client.get("/api/v1/titles", headers=sent).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/titles", "/dicomweb/studies", "/api/v1/nothing", "/"])
+def test_headers_on_every_answer(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe-inline" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_health_and_metrics(client: httpx.Client) -> None:
+    assert client.get("/readyz").json() == {"status": "ready"}
+    client.get("/dicomweb/studies")
+    text = client.get("/metrics").text
+    assert 'kinote_http_request_seconds_count{method="GET",route="search_studies",status="200"}' in text
+
+
+def test_the_viewer_s_files(client: httpx.Client, rooms: Rooms) -> None:
+    missing = client.get("/")
+    assert missing.status_code == 503 and "not built" in missing.text
+    folder: Path = rooms.options.viewer
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html>viewer")
+    (folder / "assets" / "app-1a2b.js").write_text("1")
+    (folder.parent / "secret").write_text("x")
+    for path in ("/", "/studies/1.2.3"):
+        page = client.get(path)
+        assert page.text == "<!doctype html>viewer" and page.headers["cache-control"] == "no-cache"
+    script = client.get("/assets/app-1a2b.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in script.headers["cache-control"]
+    assert client.get("/assets/gone.js").status_code == 404
+    for path in ("/%2e%2e/secret", "/..%2fsecret", "/assets/..%2f..%2fsecret"):
+        assert client.get(path).text != "x"
+    assert client.get("/api/v1/nothing").status_code == 404
+
+
+def test_wrong_method(client: httpx.Client) -> None:
+    response = client.delete("/dicomweb/studies")
+    assert response.status_code == 405
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_fault_of_the_server_tells_nothing_of_its_inside(client: httpx.Client, rooms: Rooms) -> None:
+    rooms.catalog.write(lambda transaction: transaction.exec_driver_sql("DROP TABLE change"))
+    response = client.get("/api/v1/changes")
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "frame-ancestors" in response.headers["content-security-policy"]
+    assert "change" not in response.json()["detail"] and "sql" not in response.text.lower()
+    assert client.get("/healthz").status_code == 200
