@@ -7,11 +7,22 @@ which bulk values are left out. So a header costs its own size and hardly more, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, NoReturn
+from collections.abc import Generator
+from typing import NoReturn
 
 from kinote.dicom import encodings, tags
 from kinote.dicom.bulk import BulkSpan
+from kinote.dicom.element_heads import (
+    ITEM_GROUP,
+    UNDEFINED,
+    Element,
+    is_binary,
+    is_long,
+    odd_length,
+    plain,
+    plain_implicit,
+    plain_of_root,
+)
 from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import (
     DicomError,
@@ -23,7 +34,6 @@ from kinote.dicom.errors import (
 )
 from kinote.dicom.limits import Limits
 from kinote.dicom.value_representations import (
-    BINARY,
     BINARY_BYTES,
     LONG,
     NAMES,
@@ -32,16 +42,8 @@ from kinote.dicom.value_representations import (
     implicit_vr,
 )
 
-Element = tuple[bytes, int, int, int]
-"""Representation as it stands in the bytes (empty if implicit), and where in the kept bytes the element, its
-value, and what follows it begin."""
-
-UNDEFINED = 0xFFFFFFFF
 _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
-_ITEM_GROUP = tags.ITEM >> 16
-#: Groups of which some elements are not plain in implicit data sets: padding, pixel data, delimiters.
-_WATCHED = frozenset({0, 0x7FE0, _ITEM_GROUP})
 #: What it takes to remember a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
 
@@ -135,7 +137,7 @@ class Walk:
                     # In a sequence: an item or the end.
                     group, number, length = encoding.item.unpack_from(data, pos)
                     steps += 1
-                    if group == _ITEM_GROUP and number == 0xE000:
+                    if group == ITEM_GROUP and number == 0xE000:
                         pos += 8
                         path[-1] += 1
                         stack.append((end, defined, opened, left_out, encoding))
@@ -144,7 +146,7 @@ class Walk:
                                 self._fail(MalformedError, "An item is longer than what it lies in", at)
                             end = at + 8 + length
                         opened, left_out = pos + shift, origin - shift
-                    elif group == _ITEM_GROUP and number == 0xE0DD:
+                    elif group == ITEM_GROUP and number == 0xE0DD:
                         pos += 8
                         if defined:
                             self.note("a sequence with length is delimited nevertheless")
@@ -157,7 +159,7 @@ class Walk:
                             if not stack:
                                 tag, vr, before, start = last_root
                                 root[tag] = (vr, before, start, pos + shift)
-                    elif group == _ITEM_GROUP and number == 0xE00D:
+                    elif group == ITEM_GROUP and number == 0xE00D:
                         pos += 8
                         self.note("a delimiter of an item stands between items")
                     else:
@@ -185,7 +187,7 @@ class Walk:
                 self.steps = steps = steps + 1
                 if steps > limits.elements or len(root) > limits.root_elements:
                     self._fail(TooLargeError, "The data set has more elements than Kinote reads", at)
-                if group == _ITEM_GROUP:
+                if group == ITEM_GROUP:
                     if length or number not in (0xE00D, 0xE0DD):
                         self._fail(
                             MalformedError, f"(FFFE,{number:04X}) stands where no delimiter may", at, tag
@@ -252,7 +254,7 @@ class Walk:
                 elif (tag in _PIXELS and length) or (
                     length > watched
                     and vr not in SHORT
-                    and (length > limits.bulk_text or (length > limits.bulk_binary and _is_binary(tag, vr)))
+                    and (length > limits.bulk_text or (length > limits.bulk_binary and is_binary(tag, vr)))
                 ):
                     kind = "bulk"
                 else:
@@ -309,7 +311,7 @@ class Walk:
                 # Fragments of encapsulated pixel data.
                 group, number, length = encoding.item.unpack_from(data, pos)
                 steps += 1
-                if group != _ITEM_GROUP or number not in (0xE000, 0xE0DD) or length == UNDEFINED:
+                if group != ITEM_GROUP or number not in (0xE000, 0xE0DD) or length == UNDEFINED:
                     self._fail(MalformedError, "A fragment of pixel data was due", at)
                 if number == 0xE0DD:
                     length = 0
@@ -391,80 +393,3 @@ class Walk:
         if path and path[-1] == -1:
             path = path[:-1]
         raise error(what, at, path if tag is None else (*path, tag))
-
-
-Head = Callable[[bytes, int], tuple[Any, ...]]
-
-
-def plain(head: Head, data: bytes, pos: int, bound: int) -> tuple[int, int]:
-    """Pass explicit elements of an item that have short lengths and are all here: where to, and how many."""
-    count = 0
-    last = bound - 8
-    while pos <= last:
-        _, _, vr, length = head(data, pos)
-        stop = pos + 8 + length
-        if vr not in SHORT or stop > bound:
-            break
-        count += 1
-        pos = stop
-    return pos, count
-
-
-def plain_of_root(
-    head: Head, data: bytes, pos: int, bound: int, shift: int, root: dict[int, Element]
-) -> tuple[int, int]:
-    """The same for the root, whose elements are noted."""
-    count = 0
-    last = bound - 8
-    while pos <= last:
-        group, number, vr, length = head(data, pos)
-        stop = pos + 8 + length
-        if vr not in SHORT or stop > bound:
-            break
-        before = pos + shift
-        root[group << 16 | number] = (vr, before, before + 8, stop + shift)
-        count += 1
-        pos = stop
-    return pos, count
-
-
-def plain_implicit(
-    head: Head, data: bytes, pos: int, bound: int, longest: int, shift: int, root: dict[int, Element] | None
-) -> tuple[int, int]:
-    """The same for implicit elements that are no sequences and not `longest`; `root` where they are noted."""
-    count = 0
-    last = bound - 8
-    while pos <= last:
-        group, number, length = head(data, pos)
-        tag = group << 16 | number
-        stop = pos + 8 + length
-        if length > longest or stop > bound or tag in SEQUENCES or group in _WATCHED:
-            break
-        if root is not None:
-            before = pos + shift
-            root[tag] = (b"", before, before + 8, stop + shift)
-        count += 1
-        pos = stop
-    return pos, count
-
-
-def is_long(vr: bytes) -> bool:
-    """Whether a length of 32 bits follows: of known ones, and of those to come (PS3.5 7.1.2)."""
-    return vr in LONG or (vr.isalpha() and vr.isupper() and vr not in SHORT)
-
-
-def odd_length(vr: bytes, length: int, encoding: Encoding) -> int | None:
-    """The length of an element in an explicit data set that has no letters where they belong.
-
-    `length` is what follows the representation. Either the element is encoded implicitly, or its writer
-    knew no representation. None if it is neither.
-    """
-    if vr in (b"??", b"  ", b"--", b"\0\0"):
-        return length
-    if length == 0:
-        return int.from_bytes(vr, "little" if encoding.order == "<" else "big")
-    return None
-
-
-def _is_binary(tag: int, vr: bytes) -> bool:
-    return vr in BINARY_BYTES or (vr not in LONG and implicit_vr(tag) in BINARY)
