@@ -32,18 +32,18 @@ class Writer:
 
     def item(self, content: bytes, *, undefined: bool = False) -> bytes:
         if undefined:
-            return self._mark(0xE000, UNDEFINED) + content + self._mark(0xE00D, 0)
-        return self._mark(0xE000, len(content)) + content
+            return self.mark(0xE000, UNDEFINED) + content + self.mark(0xE00D, 0)
+        return self.mark(0xE000, len(content)) + content
 
     def sequence(self, tag: int, *items: bytes, undefined: bool = False, vr: str = "SQ") -> bytes:
         content = b"".join(items)
         if undefined:
-            return self.element(tag, vr, content, UNDEFINED) + self._mark(0xE0DD, 0)
+            return self.element(tag, vr, content, UNDEFINED) + self.mark(0xE0DD, 0)
         return self.element(tag, vr, content)
 
     def fragments(self, tag: int, *fragments: bytes) -> bytes:
         content = b"".join(self.item(fragment) for fragment in fragments)
-        return self.element(tag, "OB", content, UNDEFINED) + self._mark(0xE0DD, 0)
+        return self.element(tag, "OB", content, UNDEFINED) + self.mark(0xE0DD, 0)
 
-    def _mark(self, element: int, length: int) -> bytes:
+    def mark(self, element: int, length: int) -> bytes:
         return struct.pack(self.order + "HHI", 0xFFFE, element, length)

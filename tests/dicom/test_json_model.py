@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import struct
 from pathlib import Path
+from typing import Any
 
 import pydicom
+import pytest
 
-from kinote.dicom.json_model import metadata_json
+from kinote.dicom import json_model
+from kinote.dicom.dataset import DataSet, scan
+from kinote.dicom.errors import DicomError, MalformedError, TooDeepError
+from kinote.dicom.json_input import UnknownBulkError, data_sets_from_json, from_json
+from kinote.dicom.json_model import FragmentCache, element_json, metadata_json
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from tests.dicom.elements import Writer
 from tests.dicom.test_part10 import CUT, dicom_files, scan_file
 
 
@@ -37,3 +48,155 @@ def test_bulk_is_a_relative_address(test_data: Path) -> None:
     path = next(path for path in dicom_files(test_data) if path.name == "ct_image.dcm")
     metadata = json.loads(metadata_json(scan_file(path).dataset))
     assert metadata["7FE00010"] == {"vr": metadata["7FE00010"]["vr"], "BulkDataURI": "/7FE00010"}
+
+
+def data_set(*elements: bytes, syntax: str = EXPLICIT_VR_LITTLE_ENDIAN) -> DataSet:
+    return scan(Writer(syntax).element(0x00080016, "UI", b"1.2\0") + b"".join(elements), syntax)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "attribute"),
+    [
+        (0x00080060, "CS", b"CT", {"vr": "CS", "Value": ["CT"]}),
+        (0x00080060, "CS", b"", {"vr": "CS"}),
+        (0x00080008, "CS", b"A\\\\B ", {"vr": "CS", "Value": ["A", None, "B"]}),
+        (0x00201206, "IS", b"12", {"vr": "IS", "Value": [12]}),
+        (0x00180050, "DS", b"1.50", {"vr": "DS", "Value": [1.5]}),
+        (0x00180050, "DS", b"thick ", {"vr": "DS", "Value": ["thick"]}),
+        (0x00189999, "FD", struct.pack("<d", math.nan), {"vr": "FD", "Value": ["NaN"]}),
+        (0x00189999, "FD", struct.pack("<d", -math.inf), {"vr": "FD", "Value": ["-Infinity"]}),
+        (0x00091001, "UV", struct.pack("<Q", 2**64 - 1), {"vr": "UV", "Value": [str(2**64 - 1)]}),
+        (
+            0x00091001,
+            "AT",
+            struct.pack("<4H", 0x10, 0x20, 0x7FE0, 0x10),
+            {"vr": "AT", "Value": ["00100020", "7FE00010"]},
+        ),
+        (0x00091001, "OB", b"\1\2", {"vr": "OB", "InlineBinary": "AQI="}),
+        (0x00091001, "UN", b"\1\2", {"vr": "UN", "InlineBinary": "AQI="}),
+        (0x0040A160, "UT", b"a\\b\n", {"vr": "UT", "Value": ["a\\b\n"]}),
+        (
+            0x00100010,
+            "PN",
+            b"Doe^John==\\Roe",
+            {"vr": "PN", "Value": [{"Alphabetic": "Doe^John"}, {"Alphabetic": "Roe"}]},
+        ),
+        (0x00091001, "OB", bytes(1026), {"vr": "OB", "BulkDataURI": "/00091001"}),
+    ],
+)
+def test_an_attribute_by_its_representation(tag: int, vr: str, value: bytes, attribute: object) -> None:
+    dataset = data_set(Writer(EXPLICIT_VR_LITTLE_ENDIAN).element(tag, vr, value))
+    assert json.loads(metadata_json(dataset))[f"{tag:08X}"] == attribute
+    assert json.loads("{" + (element_json(dataset, tag) or "") + "}") == {f"{tag:08X}": attribute}
+
+
+def test_values_within_sequences_and_the_addresses_of_bulk_in_them() -> None:
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    item = writer.element(0x00080104, "LO", "Größe".encode()) + writer.element(0x54001010, "OW", bytes(2000))
+    dataset = data_set(
+        writer.element(0x00080005, "CS", b"ISO_IR 192"),
+        writer.sequence(0x54000100, writer.item(b""), writer.item(item, undefined=True)),
+    )
+    metadata = json.loads(metadata_json(dataset))
+    assert metadata["54000100"]["Value"] == [
+        {},
+        {
+            "00080104": {"vr": "LO", "Value": ["Größe"]},
+            "54001010": {"vr": "OW", "BulkDataURI": "/54000100/1/54001010"},
+        },
+    ]
+    assert [span.address for span in dataset.bulk] == ["54000100/1/54001010"]
+    assert metadata["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
+
+
+def test_binary_values_are_little_endian() -> None:
+    dataset = data_set(
+        Writer(EXPLICIT_VR_BIG_ENDIAN).element(0x00091001, "OW", b"\1\2\3\4"), syntax=EXPLICIT_VR_BIG_ENDIAN
+    )
+    assert (
+        json.loads(metadata_json(dataset))["00091001"]["InlineBinary"]
+        == base64.b64encode(b"\2\1\4\3").decode()
+    )
+
+
+def test_the_same_bytes_mean_another_thing_in_another_context() -> None:
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    name = writer.element(0x00100010, "PN", b"\xbb")
+    texts = [
+        json.loads(metadata_json(data_set(writer.element(0x00080005, "CS", term), name)))["00100010"]["Value"]
+        for term in (b"ISO_IR 144", b"ISO_IR 126")
+    ]
+    assert texts == [[{"Alphabetic": "\u041b"}], [{"Alphabetic": "\u00bb"}]]
+    big = data_set(
+        Writer(EXPLICIT_VR_BIG_ENDIAN).element(0x00280010, "US", b"\1\0"), syntax=EXPLICIT_VR_BIG_ENDIAN
+    )
+    assert json.loads(metadata_json(big))["00280010"]["Value"] == [256]
+
+
+def test_what_changed_is_all_that_is_made_for_the_next_of_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FragmentCache(1 << 20)
+    monkeypatch.setattr(json_model, "_fragments", cache)
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+
+    def instance(number: int) -> DataSet:
+        same = [writer.element(0x00090000 | tag, "LO", b"the same") for tag in range(0x1000, 0x1064)]
+        return data_set(*same, writer.element(0x00200013, "IS", b"%d" % number))
+
+    metadata_json(instance(10))
+    first = cache.made
+    metadata_json(instance(11))
+    assert (first, cache.made) == (102, 103)
+
+
+def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FragmentCache(50_000)
+    monkeypatch.setattr(json_model, "_fragments", cache)
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    for number in range(1000):
+        dataset = data_set(writer.element(0x00200013, "IS", b"%d" % number))
+        assert json.loads(metadata_json(dataset))["00200013"]["Value"] == [number]
+        assert cache.size < 52_000
+
+
+def test_json_comes_back_as_a_data_set(test_data: Path) -> None:
+    path = next(path for path in dicom_files(test_data) if path.name == "ct_image.dcm")
+    scanned = scan_file(path)
+    metadata = json.loads(metadata_json(scanned.dataset))
+    again = scan(from_json(metadata, lambda address: bytes(16)), EXPLICIT_VR_LITTLE_ENDIAN)
+    returned = json.loads(metadata_json(again))
+    kept = {tag for tag, value in metadata.items() if "BulkDataURI" not in value}
+    assert len(kept) > 200
+    assert {tag: returned[tag] for tag in kept - {"00080005"}} == {
+        tag: metadata[tag] for tag in kept - {"00080005"}
+    }
+    assert again.bulk[-1].length == 16
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error"),
+    [
+        ({"00080016": {"vr": "UI", "Value": 5}}, MalformedError),
+        ({"nonsense": {"vr": "UI"}}, MalformedError),
+        ({"00091001": {"vr": "OB", "BulkDataURI": "gone"}}, MalformedError),
+    ],
+)
+def test_json_that_is_no_data_set_is_refused(attributes: dict[str, Any], error: type[DicomError]) -> None:
+    def gone(address: str) -> bytes:
+        raise UnknownBulkError(address)
+
+    with pytest.raises(error):
+        from_json(attributes, gone)
+
+
+def test_json_nested_too_deep_is_refused() -> None:
+    attributes: dict[str, Any] = {}
+    for _ in range(150):
+        attributes = {"00081140": {"vr": "SQ", "Value": [attributes]}}
+    with pytest.raises(TooDeepError):
+        from_json(attributes, lambda address: b"")
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b"3", b"[" * 100_000])
+def test_bodies_that_are_no_dicom_json_are_refused(body: bytes) -> None:
+    with pytest.raises(MalformedError):
+        data_sets_from_json(body)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from kinote.dicom import level, tags
 from kinote.dicom.bulk import BulkSpan
 from kinote.dicom.character_sets import CharacterSet, character_set
+from kinote.dicom.element_heads import Element
 from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import DicomError
 from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
@@ -28,7 +29,6 @@ from kinote.dicom.value_representations import (
     SINGLE_VALUE,
     implicit_vr,
 )
-from kinote.dicom.walker import Element
 
 _PIXEL_REPRESENTATION = 0x00280103
 #: What most text is: all but numbers, binary values and text of several lines, as it stands in bytes.
@@ -149,7 +149,7 @@ class DataSet:
         value = self.text(tag)
         if not value:
             return ()
-        if "\\" not in value:
+        if "\\" not in value or self.vr(tag) in SINGLE_VALUE:
             return (value,)
         return tuple(part.strip("\0 ") for part in value.split("\\"))
 

@@ -21,16 +21,22 @@ class Encoding:
     #: Group, element and length of an item or delimiter.
     item: Struct = field(init=False)
     long: Struct = field(init=False)
+    short: Struct = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "head", Struct(self.order + ("HH2sH" if self.explicit else "HHI")))
         object.__setattr__(self, "item", Struct(self.order + "HHI"))
         object.__setattr__(self, "long", Struct(self.order + "I"))
+        object.__setattr__(self, "short", Struct(self.order + "H"))
 
 
 EXPLICIT_LITTLE = Encoding("explicit little endian", "<", explicit=True)
 IMPLICIT_LITTLE = Encoding("implicit little endian", "<", explicit=False)
 EXPLICIT_BIG = Encoding("explicit big endian", ">", explicit=True)
+
+
+#: Groups that data sets begin with, and that no others are in the other byte order.
+_FIRST_GROUPS = (0x0002, 0x0008)
 
 
 def declared(syntax: TransferSyntax) -> Encoding:
@@ -48,11 +54,13 @@ def actual(beginning: bytes, encoding: Encoding) -> Encoding:
     """
     if len(beginning) < 8:
         return encoding
-    little, big = (int.from_bytes(beginning[:2], order) for order in ("little", "big"))
+    little, big = beginning[0] | beginning[1] << 8, beginning[0] << 8 | beginning[1]
     letters = beginning[4:6] in SHORT or beginning[4:6] in LONG
-    if encoding is EXPLICIT_BIG and little <= 0xFF < big:
+    if encoding is EXPLICIT_BIG:
+        if little not in _FIRST_GROUPS:
+            return encoding
         return EXPLICIT_LITTLE if letters else IMPLICIT_LITTLE
-    if encoding is not EXPLICIT_BIG and letters and 0 < big <= 0xFF < little:
+    if letters and big in _FIRST_GROUPS:
         return EXPLICIT_BIG
     if little > 0xFF or not little:
         return encoding

@@ -45,6 +45,8 @@ class FragmentCache:
         #: In bytes, about.
         self.limit = limit
         self.size = 0
+        #: How many fragments were not in it and had to be made.
+        self.made = 0
         self._tables: dict[tuple[object, ...], dict[bytes, str]] = {}
         self._lock = Lock()
 
@@ -65,6 +67,7 @@ class FragmentCache:
                     known.clear()
                 self._tables.clear()
                 self.size = 0
+            self.made += 1
             table[element] = fragment
             self.size += len(element) + len(fragment) + 200
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from kinote.dicom.element_heads import ITEM_GROUP, UNDEFINED, Element, is_long, odd_length
 from kinote.dicom.encodings import Encoding
 from kinote.dicom.value_representations import SHORT
-from kinote.dicom.walker import UNDEFINED, Element, is_long, odd_length
-
-_ITEM_GROUP = 0xFFFE
 
 
 def elements(
@@ -32,7 +30,7 @@ def elements(
                 continue
         else:
             group, number, length = head(kept, pos)
-        if group == _ITEM_GROUP:
+        if group == ITEM_GROUP:
             pos += 8
             continue
         value = pos + 8

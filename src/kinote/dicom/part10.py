@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from kinote.dicom import encodings
 from kinote.dicom.dataset import DataSet, scan, scanned
+from kinote.dicom.element_heads import is_long
 from kinote.dicom.encodings import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import MalformedError, TruncatedError
 from kinote.dicom.limits import DEFAULT_LIMITS, Limits
@@ -20,7 +21,6 @@ from kinote.dicom.transfer_syntaxes import (
     lookup,
 )
 from kinote.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from kinote.dicom.walker import is_long
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128

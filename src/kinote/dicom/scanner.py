@@ -17,7 +17,8 @@ from kinote.dicom.transfer_syntaxes import TransferSyntax, lookup
 from kinote.dicom.value_representations import implicit_vr
 from kinote.dicom.walker import Walk
 
-_INFLATED_AT_ONCE = 1 << 18
+#: Portions are small, for `zlib` copies what it has not consumed.
+_DEFLATED_AT_ONCE, _INFLATED_AT_ONCE = 1 << 14, 1 << 18
 
 
 class DataSetScanner:
@@ -74,8 +75,19 @@ class DataSetScanner:
         if self._inflate is None:
             self._take(chunk)
             return
-        self._deflated += len(chunk)
-        pending = bytes(chunk)
+        deflated = memoryview(chunk)
+        for start in range(0, len(deflated), _DEFLATED_AT_ONCE):
+            self._inflate_part(bytes(deflated[start : start + _DEFLATED_AT_ONCE]))
+
+    def finish(self) -> None:
+        """No more bytes come: raises `TruncatedError` where some were still due."""
+        if self._inflate is not None and not self._inflate.eof:
+            raise TruncatedError("The deflated data set ends before its end", self.offset)
+        self._walk.take(None)
+
+    def _inflate_part(self, pending: bytes) -> None:
+        assert self._inflate is not None
+        self._deflated += len(pending)
         full = False
         while (pending or full) and not self._inflate.eof:
             try:
@@ -92,12 +104,6 @@ class DataSetScanner:
             pending = self._inflate.unconsumed_tail
         if self._inflate.eof and any(self._inflate.unused_data or pending):
             self._walk.note("bytes follow the deflated data set")
-
-    def finish(self) -> None:
-        """No more bytes come: raises `TruncatedError` where some were still due."""
-        if self._inflate is not None and not self._inflate.eof:
-            raise TruncatedError("The deflated data set ends before its end", self.offset)
-        self._walk.take(None)
 
     def _take(self, chunk: bytes | bytearray | memoryview) -> None:
         walk = self._walk
