@@ -60,8 +60,9 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
         return
     writer = dialects.current_transaction(transaction)
     made_at = now.isoformat()
-    transaction.execute(
-        change.insert(),
+    dialects.insert_rows(
+        transaction,
+        change,
         [
             {
                 "kind": item.kind,

@@ -17,7 +17,7 @@ from kinote.catalog.study_text import index_study_text
 from kinote.catalog.tables import study
 
 #: The columns of an entry's study row that hold what the data set says.
-_DESCRIBING = (
+DESCRIBING = (
     "patient_name_alphabetic",
     "patient_name_ideographic",
     "patient_name_phonetic",
@@ -38,16 +38,14 @@ def complete_studies(transaction: Connection, met: Iterable[tuple[Mapping[str, A
     """Complete the rows of studies from one entry each; rows without gaps cost nothing."""
     completed = []
     for row, entry in met:
-        gaps = {
-            name: entry.study_row[name] for name in _DESCRIBING if not row[name] and entry.study_row[name]
-        }
+        gaps = {name: entry.study_row[name] for name in DESCRIBING if not row[name] and entry.study_row[name]}
         if gaps:
             completed.append(
                 {**row, **gaps, "attributes": _merged(row["attributes"], entry.study_row["attributes"])}
             )
     if not completed:
         return
-    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*_DESCRIBING, "attributes")}
+    columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*DESCRIBING, "attributes")}
     transaction.execute(
         study.update().where(study.c.id == bindparam("key")).values(**columns),
         [_parameters(row) for row in sorted(completed, key=lambda row: row["id"])],
@@ -56,7 +54,7 @@ def complete_studies(transaction: Connection, met: Iterable[tuple[Mapping[str, A
 
 
 def _parameters(row: Mapping[str, Any]) -> Row:
-    return {"key": row["id"], **{f"new_{name}": row[name] for name in (*_DESCRIBING, "attributes")}}
+    return {"key": row["id"], **{f"new_{name}": row[name] for name in (*DESCRIBING, "attributes")}}
 
 
 def _merged(kept: str, offered: str) -> str:

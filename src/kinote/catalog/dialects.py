@@ -5,8 +5,10 @@ Everything that is not the same SQL on both stands here as a function of the con
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -14,10 +16,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Insert,
     Table,
     TableClause,
     Text,
     and_,
+    any_,
     bindparam,
     cast,
     column,
@@ -136,6 +140,48 @@ def may_be_tried_again(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
 
 
+def insert_rows(
+    connection: Connection, table: Table | TableClause, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows that all have the same columns.
+
+    The statement is compiled once and handed to the driver: where notes are made one by one, building it
+    each time costs more than what it does.
+    """
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    prepared = (connection.dialect.name, table.name, columns)
+    found = _inserts.get(prepared)
+    if found is None:
+        insert = table.insert().inline()
+        compiled: Any = insert.compile(dialect=connection.dialect, column_keys=list(columns))
+        order = compiled.positiontup
+        found = _inserts[prepared] = str(compiled), itemgetter(*order) if order else None
+    statement, take = found
+    connection.exec_driver_sql(statement, [take(row) if take else dict(row) for row in rows])
+
+
+#: Compiled INSERT statements by database, table and columns, with what puts a row in their order.
+_inserts: dict[tuple[str, str, tuple[str, ...]], tuple[str, Callable[[Mapping[str, Any]], Any] | None]] = {}
+
+
+def among(connection: Connection, value: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Condition: the value is one of those in the parameter `name` (see `values`), however many they are.
+
+    Unlike a list in the statement it leaves the statement the same, to be built once.
+    """
+    if is_sqlite(connection):
+        listed = func.json_each(bindparam(name)).table_valued("value")
+        return value.in_(select(listed.c.value))
+    return value == any_(bindparam(name, type_=postgresql.ARRAY(value.type)))
+
+
+def values(connection: Connection, listed: Iterable[Any]) -> Any:
+    """Texts or numbers as a parameter of `among`."""
+    return json.dumps(list(listed)) if is_sqlite(connection) else list(listed)
+
+
 def insert_new(
     connection: Connection,
     table: Table,
@@ -150,11 +196,21 @@ def insert_new(
     """
     if not rows:
         return
-    make = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    statement = make(table).on_conflict_do_nothing(
-        index_elements=list(unique), index_where=text(unique_where) if unique_where else None
-    )
+    prepared = (connection.dialect.name, table.name)
+    statement = _inserts_of_new.get(prepared)
+    if statement is None:
+        make = sqlite.insert if is_sqlite(connection) else postgresql.insert
+        statement = _inserts_of_new[prepared] = make(table).on_conflict_do_nothing(
+            index_elements=list(unique), index_where=text(unique_where) if unique_where else None
+        )
     connection.execute(statement, list(rows))
+
+
+#: Statements of `insert_new` by database and table: what is unique in a table is always the same.
+_inserts_of_new: dict[tuple[str, str], Insert] = {}
+
+#: The query for the highest key of a table, by its name.
+_highest: dict[str, str] = {}
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> range | list[int]:
@@ -162,7 +218,10 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range | lis
     (key,) = table.primary_key.columns
     if is_sqlite(connection):
         # One writer holds the write lock: nobody else can take these keys.
-        highest = connection.execute(func.coalesce(func.max(key), 0).select()).scalar_one()
+        query = _highest.get(table.name)
+        if query is None:
+            query = _highest[table.name] = str(func.coalesce(func.max(key), literal_column("0")).select())
+        highest = connection.exec_driver_sql(query).scalar_one()
         return range(highest + 1, highest + 1 + count)
     drawn = connection.execute(
         text("SELECT nextval(pg_get_serial_sequence(:table, :key)) FROM generate_series(1, :count)"),
@@ -233,17 +292,24 @@ def create_text_index(connection: Connection, name: str) -> None:
     connection.exec_driver_sql(f"CREATE INDEX {name}_by_gram ON {name} USING gin (grams)")
 
 
-def fill_text_index(connection: Connection, name: str, rows: Sequence[tuple[int, str, list[str]]]) -> None:
-    """Put (key, folded text, n-grams) rows in place of what the index has under these keys."""
+def fill_text_index(
+    connection: Connection, name: str, rows: Sequence[tuple[int, str, list[str]]], *, new: bool = False
+) -> None:
+    """Put (key, folded text, n-grams) rows in place of what the index has under these keys.
+
+    Where the keys are `new`, there is nothing to replace.
+    """
     if not rows:
         return
     index = _text_index(name)
     if is_sqlite(connection):
-        connection.execute(
-            index.delete().where(index.c.rowid == bindparam("key")), [{"key": row[0]} for row in rows]
-        )
-        connection.execute(
-            index.insert(),
+        if not new:
+            connection.execute(
+                index.delete().where(index.c.rowid == bindparam("key")), [{"key": row[0]} for row in rows]
+            )
+        insert_rows(
+            connection,
+            index,
             [{"rowid": key, "folded": folded, "grams": " ".join(grams)} for key, folded, grams in rows],
         )
         return

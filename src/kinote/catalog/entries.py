@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
 
 from kinote.catalog import dialects
 from kinote.catalog.completion import complete_studies
@@ -68,13 +68,13 @@ def insert_entries(
         )
         if place.dataset is not None:
             datasets.append({"instance": key, "dataset": place.dataset})
-    transaction.execute(instance.insert(), rows)
-    transaction.execute(
-        instance_metadata.insert(),
+    dialects.insert_rows(transaction, instance, rows)
+    dialects.insert_rows(
+        transaction,
+        instance_metadata,
         [{"instance": row["id"], "json": entry.metadata} for row, entry in zip(rows, entries, strict=True)],
     )
-    if datasets:
-        transaction.execute(instance_bytes.insert(), datasets)
+    dialects.insert_rows(transaction, instance_bytes, datasets)
     return inserted
 
 
@@ -98,8 +98,9 @@ def _studies(transaction: Connection, entries: Iterable[InstanceEntry]) -> dict[
 
 
 def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[Mapping[str, Any]]:
-    query = select(study).where(study.c.study_instance_uid.in_(list(study_uids)))
-    return [dict(row) for row in transaction.execute(query).mappings()]
+    query = _query(transaction, select(study), study.c.study_instance_uid)
+    uids = dialects.values(transaction, study_uids)
+    return [dict(row) for row in transaction.execute(query, {"uids": uids}).mappings()]
 
 
 def _patients(transaction: Connection, entries: Sequence[InstanceEntry]) -> dict[str, int]:
@@ -146,7 +147,26 @@ def _series(
 
 
 def _known_series(transaction: Connection, places: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    query = select(series.c.study, series.c.series_instance_uid, series.c.id).where(
-        tuple_(series.c.study, series.c.series_instance_uid).in_(list(places))
+    wanted = set(places)
+    query = _query(
+        transaction,
+        select(series.c.study, series.c.series_instance_uid, series.c.id),
+        series.c.series_instance_uid,
     )
-    return {(row.study, row.series_instance_uid): row.id for row in transaction.execute(query)}
+    uids = dialects.values(transaction, {uid for _, uid in wanted})
+    return {
+        place: row.id
+        for row in transaction.execute(query, {"uids": uids})
+        if (place := (row.study, row.series_instance_uid)) in wanted
+    }
+
+
+def _query(transaction: Connection, query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
+    """The query, narrowed to the values of the parameter `uids`; built once for each database."""
+    prepared = (transaction.dialect.name, str(column))
+    if prepared not in _queries:
+        _queries[prepared] = query.where(dialects.among(transaction, column, "uids"))
+    return _queries[prepared]
+
+
+_queries: dict[tuple[str, str], Select[Any]] = {}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
+from kinote.catalog import dialects
 from kinote.catalog.tables import instance, series, study
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, with_patient
-
-#: UIDs that one statement asks for at most, below what both databases take as parameters.
-IN_ONE_STATEMENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +29,29 @@ class KnownInstance:
 
 
 def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) -> dict[str, KnownInstance]:
-    """The instances with these UIDs, by UID; one statement for up to ten thousand."""
-    wanted = sorted(set(sop_instance_uids))
-    known: dict[str, KnownInstance] = {}
-    for begin in range(0, len(wanted), IN_ONE_STATEMENT):
-        query = _KNOWN.where(instance.c.sop_instance_uid.in_(wanted[begin : begin + IN_ONE_STATEMENT]))
-        for row in connection.execute(query):
-            known[row.sop_instance_uid] = KnownInstance(
-                study_instance_uid=row.study_instance_uid,
-                series_instance_uid=row.series_instance_uid,
-                sop_class_uid=row.sop_class_uid,
-                sop_instance_uid=row.sop_instance_uid,
-                standing=row.standing,
-                frames=row.frames or 1,
-                requested_procedure_id=row.requested_procedure_id,
-                patient=PatientIdentity(row.patient_key, row.patient_id, row.issuer),
-            )
-    return known
+    """The instances with these UIDs, by UID, by one statement however many they are."""
+    query = _queries.get(connection.dialect.name)
+    if query is None:
+        narrowed = _KNOWN.where(dialects.among(connection, instance.c.sop_instance_uid, "uids"))
+        query = _queries[connection.dialect.name] = narrowed
+    wanted = dialects.values(connection, set(sop_instance_uids))
+    return {
+        row.sop_instance_uid: KnownInstance(
+            study_instance_uid=row.study_instance_uid,
+            series_instance_uid=row.series_instance_uid,
+            sop_class_uid=row.sop_class_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            standing=row.standing,
+            frames=row.frames or 1,
+            requested_procedure_id=row.requested_procedure_id,
+            patient=PatientIdentity(row.patient_key, row.patient_id, row.issuer),
+        )
+        for row in connection.execute(query, {"uids": wanted})
+    }
+
+
+#: The query by database: built once.
+_queries: dict[str, Select[Any]] = {}
 
 
 _KNOWN = (

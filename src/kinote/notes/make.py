@@ -52,21 +52,17 @@ def write_notes(
     """Write notes that have been checked, and their KOS."""
     numbers = dialects.reserve_ids(transaction, note, len(contents))
     keys = dialects.reserve_ids(transaction, note_version, len(contents))
-    transaction.execute(note.insert(), [{"id": number, "origin": "authored"} for number in numbers])
+    dialects.insert_rows(transaction, note, [{"id": number, "origin": "authored"} for number in numbers])
     versions = [
         NewVersion(number, key, 1, content, touched_studies(content, study_instance_uid))
         for number, key, content in zip(numbers, keys, contents, strict=True)
     ]
     insert_versions(transaction, versions, now=now)
-    made = make_key_objects(transaction, versions, known, now=now)
-    changes.record(
-        transaction,
-        [
-            changes.Change("note made", study_instance_uid=version.studies[0], note=version.note)
-            for version in versions
-        ],
-        now=now,
-    )
+    happened = [
+        changes.Change("note made", study_instance_uid=version.studies[0], note=version.note)
+        for version in versions
+    ]
+    made = make_key_objects(transaction, versions, known, happened, now=now)
     return versions, made
 
 

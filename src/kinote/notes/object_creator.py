@@ -11,21 +11,19 @@ modifiers, and what `made_from` holds. `document_of` gives the document again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, dialects
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.entry import InstanceEntry, entry_of
+from kinote.catalog.entry import InstanceEntry
 from kinote.catalog.tables import instance, key_object, key_object_request, study
 from kinote.dicom import sop_classes, uids
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import writer
 from kinote.keyobject.model import (
     Device,
@@ -40,12 +38,10 @@ from kinote.lifecycle import counts
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.envelope import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
 from kinote.notes.known_instances import KnownInstance
+from kinote.notes.made_entry import made_entry
 from kinote.notes.made_from import made_from, made_from_text
 from kinote.notes.request import Author
 from kinote.notes.versions import NewVersion, stored_content
-
-#: Where an instance made here came from.
-MADE_HERE = "kinote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +65,14 @@ def make_key_objects(
     transaction: Connection,
     versions: Sequence[NewVersion],
     known: Mapping[str, KnownInstance],
+    happened: Sequence[changes.Change],
     *,
     now: datetime,
 ) -> list[MadeKeyObject]:
     """Make the KOS of versions whose rows are written: for each version one in each of its `studies`.
 
     `known` has the referenced instances and presentation states; the first study is where the note was made.
+    What `happened` to the notes goes into the change feed with the new instances.
     """
     attributes = _study_attributes(transaction, {uid for version in versions for uid in version.studies})
     drafts = [draft for version in versions for draft in drafts_of(version, known, attributes, now=now)]
@@ -87,7 +85,8 @@ def make_key_objects(
         [
             changes.Change("instance stored", entry.study_instance_uid, entry.sop_instance_uid)
             for entry, _ in placed
-        ],
+        ]
+        + list(happened),
         now=now,
     )
     return [
@@ -215,23 +214,23 @@ def _requested_procedures(content: NoteContent, known: Mapping[str, KnownInstanc
 
 
 def _study_attributes(transaction: Connection, study_uids: Iterable[str]) -> dict[str, str]:
-    query = select(study.c.study_instance_uid, study.c.attributes).where(
-        study.c.study_instance_uid.in_(sorted(study_uids))
-    )
-    return {row.study_instance_uid: row.attributes for row in transaction.execute(query)}
+    query = _QUERIES.get(transaction.dialect.name)
+    if query is None:
+        narrowed = _ATTRIBUTES.where(dialects.among(transaction, study.c.study_instance_uid, "uids"))
+        query = _QUERIES[transaction.dialect.name] = narrowed
+    uids = dialects.values(transaction, study_uids)
+    return {row.study_instance_uid: row.attributes for row in transaction.execute(query, {"uids": uids})}
+
+
+_ATTRIBUTES = select(study.c.study_instance_uid, study.c.attributes)
+
+#: `_ATTRIBUTES` of the studies in the parameter `uids`, by database.
+_QUERIES: dict[str, Select[Any]] = {}
 
 
 def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:
     dataset = writer.encode(draft.document)
-    entry = entry_of(
-        scan(dataset, EXPLICIT_VR_LITTLE_ENDIAN),
-        transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-        digest=hashlib.sha256(dataset).hexdigest(),
-        size=len(dataset),
-        received_from=MADE_HERE,
-        now=now,
-    )
-    return entry, Placed(standing="live", dataset=dataset)
+    return made_entry(draft.document, dataset, now), Placed(standing="live", dataset=dataset)
 
 
 def _insert_key_objects(
@@ -262,9 +261,8 @@ def _insert_key_objects(
             }
             for position, request in enumerate(context.requests)
         ]
-    transaction.execute(key_object.insert(), rows)
-    if requests:
-        transaction.execute(key_object_request.insert(), requests)
+    dialects.insert_rows(transaction, key_object, rows)
+    dialects.insert_rows(transaction, key_object_request, requests)
 
 
 def _count(transaction: Connection, inserted: Sequence[InsertedInstance]) -> None:

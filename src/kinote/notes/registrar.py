@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from kinote.catalog import changes, dialects
 from kinote.catalog.tables import (
@@ -28,7 +29,6 @@ from kinote.catalog.tables import (
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
 from kinote.keyobject.titles import title_group
 from kinote.notes.content import ContentReference, NoteContent, moment
-from kinote.notes.known_instances import IN_ONE_STATEMENT
 from kinote.notes.request import Author
 from kinote.notes.versions import NewVersion, insert_versions
 
@@ -102,16 +102,53 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
     A document usually says in which study an image lies. Where it does not, or is wrong, the index decides.
     """
     arrived = dict(came)
-    uids = list(arrived)
-    rows: set[tuple[str, int]] = set()
-    for begin in range(0, len(uids), IN_ONE_STATEMENT):
-        query = select(
-            note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.study_instance_uid
-        ).where(note_reference.c.sop_instance_uid.in_(uids[begin : begin + IN_ONE_STATEMENT]))
-        for row in transaction.execute(query):
-            if arrived[row.sop_instance_uid] != row.study_instance_uid:
-                rows.add((arrived[row.sop_instance_uid], row.version))
+    rows = {
+        (arrived[row.sop_instance_uid], row.version)
+        for row in transaction.execute(
+            *_among(transaction, _WAITING, note_reference.c.sop_instance_uid, arrived)
+        )
+        if arrived[row.sop_instance_uid] != row.study_instance_uid
+    }
     _add_studies(transaction, rows)
+
+
+_SAYING = (
+    select(
+        note_version.c.fingerprint,
+        note_version.c.id,
+        note_version.c.note,
+        instance.c.sop_instance_uid,
+        study.c.study_instance_uid,
+        key_object.c.identical_documents,
+    )
+    .join(key_object, key_object.c.version == note_version.c.id)
+    .join(instance, instance.c.id == key_object.c.instance)
+    .join(study, study.c.id == instance.c.study)
+    .order_by(note_version.c.id)
+)
+
+_WAITING = select(
+    note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.study_instance_uid
+)
+
+_PLACES = (
+    select(instance.c.sop_instance_uid, study.c.study_instance_uid)
+    .join(study, study.c.id == instance.c.study)
+    .where(instance.c.standing != "held")
+)
+
+
+def _among(
+    transaction: Connection, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str]
+) -> tuple[Select[Any], dict[str, Any]]:
+    """The query, narrowed to the rows whose column is among the wanted, and its parameter."""
+    prepared = (transaction.dialect.name, str(column))
+    if prepared not in _queries:
+        _queries[prepared] = query.where(dialects.among(transaction, column, "wanted"))
+    return _queries[prepared], {"wanted": dialects.values(transaction, wanted)}
+
+
+_queries: dict[tuple[str, str], Select[Any]] = {}
 
 
 def content_of(reading: Reading) -> NoteContent:
@@ -169,24 +206,9 @@ def _lock_sets(transaction: Connection, fingerprints: Iterable[str]) -> None:
 
 def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str, list[_Carried]]:
     """The versions that say the same, by fingerprint, with the documents that carry them."""
-    query = (
-        select(
-            note_version.c.fingerprint,
-            note_version.c.id,
-            note_version.c.note,
-            instance.c.sop_instance_uid,
-            study.c.study_instance_uid,
-            key_object.c.identical_documents,
-        )
-        .join(key_object, key_object.c.version == note_version.c.id)
-        .join(instance, instance.c.id == key_object.c.instance)
-        .join(study, study.c.id == instance.c.study)
-        .where(note_version.c.fingerprint.in_(fingerprints))
-        .order_by(note_version.c.id)
-    )
     versions: dict[int, _Carried] = {}
     known: dict[str, list[_Carried]] = {}
-    for row in transaction.execute(query):
+    for row in transaction.execute(*_among(transaction, _SAYING, note_version.c.fingerprint, fingerprints)):
         version = versions.get(row.id)
         if version is None:
             version = versions[row.id] = _Carried(row.id, row.note, is_new=False)
@@ -220,8 +242,7 @@ def _insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObje
         for one in received
         for item in one.reading.findings
     ]
-    if rows:
-        transaction.execute(finding.insert(), rows)
+    dialects.insert_rows(transaction, finding, rows)
 
 
 def _insert_notes(
@@ -229,7 +250,8 @@ def _insert_notes(
 ) -> None:
     if not new:
         return
-    transaction.execute(note.insert(), [{"id": carried.note, "origin": "received"} for carried, _ in new])
+    rows = [{"id": carried.note, "origin": "received"} for carried, _ in new]
+    dialects.insert_rows(transaction, note, rows)
     insert_versions(
         transaction,
         [NewVersion(carried.note, carried.version, 1, content) for carried, content in new],
@@ -263,9 +285,8 @@ def _insert_key_objects(
             }
             for position, request in enumerate(one.reading.requests)
         ]
-    transaction.execute(key_object.insert(), rows)
-    if requests:
-        transaction.execute(key_object_request.insert(), requests)
+    dialects.insert_rows(transaction, key_object, rows)
+    dialects.insert_rows(transaction, key_object_request, requests)
 
 
 def _insert_studies(
@@ -287,20 +308,10 @@ def _insert_studies(
             named.setdefault(reference.sop_instance_uid, []).append(
                 (match.version, reference.study_instance_uid)
             )
-    uids = list(named)
-    for begin in range(0, len(uids), IN_ONE_STATEMENT):
-        query = (
-            select(instance.c.sop_instance_uid, study.c.study_instance_uid)
-            .join(study, study.c.id == instance.c.study)
-            .where(
-                instance.c.sop_instance_uid.in_(uids[begin : begin + IN_ONE_STATEMENT]),
-                instance.c.standing != "held",
-            )
-        )
-        for row in transaction.execute(query):
-            for version, said in named[row.sop_instance_uid]:
-                if said != row.study_instance_uid:
-                    rows.add((row.study_instance_uid, version))
+    for row in transaction.execute(*_among(transaction, _PLACES, instance.c.sop_instance_uid, named)):
+        for version, said in named[row.sop_instance_uid]:
+            if said != row.study_instance_uid:
+                rows.add((row.study_instance_uid, version))
     _add_studies(transaction, rows)
 
 

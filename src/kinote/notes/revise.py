@@ -45,7 +45,8 @@ def revise(
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
     known = known_instances(transaction, named_instances([request]))
     version = _new_version(transaction, current, request, known, now)
-    made = make_key_objects(transaction, [version], known, now=now)
+    happened = [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)]
+    made = make_key_objects(transaction, [version], known, happened, now=now)
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
     reject(
         transaction,
@@ -56,11 +57,6 @@ def revise(
             f"Version {version.number} of the note replaces it, key object {successors}.",
         ),
         who=who,
-        now=now,
-    )
-    changes.record(
-        transaction,
-        [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)],
         now=now,
     )
 

@@ -33,20 +33,18 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     if not versions:
         return
     registered_at = now.isoformat()
-    transaction.execute(note_version.insert(), [_version_row(version, registered_at) for version in versions])
+    rows = [_version_row(version, registered_at) for version in versions]
+    dialects.insert_rows(transaction, note_version, rows)
     modifiers = [row for version in versions for row in _modifier_rows(version)]
-    if modifiers:
-        transaction.execute(note_modifier.insert(), modifiers)
+    dialects.insert_rows(transaction, note_modifier, modifiers)
     references = [row for version in versions for row in _reference_rows(version)]
-    if references:
-        transaction.execute(note_reference.insert(), references)
+    dialects.insert_rows(transaction, note_reference, references)
     studies = [
         {"study_instance_uid": uid, "version": version.version}
         for version in versions
         for uid in version.studies
     ]
-    if studies:
-        transaction.execute(note_study.insert(), studies)
+    dialects.insert_rows(transaction, note_study, studies)
     index_text(transaction, versions)
 
 
@@ -60,6 +58,7 @@ def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
             for version in versions
             if version.content.description or version.number > 1
         ],
+        new=all(version.number == 1 for version in versions),
     )
 
 
