@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kinote.dicom.dataset import scan
 from kinote.dicom.scanner import DataSetScanner
 from kinote.keyobject import content
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import Reference
-from kinote.keyobject.reader import MAX_BYTES, read
+from kinote.keyobject.reader import MAX_BYTES, read, read_dataset
 from kinote.keyobject.reading import FoundInstance, FoundObserver, Reading
 from kinote.keyobject.titles import TitleGroup, title_group
 from kinote.keyobject.writer import encode
@@ -103,6 +104,13 @@ def test_a_title_is_shown_by_what_its_code_means() -> None:
     assert changed(titled(CodeMeaning="")).title_text == "Of Interest"
     assert changed(without("ConceptNameCodeSequence")).title_text == "Untitled"
     assert changed(titled(CodeValue="X", CodingSchemeDesignator="99X", CodeMeaning="")).title_text == "X"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN])
+def test_a_data_set_that_was_walked_already_is_read_alike(syntax: str) -> None:
+    data = encoded(good(), syntax)
+    assert read_dataset(scan(data, syntax), syntax) == read(data, syntax)
+    assert read_dataset(scan(data, syntax), "1.2.840.10008.1.2.4.50") == read(data, "1.2.840.10008.1.2.4.50")
 
 
 def test_broken_references_are_listed() -> None:

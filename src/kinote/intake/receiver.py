@@ -21,6 +21,7 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
 from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject import reader
+from kinote.keyobject.reading import Reading
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
 from kinote.storage.local import IncomingFile, LocalStorage, StorageError
@@ -172,8 +173,15 @@ class Upload:
         else:
             arrival.dataset = bytes(self._beginning[scanned.dataset_offset :])
         if entry.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
-            arrival.reading = reader.read(self._key_object_bytes(arrival), entry.transfer_syntax_uid)
+            arrival.reading = self._reading(scanned, arrival)
         return arrival
+
+    def _reading(self, scanned: ScannedFile, arrival: Arrival) -> Reading:
+        """What a key object says: of the data set as walked, or walked again where values were let pass."""
+        syntax = scanned.transfer_syntax
+        if not scanned.dataset.bulk and scanned.size <= reader.MAX_BYTES:
+            return reader.read_dataset(scanned.dataset, syntax)
+        return reader.read(self._key_object_bytes(arrival), syntax)
 
     def _key_object_bytes(self, arrival: Arrival) -> bytes:
         """The data set of a key object: in memory if small, else read back from its file up to a bound."""
