@@ -15,8 +15,10 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    CursorResult,
     Engine,
     Insert,
+    Select,
     Table,
     TableClause,
     Text,
@@ -166,20 +168,30 @@ def insert_rows(
 _inserts: dict[tuple[str, str, tuple[str, ...]], tuple[str, Callable[[Mapping[str, Any]], Any] | None]] = {}
 
 
-def among(connection: Connection, value: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Condition: the value is one of those in the parameter `name` (see `values`), however many they are.
+class LookUp:
+    """A query for the rows whose column is among given values, however many these are.
 
-    Unlike a list in the statement it leaves the statement the same, to be built once.
+    Unlike a list in the statement it leaves the statement the same, so that it is built once.
     """
-    if is_sqlite(connection):
-        listed = func.json_each(bindparam(name)).table_valued("value")
-        return value.in_(select(listed.c.value))
-    return value == any_(bindparam(name, type_=postgresql.ARRAY(value.type)))
 
+    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        self._query = query
+        self._column = column
+        self._built: dict[str, Select[Any]] = {}
 
-def values(connection: Connection, listed: Iterable[Any]) -> Any:
-    """Texts or numbers as a parameter of `among`."""
-    return json.dumps(list(listed)) if is_sqlite(connection) else list(listed)
+    def __call__(self, connection: Connection, wanted: Iterable[Any]) -> CursorResult[Any]:
+        """The rows for the wanted values (texts or numbers)."""
+        built = self._built.get(connection.dialect.name)
+        if built is None:
+            built = self._built[connection.dialect.name] = self._query.where(self._among(connection))
+        listed = list(wanted)
+        return connection.execute(built, {"wanted": json.dumps(listed) if is_sqlite(connection) else listed})
+
+    def _among(self, connection: Connection) -> ColumnElement[bool]:
+        if is_sqlite(connection):
+            listed = func.json_each(bindparam("wanted")).table_valued("value")
+            return self._column.in_(select(listed.c.value))
+        return self._column == any_(bindparam("wanted", type_=postgresql.ARRAY(self._column.type)))
 
 
 def insert_new(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 
 from kinote.dicom import sop_classes
 from kinote.dicom.part10 import file_meta_bytes
@@ -212,14 +213,20 @@ def _sop_reference(instance: InstanceReference) -> bytes:
 
 
 def _code(tag: int, code: Code) -> bytes:
+    # Codes are equal without their meaning, which is part of what is written.
+    return _written_code(tag, code.value, code.scheme, code.meaning)
+
+
+@lru_cache(maxsize=1024)
+def _written_code(tag: int, value_text: str, scheme: str, meaning: str) -> bytes:
     """A code sequence with one item (PS3.3 8.8); values beyond 16 characters are Long or URN Code Values."""
-    if len(code.value) <= 16:
-        value = (_text(0x00080100, "SH", code.value), b"")
-    elif code.value.startswith(("urn:", "http:", "https:")):
-        value = (b"", _text(0x00080120, "UR", code.value))
+    if len(value_text) <= 16:
+        value = (_text(0x00080100, "SH", value_text), b"")
+    elif value_text.startswith(("urn:", "http:", "https:")):
+        value = (b"", _text(0x00080120, "UR", value_text))
     else:
-        value = (b"", _text(0x00080119, "UC", code.value))
-    scheme_and_meaning = _text(0x00080102, "SH", code.scheme) + _text(0x00080104, "LO", code.meaning)
+        value = (b"", _text(0x00080119, "UC", value_text))
+    scheme_and_meaning = _text(0x00080102, "SH", scheme) + _text(0x00080104, "LO", meaning)
     return _sequence(tag, (value[0] + scheme_and_meaning + value[1],))
 
 
@@ -239,11 +246,20 @@ def _numbers(tag: int, numbers: tuple[int, ...]) -> bytes:
 
 
 def _sequence(tag: int, items: Iterable[bytes]) -> bytes:
-    body = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
+    body = b"".join([_ITEM + len(item).to_bytes(4, "little") + item for item in items])
     return _element(tag, "SQ", body)
 
 
 def _element(tag: int, vr: str, value: bytes) -> bytes:
-    if vr in _LONG_FORM:
-        return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, len(value)) + value
-    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr.encode(), len(value)) + value
+    beginning, size = _beginning(tag, vr)
+    return beginning + len(value).to_bytes(size, "little") + value
+
+
+_ITEM = struct.pack("<HH", 0xFFFE, 0xE000)
+
+
+@lru_cache(maxsize=1024)
+def _beginning(tag: int, vr: str) -> tuple[bytes, int]:
+    """Tag and value representation, and how many bytes the length after them has (PS3.5 7.1.2)."""
+    beginning = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
+    return (beginning + b"\0\0", 4) if vr in _LONG_FORM else (beginning, 2)
