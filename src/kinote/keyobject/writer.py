@@ -46,38 +46,38 @@ def encode(document: KeyObjectDocument) -> bytes:
     context, selection = document.context, document.selection
     return b"".join(
         (
-            _text(0x00080005, "CS", "ISO_IR 192"),
-            _text(0x00080016, "UI", sop_classes.KEY_OBJECT_SELECTION),
+            _repeated(0x00080005, "CS", "ISO_IR 192"),
+            _repeated(0x00080016, "UI", sop_classes.KEY_OBJECT_SELECTION),
             _text(0x00080018, "UI", context.sop_instance_uid),
-            _text(0x00080020, "DA", context.study_date),
-            _text(0x00080023, "DA", context.content_date),
-            _text(0x00080030, "TM", context.study_time),
+            _repeated(0x00080020, "DA", context.study_date),
+            _repeated(0x00080023, "DA", context.content_date),
+            _repeated(0x00080030, "TM", context.study_time),
             _text(0x00080033, "TM", context.content_time),
-            _text(0x00080050, "SH", context.accession_number),
-            _text(0x00080060, "CS", "KO"),
-            _text(0x00080070, "LO", context.manufacturer),
-            _optional(0x00080080, "LO", context.institution_name),
-            _text(0x00080090, "PN", context.referring_physician_name),
-            _text(0x00080201, "SH", context.timezone),
-            _optional(0x00081030, "LO", context.study_description),
+            _repeated(0x00080050, "SH", context.accession_number),
+            _repeated(0x00080060, "CS", "KO"),
+            _repeated(0x00080070, "LO", context.manufacturer),
+            _repeated_if(0x00080080, "LO", context.institution_name),
+            _repeated(0x00080090, "PN", context.referring_physician_name),
+            _repeated(0x00080201, "SH", context.timezone),
+            _repeated_if(0x00081030, "LO", context.study_description),
             _optional(0x0008103E, "LO", context.series_description),
             _sequence(0x00081111, ()),
-            _text(0x00100010, "PN", context.patient_name),
-            _text(0x00100020, "LO", context.patient_id),
-            _optional(0x00100021, "LO", context.issuer_of_patient_id),
-            _text(0x00100030, "DA", context.patient_birth_date),
-            _text(0x00100040, "CS", context.patient_sex),
-            _text(0x0020000D, "UI", context.study_instance_uid),
+            _repeated(0x00100010, "PN", context.patient_name),
+            _repeated(0x00100020, "LO", context.patient_id),
+            _repeated_if(0x00100021, "LO", context.issuer_of_patient_id),
+            _repeated(0x00100030, "DA", context.patient_birth_date),
+            _repeated(0x00100040, "CS", context.patient_sex),
+            _repeated(0x0020000D, "UI", context.study_instance_uid),
             _text(0x0020000E, "UI", context.series_instance_uid),
-            _text(0x00200010, "SH", context.study_id),
+            _repeated(0x00200010, "SH", context.study_id),
             _text(0x00200011, "IS", str(context.series_number)),
-            _text(0x00200013, "IS", str(context.instance_number)),
-            _text(0x0040A040, "CS", "CONTAINER"),
+            _repeated(0x00200013, "IS", str(context.instance_number)),
+            _repeated(0x0040A040, "CS", "CONTAINER"),
             _code(0x0040A043, selection.title),
-            _text(0x0040A050, "CS", "SEPARATE"),
+            _repeated(0x0040A050, "CS", "SEPARATE"),
             _requests(context),
             _sequence(0x0040A375, _by_study(_evidence(selection.references))),
-            _sequence(0x0040A504, (_text(0x00080105, "CS", "DCMR") + _text(0x0040DB00, "CS", "2010"),)),
+            _TEMPLATE,
             _identical_documents(context),
             _sequence(0x0040A730, _content(document)),
         )
@@ -126,8 +126,8 @@ def _observer(observer: Observer) -> Iterable[bytes]:
 
 def _item(relationship: str, value_type: str, concept: Code, value: bytes) -> bytes:
     return (
-        _text(0x0040A010, "CS", relationship)
-        + _text(0x0040A040, "CS", value_type)
+        _repeated(0x0040A010, "CS", relationship)
+        + _repeated(0x0040A040, "CS", value_type)
         + _code(0x0040A043, concept)
         + value
     )
@@ -136,7 +136,7 @@ def _item(relationship: str, value_type: str, concept: Code, value: bytes) -> by
 def _reference(reference: Reference) -> bytes:
     """An IMAGE, WAVEFORM or COMPOSITE item; a purpose of reference is forbidden here."""
     referenced = [
-        _text(0x00081150, "UI", reference.instance.sop_class_uid),
+        _repeated(0x00081150, "UI", reference.instance.sop_class_uid),
         _text(0x00081155, "UI", reference.instance.sop_instance_uid),
     ]
     if reference.frames:
@@ -152,8 +152,8 @@ def _reference(reference: Reference) -> bytes:
         referenced.append(_numbers(0x0062000B, reference.segments))
     return (
         _sequence(0x00081199, (b"".join(referenced),))
-        + _text(0x0040A010, "CS", "CONTAINS")
-        + _text(0x0040A040, "CS", reference.value_type)
+        + _repeated(0x0040A010, "CS", "CONTAINS")
+        + _repeated(0x0040A040, "CS", reference.value_type)
     )
 
 
@@ -207,7 +207,7 @@ def _request(request: RequestReference) -> bytes:
 
 
 def _sop_reference(instance: InstanceReference) -> bytes:
-    return _text(0x00081150, "UI", instance.sop_class_uid) + _text(
+    return _repeated(0x00081150, "UI", instance.sop_class_uid) + _text(
         0x00081155, "UI", instance.sop_instance_uid
     )
 
@@ -241,6 +241,16 @@ def _text(tag: int, vr: str, value: str) -> bytes:
     return _element(tag, vr, encoded)
 
 
+@lru_cache(maxsize=4096)
+def _repeated(tag: int, vr: str, value: str) -> bytes:
+    """A text that other documents have as well: of the study, the patient, the equipment."""
+    return _text(tag, vr, value)
+
+
+def _repeated_if(tag: int, vr: str, value: str) -> bytes:
+    return _repeated(tag, vr, value) if value else b""
+
+
 def _numbers(tag: int, numbers: tuple[int, ...]) -> bytes:
     return _element(tag, "US", struct.pack(f"<{len(numbers)}H", *numbers))
 
@@ -263,3 +273,6 @@ def _beginning(tag: int, vr: str) -> tuple[bytes, int]:
     """Tag and value representation, and how many bytes the length after them has (PS3.5 7.1.2)."""
     beginning = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr.encode())
     return (beginning + b"\0\0", 4) if vr in _LONG_FORM else (beginning, 2)
+
+
+_TEMPLATE = _sequence(0x0040A504, (_text(0x00080105, "CS", "DCMR") + _text(0x0040DB00, "CS", "2010"),))
