@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from kinote.dicom import sop_classes, tags
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import FileScanner
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.keyobject.check import check_file
 from kinote.keyobject.findings import Finding, found
-from kinote.keyobject.reader import MAX_BYTES, read
+from kinote.keyobject.reader import MAX_BYTES
+
+#: The SOP class stands in the file meta information or near the beginning of the data set, in bytes.
+_BEGINNING = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +30,27 @@ def check_files(paths: Iterable[Path]) -> Iterator[Checked]:
     for path in paths:
         if path.is_dir():
             for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-                checked = _check(file)
-                if checked.findings != _NOT_ONE:
-                    yield checked
+                if _may_be_key_object(file):
+                    yield _check(file)
         else:
             yield _check(path)
 
 
-_NOT_ONE = (found("NOT_A_KEY_OBJECT", "(0008,0016)"),)
+def _may_be_key_object(path: Path) -> bool:
+    """Whether a file of a folder is worth a check; one that cannot be opened is, so that it is told."""
+    try:
+        with path.open("rb") as file:
+            return KEY_OBJECT_SELECTION.encode() in file.read(_BEGINNING)
+    except OSError:
+        return True
 
 
 def _check(path: Path) -> Checked:
     try:
-        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
-        scanner = FileScanner()
-        scanner.feed(data)
-        scanned = scanner.finish()
+        with path.open("rb") as file:
+            # One byte more than is read: the check then says that it is too large.
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         return Checked(str(path), "unreadable", (found("NOT_READABLE", detail=error.strerror),))
-    except DicomError as error:
-        return Checked(str(path), "unreadable", (found("NOT_READABLE", detail=error),))
-    if scanned.dataset.text(tags.SOP_CLASS_UID) != sop_classes.KEY_OBJECT_SELECTION:
-        return Checked(str(path), "unreadable", _NOT_ONE)
-    reading = read(data[scanned.dataset_offset :], scanned.transfer_syntax)
-    return Checked(str(path), reading.registration, reading.findings)
+    report = check_file(data, now=datetime.now(UTC))
+    return Checked(str(path), report.registration, report.findings)

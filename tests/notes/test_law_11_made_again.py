@@ -55,8 +55,10 @@ def hold_law_11(catalog: Catalog) -> None:
             assert reading.findings == ()
             assert (reading.title, reading.modifiers) == (said.title, said.modifiers)
             assert (reading.description, reading.language) == (said.description, said.language)
-            assert reading.observers == said.observers
-            assert reading.identical_documents == meant.identical_documents
+            assert [one.name for one in reading.observers] == [one.name for one in said.observers]
+            assert [one.sop_instance_uid for one in reading.identical_documents] == [
+                one.sop_instance_uid for one in meant.identical_documents
+            ]
             assert [one.sop_instance_uid for one in reading.references] == [
                 one.instance.sop_instance_uid for one in said.references
             ]

@@ -6,7 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
+from kinote.catalog.tables import key_object
+from kinote.web.rooms import Rooms
 from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, image, multipart
 
 NOTES = f"/api/v1/studies/{STUDY}/notes"
@@ -86,6 +89,9 @@ def test_revise_and_withdraw(stored: httpx.Client) -> None:
     assert stored.get(NOTES).json()["items"] == []
     assert stored.delete(address).status_code == 409
     uid = made["key_objects"][0]["sop_instance_uid"]
+    assert stored.get(f"/dicomweb/instances?SOPInstanceUID={uid}").json() == []
+    headers = stored.get(f"/dicomweb/studies/{STUDY}/metadata").json()
+    assert uid not in [header["00080018"]["Value"][0] for header in headers]
     (copy,) = stored.get(f"/api/v1/instances/{uid}/explain").json()["items"]
     assert copy["standing"] == "withdrawn" and copy["visible"] is False
     kinds = [item["kind"] for item in stored.get("/api/v1/changes").json()["items"]]
@@ -229,6 +235,38 @@ def test_held_copies_are_listed_and_downloaded(stored: httpx.Client) -> None:
     assert stored.get(f"/api/v1/held/{copy['id']}/file").content.endswith(other[-600:])
     assert stored.get("/api/v1/held/99/file").status_code == 404
     assert len(stored.get(INSTANCES).json()) == 2
+    assert stored.post(f"/api/v1/held/{copy['id']}", json={"decision": "keep"}).status_code == 422
+    assert stored.post(f"/api/v1/held/{copy['id']}", json={"decision": "discard"}).status_code == 200
+    assert stored.get("/api/v1/held").json()["items"] == []
+    assert stored.post(f"/api/v1/held/{copy['id']}", json={"decision": "discard"}).status_code == 404
+    live = stored.get(f"{INSTANCES}/{INSTANCE}", headers={"Accept": "application/dicom"})
+    assert live.content.endswith(as_file(image(1))[-600:])
+    again = stored.post(
+        "/api/v1/objects", content=other, headers={"Content-Type": "application/dicom"}
+    ).json()
+    assert again["kind"] == "held"
+
+
+def test_a_key_object_is_registered_again(stored: httpx.Client, rooms: Rooms) -> None:
+    made = stored.post(NOTES, json=note()).json()
+    uid = made["key_objects"][0]["sop_instance_uid"]
+    address = f"/api/v1/instances/{uid}/register"
+    assert stored.post(address).json()["registration"] == "registered"
+
+    def forget(transaction: Connection) -> None:
+        """As an earlier version would have left a document it could not read."""
+        transaction.execute(
+            key_object.update().values(registration="unreadable", version=None, unreadable_in_study=STUDY)
+        )
+
+    rooms.catalog.write(forget)
+    (placeholder,) = stored.get(NOTES).json()["items"]
+    assert placeholder["title"] is None
+    assert stored.post(address).json()["registration"] == "registered"
+    (again,) = stored.get(NOTES).json()["items"]
+    assert again["references"] == made["references"]
+    assert stored.post(f"/api/v1/instances/{INSTANCE}/register").status_code == 409
+    assert stored.post("/api/v1/instances/1.9/register").status_code == 404
 
 
 def test_the_description_of_the_api(client: httpx.Client) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 
 import httpx
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import RLELossless
 
-from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, image, multipart
+from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, compressed, image, multipart
 
 JSON = {"Accept": "application/dicom+json"}
 
@@ -118,3 +124,54 @@ def test_answers_are_json_only(client: httpx.Client) -> None:
     )
     assert response.status_code == 406
     assert client.get("/dicomweb/studies").json() == []
+
+
+def json_body(
+    datasets: list[dict[str, object]], *bulk: tuple[str, str, bytes]
+) -> tuple[bytes, dict[str, str]]:
+    """Metadata and bulk parts as (Content-Location, Content-Type, content)."""
+    body = b"--j\r\nContent-Type: application/dicom+json\r\n\r\n" + json.dumps(datasets).encode() + b"\r\n"
+    for location, kind, content in bulk:
+        head = f"--j\r\nContent-Type: {kind}\r\nContent-Location: {location}\r\n\r\n"
+        body += head.encode() + content + b"\r\n"
+    return body + b"--j--\r\n", {
+        "Content-Type": 'multipart/related; type="application/dicom+json"; boundary=j'
+    }
+
+
+def json_of(dataset: Dataset, location: str) -> dict[str, object]:
+    body = dict(dataset.to_json_dict())
+    body["7FE00010"] = {"vr": "OW", "BulkDataURI": location}
+    return body
+
+
+def test_json_with_bulk_data_becomes_the_same_instance(client: httpx.Client) -> None:
+    one, two = image(1, PatientName="山田^太郎", SpecificCharacterSet="ISO_IR 192"), image(2)
+    coded = compressed(image(2), RLELossless)
+    codestream = generate_frames(coded.PixelData, number_of_frames=1)
+    body, headers = json_body(
+        [json_of(one, "bulk/1"), json_of(two, "bulk/2")],
+        ("bulk/2", f"image/dicom-rle; transfer-syntax={RLELossless}", next(codestream)),
+        ("bulk/1", "application/octet-stream", one.PixelData),
+    )
+    response = client.post("/dicomweb/studies", content=body, headers=headers)
+    assert (response.status_code, len(uids(response, "00081199"))) == (200, 2), response.text
+    for dataset in (one, two):
+        got = client.get(f"{INSTANCES}/{dataset.SOPInstanceUID}", headers={"Accept": "application/dicom"})
+        stored = pydicom.dcmread(io.BytesIO(got.content))
+        assert stored.PatientName == dataset.PatientName
+        assert stored.pixel_array.astype("<u2").tobytes() == dataset.PixelData
+
+
+def test_json_that_is_not_whole_fails_by_instance(client: httpx.Client) -> None:
+    whole = image(2)
+    del whole.PixelData
+    body, headers = json_body([json_of(image(1), "missing"), dict(whole.to_json_dict())])
+    response = client.post("/dicomweb/studies", content=body, headers=headers)
+    assert response.status_code == 202
+    assert (uids(response, "00081198"), uids(response, "00081199")) == ([INSTANCE], [f"{SERIES}.2"])
+    assert "missing" in response.headers["warning"]
+    alone = {"Content-Type": "application/dicom+json"}
+    assert client.post("/dicomweb/studies", json=[whole.to_json_dict()], headers=alone).status_code == 200
+    for wrong in (b"{", b"[1]", b'[{"00080018": 5}]'):
+        assert client.post("/dicomweb/studies", content=wrong, headers=alone).status_code == 400

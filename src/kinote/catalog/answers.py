@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, literal_column, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from kinote.catalog import attribute_lines
 from kinote.catalog.attribute_lines import line, number_writer, text_writer
@@ -80,7 +80,7 @@ class Answer:
 def study_answers(connection: Connection, rows: Sequence[Any], wanted: AbstractSet[TagPath]) -> list[Answer]:
     keys = [row.id for row in rows]
     modalities = _modalities(connection, keys)
-    elsewhere = _elsewhere(connection, live_instance.c.study, keys)
+    elsewhere = {study for study, _ in _elsewhere(connection, keys)}
     classes = _sop_classes(connection, keys) if wanted & {(), (tags.SOP_CLASSES_IN_STUDY,)} else {}
     answers = []
     for row in rows:
@@ -99,7 +99,7 @@ def study_answers(connection: Connection, rows: Sequence[Any], wanted: AbstractS
 
 
 def series_answers(connection: Connection, rows: Sequence[Any], *, with_study: bool) -> list[Answer]:
-    elsewhere = _elsewhere(connection, live_instance.c.series, [row.study for row in rows])
+    elsewhere = {key for _, key in _elsewhere(connection, [row.study for row in rows])}
     answers = []
     for row in rows:
         lines = [
@@ -166,14 +166,22 @@ def _merged(above: str, *levels: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
+# Made once: putting a statement together costs more than SQLite takes to run it.
+_MODALITIES = (
+    select(series.c.study, series.c.modality)
+    .where(
+        series.c.study.in_(bindparam("studies", expanding=True)),
+        series.c.instance_count > 0,
+        series.c.modality != "",
+    )
+    .distinct()
+    .order_by(series.c.study, series.c.modality)
+)
+
+
 def _modalities(connection: Connection, studies: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    for key, modality in connection.execute(
-        select(series.c.study, series.c.modality)
-        .where(series.c.study.in_(studies), series.c.instance_count > 0, series.c.modality != "")
-        .distinct()
-        .order_by(series.c.study, series.c.modality)
-    ):
+    for key, modality in connection.execute(_MODALITIES, {"studies": studies}):
         found.setdefault(key, []).append(modality)
     return found
 
@@ -190,13 +198,17 @@ def _sop_classes(connection: Connection, studies: Sequence[int]) -> dict[int, li
     return found
 
 
-def _elsewhere(connection: Connection, owner: Any, studies: Iterable[int]) -> set[int]:
-    """Those studies, or series in them, of which not all bytes are at hand."""
-    return set(
-        connection.execute(
-            select(owner).where(live_instance.c.study.in_(sorted({*studies})), _IS_ELSEWHERE).distinct()
-        ).scalars()
-    )
+_PLACES_ELSEWHERE = (
+    select(live_instance.c.study, live_instance.c.series)
+    .where(live_instance.c.study.in_(bindparam("studies", expanding=True)), _IS_ELSEWHERE)
+    .distinct()
+)
+
+
+def _elsewhere(connection: Connection, studies: Iterable[int]) -> list[tuple[int, int]]:
+    """The (study, series) keys, within these studies, of which not all bytes are at hand."""
+    found = connection.execute(_PLACES_ELSEWHERE, {"studies": sorted({*studies})})
+    return [(row.study, row.series) for row in found]
 
 
 def _headers(

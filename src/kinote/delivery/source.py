@@ -79,6 +79,12 @@ class Source:
         )
         return [LiveObject(**row) for row in connection.execute(query).mappings()]
 
+    def find_instance(self, connection: Connection, sop_instance_uid: str) -> LiveObject | None:
+        """The live object with a SOP Instance UID, wherever it lies."""
+        query = live_objects().where(live_instance.c.sop_instance_uid == sop_instance_uid)
+        row = connection.execute(query).mappings().one_or_none()
+        return LiveObject(**row) if row else None
+
     def open(self, wanted: StoredObject) -> BinaryIO:
         """The bytes of an object as a file, positioned at its data set.
 

@@ -5,14 +5,65 @@ What does not decode as declared is tried as UTF-8 and then read as Latin-1, whi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.charset import decode_bytes, python_encoding
+#: Character sets that stand alone, by term: multi-byte ones without code extensions.
+_WHOLE = {"ISO_IR 192": "utf-8", "GB18030": "gb18030", "GBK": "gbk"}
 
-#: The delimiters that reset ISO 2022 code elements (PS3.5 6.1.2.5.3).
-_DELIMITERS = {ord(character) for character in "\\\r\n\t\f"}
-_PERSON_NAME_DELIMITERS = {*_DELIMITERS, ord("^"), ord("=")}
+#: Python's codec for bytes 80-FF of a code element in G1, by registration number.
+_RIGHT = {
+    "100": "latin-1",
+    "101": "iso8859-2",
+    "109": "iso8859-3",
+    "110": "iso8859-4",
+    "144": "iso8859-5",
+    "127": "iso8859-6",
+    "126": "iso8859-7",
+    "138": "iso8859-8",
+    "148": "iso8859-9",
+    "203": "iso8859-15",
+    "166": "tis-620",
+    "13": "shift_jis",
+    "149": "euc_kr",
+    "58": "gb2312",
+}
+_KNOWN = {f"ISO_IR {number}" for number in _RIGHT if number not in ("149", "58")} | {
+    f"ISO 2022 IR {number}" for number in (*_RIGHT, "6", "87", "159")
+}
+_TERM = re.compile(r"ISO[ _-]?(?:2022)?[ _-]?IR[ _-]?(\d+)")
+
+#: Escape sequences (PS3.3 Tables C.12-3 and C.12-4): what is in G0 after them, by a prefix that makes its
+#: bytes ISO-2022-JP; "" is ASCII (or JIS X 0201, which is read as ASCII).
+_G0 = {
+    b"\x1b(B": b"",
+    b"\x1b(J": b"",
+    b"\x1b$B": b"\x1b$B",
+    b"\x1b$@": b"\x1b$@",
+    b"\x1b$(D": b"\x1b$(D",
+}
+#: What is in G1 after them, as a codec for bytes 80-FF.
+_G1 = {
+    b"\x1b-A": "latin-1",
+    b"\x1b-B": "iso8859-2",
+    b"\x1b-C": "iso8859-3",
+    b"\x1b-D": "iso8859-4",
+    b"\x1b-L": "iso8859-5",
+    b"\x1b-G": "iso8859-6",
+    b"\x1b-F": "iso8859-7",
+    b"\x1b-H": "iso8859-8",
+    b"\x1b-M": "iso8859-9",
+    b"\x1b-b": "iso8859-15",
+    b"\x1b-T": "tis-620",
+    b"\x1b)I": "shift_jis",
+    b"\x1b$)C": "euc_kr",
+    b"\x1b$)A": "gb2312",
+}
+_PIECES = re.compile(rb"\x1b\$?[(\-)]?[@A-Za-z]|[\x80-\xff]+|[^\x1b\x80-\xff]+|\x1b")
+#: After these everything is as it was at the beginning of the value (PS3.5 6.1.2.5.3).
+_DELIMITERS = re.compile(rb"([\\\r\n\t\f])")
+_NAME_DELIMITERS = re.compile(rb"([\\\r\n\t\f^=])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,42 +71,84 @@ class CharacterSet:
     """How text of a level is encoded. `is_known` tells whether all declared terms are defined ones."""
 
     terms: tuple[str, ...]
-    encodings: tuple[str, ...]
     is_known: bool
+    #: Of a character set that stands alone.
+    codec: str = ""
+    #: What bytes 80-FF are in until an escape sequence says otherwise; "" if they are not declared.
+    right: str = ""
 
     def decode(self, value: bytes, *, is_person_name: bool = False) -> str:
-        """The text of a value; `decodes` tells whether it is as declared."""
+        """The text of a value."""
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii")
-        declared = self._as_declared(value, is_person_name)
-        if declared is not None:
-            return declared
+        try:
+            return self._as_declared(value, is_person_name)
+        except UnicodeDecodeError:
+            pass
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return value.decode("latin-1")
 
-    def decodes(self, value: bytes) -> bool:
-        """Whether a value is what the declared character set can hold."""
-        return (value.isascii() and b"\x1b" not in value) or self._as_declared(value, False) is not None
+    def decodes(self, value: bytes, *, is_person_name: bool = False) -> bool:
+        """Whether a value is what the declared character set can hold: `decode` gives it as it was meant."""
+        try:
+            self._as_declared(value, is_person_name)
+        except UnicodeDecodeError:
+            return False
+        return True
 
-    def _as_declared(self, value: bytes, is_person_name: bool) -> str | None:
-        if self.encodings == ("iso8859",) and not self.terms:
-            return None
-        delimiters = _PERSON_NAME_DELIMITERS if is_person_name else _DELIMITERS
-        if len(self.encodings) == 1 and b"\x1b" not in value:
-            try:
-                return value.decode(self.encodings[0])
-            except UnicodeDecodeError:
-                return None
-        text = decode_bytes(value, list(self.encodings), delimiters)
-        return None if "\ufffd" in text else text
+    def _as_declared(self, value: bytes, is_person_name: bool) -> str:
+        if self.codec:
+            return value.decode(self.codec)
+        if b"\x1b" not in value:
+            return value.decode(self.right or "ascii")
+        return self._with_extensions(value, _NAME_DELIMITERS if is_person_name else _DELIMITERS)
+
+    def _with_extensions(self, value: bytes, delimiters: re.Pattern[bytes]) -> str:
+        """ISO 2022 as DICOM uses it (PS3.5 6.1.2.5): G0 for bytes below 80, G1 for those above."""
+        left, right = b"", self.right
+        text = []
+        for piece in _PIECES.findall(value):
+            if piece[0] == 0x1B:
+                if piece in _G0:
+                    left = _G0[piece]
+                elif piece in _G1:
+                    right = _G1[piece]
+                else:
+                    raise UnicodeDecodeError("iso2022", value, 0, 1, f"unknown escape sequence {piece!r}")
+            elif piece[0] >= 0x80:
+                text.append(piece.decode(right or "ascii"))
+            elif left:
+                text.append(_two_bytes(left, piece))
+            else:
+                text.append(piece.decode("ascii"))
+                if delimiters.search(piece):
+                    right = self.right
+        return "".join(text)
+
+
+def _two_bytes(escape: bytes, piece: bytes) -> str:
+    """Text of a code element of 94x94 characters; control characters and spaces stand as they are."""
+    return "".join(
+        (escape + run).decode("iso2022_jp_2") if run[0] > 0x20 else run.decode("ascii")
+        for run in re.findall(rb"[\x21-\x7e]+|[^\x21-\x7e]+", piece)
+    )
 
 
 @lru_cache(maxsize=256)
 def character_set(terms: tuple[str, ...]) -> CharacterSet:
-    """The character set that these defined terms declare; none declares the default repertoire."""
-    named = tuple(term for term in terms if term)
-    encodings = [python_encoding[term] for term in terms if term in python_encoding]
-    known = all(term in python_encoding for term in named)
-    return CharacterSet(named, tuple(encodings) or ("iso8859",), known)
+    """The character set that these defined terms declare; none declares the default repertoire.
+
+    Terms that are written a little differently (`ISO-IR 100`, `UTF-8`) are understood but not known.
+    """
+    known = all(term in _KNOWN or term in _WHOLE for term in terms if term)
+    first = terms[0].upper() if terms else ""
+    if first in _WHOLE:
+        return CharacterSet(terms, known, codec=_WHOLE[first])
+    if first in ("UTF-8", "UTF8", "ISO_IR_192", "ISO-IR 192", "ISO IR 192"):
+        return CharacterSet(terms, is_known=False, codec="utf-8")
+    # Some senders put the one term with code extensions first, without the escape sequence it then takes.
+    numbered = _TERM.fullmatch(first)
+    right = _RIGHT.get(numbered[1], "") if numbered else ""
+    return CharacterSet(terms, known, right=right)

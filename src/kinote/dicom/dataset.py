@@ -84,6 +84,11 @@ class DataSet:
         return self._encoding
 
     @property
+    def sent(self) -> bytes:
+        """The kept bytes of this level: what tells equal items apart."""
+        return self._kept[self._start : self._end]
+
+    @property
     def character_set(self) -> CharacterSet:
         """The character set text of this level is in (PS3.5 6.1.2.3)."""
         if self._characters is None:
@@ -99,6 +104,11 @@ class DataSet:
         """The value representation of an attribute as sent; UN is looked up. None if it is not there."""
         found = self._level().get(tag)
         return None if found is None else self._vr(tag, found[0])
+
+    def sent_vr(self, tag: int) -> str:
+        """The representation that stands in the bytes, UN included; '' if there is none or no element."""
+        found = self._level().get(tag)
+        return "" if found is None else found[0].decode("latin-1")
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a value; None if it is not there or was let pass as bulk."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kinote.catalog.entry import InstanceEntry
 from kinote.intake.outcome import Outcome
-from kinote.keyobject.reader import Reading
+from kinote.keyobject.reading import Reading
 from kinote.storage.local import IncomingFile
 
 

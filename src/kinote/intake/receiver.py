@@ -21,6 +21,8 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
 from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject import reader
+from kinote.lifecycle import held
+from kinote.lifecycle.held import HeldCopy
 from kinote.storage.local import IncomingFile, LocalStorage, StorageError
 
 #: Up to here an object that is no image lies in the index (design, "Tables"), in bytes.
@@ -48,6 +50,7 @@ class Receiver:
         *,
         observe: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
+        self._catalog = catalog
         self._storage = storage
         self._observe = observe
         self._committer = Committer(catalog, storage, observe=observe)
@@ -58,6 +61,14 @@ class Receiver:
         With a Study Instance UID, an object of another study is refused (PS3.18 10.5.1.1).
         """
         return Upload(self._storage, self._committer, received_from, self._observe, study_instance_uid)
+
+    def discard_held(self, key: int) -> HeldCopy:
+        """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
+        copy = self._catalog.write(lambda transaction: held.discard(transaction, key, now=datetime.now(UTC)))
+        if copy.file_key is not None:
+            # A file left behind by a crash here is removed when the next start recovers.
+            self._storage.remove(copy.file_key)
+        return copy
 
     def close(self) -> None:
         """Commit what has arrived; nothing may be opened any more."""

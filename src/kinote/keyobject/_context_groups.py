@@ -1,4 +1,4 @@
-"""Context groups of Key Object Selection (PS3.16): generated from the reference tables, not written.
+"""Context groups of Key Object Selection (PS3.16), by value: generated from reference tables, not written.
 
 All codes are of scheme DCM. The group of a title is Kinote's (`kinote.keyobject.titles`).
 """

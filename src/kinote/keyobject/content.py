@@ -1,237 +1,344 @@
-"""The content tree of a key object, as far as TID 2010 has a meaning for it."""
+"""Reads the content tree of a key object (PS3.16 TID 2010), tolerantly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
+from kinote.keyobject import concepts
+from kinote.keyobject.alike import Alike
+from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
 from kinote.keyobject.codes import Code
-from kinote.keyobject.findings import Finding, found
-from kinote.keyobject.model import Device, InvalidKeyObjectError, Observer, Person
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
 
-#: TID 2010 needs two levels, manifests with an image library four (V56).
+#: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
 MAX_DEPTH = 16
 
+#: References beyond it are not read.
+MAX_REFERENCES = 100_000
+
 _REFERENCES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
-_DESCRIPTION, _TITLE_MODIFIER, _LANGUAGE, _PROCEDURE = "113012", "113011", "121049", "121023"
-_OBSERVER_TYPE, _PERSON_NAME, _LOGIN, _DEVICE_UID, _DEVICE_NAME = (
-    "121005",
-    "121008",
-    "128774",
-    "121012",
-    "121013",
-)
+
+#: Elements of a reference without more to it: what it references, relationship, value type.
+_PLAIN = 3
+
+#: What belongs to HAS OBS CONTEXT (TID 1002 to 1005) is left to the observers, known or not.
+_CONTEXT_RELATIONSHIPS = frozenset({"HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
 
 
-@dataclass(frozen=True, slots=True)
-class ReadReference:
-    """A reference as read: UIDs may be empty where the document does not say."""
+class TooDeepContentError(ValueError):
+    """Content is nested beyond `MAX_DEPTH`."""
 
-    sop_instance_uid: str
-    sop_class_uid: str = ""
-    study_instance_uid: str = ""
-    series_instance_uid: str = ""
-    frames: tuple[int, ...] = ()
-    segments: tuple[int, ...] = ()
-    waveform_channels: tuple[int, ...] = ()
-    presentation_state_uid: str = ""
-    presentation_state_class_uid: str = ""
-    value_map_uids: tuple[str, ...] = ()
+
+class TooManyReferencesError(ValueError):
+    """More is referenced than `MAX_REFERENCES`."""
+
+
+@dataclass(slots=True)
+class ObserverItem:
+    """A content item of observer context: its concept, and its value as text or code."""
+
+    concept: Code
+    text: str = ""
+    code: Code | None = None
 
 
 @dataclass(slots=True)
 class Content:
-    """What the content tree says."""
+    """What the tree says, in its order."""
 
-    references: tuple[ReadReference, ...] = ()
-    nested_references: tuple[ReadReference, ...] = ()
-    modifiers: tuple[Code, ...] = ()
-    descriptions: tuple[str, ...] = ()
-    language: str = ""
-    observers: tuple[Observer, ...] = ()
-    procedure_codes: tuple[Code, ...] = ()
-    broken: int = 0
-    too_deep: bool = False
-    findings: list[Finding] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Walk:
-    """What is gathered on the way through the items."""
-
-    references: list[ReadReference] = field(default_factory=list)
-    nested: list[ReadReference] = field(default_factory=list)
-    modifiers: list[Code] = field(default_factory=list)
-    described: list[str] = field(default_factory=list)
+    root_references: list[ReadReference] = field(default_factory=list)
+    nested_references: list[ReadReference] = field(default_factory=list)
+    #: Presentation states and value maps that root references name, which the evidence lists as well.
+    applied: set[str] = field(default_factory=set)
+    broken: list[BrokenReference] = field(default_factory=list)
+    descriptions: list[str] = field(default_factory=list)
     other_texts: list[str] = field(default_factory=list)
-    languages: list[str] = field(default_factory=list)
-    procedures: list[Code] = field(default_factory=list)
-    observers: list[dict[str, str]] = field(default_factory=list)
-    broken: int = 0
-    noted: dict[str, Finding] = field(default_factory=dict)
-
-    def note(self, code: str, detail: object = "") -> None:
-        """A finding once, however many items share it."""
-        self.noted.setdefault(code, found(code, "(0040,A730)", detail))
+    texts: list[str] = field(default_factory=list)
+    modifiers: list[Code] = field(default_factory=list)
+    procedure_codes: list[Code] = field(default_factory=list)
+    language: Code | None = None
+    observer_items: list[ObserverItem] = field(default_factory=list)
 
 
-def read_content(root: DataSet) -> Content:
-    """Walk the content tree, level by level."""
-    walk = _Walk()
-    level = list(root.items(tags.CONTENT_SEQUENCE))
-    depth = 1
-    while level:
-        if depth > MAX_DEPTH:
-            return Content(too_deep=True)
-        below: list[DataSet] = []
-        for item in level:
-            _read_item(item, walk, at_root=depth == 1)
+def read_content(root: DataSet, evidence: dict[str, FoundInstance], findings: Findings) -> Content:
+    """The whole tree. Raises `TooDeepContentError` and `TooManyReferencesError`."""
+    reader = _Reader(evidence, findings)
+    reader.walk(root)
+    return reader.content
+
+
+class _Reader:
+    def __init__(self, evidence: dict[str, FoundInstance], findings: Findings) -> None:
+        self.content = Content()
+        self._evidence = evidence
+        self._findings = findings
+        self._count = 0
+        #: By whether they stand at the root: value type and SOP class of references without more to them.
+        self._alike: dict[bool, Alike[tuple[str, str]]] = {True: Alike(), False: Alike()}
+
+    def walk(self, root: DataSet) -> None:
+        """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
+        pending = self._numbered(root, "", 1)
+        while pending:
+            item, place, depth = pending.pop()
+            if self._is_alike(item.sent, place, is_root=depth == 1):
+                continue
+            self._read_item(item, place, is_root=depth == 1)
             if tags.CONTENT_SEQUENCE in item:
-                below += item.items(tags.CONTENT_SEQUENCE)
-        level = below
-        depth += 1
-    return _gathered(walk)
+                if depth == MAX_DEPTH and item.items(tags.CONTENT_SEQUENCE):
+                    raise TooDeepContentError
+                pending.extend(self._numbered(item, place + ".", depth + 1))
 
+    def _numbered(self, level: DataSet, prefix: str, depth: int) -> list[tuple[DataSet, str, int]]:
+        numbered = [
+            (item, f"{prefix}ContentSequence[{number}]", depth)
+            for number, item in enumerate(level.items(tags.CONTENT_SEQUENCE), 1)
+        ]
+        numbered.reverse()
+        return numbered
 
-def _gathered(walk: _Walk) -> Content:
-    if len(walk.described) > 1:
-        walk.note("DESCRIPTION_SEVERAL")
-    if not walk.described and walk.other_texts:
-        walk.note("DESCRIPTION_CONCEPT")
-    if walk.broken:
-        walk.note("REF_BROKEN", walk.broken)
-    return Content(
-        references=tuple(walk.references),
-        nested_references=tuple(walk.nested),
-        modifiers=tuple(walk.modifiers),
-        descriptions=tuple(walk.described or walk.other_texts),
-        language=walk.languages[0] if walk.languages else "",
-        observers=tuple(_observers(walk.observers)),
-        procedure_codes=tuple(walk.procedures),
-        broken=walk.broken,
-        findings=list(walk.noted.values()),
-    )
-
-
-def _read_item(item: DataSet, walk: _Walk, *, at_root: bool) -> None:
-    if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
-        walk.note("BY_REFERENCE")
-        return
-    if not item.text(tags.RELATIONSHIP_TYPE):
-        walk.note("RELATIONSHIP_MISSING")
-    value_type = item.text(tags.VALUE_TYPE) or ""
-    if value_type in _REFERENCES:
-        _read_reference(item, value_type, walk, at_root=at_root)
-    elif not at_root or value_type == "CONTAINER":
-        return
-    elif value_type in ("TEXT", "CODE", "PNAME", "UIDREF"):
-        _read_value(item, value_type, walk)
-    else:
-        walk.note("ITEM_IGNORED", value_type or "none")
-
-
-def _read_reference(item: DataSet, value_type: str, walk: _Walk, *, at_root: bool) -> None:
-    if item.items(tags.CONCEPT_NAME_CODE_SEQUENCE):
-        walk.note("PURPOSE_OF_REFERENCE")
-    referenced = next(iter(item.items(tags.REFERENCED_SOP_SEQUENCE)), None)
-    uid = (referenced.text(tags.REFERENCED_SOP_INSTANCE_UID) or "") if referenced else ""
-    if referenced is None or not uids.is_tolerable(uid):
-        walk.broken += 1
-        return
-    reference = read_sop_reference(referenced, uid, walk)
-    if not reference.sop_class_uid:
-        walk.note("REF_CLASS_MISSING")
-    elif (value_type == "IMAGE") != sop_classes.is_image(reference.sop_class_uid):
-        walk.note("VALUE_TYPE_MISMATCH")
-    (walk.references if at_root else walk.nested).append(reference)
-
-
-def read_sop_reference(referenced: DataSet, uid: str, walk: _Walk | None = None) -> ReadReference:
-    """An item of Referenced SOP Sequence; frames that cannot exist are left out."""
-    class_uid = referenced.text(tags.REFERENCED_SOP_CLASS_UID) or ""
-    reference = ReadReference(uid, class_uid)
-    if len(referenced) <= 2:
-        return reference
-    frames = referenced.integers(tags.REFERENCED_FRAME_NUMBER)
-    usable = tuple(number for number in frames if number >= 1)
-    if walk is not None and len(usable) < len(frames):
-        walk.note("FRAME_INVALID")
-    if walk is not None and frames and class_uid and not sop_classes.is_multiframe_capable(class_uid):
-        walk.note("FRAMES_ON_SINGLE_FRAME")
-        usable = ()
-    states = referenced.items(tags.REFERENCED_SOP_SEQUENCE)
-    maps = referenced.items(tags.REFERENCED_REAL_WORLD_VALUE_MAPPING_INSTANCE_SEQUENCE)
-    return replace(
-        reference,
-        frames=usable,
-        segments=referenced.integers(tags.REFERENCED_SEGMENT_NUMBER),
-        waveform_channels=referenced.integers(tags.REFERENCED_WAVEFORM_CHANNELS),
-        presentation_state_uid=(states[0].text(tags.REFERENCED_SOP_INSTANCE_UID) or "") if states else "",
-        presentation_state_class_uid=(states[0].text(tags.REFERENCED_SOP_CLASS_UID) or "") if states else "",
-        value_map_uids=tuple(item.text(tags.REFERENCED_SOP_INSTANCE_UID) or "" for item in maps),
-    )
-
-
-def _read_value(item: DataSet, value_type: str, walk: _Walk) -> None:
-    concept = next(iter(item.items(tags.CONCEPT_NAME_CODE_SEQUENCE)), None)
-    name = (concept.text(tags.CODE_VALUE) or "") if concept else ""
-    if value_type == "CODE":
-        _read_coded(item, name, walk)
-    elif value_type == "TEXT":
-        text = item.text(tags.TEXT_VALUE) or ""
-        if name in (_LOGIN, _DEVICE_NAME):
-            _say(walk, name, text)
-        elif not text.strip():
-            walk.note("DESCRIPTION_EMPTY")
+    def _read_item(self, item: DataSet, place: str, *, is_root: bool) -> None:
+        if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
+            self._findings.add("BY_REFERENCE", place)
+            return
+        relationship = read_plain(item, tags.RELATIONSHIP_TYPE)
+        if not relationship:
+            self._findings.add("RELATIONSHIP_MISSING", place)
+        value_type = read_plain(item, tags.VALUE_TYPE)
+        if not value_type:
+            value_type = self._missing_value_type(item, place)
+        if value_type in _REFERENCES:
+            self._read_reference(item, value_type, place, is_root=is_root)
+        elif value_type == "CONTAINER" or not is_root:
+            # What an image library says about its entries is not the note's.
+            return
+        elif value_type in ("TEXT", "CODE", "PNAME", "UIDREF"):
+            self._read_value(item, value_type, relationship, place)
         else:
-            (walk.described if name == _DESCRIPTION else walk.other_texts).append(text)
-    elif value_type == "PNAME" and name in (_PERSON_NAME, ""):
-        _say(walk, _PERSON_NAME, item.text(tags.PERSON_NAME) or "")
-    elif value_type == "UIDREF" and name == _DEVICE_UID:
-        _say(walk, name, item.text(tags.UID) or "")
+            self._findings.add("ITEM_IGNORED", place, value_type or "without value type")
+
+    def _missing_value_type(self, item: DataSet, place: str) -> str:
+        """Told by the value it holds: senders that forget it have plain items."""
+        self._findings.add("VALUE_TYPE_MISSING", place)
+        for tag, value_type in (
+            (tags.REFERENCED_SOP_SEQUENCE, "COMPOSITE"),
+            (tags.TEXT_VALUE, "TEXT"),
+            (tags.CONCEPT_CODE_SEQUENCE, "CODE"),
+            (tags.CONTENT_SEQUENCE, "CONTAINER"),
+        ):
+            if tag in item:
+                return value_type
+        return ""
+
+    # --- values ---------------------------------------------------------------------------------
+
+    def _read_value(self, item: DataSet, value_type: str, relationship: str, place: str) -> None:
+        concept = self._concept(item, place)
+        self._check_representations(item, value_type, place)
+        if value_type == "TEXT" and relationship in ("CONTAINS", ""):
+            self._read_text_item(item, concept, place)
+        elif value_type == "CODE" and concept in _MEANT_BY_CODE:
+            self._read_modifier(item, concept, place)
+        elif concept is not None and (relationship in _CONTEXT_RELATIONSHIPS or concept in _OBSERVERS):
+            self._read_context(item, value_type, concept, place)
+        else:
+            self._findings.add("ITEM_IGNORED", place, f"{value_type} {concept or 'without concept'}")
+
+    def _concept(self, item: DataSet, place: str) -> Code | None:
+        return read_code_sequence(item, tags.CONCEPT_NAME_CODE_SEQUENCE, place, self._findings)
+
+    def _check_representations(self, item: DataSet, value_type: str, place: str) -> None:
+        for tag, vr, name in (_CONCEPT_NAME, _VALUES[value_type]):
+            if item.sent_vr(tag) not in ("", vr):
+                self._findings.add("VR_UNEXPECTED", place, name)
+
+    def _read_text_item(self, item: DataSet, concept: Code | None, place: str) -> None:
+        text = read_text(item, tags.TEXT_VALUE, place, self._findings)
+        if concept == concepts.PERSON_OBSERVER_LOGIN_NAME or concept == concepts.DEVICE_OBSERVER_NAME:
+            self._read_context(item, "TEXT", concept, place)
+            return
+        if not text.strip():
+            self._findings.add("DESCRIPTION_EMPTY", place)
+            return
+        self.content.texts.append(text)
+        if concept == concepts.KEY_OBJECT_DESCRIPTION:
+            self.content.descriptions.append(text)
+        else:
+            self.content.other_texts.append(text)
+            self._findings.add("DESCRIPTION_CONCEPT", place, str(concept or "none"))
+
+    def _read_modifier(self, item: DataSet, concept: Code | None, place: str) -> None:
+        code = self._code_value(item, place)
+        if code is None:
+            return
+        if concept == concepts.DOCUMENT_TITLE_MODIFIER:
+            self.content.modifiers.append(code)
+        elif concept == concepts.PROCEDURE_CODE:
+            self.content.procedure_codes.append(code)
+        elif self.content.language is None:
+            self.content.language = code
+
+    def _code_value(self, item: DataSet, place: str) -> Code | None:
+        code = read_code_sequence(item, tags.CONCEPT_CODE_SEQUENCE, place, self._findings)
+        if code is None and not item.items(tags.CONCEPT_CODE_SEQUENCE):
+            self._findings.add("CODE_INCOMPLETE", place, "empty")
+        return code
+
+    def _read_context(self, item: DataSet, value_type: str, concept: Code, place: str) -> None:
+        if concept not in _OBSERVERS:
+            return
+        observed = ObserverItem(concept)
+        if value_type == "CODE":
+            observed.code = self._code_value(item, place)
+        elif value_type == "PNAME":
+            observed.text = read_text(item, tags.PERSON_NAME, place, self._findings)
+        elif value_type == "UIDREF":
+            observed.text = read_plain(item, tags.UID)
+        else:
+            observed.text = read_text(item, tags.TEXT_VALUE, place, self._findings)
+        self.content.observer_items.append(observed)
+
+    # --- references -----------------------------------------------------------------------------
+
+    def _is_alike(self, sent: bytes, place: str, *, is_root: bool) -> bool:
+        """Whether an item is a plain reference like one before; then it has been taken."""
+        known = self._alike[is_root].find(sent)
+        if known is None or not uids.is_valid(known[0]):
+            return False
+        uid, (value_type, class_uid) = known
+        self._count_one()
+        self._keep(ReadReference(self._located(uid, class_uid, place), value_type), is_root=is_root)
+        return True
+
+    def _read_reference(self, item: DataSet, value_type: str, place: str, *, is_root: bool) -> None:
+        self._count_one()
+        noted = len(self._findings)
+        if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
+            self._findings.add("PURPOSE_OF_REFERENCE", place)
+        referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
+        uid = read_uid(referenced[0], tags.REFERENCED_SOP_INSTANCE_UID) if referenced else ""
+        if not uids.is_valid(uid):
+            if not uids.is_tolerable(uid):
+                self.content.broken.append(BrokenReference(place, uid))
+                self._findings.add("REF_BROKEN", place, repr(uid[:80]))
+                return
+            self._findings.add("REF_UID_MALFORMED", place, uid)
+        sop = referenced[0]
+        instance = self._instance(sop, uid, place)
+        self._check_value_type(value_type, instance.sop_class_uid, place)
+        if len(sop) > 2:
+            self._keep(self._detailed(sop, instance, value_type, place), is_root=is_root)
+            return
+        self._keep(ReadReference(instance, value_type), is_root=is_root)
+        is_plain = len(item) == _PLAIN and len(referenced) == 1 and tags.RELATIONSHIP_TYPE in item
+        if is_plain and len(self._findings) == noted:
+            said = (value_type, instance.sop_class_uid)
+            self._alike[is_root].learn(item.sent, sop.raw(tags.REFERENCED_SOP_INSTANCE_UID), said)
+
+    def _count_one(self) -> None:
+        self._count += 1
+        if self._count > MAX_REFERENCES:
+            raise TooManyReferencesError
+
+    def _keep(self, reference: ReadReference, *, is_root: bool) -> None:
+        (self.content.root_references if is_root else self.content.nested_references).append(reference)
+
+    def _instance(self, sop: DataSet, uid: str, place: str) -> FoundInstance:
+        """Where it lies is the evidence's to say, what it is the content's."""
+        class_uid = read_plain(sop, tags.REFERENCED_SOP_CLASS_UID)
+        if not uids.is_tolerable(class_uid):
+            self._findings.add("REF_CLASS_MISSING", place, uid)
+            return self._evidence.get(uid) or FoundInstance("", "", "", uid)
+        return self._located(uid, class_uid, place)
+
+    def _located(self, uid: str, class_uid: str, place: str) -> FoundInstance:
+        known = self._evidence.get(uid)
+        if known is None:
+            return FoundInstance("", "", class_uid, uid)
+        if known.sop_class_uid == class_uid:
+            return known
+        if known.sop_class_uid:
+            self._findings.add("REF_CLASS_MISMATCH", place, uid)
+        return FoundInstance(known.study_instance_uid, known.series_instance_uid, class_uid, uid)
+
+    def _check_value_type(self, value_type: str, class_uid: str, place: str) -> None:
+        if value_type == "IMAGE" and _is_no_image(class_uid):
+            self._findings.add("PRESENTATION_AS_IMAGE", place, sop_classes.name(class_uid))
+        elif value_type == "COMPOSITE" and class_uid and sop_classes.is_image(class_uid):
+            self._findings.add("COMPOSITE_FOR_IMAGE", place)
+
+    def _detailed(self, sop: DataSet, instance: FoundInstance, value_type: str, place: str) -> ReadReference:
+        """A reference that says more than which instance."""
+        frames = self._numbers(sop, tags.REFERENCED_FRAME_NUMBER, place)
+        if frames and _has_one_frame(instance.sop_class_uid):
+            self._findings.add("FRAMES_ON_SINGLE_FRAME", place, instance.sop_instance_uid)
+            frames = ()
+        states = self._applied(sop, tags.REFERENCED_SOP_SEQUENCE, place)
+        return ReadReference(
+            instance,
+            value_type,
+            frames=frames,
+            segments=self._numbers(sop, tags.REFERENCED_SEGMENT_NUMBER, place),
+            waveform_channels=sop.integers(tags.REFERENCED_WAVEFORM_CHANNELS),
+            presentation_state=states[0] if states else None,
+            real_world_value_maps=self._applied(
+                sop, tags.REFERENCED_REAL_WORLD_VALUE_MAPPING_INSTANCE_SEQUENCE, place
+            ),
+        )
+
+    def _numbers(self, sop: DataSet, tag: int, place: str) -> tuple[int, ...]:
+        """Frame or segment numbers, from 1 on; what is none is left out."""
+        if tag not in sop:
+            return ()
+        written = sop.texts(tag)
+        numbers = tuple(number for number in sop.integers(tag) if number >= 1)
+        if len(numbers) != len(written):
+            self._findings.add("FRAMES_INVALID", place, "\\".join(written)[:80])
+        return tuple(dict.fromkeys(numbers))
+
+    def _applied(self, sop: DataSet, tag: int, place: str) -> tuple[FoundInstance, ...]:
+        """Presentation states or value maps to apply to the instance."""
+        applied = []
+        for item in sop.items(tag):
+            uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
+            if not uids.is_tolerable(uid):
+                self._findings.add("REF_BROKEN", place, repr(uid[:80]))
+                continue
+            applied.append(self._instance(item, uid, place))
+            self.content.applied.add(uid)
+        return tuple(applied)
 
 
-def _read_coded(item: DataSet, name: str, walk: _Walk) -> None:
-    code = read_code(next(iter(item.items(tags.CONCEPT_CODE_SEQUENCE)), None))
-    if code is None:
-        return
-    if name == _TITLE_MODIFIER:
-        walk.modifiers.append(code)
-    elif name == _LANGUAGE:
-        walk.languages.append(code.value)
-    elif name == _PROCEDURE:
-        walk.procedures.append(code)
-    elif name == _OBSERVER_TYPE:
-        walk.observers.append({name: code.value})
+def _is_no_image(class_uid: str) -> bool:
+    """Whether a class is known to be none of an image; an unknown class may be one."""
+    return (
+        sop_classes.is_presentation_state(class_uid)
+        or sop_classes.is_waveform(class_uid)
+        or class_uid == sop_classes.KEY_OBJECT_SELECTION
+    )
 
 
-def _say(walk: _Walk, name: str, value: str) -> None:
-    """Add to the observer being described; an attribute it has already begins another one (TID 1002)."""
-    if not walk.observers or name in walk.observers[-1]:
-        walk.observers.append({})
-    walk.observers[-1][name] = value
+def _has_one_frame(class_uid: str) -> bool:
+    return sop_classes.is_image(class_uid) and not sop_classes.is_multiframe_capable(class_uid)
 
 
-def _observers(described: list[dict[str, str]]) -> list[Observer]:
-    observers: list[Observer] = []
-    for parts in described:
-        try:
-            if _DEVICE_UID in parts:
-                observers.append(Device(parts[_DEVICE_UID], parts.get(_DEVICE_NAME, "")))
-            elif _PERSON_NAME in parts:
-                observers.append(Person(parts[_PERSON_NAME], parts.get(_LOGIN, "")))
-        except InvalidKeyObjectError:
-            continue
-    return observers
-
-
-def read_code(item: DataSet | None) -> Code | None:
-    """An item of a code sequence; None where it has no value or scheme."""
-    if item is None:
-        return None
-    value = item.text(tags.CODE_VALUE) or item.text(tags.LONG_CODE_VALUE) or item.text(tags.URN_CODE_VALUE)
-    scheme = item.text(tags.CODING_SCHEME_DESIGNATOR)
-    if not value or not scheme:
-        return None
-    return Code(value, scheme, item.text(tags.CODE_MEANING) or "")
+_OBSERVERS = frozenset(
+    {
+        concepts.OBSERVER_TYPE,
+        concepts.PERSON_OBSERVER_NAME,
+        concepts.PERSON_OBSERVER_LOGIN_NAME,
+        concepts.DEVICE_OBSERVER_UID,
+        concepts.DEVICE_OBSERVER_NAME,
+    }
+)
+_MEANT_BY_CODE = frozenset({concepts.DOCUMENT_TITLE_MODIFIER, concepts.PROCEDURE_CODE, concepts.LANGUAGE})
+_CONCEPT_NAME = (tags.CONCEPT_NAME_CODE_SEQUENCE, "SQ", "Concept Name Code Sequence")
+_VALUES = {
+    "TEXT": (tags.TEXT_VALUE, "UT", "Text Value"),
+    "CODE": (tags.CONCEPT_CODE_SEQUENCE, "SQ", "Concept Code Sequence"),
+    "PNAME": (tags.PERSON_NAME, "PN", "Person Name"),
+    "UIDREF": (tags.UID, "UI", "UID"),
+}

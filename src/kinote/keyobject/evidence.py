@@ -1,81 +1,132 @@
-"""The Hierarchical SOP Instance Reference Macro (PS3.3 C.17.2.1): where referenced instances lie."""
+"""Reads hierarchical references of a key object: evidence and identical documents (PS3.3 C.17.2.1)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from kinote.dicom import tags, uids
 from kinote.dicom.dataset import DataSet
-from kinote.keyobject.content import ReadReference, read_sop_reference
-from kinote.keyobject.findings import Finding, found
-from kinote.keyobject.model import InstanceReference, InvalidKeyObjectError
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.keyobject.alike import Alike
+from kinote.keyobject.coded import read_plain, read_uid
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.reading import BrokenReference, FoundInstance
+
+_RETRIEVE_AE_TITLE = 0x00080054
+_INSTANCE_AVAILABILITY = 0x00080056
+_RETRIEVE_URL = 0x00081190
 
 
 @dataclass(slots=True)
 class Evidence:
-    """The instances listed, in order; the first place of each counts."""
+    """What the evidence lists: instances by UID in order, and what is odd about them."""
 
-    references: tuple[ReadReference, ...] = ()
-    broken: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    _places: dict[str, ReadReference] = field(default_factory=dict)
+    instances: dict[str, FoundInstance] = field(default_factory=dict)
+    #: Frame numbers, which have no place in the evidence but which some viewers write there.
+    frames: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    broken: list[BrokenReference] = field(default_factory=list)
 
-    @property
-    def instances(self) -> tuple[InstanceReference, ...]:
-        """The instances that are named in full."""
-        named = []
-        for reference in self.references:
-            try:
-                named.append(
-                    InstanceReference(
-                        reference.study_instance_uid,
-                        reference.series_instance_uid,
-                        reference.sop_class_uid,
-                        reference.sop_instance_uid,
-                    )
-                )
-            except InvalidKeyObjectError:
+
+def read_evidence(root: DataSet, own_study_uid: str, findings: Findings) -> Evidence:
+    """Current Requested Procedure Evidence Sequence; empty where it is missing."""
+    place = "CurrentRequestedProcedureEvidenceSequence"
+    return _Reader(findings, own_study_uid).read(
+        root.items(tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE), place
+    )
+
+
+def read_identical_documents(root: DataSet, own_uid: str, findings: Findings) -> tuple[FoundInstance, ...]:
+    """Identical Documents Sequence: the copies of this document in other studies."""
+    place = "IdenticalDocumentsSequence"
+    copies = _Reader(findings, "").read(root.items(tags.IDENTICAL_DOCUMENTS_SEQUENCE), place)
+    if own_uid in copies.instances:
+        findings.add("IDENTICAL_LISTS_SELF", place)
+        del copies.instances[own_uid]
+    return tuple(
+        copy for copy in copies.instances.values() if copy.sop_class_uid in ("", KEY_OBJECT_SELECTION)
+    )
+
+
+class _Reader:
+    """Walks study, series and instance items."""
+
+    def __init__(self, findings: Findings, own_study_uid: str) -> None:
+        self._findings = findings
+        self._own_study_uid = own_study_uid
+        self._evidence = Evidence()
+        self._series: set[tuple[str, str]] = set()
+        #: The SOP class of instances without more to them.
+        self._alike: Alike[str] = Alike()
+
+    def read(self, studies: tuple[DataSet, ...], place: str) -> Evidence:
+        named = {uid for study in studies if (uid := read_plain(study, tags.STUDY_INSTANCE_UID))}
+        # A study that is not named is the one other study there is, else the document's own.
+        inferred = next(iter(named)) if len(named) == 1 else self._own_study_uid
+        for number, study in enumerate(studies, 1):
+            study_uid = read_plain(study, tags.STUDY_INSTANCE_UID)
+            study_place = f"{place}[{number}]"
+            if not uids.is_tolerable(study_uid):
+                self._findings.add("REF_STUDY_MISSING", study_place)
+                study_uid = inferred
+            if _RETRIEVE_URL in study:
+                self._findings.add("RETRIEVAL_DETAILS", study_place, "Retrieve URL")
+            for nth, series in enumerate(study.items(tags.REFERENCED_SERIES_SEQUENCE), 1):
+                self._read_series(series, study_uid, f"{study_place}.ReferencedSeriesSequence[{nth}]")
+        return self._evidence
+
+    def _read_series(self, series: DataSet, study_uid: str, place: str) -> None:
+        series_uid = read_plain(series, tags.SERIES_INSTANCE_UID)
+        if not uids.is_tolerable(series_uid):
+            self._findings.add("REF_STUDY_MISSING", place)
+            series_uid = ""
+        if (study_uid, series_uid) in self._series:
+            self._findings.add("EVIDENCE_SPLIT", place)
+        self._series.add((study_uid, series_uid))
+        if _RETRIEVE_URL in series:
+            self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
+        for number, instance in enumerate(series.items(tags.REFERENCED_SOP_SEQUENCE), 1):
+            known = self._alike.find(instance.sent)
+            if known is not None and uids.is_valid(known[0]) and known[0] not in self._evidence.instances:
+                uid, class_uid = known
+                self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
                 continue
-        return tuple(named)
+            self._read_instance(instance, study_uid, series_uid, place, number)
 
-    def locate(self, reference: ReadReference) -> ReadReference:
-        """A reference with the study and series the evidence has for it, and its class if it gives none."""
-        place = self._places.get(reference.sop_instance_uid)
-        if place is None:
-            return reference
-        return replace(
-            reference,
-            sop_class_uid=reference.sop_class_uid or place.sop_class_uid,
-            study_instance_uid=place.study_instance_uid,
-            series_instance_uid=place.series_instance_uid,
-        )
+    def _read_instance(self, item: DataSet, study_uid: str, series_uid: str, place: str, number: int) -> None:
+        uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
+        if not uids.is_valid(uid):
+            place = f"{place}.ReferencedSOPSequence[{number}]"
+            if not uids.is_tolerable(uid):
+                self._evidence.broken.append(BrokenReference(place, uid))
+                self._findings.add("REF_BROKEN", place, repr(uid[:80]))
+                return
+            self._findings.add("REF_UID_MALFORMED", place, uid)
+        known = self._evidence.instances.get(uid)
+        if known is not None:
+            if (known.study_instance_uid, known.series_instance_uid) != (study_uid, series_uid):
+                self._findings.add("REF_SEVERAL_SERIES", place, uid)
+            return
+        class_uid = read_plain(item, tags.REFERENCED_SOP_CLASS_UID)
+        if not uids.is_tolerable(class_uid):
+            self._findings.add("REF_CLASS_MISSING", place, uid)
+            class_uid = ""
+        self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
+        if len(item) == 2 and class_uid:
+            self._alike.learn(item.sent, item.raw(tags.REFERENCED_SOP_INSTANCE_UID), class_uid)
+        elif len(item) > 2:
+            self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
 
-
-def read_evidence(root: DataSet, sequence: int) -> Evidence:
-    """Read one of the sequences that use the macro."""
-    listed: dict[tuple[str, str, str], ReadReference] = {}
-    evidence = Evidence()
-    noted: dict[str, Finding] = {}
-    place = f"({sequence >> 16:04X},{sequence & 0xFFFF:04X})"
-    for study in root.items(sequence):
-        study_uid = study.text(tags.STUDY_INSTANCE_UID) or ""
-        if not study_uid:
-            noted["REF_STUDY_MISSING"] = found("REF_STUDY_MISSING", place)
-        for series in study.items(tags.REFERENCED_SERIES_SEQUENCE):
-            series_uid = series.text(tags.SERIES_INSTANCE_UID) or ""
-            for item in series.items(tags.REFERENCED_SOP_SEQUENCE):
-                uid = item.text(tags.REFERENCED_SOP_INSTANCE_UID) or ""
-                if not uids.is_tolerable(uid):
-                    evidence.broken += 1
-                    continue
-                reference = read_sop_reference(item, uid)
-                if reference.frames:
-                    noted["FRAMES_IN_EVIDENCE"] = found("FRAMES_IN_EVIDENCE", place)
-                located = replace(reference, study_instance_uid=study_uid, series_instance_uid=series_uid)
-                if listed.setdefault((study_uid, series_uid, uid), located) is located:
-                    first = evidence._places.setdefault(uid, located)
-                    if first is not located:
-                        noted["REF_SEVERAL_SERIES"] = found("REF_SEVERAL_SERIES", place)
-    evidence.references = tuple(listed.values())
-    evidence.findings = list(noted.values())
-    return evidence
+    def _read_surplus(self, item: DataSet, uid: str, place: str) -> None:
+        """What senders add to the evidence of an instance."""
+        if tags.REFERENCED_FRAME_NUMBER in item:
+            frames = tuple(frame for frame in item.integers(tags.REFERENCED_FRAME_NUMBER) if frame >= 1)
+            if frames:
+                self._evidence.frames[uid] = frames
+                self._findings.add("FRAMES_IN_EVIDENCE", place)
+        for tag, name in (
+            (_RETRIEVE_AE_TITLE, "Retrieve AE Title"),
+            (_INSTANCE_AVAILABILITY, "Instance Availability"),
+            (_RETRIEVE_URL, "Retrieve URL"),
+        ):
+            if tag in item:
+                self._findings.add("RETRIEVAL_DETAILS", place, name)

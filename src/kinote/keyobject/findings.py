@@ -1,7 +1,7 @@
 """What can be off in a received key object: one table of stable codes.
 
-Each finding has a code, a severity, the place (tag path and item) and one sentence for an administrator.
-docs/findings.md explains each; a test holds the two together.
+Each finding has a code, a severity, the place (attribute path, items counted from 1) and one sentence for
+an administrator. docs/findings.md explains each; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -24,109 +24,187 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a finding rests on, and its sentence; `{}` takes what was found."""
+    """What a finding rests on, and its sentence; `{}` takes what was found.
+
+    An `error` makes the object unreadable: it flags nothing. A `warning` is a deviation from the standard
+    that was worked around. An `info` is legal or without effect.
+    """
 
     severity: Severity
     source: str
     sentence: str
 
 
+def _error(source: str, sentence: str) -> Rule:
+    return Rule("error", source, sentence)
+
+
+def _warning(source: str, sentence: str) -> Rule:
+    return Rule("warning", source, sentence)
+
+
+def _info(source: str, sentence: str) -> Rule:
+    return Rule("info", source, sentence)
+
+
 RULES: dict[str, Rule] = {
-    "NOT_READABLE": Rule("error", "PS3.5 7", "The data set cannot be read: {}"),
-    "NOT_A_KEY_OBJECT": Rule("error", "PS3.4 B.5", "This is no Key Object Selection document."),
-    "TOO_DEEP": Rule("error", "TID 2010", "Content is nested deeper than 16 levels; a key object has two."),
-    "TOO_LARGE": Rule("error", "Kinote", "The key object is larger than Kinote reads: {}"),
-    "NO_REFERENCES": Rule("error", "TID 2010 rows 8-10", "Nothing is referenced, so nothing can be flagged."),
-    "ALL_REFERENCES_BROKEN": Rule("error", "PS3.3 C.18.3", "No reference names a usable SOP Instance UID."),
-    "NO_PATIENT": Rule("warning", "PS3.3 C.7.1.1", "The patient has no ID."),
-    "CONTENT_REFS_MISSING": Rule(
-        "warning", "TID 2010 rows 8-10", "The content names no images; those of the evidence are taken."
+    # The object as a whole.
+    "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
+    "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),
+    "TOO_LARGE": _error("Kinote", "The key object is larger than Kinote reads: {}."),
+    "NOT_A_KEY_OBJECT": _error("PS3.4 B.5", "This is no Key Object Selection document."),
+    "IDENTITY_MISSING": _error("PS3.3 C.12.1", "{} is missing or no UID."),
+    "NO_REFERENCES": _error("TID 2010 rows 8-10", "Nothing is referenced, so nothing can be flagged."),
+    "ALL_REFERENCES_BROKEN": _error("PS3.3 C.18.3", "No reference names a usable SOP Instance UID."),
+    "TRANSFER_SYNTAX": _warning("PS3.10 7.1", "The data set is not encoded as declared, but as {}."),
+    "STRUCTURE": _warning("PS3.5 7", "The data set is oddly put together: {}."),
+    "FILE_META_MISSING": _warning("PS3.10 7.1", "There is no file meta information; the syntax is guessed."),
+    "FILE_META_MISMATCH": _warning("PS3.10 7.1", "File meta information and data set differ in {}."),
+    "VR_UNEXPECTED": _warning("PS3.6 6", "{} has another value representation than the dictionary."),
+    "CHARACTER_SET": _warning("PS3.3 C.12.1.1.2", "Text is not in the declared character set: {}."),
+    "CHARACTER_SET_UNKNOWN": _warning("PS3.3 C.12.1.1.2", "The character set {} is no defined term."),
+    "CHARACTER_SET_UNDECLARED": _warning("PS3.3 C.12.1.1.2", "Text needs a character set, none is declared."),
+    "FOREIGN_ATTRIBUTES": _info("PS3.3 A.35.4", "There are attributes of other kinds of objects: {}."),
+    # Patient, series and document attributes.
+    "NO_PATIENT": _warning("PS3.3 C.7.1.1", "The patient has no ID."),
+    "MODALITY": _warning("PS3.3 C.17.6.1", "The modality is {}, not KO."),
+    "SERIES_MIXED": _warning("PS3.3 C.17.6.1", "The key object lies in a series of the objects it flags."),
+    "TYPE_1_MISSING": _warning("PS3.3 A.35.4", "{} is missing."),
+    "TYPE_2_MISSING": _warning("PS3.3 A.35.4", "{} is absent; it must be there, if only empty."),
+    "CONTENT_DATE_TIME": _warning("PS3.3 C.17.6.2", "{} is missing or malformed."),
+    "TIMEZONE": _warning("PS3.3 C.12.1.1.8", "The timezone offset {} is none; the server's is assumed."),
+    "DATED_BEFORE_STUDY": _info("PS3.3 C.17.6.2", "The key object is dated before its study."),
+    "DATED_IN_FUTURE": _info("PS3.3 C.17.6.2", "The key object is dated in the future."),
+    "REQUEST_MISMATCH": _warning("PS3.3 C.17.6.2", "The request is of a study that is not referenced: {}."),
+    # The document title and its modifiers.
+    "TITLE_MISSING": _warning("TID 2010 row 1", "There is no document title; the note is untitled."),
+    "TITLE_SEVERAL": _warning("PS3.3 8.8", "The title has several codes; the first one counts."),
+    "TITLE_MEANING_MISSING": _warning("PS3.3 8.3", "The title has no meaning; the dictionary's is shown."),
+    "TITLE_MEANING_MISMATCH": _warning(
+        "CID 7010", "The title says {}; its code means otherwise and decides."
     ),
-    "REFS_IN_IMAGE_LIBRARY": Rule(
-        "warning", "TID 1600", "Only nested containers name images; those are taken."
+    "TITLE_SCHEME": _warning("PS3.16 8", "The title's coding scheme is written {}; DCM is meant."),
+    "CODE_INCOMPLETE": _warning("PS3.3 8.8", "A code lacks value or scheme and is ignored: {}."),
+    "CODE_VALUE_LONG": _warning("PS3.3 8.1", "A code value is longer than 16 characters: {}."),
+    "MODIFIER_MISSING": _warning("TID 2010 row 4", "The title {} needs a modifier and has none."),
+    "MODIFIER_FOREIGN": _warning("TID 2010 rows 3-4", "The modifier {} does not belong to the title."),
+    # What is referenced.
+    "CONTENT_REFS_MISSING": _warning(
+        "TID 2010 rows 8-10", "The content names no instances; those of the evidence are taken."
     ),
-    "EVIDENCE_MISSING": Rule(
-        "warning", "PS3.3 C.17.6.2", "The evidence sequence is missing; studies are looked up in the index."
+    "REFS_IN_IMAGE_LIBRARY": _warning(
+        "TID 2010 rows 8-10", "Only nested containers name instances; those are taken."
     ),
-    "REF_NOT_IN_EVIDENCE": Rule("warning", "PS3.3 C.17.6.2", "{} flagged instances are not in the evidence."),
-    "EVIDENCE_EXTRA": Rule("info", "PS3.3 C.17.6.2", "{} instances are in the evidence but not flagged."),
-    "TEMPLATE": Rule("warning", "PS3.3 C.18.8", "The template is not given as DCMR 2010."),
-    "TITLE_MISSING": Rule("warning", "TID 2010 row 1", "There is no document title; the note is untitled."),
-    "TITLE_SEVERAL": Rule("warning", "PS3.3 8.8", "The title has several codes; the first one counts."),
-    "TITLE_MEANING_MISSING": Rule(
-        "warning", "PS3.3 8.3", "The title has no meaning; the dictionary's is shown."
+    "EVIDENCE_MISSING": _warning(
+        "PS3.3 C.17.6.2", "The evidence is missing; studies and series are looked up in the index."
     ),
-    "TITLE_MEANING_MISMATCH": Rule("warning", "CID 7010", "The title says {}; the code decides."),
-    "TITLE_SCHEME": Rule("warning", "PS3.16 8", "The title's coding scheme is written {}; DCM is meant."),
-    "MODIFIER_MISSING": Rule("warning", "TID 2010 row 4", "Best In Set says not which set (CID 7012)."),
-    "MODIFIER_FOREIGN": Rule(
-        "warning", "TID 2010 rows 3-4", "The title modifier {} is not of its context group."
+    "EVIDENCE_EXTRA": _warning("PS3.3 C.17.6.2", "Instances of the evidence are not flagged: {}."),
+    "EVIDENCE_SPLIT": _warning("PS3.3 C.17.2.1", "The evidence lists a study or series in several items."),
+    "REF_NOT_IN_EVIDENCE": _warning("PS3.3 C.17.6.2", "Flagged instances are not in the evidence: {}."),
+    "REF_STUDY_MISSING": _warning("PS3.3 C.17.2.1", "The evidence names no study or series; it is inferred."),
+    "REF_SEVERAL_SERIES": _warning("PS3.3 C.17.2.1", "An instance is listed under several series: {}."),
+    "REF_BROKEN": _warning("PS3.3 C.18.3", "References without a usable SOP Instance UID are left out: {}."),
+    "REF_UID_MALFORMED": _warning("PS3.5 9.1", "A referenced UID is malformed: {}."),
+    "REF_CLASS_MISSING": _warning("PS3.3 C.18.3", "A reference has no usable SOP class: {}."),
+    "REF_CLASS_MISMATCH": _warning(
+        "PS3.3 C.17.2.3", "Content and evidence differ in the SOP class of an instance: {}."
     ),
-    "FRAME_INVALID": Rule("warning", "PS3.3 C.18.4", "Frame numbers below 1 are left out."),
-    "FRAMES_ON_SINGLE_FRAME": Rule(
-        "warning", "PS3.3 C.18.4", "Frame numbers are given for single-frame images."
+    "REF_DUPLICATE": _warning("TID 2010", "An instance is flagged again in the same way: {}."),
+    "REF_SELF": _warning("TID 2010", "The key object references itself."),
+    "FRAMES_INVALID": _warning("PS3.3 C.18.4", "Frame or segment numbers are no numbers from 1: {}."),
+    "FRAMES_ON_SINGLE_FRAME": _warning("PS3.3 C.18.4", "Frames are named of images that have but one: {}."),
+    "FRAME_NOT_THERE": _warning("PS3.3 C.18.4", "Frame numbers are left out: the image has frames 1 to {}."),
+    "FRAMES_IN_EVIDENCE": _warning("PS3.3 C.17.2.3", "Frame numbers stand in the evidence; they are used."),
+    "PRESENTATION_AS_IMAGE": _warning("TID 2010 row 8", "IMAGE items reference what is no image: {}."),
+    "COMPOSITE_FOR_IMAGE": _info("TID 2010 row 10", "Images are referenced by COMPOSITE items."),
+    "PURPOSE_OF_REFERENCE": _info(
+        "TID 2010 rows 8-10", "References carry a concept name, which is forbidden."
     ),
-    "FRAME_NOT_THERE": Rule(
-        "warning", "PS3.3 C.18.4", "Frame numbers are left out: the image has frames 1 to {}."
+    "CROSS_PATIENT": _warning(
+        "PS3.3 C.17.6.2", "An image of another patient is referenced; that reference has no effect."
     ),
-    "CROSS_PATIENT": Rule(
-        "warning",
-        "PS3.3 C.17.6.2",
-        "An image of another patient is referenced; that reference has no effect.",
+    "RETRIEVAL_DETAILS": _info(
+        "PS3.3 C.17.2.1", "The evidence says where to retrieve from: {}. It is not used."
     ),
-    "FRAMES_IN_EVIDENCE": Rule(
-        "warning", "PS3.3 C.17.2.3", "Frame numbers stand in the evidence; they are used."
+    "OWN_STUDY_NOT_REFERENCED": _info(
+        "PS3.3 C.17.6.2", "The key object lies in a study it does not reference."
     ),
-    "REF_CLASS_MISMATCH": Rule(
-        "warning", "PS3.3 C.17.2.3", "Content and evidence give different SOP classes; the index decides."
+    "NO_IDENTICAL_DOCUMENTS": _warning(
+        "PS3.3 C.17.6.2.1", "Several studies are referenced, and no identical documents are named."
     ),
-    "REF_CLASS_MISSING": Rule("warning", "PS3.3 C.18.3", "A reference has no SOP class."),
-    "REF_BROKEN": Rule("warning", "PS3.3 C.18.3", "{} references have no usable SOP Instance UID."),
-    "REF_UID_MALFORMED": Rule("warning", "PS3.5 9.1", "A referenced UID is malformed: {}"),
-    "REF_STUDY_MISSING": Rule("warning", "PS3.3 C.17.2.1", "The evidence names no study; it is looked up."),
-    "REF_DUPLICATE": Rule("info", "TID 2010", "{} references repeat an earlier one and are shown once."),
-    "REF_SEVERAL_SERIES": Rule("warning", "PS3.3 C.17.2.1", "An instance is listed under two series."),
-    "REF_SELF": Rule("warning", "TID 2010", "The key object references itself."),
-    "NO_IDENTICAL_DOCUMENTS": Rule(
-        "warning", "PS3.3 C.17.6.2.1", "Several studies are referenced, and no identical documents are named."
+    "IDENTICAL_INCOMPLETE": _warning(
+        "PS3.3 C.17.6.2.1", "No identical document is named for the referenced study {}."
     ),
-    "VALUE_TYPE_MISMATCH": Rule(
-        "info", "TID 2010 rows 8-10", "Content items are of another type than their class."
-    ),
-    "PURPOSE_OF_REFERENCE": Rule(
-        "info", "TID 2010 rows 8-10", "References carry a concept name, which is forbidden."
-    ),
-    "ROOT_INCOMPLETE": Rule("warning", "PS3.3 C.17.3", "The root lacks value type or continuity of content."),
-    "RELATIONSHIP_MISSING": Rule(
-        "warning", "PS3.3 C.17.3", "Content items lack a relationship; CONTAINS is assumed."
-    ),
-    "BY_REFERENCE": Rule(
-        "warning", "PS3.3 A.35.4.3.1", "By-reference items are ignored; they are forbidden here."
-    ),
-    "ITEM_IGNORED": Rule("warning", "PS3.3 A.35.4.3.1", "Content items of type {} are ignored."),
-    "DESCRIPTION_CONCEPT": Rule("warning", "TID 2010 row 7", "The description stands under another concept."),
-    "DESCRIPTION_SEVERAL": Rule(
-        "warning", "TID 2010 row 7", "There are several descriptions; all are shown."
-    ),
-    "DESCRIPTION_EMPTY": Rule("warning", "PS3.3 C.18.1", "The description is empty."),
-    "MODALITY": Rule("warning", "PS3.3 C.17.6.1", "The modality is {} and not KO."),
-    "CONTENT_DATE_TIME": Rule(
-        "warning", "PS3.3 C.17.6.2", "Content date or time is missing or malformed: {}"
-    ),
-    "TIMEZONE": Rule("warning", "PS3.3 C.12.1.1.8", "The timezone offset is malformed: {}"),
-    "TYPE_1_MISSING": Rule("warning", "PS3.3 A.35.4", "{} is missing."),
-    "CHARACTER_SET": Rule(
-        "warning", "PS3.3 C.12.1.1.2", "Text is not in the declared character set; it was guessed."
-    ),
-    "CODE_VALUE_LONG": Rule("warning", "PS3.3 8.1", "A code value is longer than 16 characters."),
-    "FOREIGN_ATTRIBUTES": Rule("info", "PS3.3 A.35.4", "There are attributes of other document kinds: {}"),
-    "IDENTICAL_LISTS_SELF": Rule(
-        "warning", "PS3.3 C.17.6.2.1", "The document lists itself as its identical copy."
-    ),
+    "IDENTICAL_LISTS_SELF": _warning("PS3.3 C.17.6.2.1", "The document lists itself as its identical copy."),
+    # The content tree.
+    "ROOT_INCOMPLETE": _warning("PS3.3 C.17.3", "The root lacks value type or continuity of content."),
+    "TEMPLATE": _warning("PS3.3 C.18.8", "The template is not given as DCMR 2010."),
+    "RELATIONSHIP_MISSING": _warning("PS3.3 C.17.3", "Items lack a relationship; CONTAINS is assumed."),
+    "VALUE_TYPE_MISSING": _warning("PS3.3 C.17.3", "Items lack a value type; it is told by what they hold."),
+    "BY_REFERENCE": _warning("PS3.3 A.35.4.3.1", "By-reference items, which are forbidden, are ignored."),
+    "ITEM_IGNORED": _warning("PS3.3 A.35.4.3.1", "Items that have no place in a key object are ignored: {}."),
+    "DESCRIPTION_CONCEPT": _warning("TID 2010 row 7", "The description stands under another concept: {}."),
+    "DESCRIPTION_SEVERAL": _warning("TID 2010 row 7", "There are several descriptions; all are shown."),
+    "DESCRIPTION_EMPTY": _warning("PS3.3 C.18.1", "The description is empty."),
+    # Found by `kinote.keyobject.check`.
+    "OBSERVER_INCOMPLETE": _warning("TID 1003, 1004", "An observer lacks what names it: {}."),
+    "LANGUAGE_SCHEME": _info("TID 1204", "The language is not given as an RFC 5646 tag: {}."),
+    "VALUE_TOO_LONG": _warning("PS3.5 6.2", "A value is longer than its representation allows: {}."),
+    "RELATIONSHIP_ILLEGAL": _warning("PS3.3 A.35.4.3.1", "A relationship is not allowed here: {}."),
+    "TIMEZONE_MISSING": _info("PS3.3 C.12.1", "No timezone is given, so the time of the note is unsure."),
 }
+
+#: How many examples a sentence names.
+_EXAMPLES = 3
 
 
 def found(code: str, place: str = "", detail: object = "") -> Finding:
     """A finding by its code; `place` is where, `detail` goes into its sentence."""
     rule = RULES[code]
     return Finding(code, rule.severity, place, rule.sentence.format(detail))
+
+
+class Findings:
+    """Gathers findings, one of each code however often it occurs: a list of 20,000 helps nobody.
+
+    The finding keeps the first place, and its sentence the first few details.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, str] = {}
+        self._details: dict[str, list[str]] = {}
+        self._times: dict[str, int] = {}
+        self._added = 0
+
+    def add(self, code: str, place: str = "", detail: str = "") -> None:
+        if code not in self._places:
+            self._places[code] = place
+            self._details[code] = []
+            self._times[code] = 0
+        self._times[code] += 1
+        self._added += 1
+        details = self._details[code]
+        if detail and detail not in details and len(details) <= _EXAMPLES:
+            details.append(detail)
+
+    def __len__(self) -> int:
+        """How many findings were added, repetitions counted."""
+        return self._added
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._places
+
+    def as_tuple(self) -> tuple[Finding, ...]:
+        """All findings, errors first, otherwise in the order they were met."""
+        order = {"error": 0, "warning": 1, "info": 2}
+        findings = [self._finding(code) for code in self._places]
+        return tuple(sorted(findings, key=lambda finding: order[finding.severity]))
+
+    def _finding(self, code: str) -> Finding:
+        details = self._details[code]
+        detail = ", ".join(details[:_EXAMPLES]) + (" and others" if len(details) > _EXAMPLES else "")
+        finding = found(code, self._places[code], detail)
+        times = self._times[code]
+        if times == 1:
+            return finding
+        return Finding(code, finding.severity, finding.place, f"{finding.text} ({times} times)")

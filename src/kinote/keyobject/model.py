@@ -1,36 +1,46 @@
 """The Key Object Selection document as values (PS3.3 A.35.4, PS3.16 TID 2010).
 
-Constructors are strict: what they take can be written as a conformant document, so no half-valid object
-ever exists. What is wrong with a received document is `kinote.keyobject.reader`'s to say.
+Constructors are strict: what they take can be written as a conformant document and is read back as the
+same, so no half-valid object ever exists. What is wrong with a received document is
+`kinote.keyobject.reader`'s to say. Attributes of patient and study are copied as they were received,
+their faults with them.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from kinote.dicom import sop_classes, uids
 from kinote.dicom.dates import parse_date, parse_offset, parse_time
 from kinote.keyobject.codes import Code
+from kinote.keyobject.languages import is_language_tag
+from kinote.keyobject.texts import LONGEST_SHORT_VALUE
+from kinote.keyobject.titles import has_standard_meaning, modifiers_for
+from kinote.keyobject.validity import (
+    InvalidKeyObjectError,
+    require,
+    require_code,
+    require_copy,
+    require_numbers,
+    require_text,
+    require_uids,
+)
 
 ValueType = Literal["IMAGE", "WAVEFORM", "COMPOSITE"]
 
-#: RFC 5646, as far as its form goes.
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+#: The largest number IS can hold, and US (PS3.5 table 6.2-1).
+_LARGEST_IS = 2**31 - 1
+_LARGEST_US = 2**16 - 1
 
 
-class InvalidKeyObjectError(ValueError):
-    """A document that must not exist; `field` names what is wrong with it."""
-
-    def __init__(self, field: str, what: str) -> None:
-        super().__init__(f"{field}: {what}")
-        self.field = field
-
-
-def _require(condition: bool, field: str, what: str) -> None:
-    if not condition:
-        raise InvalidKeyObjectError(field, what)
+@lru_cache(maxsize=1024)
+def value_type_of(sop_class_uid: str) -> ValueType:
+    """The content item that flags instances of a class (TID 2010 rows 8 to 10)."""
+    if sop_classes.is_image(sop_class_uid):
+        return "IMAGE"
+    return "WAVEFORM" if sop_classes.is_waveform(sop_class_uid) else "COMPOSITE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,15 @@ class InstanceReference:
     sop_instance_uid: str
 
     def __post_init__(self) -> None:
-        for name in ("study_instance_uid", "series_instance_uid", "sop_class_uid", "sop_instance_uid"):
-            value = getattr(self, name)
-            _require(uids.is_tolerable(value) and len(value) <= 64, name, f"{value!r} is no UID")
+        require_uids(self, ("study_instance_uid", "series_instance_uid", "sop_class_uid", "sop_instance_uid"))
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A flagged instance, with frames or segments of it and the presentation state to apply."""
+    """A flagged instance, with frames or segments of it and the presentation state to apply.
+
+    `waveform_channels` are pairs of multiplex group and channel, one after the other.
+    """
 
     instance: InstanceReference
     frames: tuple[int, ...] = ()
@@ -60,29 +71,71 @@ class Reference:
     real_world_value_maps: tuple[InstanceReference, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(not (self.frames and self.segments), "frames", "frames and segments exclude each other")
-        _require(all(number >= 1 for number in self.frames), "frames", "frames are counted from 1")
-        _require(all(number >= 1 for number in self.segments), "segments", "segments are counted from 1")
-        if self.frames or self.segments or self.presentation_state:
-            _require(
-                self.value_type == "IMAGE", "frames", "only images have frames, segments and presentation"
-            )
-        if self.frames:
-            _require(
-                sop_classes.is_multiframe_capable(self.instance.sop_class_uid),
-                "frames",
-                f"{sop_classes.name(self.instance.sop_class_uid)} has no frames",
-            )
+        if self.frames or self.segments or self.presentation_state or self.real_world_value_maps:
+            self._check_image()
         if self.waveform_channels:
-            _require(self.value_type == "WAVEFORM", "waveform_channels", "only waveforms have channels")
-            _require(len(self.waveform_channels) % 2 == 0, "waveform_channels", "channels come in pairs")
+            self._check_waveform()
+
+    def _check_image(self) -> None:
+        field = "frames" if self.frames else "segments" if self.segments else "presentation_state"
+        class_uid = self.instance.sop_class_uid
+        require(
+            self.value_type == "IMAGE", field, "only images have frames, segments and presentation states"
+        )
+        require(not (self.frames and self.segments), "frames", "frames and segments exclude each other")
+        if self.frames:
+            require(
+                sop_classes.is_multiframe_capable(class_uid),
+                "frames",
+                f"{sop_classes.name(class_uid)} has no frames",
+            )
+            require_numbers("frames", self.frames, _LARGEST_IS)
+            length = sum(len(str(number)) + 1 for number in self.frames)
+            require(
+                length <= LONGEST_SHORT_VALUE, "frames", "are more than one reference holds; flag all instead"
+            )
+        if self.segments:
+            require(
+                sop_classes.is_segmentation(class_uid),
+                "segments",
+                f"{sop_classes.name(class_uid)} has no segments",
+            )
+            require_numbers("segments", self.segments, _LARGEST_US)
+            require(
+                len(self.segments) * 2 <= LONGEST_SHORT_VALUE, "segments", "are more than a reference holds"
+            )
+        if self.presentation_state:
+            require(
+                sop_classes.is_presentation_state(self.presentation_state.sop_class_uid),
+                "presentation_state",
+                f"{sop_classes.name(self.presentation_state.sop_class_uid)} is no presentation state",
+            )
+
+    def _check_waveform(self) -> None:
+        require(self.value_type == "WAVEFORM", "waveform_channels", "only waveforms have channels")
+        require(len(self.waveform_channels) % 2 == 0, "waveform_channels", "channels come in pairs")
+        require(
+            all(0 <= number <= _LARGEST_US for number in self.waveform_channels),
+            "waveform_channels",
+            f"are numbers from 0 to {_LARGEST_US}",
+        )
+        require(
+            len(self.waveform_channels) * 2 <= LONGEST_SHORT_VALUE,
+            "waveform_channels",
+            "are more than one reference holds",
+        )
 
     @property
     def value_type(self) -> ValueType:
         """The content item that flags it (TID 2010 rows 8 to 10), by SOP class."""
-        if sop_classes.is_image(self.instance.sop_class_uid):
-            return "IMAGE"
-        return "WAVEFORM" if sop_classes.is_waveform(self.instance.sop_class_uid) else "COMPOSITE"
+        return value_type_of(self.instance.sop_class_uid)
+
+    @property
+    def instances(self) -> tuple[InstanceReference, ...]:
+        """All that the evidence must list for it (PS3.3 C.17.2.3): the instance and what applies to it."""
+        if self.presentation_state:
+            return (self.instance, self.presentation_state, *self.real_world_value_maps)
+        return (self.instance, *self.real_world_value_maps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +146,9 @@ class Person:
     login: str = ""
 
     def __post_init__(self) -> None:
-        _require(bool(self.name.strip()), "author.name", "a person has a name")
-        _require("\\" not in self.name, "author.name", "a backslash separates values in DICOM")
+        require(bool(self.name.strip()), "author.name", "a person has a name")
+        require_text("PN", "author.name", self.name)
+        require_text("UT", "author.login", self.login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +159,8 @@ class Device:
     name: str = ""
 
     def __post_init__(self) -> None:
-        _require(uids.is_valid(self.uid), "author.uid", f"{self.uid!r} is no UID")
+        require(uids.is_valid(self.uid), "author.uid", f"{self.uid!r} is no UID")
+        require_text("UT", "author.name", self.name)
 
 
 Observer = Person | Device
@@ -113,7 +168,7 @@ Observer = Person | Device
 
 @dataclass(frozen=True, slots=True)
 class KeyObjectSelection:
-    """What a note says: TID 2010 without its envelope."""
+    """What a note says: TID 2010 without its envelope. References keep their order."""
 
     title: Code
     references: tuple[Reference, ...]
@@ -124,20 +179,70 @@ class KeyObjectSelection:
     procedure_codes: tuple[Code, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(bool(self.references), "references", "a key object flags at least one instance")
-        _require(
-            not self.language or _LANGUAGE.fullmatch(self.language) is not None,
+        require(bool(self.references), "references", "a key object flags at least one instance")
+        require(
+            not self.language or is_language_tag(self.language),
             "language",
             f"{self.language!r} is no RFC 5646 language tag, e.g. en-GB",
         )
-        for name, code in (("title", self.title), *(("modifiers", code) for code in self.modifiers)):
-            _require(bool(code.meaning), name, f"the code {code.value} of {code.scheme} has no meaning")
-            _require(len(code.scheme) <= 16, name, "a coding scheme designator has at most 16 characters")
+        require_text("UT", "description", self.description)
+        require(not self.description or bool(self.description.strip()), "description", "is blank")
+        require_code("title", self.title)
+        for code in self.modifiers:
+            require_code("modifiers", code)
+        for code in self.procedure_codes:
+            require_code("procedure_codes", code)
+        require(
+            has_standard_meaning(self.title),
+            "title",
+            f"{self.title.value} of DCM does not mean {self.title.meaning!r}",
+        )
+        self._check_modifiers()
+        self._check_instances()
+
+    def _check_modifiers(self) -> None:
+        rule = modifiers_for(self.title)
+        if rule is None:
+            return
+        require(
+            not rule.mandatory or any(code in rule.codes for code in self.modifiers),
+            "modifiers",
+            f"{self.title.meaning} needs a modifier of CID {rule.context_group}",
+        )
+        for code in self.modifiers:
+            require(
+                code in rule.codes or code.scheme != "DCM",
+                "modifiers",
+                f"{code} is not of CID {rule.context_group}",
+            )
+
+    def _check_instances(self) -> None:
+        """An instance lies in one series, has one class, and is flagged once in the same way."""
+        known: dict[str, InstanceReference] = {}
+        flagged: dict[str, list[Reference]] = {}
+        for reference in self.references:
+            same = flagged.setdefault(reference.instance.sop_instance_uid, [])
+            require(reference not in same, "references", "a reference is given twice")
+            same.append(reference)
+            for instance in reference.instances:
+                if known.setdefault(instance.sop_instance_uid, instance) != instance:
+                    raise InvalidKeyObjectError(
+                        "references",
+                        f"{instance.sop_instance_uid} is given with two series, studies or classes",
+                    )
+
+    def evidence(self) -> tuple[InstanceReference, ...]:
+        """All instances the document names, each once, in order of first mention."""
+        known: dict[str, InstanceReference] = {}
+        for reference in self.references:
+            for instance in reference.instances:
+                known.setdefault(instance.sop_instance_uid, instance)
+        return tuple(known.values())
 
 
 @dataclass(frozen=True, slots=True)
 class RequestReference:
-    """One item of Referenced Request Sequence (PS3.3 C.17.6.2)."""
+    """One item of Referenced Request Sequence (PS3.3 C.17.6.2), as the study was received with it."""
 
     study_instance_uid: str
     accession_number: str = ""
@@ -145,6 +250,27 @@ class RequestReference:
     requested_procedure_description: str = ""
     placer_order_number: str = ""
     filler_order_number: str = ""
+
+    def __post_init__(self) -> None:
+        require_uids(self, ("study_instance_uid",))
+        for name in self.__slots__:
+            require_copy(f"requests.{name}", getattr(self, name))
+
+
+_COPIED = (
+    "institution_name",
+    "patient_name",
+    "patient_id",
+    "issuer_of_patient_id",
+    "patient_birth_date",
+    "patient_sex",
+    "study_date",
+    "study_time",
+    "study_id",
+    "study_description",
+    "accession_number",
+    "referring_physician_name",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +307,24 @@ class DocumentContext:
     identical_documents: tuple[InstanceReference, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("study_instance_uid", "series_instance_uid", "sop_instance_uid"):
-            value = getattr(self, name)
-            _require(uids.is_tolerable(value) and len(value) <= 64, name, f"{value!r} is no UID")
-        _require(parse_date(self.content_date) is not None, "content_date", "is no date")
-        _require(parse_time(self.content_time) is not None, "content_time", "is no time")
-        _require(parse_offset(self.timezone) is not None, "timezone", f"{self.timezone!r} is no UTC offset")
+        require_uids(self, ("study_instance_uid", "series_instance_uid", "sop_instance_uid"))
+        require(
+            parse_date(self.content_date) is not None and self.content_date.isdigit(),
+            "content_date",
+            f"{self.content_date!r} is no date YYYYMMDD",
+        )
+        require(
+            parse_time(self.content_time) is not None and ":" not in self.content_time,
+            "content_time",
+            f"{self.content_time!r} is no time HHMMSS.FFFFFF",
+        )
+        require(parse_offset(self.timezone) is not None, "timezone", f"{self.timezone!r} is no UTC offset")
+        for name in ("series_number", "instance_number"):
+            require(0 <= getattr(self, name) <= _LARGEST_IS, name, f"goes from 0 to {_LARGEST_IS}")
+        require_text("LO", "series_description", self.series_description)
+        require_text("LO", "manufacturer", self.manufacturer)
+        for name in _COPIED:
+            require_copy(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +335,59 @@ class KeyObjectDocument:
     selection: KeyObjectSelection
 
     def __post_init__(self) -> None:
-        studies = {reference.instance.study_instance_uid for reference in self.selection.references}
-        others = studies - {self.context.study_instance_uid}
-        _require(
-            not others or len(studies) == 1 or bool(self.context.identical_documents),
+        evidence = self.selection.evidence()
+        for instance in evidence:
+            require(
+                instance.sop_instance_uid != self.context.sop_instance_uid,
+                "references",
+                "a key object does not flag itself",
+            )
+            require(
+                instance.series_instance_uid != self.context.series_instance_uid
+                or instance.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION,
+                "series_instance_uid",
+                "a key object lies in a series of its own, not in one it flags",
+            )
+        self._check_identical_documents()
+
+    def _check_identical_documents(self) -> None:
+        """One copy in each study of flagged instances, and each names all the others (PS3.3 C.17.6.2.1)."""
+        copies = self.context.identical_documents
+        named = [copy.study_instance_uid for copy in copies]
+        flagged = {reference.instance.study_instance_uid for reference in self.selection.references}
+        others = flagged - {self.context.study_instance_uid}
+        require(
+            len(flagged) == 1 or others <= set(named),
             "identical_documents",
-            "a key object over several studies names its copies in the others",
+            "a key object over several studies names its copy in each of the others",
         )
+        require(
+            len(set(named)) == len(named) and self.context.study_instance_uid not in named,
+            "identical_documents",
+            "each copy lies in a study of its own",
+        )
+        require(
+            all(
+                copy.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION
+                and copy.sop_instance_uid != self.context.sop_instance_uid
+                for copy in copies
+            ),
+            "identical_documents",
+            "the copies are other key objects",
+        )
+
+
+__all__ = [
+    "Device",
+    "DocumentContext",
+    "InstanceReference",
+    "InvalidKeyObjectError",
+    "KeyObjectDocument",
+    "KeyObjectSelection",
+    "Observer",
+    "Person",
+    "Reference",
+    "RequestReference",
+    "ValueType",
+    "value_type_of",
+]

@@ -1,299 +1,345 @@
-"""Reading Key Object Selection documents, tolerantly.
+"""The tolerant reader: any bytes give a `Reading`, never an exception.
 
-Whatever arrives is understood as far as it can be; what is off becomes findings. *What* is flagged are the
-references of the content, in order (else those of an image library, else the evidence); *where* it lies is
-the evidence. Never raises on bad content: that a document cannot be understood is a result.
+What is flagged is what the root of the content names, in its order; where it names nothing, nested
+containers (image libraries) are taken, and else the evidence. Where an instance lies is what the evidence
+says. Differences are findings. What cannot be read at all is `unreadable` and flags nothing, for a
+reference that might be wrong is worse than none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
+from datetime import datetime
 
-from kinote.dicom import sop_classes, tags, uids
-from kinote.dicom.dataset import DataSet, scan
-from kinote.dicom.dates import parse_date, parse_offset, parse_time
+from kinote.dicom import encodings, tags
+from kinote.dicom.dataset import DataSet, scanned
 from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
-from kinote.dicom.scanner import Limits
-from kinote.keyobject import evidence as evidence_reading
-from kinote.keyobject.codes import Code
-from kinote.keyobject.content import Content, ReadReference, read_code, read_content
-from kinote.keyobject.findings import Finding, found
-from kinote.keyobject.model import InstanceReference, Observer, RequestReference
-from kinote.keyobject.titles import canonical, modifiers_for, standard_meaning
+from kinote.dicom.limits import Limits
+from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    lookup,
+)
+from kinote.keyobject.content import (
+    MAX_DEPTH,
+    MAX_REFERENCES,
+    Content,
+    TooDeepContentError,
+    TooManyReferencesError,
+    read_content,
+)
+from kinote.keyobject.evidence import Evidence, read_evidence, read_identical_documents
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.header import Header, read_header
+from kinote.keyobject.observers import observers
+from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Registration
+from kinote.keyobject.title_reader import check_modifiers, read_title
+from kinote.keyobject.titles import TitleGroup, title_group
 
-Registration = Literal["registered", "registered with findings", "unreadable"]
-ReferencesFrom = Literal["content", "image library", "evidence"]
-
-MAX_REFERENCES = 100_000
+#: A key object beyond this is not read (V55), in bytes, deflated or not.
 MAX_BYTES = 64 * 1024 * 1024
 
-#: A KOS of 100,000 references has some two million elements.
-_LIMITS = Limits(depth=64, elements=4_000_000, bulk_binary=4096, bulk_text=4 * 1024 * 1024)
+#: Reading is bounded by this: some levels below the deepest content hold codes and references.
+LIMITS = Limits(
+    depth=MAX_DEPTH + 4,
+    elements=2_000_000,
+    header_bytes=MAX_BYTES,
+    bulk_text=MAX_BYTES,
+    inflated_bytes=MAX_BYTES,
+    inflation_ratio=0,
+)
 
-UNTITLED = Code("untitled", "99KINOTE", "Untitled")
+#: What a data set may be instead of what it is declared as (V83), in the order tried.
+_SYNTAXES = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was understood of a document. An unreadable one has only findings, and what could be read.
+def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) -> Reading:
+    """Read a data set (without file meta information) in its transfer syntax.
 
-    `references` keep the order and the duplicates of the document; `distinct_references` have each
-    instance (with its frames and segments) once.
+    `now` is an aware moment, against which a document of the future is noted; without it nothing is.
     """
-
-    registration: Registration
-    findings: tuple[Finding, ...]
-    title: Code | None = None
-    modifiers: tuple[Code, ...] = ()
-    descriptions: tuple[str, ...] = ()
-    language: str = ""
-    observers: tuple[Observer, ...] = ()
-    procedure_codes: tuple[Code, ...] = ()
-    references: tuple[ReadReference, ...] = ()
-    references_from: ReferencesFrom = "content"
-    sop_instance_uid: str = ""
-    study_instance_uid: str = ""
-    series_instance_uid: str = ""
-    patient_id: str = ""
-    issuer_of_patient_id: str = ""
-    content_date: str = ""
-    content_time: str = ""
-    timezone: str = ""
-    observation_date_time: str = ""
-    manufacturer: str = ""
-    identical_documents: tuple[InstanceReference, ...] = ()
-    requests: tuple[RequestReference, ...] = ()
-
-    @property
-    def description(self) -> str:
-        return "\n\n".join(self.descriptions)
-
-    @property
-    def distinct_references(self) -> tuple[ReadReference, ...]:
-        return tuple(dict.fromkeys(self.references))
+    findings = Findings()
+    root = _scanned(data, transfer_syntax_uid, findings)
+    if root is None:
+        return Reading("unreadable", findings.as_tuple())
+    return _read(root, findings, now)
 
 
-def read(data: bytes, transfer_syntax_uid: str) -> Reading:
-    """Read the data set of a Key Object Selection document."""
+def read_dataset(dataset: DataSet, transfer_syntax_uid: str, *, now: datetime | None = None) -> Reading:
+    """The same for a data set that was walked already, with all its values (`dataset.bulk` is empty)."""
+    findings = Findings()
+    _note_oddities(dataset, transfer_syntax_uid, findings)
+    return _read(dataset, findings, now)
+
+
+def _read(root: DataSet, findings: Findings, now: datetime | None) -> Reading:
+    header = read_header(root, findings)
+    if now is not None and header.made is not None and header.made.tzinfo and header.made > now:
+        findings.add("DATED_IN_FUTURE", "ContentDate")
+    evidence = read_evidence(root, header.study_instance_uid, findings)
+    content = _content(root, evidence, findings)
+    if content is None:
+        return _identified("unreadable", root, header, findings)
+    return _reading(root, header, evidence, content, findings)
+
+
+# --- bytes to data set ----------------------------------------------------------------------------
+
+
+def _scanned(data: bytes, declared: str, findings: Findings) -> DataSet | None:
     if len(data) > MAX_BYTES:
-        return _unreadable(found("TOO_LARGE", detail=f"{len(data)} bytes"))
+        findings.add("TOO_LARGE", "", f"{len(data)} bytes")
+        return None
     try:
-        dataset = scan(data, transfer_syntax_uid, _LIMITS)
+        dataset = _scan(data, declared, findings)
     except TooDeepError:
-        return _unreadable(found("TOO_DEEP"))
+        findings.add("TOO_DEEP")
+        return None
     except TooLargeError as error:
-        return _unreadable(found("TOO_LARGE", detail=error))
+        findings.add("TOO_LARGE", "", str(error))
+        return None
     except DicomError as error:
-        return _unreadable(found("NOT_READABLE", detail=error))
-    return read_dataset(dataset)
+        otherwise = _scanned_otherwise(data, declared, findings)
+        if otherwise is None:
+            findings.add("NOT_READABLE", "", str(error))
+        return otherwise
+    return dataset
 
 
-def read_dataset(dataset: DataSet) -> Reading:
-    """Read a document from its scanned data set."""
-    findings: list[Finding] = []
-    content = read_content(dataset)
-    if content.too_deep:
-        return _unreadable(found("TOO_DEEP", "(0040,A730)"))
-    evidence = evidence_reading.read_evidence(dataset, tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE)
-    findings += content.findings + evidence.findings
-    references, source = _authoritative(content, evidence, findings)
-    if len(references) > MAX_REFERENCES:
-        return _unreadable(found("TOO_LARGE", detail=f"{len(references)} references"))
-    located = tuple(evidence.locate(reference) for reference in references)
-    _compare(located, evidence, source, dataset, findings)
-    title = _title(dataset, findings)
-    _check_modifiers(title, content.modifiers, findings)
-    _check_envelope(dataset, findings)
-    identical = _identical_documents(dataset, located, findings)
-    if not located:
-        broken = content.broken or evidence.broken
-        findings.append(found("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "(0040,A730)"))
-    registration: Registration = "registered with findings" if findings else "registered"
-    if all(finding.severity == "info" for finding in findings):
-        registration = "registered"
-    if not located:
-        registration = "unreadable"
-    return Reading(
-        registration=registration,
-        findings=tuple(findings),
+def _scan(data: bytes, transfer_syntax_uid: str, findings: Findings) -> DataSet:
+    scanner = DataSetScanner(transfer_syntax_uid, LIMITS)
+    scanner.feed(data)
+    scanner.finish()
+    dataset = scanned(scanner)
+    _note_oddities(dataset, transfer_syntax_uid, findings)
+    return dataset
+
+
+def _note_oddities(dataset: DataSet, declared: str, findings: Findings) -> None:
+    syntax = lookup(declared)
+    # V96: only pixel data can be compressed, and a key object has none.
+    if syntax.encapsulated or dataset.encoding is not encodings.declared(syntax):
+        findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
+    for note in dataset.notes:
+        if not note.startswith("declared as"):
+            findings.add("STRUCTURE", "", note)
+
+
+def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSet | None:
+    """The data set in the first other transfer syntax in which all of it is a key object."""
+    for syntax in _SYNTAXES:
+        if syntax == declared:
+            continue
+        try:
+            dataset = _scan(data, syntax, Findings())
+        except DicomError:
+            continue
+        if dataset.text(tags.SOP_CLASS_UID) == KEY_OBJECT_SELECTION:
+            findings.add("TRANSFER_SYNTAX", "", lookup(syntax).name)
+            return dataset
+    return None
+
+
+# --- data set to reading --------------------------------------------------------------------------
+
+
+def _content(root: DataSet, evidence: Evidence, findings: Findings) -> Content | None:
+    """The content tree; None where it is beyond what is read."""
+    try:
+        return read_content(root, evidence.instances, findings)
+    except TooDeepContentError:
+        findings.add("TOO_DEEP", "ContentSequence")
+    except TooManyReferencesError:
+        findings.add("TOO_LARGE", "ContentSequence", f"more than {MAX_REFERENCES} references")
+    return None
+
+
+def _reading(
+    root: DataSet, header: Header, evidence: Evidence, content: Content, findings: Findings
+) -> Reading:
+    title = read_title(root, findings)
+    check_modifiers(title, content.modifiers, findings)
+    references, references_from = _flagged(evidence, content, findings)
+    if title is None or title_group(title) is not TitleGroup.MANIFEST:
+        _check_surplus(evidence, content, references_from, findings)
+    identical = read_identical_documents(root, header.sop_instance_uid, findings)
+    _check_references(header, references, evidence, findings)
+    studies = {reference.instance.study_instance_uid for reference in references} - {""}
+    _check_studies(header, studies, {copy.study_instance_uid for copy in identical}, findings)
+    distinct = _distinct(references, findings)
+    if len(content.descriptions) > 1:
+        findings.add("DESCRIPTION_SEVERAL", "ContentSequence")
+    registration = _registration(findings)
+    readable = registration != "unreadable"
+    return replace(
+        _identified(registration, root, header, findings),
         title=title,
-        modifiers=content.modifiers,
-        descriptions=content.descriptions,
-        language=content.language,
-        observers=content.observers,
-        procedure_codes=content.procedure_codes,
-        references=located,
-        references_from=source,
-        sop_instance_uid=dataset.text(tags.SOP_INSTANCE_UID) or "",
-        study_instance_uid=dataset.text(tags.STUDY_INSTANCE_UID) or "",
-        series_instance_uid=dataset.text(tags.SERIES_INSTANCE_UID) or "",
-        patient_id=dataset.text(tags.PATIENT_ID) or "",
-        issuer_of_patient_id=dataset.text(tags.ISSUER_OF_PATIENT_ID) or "",
-        content_date=dataset.text(tags.CONTENT_DATE) or "",
-        content_time=dataset.text(tags.CONTENT_TIME) or "",
-        timezone=dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC) or "",
-        observation_date_time=dataset.text(tags.OBSERVATION_DATE_TIME) or "",
-        manufacturer=dataset.text(tags.MANUFACTURER) or "",
+        modifiers=tuple(content.modifiers),
+        procedure_codes=tuple(content.procedure_codes),
+        descriptions=tuple(content.texts),
+        language=content.language.value if content.language else "",
+        language_scheme=content.language.scheme if content.language else "",
+        observers=observers(content.observer_items),
+        references=tuple(references) if readable else (),
+        distinct_references=distinct if readable else (),
+        references_from=references_from if readable else "",
+        broken_references=(*content.broken, *evidence.broken),
+        evidence=tuple(evidence.instances.values()),
         identical_documents=identical,
-        requests=_requests(dataset),
+        requests=header.requests,
     )
 
 
-def _unreadable(finding: Finding) -> Reading:
-    return Reading("unreadable", (finding,))
+def _identified(registration: Registration, root: DataSet, header: Header, findings: Findings) -> Reading:
+    """What is known of a document by its header: which it is, whose, and when it was made."""
+    return Reading(
+        registration=registration,
+        findings=findings.as_tuple(),
+        sop_class_uid=header.sop_class_uid,
+        sop_instance_uid=header.sop_instance_uid,
+        series_instance_uid=header.series_instance_uid,
+        study_instance_uid=header.study_instance_uid,
+        patient_id=header.patient_id,
+        issuer_of_patient_id=header.issuer_of_patient_id,
+        patient_name=header.patient_name,
+        modality=header.modality,
+        manufacturer=header.manufacturer,
+        series_description=header.series_description,
+        content_date=header.content_date,
+        content_time=header.content_time,
+        timezone=header.timezone,
+        made=header.made,
+        dataset=root,
+    )
 
 
-def _authoritative(
-    content: Content, evidence: evidence_reading.Evidence, findings: list[Finding]
-) -> tuple[tuple[ReadReference, ...], ReferencesFrom]:
-    """What is flagged: root-level references, else those of nested containers, else the evidence."""
-    if content.references:
-        return content.references, "content"
+def _registration(findings: Findings) -> Registration:
+    found = findings.as_tuple()
+    if any(finding.severity == "error" for finding in found):
+        return "unreadable"
+    return (
+        "registered with findings"
+        if any(finding.severity == "warning" for finding in found)
+        else "registered"
+    )
+
+
+def _flagged(
+    evidence: Evidence, content: Content, findings: Findings
+) -> tuple[list[ReadReference], ReferencesFrom]:
+    """What the document flags, and where it says so."""
+    if not evidence.instances:
+        findings.add("EVIDENCE_MISSING", "CurrentRequestedProcedureEvidenceSequence")
+    if content.root_references:
+        return _with_frames(content.root_references, evidence), "content"
     if content.nested_references:
-        findings.append(found("REFS_IN_IMAGE_LIBRARY", "(0040,A730)"))
-        return content.nested_references, "image library"
-    if evidence.references:
-        findings.append(found("CONTENT_REFS_MISSING", "(0040,A730)"))
-        return evidence.references, "evidence"
-    return (), "content"
+        findings.add("REFS_IN_IMAGE_LIBRARY", "ContentSequence")
+        return _with_frames(content.nested_references, evidence), "image library"
+    if evidence.instances:
+        findings.add("CONTENT_REFS_MISSING", "ContentSequence")
+        references = [ReadReference(instance) for instance in evidence.instances.values()]
+        if len(references) > MAX_REFERENCES:
+            findings.add(
+                "TOO_LARGE",
+                "CurrentRequestedProcedureEvidenceSequence",
+                f"more than {MAX_REFERENCES} references",
+            )
+        return _with_frames(references, evidence), "evidence"
+    broken = content.broken or evidence.broken
+    findings.add("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "ContentSequence")
+    return [], ""
 
 
-def _compare(
-    located: tuple[ReadReference, ...],
-    evidence: evidence_reading.Evidence,
-    source: ReferencesFrom,
-    dataset: DataSet,
-    findings: list[Finding],
-) -> None:
-    """Content against evidence, and references against each other."""
-    repeated = len(located) - len(set(located))
-    if repeated:
-        findings.append(found("REF_DUPLICATE", "(0040,A730)", repeated))
-    if dataset.text(tags.SOP_INSTANCE_UID) in {reference.sop_instance_uid for reference in located}:
-        findings.append(found("REF_SELF", "(0040,A730)"))
-    odd = next((r.sop_instance_uid for r in located if not uids.is_valid(r.sop_instance_uid)), None)
-    if odd:
-        findings.append(found("REF_UID_MALFORMED", "(0008,1155)", odd))
-    if source == "evidence":
-        return
-    if not evidence.references:
-        findings.append(found("EVIDENCE_MISSING", "(0040,A375)"))
-        return
-    listed = {reference.sop_instance_uid: reference.sop_class_uid for reference in evidence.references}
-    flagged = {reference.sop_instance_uid for reference in located}
-    missing = flagged - listed.keys()
-    if missing:
-        findings.append(found("REF_NOT_IN_EVIDENCE", "(0040,A375)", len(missing)))
-    states = {r.presentation_state_uid for r in located} | {u for r in located for u in r.value_map_uids}
-    extra = listed.keys() - flagged - states
-    if extra:
-        findings.append(found("EVIDENCE_EXTRA", "(0040,A375)", len(extra)))
-    if any(
-        reference.sop_class_uid
-        and listed.get(reference.sop_instance_uid, reference.sop_class_uid)
-        not in ("", reference.sop_class_uid)
-        for reference in located
-    ):
-        findings.append(found("REF_CLASS_MISMATCH", "(0008,1150)"))
-
-
-def _title(dataset: DataSet, findings: list[Finding]) -> Code:
-    place = "(0040,A043)"
-    items = dataset.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
-    code = read_code(items[0]) if items else None
-    if code is None:
-        findings.append(found("TITLE_MISSING", place))
-        return UNTITLED
-    if len(items) > 1:
-        findings.append(found("TITLE_SEVERAL", place))
-    proper = canonical(code)
-    if proper.scheme != code.scheme and code.scheme.upper() == "DICOM":
-        findings.append(found("TITLE_SCHEME", place, code.scheme))
-    standard = standard_meaning(proper)
-    if not code.meaning:
-        findings.append(found("TITLE_MEANING_MISSING", place))
-        return Code(code.value, code.scheme, standard or code.value)
-    if standard and code.meaning.casefold() != standard.casefold():
-        findings.append(found("TITLE_MEANING_MISMATCH", place, repr(code.meaning)))
-    return code
-
-
-def _check_modifiers(title: Code, modifiers: tuple[Code, ...], findings: list[Finding]) -> None:
-    rule = modifiers_for(title)
-    if rule is None:
-        return
-    if rule.mandatory and not modifiers:
-        findings.append(found("MODIFIER_MISSING", "(0040,A730)"))
-    findings += [
-        found("MODIFIER_FOREIGN", "(0040,A730)", modifier)
-        for modifier in modifiers
-        if modifier not in rule.codes
+def _with_frames(references: list[ReadReference], evidence: Evidence) -> list[ReadReference]:
+    """Frame numbers of the evidence, where the content names none (V27)."""
+    if not evidence.frames:
+        return references
+    return [
+        reference
+        if reference.frames or reference.instance.sop_instance_uid not in evidence.frames
+        else ReadReference(
+            reference.instance,
+            reference.value_type,
+            evidence.frames[reference.instance.sop_instance_uid],
+            reference.segments,
+            reference.waveform_channels,
+            reference.presentation_state,
+            reference.real_world_value_maps,
+        )
+        for reference in references
     ]
 
 
-def _check_envelope(dataset: DataSet, findings: list[Finding]) -> None:
-    modality = dataset.text(tags.MODALITY)
-    if modality != "KO":
-        findings.append(found("MODALITY", "(0008,0060)", modality or "empty"))
-    date, time = dataset.text(tags.CONTENT_DATE), dataset.text(tags.CONTENT_TIME)
-    if parse_date(date) is None or parse_time(time) is None:
-        findings.append(
-            found("CONTENT_DATE_TIME", "(0008,0023)", f"{date or ''} {time or ''}".strip() or "none")
+def _check_surplus(
+    evidence: Evidence, content: Content, references_from: ReferencesFrom, findings: Findings
+) -> None:
+    """Instances of the evidence that nothing in the content names (V07)."""
+    if references_from == "evidence":
+        return
+    named = {
+        reference.instance.sop_instance_uid
+        for references in (content.root_references, content.nested_references)
+        for reference in references
+    }
+    for uid in evidence.instances:
+        if uid not in named and uid not in content.applied:
+            findings.add("EVIDENCE_EXTRA", "CurrentRequestedProcedureEvidenceSequence", uid)
+
+
+def _check_references(
+    header: Header, references: list[ReadReference], evidence: Evidence, findings: Findings
+) -> None:
+    for number, reference in enumerate(references, 1):
+        instance = reference.instance
+        if instance.sop_instance_uid == header.sop_instance_uid:
+            findings.add("REF_SELF", f"reference {number}")
+        if evidence.instances and instance.sop_instance_uid not in evidence.instances:
+            findings.add("REF_NOT_IN_EVIDENCE", f"reference {number}", instance.sop_instance_uid)
+        if (
+            instance.series_instance_uid
+            and instance.series_instance_uid == header.series_instance_uid
+            and instance.sop_class_uid != KEY_OBJECT_SELECTION
+        ):
+            findings.add("SERIES_MIXED", "SeriesInstanceUID")
+
+
+def _check_studies(header: Header, studies: set[str], copies: set[str], findings: Findings) -> None:
+    """Documents over several studies have a copy in each (PS3.3 C.17.6.2.1)."""
+    if studies and header.study_instance_uid and header.study_instance_uid not in studies:
+        findings.add("OWN_STUDY_NOT_REFERENCED", "StudyInstanceUID")
+    if len(studies) > 1 and not copies:
+        findings.add("NO_IDENTICAL_DOCUMENTS", "IdenticalDocumentsSequence")
+    elif copies:
+        for study in sorted(studies - copies - {header.study_instance_uid}):
+            findings.add("IDENTICAL_INCOMPLETE", "IdenticalDocumentsSequence", study)
+    for number, request in enumerate(header.requests, 1):
+        named = request.study_instance_uid
+        if named and named != header.study_instance_uid and named not in studies:
+            findings.add("REQUEST_MISMATCH", f"ReferencedRequestSequence[{number}]", named)
+
+
+def _distinct(references: list[ReadReference], findings: Findings) -> tuple[ReadReference, ...]:
+    """Each reference once: the same instance with other frames or another presentation is another one."""
+    distinct: dict[object, ReadReference] = {}
+    for reference in references:
+        key = (
+            reference.instance.sop_instance_uid,
+            reference.frames,
+            reference.segments,
+            reference.waveform_channels,
+            reference.presentation_state_uid,
         )
-    offset = dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC)
-    if offset and parse_offset(offset) is None:
-        findings.append(found("TIMEZONE", "(0008,0201)", offset))
-    for tag, name in ((tags.SERIES_NUMBER, "Series Number"), (tags.INSTANCE_NUMBER, "Instance Number")):
-        if dataset.integer(tag) is None:
-            findings.append(found("TYPE_1_MISSING", f"({tag >> 16:04X},{tag & 0xFFFF:04X})", name))
-    if tags.REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE not in dataset:
-        findings.append(
-            found("TYPE_1_MISSING", "(0008,1111)", "Referenced Performed Procedure Step Sequence")
-        )
-    if not dataset.text(tags.PATIENT_ID):
-        findings.append(found("NO_PATIENT", "(0010,0020)"))
-    if not dataset.text(tags.VALUE_TYPE) or not dataset.text(tags.CONTINUITY_OF_CONTENT):
-        findings.append(found("ROOT_INCOMPLETE", "(0040,A040)"))
-    template = next(iter(dataset.items(tags.CONTENT_TEMPLATE_SEQUENCE)), None)
-    if (
-        template is None
-        or template.text(tags.TEMPLATE_IDENTIFIER) != "2010"
-        or template.text(tags.MAPPING_RESOURCE) != "DCMR"
-    ):
-        findings.append(found("TEMPLATE", "(0040,A504)"))
-    if not dataset.character_set.is_known:
-        findings.append(found("CHARACTER_SET", "(0008,0005)"))
-    if tags.PIXEL_DATA in dataset:
-        findings.append(found("FOREIGN_ATTRIBUTES", "(7FE0,0010)", "Pixel Data"))
-
-
-def _identical_documents(
-    dataset: DataSet, located: tuple[ReadReference, ...], findings: list[Finding]
-) -> tuple[InstanceReference, ...]:
-    listed = evidence_reading.read_evidence(dataset, tags.IDENTICAL_DOCUMENTS_SEQUENCE).instances
-    own = dataset.text(tags.SOP_INSTANCE_UID)
-    if any(instance.sop_instance_uid == own for instance in listed):
-        findings.append(found("IDENTICAL_LISTS_SELF", "(0040,A525)"))
-    studies = {reference.study_instance_uid for reference in located if reference.study_instance_uid}
-    if len(studies) > 1 and not listed:
-        findings.append(found("NO_IDENTICAL_DOCUMENTS", "(0040,A525)"))
-    return tuple(instance for instance in listed if instance.sop_instance_uid != own)
-
-
-def _requests(dataset: DataSet) -> tuple[RequestReference, ...]:
-    return tuple(
-        RequestReference(
-            study_instance_uid=item.text(tags.STUDY_INSTANCE_UID) or "",
-            accession_number=item.text(tags.ACCESSION_NUMBER) or "",
-            requested_procedure_id=item.text(tags.REQUESTED_PROCEDURE_ID) or "",
-            requested_procedure_description=item.text(tags.REQUESTED_PROCEDURE_DESCRIPTION) or "",
-            placer_order_number=item.text(tags.PLACER_ORDER_NUMBER) or "",
-            filler_order_number=item.text(tags.FILLER_ORDER_NUMBER) or "",
-        )
-        for item in dataset.items(tags.REFERENCED_REQUEST_SEQUENCE)
-    )
-
-
-def is_key_object(dataset: DataSet) -> bool:
-    return dataset.text(tags.SOP_CLASS_UID) == sop_classes.KEY_OBJECT_SELECTION
+        if key in distinct:
+            findings.add("REF_DUPLICATE", "ContentSequence", reference.instance.sop_instance_uid)
+        else:
+            distinct[key] = reference
+    return tuple(distinct.values())

@@ -85,7 +85,7 @@ def canonical(code: Code) -> Code:
 
 
 def title_group(code: Code) -> TitleGroup:
-    """The group of a title; a rejection is one only as written, so that nothing acts by guess."""
+    """The group of a title; a rejection only by value and scheme DCM as written: nothing acts by guess."""
     if code in _GROUPS:
         return _GROUPS[code]
     group = _GROUPS.get(canonical(code), TitleGroup.OTHER)
@@ -96,6 +96,16 @@ def standard_meaning(code: Code) -> str | None:
     """The meaning PS3.16 has for a code, None if it is not one of ours."""
     known = _KNOWN.get(code)
     return known.meaning if known else None
+
+
+def has_standard_meaning(code: Code) -> bool:
+    """Whether the meaning a code is given is the one PS3.16 has, if it is one of ours; case does not count."""
+    standard = standard_meaning(code)
+    return standard is None or _words(standard) == _words(code.meaning)
+
+
+def _words(meaning: str) -> list[str]:
+    return meaning.casefold().split()
 
 
 def modifiers_for(title: Code) -> ModifierRule | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, Select, select
 
-from kinote.catalog.tables import instance, series, study
+from kinote.catalog import changes
+from kinote.catalog.tables import finding, instance, instance_bytes, instance_metadata, series, study
 
 
 class HeldNotFoundError(LookupError):
@@ -44,6 +46,20 @@ def held_copy(connection: Connection, key: int) -> HeldCopy:
     if row is None:
         raise HeldNotFoundError(f"There is no held copy {key}.")
     return HeldCopy(**row)
+
+
+def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
+    """Remove a held copy from the index; gives it as it was, so that its file can be removed after.
+
+    The live copy keeps the UID, so no tombstone is needed.
+    """
+    copy = held_copy(transaction, key)
+    for table in (instance_metadata, instance_bytes, finding):
+        transaction.execute(table.delete().where(table.c.instance == key))
+    transaction.execute(instance.delete().where(instance.c.id == key))
+    happened = changes.Change("held copy discarded", copy.study_instance_uid, copy.sop_instance_uid)
+    changes.record(transaction, [happened], now=now)
+    return copy
 
 
 def _held() -> Select[tuple[object, ...]]:

@@ -12,8 +12,9 @@ from json.encoder import encode_basestring as _quoted
 
 from kinote.dicom import sop_classes
 from kinote.dicom.person_names import PersonName
-from kinote.keyobject import writer
+from kinote.keyobject import concepts
 from kinote.keyobject.codes import Code
+from kinote.keyobject.languages import language_code
 from kinote.keyobject.model import (
     DocumentContext,
     InstanceReference,
@@ -79,14 +80,15 @@ def document_json(document: KeyObjectDocument) -> list[tuple[str, Json]]:
 def _content(document: KeyObjectDocument) -> Iterable[Json]:
     selection = document.selection
     if selection.description:
-        yield _item("CONTAINS", "TEXT", writer.DESCRIPTION, "0040A160", _long(selection.description))
-    if selection.language:
-        tag = Code(selection.language, "RFC5646", selection.language)
-        yield _coded("HAS CONCEPT MOD", writer.LANGUAGE, tag)
+        yield _item(
+            "CONTAINS", "TEXT", concepts.KEY_OBJECT_DESCRIPTION, "0040A160", _long(selection.description)
+        )
     for modifier in selection.modifiers:
-        yield _coded("HAS CONCEPT MOD", writer.TITLE_MODIFIER, modifier)
+        yield _coded("HAS CONCEPT MOD", concepts.DOCUMENT_TITLE_MODIFIER, modifier)
     for procedure in selection.procedure_codes:
-        yield _coded("HAS CONCEPT MOD", writer.PROCEDURE, procedure)
+        yield _coded("HAS CONCEPT MOD", concepts.PROCEDURE_CODE, procedure)
+    if selection.language:
+        yield _coded("HAS CONCEPT MOD", concepts.LANGUAGE, language_code(selection.language))
     for observer in selection.observers:
         yield from _observer(observer)
     for reference in selection.references:
@@ -96,15 +98,17 @@ def _content(document: KeyObjectDocument) -> Iterable[Json]:
 def _observer(observer: Observer) -> Iterable[Json]:
     context = "HAS OBS CONTEXT"
     if isinstance(observer, Person):
-        yield _coded(context, writer.OBSERVER_TYPE, writer.PERSON)
-        yield _item(context, "PNAME", writer.PERSON_NAME, "0040A123", _name(observer.name))
+        yield _coded(context, concepts.OBSERVER_TYPE, concepts.PERSON)
+        yield _item(context, "PNAME", concepts.PERSON_OBSERVER_NAME, "0040A123", _name(observer.name))
         if observer.login:
-            yield _item(context, "TEXT", writer.LOGIN_NAME, "0040A160", _long(observer.login))
+            yield _item(
+                context, "TEXT", concepts.PERSON_OBSERVER_LOGIN_NAME, "0040A160", _long(observer.login)
+            )
         return
-    yield _coded(context, writer.OBSERVER_TYPE, writer.DEVICE)
-    yield _item(context, "UIDREF", writer.DEVICE_UID, "0040A124", _uid(observer.uid))
+    yield _coded(context, concepts.OBSERVER_TYPE, concepts.DEVICE)
+    yield _item(context, "UIDREF", concepts.DEVICE_OBSERVER_UID, "0040A124", _uid(observer.uid))
     if observer.name:
-        yield _item(context, "TEXT", writer.DEVICE_NAME, "0040A160", _long(observer.name))
+        yield _item(context, "TEXT", concepts.DEVICE_OBSERVER_NAME, "0040A160", _long(observer.name))
 
 
 def _coded(relationship: str, concept: Code, value: Code) -> Json:

@@ -25,9 +25,7 @@ from kinote.catalog.tables import (
     note_version,
     study,
 )
-from kinote.keyobject.content import ReadReference
-from kinote.keyobject.model import Observer, Person
-from kinote.keyobject.reader import UNTITLED, Reading
+from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
 from kinote.keyobject.titles import title_group
 from kinote.notes.content import ContentReference, NoteContent, moment
 from kinote.notes.request import Author
@@ -172,9 +170,9 @@ def _reference(read: ReadReference) -> ContentReference:
     )
 
 
-def _author(observers: tuple[Observer, ...]) -> Author:
+def _author(observers: tuple[FoundObserver, ...]) -> Author:
     """The first person among the observers, else the first device."""
-    people = [observer for observer in observers if isinstance(observer, Person)]
+    people = [observer for observer in observers if observer.kind == "person"]
     if people:
         return Author("person", people[0].name, people[0].login)
     return next((Author("device", device.name) for device in observers), Author())

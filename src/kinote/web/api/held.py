@@ -1,12 +1,14 @@
-"""Held copies: list and download."""
+"""Held copies: list, download, decide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import part10
@@ -16,6 +18,17 @@ from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["held copies"])
+
+
+class Decision(BaseModel):
+    """What is to become of a held copy."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    decision: Annotated[
+        Literal["discard"],
+        Field(description="`discard`: its rows and bytes are removed; the live copy stays as it is."),
+    ]
 
 
 @router.get("/held", summary="Held copies, oldest first")
@@ -57,6 +70,16 @@ async def held_file(request: Request, held_id: int) -> Response:
         media_type="application/dicom",
         headers={"Content-Disposition": f'attachment; filename="held-{held_id}.dcm"'},
     )
+
+
+@router.post("/held/{held_id}", summary="Decide about a held copy")
+async def decide(request: Request, held_id: int, body: Decision) -> Response:
+    """Carry out the decision; answers with the copy as it was."""
+    rooms = rooms_of(request)
+    copy = await to_thread.run_sync(
+        lambda: rooms.receiver.discard_held(held_id), limiter=rooms.threads.uploads
+    )
+    return answer({**_json(copy), "decision": body.decision})
 
 
 def _json(copy: HeldCopy) -> dict[str, Any]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from asyncio import wrap_future
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from kinote.dicom import sop_classes
 from kinote.intake.outcome import Outcome
+from kinote.keyobject import reader
 from kinote.lifecycle.explain import explain
+from kinote.notes.registrar import ReceivedKeyObject
+from kinote.notes.registration_again import register_again
 from kinote.web.api.finding_list import found_objects
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.problems import UnknownResourceError, UnsupportedMediaTypeError
+from kinote.web.problems import ConflictError, UnknownResourceError, UnsupportedMediaTypeError
 from kinote.web.request_body import in_thread_with_body
-from kinote.web.rooms import rooms_of
+from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["instances"])
 
@@ -34,6 +40,18 @@ async def explain_instance(request: Request, sop: str) -> Response:
     if not copies:
         raise UnknownResourceError(f"Kinote has never had an instance {sop}.")
     return answer(page(copies))
+
+
+@router.post("/instances/{sop}/register", summary="Try again to understand a key object")
+async def register(request: Request, sop: str) -> Response:
+    """Read a key object again that could not be understood. One that is registered stays as it is."""
+    rooms = rooms_of(request)
+    received = await rooms.read(lambda: _read_again(rooms, sop))
+    now = datetime.now(UTC)
+    registration = await wrap_future(
+        rooms.catalog.submit(lambda transaction: register_again(transaction, received, now))
+    )
+    return answer({"sop_instance_uid": sop, "registration": registration})
 
 
 @router.get("/findings", summary="What was not fully understood")
@@ -83,3 +101,17 @@ async def bring_in(request: Request) -> Response:
 
     outcome = await in_thread_with_body(request, take, rooms.threads.uploads)
     return answer(asdict(outcome))
+
+
+def _read_again(rooms: Rooms, sop: str) -> ReceivedKeyObject:
+    with rooms.catalog.read() as connection:
+        item = rooms.source.find_instance(connection, sop)
+    if item is None:
+        raise UnknownResourceError(f"There is no instance {sop} here.")
+    if item.sop_class_uid != sop_classes.KEY_OBJECT_SELECTION:
+        raise ConflictError(f"The instance {sop} is no key object; there is nothing to register.")
+    with rooms.source.open(item) as file:
+        # One byte more than is read: the reader then says that it is too large.
+        data = file.read(reader.MAX_BYTES + 1)
+    reading = reader.read(data, item.transfer_syntax_uid)
+    return ReceivedKeyObject(item.id, item.study_instance_uid, sop, reading)

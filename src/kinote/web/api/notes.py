@@ -13,7 +13,7 @@ from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.keyobject.codes import dcm
+from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
 from kinote.notes import reading
 from kinote.notes.make import make
@@ -182,7 +182,7 @@ async def delete_note(
         withdraw_note(
             transaction,
             note_id,
-            reason=Reason(_REMOVED, reason),
+            reason=Reason(REJECTED_FOR_QUALITY_REASONS, reason),
             who=who,
             now=now,
             expected_version=expected,
@@ -231,7 +231,3 @@ def _expected(if_match: str | None) -> int | None:
 def _now() -> datetime:
     """This moment, in the time zone of the server: documents are written in it."""
     return datetime.now().astimezone()
-
-
-#: Why a note of ours is withdrawn, where its author says no more (CID 7031 has nothing for a change of mind).
-_REMOVED = dcm("113037", "Rejected for Patient Safety Reasons")

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from kinote.delivery.source import LiveObject, Source
 from kinote.dicom import sop_classes
 from kinote.keyobject import reader
-from kinote.keyobject.reader import Reading
+from kinote.keyobject.reading import Reading
 from kinote.web.dicomweb.resources import CACHED, entity_tag, not_modified
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError
@@ -60,7 +60,8 @@ def _read(source: Source, item: LiveObject) -> Reading:
 
 
 def _page(reading: Reading) -> str:
-    title = reading.title.meaning if reading.title else "Key object that cannot be understood"
+    is_readable = reading.registration != "unreadable"
+    title = reading.title_text if is_readable else "Key object that cannot be understood"
     facts = [
         ("Modifiers", ", ".join(code.meaning for code in reading.modifiers)),
         (

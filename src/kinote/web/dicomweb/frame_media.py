@@ -42,6 +42,16 @@ _STORED = {
     },
 }
 
+_DEFAULTS = {
+    OCTETS: EXPLICIT_VR_LITTLE_ENDIAN,
+    "image/jpeg": _JPEG + "70",
+    "image/jls": _JPEG + "80",
+    "image/jp2": _JPEG + "90",
+    "image/jpx": _JPEG + "92",
+    "image/jphc": _JPEG + "201",
+    "image/dicom-rle": "1.2.840.10008.1.2.5",
+}
+
 #: Names of earlier editions, which clients still send.
 _OLD_NAMES = {
     "image/x-dicom-rle": "image/dicom-rle",
@@ -104,3 +114,11 @@ def _takes_stored(wanted: MediaType, stored: FrameForm) -> bool:
 
 def _takes_decoded(wanted: MediaType) -> bool:
     return wanted.takes(OCTETS) and wanted.transfer_syntax in (None, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def default_transfer_syntax(media_type: MediaType) -> str | None:
+    """The transfer syntax of pixel data sent in a part: as it says, else the default of its media type
+    (PS3.18 Table 8.7.3-5); None where it has none."""
+    if media_type.transfer_syntax not in (None, "*"):
+        return media_type.transfer_syntax
+    return _DEFAULTS.get(_OLD_NAMES.get(media_type.name, media_type.name))

@@ -1,0 +1,165 @@
+"""Checks a key object against the standard, as far as that needs no index: for `kinote check`.
+
+What the reader finds, and besides what only a producer need care for: attributes of type 1 and 2 that are
+absent, observers, relationships and lengths that are tolerated in reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet
+from kinote.dicom.errors import DicomError
+from kinote.dicom.part10 import FileScanner
+from kinote.keyobject.findings import Finding, Findings, found
+from kinote.keyobject.languages import SCHEME
+from kinote.keyobject.reader import MAX_BYTES, read
+from kinote.keyobject.reading import Reading, Registration
+
+_MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
+_MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found: whether the object would be registered, and all that is off."""
+
+    registration: Registration
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `kinote check --json` prints beside the file's name."""
+        return {
+            "registration": self.registration,
+            "findings": [
+                {
+                    "code": finding.code,
+                    "severity": finding.severity,
+                    "place": finding.place,
+                    "text": finding.text,
+                }
+                for finding in self.findings
+            ],
+        }
+
+
+def check(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) -> Report:
+    """Check a data set (without file meta information) in its transfer syntax."""
+    reading = read(data, transfer_syntax_uid, now=now)
+    return _report(reading, Findings())
+
+
+def check_file(data: bytes, *, now: datetime | None = None) -> Report:
+    """Check a DICOM file (PS3.10), or a bare data set whose transfer syntax is then guessed."""
+    if len(data) > MAX_BYTES:
+        return Report("unreadable", (found("TOO_LARGE", detail=f"{len(data)} bytes"),))
+    findings = Findings()
+    try:
+        scanner = FileScanner()
+        scanner.feed(data)
+        scanned = scanner.finish()
+    except DicomError as error:
+        return Report("unreadable", (found("NOT_READABLE", detail=error),))
+    if scanned.meta is None:
+        findings.add("FILE_META_MISSING")
+    else:
+        _compare_meta(scanned.meta, scanned.dataset, findings)
+    reading = read(data[scanned.dataset_offset :], scanned.transfer_syntax, now=now)
+    return _report(reading, findings)
+
+
+def _compare_meta(meta: DataSet, dataset: DataSet, findings: Findings) -> None:
+    for in_meta, in_dataset, name in (
+        (_MEDIA_STORAGE_SOP_CLASS_UID, tags.SOP_CLASS_UID, "SOP class"),
+        (_MEDIA_STORAGE_SOP_INSTANCE_UID, tags.SOP_INSTANCE_UID, "SOP Instance UID"),
+    ):
+        if meta.text(in_meta) != dataset.text(in_dataset):
+            findings.add("FILE_META_MISMATCH", "file meta information", name)
+
+
+def _report(reading: Reading, findings: Findings) -> Report:
+    if reading.dataset is not None:
+        _check_modules(reading.dataset, findings)
+        _check_context(reading, findings)
+        _check_lengths(reading.dataset, findings)
+        _check_relationships(reading.dataset, findings)
+    registration = reading.registration
+    gathered = (*reading.findings, *findings.as_tuple())
+    if registration == "registered" and any(finding.severity == "warning" for finding in gathered):
+        registration = "registered with findings"
+    return Report(registration, gathered)
+
+
+def _check_modules(dataset: DataSet, findings: Findings) -> None:
+    """Type 2 attributes of Patient, General Study, General Equipment (PS3.3 C.7); type 1 of the template."""
+    for tag, name in _TYPE_2:
+        if tag not in dataset:
+            findings.add("TYPE_2_MISSING", name.replace(" ", "").replace("'s", ""), name)
+    if not dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC):
+        findings.add("TIMEZONE_MISSING", "TimezoneOffsetFromUTC")
+
+
+def _check_context(reading: Reading, findings: Findings) -> None:
+    """Observers by TID 1003 and 1004, language by TID 1204."""
+    for observer in reading.observers:
+        if observer.kind == "person" and not observer.name:
+            findings.add("OBSERVER_INCOMPLETE", "ContentSequence", f"the name of {observer.login}")
+        if observer.kind == "device" and not observer.uid:
+            findings.add("OBSERVER_INCOMPLETE", "ContentSequence", f"the UID of {observer.name}")
+    if reading.language and reading.language_scheme != SCHEME:
+        findings.add("LANGUAGE_SCHEME", "ContentSequence", reading.language)
+
+
+def _check_lengths(dataset: DataSet, findings: Findings) -> None:
+    """Values of the root beyond what their representation holds (PS3.5 table 6.2-1)."""
+    for tag, limit, name in _LENGTHS:
+        if any(len(value) > limit for value in dataset.texts(tag)):
+            findings.add("VALUE_TOO_LONG", name.replace(" ", ""), name)
+
+
+def _check_relationships(dataset: DataSet, findings: Findings) -> None:
+    """PS3.3 table A.35.4-1, with what CP-2595 adds for manifests, at the root."""
+    for number, (relationship, value_type) in enumerate(_root_items(dataset), 1):
+        if relationship and value_type and value_type not in _ALLOWED.get(relationship, frozenset()):
+            findings.add("RELATIONSHIP_ILLEGAL", f"ContentSequence[{number}]", f"{relationship} {value_type}")
+
+
+def _root_items(dataset: DataSet) -> Iterator[tuple[str, str]]:
+    for item in dataset.items(tags.CONTENT_SEQUENCE):
+        yield item.text(tags.RELATIONSHIP_TYPE) or "", item.text(tags.VALUE_TYPE) or ""
+
+
+_TYPE_2 = (
+    (tags.STUDY_DATE, "Study Date"),
+    (tags.STUDY_TIME, "Study Time"),
+    (tags.ACCESSION_NUMBER, "Accession Number"),
+    (tags.MANUFACTURER, "Manufacturer"),
+    (tags.REFERRING_PHYSICIAN_NAME, "Referring Physician's Name"),
+    (tags.PATIENT_NAME, "Patient's Name"),
+    (tags.PATIENT_BIRTH_DATE, "Patient's Birth Date"),
+    (tags.PATIENT_SEX, "Patient's Sex"),
+    (tags.STUDY_ID, "Study ID"),
+)
+_LENGTHS = (
+    (tags.ACCESSION_NUMBER, 16, "Accession Number"),
+    (tags.STUDY_ID, 16, "Study ID"),
+    (tags.PATIENT_ID, 64, "Patient ID"),
+    (tags.MANUFACTURER, 64, "Manufacturer"),
+    (tags.INSTITUTION_NAME, 64, "Institution Name"),
+    (tags.STUDY_DESCRIPTION, 64, "Study Description"),
+    (tags.SERIES_DESCRIPTION, 64, "Series Description"),
+)
+_ALLOWED = {
+    "CONTAINS": frozenset({"TEXT", "IMAGE", "WAVEFORM", "COMPOSITE", "CONTAINER"}),
+    "HAS OBS CONTEXT": frozenset({"TEXT", "CODE", "UIDREF", "PNAME", "CONTAINER"}),
+    "HAS CONCEPT MOD": frozenset({"CODE"}),
+    "HAS ACQ CONTEXT": frozenset({"CODE", "DATE", "TIME", "DATETIME", "UIDREF", "NUM", "TEXT"}),
+}

@@ -1,0 +1,100 @@
+"""Reads code sequences and text as senders write them, noting what is off."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet
+from kinote.keyobject.codes import Code
+from kinote.keyobject.findings import Findings
+
+#: Codes by the bytes of their element: the same few come in every key object. Cleared when full.
+_KNOWN: dict[tuple[bytes, str], Code] = {}
+_MOST_KNOWN = 4096
+
+#: A Code Value has 16 characters at most (PS3.3 8.1).
+_SHORT_CODE_VALUE = 16
+
+
+def read_plain(dataset: DataSet, tag: int) -> str:
+    """A code string or UID as it stands, without padding; '' if there is none."""
+    raw = dataset.raw(tag)
+    return _plain(raw) if raw else ""
+
+
+def read_uid(dataset: DataSet, tag: int) -> str:
+    """A UID that hardly comes twice, so that it is not worth remembering; '' if there is none."""
+    raw = dataset.raw(tag)
+    return raw.decode("latin-1").strip("\0 ") if raw else ""
+
+
+@lru_cache(maxsize=1024)
+def _plain(value: bytes) -> str:
+    return value.decode("latin-1").strip("\0 ")
+
+
+def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
+    """The text of a value, '' if there is none; notes where it is not as the character set declares."""
+    text = dataset.text(tag)
+    if not text:
+        return ""
+    if not text.isascii():
+        _check_characters(dataset, tag, place, findings)
+    return text
+
+
+def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings) -> None:
+    characters = dataset.character_set
+    raw = dataset.raw(tag)
+    if raw is None or raw.isascii():
+        return
+    if not characters.terms:
+        findings.add("CHARACTER_SET_UNDECLARED", place)
+    elif characters.is_known and not characters.decodes(raw):
+        findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
+
+
+def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
+    """The code of a code sequence, its first item if it has several; None where there is no usable one."""
+    sent = dataset.element(tag)
+    if not sent:
+        return None
+    key = (sent, dataset.encoding.name)
+    known = _KNOWN.get(key)
+    if known is not None:
+        return known
+    items = dataset.items(tag)
+    if not items:
+        return None
+    before = len(findings)
+    code = read_code(items[0], place, findings)
+    # What depends on a character set or has to be noted is read each time.
+    if code is not None and len(findings) == before and f"{code.value}{code.scheme}{code.meaning}".isascii():
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[key] = code
+    return code
+
+
+def read_code(dataset: DataSet, place: str, findings: Findings) -> Code | None:
+    """A code from an item of a code sequence (PS3.3 8.8); None where it lacks value or scheme."""
+    value, scheme, meaning = read_code_parts(dataset, place, findings)
+    if value and scheme:
+        return Code(value, scheme, meaning)
+    findings.add("CODE_INCOMPLETE", place, value or meaning or "empty")
+    return None
+
+
+def read_code_parts(dataset: DataSet, place: str, findings: Findings) -> tuple[str, str, str]:
+    """Value, scheme and meaning of a code, each '' if it is not there."""
+    value = read_text(dataset, tags.CODE_VALUE, place, findings)
+    if len(value) > _SHORT_CODE_VALUE:
+        findings.add("CODE_VALUE_LONG", place, value[:80])
+    value = (
+        value
+        or read_text(dataset, tags.LONG_CODE_VALUE, place, findings)
+        or read_text(dataset, tags.URN_CODE_VALUE, place, findings)
+    )
+    scheme = read_text(dataset, tags.CODING_SCHEME_DESIGNATOR, place, findings)
+    return value, scheme, read_text(dataset, tags.CODE_MEANING, place, findings)

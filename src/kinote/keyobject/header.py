@@ -1,0 +1,187 @@
+"""Reads what surrounds the content of a key object: identity, patient, series, dates, requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kinote.dicom import sop_classes, tags, uids
+from kinote.dicom.dataset import DataSet
+from kinote.dicom.dates import parse_date, parse_offset, parse_time
+from kinote.dicom.value_representations import implicit_vr
+from kinote.keyobject.coded import read_text
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.reading import FoundRequest
+
+_INSTANCE_CREATION_DATE = 0x00080012
+_INSTANCE_CREATION_TIME = 0x00080013
+
+#: Attributes of SR General documents and of images, which have no place in a key object.
+_FOREIGN = (
+    (0x0040A360, "Predecessor Documents Sequence"),
+    (0x0040A385, "Pertinent Other Evidence Sequence"),
+    (0x0040A491, "Completion Flag"),
+    (0x0040A493, "Verification Flag"),
+    (tags.PIXEL_DATA, "Pixel Data"),
+)
+
+#: Values whose representation must be right for others to read the object.
+_NAMED = (
+    (tags.INSTANCE_NUMBER, "Instance Number"),
+    (tags.SERIES_NUMBER, "Series Number"),
+    (tags.CONTENT_DATE, "Content Date"),
+    (tags.CONTENT_TIME, "Content Time"),
+    (tags.CONCEPT_NAME_CODE_SEQUENCE, "Concept Name Code Sequence"),
+    (tags.CONTENT_SEQUENCE, "Content Sequence"),
+    (tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, "Current Requested Procedure Evidence Sequence"),
+    (tags.PATIENT_NAME, "Patient's Name"),
+    (tags.PATIENT_ID, "Patient ID"),
+)
+
+
+@dataclass(slots=True)
+class Header:
+    """The envelope of a received document, as written; `made` is when, as far as it can be told."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_name: str
+    modality: str
+    manufacturer: str
+    series_description: str
+    content_date: str
+    content_time: str
+    timezone: str
+    made: datetime | None
+    requests: tuple[FoundRequest, ...]
+
+
+def read_header(dataset: DataSet, findings: Findings) -> Header:
+    def text(tag: int, place: str) -> str:
+        return read_text(dataset, tag, place, findings)
+
+    header = Header(
+        sop_class_uid=dataset.text(tags.SOP_CLASS_UID) or "",
+        sop_instance_uid=dataset.text(tags.SOP_INSTANCE_UID) or "",
+        series_instance_uid=dataset.text(tags.SERIES_INSTANCE_UID) or "",
+        study_instance_uid=dataset.text(tags.STUDY_INSTANCE_UID) or "",
+        patient_id=text(tags.PATIENT_ID, "PatientID"),
+        issuer_of_patient_id=text(tags.ISSUER_OF_PATIENT_ID, "IssuerOfPatientID"),
+        patient_name=text(tags.PATIENT_NAME, "PatientName"),
+        modality=text(tags.MODALITY, "Modality"),
+        manufacturer=text(tags.MANUFACTURER, "Manufacturer"),
+        series_description=text(tags.SERIES_DESCRIPTION, "SeriesDescription"),
+        content_date=text(tags.CONTENT_DATE, "ContentDate"),
+        content_time=text(tags.CONTENT_TIME, "ContentTime"),
+        timezone=text(tags.TIMEZONE_OFFSET_FROM_UTC, "TimezoneOffsetFromUTC"),
+        made=_made(dataset),
+        requests=_requests(dataset, findings),
+    )
+    _check_identity(header, findings)
+    _check_series(dataset, header, findings)
+    _check_dates(dataset, header, findings)
+    _check_document(dataset, findings)
+    return header
+
+
+def _made(dataset: DataSet) -> datetime | None:
+    """Content date and time, else those of the instance's creation (V42)."""
+    offset = parse_offset(dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC))
+    for date_tag, time_tag in (
+        (tags.CONTENT_DATE, tags.CONTENT_TIME),
+        (_INSTANCE_CREATION_DATE, _INSTANCE_CREATION_TIME),
+    ):
+        day = parse_date(dataset.text(date_tag))
+        if day is not None:
+            hour = parse_time(dataset.text(time_tag)) or parse_time("00")
+            assert hour is not None
+            return datetime.combine(day, hour, offset)
+    return None
+
+
+def _requests(dataset: DataSet, findings: Findings) -> tuple[FoundRequest, ...]:
+    place = "ReferencedRequestSequence"
+    return tuple(
+        FoundRequest(
+            study_instance_uid=item.text(tags.STUDY_INSTANCE_UID) or "",
+            accession_number=read_text(item, tags.ACCESSION_NUMBER, place, findings),
+            requested_procedure_id=read_text(item, tags.REQUESTED_PROCEDURE_ID, place, findings),
+            requested_procedure_description=read_text(
+                item, tags.REQUESTED_PROCEDURE_DESCRIPTION, place, findings
+            ),
+            placer_order_number=read_text(item, tags.PLACER_ORDER_NUMBER, place, findings),
+            filler_order_number=read_text(item, tags.FILLER_ORDER_NUMBER, place, findings),
+        )
+        for item in dataset.items(tags.REFERENCED_REQUEST_SEQUENCE)
+    )
+
+
+def _check_identity(header: Header, findings: Findings) -> None:
+    for uid, place, name in (
+        (header.sop_instance_uid, "SOPInstanceUID", "SOP Instance UID"),
+        (header.study_instance_uid, "StudyInstanceUID", "Study Instance UID"),
+        (header.series_instance_uid, "SeriesInstanceUID", "Series Instance UID"),
+    ):
+        if not uids.is_tolerable(uid):
+            findings.add("IDENTITY_MISSING", place, name)
+    if header.sop_class_uid != sop_classes.KEY_OBJECT_SELECTION:
+        findings.add("NOT_A_KEY_OBJECT", "SOPClassUID")
+    if not header.patient_id:
+        findings.add("NO_PATIENT", "PatientID")
+
+
+def _check_series(dataset: DataSet, header: Header, findings: Findings) -> None:
+    if header.modality != "KO":
+        findings.add("MODALITY", "Modality", header.modality or "empty")
+    for tag, place, name in (
+        (tags.INSTANCE_NUMBER, "InstanceNumber", "Instance Number"),
+        (tags.SERIES_NUMBER, "SeriesNumber", "Series Number"),
+    ):
+        if dataset.integer(tag) is None:
+            findings.add("TYPE_1_MISSING", place, name)
+    if tags.REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE not in dataset:
+        findings.add(
+            "TYPE_2_MISSING",
+            "ReferencedPerformedProcedureStepSequence",
+            "Referenced Performed Procedure Step Sequence",
+        )
+
+
+def _check_dates(dataset: DataSet, header: Header, findings: Findings) -> None:
+    if parse_date(header.content_date) is None or not header.content_date.isdigit():
+        findings.add("CONTENT_DATE_TIME", "ContentDate", f"Content Date {header.content_date!r}")
+    if parse_time(header.content_time) is None or ":" in header.content_time:
+        findings.add("CONTENT_DATE_TIME", "ContentTime", f"Content Time {header.content_time!r}")
+    if header.timezone and parse_offset(header.timezone) is None:
+        findings.add("TIMEZONE", "TimezoneOffsetFromUTC", repr(header.timezone[:80]))
+    studied = parse_date(dataset.text(tags.STUDY_DATE))
+    content_date = parse_date(header.content_date)
+    if studied and content_date and content_date < studied:
+        findings.add("DATED_BEFORE_STUDY", "ContentDate")
+
+
+def _check_document(root: DataSet, findings: Findings) -> None:
+    """Root of the content tree, template, and what does not belong into a key object."""
+    characters = root.character_set
+    if not characters.is_known:
+        findings.add("CHARACTER_SET_UNKNOWN", "SpecificCharacterSet", "\\".join(characters.terms))
+    if root.text(tags.VALUE_TYPE) != "CONTAINER" or not root.text(tags.CONTINUITY_OF_CONTENT):
+        findings.add("ROOT_INCOMPLETE", "ValueType")
+    templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)
+    if (
+        len(templates) != 1
+        or templates[0].text(tags.TEMPLATE_IDENTIFIER) != "2010"
+        or templates[0].text(tags.MAPPING_RESOURCE) != "DCMR"
+    ):
+        findings.add("TEMPLATE", "ContentTemplateSequence")
+    for tag, name in _FOREIGN:
+        if tag in root:
+            findings.add("FOREIGN_ATTRIBUTES", name.replace(" ", ""), name)
+    for tag, name in _NAMED:
+        vr = root.sent_vr(tag)
+        if vr and vr != implicit_vr(tag):
+            findings.add("VR_UNEXPECTED", name.replace(" ", "").replace("'s", ""), name)

@@ -1,0 +1,160 @@
+"""What was read of a received key object: tolerant values beside the strict ones of the model.
+
+Anything may be empty here; what is empty and why is told by the findings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from kinote.dicom.dataset import DataSet
+from kinote.keyobject.codes import Code
+from kinote.keyobject.findings import Finding
+
+Registration = Literal["registered", "registered with findings", "unreadable"]
+ReferencesFrom = Literal["content", "image library", "evidence", ""]
+
+#: The title of a document that has none (V12).
+UNTITLED = Code("untitled", "99KINOTE", "Untitled")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInstance:
+    """An instance as a document names it; study and series are empty where the evidence lacks it."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReference:
+    """One flagged instance, as found. `frames` and `segments` are empty where all are meant."""
+
+    instance: FoundInstance
+    value_type: str = ""
+    frames: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
+    waveform_channels: tuple[int, ...] = ()
+    presentation_state: FoundInstance | None = None
+    real_world_value_maps: tuple[FoundInstance, ...] = ()
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self.instance.study_instance_uid
+
+    @property
+    def series_instance_uid(self) -> str:
+        return self.instance.series_instance_uid
+
+    @property
+    def sop_class_uid(self) -> str:
+        return self.instance.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.instance.sop_instance_uid
+
+    @property
+    def presentation_state_uid(self) -> str:
+        return self.presentation_state.sop_instance_uid if self.presentation_state else ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenReference:
+    """A reference that names nothing usable: where it stands, and what it has for a UID."""
+
+    place: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObserver:
+    """Who made the selection (TID 1002): a person by name and login, or a device by UID and name."""
+
+    kind: Literal["person", "device"]
+    name: str = ""
+    login: str = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRequest:
+    """One item of Referenced Request Sequence (PS3.3 C.17.6.2)."""
+
+    study_instance_uid: str
+    accession_number: str
+    requested_procedure_id: str
+    requested_procedure_description: str
+    placer_order_number: str
+    filler_order_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A key object as read. Where `registration` is `unreadable` it flags nothing, and `findings` say why."""
+
+    registration: Registration
+    findings: tuple[Finding, ...]
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""
+    study_instance_uid: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    patient_name: str = ""
+    modality: str = ""
+    manufacturer: str = ""
+    series_description: str = ""
+    #: As written.
+    content_date: str = ""
+    content_time: str = ""
+    timezone: str = ""
+    #: When it was made: from the content date and time, else from the instance's creation. Aware if the
+    #: document gives a timezone, naive if not, None if there is no date to be read.
+    made: datetime | None = None
+    #: None: there is no usable title, the note is "Untitled".
+    title: Code | None = None
+    modifiers: tuple[Code, ...] = ()
+    procedure_codes: tuple[Code, ...] = ()
+    #: Each text that the root contains, in order: one, where the rules are kept.
+    descriptions: tuple[str, ...] = ()
+    language: str = ""
+    language_scheme: str = ""
+    observers: tuple[FoundObserver, ...] = ()
+    #: What is flagged, in content order and with repetitions.
+    references: tuple[ReadReference, ...] = ()
+    #: The same with each repetition left out.
+    distinct_references: tuple[ReadReference, ...] = ()
+    references_from: ReferencesFrom = ""
+    broken_references: tuple[BrokenReference, ...] = ()
+    #: All instances of the evidence, in order, each once.
+    evidence: tuple[FoundInstance, ...] = ()
+    identical_documents: tuple[FoundInstance, ...] = ()
+    requests: tuple[FoundRequest, ...] = ()
+    #: The data set itself, for what this does not name; None if it cannot be read.
+    dataset: DataSet | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def description(self) -> str:
+        return "\n\n".join(self.descriptions)
+
+    @property
+    def title_text(self) -> str:
+        """The title for people: its meaning, its code where it has none."""
+        title = self.title or UNTITLED
+        return title.meaning or title.value
+
+    @property
+    def referenced_studies(self) -> tuple[str, ...]:
+        """The studies of the flagged instances as far as the document says, each once, in order."""
+        return tuple(
+            dict.fromkeys(
+                reference.instance.study_instance_uid
+                for reference in self.references
+                if reference.instance.study_instance_uid
+            )
+        )

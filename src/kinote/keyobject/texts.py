@@ -1,0 +1,56 @@
+"""What text a value may hold (PS3.5 table 6.2-1): length in characters, and characters."""
+
+from __future__ import annotations
+
+import re
+
+#: Characters at most: of one value, and of one component group of a name.
+_LONGEST = {"LO": 64, "SH": 16, "PN": 64}
+
+#: UT keeps line ends, tabs and form feeds; no other value has control characters.
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_CONTROL_IN_UT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+#: Where Explicit VR has two bytes for a length (PS3.5 7.1.2).
+LONGEST_SHORT_VALUE = 65534
+
+
+def problem_with(vr: str, text: str) -> str | None:
+    """Why text cannot be a value of LO, SH, PN or UT; None if it can be, and comes back the same."""
+    if _SURROGATE.search(text):
+        return "has a character that cannot be encoded"
+    if vr == "UT":
+        if _CONTROL_IN_UT.search(text):
+            return "has control characters"
+        return "ends with spaces, which DICOM does not keep" if text.endswith(" ") else None
+    if _CONTROL.search(text):
+        return "has control characters"
+    if "\\" in text:
+        return "has a backslash, which separates values in DICOM"
+    if text.strip(" ") != text:
+        return "begins or ends with spaces, which DICOM does not keep"
+    parts = text.split("=") if vr == "PN" else [text]
+    if len(parts) > 3:
+        return "has more than three component groups"
+    if max(len(part) for part in parts) > _LONGEST[vr]:
+        return f"is longer than {_LONGEST[vr]} characters"
+    return None
+
+
+def fitted(vr: str, text: str) -> str:
+    """Text made to fit a value of LO, SH or UT: what cannot stand there becomes a space, the rest is cut."""
+    text = _SURROGATE.sub(" ", text)
+    if vr == "UT":
+        return _CONTROL_IN_UT.sub(" ", text).rstrip(" ")
+    return _CONTROL.sub(" ", text).replace("\\", " ").strip(" ")[: _LONGEST[vr]].strip(" ")
+
+
+def problem_with_copy(text: str) -> str | None:
+    """Why an attribute of a received study cannot be copied as it is: only if it cannot be encoded at all."""
+    if _SURROGATE.search(text):
+        return "has a character that cannot be encoded"
+    # No character takes more than four bytes, so short text need not be encoded to be measured.
+    if len(text) * 4 > LONGEST_SHORT_VALUE and len(text.encode()) > LONGEST_SHORT_VALUE:
+        return f"is longer than {LONGEST_SHORT_VALUE} bytes"
+    return None

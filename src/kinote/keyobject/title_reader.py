@@ -1,0 +1,64 @@
+"""Reads the document title and holds its modifiers against it (TID 2010 rows 1 to 4)."""
+
+from __future__ import annotations
+
+from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet
+from kinote.keyobject.coded import read_code_parts
+from kinote.keyobject.codes import Code
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.titles import (
+    TitleGroup,
+    canonical,
+    has_standard_meaning,
+    modifiers_for,
+    standard_meaning,
+    title_group,
+)
+
+_PLACE = "ConceptNameCodeSequence"
+
+
+def read_title(root: DataSet, findings: Findings) -> Code | None:
+    """The title, its meaning that of the dictionary where there is one; None if there is no usable title."""
+    items = root.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
+    if not items:
+        findings.add("TITLE_MISSING", _PLACE)
+        return None
+    if len(items) > 1:
+        findings.add("TITLE_SEVERAL", _PLACE)
+    value, scheme, meaning = read_code_parts(items[0], _PLACE, findings)
+    if not value or not scheme:
+        findings.add("TITLE_MISSING", _PLACE)
+        return None
+    return _settled(Code(value, scheme, meaning), findings)
+
+
+def _settled(written: Code, findings: Findings) -> Code:
+    title = written
+    if written.scheme.upper() == "DICOM" and canonical(written).scheme == "DCM":
+        findings.add("TITLE_SCHEME", _PLACE, repr(written.scheme))
+        # A rejection acts, so it must be written as one: any other scheme is only shown.
+        if title_group(canonical(written)) is not TitleGroup.REJECTION:
+            title = canonical(written)
+    standard = standard_meaning(canonical(written))
+    if not written.meaning:
+        findings.add("TITLE_MEANING_MISSING", _PLACE)
+        return Code(title.value, title.scheme, standard or "")
+    if not has_standard_meaning(Code(title.value, title.scheme, written.meaning)):
+        findings.add("TITLE_MEANING_MISMATCH", _PLACE, repr(written.meaning))
+        return Code(title.value, title.scheme, standard or "")
+    return Code(title.value, title.scheme, written.meaning)
+
+
+def check_modifiers(title: Code | None, modifiers: list[Code], findings: Findings) -> None:
+    """Whether the title has the modifier it needs, and its modifiers are of its context group."""
+    rule = modifiers_for(title) if title else None
+    if title is None or rule is None:
+        return
+    if rule.mandatory and not any(code in rule.codes for code in modifiers):
+        findings.add("MODIFIER_MISSING", "ContentSequence", title.meaning)
+    for code in modifiers:
+        # The context groups are extensible: a code of another scheme may belong to them.
+        if code.scheme == "DCM" and code not in rule.codes:
+            findings.add("MODIFIER_FOREIGN", "ContentSequence", str(code))

@@ -1,0 +1,151 @@
+"""Instances sent as DICOM JSON with bulk data beside it (PS3.18 10.5.1, Annex F), written as DICOM files."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from pydicom import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from kinote.dicom import tags
+from kinote.dicom.part10 import file_meta_bytes
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
+from kinote.web.negotiation import MediaType
+
+#: Bulk values other than pixel data are put together in memory, up to this size, in bytes.
+_IN_MEMORY = 64 * 1024 * 1024
+_CHUNK = 256 * 1024
+
+_SOP_CLASS, _SOP_INSTANCE, _PIXEL_DATA = "00080016", "00080018", f"{tags.PIXEL_DATA:08X}"
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_ITEM = b"\xfe\xff\x00\xe0"
+_DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+
+
+class JsonInstanceError(ValueError):
+    """An instance in DICOM JSON cannot be written as a DICOM file; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPart:
+    """A part with a bulk value: its media type, its content, and its size in bytes."""
+
+    media_type: MediaType
+    content: BinaryIO
+    size: int
+
+    def whole(self) -> bytes:
+        if self.size > _IN_MEMORY:
+            raise JsonInstanceError(
+                f"A bulk value that is no pixel data has {self.size} bytes, more than is taken."
+            )
+        self.content.seek(0)
+        return self.content.read()
+
+    def pieces(self) -> Iterator[bytes]:
+        self.content.seek(0)
+        while piece := self.content.read(_CHUNK):
+            yield piece
+
+
+def instances_in(body: bytes) -> list[dict[str, Any]]:
+    """The data sets of a JSON body: an array of objects, or one object."""
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise JsonInstanceError(f"The metadata is no JSON: {error}") from error
+    instances = found if isinstance(found, list) else [found]
+    if not all(isinstance(instance, dict) for instance in instances):
+        raise JsonInstanceError("The metadata is no array of DICOM JSON objects.")
+    return instances
+
+
+def named_uids(instance: Mapping[str, Any]) -> tuple[str, str]:
+    """SOP Class and SOP Instance UID, empty where they are not there."""
+    return _first(instance, _SOP_CLASS), _first(instance, _SOP_INSTANCE)
+
+
+def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> Iterator[bytes]:
+    """The DICOM file of an instance, its pixel data passed through piece by piece.
+
+    `parts` are the bulk parts by Content-Location, as BulkDataURI names them. Raises `JsonInstanceError`
+    before the first byte where the file cannot be written.
+    """
+    sop_class, sop_instance = named_uids(instance)
+    header = dict(instance)
+    pixels = _pixel_part(header, parts)
+    syntax = default_transfer_syntax(pixels.media_type) if pixels else EXPLICIT_VR_LITTLE_ENDIAN
+    if syntax is None:
+        raise JsonInstanceError("The part with the pixel data needs a transfer-syntax parameter.")
+    encoded = _encoded(header, _bulk_reader(parts))
+    return _file(file_meta_bytes(sop_class, sop_instance, syntax), encoded, pixels)
+
+
+def _pixel_part(header: dict[str, Any], parts: Mapping[str, BulkPart]) -> BulkPart | None:
+    """Take the pixel data out of a header if it is bulk: it is the last element, and written by itself."""
+    element = header.get(_PIXEL_DATA)
+    if not isinstance(element, dict) or "BulkDataURI" not in element:
+        return None
+    del header[_PIXEL_DATA]
+    return _part(element["BulkDataURI"], parts)
+
+
+def _part(uri: object, parts: Mapping[str, BulkPart]) -> BulkPart:
+    part = parts.get(str(uri))
+    if part is None:
+        raise JsonInstanceError(
+            f"No part has the Content-Location {str(uri)[:200]!r} that a BulkDataURI names."
+        )
+    return part
+
+
+def _bulk_reader(parts: Mapping[str, BulkPart]) -> Callable[[str, str, str], bytes]:
+    return lambda _tag, _vr, uri: _part(uri, parts).whole()
+
+
+def _encoded(header: Mapping[str, Any], bulk: Callable[[str, str, str], bytes]) -> bytes:
+    """The data set without bulk pixel data, in Explicit VR Little Endian and UTF-8."""
+    try:
+        dataset = Dataset.from_json(dict(header), bulk)
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        for element in [element for element in dataset if element.tag.group == 2]:
+            del dataset[element.tag]
+        written = DicomBytesIO()
+        written.is_little_endian, written.is_implicit_VR = True, False
+        write_dataset(written, dataset)
+    except JsonInstanceError:
+        raise
+    except Exception as error:  # pydicom raises what it likes for what is no DICOM JSON
+        raise JsonInstanceError(f"The metadata is no DICOM JSON: {error}") from error
+    return written.getvalue()
+
+
+def _file(meta: bytes, encoded: bytes, pixels: BulkPart | None) -> Iterator[bytes]:
+    yield meta
+    yield encoded
+    if pixels is None:
+        return
+    group, element = tags.PIXEL_DATA >> 16, tags.PIXEL_DATA & 0xFFFF
+    padding = b"\0" * (pixels.size % 2)
+    if pixels.media_type.name == OCTETS:
+        yield struct.pack("<HH2sHI", group, element, b"OW", 0, pixels.size + len(padding))
+        yield from pixels.pieces()
+        yield padding
+        return
+    # One frame in one fragment, after an empty offset table (PS3.5 A.4).
+    yield struct.pack("<HH2sHI", group, element, b"OB", 0, _UNDEFINED_LENGTH) + _ITEM + b"\0\0\0\0"
+    yield _ITEM + struct.pack("<I", pixels.size + len(padding))
+    yield from pixels.pieces()
+    yield padding + _DELIMITER
+
+
+def _first(instance: Mapping[str, Any], tag: str) -> str:
+    element = instance.get(tag)
+    values: Sequence[Any] = element.get("Value") or [] if isinstance(element, dict) else []
+    return str(values[0]) if values else ""

@@ -1,0 +1,128 @@
+"""The objects of one store request on their way to storage, in the worker thread of the request."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
+from kinote.intake.receiver import Upload
+from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
+from kinote.web.negotiation import media_type
+from kinote.web.problems import BadRequestError
+from kinote.web.request_body import BodyBrokenOffError
+from kinote.web.rooms import Rooms
+
+DICOM = "application/dicom"
+
+#: Objects of one request that may be waiting to be synced, each with an open file.
+_SYNCING = 32
+
+#: Objects of one request that may be on their way to a commit; each may hold 64 KB in memory.
+_PENDING = 400
+
+Pieces = Iterator[bytes]
+
+
+class StoreBatch:
+    """The objects of one request, in a worker thread."""
+
+    def __init__(self, rooms: Rooms, received_from: str, study: str | None) -> None:
+        self._receiver = rooms.receiver
+        self._syncers = rooms.threads.syncers
+        self._received_from = received_from
+        self._study = study
+        self._upload: Upload | None = None
+        self._syncing: deque[Future[Future[Outcome]]] = deque()
+        self._pending: deque[Future[Outcome]] = deque()
+        self._outcomes: list[Outcome] = []
+
+    def take_single(self, pieces: Pieces) -> list[Outcome]:
+        self.begin()
+        try:
+            for piece in pieces:
+                self.write(piece)
+        except BaseException:
+            self.abandon()
+            raise
+        self.finish()
+        return self.settled()
+
+    def take_parts(self, reader: PartReader, pieces: Pieces) -> list[Outcome]:
+        """All parts; a body that turns out malformed keeps the parts that were complete until then."""
+        try:
+            self._read(reader, pieces)
+        except MultipartError as error:
+            self.abandon()
+            if not self.settled():
+                raise
+            self.refuse(str(error))
+        except BodyBrokenOffError:
+            self.abandon()
+            self.settled()
+            raise
+        return self.settled()
+
+    def _read(self, reader: PartReader, pieces: Pieces) -> None:
+        for piece in pieces:
+            for event in reader.feed(piece):
+                if isinstance(event, bytes):
+                    self.write(event)
+                elif isinstance(event, PartEnds):
+                    self.finish()
+                else:
+                    self._begin_part(event)
+        reader.finish()
+
+    def _begin_part(self, part: PartBegins) -> None:
+        declared = part.headers.get("content-type", DICOM)
+        try:
+            name = media_type(declared).name
+        except BadRequestError:
+            name = declared
+        if name == DICOM:
+            self.begin()
+        else:
+            self.refuse(f"A part is {name}; only {DICOM} parts are taken here.")
+
+    def refuse(self, reason: str, sop_class_uid: str = "", sop_instance_uid: str = "") -> None:
+        """Count an instance that could not be read from the body, named as far as it could be."""
+        self._outcomes.append(
+            refused(CANNOT_UNDERSTAND, reason, sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid)
+        )
+
+    def begin(self) -> None:
+        """The next object begins."""
+        self._upload = self._receiver.open(self._received_from, study_instance_uid=self._study)
+
+    def write(self, piece: bytes) -> None:
+        """Bytes of the object that has begun; let pass if none has."""
+        if self._upload is not None:
+            self._upload.write(piece)
+
+    def finish(self) -> None:
+        """The object that has begun is whole."""
+        if self._upload is None:
+            return
+        self._syncing.append(self._syncers.submit(self._upload.finish))
+        self._upload = None
+        self._collect(_SYNCING, _PENDING)
+
+    def abandon(self) -> None:
+        """Nothing of the object that has begun is kept."""
+        if self._upload is not None:
+            self._upload.abandon()
+            self._upload = None
+
+    def settled(self) -> list[Outcome]:
+        """All outcomes, once everything that was finished is durable or refused."""
+        self._collect(0, 0)
+        return self._outcomes
+
+    def _collect(self, syncing: int, pending: int) -> None:
+        """Take what is done, and wait until no more than these numbers are on their way."""
+        while self._syncing and (len(self._syncing) > syncing or self._syncing[0].done()):
+            self._pending.append(self._syncing.popleft().result())
+        while self._pending and (len(self._pending) > pending or self._pending[0].done()):
+            self._outcomes.append(self._pending.popleft().result())

@@ -1,0 +1,112 @@
+"""STOW-RS of DICOM JSON: a part with the metadata, then parts with the bulk values (PS3.18 10.5.1)."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from typing import BinaryIO, cast
+
+from kinote.intake.outcome import Outcome
+from kinote.web.dicomweb.json_instances import (
+    BulkPart,
+    JsonInstanceError,
+    as_file,
+    instances_in,
+    named_uids,
+)
+from kinote.web.dicomweb.store_batch import Pieces, StoreBatch
+from kinote.web.multipart_related import PartBegins, PartEnds, PartReader
+from kinote.web.negotiation import MediaType, media_type
+from kinote.web.problems import BadRequestError, BodyTooLargeError
+
+JSON = "application/dicom+json"
+
+#: Bulk parts up to this size stay in memory, larger ones go to a file, in bytes.
+_SPOOLED = 256 * 1024
+
+
+def take_json(batch: StoreBatch, pieces: Pieces, limit: int) -> list[Outcome]:
+    """A body that is metadata alone."""
+    metadata = bytearray()
+    for piece in pieces:
+        _append(metadata, piece, limit)
+    _store(batch, bytes(metadata), {})
+    return batch.settled()
+
+
+def take_json_parts(batch: StoreBatch, reader: PartReader, pieces: Pieces, limit: int) -> list[Outcome]:
+    """Metadata and bulk parts. The bulk may come in any order after it, so the body is read to its end first.
+
+    Raises `MultipartError` where it is malformed; then nothing of it is stored.
+    """
+    with ExitStack() as files:
+        body = _Body(files, limit)
+        for piece in pieces:
+            for event in reader.feed(piece):
+                body.take(event)
+        reader.finish()
+        _store(batch, bytes(body.metadata), body.parts)
+        return batch.settled()
+
+
+class _Body:
+    """The parts of a body: the metadata in memory, bulk values in temporary files where they are large."""
+
+    def __init__(self, files: ExitStack, limit: int) -> None:
+        self._files = files
+        self._limit = limit
+        self._current: tuple[str, MediaType, BinaryIO] | None = None
+        self.metadata = bytearray()
+        self.parts: dict[str, BulkPart] = {}
+
+    def take(self, event: PartBegins | bytes | PartEnds) -> None:
+        if isinstance(event, PartBegins):
+            self._begin(event)
+        elif isinstance(event, PartEnds):
+            self._end()
+        elif self._current is None:
+            _append(self.metadata, event, self._limit)
+        else:
+            self._current[2].write(event)
+
+    def _begin(self, part: PartBegins) -> None:
+        kind = media_type(part.headers.get("content-type", JSON))
+        if kind.name in (JSON, "application/json"):
+            self._current = None
+            return
+        location = part.headers.get("content-location")
+        if location is None:
+            raise BadRequestError(
+                "A bulk data part needs the header Content-Location, which BulkDataURI names."
+            )
+        spooled = self._files.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED))  # noqa: SIM115
+        self._current = (location, kind, cast(BinaryIO, spooled))
+
+    def _end(self) -> None:
+        if self._current is not None:
+            location, kind, content = self._current
+            self.parts[location] = BulkPart(kind, content, content.tell())
+            self._current = None
+
+
+def _append(metadata: bytearray, piece: bytes, limit: int) -> None:
+    metadata += piece
+    if len(metadata) > limit:
+        raise BodyTooLargeError(f"The metadata has more than {limit} bytes.")
+
+
+def _store(batch: StoreBatch, metadata: bytes, parts: dict[str, BulkPart]) -> None:
+    try:
+        instances = instances_in(metadata)
+    except JsonInstanceError as error:
+        raise BadRequestError(str(error)) from error
+    for instance in instances:
+        try:
+            pieces = as_file(instance, parts)
+        except JsonInstanceError as error:
+            batch.refuse(str(error), *named_uids(instance))
+            continue
+        batch.begin()
+        for piece in pieces:
+            batch.write(piece)
+        batch.finish()

@@ -1,0 +1,102 @@
+"""The checker: what a producer should know before somebody else's archive finds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kinote.dicom.part10 import file_meta_bytes
+from kinote.keyobject.check import Report, check, check_file
+from kinote.keyobject.findings import RULES, Findings
+from kinote.keyobject.writer import encode, encode_file
+from tests.keyobject.documents import EXPLICIT, document
+from tests.keyobject.variants import code, encoded, good, item, with_value
+
+
+def codes(report: Report) -> set[str]:
+    return {finding.code for finding in report.findings}
+
+
+def test_our_own_are_faultless() -> None:
+    assert check_file(encode_file(document())) == Report("registered", ())
+
+
+def test_files_without_meta_and_with_anothers() -> None:
+    """V59, V61."""
+    assert codes(check_file(encode(document()))) == {"FILE_META_MISSING"}
+    other = file_meta_bytes("1.2.840.10008.5.1.4.1.1.2", "1.2.3", EXPLICIT) + encode(document())
+    report = check_file(other)
+    assert codes(report) == {"FILE_META_MISMATCH"}
+    assert report.registration == "registered with findings"
+
+
+def test_what_is_no_dicom_is_an_error() -> None:
+    report = check_file(b"no DICOM at all" * 30)
+    assert report.registration == "unreadable"
+    assert report.has_errors
+
+
+def test_attributes_that_must_be_there_if_only_empty() -> None:
+    dataset = good()
+    del dataset.ReferringPhysicianName
+    del dataset.TimezoneOffsetFromUTC
+    report = check(encoded(dataset), EXPLICIT)
+    assert codes(report) == {"TYPE_2_MISSING", "TIMEZONE_MISSING"}
+    assert "Referring Physician's Name" in report.findings[0].text
+
+
+def test_observers_languages_and_relationships() -> None:
+    dataset = good()
+    language = code("121049", "DCM", "Language of Content Item and Descendants")
+    login = code("128774", "DCM", "Person Observer's Login Name")
+    english = code("eng", "ISO639_2", "English")
+    dataset.ContentSequence += [
+        item("HAS CONCEPT MOD", "CODE", language, ConceptCodeSequence=[english]),
+        item("HAS OBS CONTEXT", "TEXT", login, TextValue="jdoe"),
+        item("INFERRED FROM", "CODE", language, ConceptCodeSequence=[english]),
+    ]
+    assert codes(check(encoded(dataset), EXPLICIT)) == {
+        "LANGUAGE_SCHEME",
+        "OBSERVER_INCOMPLETE",
+        "RELATIONSHIP_ILLEGAL",
+    }
+
+
+def test_values_that_are_too_long() -> None:
+    data = with_value(encode(document()), 0x00080050, "SH", b"A" * 18)
+    assert codes(check(data, EXPLICIT)) == {"VALUE_TOO_LONG"}
+
+
+def test_the_report_as_json_has_the_keys_of_the_command() -> None:
+    printed = json.loads(json.dumps(check_file(encode(document())).as_json()))
+    assert printed["registration"] == "registered with findings"
+    assert set(printed["findings"][0]) == {"code", "severity", "place", "text"}
+
+
+def test_every_finding_is_documented_with_its_severity() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "findings.md").read_text()
+    rows = [line.split(" | ") for line in documented.splitlines() if line.startswith("| `")]
+    assert {row[0].strip("|` "): row[1] for row in rows} == {
+        name: rule.severity for name, rule in RULES.items()
+    }
+
+
+def test_findings_are_gathered_once_with_how_often() -> None:
+    findings = Findings()
+    for number in range(20_000):
+        findings.add("REF_BROKEN", f"ContentSequence[{number}]", str(number))
+    findings.add("NO_REFERENCES")
+    first, second = findings.as_tuple()
+    assert first.code == "NO_REFERENCES"
+    assert second.place == "ContentSequence[0]"
+    assert second.text.endswith("left out: 0, 1, 2 and others. (20000 times)")
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_sentences_are_sentences(name: str) -> None:
+    sentence = RULES[name].sentence
+    assert sentence[0].isupper() or sentence.startswith("{}")
+    assert sentence.endswith(".")
+    assert sentence.count("{}") <= 1

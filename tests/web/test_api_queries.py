@@ -1,0 +1,87 @@
+"""The queries of the study list, the study page and the findings, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.tables import finding, instance
+from kinote.intake.receiver import Receiver
+from kinote.lifecycle.held import HeldNotFoundError, held
+from kinote.storage.local import LocalStorage
+from kinote.web.api.finding_list import found_objects
+from kinote.web.api.study_list import StudyFilter, studies, study_detail
+from tests.web.objects import STUDY, as_file, image
+
+
+@pytest.fixture
+def receiver(catalog: Catalog, tmp_path: Path) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, LocalStorage(tmp_path / "data"))
+    for number in (1, 2):
+        store(receiver, as_file(image(number)))
+    store(
+        receiver,
+        as_file(image(1, StudyInstanceUID="1.5", SOPInstanceUID="1.5.1.1", StudyDate="", Modality="MR")),
+    )
+    yield receiver
+    receiver.close()
+
+
+def store(receiver: Receiver, file: bytes) -> str:
+    upload = receiver.open("test")
+    upload.write(file)
+    return upload.finish().result().kind
+
+
+def test_the_study_list(catalog: Catalog, receiver: Receiver) -> None:
+    with catalog.read() as connection:
+        first, following = studies(connection, StudyFilter(), after=None, limit=1)
+        second, end = studies(connection, StudyFilter(), after=following, limit=1)
+        assert [one["study_instance_uid"] for one in (*first, *second)] == [STUDY, "1.5"]
+        assert end is None
+        assert first[0]["modalities"] == ["CT"] and first[0]["thumbnail"] is not None
+        for wanted in (
+            StudyFilter(text="jan"),
+            StudyFilter(modality="ct"),
+            StudyFilter(first_date="20260101", last_date="20261231"),
+            StudyFilter(patient="P1", modality="CT"),
+        ):
+            found, _ = studies(connection, wanted, after=None, limit=10)
+            assert STUDY in [one["study_instance_uid"] for one in found]
+        assert studies(connection, StudyFilter(with_notes=True), after=None, limit=10) == ([], None)
+        assert studies(connection, StudyFilter(title="DCM|113000"), after=None, limit=10) == ([], None)
+        detail = study_detail(connection, STUDY)
+        assert detail is not None
+        assert [one["number"] for one in detail["series"][0]["instances"]] == [1, 2]
+
+
+def test_findings_by_severity(catalog: Catalog, receiver: Receiver) -> None:
+    def note(transaction: Connection) -> None:
+        keys = list(transaction.execute(instance.select().order_by(instance.c.id)).scalars())
+        rows = [
+            {"instance": key, "code": "X", "severity": severity, "place": "", "text": "t"}
+            for key, severity in zip(keys, ("info", "warning", "error"), strict=True)
+        ]
+        transaction.execute(finding.insert(), rows)
+
+    catalog.write(note)
+    with catalog.read() as connection:
+        page, following = found_objects(connection, "warning", before=None, limit=1)
+        rest, end = found_objects(connection, "warning", before=following, limit=1)
+        assert [one["findings"][0]["severity"] for one in (*page, *rest)] == ["error", "warning"]
+        assert end is None
+
+
+def test_a_held_copy_is_discarded_with_its_file(catalog: Catalog, receiver: Receiver, tmp_path: Path) -> None:
+    assert store(receiver, as_file(image(1, PatientComments="other"))) == "held"
+    files = set((tmp_path / "data").rglob("*.dcm"))
+    with catalog.read() as connection:
+        (copy,) = held(connection)
+    receiver.discard_held(copy.id)
+    assert len(files - set((tmp_path / "data").rglob("*.dcm"))) == 1
+    with pytest.raises(HeldNotFoundError):
+        receiver.discard_held(copy.id)
