@@ -62,7 +62,7 @@ def hold_law_5(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
 def _raise_after(record: Callable[..., None]) -> Callable[..., None]:
     def recorded(transaction: Connection, happened: Any, **options: Any) -> None:
         record(transaction, happened, **options)
-        if any(change.kind == "note made" for change in happened):
+        if any(item.kind == "note made" for item in happened):
             raise RuntimeError("full")
 
     return recorded

@@ -34,7 +34,12 @@ def text(value: str | None) -> str:
 
 def name_group(value: str) -> str:
     """One component group of a person name: case folded, blanks and trailing `^` removed."""
-    folded = unicodedata.normalize("NFKC", value).casefold()
+    folded = value
+    # Folding case can undo the compatibility form and the other way round; twice is enough for all of Unicode.
+    while (again := unicodedata.normalize("NFKC", folded).casefold()) != folded:
+        folded = again
+    # An equals sign that folding has made separates no groups.
+    folded = folded.replace("=", " ")
     return "^".join(" ".join(part.split()) for part in folded.split("^")).rstrip("^")
 
 

@@ -49,7 +49,7 @@ def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings
     raw = dataset.raw(tag)
     if raw is None or raw.isascii():
         return
-    if not characters.terms:
+    if not any(characters.terms):
         findings.add("CHARACTER_SET_UNDECLARED", place)
     elif characters.is_known and not characters.decodes(raw):
         findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
