@@ -98,7 +98,7 @@ def _studies(transaction: Connection, entries: Iterable[InstanceEntry]) -> dict[
 
 
 def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[Mapping[str, Any]]:
-    return [dict(row) for row in _studies_by_uid(transaction, study_uids).mappings()]
+    return [row._asdict() for row in _studies_by_uid(transaction, study_uids)]
 
 
 _studies_by_uid = dialects.LookUp(select(study), study.c.study_instance_uid)
