@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select, text
+from sqlalchemy import Connection, select, text
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import metadata
@@ -16,6 +16,7 @@ from kinote.lifecycle.withdrawal import Reason
 from kinote.notes import rejection
 from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
+from tests.notes.statements import each_statement
 from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
 
 REASON = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
@@ -55,21 +56,19 @@ def hold_law_4(catalog: Catalog, act: Act) -> int:
     before = everything(catalog)
     left = [0]
 
-    def fail(*_: object) -> None:
+    def fail(_: str) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise InjectedError
 
-    event.listen(catalog._writers, "before_cursor_execute", fail)
     for step in range(1, 1000):
         left[0] = step
         try:
-            catalog.write(lambda transaction: act(transaction, note))
+            with each_statement(catalog, fail):
+                catalog.write(lambda transaction: act(transaction, note))
         except InjectedError:
-            left[0] = -1
             assert everything(catalog) == before, f"a failure at statement {step} left something behind"
         else:
-            event.remove(catalog._writers, "before_cursor_execute", fail)
             assert left[0] > 0, f"a failure at statement {step} was passed over"
             assert everything(catalog) != before
             return step - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog
@@ -22,6 +22,7 @@ from kinote.notes.note import as_json
 from kinote.notes.reading import notes_of_instance, notes_of_study
 from kinote.notes.request import Author
 from tests.catalog.archive import store
+from tests.notes.statements import each_statement
 from tests.notes.ward import (
     FIRST,
     FIRST_STATE,
@@ -202,16 +203,13 @@ def test_private_titles_and_aliases(filled_sqlite: Catalog) -> None:
 def test_many_notes_are_made_in_few_statements(filled: Catalog) -> None:
     statements: list[str] = []
 
-    def counted(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
     def counted_make(number: int) -> int:
         statements.clear()
         wanted = [request(IMAGE, SECOND_IMAGE, description=f"Nodule {n}") for n in range(number)]
-        filled.write(lambda tx: make(tx, wanted, study_instance_uid=None, now=NOW))
+        with each_statement(filled, statements.append):
+            filled.write(lambda tx: make(tx, wanted, study_instance_uid=None, now=NOW))
         return len(statements)
 
-    event.listen(filled._writers, "before_cursor_execute", counted)
     few, many = counted_make(2), counted_make(50)
     assert few == many < 40
     with filled.read() as connection:

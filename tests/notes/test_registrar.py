@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import finding, note_version
@@ -17,6 +17,7 @@ from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts
 from kinote.notes.note import Note, as_json
 from kinote.notes.reading import notes_of_instance, notes_of_study
+from tests.notes.statements import each_statement
 from tests.notes.ward import (
     FIRST,
     FRAMES,
@@ -225,18 +226,15 @@ def test_findings_are_kept_and_shown(filled: Catalog) -> None:
 def test_many_documents_are_registered_in_few_statements(filled: Catalog) -> None:
     statements: list[str] = []
 
-    def counted(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
     def registered(number: int) -> int:
         documents = [
             key_object(f"1.2.1.{700 + number}.{index}", IMAGE, IMAGE_2) for index in range(1, number + 1)
         ]
         statements.clear()
-        receive(filled, *documents)
+        with each_statement(filled, statements.append):
+            receive(filled, *documents)
         return len(statements)
 
-    event.listen(filled._writers, "before_cursor_execute", counted)
     few, many = registered(2), registered(40)
     assert few == many < 40
     with filled.read() as connection:

@@ -6,9 +6,10 @@ Everything that is not the same SQL on both stands here as a function of the con
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Insert,
+    Select,
     Table,
     TableClause,
     Text,
@@ -156,30 +158,78 @@ def insert_rows(
     if found is None:
         insert = table.insert().inline()
         compiled: Any = insert.compile(dialect=connection.dialect, column_keys=list(columns))
-        order = compiled.positiontup
-        found = _inserts[prepared] = str(compiled), itemgetter(*order) if order else None
-    statement, take = found
-    connection.exec_driver_sql(statement, [take(row) if take else dict(row) for row in rows])
+        found = _inserts[prepared] = str(compiled), compiled.positiontup
+    statement, order = found
+    if order is None:
+        connection.exec_driver_sql(statement, [dict(row) for row in rows])
+    else:
+        straight(connection, statement, [tuple(map(row.__getitem__, order)) for row in rows])
 
 
-#: Compiled INSERT statements by database, table and columns, with what puts a row in their order.
-_inserts: dict[tuple[str, str, tuple[str, ...]], tuple[str, Callable[[Mapping[str, Any]], Any] | None]] = {}
+#: Compiled INSERT statements by database, table and columns, with the order of their parameters (SQLite).
+_inserts: dict[tuple[str, str, tuple[str, ...]], tuple[str, list[str] | None]] = {}
 
 
-def among(connection: Connection, value: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Condition: the value is one of those in the parameter `name` (see `values`), however many they are.
+def straight(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Do a statement for each of the rows of parameters, straight to the driver of SQLite.
 
-    Unlike a list in the statement it leaves the statement the same, to be built once.
+    SQLAlchemy's execution costs five times what such a statement does. Its errors are raised as ever.
     """
-    if is_sqlite(connection):
-        listed = func.json_each(bindparam(name)).table_valued("value")
-        return value.in_(select(listed.c.value))
-    return value == any_(bindparam(name, type_=postgresql.ARRAY(value.type)))
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.executemany(statement, rows)
+    except sqlite3.Error as error:
+        raise _wrapped(connection, statement, error) from error
 
 
-def values(connection: Connection, listed: Iterable[Any]) -> Any:
-    """Texts or numbers as a parameter of `among`."""
-    return json.dumps(list(listed)) if is_sqlite(connection) else list(listed)
+def straight_rows(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query, straight from the driver of SQLite; see `straight`."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        rows: list[tuple[Any, ...]] = driver.execute(statement, parameters).fetchall()
+    except sqlite3.Error as error:
+        raise _wrapped(connection, statement, error) from error
+    return rows
+
+
+def _wrapped(connection: Connection, statement: str, error: sqlite3.Error) -> BaseException:
+    return DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect)
+
+
+class LookUp:
+    """A query for the rows whose column is among given values, however many these are.
+
+    Unlike a list in the statement it leaves the statement the same, so that it is built once.
+    """
+
+    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        self._query = query
+        self._column = column
+        self._for_postgresql = query.where(
+            column == any_(bindparam("wanted", type_=postgresql.ARRAY(column.type)))
+        )
+        self._for_sqlite: tuple[str, list[str], dict[str, Any], Callable[[Iterable[Any]], Any]] | None = None
+
+    def __call__(self, connection: Connection, wanted: Iterable[Any]) -> Sequence[Any]:
+        """The rows for the wanted values (texts or numbers), with their columns as attributes."""
+        if not is_sqlite(connection):
+            return connection.execute(self._for_postgresql, {"wanted": list(wanted)}).all()
+        if self._for_sqlite is None:
+            self._for_sqlite = self._compiled(connection)
+        statement, order, constants, row = self._for_sqlite
+        parameters = constants | {"wanted": json.dumps(list(wanted))}
+        return [
+            row(found) for found in straight_rows(connection, statement, [parameters[name] for name in order])
+        ]
+
+    def _compiled(
+        self, connection: Connection
+    ) -> tuple[str, list[str], dict[str, Any], Callable[[Iterable[Any]], Any]]:
+        listed = func.json_each(bindparam("wanted")).table_valued("value")
+        query = self._query.where(self._column.in_(select(listed.c.value)))
+        compiled: Any = query.compile(dialect=connection.dialect)
+        row = namedtuple("Row", [column.key for column in query.selected_columns])  # type: ignore[misc]
+        return str(compiled), compiled.positiontup, compiled.params, row._make
 
 
 def insert_new(
@@ -221,7 +271,7 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range | lis
         query = _highest.get(table.name)
         if query is None:
             query = _highest[table.name] = str(func.coalesce(func.max(key), literal_column("0")).select())
-        highest = connection.exec_driver_sql(query).scalar_one()
+        ((highest,),) = straight_rows(connection, query, ())
         return range(highest + 1, highest + 1 + count)
     drawn = connection.execute(
         text("SELECT nextval(pg_get_serial_sequence(:table, :key)) FROM generate_series(1, :count)"),

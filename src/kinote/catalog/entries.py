@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from kinote.catalog import dialects
 from kinote.catalog.completion import complete_studies
@@ -98,9 +98,10 @@ def _studies(transaction: Connection, entries: Iterable[InstanceEntry]) -> dict[
 
 
 def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[Mapping[str, Any]]:
-    query = _query(transaction, select(study), study.c.study_instance_uid)
-    uids = dialects.values(transaction, study_uids)
-    return [dict(row) for row in transaction.execute(query, {"uids": uids}).mappings()]
+    return [row._asdict() for row in _studies_by_uid(transaction, study_uids)]
+
+
+_studies_by_uid = dialects.LookUp(select(study), study.c.study_instance_uid)
 
 
 def _patients(transaction: Connection, entries: Sequence[InstanceEntry]) -> dict[str, int]:
@@ -148,25 +149,13 @@ def _series(
 
 def _known_series(transaction: Connection, places: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     wanted = set(places)
-    query = _query(
-        transaction,
-        select(series.c.study, series.c.series_instance_uid, series.c.id),
-        series.c.series_instance_uid,
-    )
-    uids = dialects.values(transaction, {uid for _, uid in wanted})
     return {
         place: row.id
-        for row in transaction.execute(query, {"uids": uids})
+        for row in _series_by_uid(transaction, {uid for _, uid in wanted})
         if (place := (row.study, row.series_instance_uid)) in wanted
     }
 
 
-def _query(transaction: Connection, query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
-    """The query, narrowed to the values of the parameter `uids`; built once for each database."""
-    prepared = (transaction.dialect.name, str(column))
-    if prepared not in _queries:
-        _queries[prepared] = query.where(dialects.among(transaction, column, "uids"))
-    return _queries[prepared]
-
-
-_queries: dict[tuple[str, str], Select[Any]] = {}
+_series_by_uid = dialects.LookUp(
+    select(series.c.study, series.c.series_instance_uid, series.c.id), series.c.series_instance_uid
+)

@@ -8,6 +8,7 @@ the folded text itself then decides.
 from __future__ import annotations
 
 import unicodedata
+from itertools import pairwise
 
 #: What one row puts into the index at most; a description of a megabyte is found by its beginning.
 MAX_CHARACTERS = 4000
@@ -24,6 +25,5 @@ def grams(folded: str) -> list[str]:
     Characters are written as hexadecimal code points, so that no tokenizer sees anything but ASCII
     letters and digits.
     """
-    indexed = folded[:MAX_CHARACTERS]
-    pairs = {indexed[start : start + 2] for start in range(len(indexed) - 1)}
-    return sorted("".join(f"{ord(character):x}x" for character in pair) for pair in pairs)
+    points = [f"{ord(character):x}x" for character in folded[:MAX_CHARACTERS]]
+    return sorted({first + second for first, second in pairwise(points)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
 
@@ -40,6 +42,7 @@ def name(uid: str) -> str:
     return UID(uid).name if uid in UID_dictionary else uid
 
 
+@lru_cache(maxsize=4096)
 def is_image(uid: str) -> bool:
     """Whether instances of a class are images, which a KOS flags by IMAGE items (TID 2010 row 8).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from functools import lru_cache
 
 #: Identifies Kinote as the writer of files (PS3.10 7.1); under the root for UUIDs (PS3.5 B.2).
 IMPLEMENTATION_CLASS_UID = "2.25.267217374951049513806139017396514317857"
@@ -30,6 +31,7 @@ def is_valid(uid: str) -> bool:
     return len(uid) <= 64 and _STRICT.fullmatch(uid) is not None
 
 
+@lru_cache(maxsize=16384)
 def is_tolerable(uid: str) -> bool:
     """Whether a received UID can serve as a key: digits and dots, as senders of odd ones have them."""
     return len(uid) <= 128 and _TOLERABLE.fullmatch(uid) is not None

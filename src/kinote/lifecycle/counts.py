@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from kinote.catalog import dialects
 from kinote.catalog.live import live_instance
@@ -26,12 +25,8 @@ def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
         by_series[series_id] = by_series.get(series_id, 0) + delta
         by_study[study_id] = by_study.get(study_id, 0) + delta
     transaction.execute(_ADD_TO_SERIES, [{"key": key, "delta": by_series[key]} for key in sorted(by_series)])
-    query = _SERIES.get(transaction.dialect.name)
-    if query is None:
-        narrowed = _COUNTED.where(dialects.among(transaction, series.c.id, "keys"))
-        query = _SERIES[transaction.dialect.name] = narrowed
     appeared: dict[int, int] = {}
-    for row in transaction.execute(query, {"keys": dialects.values(transaction, by_series)}):
+    for row in _counted(transaction, by_series):
         before = row.instance_count - by_series[row.id]
         appeared[row.study] = appeared.get(row.study, 0) + (row.instance_count > 0) - (before > 0)
     transaction.execute(
@@ -46,10 +41,7 @@ _ADD_TO_SERIES = (
     .values(instance_count=series.c.instance_count + bindparam("delta"))
 )
 
-_COUNTED = select(series.c.id, series.c.study, series.c.instance_count)
-
-#: `_COUNTED` for the series of the parameter `keys`, by database.
-_SERIES: dict[str, Select[Any]] = {}
+_counted = dialects.LookUp(select(series.c.id, series.c.study, series.c.instance_count), series.c.id)
 
 #: Series are counted by those that appear and vanish: a study may have thousands, one for each note.
 _ADD_TO_STUDY = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from json.encoder import encode_basestring as _quoted
 
 from kinote.dicom import sop_classes
 from kinote.dicom.person_names import PersonName
@@ -25,13 +25,17 @@ from kinote.keyobject.model import (
     RequestReference,
 )
 
-Json = dict[str, Any]
+#: The JSON text of a value, an item or an attribute.
+Json = str
+
+_PADDING = "\0 "
+_SEVERAL = "\\"
 
 
-def document_json(document: KeyObjectDocument) -> Json:
-    """The attributes of a document in order of their tags, as an object of the DICOM JSON model."""
+def document_json(document: KeyObjectDocument) -> list[tuple[str, Json]]:
+    """The attributes of a document in order of their tags: the tag, and `{"vr":…}` as text."""
     context, selection = document.context, document.selection
-    return _present(
+    attributes = (
         ("00080005", _text("CS", "ISO_IR 192")),
         ("00080016", _uid(sop_classes.KEY_OBJECT_SELECTION)),
         ("00080018", _uid(context.sop_instance_uid)),
@@ -56,17 +60,21 @@ def document_json(document: KeyObjectDocument) -> Json:
         ("0020000D", _uid(context.study_instance_uid)),
         ("0020000E", _uid(context.series_instance_uid)),
         ("00200010", _text("SH", context.study_id)),
-        ("00200011", {"vr": "IS", "Value": [context.series_number]}),
-        ("00200013", {"vr": "IS", "Value": [context.instance_number]}),
+        ("00200011", f'{{"vr":"IS","Value":[{context.series_number}]}}'),
+        ("00200013", f'{{"vr":"IS","Value":[{context.instance_number}]}}'),
         ("0040A040", _text("CS", "CONTAINER")),
         ("0040A043", _code(selection.title)),
         ("0040A050", _text("CS", "SEPARATE")),
         ("0040A370", _sequence(*map(_request, context.requests)) if context.requests else None),
         ("0040A375", _sequence(*_by_study(_evidence(selection.references)))),
-        ("0040A504", _sequence({"00080105": _text("CS", "DCMR"), "0040DB00": _text("CS", "2010")})),
+        (
+            "0040A504",
+            _sequence(_item_of(("00080105", _text("CS", "DCMR")), ("0040DB00", _text("CS", "2010")))),
+        ),
         ("0040A525", _identical_documents(context)),
         ("0040A730", _sequence(*_content(document))),
     )
+    return [(tag, attribute) for tag, attribute in attributes if attribute is not None]
 
 
 def _content(document: KeyObjectDocument) -> Iterable[Json]:
@@ -108,17 +116,17 @@ def _coded(relationship: str, concept: Code, value: Code) -> Json:
 
 
 def _item(relationship: str, value_type: str, concept: Code, tag: str, value: Json) -> Json:
-    return {
-        "0040A010": _text("CS", relationship),
-        "0040A040": _text("CS", value_type),
-        "0040A043": _code(concept),
-        tag: value,
-    }
+    return _item_of(
+        ("0040A010", _text("CS", relationship)),
+        ("0040A040", _text("CS", value_type)),
+        ("0040A043", _code(concept)),
+        (tag, value),
+    )
 
 
 def _reference(reference: Reference) -> Json:
     state, maps = reference.presentation_state, reference.real_world_value_maps
-    referenced = _present(
+    referenced = _item_of(
         ("0008114B", _sequence(*map(_sop_reference, maps)) if maps else None),
         ("00081150", _uid(reference.instance.sop_class_uid)),
         ("00081155", _uid(reference.instance.sop_instance_uid)),
@@ -127,11 +135,11 @@ def _reference(reference: Reference) -> Json:
         ("0040A0B0", _numbers("US", reference.waveform_channels)),
         ("0062000B", _numbers("US", reference.segments)),
     )
-    return {
-        "00081199": _sequence(referenced),
-        "0040A010": _text("CS", "CONTAINS"),
-        "0040A040": _text("CS", reference.value_type),
-    }
+    return _item_of(
+        ("00081199", _sequence(referenced)),
+        ("0040A010", _text("CS", "CONTAINS")),
+        ("0040A040", _text("CS", reference.value_type)),
+    )
 
 
 def _evidence(references: Iterable[Reference]) -> Iterable[InstanceReference]:
@@ -149,10 +157,12 @@ def _by_study(instances: Iterable[InstanceReference]) -> Iterable[Json]:
         series.setdefault(instance.series_instance_uid, {}).setdefault(instance.sop_instance_uid, instance)
     for study_uid, series in studies.items():
         items = (
-            {"00081199": _sequence(*map(_sop_reference, listed.values())), "0020000E": _uid(series_uid)}
+            _item_of(
+                ("00081199", _sequence(*map(_sop_reference, listed.values()))), ("0020000E", _uid(series_uid))
+            )
             for series_uid, listed in series.items()
         )
-        yield {"00081115": _sequence(*items), "0020000D": _uid(study_uid)}
+        yield _item_of(("00081115", _sequence(*items)), ("0020000D", _uid(study_uid)))
 
 
 def _identical_documents(context: DocumentContext) -> Json | None:
@@ -160,20 +170,23 @@ def _identical_documents(context: DocumentContext) -> Json | None:
 
 
 def _request(request: RequestReference) -> Json:
-    return {
-        "00080050": _text("SH", request.accession_number),
-        "00081110": _sequence(),
-        "0020000D": _uid(request.study_instance_uid),
-        "00321060": _text("LO", request.requested_procedure_description),
-        "00321064": _sequence(),
-        "00401001": _text("SH", request.requested_procedure_id),
-        "00402016": _text("LO", request.placer_order_number),
-        "00402017": _text("LO", request.filler_order_number),
-    }
+    return _item_of(
+        ("00080050", _text("SH", request.accession_number)),
+        ("00081110", _sequence()),
+        ("0020000D", _uid(request.study_instance_uid)),
+        ("00321060", _text("LO", request.requested_procedure_description)),
+        ("00321064", _sequence()),
+        ("00401001", _text("SH", request.requested_procedure_id)),
+        ("00402016", _text("LO", request.placer_order_number)),
+        ("00402017", _text("LO", request.filler_order_number)),
+    )
 
 
 def _sop_reference(instance: InstanceReference) -> Json:
-    return {"00081150": _uid(instance.sop_class_uid), "00081155": _uid(instance.sop_instance_uid)}
+    return (
+        f'{{"00081150":{{"vr":"UI","Value":["{instance.sop_class_uid}"]}},'
+        f'"00081155":{{"vr":"UI","Value":["{instance.sop_instance_uid}"]}}}}'
+    )
 
 
 def _code(code: Code) -> Json:
@@ -185,22 +198,23 @@ def _code(code: Code) -> Json:
 def _code_json(value: str, scheme: str, meaning: str) -> Json:
     is_uri = value.startswith(("urn:", "http:", "https:"))
     return _sequence(
-        _present(
+        _item_of(
             ("00080100", _text("SH", value) if len(value) <= 16 else None),
             ("00080102", _text("SH", scheme)),
             ("00080104", _text("LO", meaning)),
             ("00080119", _text("UC", value) if len(value) > 16 and not is_uri else None),
-            ("00080120", {"vr": "UR", "Value": [value]} if len(value) > 16 and is_uri else None),
+            ("00080120", _single("UR", value) if len(value) > 16 and is_uri else None),
         )
     )
 
 
-def _present(*attributes: tuple[str, Json | None]) -> Json:
-    return {tag: attribute for tag, attribute in attributes if attribute is not None}
+def _item_of(*attributes: tuple[str, Json | None]) -> Json:
+    present = [f'"{tag}":{attribute}' for tag, attribute in attributes if attribute is not None]
+    return "{" + ",".join(present) + "}"
 
 
 def _sequence(*items: Json) -> Json:
-    return {"vr": "SQ", "Value": list(items)} if items else {"vr": "SQ"}
+    return f'{{"vr":"SQ","Value":[{",".join(items)}]}}' if items else '{"vr":"SQ"}'
 
 
 def _optional(vr: str, value: str) -> Json | None:
@@ -208,31 +222,39 @@ def _optional(vr: str, value: str) -> Json | None:
 
 
 def _uid(value: str) -> Json:
-    return {"vr": "UI", "Value": [value]}
+    return f'{{"vr":"UI","Value":["{value}"]}}'
 
 
+@lru_cache(maxsize=4096)
 def _text(vr: str, value: str) -> Json:
     text = value.strip("\0 ")
     if not text:
-        return {"vr": vr}
-    return {"vr": vr, "Value": [part.strip(" \0") or None for part in text.split("\\")]}
+        return f'{{"vr":"{vr}"}}'
+    parts = [part.strip(" \0") for part in text.split("\\")]
+    return f'{{"vr":"{vr}","Value":[{",".join(_quoted(part) if part else "null" for part in parts)}]}}'
 
 
 def _long(value: str) -> Json:
-    return {"vr": "UT", "Value": [value.rstrip("\0 ")]}
+    return _single("UT", value.rstrip("\0 "))
 
 
+def _single(vr: str, value: str) -> Json:
+    return f'{{"vr":"{vr}","Value":[{_quoted(value)}]}}'
+
+
+@lru_cache(maxsize=1024)
 def _name(value: str) -> Json:
     if not value:
-        return {"vr": "PN"}
-    return {"vr": "PN", "Value": [_groups(part) for part in value.strip("\0 ").split("\\")]}
+        return '{"vr":"PN"}'
+    return f'{{"vr":"PN","Value":[{",".join(map(_groups, value.strip(_PADDING).split(_SEVERAL)))}]}}'
 
 
-def _groups(value: str) -> dict[str, str] | None:
+def _groups(value: str) -> Json:
     name = PersonName.parse(value)
-    groups = {"Alphabetic": name.alphabetic, "Ideographic": name.ideographic, "Phonetic": name.phonetic}
-    return {group: text for group, text in groups.items() if text} or None
+    groups = (("Alphabetic", name.alphabetic), ("Ideographic", name.ideographic), ("Phonetic", name.phonetic))
+    present = [f'"{group}":{_quoted(text)}' for group, text in groups if text]
+    return "{" + ",".join(present) + "}" if present else "null"
 
 
 def _numbers(vr: str, numbers: tuple[int, ...]) -> Json | None:
-    return {"vr": vr, "Value": list(numbers)} if numbers else None
+    return f'{{"vr":"{vr}","Value":[{",".join(map(str, numbers))}]}}' if numbers else None

@@ -59,6 +59,7 @@ def received_attributes(attributes: str) -> tuple[tuple[tuple[str, str], ...], s
     return copied, _text(parsed.get(_TIMEZONE))
 
 
+@lru_cache(maxsize=256)
 def content_moment(now: datetime, timezone: str) -> tuple[str, str, str]:
     """Date, time and offset that a document says it was made at.
 

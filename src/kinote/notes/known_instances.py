@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from kinote.catalog import dialects
 from kinote.catalog.tables import instance, series, study
@@ -30,11 +29,6 @@ class KnownInstance:
 
 def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) -> dict[str, KnownInstance]:
     """The instances with these UIDs, by UID, by one statement however many they are."""
-    query = _queries.get(connection.dialect.name)
-    if query is None:
-        narrowed = _KNOWN.where(dialects.among(connection, instance.c.sop_instance_uid, "uids"))
-        query = _queries[connection.dialect.name] = narrowed
-    wanted = dialects.values(connection, set(sop_instance_uids))
     return {
         row.sop_instance_uid: KnownInstance(
             study_instance_uid=row.study_instance_uid,
@@ -46,15 +40,11 @@ def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) ->
             requested_procedure_id=row.requested_procedure_id,
             patient=PatientIdentity(row.patient_key, row.patient_id, row.issuer),
         )
-        for row in connection.execute(query, {"uids": wanted})
+        for row in _by_uid(connection, set(sop_instance_uids))
     }
 
 
-#: The query by database: built once.
-_queries: dict[str, Select[Any]] = {}
-
-
-_KNOWN = (
+_by_uid = dialects.LookUp(
     select(
         instance.c.sop_instance_uid,
         instance.c.sop_class_uid,
@@ -72,5 +62,6 @@ _KNOWN = (
             )
         )
     )
-    .where(instance.c.standing != "held")
+    .where(instance.c.standing != "held"),
+    instance.c.sop_instance_uid,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
 
+from kinote.catalog import dialects
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import (
     finding,
@@ -26,9 +27,6 @@ from kinote.notes.note import Note, NoteKeyObject, NoteReference
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, with_patient
 from kinote.notes.request import Author
 from kinote.notes.versions import numbers_from
-
-#: Versions whose rows are read by one statement at most.
-BATCH = 10_000
 
 
 def is_carried() -> ColumnElement[bool]:
@@ -60,88 +58,88 @@ def load(connection: Connection, rows: Sequence[Row[Any]], *, everything: bool) 
 
     References to another patient's images are left out unless `everything` is asked for.
     """
+    if not rows:
+        return []
     parts: dict[int, _Parts] = {row.id: _Parts() for row in rows}
-    keys = list(parts)
-    for begin in range(0, len(keys), BATCH):
-        _fill(connection, parts, keys[begin : begin + BATCH])
+    for item in _modifiers(connection, parts):
+        parts[item.version].modifiers.append(Code(item.value, item.scheme, item.meaning))
+    for item in _references(connection, parts):
+        parts[item.version].references.append(item)
+    carriers = {}
+    for item in _key_objects(connection, parts):
+        parts[item.version].key_objects.append(item)
+        if item.made_from is None:
+            carriers[item.instance] = item.version
+    for instance_key, found_here in findings_of(connection, carriers).items():
+        parts[carriers[instance_key]].findings += found_here
     return [_note(row, parts[row.id], everything=everything) for row in rows]
 
 
-def _fill(connection: Connection, parts: Mapping[int, _Parts], keys: Sequence[int]) -> None:
-    for row in connection.execute(_MODIFIERS.where(note_modifier.c.version.in_(keys))):
-        parts[row.version].modifiers.append(Code(row.value, row.scheme, row.meaning))
-    for row in connection.execute(_REFERENCES.where(note_reference.c.version.in_(keys))):
-        parts[row.version].references.append(row)
-    carriers = {}
-    for row in connection.execute(_KEY_OBJECTS.where(key_object.c.version.in_(keys))):
-        parts[row.version].key_objects.append(row)
-        if row.made_from is None:
-            carriers[row.instance] = row.version
-    for instance_key, found_here in findings_of(connection, carriers).items():
-        parts[carriers[instance_key]].findings += found_here
-
-
-def findings_of(connection: Connection, instances: Iterable[int]) -> dict[int, list[Finding]]:
+def findings_of(connection: Connection, instances: Collection[int]) -> dict[int, list[Finding]]:
     """The stored findings of key objects, by the key of their instance."""
-    keys = list(instances)
     found_here: dict[int, list[Finding]] = {}
-    for begin in range(0, len(keys), BATCH):
-        query = (
-            select(finding).where(finding.c.instance.in_(keys[begin : begin + BATCH])).order_by(finding.c.id)
-        )
-        for row in connection.execute(query):
-            found_here.setdefault(row.instance, []).append(
-                Finding(row.code, row.severity, row.place, row.text)
-            )
+    for row in _findings(connection, instances) if instances else ():
+        one = Finding(row.code, row.severity, row.place, row.text)
+        found_here.setdefault(row.instance, []).append(one)
     return found_here
 
 
-_MODIFIERS = select(note_modifier).order_by(note_modifier.c.version, note_modifier.c.position)
-
-_REFERENCES = (
-    select(
-        note_reference,
-        study.c.study_instance_uid.label("known_study_uid"),
-        series.c.series_instance_uid.label("known_series_uid"),
-        instance.c.sop_class_uid.label("known_class_uid"),
-        instance.c.standing,
-        instance.c.residence,
-        instance.c.frames.label("known_frames"),
-        *PATIENT_COLUMNS,
-    )
-    .select_from(
-        with_patient(
-            note_reference.outerjoin(
-                instance,
-                (instance.c.sop_instance_uid == note_reference.c.sop_instance_uid)
-                & (instance.c.standing != "held"),
-            )
-            .outerjoin(study, study.c.id == instance.c.study)
-            .outerjoin(series, series.c.id == instance.c.series)
-        )
-    )
-    .order_by(note_reference.c.version, note_reference.c.position)
+_modifiers = dialects.LookUp(
+    select(note_modifier).order_by(note_modifier.c.version, note_modifier.c.position), note_modifier.c.version
 )
 
-_KEY_OBJECTS = (
-    select(
-        key_object.c.version,
-        key_object.c.instance,
-        key_object.c.registration,
-        key_object.c.made_from,
-        instance.c.sop_instance_uid,
-        instance.c.standing,
-        study.c.study_instance_uid,
-        *PATIENT_COLUMNS,
-    )
-    .select_from(
-        with_patient(
-            key_object.join(instance, instance.c.id == key_object.c.instance).join(
-                study, study.c.id == instance.c.study
+_findings = dialects.LookUp(select(finding).order_by(finding.c.id), finding.c.instance)
+
+_references = dialects.LookUp(
+    (
+        select(
+            note_reference,
+            study.c.study_instance_uid.label("known_study_uid"),
+            series.c.series_instance_uid.label("known_series_uid"),
+            instance.c.sop_class_uid.label("known_class_uid"),
+            instance.c.standing,
+            instance.c.residence,
+            instance.c.frames.label("known_frames"),
+            *PATIENT_COLUMNS,
+        )
+        .select_from(
+            with_patient(
+                note_reference.outerjoin(
+                    instance,
+                    (instance.c.sop_instance_uid == note_reference.c.sop_instance_uid)
+                    & (instance.c.standing != "held"),
+                )
+                .outerjoin(study, study.c.id == instance.c.study)
+                .outerjoin(series, series.c.id == instance.c.series)
             )
         )
-    )
-    .order_by(key_object.c.version, key_object.c.instance)
+        .order_by(note_reference.c.version, note_reference.c.position)
+    ),
+    note_reference.c.version,
+)
+
+_key_objects = dialects.LookUp(
+    (
+        select(
+            key_object.c.version,
+            key_object.c.instance,
+            key_object.c.registration,
+            key_object.c.made_from,
+            instance.c.sop_instance_uid,
+            instance.c.standing,
+            study.c.study_instance_uid,
+            *PATIENT_COLUMNS,
+        )
+        .select_from(
+            with_patient(
+                key_object.join(instance, instance.c.id == key_object.c.instance).join(
+                    study, study.c.id == instance.c.study
+                )
+            )
+        )
+        .order_by(key_object.c.version, key_object.c.instance)
+    ),
+    key_object.c.version,
 )
 
 

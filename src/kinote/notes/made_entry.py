@@ -6,7 +6,6 @@ The same as `kinote.catalog.entry.entry_of` finds in the written bytes; the test
 from __future__ import annotations
 
 import hashlib
-import json
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -23,8 +22,6 @@ from kinote.notes.document_json import document_json
 #: Where an instance made here came from.
 MADE_HERE = "kinote"
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
 _SERIES_TAGS = frozenset(f"{tag:08X}" for tag in SERIES_ATTRIBUTES)
 _INSTANCE_TAGS = frozenset(f"{tag:08X}" for tag in INSTANCE_ATTRIBUTES)
 
@@ -36,7 +33,7 @@ def made_entry(document: KeyObjectDocument, dataset: bytes, now: datetime) -> In
     """The entry of a document whose study is in the index; `dataset` is what was written of it."""
     context, title = document.context, document.selection.title
     # One line for each attribute, as everywhere in the index (`kinote.catalog.attribute_lines`).
-    lines = [(tag, f'"{tag}":{_encode(attribute)}') for tag, attribute in document_json(document).items()]
+    lines = [(tag, f'"{tag}":{attribute}') for tag, attribute in document_json(document)]
     digest = hashlib.sha256(dataset).hexdigest()
     return InstanceEntry(
         study_instance_uid=context.study_instance_uid,

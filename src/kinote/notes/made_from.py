@@ -8,9 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from kinote.keyobject.model import DocumentContext, InstanceReference, RequestReference
-
-#: Of `kinote.keyobject.writer`: goes up whenever the same document would be written as other bytes.
-WRITER_VERSION = 1
+from kinote.keyobject.writer import WRITER_VERSION
 
 _NAMES = tuple(field.name for field in fields(DocumentContext))
 _REQUEST_NAMES = tuple(field.name for field in fields(RequestReference))

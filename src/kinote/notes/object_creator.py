@@ -15,9 +15,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, dialects
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
@@ -214,18 +213,12 @@ def _requested_procedures(content: NoteContent, known: Mapping[str, KnownInstanc
 
 
 def _study_attributes(transaction: Connection, study_uids: Iterable[str]) -> dict[str, str]:
-    query = _QUERIES.get(transaction.dialect.name)
-    if query is None:
-        narrowed = _ATTRIBUTES.where(dialects.among(transaction, study.c.study_instance_uid, "uids"))
-        query = _QUERIES[transaction.dialect.name] = narrowed
-    uids = dialects.values(transaction, study_uids)
-    return {row.study_instance_uid: row.attributes for row in transaction.execute(query, {"uids": uids})}
+    return {row.study_instance_uid: row.attributes for row in _attributes_of(transaction, study_uids)}
 
 
-_ATTRIBUTES = select(study.c.study_instance_uid, study.c.attributes)
-
-#: `_ATTRIBUTES` of the studies in the parameter `uids`, by database.
-_QUERIES: dict[str, Select[Any]] = {}
+_attributes_of = dialects.LookUp(
+    select(study.c.study_instance_uid, study.c.attributes), study.c.study_instance_uid
+)
 
 
 def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:

@@ -10,9 +10,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, dialects
 from kinote.catalog.tables import (
@@ -104,51 +103,43 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
     arrived = dict(came)
     rows = {
         (arrived[row.sop_instance_uid], row.version)
-        for row in transaction.execute(
-            *_among(transaction, _WAITING, note_reference.c.sop_instance_uid, arrived)
-        )
+        for row in _waiting(transaction, arrived)
         if arrived[row.sop_instance_uid] != row.study_instance_uid
     }
     _add_studies(transaction, rows)
 
 
-_SAYING = (
-    select(
-        note_version.c.fingerprint,
-        note_version.c.id,
-        note_version.c.note,
-        instance.c.sop_instance_uid,
-        study.c.study_instance_uid,
-        key_object.c.identical_documents,
-    )
-    .join(key_object, key_object.c.version == note_version.c.id)
-    .join(instance, instance.c.id == key_object.c.instance)
-    .join(study, study.c.id == instance.c.study)
-    .order_by(note_version.c.id)
+_saying = dialects.LookUp(
+    (
+        select(
+            note_version.c.fingerprint,
+            note_version.c.id,
+            note_version.c.note,
+            instance.c.sop_instance_uid,
+            study.c.study_instance_uid,
+            key_object.c.identical_documents,
+        )
+        .join(key_object, key_object.c.version == note_version.c.id)
+        .join(instance, instance.c.id == key_object.c.instance)
+        .join(study, study.c.id == instance.c.study)
+        .order_by(note_version.c.id)
+    ),
+    note_version.c.fingerprint,
 )
 
-_WAITING = select(
-    note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.study_instance_uid
+_waiting = dialects.LookUp(
+    select(note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.study_instance_uid),
+    note_reference.c.sop_instance_uid,
 )
 
-_PLACES = (
-    select(instance.c.sop_instance_uid, study.c.study_instance_uid)
-    .join(study, study.c.id == instance.c.study)
-    .where(instance.c.standing != "held")
+_places = dialects.LookUp(
+    (
+        select(instance.c.sop_instance_uid, study.c.study_instance_uid)
+        .join(study, study.c.id == instance.c.study)
+        .where(instance.c.standing != "held")
+    ),
+    instance.c.sop_instance_uid,
 )
-
-
-def _among(
-    transaction: Connection, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str]
-) -> tuple[Select[Any], dict[str, Any]]:
-    """The query, narrowed to the rows whose column is among the wanted, and its parameter."""
-    prepared = (transaction.dialect.name, str(column))
-    if prepared not in _queries:
-        _queries[prepared] = query.where(dialects.among(transaction, column, "wanted"))
-    return _queries[prepared], {"wanted": dialects.values(transaction, wanted)}
-
-
-_queries: dict[tuple[str, str], Select[Any]] = {}
 
 
 def content_of(reading: Reading) -> NoteContent:
@@ -208,7 +199,7 @@ def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str
     """The versions that say the same, by fingerprint, with the documents that carry them."""
     versions: dict[int, _Carried] = {}
     known: dict[str, list[_Carried]] = {}
-    for row in transaction.execute(*_among(transaction, _SAYING, note_version.c.fingerprint, fingerprints)):
+    for row in _saying(transaction, fingerprints):
         version = versions.get(row.id)
         if version is None:
             version = versions[row.id] = _Carried(row.id, row.note, is_new=False)
@@ -308,7 +299,7 @@ def _insert_studies(
             named.setdefault(reference.sop_instance_uid, []).append(
                 (match.version, reference.study_instance_uid)
             )
-    for row in transaction.execute(*_among(transaction, _PLACES, instance.c.sop_instance_uid, named)):
+    for row in _places(transaction, named):
         for version, said in named[row.sop_instance_uid]:
             if said != row.study_instance_uid:
                 rows.add((row.study_instance_uid, version))
