@@ -32,7 +32,9 @@ BEST_IN_SET = "DCM|113013"
 SERIES = "DCM|113015"
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is on, its event loop counts as running in the tests' own thread, and the
+# tests of the HTTP face, which watch for calls that block a loop, would blame whatever they call themselves.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
