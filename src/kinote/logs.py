@@ -35,3 +35,6 @@ def set_up_logs(*, as_json: bool) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # What these say of their own starting would bury the address a person is to open.
+    for library in ("alembic", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
