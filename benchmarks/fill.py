@@ -36,6 +36,7 @@ from kinote.catalog.tables import (
     study,
 )
 from kinote.catalog.text_grams import fold, grams
+from kinote.catalog.text_index import NOTE_TEXT
 from kinote.dicom import tags
 
 STUDIES_AT_ONCE = 100
@@ -106,7 +107,7 @@ def _fill(transaction: Connection, numbers: range, studies: int, notes: int) -> 
     for table, rows in batch.items():
         pour(transaction, table, rows)
     index_study_text(transaction, batch[study])
-    dialects.fill_text_index(transaction, "note_text", texts)
+    NOTE_TEXT.fill(transaction, texts)
 
 
 def _next(transaction: Connection, table: Table) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, bindparam, update
 
-from kinote.catalog import dialects
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.catalog.matching import ALL, Query, ignored_keys, search
@@ -23,6 +22,7 @@ from kinote.catalog.tables import (
     note_version,
 )
 from kinote.catalog.text_grams import fold, grams
+from kinote.catalog.text_index import NOTE_TEXT
 from kinote.dicom.value_representations import implicit_vr
 from kinote.lifecycle import counts
 from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
@@ -153,7 +153,7 @@ def register_note(transaction: Connection) -> None:
         {"version": version, "position": 0, "scheme": "DCM", "value": "113011", "meaning": "Best"},
     )
     folded = fold("Nodule in the left lung")
-    dialects.fill_text_index(transaction, "note_text", [(owner, folded, grams(folded))])
+    NOTE_TEXT.fill(transaction, [(owner, folded, grams(folded))])
     transaction.execute(
         key_object.insert(), {"instance": key, "registration": "registered", "version": version}
     )

@@ -16,6 +16,7 @@ from kinote.catalog import dialects
 from kinote.catalog.live import LIVE_INSTANCE_SQL, live_instance
 from kinote.catalog.migrations import upgrade
 from kinote.catalog.tables import instance, metadata
+from kinote.catalog.text_index import NOTE_TEXT, STUDY_TEXT
 from tests.databases import PostgresServer
 
 MakeDatabase = Callable[[str], Engine]
@@ -95,8 +96,8 @@ def test_both_text_indexes_are_there(empty: MakeDatabase) -> None:
     engine = empty("texts")
     upgrade(engine)
     with engine.begin() as connection:
-        for name in dialects.TEXT_INDEXES:
-            dialects.fill_text_index(connection, name, [(1, "some text", ["ab", "cd"])])
+        for index in (NOTE_TEXT, STUDY_TEXT):
+            index.fill(connection, [(1, "some text", ["ab", "cd"])])
 
 
 def test_upgrading_again_changes_nothing(empty: MakeDatabase) -> None:

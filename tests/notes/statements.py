@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from kinote.catalog import dialects
+from kinote.catalog import statements
 from kinote.catalog.catalog import Catalog
 
 
@@ -22,7 +22,7 @@ def each_statement(catalog: Catalog, seen: Callable[[str], None]) -> Iterator[No
 
     with pytest.MonkeyPatch.context() as patched:
         for name in ("straight", "straight_rows"):
-            patched.setattr(dialects, name, _seen_first(getattr(dialects, name), seen))
+            patched.setattr(statements, name, _seen_first(getattr(statements, name), seen))
         event.listen(catalog._writers, "before_cursor_execute", before)
         try:
             yield

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, tuple_
 
-from kinote.catalog import dialects
+from kinote.catalog import dialects, statements
 from kinote.catalog.tables import change
 
 
@@ -60,7 +60,7 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
         return
     writer = dialects.current_transaction(transaction)
     made_at = now.isoformat()
-    dialects.insert_rows(
+    statements.insert_rows(
         transaction,
         change,
         [

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_
 from kinote.catalog import dialects, normal
 from kinote.catalog.matching_keys import Attribute, TagPath
 from kinote.catalog.text_grams import fold, grams
+from kinote.catalog.text_index import NOTE_TEXT
 
 #: Between the values of a list: a backslash in DICOM, a comma in the query of an HTTP address.
 _LIST = re.compile(r"[\\,]")
@@ -157,9 +158,9 @@ def _description(connection: Connection, attribute: Attribute, value: str) -> Co
     key = column.table.c.note
     if not re.search(r"[*?]", value):
         folded = fold(value)
-        return dialects.found_in_text(connection, "note_text", key, folded, grams(folded))
+        return NOTE_TEXT.finds(connection, key, folded, grams(folded))
     matched = dialects.wildcard(connection, column, value)
     longest = fold(max(re.split(r"[*?]+", value), key=len))
     if len(longest) < 2:
         return matched
-    return and_(dialects.found_in_text(connection, "note_text", key, longest, grams(longest)), matched)
+    return and_(NOTE_TEXT.finds(connection, key, longest, grams(longest)), matched)

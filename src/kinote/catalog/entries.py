@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
 
-from kinote.catalog import dialects
+from kinote.catalog import statements
 from kinote.catalog.completion import complete_studies
 from kinote.catalog.entry import InstanceEntry, Row
 from kinote.catalog.study_text import index_study_text
@@ -46,13 +46,43 @@ def insert_entries(
     entries = [entry for entry, _ in placed]
     studies = _studies(transaction, entries)
     series_keys = _series(transaction, entries, studies)
-    keys = dialects.reserve_ids(transaction, instance, len(placed))
+    places = [
+        (study_key, series_keys[study_key, entry.series_instance_uid])
+        for entry in entries
+        for study_key in (studies[entry.study_instance_uid],)
+    ]
+    return _insert_instances(transaction, placed, places)
+
+
+def insert_with_series(
+    transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
+) -> list[InsertedInstance]:
+    """The same for live instances each of which comes with a new series of its own.
+
+    Of their studies the keys are known by UID. The series are written with their count.
+    """
+    keys = statements.reserve_ids(transaction, series, len(placed))
+    places = [(studies[entry.study_instance_uid], key) for key, (entry, _) in zip(keys, placed, strict=True)]
+    rows = [
+        {**entry.series_row, "id": series_key, "study": study_key, "instance_count": 1}
+        for (study_key, series_key), (entry, _) in zip(places, placed, strict=True)
+    ]
+    statements.insert_rows(transaction, series, rows)
+    return _insert_instances(transaction, placed, places)
+
+
+def _insert_instances(
+    transaction: Connection,
+    placed: Sequence[tuple[InstanceEntry, Placed]],
+    places: Sequence[tuple[int, int]],
+) -> list[InsertedInstance]:
+    """Write the instances, whose (study, series) keys are `places`."""
+    keys = statements.reserve_ids(transaction, instance, len(placed))
     inserted = []
     rows: list[Row] = []
+    described: list[Row] = []
     datasets: list[Row] = []
-    for key, (entry, place) in zip(keys, placed, strict=True):
-        study_key = studies[entry.study_instance_uid]
-        series_key = series_keys[study_key, entry.series_instance_uid]
+    for key, (study_key, series_key), (entry, place) in zip(keys, places, placed, strict=True):
         inserted.append(InsertedInstance(key, study_key, series_key))
         rows.append(
             {
@@ -66,15 +96,12 @@ def insert_entries(
                 "held_reason": place.held_reason,
             }
         )
+        described.append({"instance": key, "json": entry.metadata})
         if place.dataset is not None:
             datasets.append({"instance": key, "dataset": place.dataset})
-    dialects.insert_rows(transaction, instance, rows)
-    dialects.insert_rows(
-        transaction,
-        instance_metadata,
-        [{"instance": row["id"], "json": entry.metadata} for row, entry in zip(rows, entries, strict=True)],
-    )
-    dialects.insert_rows(transaction, instance_bytes, datasets)
+    statements.insert_rows(transaction, instance, rows)
+    statements.insert_rows(transaction, instance_metadata, described)
+    statements.insert_rows(transaction, instance_bytes, datasets)
     return inserted
 
 
@@ -89,7 +116,7 @@ def _studies(transaction: Connection, entries: Iterable[InstanceEntry]) -> dict[
     if new:
         patients = _patients(transaction, new)
         rows = [{**entry.study_row, "patient": patients[entry.study_instance_uid]} for entry in new]
-        dialects.insert_new(transaction, study, rows, unique=["study_instance_uid"])
+        statements.insert_new(transaction, study, rows, unique=["study_instance_uid"])
         made = _known_studies(transaction, [entry.study_instance_uid for entry in new])
         index_study_text(transaction, made)
         known |= {row["study_instance_uid"]: row for row in made}
@@ -101,13 +128,13 @@ def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[M
     return [row._asdict() for row in _studies_by_uid(transaction, study_uids)]
 
 
-_studies_by_uid = dialects.LookUp(select(study), study.c.study_instance_uid)
+_studies_by_uid = statements.LookUp(select(study), study.c.study_instance_uid)
 
 
 def _patients(transaction: Connection, entries: Sequence[InstanceEntry]) -> dict[str, int]:
     """The patient's key by Study Instance UID; a patient without an ID is known by its study alone."""
     named = sorted({(entry.patient_id, entry.issuer_of_patient_id) for entry in entries if entry.patient_id})
-    dialects.insert_new(
+    statements.insert_new(
         transaction,
         patient,
         [{"patient_id": patient_id, "issuer": issuer} for patient_id, issuer in named],
@@ -142,7 +169,7 @@ def _series(
     known = _known_series(transaction, wanted)
     rows = [{**wanted[place], "study": place[0]} for place in sorted(wanted) if place not in known]
     if rows:
-        dialects.insert_new(transaction, series, rows, unique=["study", "series_instance_uid"])
+        statements.insert_new(transaction, series, rows, unique=["study", "series_instance_uid"])
         known = _known_series(transaction, wanted)
     return known
 
@@ -156,6 +183,6 @@ def _known_series(transaction: Connection, places: Iterable[tuple[int, str]]) ->
     }
 
 
-_series_by_uid = dialects.LookUp(
+_series_by_uid = statements.LookUp(
     select(series.c.study, series.c.series_instance_uid, series.c.id), series.c.series_instance_uid
 )

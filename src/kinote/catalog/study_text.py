@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_
 
-from kinote.catalog import dialects
 from kinote.catalog.tables import study
 from kinote.catalog.text_grams import fold, grams
+from kinote.catalog.text_index import STUDY_TEXT
 
 _COLUMNS = (
     "patient_name_alphabetic",
@@ -23,18 +23,14 @@ _COLUMNS = (
 
 def index_study_text(transaction: Connection, studies: Iterable[Mapping[str, Any]]) -> None:
     """Make these rows of `study` findable by what a person would type."""
-    dialects.fill_text_index(
-        transaction,
-        "study_text",
-        [(row["id"], folded := _searched(row), grams(folded)) for row in studies],
-    )
+    STUDY_TEXT.fill(transaction, [(row["id"], folded := _searched(row), grams(folded)) for row in studies])
 
 
 def matches(connection: Connection, words: str) -> ColumnElement[bool]:
     """Condition on `study`: each word asked for begins a word of the study's text."""
     return and_(
         *(
-            dialects.found_in_text(connection, "study_text", study.c.id, f" {word}", grams(f" {word}"))
+            STUDY_TEXT.finds(connection, study.c.id, f" {word}", grams(f" {word}"))
             for word in fold(words).split()
         )
     )

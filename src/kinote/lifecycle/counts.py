@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from kinote.catalog import dialects
+from kinote.catalog import statements
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import series, study
 
@@ -24,27 +24,35 @@ def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
     for (study_id, series_id), delta in changed.items():
         by_series[series_id] = by_series.get(series_id, 0) + delta
         by_study[study_id] = by_study.get(study_id, 0) + delta
-    transaction.execute(_ADD_TO_SERIES, [{"key": key, "delta": by_series[key]} for key in sorted(by_series)])
+    _add_to_series(transaction, [{"key": key, "delta": by_series[key]} for key in sorted(by_series)])
     appeared: dict[int, int] = {}
     for row in _counted(transaction, by_series):
         before = row.instance_count - by_series[row.id]
         appeared[row.study] = appeared.get(row.study, 0) + (row.instance_count > 0) - (before > 0)
-    transaction.execute(
-        _ADD_TO_STUDY,
+    _add_to_studies(
+        transaction,
         [{"key": key, "delta": by_study[key], "appeared": appeared.get(key, 0)} for key in sorted(by_study)],
     )
 
 
-_ADD_TO_SERIES = (
+def add_series_of_one(transaction: Connection, studies: Mapping[int, int]) -> None:
+    """Count, by study key, new series of one live instance each, which were written with their own count."""
+    _add_to_studies(
+        transaction,
+        [{"key": key, "delta": studies[key], "appeared": studies[key]} for key in sorted(studies)],
+    )
+
+
+_add_to_series = statements.ForEach(
     series.update()
     .where(series.c.id == bindparam("key"))
     .values(instance_count=series.c.instance_count + bindparam("delta"))
 )
 
-_counted = dialects.LookUp(select(series.c.id, series.c.study, series.c.instance_count), series.c.id)
+_counted = statements.LookUp(select(series.c.id, series.c.study, series.c.instance_count), series.c.id)
 
 #: Series are counted by those that appear and vanish: a study may have thousands, one for each note.
-_ADD_TO_STUDY = (
+_add_to_studies = statements.ForEach(
     study.update()
     .where(study.c.id == bindparam("key"))
     .values(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import dialects
+from kinote.catalog import statements
 from kinote.catalog.tables import instance, series, study
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, with_patient
 
@@ -44,7 +44,7 @@ def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) ->
     }
 
 
-_by_uid = dialects.LookUp(
+_by_uid = statements.LookUp(
     select(
         instance.c.sop_instance_uid,
         instance.c.sop_class_uid,

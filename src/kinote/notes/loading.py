@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
 
-from kinote.catalog import dialects
+from kinote.catalog import statements
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import (
     finding,
@@ -84,13 +84,13 @@ def findings_of(connection: Connection, instances: Collection[int]) -> dict[int,
     return found_here
 
 
-_modifiers = dialects.LookUp(
+_modifiers = statements.LookUp(
     select(note_modifier).order_by(note_modifier.c.version, note_modifier.c.position), note_modifier.c.version
 )
 
-_findings = dialects.LookUp(select(finding).order_by(finding.c.id), finding.c.instance)
+_findings = statements.LookUp(select(finding).order_by(finding.c.id), finding.c.instance)
 
-_references = dialects.LookUp(
+_references = statements.LookUp(
     (
         select(
             note_reference,
@@ -118,7 +118,7 @@ _references = dialects.LookUp(
     note_reference.c.version,
 )
 
-_key_objects = dialects.LookUp(
+_key_objects = statements.LookUp(
     (
         select(
             key_object.c.version,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kinote.catalog import changes, dialects
+from kinote.catalog import changes, statements
 from kinote.catalog.tables import note, note_version
 from kinote.dicom import dates
 from kinote.notes.checks import check_request
@@ -50,9 +50,9 @@ def write_notes(
     now: datetime,
 ) -> tuple[list[NewVersion], list[MadeKeyObject]]:
     """Write notes that have been checked, and their KOS."""
-    numbers = dialects.reserve_ids(transaction, note, len(contents))
-    keys = dialects.reserve_ids(transaction, note_version, len(contents))
-    dialects.insert_rows(transaction, note, [{"id": number, "origin": "authored"} for number in numbers])
+    numbers = statements.reserve_ids(transaction, note, len(contents))
+    keys = statements.reserve_ids(transaction, note_version, len(contents))
+    statements.insert_rows(transaction, note, [{"id": number, "origin": "authored"} for number in numbers])
     versions = [
         NewVersion(number, key, 1, content, touched_studies(content, study_instance_uid))
         for number, key, content in zip(numbers, keys, contents, strict=True)

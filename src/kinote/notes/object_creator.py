@@ -12,14 +12,15 @@ modifiers, and what `made_from` holds. `document_of` gives the document again.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes, dialects
-from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
+from kinote.catalog import changes, statements
+from kinote.catalog.entries import InsertedInstance, Placed, insert_with_series
 from kinote.catalog.entry import InstanceEntry
 from kinote.catalog.tables import instance, key_object, key_object_request, study
 from kinote.dicom import sop_classes, uids
@@ -73,12 +74,13 @@ def make_key_objects(
     `known` has the referenced instances and presentation states; the first study is where the note was made.
     What `happened` to the notes goes into the change feed with the new instances.
     """
-    attributes = _study_attributes(transaction, {uid for version in versions for uid in version.studies})
+    studies = _by_uid(transaction, {uid for version in versions for uid in version.studies})
+    attributes = {row.study_instance_uid: row.attributes for row in studies}
     drafts = [draft for version in versions for draft in drafts_of(version, known, attributes, now=now)]
     placed = [_placed(draft, now) for draft in drafts]
-    inserted = insert_entries(transaction, placed)
+    inserted = insert_with_series(transaction, placed, {row.study_instance_uid: row.id for row in studies})
     _insert_key_objects(transaction, drafts, inserted)
-    _count(transaction, inserted)
+    counts.add_series_of_one(transaction, Counter(row.study for row in inserted))
     changes.record(
         transaction,
         [
@@ -212,12 +214,8 @@ def _requested_procedures(content: NoteContent, known: Mapping[str, KnownInstanc
     return found
 
 
-def _study_attributes(transaction: Connection, study_uids: Iterable[str]) -> dict[str, str]:
-    return {row.study_instance_uid: row.attributes for row in _attributes_of(transaction, study_uids)}
-
-
-_attributes_of = dialects.LookUp(
-    select(study.c.study_instance_uid, study.c.attributes), study.c.study_instance_uid
+_by_uid = statements.LookUp(
+    select(study.c.id, study.c.study_instance_uid, study.c.attributes), study.c.study_instance_uid
 )
 
 
@@ -254,13 +252,5 @@ def _insert_key_objects(
             }
             for position, request in enumerate(context.requests)
         ]
-    dialects.insert_rows(transaction, key_object, rows)
-    dialects.insert_rows(transaction, key_object_request, requests)
-
-
-def _count(transaction: Connection, inserted: Sequence[InsertedInstance]) -> None:
-    deltas: dict[tuple[int, int], int] = {}
-    for row in inserted:
-        place = (row.study, row.series)
-        deltas[place] = deltas.get(place, 0) + 1
-    counts.add(transaction, deltas)
+    statements.insert_rows(transaction, key_object, rows)
+    statements.insert_rows(transaction, key_object_request, requests)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes, dialects
+from kinote.catalog import changes, dialects, statements
 from kinote.catalog.tables import (
     finding,
     instance,
@@ -109,7 +109,7 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
     _add_studies(transaction, rows)
 
 
-_saying = dialects.LookUp(
+_saying = statements.LookUp(
     (
         select(
             note_version.c.fingerprint,
@@ -127,12 +127,12 @@ _saying = dialects.LookUp(
     note_version.c.fingerprint,
 )
 
-_waiting = dialects.LookUp(
+_waiting = statements.LookUp(
     select(note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.study_instance_uid),
     note_reference.c.sop_instance_uid,
 )
 
-_places = dialects.LookUp(
+_places = statements.LookUp(
     (
         select(instance.c.sop_instance_uid, study.c.study_instance_uid)
         .join(study, study.c.id == instance.c.study)
@@ -215,8 +215,8 @@ def _reserved(transaction: Connection, count: int) -> Iterable[tuple[int, int]]:
     if not count:
         return ()
     return zip(
-        dialects.reserve_ids(transaction, note, count),
-        dialects.reserve_ids(transaction, note_version, count),
+        statements.reserve_ids(transaction, note, count),
+        statements.reserve_ids(transaction, note_version, count),
         strict=True,
     )
 
@@ -233,7 +233,7 @@ def _insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObje
         for one in received
         for item in one.reading.findings
     ]
-    dialects.insert_rows(transaction, finding, rows)
+    statements.insert_rows(transaction, finding, rows)
 
 
 def _insert_notes(
@@ -242,7 +242,7 @@ def _insert_notes(
     if not new:
         return
     rows = [{"id": carried.note, "origin": "received"} for carried, _ in new]
-    dialects.insert_rows(transaction, note, rows)
+    statements.insert_rows(transaction, note, rows)
     insert_versions(
         transaction,
         [NewVersion(carried.note, carried.version, 1, content) for carried, content in new],
@@ -276,8 +276,8 @@ def _insert_key_objects(
             }
             for position, request in enumerate(one.reading.requests)
         ]
-    dialects.insert_rows(transaction, key_object, rows)
-    dialects.insert_rows(transaction, key_object_request, requests)
+    statements.insert_rows(transaction, key_object, rows)
+    statements.insert_rows(transaction, key_object_request, requests)
 
 
 def _insert_studies(
@@ -307,7 +307,7 @@ def _insert_studies(
 
 
 def _add_studies(transaction: Connection, rows: Iterable[tuple[str, int]]) -> None:
-    dialects.insert_new(
+    statements.insert_new(
         transaction,
         note_study,
         [{"study_instance_uid": uid, "version": version} for uid, version in sorted(rows)],

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kinote.catalog import changes, dialects
+from kinote.catalog import changes, statements
 from kinote.catalog.tables import note_version
 from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason
@@ -81,7 +81,7 @@ def _new_version(
     transaction.execute(
         note_version.update().where(note_version.c.id == current.version).values(is_current=False)
     )
-    (key,) = dialects.reserve_ids(transaction, note_version, 1)
+    (key,) = statements.reserve_ids(transaction, note_version, 1)
     first = current.carriers[0].place.study_instance_uid
     version = NewVersion(current.note, key, current.number + 1, content, touched_studies(content, first))
     insert_versions(transaction, [version], now=now)

@@ -22,10 +22,10 @@ from sqlalchemy import (
     union_all,
 )
 
-from kinote.catalog import dialects
 from kinote.catalog.tables import note as notes
 from kinote.catalog.tables import note_study, note_version, study
 from kinote.catalog.text_grams import fold, grams
+from kinote.catalog.text_index import NOTE_TEXT
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.loading import is_carried, load, versions_query
 from kinote.notes.note import Note
@@ -185,7 +185,7 @@ def _through_origin(origin: str) -> _Walk:
 
 def _through_text(connection: Connection, text: str) -> _Walk:
     folded = fold(text)
-    index, found = dialects.text_matches(connection, "note_text", folded, grams(folded))
+    index, found = NOTE_TEXT.table, NOTE_TEXT.contains(connection, folded, grams(folded))
     joined = index.join(note_version, note_version.c.note == index.c.rowid)
     query = select(index.c.rowid.label("note")).select_from(joined)
     return query.where(found, note_version.c.is_current), index.c.rowid

@@ -9,9 +9,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import dialects
+from kinote.catalog import statements
 from kinote.catalog.tables import note_modifier, note_reference, note_study, note_version
 from kinote.catalog.text_grams import fold, grams
+from kinote.catalog.text_index import NOTE_TEXT
 from kinote.keyobject.codes import Code
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.request import Author
@@ -34,25 +35,24 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
         return
     registered_at = now.isoformat()
     rows = [_version_row(version, registered_at) for version in versions]
-    dialects.insert_rows(transaction, note_version, rows)
+    statements.insert_rows(transaction, note_version, rows)
     modifiers = [row for version in versions for row in _modifier_rows(version)]
-    dialects.insert_rows(transaction, note_modifier, modifiers)
+    statements.insert_rows(transaction, note_modifier, modifiers)
     references = [row for version in versions for row in _reference_rows(version)]
-    dialects.insert_rows(transaction, note_reference, references)
+    statements.insert_rows(transaction, note_reference, references)
     studies = [
         {"study_instance_uid": uid, "version": version.version}
         for version in versions
         for uid in version.studies
     ]
-    dialects.insert_rows(transaction, note_study, studies)
+    statements.insert_rows(transaction, note_study, studies)
     index_text(transaction, versions)
 
 
 def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
     """Make notes findable by the description of their current version; the key of the index is the note."""
-    dialects.fill_text_index(
+    NOTE_TEXT.fill(
         transaction,
-        "note_text",
         [
             (version.note, folded := fold(version.content.description), grams(folded))
             for version in versions

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.types import TypeEngine
 
-from kinote.catalog import dialects
+from kinote.catalog.text_index import TextIndex
 
 revision = "0001"
 down_revision = None
@@ -44,7 +44,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     connection.exec_driver_sql(LIVE_INSTANCE)
     for name in TEXT_INDEXES:
-        dialects.create_text_index(connection, name)
+        TextIndex(name).create(connection)
 
 
 def _create_change() -> None:

@@ -1,0 +1,198 @@
+"""Statements that are built once and done often.
+
+Where notes are made one by one, SQLAlchemy's building and doing of a statement costs several times what the
+statement does. So it is compiled once, and SQLite's driver gets it straight; PostgreSQL, whose round trip
+costs more than all of that, is reached as ever. Errors are those of SQLAlchemy either way.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Insert,
+    Select,
+    Table,
+    TableClause,
+    Update,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from kinote.catalog.dialects import is_sqlite
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement as SQLite's driver takes it."""
+
+    statement: str
+    #: The names of its parameters, in order.
+    order: tuple[str, ...]
+    #: The parameters that the statement brings itself.
+    constants: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, connection: Connection, built: Any, columns: Iterable[str] | None = None) -> _Compiled:
+        compiled = built.compile(dialect=connection.dialect, column_keys=list(columns) if columns else None)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        return cls(str(compiled), tuple(compiled.positiontup), constants)
+
+    def parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        if self.constants:
+            row = {**self.constants, **row}
+        return tuple(map(row.__getitem__, self.order))
+
+
+class ForEach:
+    """A statement done once for each of many rows of parameters, all with the same names."""
+
+    def __init__(self, statement: Insert | Update | Delete) -> None:
+        self._statement = statement
+        self._compiled: _Compiled | None = None
+
+    def __call__(self, connection: Connection, rows: Rows) -> None:
+        if not rows:
+            return
+        if not is_sqlite(connection):
+            connection.execute(self._statement, list(rows))
+            return
+        compiled = self._compiled
+        if compiled is None:
+            columns = rows[0] if isinstance(self._statement, Insert) else None
+            compiled = self._compiled = _Compiled.of(connection, self._statement, columns)
+        straight(connection, compiled.statement, list(map(compiled.parameters, rows)))
+
+
+class LookUp:
+    """A query for the rows whose column is among given values, however many these are.
+
+    Unlike a list in the statement it leaves the statement the same, so that it is built once.
+    """
+
+    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        self._query = query
+        self._column = column
+        self._for_postgresql = query.where(
+            column == any_(bindparam("wanted", type_=postgresql.ARRAY(column.type)))
+        )
+        self._compiled: _Compiled | None = None
+        row: Any = namedtuple("Row", [str(column.key) for column in query.selected_columns])  # type: ignore[misc]
+        self._row: Callable[[Iterable[Any]], Any] = row._make
+
+    def __call__(self, connection: Connection, wanted: Iterable[Any]) -> Sequence[Any]:
+        """The rows for the wanted values (texts or numbers), with their columns as attributes."""
+        if not is_sqlite(connection):
+            return connection.execute(self._for_postgresql, {"wanted": list(wanted)}).all()
+        compiled = self._compiled
+        if compiled is None:
+            listed = func.json_each(bindparam("wanted")).table_valued("value")
+            query = self._query.where(self._column.in_(select(listed.c.value)))
+            compiled = self._compiled = _Compiled.of(connection, query)
+        parameters = compiled.parameters({"wanted": json.dumps(list(wanted))})
+        return list(map(self._row, straight_rows(connection, compiled.statement, parameters)))
+
+
+def insert_rows(connection: Connection, into: Table | TableClause, rows: Rows) -> None:
+    """Insert rows that all have the same columns."""
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    prepared = (connection.dialect.name, into.name, columns)
+    found = _inserts.get(prepared)
+    if found is None:
+        found = _inserts[prepared] = ForEach(into.insert().inline())
+    found(connection, rows)
+
+
+def insert_new(
+    connection: Connection,
+    into: Table,
+    rows: Rows,
+    *,
+    unique: Iterable[str],
+    unique_where: str | None = None,
+) -> None:
+    """Insert the rows, leaving out those whose `unique` columns are there already.
+
+    `unique_where` is the condition of a partial unique index, as its declaration has it.
+    """
+    if not rows:
+        return
+    prepared = (connection.dialect.name, into.name)
+    statement = _inserts_of_new.get(prepared)
+    if statement is None:
+        make = sqlite.insert if is_sqlite(connection) else postgresql.insert
+        statement = _inserts_of_new[prepared] = ForEach(
+            make(into).on_conflict_do_nothing(
+                index_elements=list(unique), index_where=text(unique_where) if unique_where else None
+            )
+        )
+    statement(connection, rows)
+
+
+#: The statements of `insert_rows` by database, table and columns.
+_inserts: dict[tuple[str, str, tuple[str, ...]], ForEach] = {}
+
+#: The statements of `insert_new` by database and table: what is unique in a table is always the same.
+_inserts_of_new: dict[tuple[str, str], ForEach] = {}
+
+
+def reserve_ids(connection: Connection, table: Table, count: int) -> range | list[int]:
+    """`count` unused keys of a table, in ascending order, so that rows and their children go in together."""
+    (key,) = table.primary_key.columns
+    if is_sqlite(connection):
+        # One writer holds the write lock: nobody else can take these keys.
+        query = _highest.get(table.name)
+        if query is None:
+            query = _highest[table.name] = str(func.coalesce(func.max(key), literal_column("0")).select())
+        ((highest,),) = straight_rows(connection, query, ())
+        return range(highest + 1, highest + 1 + count)
+    drawn = connection.execute(
+        text("SELECT nextval(pg_get_serial_sequence(:table, :key)) FROM generate_series(1, :count)"),
+        {"table": f'"{table.name}"', "key": key.name, "count": count},
+    )
+    return sorted(drawn.scalars())
+
+
+#: The query for the highest key of a table, by its name.
+_highest: dict[str, str] = {}
+
+
+def straight(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Do a statement for each of the rows of parameters, by the driver of SQLite."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.executemany(statement, rows)
+    except sqlite3.Error as error:
+        raise _wrapped(connection, statement, error) from error
+
+
+def straight_rows(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query, by the driver of SQLite."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        rows: list[tuple[Any, ...]] = driver.execute(statement, parameters).fetchall()
+    except sqlite3.Error as error:
+        raise _wrapped(connection, statement, error) from error
+    return rows
+
+
+def _wrapped(connection: Connection, statement: str, error: sqlite3.Error) -> BaseException:
+    return DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect)
