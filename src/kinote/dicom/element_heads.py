@@ -16,7 +16,7 @@ value, and what follows it begin."""
 UNDEFINED = 0xFFFFFFFF
 ITEM_GROUP = tags.ITEM >> 16
 #: Groups of which some elements are not plain in implicit data sets: padding, pixel data, delimiters.
-_WATCHED = frozenset({0, 0x7FE0, ITEM_GROUP})
+WATCHED = frozenset({0, 0x7FE0, ITEM_GROUP})
 
 Head = Callable[[bytes, int], tuple[Any, ...]]
 
@@ -63,7 +63,7 @@ def plain_implicit(
         group, number, length = head(data, pos)
         tag = group << 16 | number
         stop = pos + 8 + length
-        if length > longest or stop > bound or tag in SEQUENCES or group in _WATCHED:
+        if length > longest or stop > bound or tag in SEQUENCES or group in WATCHED:
             break
         if root is not None:
             before = pos + shift

@@ -32,6 +32,7 @@ from kinote.dicom.errors import (
     TooLargeError,
     TruncatedError,
 )
+from kinote.dicom.item_shapes import NESTED, Shapes
 from kinote.dicom.limits import Limits
 from kinote.dicom.value_representations import (
     BINARY_BYTES,
@@ -46,6 +47,9 @@ _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 #: What it takes to remember a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
+
+#: Items of a sequence before it is worth looking for others that are built alike.
+_SINGLE = 8
 
 
 class Walk:
@@ -110,7 +114,9 @@ class Walk:
         span: BulkSpan | None = None
         kept, ends, root, path, limits = self._kept, self.ends, self.root, self._path, self.limits
         deepest = 2 * limits.depth
+        deepest_alike = deepest - 2 * NESTED
         watched = min(limits.bulk_binary, limits.bulk_text)
+        shapes = Shapes(watched)
         steps = fragments = 0
         last_root: tuple[int, bytes, int, int] = (0, b"", 0, 0)
         while True:
@@ -138,6 +144,14 @@ class Walk:
                     group, number, length = encoding.item.unpack_from(data, pos)
                     steps += 1
                     if group == ITEM_GROUP and number == 0xE000:
+                        if path[-1] >= _SINGLE and length != UNDEFINED and len(stack) < deepest_alike:
+                            bound = end - origin if end - origin < size else size
+                            count, passed, made_of = shapes.pass_alike(data, pos, length, bound, encoding)
+                            if count:
+                                path[-1] += count
+                                pos += passed
+                                steps += made_of - 1
+                                continue
                         pos += 8
                         path[-1] += 1
                         stack.append((end, defined, opened, left_out, encoding))

@@ -1,0 +1,167 @@
+"""The shape of an item: all in it that is structure, by which the items after it that are built alike pass.
+
+Key objects and enhanced images have sequences of thousands of items that differ in their values only. One of
+them is taken apart here, as strictly as the walker would; those of the same length with the same heads at the
+same places need not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any
+
+from kinote.dicom.element_heads import ITEM_GROUP, UNDEFINED, WATCHED
+from kinote.dicom.encodings import Encoding
+from kinote.dicom.value_representations import SEQUENCES, SHORT
+
+#: Longer items, and items with more in them, are walked: there is little to win.
+_LONGEST, _MOST = 4096, 64
+
+#: Kinds of items that one walk looks out for.
+_KINDS = 64
+
+#: Sequences within each other in an item that has a shape: a reference needs one, a functional group two.
+NESTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ItemShape:
+    """What all items of a kind have in common; made by `shape_of`."""
+
+    #: Gives the heads of an item that begins at a place: its own, its elements', and those of nested items.
+    heads_at: Callable[[bytes, int], tuple[Any, ...]]
+    heads: tuple[bytes, ...]
+    #: The bytes of an item with its head, and how many elements and items it is made of.
+    size: int
+    steps: int
+
+    def run(self, data: bytes, pos: int, bound: int) -> int:
+        """How many items of this shape follow each other from `pos` on, whole before `bound`."""
+        heads_at, heads, size = self.heads_at, self.heads, self.size
+        begin = pos
+        last = bound - size
+        while pos <= last and heads_at(data, pos) == heads:
+            pos += size
+        return (pos - begin) // size
+
+
+class Shapes:
+    """The shapes met in one walk; of implicit values none is longer than `longest_value`."""
+
+    def __init__(self, longest_value: int) -> None:
+        self._longest_value = longest_value
+        self._shapes: dict[tuple[Encoding, int], ItemShape | None] = {}
+
+    def pass_alike(
+        self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding
+    ) -> tuple[int, int, int]:
+        """The items at `pos` that are built alike: how many, and of how many bytes and elements in all.
+
+        `length` is that of the first; whatever lies beyond `bound` is not there.
+        """
+        kind = (encoding, length)
+        if kind not in self._shapes:
+            if pos + 8 + length > bound or len(self._shapes) == _KINDS:
+                return 0, 0, 0
+            self._shapes[kind] = shape_of(data, pos, encoding, self._longest_value)
+        shape = self._shapes[kind]
+        if shape is None:
+            return 0, 0, 0
+        count = shape.run(data, pos, bound)
+        return count, count * shape.size, count * shape.steps
+
+
+class _UnlikeError(Exception):
+    """There is something in the item that only the walker can judge."""
+
+
+def shape_of(data: bytes, pos: int, encoding: Encoding, longest_value: int) -> ItemShape | None:
+    """The shape of the item that begins at `pos` with a known length and lies whole in `data`.
+
+    None unless it is made of plain elements and of sequences whose lengths are known.
+    """
+    length = encoding.item.unpack_from(data, pos)[2]
+    if length > _LONGEST:
+        return None
+    outline = _Outline(data, encoding, longest_value)
+    try:
+        outline.take_item(pos, pos + 8 + length, sequences=NESTED)
+    except _UnlikeError:
+        return None
+    return outline.shape(8 + length)
+
+
+class _Outline:
+    """Goes through one item and notes where its heads are."""
+
+    def __init__(self, data: bytes, encoding: Encoding, longest_value: int) -> None:
+        self._data = data
+        self._encoding = encoding
+        self._longest_value = longest_value
+        self._places: list[tuple[int, int]] = []
+
+    def take_item(self, pos: int, stop: int, *, sequences: int) -> None:
+        """An item, in which there may be so many `sequences` within each other."""
+        self._note(pos, 8)
+        pos += 8
+        while pos < stop:
+            if stop - pos < 8:
+                raise _UnlikeError
+            pos = self._take_element(pos, stop, sequences)
+
+    def _take_element(self, pos: int, stop: int, sequences: int) -> int:
+        head, value, end = self._element(pos)
+        if end > stop:
+            raise _UnlikeError
+        self._note(pos, value - pos)
+        if head != "sequence":
+            return end
+        if not sequences:
+            raise _UnlikeError
+        while value < end:
+            if end - value < 8:
+                raise _UnlikeError
+            group, number, length = self._encoding.item.unpack_from(self._data, value)
+            if (group, number) != (ITEM_GROUP, 0xE000) or length == UNDEFINED or value + 8 + length > end:
+                raise _UnlikeError
+            self.take_item(value, value + 8 + length, sequences=sequences - 1)
+            value += 8 + length
+        return end
+
+    def _element(self, pos: int) -> tuple[str, int, int]:
+        """What an element is, where its value begins, and where it ends."""
+        encoding = self._encoding
+        if encoding.explicit:
+            group, _, vr, length = encoding.head.unpack_from(self._data, pos)
+            if vr in SHORT:
+                return "value", pos + 8, pos + 8 + length
+            if vr == b"SQ" and pos + 12 <= len(self._data) and group != ITEM_GROUP:
+                length = encoding.long.unpack_from(self._data, pos + 8)[0]
+                if length != UNDEFINED:
+                    return "sequence", pos + 12, pos + 12 + length
+            raise _UnlikeError
+        group, number, length = encoding.head.unpack_from(self._data, pos)
+        tag = group << 16 | number
+        if length == UNDEFINED:
+            raise _UnlikeError
+        if tag in SEQUENCES:
+            return "sequence", pos + 8, pos + 8 + length
+        if group in WATCHED or length > self._longest_value:
+            raise _UnlikeError
+        return "value", pos + 8, pos + 8 + length
+
+    def _note(self, pos: int, size: int) -> None:
+        if len(self._places) == _MOST:
+            raise _UnlikeError
+        self._places.append((pos, size))
+
+    def shape(self, size: int) -> ItemShape:
+        begin = here = self._places[0][0]
+        form = "="
+        for pos, length in self._places:
+            form += f"{pos - here}x{length}s" if pos > here else f"{length}s"
+            here = pos + length
+        heads = Struct(form)
+        return ItemShape(heads.unpack_from, heads.unpack_from(self._data, begin), size, len(self._places))

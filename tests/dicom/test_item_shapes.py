@@ -1,0 +1,131 @@
+"""Items that are built alike pass by their shape, and nothing is told by it that walking them would not tell."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kinote.dicom import walker
+from kinote.dicom.dataset import scanned
+from kinote.dicom.errors import DicomError
+from kinote.dicom.item_shapes import Shapes
+from kinote.dicom.limits import Limits
+from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.transfer_syntaxes import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from tests.dicom.elements import Writer
+from tests.dicom.test_walker_properties import everything
+
+SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]
+
+CONTENT, REFERENCED = 0x0040A730, 0x00081199
+
+#: Few lengths, so that many items are alike, and some are of the same length and built otherwise.
+values = st.sampled_from([b"", b"1.2.3.45", b"CONTAINS", b"1.2.3.4.56", b"0008", bytes(1030)])
+
+
+def instance(writer: Writer, uid: bytes, *, undefined: bool = False) -> bytes:
+    parts = writer.element(0x00081150, "UI", b"1.2.840\0") + writer.element(0x00081155, "UI", uid)
+    return writer.item(parts, undefined=undefined)
+
+
+def item(writer: Writer, kind: str, value: bytes) -> bytes:
+    related = writer.element(0x0040A010, "CS", b"CONTAINS")
+    match kind:
+        case "reference":
+            nested = writer.sequence(REFERENCED, instance(writer, value))
+        case "reference, undelimited":
+            nested = writer.sequence(REFERENCED, instance(writer, value, undefined=True), undefined=True)
+        case "long text":
+            nested = writer.element(0x0040A160, "UT", value)
+        case "bytes":
+            nested = writer.element(0x00420011, "OB", value)
+        case "deep":
+            inner = writer.sequence(REFERENCED, instance(writer, value))
+            for _ in range(3):
+                inner = writer.sequence(REFERENCED, writer.item(inner))
+            nested = inner
+        case _:
+            nested = writer.element(0x0040A123, "PN", value)
+    return writer.item(related + nested)
+
+
+KINDS = ["reference", "reference, undelimited", "long text", "bytes", "deep", "name"]
+
+runs = st.lists(
+    st.tuples(st.sampled_from(KINDS), values, st.integers(1, 30)),
+    min_size=1,
+    max_size=5,
+)
+
+
+def written(syntax: str, drawn: list[tuple[str, bytes, int]]) -> bytes:
+    writer = Writer(syntax)
+    items = [item(writer, kind, value) * times for kind, value, times in drawn]
+    return writer.element(0x00080016, "UI", b"1.2") + writer.sequence(CONTENT, *items)
+
+
+def outcome(data: bytes, syntax: str, portion: int) -> object:
+    scanner = DataSetScanner(syntax)
+    try:
+        for start in range(0, len(data), portion):
+            scanner.feed(data[start : start + portion])
+        scanner.finish()
+    except DicomError as error:
+        return type(error), error.offset, error.path
+    dataset = scanned(scanner)
+    spans = [(span.path, span.offset, span.length) for span in dataset.bulk]
+    return everything(dataset), dataset.notes, spans, scanner.steps
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@given(
+    drawn=runs,
+    wrong=st.none() | st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)),
+    cut=st.none() | st.integers(0, 1 << 20),
+    portion=st.integers(50, 5000),
+)
+def test_walking_every_item_would_give_the_same(
+    syntax: str,
+    drawn: list[tuple[str, bytes, int]],
+    wrong: tuple[int, int] | None,
+    cut: int | None,
+    portion: int,
+) -> None:
+    data = bytearray(written(syntax, drawn))
+    if wrong is not None:
+        data[wrong[0] % len(data)] = wrong[1]
+    if cut is not None:
+        del data[cut % len(data) :]
+    by_shape = outcome(bytes(data), syntax, portion)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(walker, "_SINGLE", 1 << 30)
+        assert by_shape == outcome(bytes(data), syntax, portion)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_most_references_are_not_walked(syntax: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = []
+    pass_alike = Shapes.pass_alike
+
+    def counted(self: Shapes, *args: object) -> tuple[int, int, int]:
+        result = pass_alike(self, *args)  # type: ignore[arg-type]
+        passed.append(result[0])
+        return result
+
+    monkeypatch.setattr(Shapes, "pass_alike", counted)
+    outcome(written(syntax, [("reference", b"1.2.3.45", 1000)]), syntax, 1 << 20)
+    assert sum(passed) >= 990
+    assert len(passed) < 5
+
+
+def test_items_passed_count_against_the_limits() -> None:
+    data = written(EXPLICIT_VR_LITTLE_ENDIAN, [("reference", b"1.2.3.45", 1000)])
+    scanner = DataSetScanner(EXPLICIT_VR_LITTLE_ENDIAN, Limits(elements=3000))
+    with pytest.raises(DicomError, match="more elements"):
+        scanner.feed(data)
+        scanner.finish()
