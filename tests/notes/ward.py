@@ -187,12 +187,12 @@ def dataset(described: Dataset) -> bytes:
 
 def receive(catalog: Catalog, *datasets: bytes, now: datetime = NOW) -> list[Outcome]:
     """Let data sets in as intake does, in one group."""
-    arrivals = [_arrival(dataset, now) for dataset in datasets]
+    arrivals = [arrival(dataset, now) for dataset in datasets]
     filed = catalog.write(lambda transaction: file_arrivals(transaction, arrivals, now))
     return [one.outcome for one in filed]
 
 
-def _arrival(dataset: bytes, now: datetime) -> Arrival:
+def arrival(dataset: bytes, now: datetime) -> Arrival:
     scanned = scan(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
     entry = entry_of(
         scanned,

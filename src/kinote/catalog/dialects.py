@@ -143,17 +143,28 @@ def lock_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
 
 
-def lock_names(connection: Connection, names: Iterable[str]) -> None:
-    """Let one writer at a time go on that locks the same names, until its transaction ends.
+def has_several_writers(connection: Connection) -> bool:
+    """Whether other transactions may be writing at the same time as this one."""
+    return not is_sqlite(connection)
 
-    On SQLite writers come one by one anyhow.
+
+def lock_names(connection: Connection, names: Iterable[str], *, shared: bool = False) -> None:
+    """Let one writer at a time go on that locks the same names, until its transaction has committed.
+
+    Those who share a name keep out only who wants it alone. On SQLite writers come one by one anyhow.
     """
-    ordered = sorted(set(names))
-    if ordered and not is_sqlite(connection):
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-            [{"name": name} for name in ordered],
-        )
+    wanted = list(names)
+    if wanted and has_several_writers(connection):
+        connection.execute(_LOCK_SHARED if shared else _LOCK_ALONE, {"names": wanted})
+
+
+#: The locks are taken in one order by everybody: a subquery that sorts is done before what selects from it.
+_LOCKS = (
+    "SELECT {lock}(key) FROM (SELECT DISTINCT hashtextextended(name, 0) AS key "
+    "FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS ordered"
+)
+_LOCK_ALONE = text(_LOCKS.format(lock="pg_advisory_xact_lock"))
+_LOCK_SHARED = text(_LOCKS.format(lock="pg_advisory_xact_lock_shared"))
 
 
 def current_transaction(connection: Connection) -> int:

@@ -21,6 +21,7 @@ from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
 from kinote.lifecycle.standing import withdrawn_uids
 from kinote.notes import registrar
+from kinote.notes.arrival_locks import lock_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class _Known:
 def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: datetime) -> list[Filed]:
     """File a group; the outcomes are in the order of the arrivals."""
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
+    lock_instances(transaction, uids, [arrival.reading for arrival in arrivals if arrival.reading])
     known = _known(transaction, uids)
     withdrawn = withdrawn_uids(transaction, uids)
     filed: list[Filed] = []

@@ -71,7 +71,7 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
         return
     readable = [(one, content_of(one.reading)) for one in received if _is_readable(one.reading)]
     fingerprints = {one.instance: content.fingerprint() for one, content in readable}
-    _lock_sets(transaction, [fingerprints[one.instance] for one, _ in readable if _is_one_of_several(one)])
+    _lock_sets(transaction, fingerprints.values())
     known = _known_versions(transaction, set(fingerprints.values()))
     new: list[tuple[_Carried, NoteContent]] = []
     carried: dict[int, _Carried] = {}
@@ -184,10 +184,6 @@ def _is_readable(reading: Reading) -> bool:
 
 def _identical(received: ReceivedKeyObject) -> set[str]:
     return {other.sop_instance_uid for other in received.reading.identical_documents}
-
-
-def _is_one_of_several(received: ReceivedKeyObject) -> bool:
-    return bool(received.reading.identical_documents)
 
 
 def _lock_sets(transaction: Connection, fingerprints: Iterable[str]) -> None:

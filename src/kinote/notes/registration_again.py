@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from kinote.catalog.tables import finding, key_object, key_object_request
+from kinote.notes.arrival_locks import lock_instances
 from kinote.notes.registrar import ReceivedKeyObject, register
 
 
@@ -15,6 +16,7 @@ def register_again(transaction: Connection, received: ReceivedKeyObject, now: da
 
     What was registered already stays as it is: its note may have been built upon.
     """
+    lock_instances(transaction, (), [received.reading])
     registration = transaction.execute(
         select(key_object.c.registration).where(key_object.c.instance == received.instance).with_for_update()
     ).scalar_one_or_none()

@@ -12,7 +12,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
+
+#: Seconds that start-up recovery of another server may take before this one is refused.
+_CLEARING_UP = 120
 
 
 class DataDirectoryInUseError(RuntimeError):
@@ -28,7 +32,7 @@ class DataDirectory:
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         #: Whether nobody else had it open: then what lies half-done is nobody's and may be cleared away.
         self.was_alone = self._take(fcntl.LOCK_EX)
-        if not self.was_alone and not (shared and self._take(fcntl.LOCK_SH)):
+        if not self.was_alone and not (shared and self._let_in()):
             os.close(self._lock)
             raise DataDirectoryInUseError(
                 f"The data directory {self.path} is in use by another Kinote. "
@@ -57,6 +61,16 @@ class DataDirectory:
         if _announcement(announced).get("pid") == os.getpid():
             announced.unlink(missing_ok=True)
         os.close(self._lock)
+
+    def _let_in(self) -> bool:
+        """Share the directory; another server that has just been started first clears up by itself."""
+        deadline = time.monotonic() + _CLEARING_UP
+        while not self._take(fcntl.LOCK_SH):
+            # One that is serving and does not share it never will.
+            if running_server(self.path) or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def _take(self, kind: int) -> bool:
         try:

@@ -1,0 +1,56 @@
+"""`GET notes/{id}/rendered`: the visual summary of a note."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from kinote.notes import reading
+from kinote.notes.request import NoteNotFoundError
+from kinote.web.negotiation import accepted, choose
+from kinote.web.problems import NotAcceptableError
+from kinote.web.response_body import iterated
+from kinote.web.rooms import rooms_of
+from kinote.web.summary.content import Summary, summary
+from kinote.web.summary.page import POLICY, page
+from kinote.web.summary.sheets import pdf, png
+
+router = APIRouter(tags=["notes"])
+
+_SHEETS = {"application/pdf": pdf, "image/png": png}
+_OFFERED = ("text/html", *_SHEETS)
+
+
+@router.get(
+    "/notes/{note_id}/rendered",
+    summary="A note for people",
+    responses={200: {"content": {kind: {} for kind in _OFFERED}}},
+)
+async def rendered_note(request: Request, note_id: int) -> Response:
+    """The note's words and a picture of each key image, up to 24, as `text/html`, `application/pdf` or
+    `image/png`: by the Accept header or the query parameter `accept`."""
+    kind = choose(accepted(request), _OFFERED)
+    if kind is None:
+        raise NotAcceptableError(f"A note is rendered as {', '.join(_OFFERED)}.")
+    rooms = rooms_of(request)
+
+    def read() -> Summary:
+        with rooms.catalog.read() as connection:
+            note = reading.note(connection, note_id)
+            if note is None:
+                raise NoteNotFoundError(note_id)
+            return summary(connection, rooms.source, note)
+
+    shown = await rooms.read(read)
+    headers = {"Cache-Control": "private, no-cache"}
+    if kind == "text/html":
+        return await iterated(
+            page(rooms.source, shown),
+            rooms.threads.pictures,
+            media_type=kind,
+            headers={**headers, "Content-Security-Policy": POLICY},
+        )
+    make = _SHEETS[kind]
+    sheets = await to_thread.run_sync(lambda: make(rooms.source, shown), limiter=rooms.threads.pictures)
+    return Response(sheets, media_type=kind, headers=headers)

@@ -1,0 +1,111 @@
+"""What a summary shows: the note's own words, and a picture of each image that it flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from kinote.delivery.source import LiveObject, Source
+from kinote.dicom import sop_classes
+from kinote.dicom.errors import DicomError
+from kinote.dicom.frames import open_frames
+from kinote.dicom.pictures import render_frame
+from kinote.dicom.pixel_format import PictureError
+from kinote.notes.note import Note, NoteReference
+from kinote.storage.local import StorageError
+
+#: Key images of which a picture is made; the rest is counted.
+MOST_PICTURES = 24
+
+#: Into which the pictures are fitted, in pixels.
+_BOX = (512, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyImage:
+    """One flagged image or frame: what is written below it, and its live object, if there is one."""
+
+    number: int
+    caption: str
+    frame: int
+    shown: LiveObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Everything a summary says; `more` counts the key images beyond those listed."""
+
+    note: Note
+    images: tuple[KeyImage, ...]
+    more: int
+
+    @property
+    def title(self) -> str:
+        return self.note.title.meaning if self.note.title else "Key object that cannot be understood"
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What there is to say beside title and description, as (name, value)."""
+        author = self.note.author
+        facts = [
+            ("Modifiers", ", ".join(code.meaning for code in self.note.modifiers)),
+            ("Author", author.name.replace("^", " ").strip()),
+            ("Made", self.note.created[:16].replace("T", " ")),
+            ("Study", self.note.study_instance_uid),
+            ("Standing", "" if self.note.standing == "live" else self.note.standing),
+        ]
+        return [(name, value) for name, value in facts if value]
+
+
+def summary(connection: Connection, source: Source, note: Note) -> Summary:
+    """The summary of a note. Images that are not live are named, and not shown."""
+    flagged = [
+        (reference, frame)
+        for reference in note.references
+        if reference.status != "foreign"
+        for frame in reference.frames or (0,)
+    ]
+    images = [
+        _key_image(connection, source, number, reference, frame)
+        for number, (reference, frame) in enumerate(flagged[:MOST_PICTURES], 1)
+    ]
+    return Summary(note, tuple(images), len(flagged) - len(images))
+
+
+def pictures(source: Source, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None]]:
+    """Each key image with its picture as JPEG, one in memory at a time; None where none can be made."""
+    for image in shown.images:
+        yield image, _picture(source, image) if image.shown else None
+
+
+def _key_image(
+    connection: Connection, source: Source, number: int, reference: NoteReference, frame: int
+) -> KeyImage:
+    found = source.find_instance(connection, reference.sop_instance_uid)
+    said = [sop_classes.name(reference.sop_class_uid).removesuffix(" Storage")]
+    if frame:
+        said.append(f"frame {frame}")
+    if reference.segments:
+        said.append(f"segments {', '.join(map(str, reference.segments))}")
+    if reference.presentation_state_uid:
+        said.append("without its presentation state")
+    if found is None:
+        said.append(_MISSING.get(reference.status, reference.status))
+    return KeyImage(number, ", ".join(said), frame or 1, found)
+
+
+_MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "remote": "kept elsewhere"}
+
+
+def _picture(source: Source, image: KeyImage) -> bytes | None:
+    assert image.shown is not None
+    try:
+        with (
+            source.open(image.shown) as file,
+            open_frames(file, image.shown.transfer_syntax_uid) as frames,
+        ):
+            return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")
+    except (PictureError, DicomError, StorageError):
+        return None
