@@ -29,7 +29,7 @@ class Scale:
 
 _SHORT = Scale(
     kills=5,
-    law_steps=300,
+    law_steps=150,
     property_examples=100,
     big_object=256 * 1024**2,
     objects=500,

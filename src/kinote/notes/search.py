@@ -27,6 +27,7 @@ from kinote.catalog.tables import note_study, note_version, study
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
 from kinote.keyobject.titles import TitleGroup
+from kinote.notes.belonging import belongs_to_study
 from kinote.notes.loading import is_carried, load, versions_query
 from kinote.notes.note import Note
 from kinote.notes.versions import author_normal
@@ -195,7 +196,7 @@ def _of_patient(patient_id: str) -> Select[Any]:
     return (
         select(note_study.c.version)
         .join(study, study.c.study_instance_uid == note_study.c.study_instance_uid)
-        .where(study.c.patient_id == patient_id)
+        .where(study.c.patient_id == patient_id, belongs_to_study())
     )
 
 

@@ -14,6 +14,7 @@ from kinote.catalog.live import live_instance
 from kinote.catalog.normal import text as normal_text
 from kinote.catalog.tables import note_study, note_version, series, study
 from kinote.dicom import sop_classes
+from kinote.notes.belonging import belongs_to_study
 from kinote.notes.loading import is_carried
 from kinote.notes.reading import NO_MARKS
 
@@ -103,7 +104,12 @@ def _marks() -> Any:
     return (
         select(note_study.c.version)
         .join(note_version, note_version.c.id == note_study.c.version)
-        .where(note_version.c.is_current, note_version.c.title_group.not_in(NO_MARKS), is_carried())
+        .where(
+            note_version.c.is_current,
+            note_version.c.title_group.not_in(NO_MARKS),
+            is_carried(),
+            belongs_to_study(),
+        )
     )
 
 

@@ -1,0 +1,77 @@
+"""Which notes are a study's own, as a condition: what counts notes counts those that are listed.
+
+The index keeps for each note version the studies that its documents name or lie in. Two things can make such
+a row say too much: the image is another patient's, whose study the note has no effect on, or it has come to
+lie in another study than the document said.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+
+from kinote.catalog.live import live_instance
+from kinote.catalog.tables import instance, key_object, note_reference, note_study, patient, study
+
+
+def belongs_to_study() -> ColumnElement[bool]:
+    """Condition on `note_study`: a live KOS of the version lies in that study, or the version flags something
+    there that is not another patient's."""
+    return or_(_lies_there(), _flags_there())
+
+
+def _lies_there() -> ColumnElement[bool]:
+    place = study.alias("carrier_study")
+    return exists(
+        select(key_object.c.instance)
+        .join(live_instance, live_instance.c.id == key_object.c.instance)
+        .join(place, place.c.id == live_instance.c.study)
+        .where(
+            key_object.c.version == note_study.c.version,
+            place.c.study_instance_uid == note_study.c.study_instance_uid,
+        )
+    )
+
+
+def _flags_there() -> ColumnElement[bool]:
+    flagged = instance.alias("flagged")
+    place = study.alias("flagged_study")
+    known = note_reference.outerjoin(
+        flagged,
+        and_(flagged.c.sop_instance_uid == note_reference.c.sop_instance_uid, flagged.c.standing != "held"),
+    ).outerjoin(place, place.c.id == flagged.c.study)
+    return exists(
+        select(note_reference.c.position)
+        .select_from(known)
+        .where(
+            note_reference.c.version == note_study.c.version,
+            # Where it is stored decides over what a document said (standards, V28 and V85).
+            func.coalesce(place.c.study_instance_uid, note_reference.c.study_instance_uid)
+            == note_study.c.study_instance_uid,
+            or_(flagged.c.id.is_(None), _is_of_the_same_patient(place.c.patient)),
+        )
+    )
+
+
+def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
+    """The patient with this key is not known to be another than that of the first KOS (`notes.patients`)."""
+    carriers = select(func.min(key_object.c.instance)).where(key_object.c.version == note_study.c.version)
+    first = carriers.correlate(note_study).scalar_subquery()
+    carrier, its_study = instance.alias("first_carrier"), study.alias("first_study")
+    own, own_merged = patient.alias("own"), patient.alias("own_merged")
+    other, other_merged = patient.alias("other"), patient.alias("other_merged")
+    own_id = func.coalesce(own_merged.c.patient_id, own.c.patient_id)
+    other_id = func.coalesce(other_merged.c.patient_id, other.c.patient_id)
+    own_issuer = func.coalesce(own_merged.c.issuer, own.c.issuer)
+    other_issuer = func.coalesce(other_merged.c.issuer, other.c.issuer)
+    return exists(
+        select(carrier.c.id)
+        .join(its_study, its_study.c.id == carrier.c.study)
+        .join(own, own.c.id == its_study.c.patient)
+        .outerjoin(own_merged, own_merged.c.id == own.c.merged_into)
+        .join(other, other.c.id == key)
+        .outerjoin(other_merged, other_merged.c.id == other.c.merged_into)
+        .where(
+            carrier.c.id == first,
+            or_(own_id == other_id, own_id == "", other_id == "", own_issuer != other_issuer),
+        )
+    )

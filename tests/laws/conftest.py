@@ -1,0 +1,84 @@
+"""Empty houses for the tests of the laws, one after the other, on each kind of database."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.databases import PostgresServer
+
+# What is asserted there is shown as in a test.
+pytest.register_assert_rewrite("tests.laws.acts", "tests.laws.audit")
+
+from tests.laws.acts import Acts  # noqa: E402
+from tests.laws.house import House  # noqa: E402
+
+#: Opens an empty house, for as long as the block lasts.
+OpenHouse = Callable[[], AbstractContextManager[Acts]]
+
+
+@contextmanager
+def _opened(url: str, data: Path) -> Iterator[Acts]:
+    house = House(url, data)
+    try:
+        yield Acts(house)
+    finally:
+        house.close()
+        shutil.rmtree(data)
+
+
+@pytest.fixture
+def open_sqlite_house(sqlite_template: Path, tmp_path: Path) -> OpenHouse:
+    @contextmanager
+    def opened() -> Iterator[Acts]:
+        data = tmp_path / uuid.uuid4().hex
+        data.mkdir()
+        file = data / "kinote.sqlite"
+        shutil.copyfile(sqlite_template, file)
+        with _opened(f"sqlite:///{file}", data) as acts:
+            yield acts
+
+    return opened
+
+
+@pytest.fixture
+def open_postgresql_house(
+    postgresql_server: PostgresServer, postgresql_template: str, tmp_path: Path
+) -> OpenHouse:
+    @contextmanager
+    def opened() -> Iterator[Acts]:
+        name = f"kinote_{uuid.uuid4().hex}"
+        url = postgresql_server.create(name, template=postgresql_template)
+        try:
+            with _opened(url, tmp_path / name) as acts:
+                yield acts
+        finally:
+            postgresql_server.drop(name)
+
+    return opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def open_house(request: pytest.FixtureRequest) -> OpenHouse:
+    """The test runs once on each kind of database, and opens as many houses as it likes."""
+    opened: OpenHouse = request.getfixturevalue(f"open_{request.param}_house")
+    return opened
+
+
+@pytest.fixture
+def acts(open_house: OpenHouse) -> Iterator[Acts]:
+    """A house and its model, on each kind of database."""
+    with open_house() as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_acts(open_sqlite_house: OpenHouse) -> Iterator[Acts]:
+    """The same on SQLite only, for what does not depend on the database."""
+    with open_sqlite_house() as opened:
+        yield opened

@@ -1,0 +1,158 @@
+"""The whole product in this process, on one database and one data directory, closed and opened at will."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from anyio.from_thread import start_blocking_portal
+from sqlalchemy import text
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.delivery.source import Source
+from kinote.intake.outcome import Outcome
+from kinote.intake.receiver import Receiver
+from kinote.intake.recovery import recover
+from kinote.storage.local import LocalStorage
+from kinote.web.application import Rooms, create_application
+
+#: Seconds that anything may take before it counts as lost.
+LIMIT = 60
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Seen:
+    """A change as the feed gives it, without its time."""
+
+    position: str
+    kind: str
+    study: str
+    uid: str
+    note: int | None
+
+    @property
+    def what(self) -> tuple[str, str, str, int | None]:
+        return (self.kind, self.study, self.uid, self.note)
+
+
+class Client:
+    """What asks the HTTP face of a house, in one event loop, as its server would."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        transport = httpx.ASGITransport(create_application(rooms))
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+        self._running = start_blocking_portal()
+        self._portal = self._running.__enter__()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self._portal.call(lambda: self._client.request(method, path, **options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def close(self) -> None:
+        self._portal.call(self._client.aclose)
+        self._running.__exit__(None, None, None)
+
+
+class House:
+    """The open rooms, and what speaks to them as the world outside does."""
+
+    def __init__(self, url: str, data: Path) -> None:
+        self._url = url
+        self.data = data
+        self._open()
+
+    def _open(self) -> None:
+        self.storage = LocalStorage(self.data)
+        self.catalog = Catalog(CatalogOptions(self._url))
+        self.recovered = recover(self.catalog, self.storage)
+        self.receiver = Receiver(self.catalog, self.storage)
+        self.source = Source(self.catalog, self.storage)
+        self.client = Client(Rooms(self.catalog, self.receiver, self.source))
+
+    def close(self) -> None:
+        self.client.close()
+        self.receiver.close()
+        self.catalog.close()
+
+    def restart(self) -> None:
+        """Close everything and open it again, with start-up recovery."""
+        self.close()
+        self._open()
+
+    def receive(self, files: Sequence[bytes]) -> list[Outcome]:
+        """Hand all files over before waiting, so that they may share a commit group."""
+        futures = []
+        for file in files:
+            upload = self.receiver.open("test")
+            for start in range(0, len(file), 30_000):
+                upload.write(file[start : start + 30_000])
+            futures.append(upload.finish())
+        return [future.result(LIMIT) for future in futures]
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """The JSON at an address; None for 404, and for a search with no match an empty list."""
+        answer = self.client.get(path, params=parameters)
+        if answer.status_code == 404:
+            return None
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def items(self, path: str, **parameters: str | int) -> list[Json]:
+        """All items of a collection of the REST API, page by page."""
+        found: list[Json] = []
+        cursor = ""
+        while True:
+            page = self.get(f"/api/v1/{path}", **parameters, **({"cursor": cursor} if cursor else {}))
+            found += page["items"]
+            cursor = page["next"] or ""
+            if not cursor:
+                return found
+
+    def changes(self, since: str = "", limit: int = 1000) -> list[Seen]:
+        """The change feed after a position, read in pages."""
+        parameters: dict[str, str | int] = {"limit": limit, **({"since": since} if since else {})}
+        return [
+            Seen(
+                position=item["position"],
+                kind=item["kind"],
+                study=item["study_instance_uid"] or "",
+                uid=item["sop_instance_uid"] or "",
+                note=item["note"],
+            )
+            for item in self.items("changes", **parameters)
+        ]
+
+    def rows(self, query: str, **values: str) -> list[Any]:
+        """What the tables have, asked in plain words."""
+        with self.catalog.read() as connection:
+            return list(connection.execute(text(query), values))
+
+    def stored_bytes(self) -> dict[int, bytes]:
+        """The bytes that lie behind each row, by its key, read where they are."""
+        lying = {}
+        for row in self.rows(
+            "SELECT i.id, i.file_key, i.dataset_offset, b.dataset FROM instance i "
+            "LEFT JOIN instance_bytes b ON b.instance = i.id"
+        ):
+            assert (row.file_key is None) != (row.dataset is None), f"row {row.id} has not its bytes once"
+            lying[row.id] = (
+                bytes(row.dataset)
+                if row.file_key is None
+                else (self.data / "objects" / row.file_key).read_bytes()[row.dataset_offset :]
+            )
+        return lying
+
+    def files(self) -> set[str]:
+        """The keys of all files below the data directory."""
+        objects = self.data / "objects"
+        return {path.relative_to(objects).as_posix() for path in objects.rglob("*") if path.is_file()}
