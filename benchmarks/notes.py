@@ -24,7 +24,7 @@ from statistics import median
 
 from sqlalchemy import Connection
 
-from benchmarks.fill import IMAGES, fill, image_uid
+from benchmarks.fill import Extent, filled, image_uid
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import key_object
 from benchmarks.table import Table, ratio
@@ -35,17 +35,17 @@ from kinote.notes.make import make
 from kinote.notes.request import Author, NoteRequest, RequestedReference
 from kinote.settings import Settings
 
-STUDIES = 100
+EXTENT = Extent(100)
 REFERENCES = 5
 GROUP = 200
 AT_ONCE = 4
 READER = Author("person", "Reader^Rhea", "rhea")
 
 
-def note_request(number: int, references: int = REFERENCES, studies: int = STUDIES) -> NoteRequest:
+def note_request(number: int, extent: Extent) -> NoteRequest:
     """A note on images of one of the filled studies."""
-    study = number % studies
-    flagged = ((number * references + at) % IMAGES for at in range(references))
+    study, at = number % extent.studies, number // extent.studies * REFERENCES
+    flagged = dict.fromkeys((at + step) % extent.images for step in range(REFERENCES))
     return NoteRequest(
         title=OF_INTEREST,
         references=tuple(RequestedReference(image_uid(study, position)) for position in flagged),
@@ -136,7 +136,7 @@ class Measurements:
         return upload.finish()
 
     def _requests(self, many: int) -> list[NoteRequest]:
-        return [note_request(next(self.numbers)) for _ in range(many)]
+        return [note_request(next(self.numbers), EXTENT) for _ in range(many)]
 
     def _files(self, many: int) -> list[bytes]:
         return [key_object(next(self.numbers)) for _ in range(many)]
@@ -178,11 +178,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with temporary_folder(options.folder) as folder:
         describe(folder, "SQLAlchemy")
-        print(f"settings  {STUDIES} studies of {IMAGES} images; notes of {REFERENCES} references; ", end="")
+        print(
+            f"settings  {EXTENT.studies} studies of {EXTENT.images} images; notes of {REFERENCES} references; ",
+            end="",
+        )
         print(f"{options.rounds} rounds of {options.one_by_one} one by one, {options.in_groups} in groups")
         with open_house(Settings.model_validate({"data": folder / "data"})) as house:
-            for _ in fill(house.catalog, STUDIES, 0):
-                pass
+            filled(house.catalog, EXTENT)
             measurements = Measurements(house, folder, options.one_by_one, options.in_groups)
             found = measure(measurements, options.rounds)
     bare = found["bare SQLite, one commit each"]

@@ -108,7 +108,7 @@ def receivers(folder: Path) -> Iterator[dict[str, tuple[str, int]]]:
         kinote = RunningServer(folder / "kinote")
         stack.callback(kinote.stop)
         plain = stack.enter_context(orthanc(folder / "orthanc", port=8042))
-        tuned = stack.enter_context(orthanc(folder / "tuned", port=8043, **TUNED))
+        tuned = stack.enter_context(orthanc(folder / "tuned", TUNED, port=8043))
         yield {
             "Kinote": (f"{kinote.url}/dicomweb/studies", kinote.process.pid),
             "Orthanc": (plain.studies, plain.pid),

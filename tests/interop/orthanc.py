@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,9 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, *, port: int = 8042, **settings: object) -> Iterator[Orthanc]:
+def orthanc(
+    folder: Path, settings: Mapping[str, object] | None = None, *, port: int = 8042
+) -> Iterator[Orthanc]:
     """Run Orthanc on a folder of its own; settings beyond these keep their defaults."""
     folder.mkdir()
     file = folder / "orthanc.json"
@@ -48,7 +50,7 @@ def orthanc(folder: Path, *, port: int = 8042, **settings: object) -> Iterator[O
                 "AuthenticationEnabled": False,
                 "DicomServerEnabled": False,
                 "HttpPort": port,
-                **settings,
+                **(settings or {}),
             }
         )
     )
