@@ -1,19 +1,25 @@
 """Fill a catalog with studies and notes, fast: what the other measurements are taken on.
 
-    python -m benchmarks.fill sqlite:///big.db --studies 10000 --notes 1000000
+    python -m benchmarks.fill DATA --studies 10000
+    python -m benchmarks.fill DATA --studies 100000 --images 10 --notes 1000000
 
-Rows go in by the driver's bulk statements, a batch of studies in each transaction. Every study has 100
-images in two series; every note has two references and a key object in its study's third series.
+Rows go in by the driver's bulk statements, a batch of studies in each transaction. Every study has its
+images (100 unless said otherwise) in two series; every note has two references and a key object in its
+study's third series, made when it is first needed. Both are a million images; the second also a million
+notes, ten to a study.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from psycopg import sql
@@ -38,8 +44,11 @@ from kinote.catalog.tables import (
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
 from kinote.dicom import tags
+from kinote.storage.data_directory import DataDirectory
 
-STUDIES_AT_ONCE = 100
+#: Instances of a transaction, about.
+AT_ONCE = 10_000
+#: Images of a study, unless said otherwise.
 IMAGES = 100
 NOW = "2026-11-24T12:00:00+00:00"
 ROOT = "2.25.99"
@@ -62,6 +71,28 @@ TITLES = (("113000", "Of Interest"), ("113002", "For Referring Provider"), ("113
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is filled in: studies, images of each (an even number), notes of all together."""
+
+    studies: int
+    notes: int = 0
+    images: int = IMAGES
+
+    @property
+    def instances(self) -> int:
+        """All instances: every note has one key object."""
+        return self.studies * self.images + self.notes
+
+    @property
+    def studies_at_once(self) -> int:
+        return max(AT_ONCE * self.studies // max(self.instances, 1), 1)
+
+    def notes_of(self, number: int) -> int:
+        """Notes of one study: as many as of every other, give or take one."""
+        return self.notes // self.studies + (number < self.notes % self.studies)
+
+
 def study_uid(number: int) -> str:
     return f"{ROOT}.1.{number}"
 
@@ -74,15 +105,26 @@ def image_uid(number: int, position: int) -> str:
     return f"{ROOT}.3.{number}.{position}"
 
 
-def fill(catalog: Catalog, studies: int, notes: int) -> Iterator[int]:
+def fill(catalog: Catalog, extent: Extent) -> Iterator[int]:
     """Fill an empty catalog; gives the number of studies done after each batch."""
-    for first in range(0, studies, STUDIES_AT_ONCE):
-        numbers = range(first, min(first + STUDIES_AT_ONCE, studies))
-        catalog.write(lambda transaction, numbers=numbers: _fill(transaction, numbers, studies, notes))  # type: ignore[misc]
+    for first in range(0, extent.studies, extent.studies_at_once):
+        numbers = range(first, min(first + extent.studies_at_once, extent.studies))
+        catalog.write(partial(_fill, numbers=numbers, extent=extent))
         yield numbers.stop
 
 
-def _fill(transaction: Connection, numbers: range, studies: int, notes: int) -> None:
+def filled(catalog: Catalog, extent: Extent) -> float:
+    """Fill an empty catalog; gives the seconds it took."""
+    begun = time.perf_counter()
+    for done in fill(catalog, extent):
+        if sys.stderr.isatty():
+            print(f"\r{done} of {extent.studies} studies filled in", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    return time.perf_counter() - begun
+
+
+def _fill(transaction: Connection, numbers: range, extent: Extent) -> None:
     keys = {table.name: _next(transaction, table) for table in (patient, study, series, instance, note)}
     keys["note_version"] = _next(transaction, note_version)
     batch: dict[Table, list[Row]] = {
@@ -102,8 +144,7 @@ def _fill(transaction: Connection, numbers: range, studies: int, notes: int) -> 
     }
     texts: list[tuple[int, str, list[str]]] = []
     for number in numbers:
-        own_notes = notes // studies + (number < notes % studies)
-        _add_study(batch, keys, number, own_notes, texts)
+        _add_study(batch, keys, number, extent, texts)
     for table, rows in batch.items():
         pour(transaction, table, rows)
     index_study_text(transaction, batch[study])
@@ -123,9 +164,10 @@ def _add_study(
     batch: dict[Table, list[Row]],
     keys: dict[str, int],
     number: int,
-    notes: int,
+    extent: Extent,
     texts: list[tuple[int, str, list[str]]],
 ) -> None:
+    notes, half = extent.notes_of(number), extent.images // 2
     patient_key, study_key = _take(keys, patient), _take(keys, study)
     name = f"{SURNAMES[number % len(SURNAMES)]}^Given{number:06}"
     day = f"20{20 + number % 7:02}{1 + number // 7 % 12:02}{1 + number // 84 % 28:02}"
@@ -160,18 +202,18 @@ def _add_study(
                 )
             ),
             "series_count": 3 if notes else 2,
-            "instance_count": IMAGES + notes,
+            "instance_count": 2 * half + notes,
             "received_at": NOW,
         }
     )
     for position in range(2):
-        series_key = _add_series(batch, keys, study_key, number, position, "CT", IMAGES // 2)
-        for at in range(position * IMAGES // 2, (position + 1) * IMAGES // 2):
+        series_key = _add_series(batch, keys, study_key, number, position, "CT", half)
+        for at in range(position * half, (position + 1) * half):
             _add_instance(batch, keys, study_key, series_key, image_uid(number, at), CT, at + 1)
     if notes:
         series_key = _add_series(batch, keys, study_key, number, 2, "KO", notes)
         for at in range(notes):
-            _add_note(batch, keys, (study_key, series_key), number, at, texts)
+            _add_note(batch, keys, (study_key, series_key), number, at, half, texts)
 
 
 def _add_series(
@@ -272,6 +314,7 @@ def _add_note(
     place: tuple[int, int],
     number: int,
     at: int,
+    half: int,
     texts: list[tuple[int, str, list[str]]],
 ) -> None:
     note_key, version = _take(keys, note), _take(keys, note_version)
@@ -309,7 +352,7 @@ def _add_note(
                 "study_instance_uid": study_uid(number),
                 "series_instance_uid": series_uid(number, 0),
                 "sop_class_uid": CT,
-                "sop_instance_uid": image_uid(number, (at + position) % (IMAGES // 2)),
+                "sop_instance_uid": image_uid(number, (at + position) % half),
             }
         )
     batch[note_study].append({"study_instance_uid": study_uid(number), "version": version})
@@ -339,21 +382,46 @@ def pour(transaction: Connection, table: Table, rows: Sequence[Row]) -> None:
             copy.write_row(list(row.values()))
 
 
-def main() -> None:
+def filled_directory(data: Path, extent: Extent) -> Path:
+    """Fill the index of a new data directory, and say how long it took."""
+    directory = DataDirectory(data)
+    fill_index(directory.index_url, extent)
+    directory.close()
+    return data
+
+
+def fill_index(url: str, extent: Extent) -> None:
+    """Fill an empty index, and say how long it took."""
+    catalog = Catalog(CatalogOptions(url))
+    seconds = filled(catalog, extent)
+    catalog.close()
+    print(f"fill      {seconds:.0f} s: {extent.instances} instances, {extent.notes} notes", end="; ")
+    print(f"{extent.instances / seconds:.0f} instances a second", flush=True)
+
+
+def add_extent(parser: argparse.ArgumentParser, extent: Extent) -> None:
+    """Options that say how much is filled in, with what is filled in otherwise."""
+    for name, value in (("studies", extent.studies), ("images", extent.images), ("notes", extent.notes)):
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"[default: {value}]")
+
+
+def extent_of(options: argparse.Namespace) -> Extent:
+    return Extent(options.studies, options.notes, options.images)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("url")
-    parser.add_argument("--studies", type=int, default=10_000)
-    parser.add_argument("--notes", type=int, default=0)
-    options = parser.parse_args()
-    catalog = Catalog(CatalogOptions(options.url))
-    begun = time.perf_counter()
-    for done in fill(catalog, options.studies, options.notes):
-        print(f"\r{done} studies, {time.perf_counter() - begun:.0f} s", end="", flush=True)
-    catalog.close()
-    rows = options.studies * IMAGES + options.notes
-    print(f"\n{rows} instances, {rows / (time.perf_counter() - begun):.0f} a second")
+    parser.add_argument("where", help="a data directory that is not there yet, or the address of a database")
+    add_extent(parser, Extent(10_000))
+    options = parser.parse_args(arguments)
+    if "://" in options.where:
+        fill_index(options.where, extent_of(options))
+        return
+    if Path(options.where).exists():
+        parser.error(f"{options.where} exists already")
+    filled_directory(Path(options.where), extent_of(options))
 
 
 if __name__ == "__main__":

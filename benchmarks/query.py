@@ -1,9 +1,10 @@
 """Measure the matching engine in process: what QIDO-RS and C-FIND wait for, without a network.
 
-    python -m benchmarks.query sqlite:///big.db
+    python -m benchmarks.query DATA
 
-The catalog must have been filled by `benchmarks.fill`. Prints milliseconds: median, 95th and 99th
-percentile, worst; and the median of the processor's time alone, which other programs disturb less.
+DATA is a data directory that `benchmarks.fill` has filled, or the address of a database. Prints milliseconds:
+median, 95th and 99th percentile, worst; and the median of the processor's time alone, which other programs
+disturb less.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sqlalchemy import func, select
 
 from benchmarks.fill import SURNAMES, image_uid, study_uid
+from benchmarks.table import Table, percentile
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.matching import ALL, Query, search
 from kinote.catalog.matching_keys import Level, path_of
@@ -103,24 +106,24 @@ def measure(catalog: Catalog, ask: Ask, studies: int, times: int) -> tuple[list[
     return sorted(taken), sorted(busy), matches
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("url")
+    parser.add_argument("where", help="a data directory, or the address of a database")
     parser.add_argument("--times", type=int, default=300)
-    options = parser.parse_args()
-    catalog = Catalog(CatalogOptions(options.url))
+    options = parser.parse_args(arguments)
+    url = options.where if "://" in options.where else f"sqlite:///{Path(options.where) / 'kinote.sqlite'}"
+    catalog = Catalog(CatalogOptions(url))
     with catalog.read() as connection:
         studies = connection.execute(select(func.count()).select_from(study)).scalar_one()
-    print(f"{'':32}{'p50':>8}{'p95':>8}{'p99':>8}{'worst':>8}{'cpu':>8}{'matches':>9}   ms")
+    table = Table(("query", "p50", "p95", "p99", "worst", "cpu", "matches"))
     for name, ask in QUERIES.items():
         taken, busy, matches = measure(catalog, ask, studies, options.times)
-        marks = [taken[int(len(taken) * part)] for part in (0.5, 0.95, 0.99)] + [taken[-1]]
-        marks.append(busy[len(busy) // 2])
-        columns = "".join(f"{mark:8.2f}" for mark in marks)
-        print(f"{name:32}{columns}{matches / options.times:9.1f}")
+        marks = [percentile(taken, part) for part in (0.5, 0.95, 0.99, 1)]
+        table.add(name, *marks, percentile(busy, 0.5), matches / options.times)
     catalog.close()
+    table.show(f"The matching engine on {studies} studies, in milliseconds")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,10 @@ import httpx
 from kinote.demo import identity
 from kinote.dicom import tags
 from kinote.dicom.part10 import FileScanner
+from tests.interop.orthanc import orthanc
 from tests.interop.peers import peer
-from tests.running_server import START_LIMIT, RunningServer
+from tests.running_server import RunningServer
 
-ORTHANC = "http://127.0.0.1:8042"
 STUDIES = (identity.CHEST_CT, identity.EARLIER_CHEST_CT, identity.LIVER_US)
 AUTHOR = {"kind": "person", "name": "Yamada^Tarou", "login": "yamada"}
 
@@ -38,10 +36,10 @@ def journey(folder: Path) -> dict[str, Any]:
     second = RunningServer(folder / "second")
     try:
         with (
-            orthanc(folder / "orthanc"),
+            orthanc(folder / "orthanc") as other,
             httpx.Client(base_url=origin.url, timeout=120) as here,
             httpx.Client(base_url=second.url, timeout=120) as there,
-            httpx.Client(base_url=ORTHANC, timeout=120) as foreign,
+            httpx.Client(base_url=other.url, timeout=120) as foreign,
         ):
             make_notes(here)
             sent: Digests = {}
@@ -149,37 +147,6 @@ def digests(files: Iterator[bytes] | list[bytes]) -> Digests:
         scanned = scanner.finish()
         found[scanned.dataset.text(tags.SOP_INSTANCE_UID) or ""] = scanned.digest
     return found
-
-
-@contextmanager
-def orthanc(folder: Path) -> Iterator[None]:
-    """Orthanc with its DICOMweb plugin, as Debian packages it."""
-    folder.mkdir()
-    settings = folder / "orthanc.json"
-    settings.write_text(
-        json.dumps(
-            {
-                "StorageDirectory": str(folder / "storage"),
-                "IndexDirectory": str(folder / "storage"),
-                "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
-                "DicomWeb": {"Enable": True},
-                "AuthenticationEnabled": False,
-            }
-        )
-    )
-    with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen([peer("Orthanc"), str(settings)], stdout=log, stderr=log)
-        try:
-            for _ in range(START_LIMIT * 10):
-                try:
-                    if httpx.get(f"{ORTHANC}/dicom-web/studies").is_success:
-                        break
-                except httpx.HTTPError:
-                    time.sleep(0.1)
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 if __name__ == "__main__":
