@@ -14,13 +14,13 @@ from pathlib import Path
 
 import httpx
 
-from tests.interop.journey import ORTHANC, orthanc
+from tests.interop.orthanc import orthanc
 from tests.interop.peers import peer
 
 
 def taken(files: list[Path], folder: Path) -> list[str]:
     subprocess.run([peer("ip"), "link", "set", "lo", "up"], check=True)
-    with orthanc(folder / "orthanc"), httpx.Client(base_url=ORTHANC, timeout=120) as client:
+    with orthanc(folder / "orthanc") as running, httpx.Client(base_url=running.url, timeout=120) as client:
         return [
             str(file) for file in files if client.post("/instances", content=file.read_bytes()).is_success
         ]

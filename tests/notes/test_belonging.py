@@ -8,7 +8,8 @@ from kinote.catalog.catalog import Catalog
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.notes.reading import NoteSearch, notes_of_study, search
 from kinote.web.api.study_list import StudyFilter, studies
-from tests.notes.ward import CT, FIRST, IMAGE, OTHER, OTHER_IMAGE, SECOND, key_object, place, receive
+from tests.catalog.archive import CT
+from tests.notes.ward import FIRST, IMAGE, OTHER, OTHER_IMAGE, SECOND, key_object, place, receive
 
 #: An image said to lie in another study than it does.
 MISPLACED = Reference(InstanceReference(OTHER, f"{OTHER}.1", CT, IMAGE))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import dialects
+from kinote.catalog import dialects, statements
 from kinote.catalog.tables import instance
 from kinote.keyobject.reading import Reading
 
@@ -43,6 +43,6 @@ def lock_instances(transaction: Connection, came: Iterable[str], readings: Itera
     dialects.lock_names(transaction, arrived | named)
 
 
-_here = dialects.LookUp(
+_here = statements.LookUp(
     select(instance.c.sop_instance_uid).where(instance.c.standing != "held"), instance.c.sop_instance_uid
 )
