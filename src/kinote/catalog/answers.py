@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
-from kinote.catalog import attribute_lines
+from kinote.catalog import attribute_lines, packed_header
 from kinote.catalog.attribute_lines import line, number_writer, text_writer
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.live import live_instance
@@ -225,6 +224,6 @@ def _headers(
             instance_metadata.c.instance.in_(keys)
         )
     ):
-        lines = attribute_lines.split(zlib.decompress(packed).decode())
+        lines = attribute_lines.split(packed_header.unpack(packed).decode())
         found[key] = [each for each in lines if everything or attribute_lines.tag(each) in beside]
     return found

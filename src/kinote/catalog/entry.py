@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kinote.catalog import normal
+from kinote.catalog import normal, packed_header
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.dicom import json_model, tags, uids
 from kinote.dicom.dataset import DataSet
 
 Row = dict[str, Any]
-
-#: Fast rather than small: metadata of a series compresses to a quarter either way.
-_COMPRESSION = 1
 
 
 class MissingIdentityError(ValueError):
@@ -89,7 +85,7 @@ def entry_of(
             "received_at": received_at,
             "received_from": received_from,
         },
-        metadata=zlib.compress(json_model.metadata_json(dataset), _COMPRESSION),
+        metadata=packed_header.pack(json_model.metadata_json(dataset)),
     )
 
 

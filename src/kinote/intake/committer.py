@@ -79,7 +79,7 @@ class Committer:
             self._storage.place([arrival.file for arrival in group if arrival.file])
         except StorageError as error:
             for arrival in group:
-                self._refuse(arrival, OUT_OF_RESOURCES, str(error))
+                self.refuse(arrival, OUT_OF_RESOURCES, str(error))
             return
         if len(group) > 1:
             try:
@@ -107,7 +107,7 @@ class Committer:
             break
         uid = arrival.entry.sop_instance_uid
         log.error("An object could not be filed", exc_info=failure, extra={"sop_instance_uid": uid})
-        self._refuse(arrival, PROCESSING_FAILURE, f"The object could not be filed: {failure}")
+        self.refuse(arrival, PROCESSING_FAILURE, f"The object could not be filed: {failure}")
 
     def _file(self, group: Sequence[Arrival]) -> None:
         now = datetime.now(UTC)
@@ -117,7 +117,8 @@ class Committer:
                 self._drop(arrival)
             self._tell(arrival, result.outcome)
 
-    def _refuse(self, arrival: Arrival, status: int, reason: str) -> None:
+    def refuse(self, arrival: Arrival, status: int, reason: str) -> None:
+        """Tell that an object cannot be kept, and drop its bytes."""
         self._drop(arrival)
         self._tell(
             arrival,

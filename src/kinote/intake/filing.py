@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, statements
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.tables import instance
 from kinote.intake.arrival import Arrival
@@ -69,18 +69,23 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 
 
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
-    query = select(
-        instance.c.sop_instance_uid,
-        instance.c.digest,
-        instance.c.transfer_syntax_uid,
-        instance.c.standing,
-    ).where(instance.c.sop_instance_uid.in_(uids))
     known: dict[str, list[_Known]] = {}
-    for row in transaction.execute(query):
+    for row in _with_uid(transaction, uids):
         known.setdefault(row.sop_instance_uid, []).append(
             _Known(row.digest, row.transfer_syntax_uid, row.standing)
         )
     return known
+
+
+_with_uid = statements.LookUp(
+    select(
+        instance.c.sop_instance_uid,
+        instance.c.digest,
+        instance.c.transfer_syntax_uid,
+        instance.c.standing,
+    ),
+    instance.c.sop_instance_uid,
+)
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:

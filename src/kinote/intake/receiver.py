@@ -20,6 +20,7 @@ from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
 from kinote.intake.outcome import Outcome, refused
+from kinote.intake.syncing import Syncers
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.lifecycle import held
@@ -55,13 +56,36 @@ class Receiver:
         self._storage = storage
         self._observe = observe
         self._committer = Committer(catalog, storage, observe=observe)
+        self._syncers = Syncers()
 
     def open(self, received_from: str, *, study_instance_uid: str | None = None) -> Upload:
         """Begin to receive one object; `received_from` says by which face and from whom.
 
         With a Study Instance UID, an object of another study is refused (PS3.18 10.5.1.1).
         """
-        return Upload(self._storage, self._committer, received_from, self._observe, study_instance_uid)
+        return Upload(self, received_from, study_instance_uid)
+
+    def receive_file(self) -> IncomingFile:
+        """A file for an object that does not stay in memory. Raises `StorageError`."""
+        return self._storage.receive()
+
+    def commit(self, arrival: Arrival) -> None:
+        """Make an object durable, its file first: `arrival.done` is set once it is, or is refused."""
+        if arrival.file is None:
+            self._committer.submit(arrival)
+            return
+
+        def synced(failure: StorageError | None) -> None:
+            if failure is None:
+                self._committer.submit(arrival)
+            else:
+                self._committer.refuse(arrival, outcomes.OUT_OF_RESOURCES, str(failure))
+
+        self._syncers.sync(arrival.file, synced)
+
+    def observe(self, refusal: Outcome) -> None:
+        """Take note of an object that is refused before it comes to a commit."""
+        self._observe(refusal)
 
     def discard_held(self, key: int) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
@@ -73,25 +97,17 @@ class Receiver:
 
     def close(self) -> None:
         """Commit what has arrived; nothing may be opened any more."""
+        self._syncers.close()
         self._committer.close()
 
 
 class Upload:
     """One object being received. Finish it or abandon it; neither may be called twice."""
 
-    def __init__(
-        self,
-        storage: LocalStorage,
-        committer: Committer,
-        received_from: str,
-        observe: Callable[[Outcome], None],
-        study_instance_uid: str | None = None,
-    ) -> None:
-        self._storage = storage
-        self._committer = committer
+    def __init__(self, receiver: Receiver, received_from: str, study_instance_uid: str | None) -> None:
+        self._receiver = receiver
         self._received_from = received_from
         self._study = study_instance_uid
-        self._observe = observe
         self._scanner = FileScanner()
         self._beginning = bytearray()
         self._file: IncomingFile | None = None
@@ -123,10 +139,10 @@ class Upload:
             except DicomError as error:
                 self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
             else:
-                self._committer.submit(arrival)
+                self._receiver.commit(arrival)
                 return arrival.done
         assert self._refusal is not None
-        self._observe(self._refusal)
+        self._receiver.observe(self._refusal)
         done: Future[Outcome] = Future()
         done.set_result(self._refusal)
         return done
@@ -147,7 +163,7 @@ class Upload:
 
     def _spill(self) -> IncomingFile:
         """Go on in a file: what has come so far is its beginning."""
-        file = self._file = self._storage.receive()
+        file = self._file = self._receiver.receive_file()
         file.write(self._beginning)
         self._beginning = bytearray()
         return file
@@ -168,7 +184,6 @@ class Upload:
             self._spill()
         arrival = Arrival(entry, dataset_offset=scanned.dataset_offset)
         if self._file is not None:
-            self._file.finish()
             arrival.file = self._file
         else:
             arrival.dataset = bytes(self._beginning[scanned.dataset_offset :])

@@ -9,22 +9,22 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, select
 
+from kinote.catalog import statements
 from kinote.catalog.tables import instance, withdrawal, withdrawal_target
 from kinote.lifecycle import counts
 
 
 def withdrawn_uids(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
     """Those UIDs that a withdrawal in force names, whether or not their instance has come yet."""
-    return set(
-        connection.execute(
-            select(withdrawal_target.c.sop_instance_uid)
-            .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-            .where(
-                withdrawal_target.c.sop_instance_uid.in_(list(sop_instance_uids)),
-                withdrawal.c.undone_at.is_(None),
-            )
-        ).scalars()
-    )
+    return {row.sop_instance_uid for row in _withdrawn(connection, sop_instance_uids)}
+
+
+_withdrawn = statements.LookUp(
+    select(withdrawal_target.c.sop_instance_uid)
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(withdrawal.c.undone_at.is_(None)),
+    withdrawal_target.c.sop_instance_uid,
+)
 
 
 def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[str]:

@@ -6,11 +6,10 @@ The same as `kinote.catalog.entry.entry_of` finds in the written bytes; the test
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from kinote.catalog import normal
+from kinote.catalog import normal, packed_header
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES
 from kinote.catalog.completion import DESCRIBING
 from kinote.catalog.entry import InstanceEntry, Row
@@ -66,7 +65,7 @@ def made_entry(document: KeyObjectDocument, dataset: bytes, now: datetime) -> In
             "received_at": now.isoformat(),
             "received_from": MADE_HERE,
         },
-        metadata=zlib.compress(_object(line for _, line in lines).encode(), 1),
+        metadata=packed_header.pack(_object(line for _, line in lines).encode()),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -46,9 +45,6 @@ class Threads:
     streams: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
     long_reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
-    syncers: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(16, thread_name_prefix="stow-syncer")
-    )
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
 

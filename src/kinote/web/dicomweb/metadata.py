@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.catalog import packed_header
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import instance_metadata
@@ -74,7 +74,7 @@ def _headers(catalog: Catalog, objects: Sequence[LiveObject], addresses: Address
                 place = addresses.bulk_data(
                     item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid
                 )
-                yield with_absolute_bulk(zlib.decompress(headers[item.id]), place)
+                yield with_absolute_bulk(packed_header.unpack(headers[item.id]), place)
 
 
 def _array(members: Iterator[bytes]) -> Iterator[bytes]:

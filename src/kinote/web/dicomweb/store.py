@@ -1,8 +1,7 @@
 """STOW-RS (PS3.18 10.5): studies come in, streamed from the socket to storage.
 
 The body is read in the event loop and parsed in one worker thread per request. An object whose last byte is
-there is synced by threads beside it, several at a time, since a disk syncs many files in little more than
-the time of one; it commits in groups with those of all other senders, while the next ones arrive.
+there is synced beside it and commits in groups with those of all other senders, while the next ones arrive.
 """
 
 from __future__ import annotations

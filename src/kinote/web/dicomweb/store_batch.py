@@ -16,9 +16,6 @@ from kinote.web.rooms import Rooms
 
 DICOM = "application/dicom"
 
-#: Objects of one request that may be waiting to be synced, each with an open file.
-_SYNCING = 32
-
 #: Objects of one request that may be on their way to a commit; each may hold 64 KB in memory.
 _PENDING = 400
 
@@ -30,11 +27,9 @@ class StoreBatch:
 
     def __init__(self, rooms: Rooms, received_from: str, study: str | None) -> None:
         self._receiver = rooms.receiver
-        self._syncers = rooms.threads.syncers
         self._received_from = received_from
         self._study = study
         self._upload: Upload | None = None
-        self._syncing: deque[Future[Future[Outcome]]] = deque()
         self._pending: deque[Future[Outcome]] = deque()
         self._outcomes: list[Outcome] = []
 
@@ -105,9 +100,9 @@ class StoreBatch:
         """The object that has begun is whole."""
         if self._upload is None:
             return
-        self._syncing.append(self._syncers.submit(self._upload.finish))
+        self._pending.append(self._upload.finish())
         self._upload = None
-        self._collect(_SYNCING, _PENDING)
+        self._collect(_PENDING)
 
     def abandon(self) -> None:
         """Nothing of the object that has begun is kept."""
@@ -117,12 +112,10 @@ class StoreBatch:
 
     def settled(self) -> list[Outcome]:
         """All outcomes, once everything that was finished is durable or refused."""
-        self._collect(0, 0)
+        self._collect(0)
         return self._outcomes
 
-    def _collect(self, syncing: int, pending: int) -> None:
-        """Take what is done, and wait until no more than these numbers are on their way."""
-        while self._syncing and (len(self._syncing) > syncing or self._syncing[0].done()):
-            self._pending.append(self._syncing.popleft().result())
+    def _collect(self, pending: int) -> None:
+        """Take what is done, and wait until no more than this number are on their way."""
         while self._pending and (len(self._pending) > pending or self._pending[0].done()):
             self._outcomes.append(self._pending.popleft().result())

@@ -1,0 +1,45 @@
+"""Making the data of received files durable, many at a time.
+
+A disk syncs many files in little more than the time of one, and a sender goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from kinote.storage.local import IncomingFile, StorageError
+
+#: Files that are synced at once.
+_THREADS = 16
+
+#: Files that may wait for it, each with an open descriptor; senders are held back beyond that.
+_WAITING = 64
+
+
+class Syncers:
+    """The threads that sync. `close()` finishes what was handed over before."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake-syncer")
+        self._room = threading.BoundedSemaphore(_THREADS + _WAITING)
+
+    def sync(self, file: IncomingFile, then: Callable[[StorageError | None], None]) -> None:
+        """Sync a file and go on in that thread, with the error if it could not be done."""
+        self._room.acquire()
+        self._threads.submit(self._sync, file, then)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+    def _sync(self, file: IncomingFile, then: Callable[[StorageError | None], None]) -> None:
+        try:
+            file.finish()
+        except StorageError as error:
+            failure: StorageError | None = error
+        else:
+            failure = None
+        finally:
+            self._room.release()
+        then(failure)
