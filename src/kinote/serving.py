@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
@@ -33,7 +35,14 @@ def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> 
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
+    # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
+    # closed by whoever opened it, not left as by a crash.
+    signal.signal(signal.SIGTERM, _leave)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -14,7 +14,6 @@ from kinote.dicom.frames import open_frames
 from kinote.dicom.pictures import render_frame
 from kinote.dicom.pixel_format import PictureError
 from kinote.notes.note import Note, NoteReference
-from kinote.storage.local import StorageError
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24
@@ -107,5 +106,5 @@ def _picture(source: Source, image: KeyImage) -> bytes | None:
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")
-    except (PictureError, DicomError, StorageError):
+    except (PictureError, DicomError, OSError):
         return None
