@@ -89,3 +89,23 @@ def test_other_addresses_than_loopback_are_refused(tmp_path: Path) -> None:
     done = kinote("serve", "--http-host", "0.0.0.0", cwd=tmp_path)
     assert done.returncode == 2
     assert "loopback" in done.stderr
+
+
+def test_names_of_files_are_printed_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "odd [red]names [b"
+    folder.mkdir()
+    (folder / "[x].dcm").write_bytes(encode_file(document()))
+    (folder / "[red] [b].txt").write_text("no DICOM at all")
+    checked = kinote("check", folder, cwd=tmp_path)
+    assert f"{folder}/[x].dcm: registered" in checked.stdout.replace("\n", "")
+    imported = kinote("import", folder, "--data", "data", cwd=tmp_path)
+    assert "[red] [b].txt: " in imported.stdout, imported.stderr
+
+
+def test_a_server_that_is_terminated_closes_its_house(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data")
+    server.stop()
+    assert server.process.returncode == 0
+    left = {path.name for path in (tmp_path / "data").iterdir()}
+    assert "server.json" not in left
+    assert "kinote.sqlite-wal" not in left

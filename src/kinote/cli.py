@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kinote.app import open_house
@@ -110,11 +111,14 @@ def check(
         print(json.dumps([asdict(item) for item in checked], ensure_ascii=False, indent=1))
     else:
         for item in checked:
-            _out.print(f"[bold]{item.file}[/bold]: {item.registration}", highlight=False)
+            _out.print(f"[bold]{escape(str(item.file))}[/bold]: {item.registration}", highlight=False)
             for finding in item.findings:
                 colour = {"error": "red", "warning": "yellow"}.get(finding.severity, "cyan")
                 place = f" {finding.place}" if finding.place else ""
-                _out.print(f"  [{colour}]{finding.code}[/{colour}]{place}: {finding.text}", highlight=False)
+                _out.print(
+                    f"  [{colour}]{finding.code}[/{colour}]{escape(f'{place}: {finding.text}')}",
+                    highlight=False,
+                )
     if any(finding.severity == "error" for item in checked for finding in item.findings):
         raise typer.Exit(1)
 
@@ -132,11 +136,13 @@ def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], dat
     if not copies:
         _fail(f"Kinote has never had an instance {uid}.")
     for copy in copies:
-        _out.print(f"[bold]{uid}[/bold] in study {copy['study_instance_uid']}", highlight=False)
+        _out.print(
+            f"[bold]{escape(uid)}[/bold] in study {escape(copy['study_instance_uid'])}", highlight=False
+        )
         for sentence in copy["sentences"]:
-            _out.print(f"  {sentence}", highlight=False)
+            _out.print(f"  {sentence}", highlight=False, markup=False)
         for finding in copy["findings"]:
-            _out.print(f"  {finding['code']}: {finding['text']}", highlight=False)
+            _out.print(f"  {finding['code']}: {finding['text']}", highlight=False, markup=False)
 
 
 @app.command()
@@ -198,7 +204,7 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         if items:
             _out.print(f"[bold]{title}[/bold]")
         for item in items:
-            _out.print(f"  {item.name}: {item.outcome.reason}", highlight=False)
+            _out.print(f"  {item.name}: {item.outcome.reason}", highlight=False, markup=False)
     if report.with_findings:
         _out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")
 

@@ -22,6 +22,9 @@ class PortTakenError(RuntimeError):
 
 def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `announce` gets the address once requests are accepted."""
+    # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
+    # closed by whoever opened it, not left as by a crash.
+    signal.signal(signal.SIGTERM, _leave)
     listener = _listener(settings.http_host, settings.http_port)
     port = listener.getsockname()[1]
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
@@ -35,9 +38,6 @@ def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> 
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
-    # closed by whoever opened it, not left as by a crash.
-    signal.signal(signal.SIGTERM, _leave)
     uvicorn.Server(config).run(sockets=[listener])
 
 
