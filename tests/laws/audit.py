@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from kinote.catalog import catalog as catalog_module
 from kinote.catalog.live import live_instance
 from kinote.lifecycle import counts
 from tests.laws.acts import Acts
@@ -195,6 +199,24 @@ def _hold_held(house: House, model: Model) -> None:
     assert Counter((item["sop_instance_uid"], item["study_instance_uid"]) for item in listed) == Counter(
         (each.uid, each.study) for each in model.held
     )
+
+
+@contextmanager
+def hold_counters(acts: Acts) -> Iterator[None]:
+    """Stored counters are what the live view counts after every commit in the block, before anybody is told."""
+    settle = catalog_module._settle
+    looked: list[list[str]] = []
+
+    def look_first(*piece: Any) -> None:
+        with acts.house.catalog.read() as connection:
+            looked.append(counts.differences(connection))
+        settle(*piece)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(catalog_module, "_settle", look_first)
+        yield
+    assert looked
+    assert not any(looked), "a counter was not changed in the transaction that changed the view"
 
 
 def hold_instance(acts: Acts, uid: str) -> None:

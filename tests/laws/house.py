@@ -145,11 +145,12 @@ class House:
             "LEFT JOIN instance_bytes b ON b.instance = i.id"
         ):
             assert (row.file_key is None) != (row.dataset is None), f"row {row.id} has not its bytes once"
-            lying[row.id] = (
-                bytes(row.dataset)
-                if row.file_key is None
-                else (self.data / "objects" / row.file_key).read_bytes()[row.dataset_offset :]
-            )
+            if row.file_key is None:
+                lying[row.id] = bytes(row.dataset)
+                continue
+            file = self.data / "objects" / row.file_key
+            assert file.is_file(), f"row {row.id} has no file"
+            lying[row.id] = file.read_bytes()[row.dataset_offset :]
         return lying
 
     def files(self) -> set[str]:

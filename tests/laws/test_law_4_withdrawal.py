@@ -1,0 +1,58 @@
+"""Law 4: a withdrawal of which only a part was done is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from kinote.lifecycle import withdrawal
+from kinote.notes import rejection
+from tests.laws.acts import Acts
+from tests.laws.audit import hold_law_4
+from tests.laws.day import IN_A_FILE, a_day
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            f"UPDATE instance SET standing = 'withdrawn' WHERE sop_instance_uid = '{IN_A_FILE}'",  # noqa: S608
+            id="a standing without a withdrawal",
+        ),
+        pytest.param(
+            "UPDATE instance SET standing = 'live' WHERE standing = 'withdrawn'",
+            id="withdrawals without a standing",
+        ),
+        pytest.param("DELETE FROM withdrawal_target", id="withdrawals of nothing"),
+        pytest.param(
+            "UPDATE withdrawal SET undone_at = NULL WHERE undone_at IS NOT NULL", id="withdrawn for ever"
+        ),
+        pytest.param("UPDATE withdrawal SET reason_value = ''", id="for no reason"),
+    ],
+)
+def test_breach_of_law_4_a_part_that_is_missing_is_noticed(acts: Acts, change: str) -> None:
+    a_day(acts)
+    hold_law_4(acts)
+    acts.house.catalog.write(lambda transaction: transaction.execute(text(change)))
+    with pytest.raises(AssertionError):
+        hold_law_4(acts)
+
+
+def _without(left_out: str) -> Callable[..., int]:
+    def withdraw(*arguments: Any, **options: Any) -> int:
+        return withdrawal.withdraw(*arguments, **{**options, left_out: ""})
+
+    return withdraw
+
+
+@pytest.mark.parametrize("left_out", ["rejection_note_uid", "who"])
+def test_breach_of_law_4_a_withdrawal_that_does_not_say_all_is_noticed(
+    acts: Acts, monkeypatch: pytest.MonkeyPatch, left_out: str
+) -> None:
+    monkeypatch.setattr(rejection, "withdraw", _without(left_out))
+    a_day(acts)
+    with pytest.raises(AssertionError):
+        hold_law_4(acts)
