@@ -88,7 +88,7 @@ def test_law_11_documents_made_again_are_the_same(filled: Catalog) -> None:
     hold_law_11(filled)
 
 
-def test_breach_of_law_11_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_breach_of_law_11_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A time of writing that no row has."""
     encode = writer.encode
     monkeypatch.setattr(
@@ -96,10 +96,10 @@ def test_breach_of_law_11_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest
         "encode",
         lambda document: encode(document) + b"\xfc\xff\xfc\xffOB\x00\x00\x04\x00\x00\x00when",
     )
-    work(filled_sqlite)
+    work(filled)
     monkeypatch.undo()
     with pytest.raises(AssertionError):
-        hold_law_11(filled_sqlite)
+        hold_law_11(filled)
 
 
 def test_no_document_is_made_of_what_came_from_elsewhere(filled_sqlite: Catalog) -> None:

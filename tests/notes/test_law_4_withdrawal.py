@@ -80,7 +80,7 @@ def test_law_4_withdrawal_is_one_transaction(filled: Catalog, act: Act) -> None:
     assert hold_law_4(filled, act) > 20
 
 
-def test_breach_of_law_4_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_breach_of_law_4_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A withdrawal done as well as can be, and never mind if it fails."""
 
     def at_best(*arguments: Any, **options: Any) -> int:
@@ -91,4 +91,4 @@ def test_breach_of_law_4_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.
 
     monkeypatch.setattr(rejection, "withdraw", at_best)
     with pytest.raises(AssertionError):
-        hold_law_4(filled_sqlite, withdrawing)
+        hold_law_4(filled, withdrawing)

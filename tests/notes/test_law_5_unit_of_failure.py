@@ -72,11 +72,11 @@ def test_law_5_a_failing_note_harms_no_other(filled: Catalog, monkeypatch: pytes
     hold_law_5(filled, monkeypatch)
 
 
-def test_breach_of_law_5_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_breach_of_law_5_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of a group without savepoints of their own."""
     monkeypatch.setattr(dialects, "savepoint", lambda _: nullcontext(lambda: None))
     with pytest.raises(AssertionError):
-        hold_law_5(filled_sqlite, monkeypatch)
+        hold_law_5(filled, monkeypatch)
 
 
 def test_law_5_a_document_that_cannot_be_registered_fails_alone(

@@ -57,10 +57,10 @@ def test_law_8_rows_and_bytes_of_key_objects_agree(filled: Catalog) -> None:
 
 @pytest.mark.parametrize("dataset", [None, b"", b"something else"])
 def test_breach_of_law_8_is_noticed(
-    filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch, dataset: bytes | None
+    filled: Catalog, monkeypatch: pytest.MonkeyPatch, dataset: bytes | None
 ) -> None:
     """Rows first, bytes some other time."""
     monkeypatch.setattr(object_creator, "Placed", lambda **_: Placed(standing="live", dataset=dataset))
-    work(filled_sqlite)
+    work(filled)
     with pytest.raises(AssertionError):
-        hold_law_8(filled_sqlite)
+        hold_law_8(filled)
