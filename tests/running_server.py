@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 #: Seconds a server may take to start on a machine that is busy with other things.
@@ -15,14 +16,21 @@ START_LIMIT = 60
 
 
 class RunningServer:
-    """`kinote serve` on a data directory, on a free port."""
+    """`kinote serve` on a data directory, on a free port; `program` runs it in another way."""
 
-    def __init__(self, data: Path, *options: str, command: str = "serve") -> None:
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        command: str = "serve",
+        program: Sequence[str] = (sys.executable, "-m", "kinote"),
+    ) -> None:
         self.data = data
         self._log = (data.parent / f"{data.name}.log").open("ab")
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+        sources = Path(__file__).parents[1]
+        environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kinote", command, "--data", str(data), "--http-port", "0", *options],
+            [*program, command, "--data", str(data), "--http-port", "0", *options],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=environment,

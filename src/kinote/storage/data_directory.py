@@ -15,6 +15,8 @@ import os
 import time
 from pathlib import Path
 
+from kinote.storage.folders import make_folder
+
 #: Seconds that start-up recovery of another server may take before this one is refused.
 _CLEARING_UP = 120
 
@@ -28,7 +30,8 @@ class DataDirectory:
 
     def __init__(self, path: Path, *, shared: bool = False) -> None:
         self.path = path.absolute()
-        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.path.is_dir():
+            make_folder(self.path)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         #: Whether nobody else had it open: then what lies half-done is nobody's and may be cleared away.
         self.was_alone = self._take(fcntl.LOCK_EX)

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from kinote.storage.folders import make_folder, sync_folder
+
 
 class StorageError(OSError):
     """The storage could not take or give bytes (disk full, permissions, a missing file)."""
@@ -68,7 +70,9 @@ class LocalStorage:
         self._incoming = root / "incoming"
         self._objects = root / "objects"
         for folder in (self._incoming, self._objects):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
+        #: The folders below `objects/` whose names, and those of all parents, are known to be durable.
+        self._durable = {self._objects}
 
     def receive(self) -> IncomingFile:
         """A new file to write to."""
@@ -87,7 +91,7 @@ class LocalStorage:
                     folders.add(target.parent)
                 file.path.rename(target)
             for folder in folders:
-                _sync_folder(folder)
+                sync_folder(folder)
         except OSError as error:
             raise StorageError(f"Cannot place files in {self._objects}: {error.strerror}") from error
 
@@ -120,17 +124,12 @@ class LocalStorage:
         return status.f_bavail * status.f_frsize
 
     def _make_folder(self, folder: Path) -> None:
-        """Create a folder and make its own name, and that of each new parent, durable."""
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        """Make sure, once for this process, that a folder is there and that its name is durable.
 
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        That it is there says nothing of that: another thread or server may just have made it, or have been
+        killed before it came to its sync.
+        """
+        if folder not in self._durable:
+            self._make_folder(folder.parent)
+            make_folder(folder)
+            self._durable.add(folder)

@@ -1,0 +1,96 @@
+"""Kinote with law 6 broken on purpose: `python -m tests.laws.breach_of_law_6 BREACH ARGUMENTS…`.
+
+What a breach puts off never happens: whoever watches need not be quicker than it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, BinaryIO
+
+from sqlalchemy import Connection
+
+from kinote import cli
+from kinote.catalog import catalog, dialects
+from kinote.catalog.catalog import Catalog
+from kinote.client import Client
+from kinote.intake.outcome import Outcome
+from kinote.intake.syncing import Syncers
+from kinote.storage import local
+from kinote.storage.local import IncomingFile
+
+
+def _put(owner: object, name: str, instead: object) -> None:
+    """Put something in the place of what the product does."""
+    setattr(owner, name, instead)
+
+
+def data_is_not_synced() -> None:
+    _put(IncomingFile, "finish", IncomingFile._close)
+
+
+def data_is_synced_later() -> None:
+    _put(Syncers, "sync", lambda _syncers, _file, then: then(None))
+
+
+def names_are_not_synced() -> None:
+    _put(local, "sync_folder", lambda _: None)
+
+
+def commits_are_not_synced() -> None:
+    prepare = dialects._prepare_sqlite
+
+    def hurry(connection: Any, record: Any) -> None:
+        prepare(connection, record)
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    _put(dialects, "_prepare_sqlite", hurry)
+
+
+def told_before_the_commit() -> None:
+    serving = threading.Event()
+    never = threading.Event()
+    serve = cli.__dict__["serve_house"]
+
+    def commit_alone(_catalog: Catalog, connection: Connection, piece: Any) -> None:
+        with dialects.transaction(connection):
+            catalog._settle(piece, piece.work(connection), None)
+            if serving.is_set():
+                never.wait()
+
+    def served(*arguments: Any) -> None:
+        # Until now it had to write what makes it open.
+        serving.set()
+        serve(*arguments)
+
+    _put(Catalog, "_commit_alone", commit_alone)
+    _put(cli, "serve_house", served)
+
+
+def reported_before_the_answer() -> None:
+    def store(_client: Client, _file: BinaryIO) -> Future[Outcome]:
+        done: Future[Outcome] = Future()
+        done.set_result(Outcome("stored"))
+        return done
+
+    _put(Client, "store", store)
+
+
+BREACHES: dict[str, Callable[[], None]] = {
+    each.__name__: each
+    for each in (
+        data_is_not_synced,
+        data_is_synced_later,
+        names_are_not_synced,
+        commits_are_not_synced,
+        told_before_the_commit,
+        reported_before_the_answer,
+    )
+}
+
+if __name__ == "__main__":
+    BREACHES[sys.argv.pop(1)]()
+    cli.main()

@@ -1,0 +1,253 @@
+"""Law 6: sync, commit, reply, in this order, as the system calls of the whole product show it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kinote.keyobject.model import Reference
+from kinote.keyobject.writer import encode_file
+from tests.intake.objects import image
+from tests.keyobject.documents import document
+from tests.keyobject.documents import instance as flagged
+from tests.laws.trace import Disk, Told, calls, strace, told
+from tests.running_server import RunningServer
+
+KINOTE = (sys.executable, "-m", "kinote")
+BREACHED = (sys.executable, "-m", "tests.laws.breach_of_law_6")
+
+SUCCESS = "HTTP/1.1 20"
+
+#: What an object in a file, and what one in the index, has to go through before anybody is told.
+IN_A_FILE = ("data synced", "placed", "name synced", "committed")
+IN_THE_INDEX = ("committed",)
+
+
+def note(number: int) -> dict[str, Any]:
+    return {
+        "title": {"scheme": "DCM", "value": "113000"},
+        "description": "右肺",
+        "author": {"name": "Doe^Jane"},
+        "references": [{"sop_instance_uid": f"1.2.3.4.{number}"}],
+    }
+
+
+def multipart(*files: bytes) -> dict[str, Any]:
+    parts = [b"--x\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files]
+    kind = 'multipart/related; type="application/dicom"; boundary=x'
+    return {"content": b"".join(parts) + b"--x--\r\n", "headers": {"Content-Type": kind}}
+
+
+def key_object() -> bytes:
+    return encode_file(document(Reference(flagged(1))))
+
+
+Act = Callable[[httpx.Client], httpx.Response]
+
+
+def stow_image(client: httpx.Client, number: int = 1) -> httpx.Response:
+    return client.post("/dicomweb/studies", **multipart(image(number)))
+
+
+def stow_key_object(client: httpx.Client) -> httpx.Response:
+    return client.post("/dicomweb/studies", **multipart(key_object()))
+
+
+def make_note(client: httpx.Client) -> httpx.Response:
+    return client.post("/api/v1/studies/1.2.3/notes", json=note(1))
+
+
+def stow_both(client: httpx.Client) -> httpx.Response:
+    return client.post("/dicomweb/studies", **multipart(image(2), image(3), key_object()))
+
+
+def revise_note(client: httpx.Client) -> httpx.Response:
+    return client.put("/api/v1/notes/1", json=note(2), headers={"If-Match": '"1"'})
+
+
+def withdraw_note(client: httpx.Client) -> httpx.Response:
+    return client.delete("/api/v1/notes/1", params={"reason": "blurred"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A data directory with nothing in it yet, and what tells commands of its index."""
+
+    data: Path
+    database: str
+
+    @property
+    def options(self) -> list[str]:
+        return ["--database", self.database] if self.database else []
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """The test runs once on each kind of database."""
+    database = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else ""
+    return Place(tmp_path / "data", database)
+
+
+def served(place: Place, acts: list[Act], program: tuple[str, ...] = KINOTE) -> list[Told]:
+    """Do these in a traced server, one after the other, and kill it; gives what it told of each."""
+    trace = place.data.parent / "trace"
+    disk = Disk(place.data)
+    server = RunningServer(place.data, *place.options, program=(*strace(trace), *program))
+    try:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            for act in acts:
+                answer = act(client)
+                assert answer.is_success, answer.text
+    finally:
+        server.kill()
+    return told(trace, server.process.pid, disk, SUCCESS)
+
+
+def hold_law_6(found: Told, steps: tuple[str, ...]) -> None:
+    """Everything was done, nothing was left to do, and the commit came last."""
+    assert found.would_lose == frozenset(), "told of what a power cut would take back"
+    assert found.steps[-1:] == ("committed",), "told before the commit"
+    assert [step for step in steps if step not in found.steps] == []
+
+
+def test_law_6_a_server_tells_after_sync_and_commit(place: Place) -> None:
+    ways: list[tuple[Act, tuple[str, ...]]] = [
+        (stow_image, IN_A_FILE),
+        (make_note, IN_THE_INDEX),
+        (stow_key_object, IN_THE_INDEX),
+        (stow_both, IN_A_FILE),
+        (revise_note, IN_THE_INDEX),
+        (withdraw_note, IN_THE_INDEX),
+    ]
+    found = served(place, [act for act, _ in ways])
+    assert len(found) == len(ways)
+    for each, (_, steps) in zip(found, ways, strict=True):
+        hold_law_6(each, steps)
+    assert [each.steps for each in found[:3]] == [IN_A_FILE, IN_THE_INDEX, IN_THE_INDEX]
+
+
+@pytest.mark.parametrize(
+    ("breach", "act", "noticed"),
+    [
+        ("data_is_not_synced", stow_image, "what a power cut would take back"),
+        ("data_is_synced_later", stow_image, "what a power cut would take back"),
+        ("names_are_not_synced", stow_image, "what a power cut would take back"),
+        ("told_before_the_commit", stow_image, "told before the commit"),
+        ("told_before_the_commit", stow_key_object, "told before the commit"),
+    ],
+)
+def test_breach_of_law_6_is_noticed(place: Place, breach: str, act: Act, noticed: str) -> None:
+    (found,) = served(place, [act], (*BREACHED, breach))
+    with pytest.raises(AssertionError, match=noticed):
+        hold_law_6(found, ())
+
+
+def test_breach_of_law_6_a_note_told_before_its_commit_is_noticed(place: Place) -> None:
+    served(place, [stow_image])
+    (found,) = served(place, [make_note], (*BREACHED, "told_before_the_commit"))
+    with pytest.raises(AssertionError, match="told before the commit"):
+        hold_law_6(found, IN_THE_INDEX)
+
+
+def test_breach_of_law_6_commits_that_are_not_synced_are_noticed(tmp_path: Path) -> None:
+    found = served(
+        Place(tmp_path / "data", ""),
+        [stow_image, stow_key_object, make_note],
+        (*BREACHED, "commits_are_not_synced"),
+    )
+    for each, steps in zip(found, (IN_A_FILE, IN_THE_INDEX, IN_THE_INDEX), strict=True):
+        with pytest.raises(AssertionError, match="a power cut would take back"):
+            hold_law_6(each, steps)
+
+
+# --- kinote import ---
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[Path]:
+    """Five images and a key object."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(1, 6):
+        (folder / f"{number}.dcm").write_bytes(image(number))
+    (folder / "note.dcm").write_bytes(key_object())
+    yield folder
+
+
+def imported(
+    place: Place, files: Path, monkeypatch: pytest.MonkeyPatch, program: tuple[str, ...] = KINOTE
+) -> tuple[Path, int]:
+    """Run a traced `kinote import`; gives its trace and its process."""
+    trace = place.data.parent / "trace of import"
+    if place.database:
+        monkeypatch.setenv("KINOTE_DATABASE", place.database)
+    monkeypatch.setenv("PYTHONPATH", ":".join(str(Path(__file__).parents[2] / each) for each in ("src", "")))
+    command = [*strace(trace), *program, "import", str(files), "--data", str(place.data), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=place.data.parent)
+    report, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert b'"stored": 6' in report
+    return trace, process.pid
+
+
+def reported(place: Place, files: Path, monkeypatch: pytest.MonkeyPatch, *program: str) -> Told:
+    """What an import into a data directory that nobody has open had done when it printed its report."""
+    disk = Disk(place.data)
+    trace, process = imported(place, files, monkeypatch, program or KINOTE)
+    (found,) = told(trace, process, disk, r"{\n \"counts\"")
+    return found
+
+
+def test_law_6_an_import_reports_after_sync_and_commit(
+    place: Place, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = reported(place, files, monkeypatch)
+    hold_law_6(found, IN_A_FILE)
+
+
+@pytest.mark.parametrize("breach", ["data_is_not_synced", "names_are_not_synced"])
+def test_breach_of_law_6_of_an_import_is_noticed(
+    place: Place, files: Path, monkeypatch: pytest.MonkeyPatch, breach: str
+) -> None:
+    found = reported(place, files, monkeypatch, *BREACHED, breach)
+    with pytest.raises(AssertionError, match="what a power cut would take back"):
+        hold_law_6(found, IN_A_FILE)
+
+
+def hold_report(trace: Path, process: int) -> None:
+    """The report was printed after the server had answered for each object."""
+    answered = 0
+    for call in calls(trace, process):
+        texts = call.texts
+        if call.name == "recvfrom" and call.succeeded and texts and texts[0].startswith(SUCCESS):
+            answered += 1
+        if call.name == "write" and call.result is None and texts and r"\"counts\"" in texts[0]:
+            assert answered == 6, "reported before the server had answered"
+            return
+    raise AssertionError("nothing was reported")
+
+
+def test_law_6_an_import_into_a_running_server_reports_what_that_has_told(
+    place: Place, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = place.data.parent / "trace"
+    disk = Disk(place.data)
+    server = RunningServer(place.data, *place.options, program=(*strace(trace), *KINOTE))
+    try:
+        hold_report(*imported(place, files, monkeypatch))
+        with pytest.raises(AssertionError, match="before the server had answered"):
+            hold_report(*imported(place, files, monkeypatch, (*BREACHED, "reported_before_the_answer")))
+    finally:
+        server.kill()
+    found = told(trace, server.process.pid, disk, SUCCESS)
+    assert len(found) == 6
+    for each in found:
+        hold_law_6(each, IN_THE_INDEX)
+    assert sum(each.steps == IN_A_FILE for each in found) == 5
