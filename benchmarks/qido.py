@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from benchmarks.fill import IMAGES, Extent, add_extent, extent_of, filled_directory, study_uid
-from benchmarks.machine import add_folder, describe, program_version, temporary_folder
+from benchmarks.fill import IMAGES, Extent, study_uid
+from benchmarks.filled import add_filled, extent_in, filled_data
+from benchmarks.machine import describe, program_version, temporary_folder
 from benchmarks.network import enter_own_network
 from benchmarks.objects import FIRST, image
 from benchmarks.sending import Answer, connect, get, store, store_body
 from benchmarks.table import Table, percentile, ratio
+from kinote.catalog.catalog import Catalog, CatalogOptions
 from tests.interop.orthanc import orthanc
 from tests.running_server import RunningServer
 
@@ -104,22 +106,28 @@ def measure(ours: Held, theirs: Held, times: int) -> Table:
     return table
 
 
+def _extent(data: Path) -> Extent:
+    catalog = Catalog(CatalogOptions(f"sqlite:///{data / 'kinote.sqlite'}"))
+    try:
+        return extent_in(catalog)
+    finally:
+        catalog.close()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="a data directory that benchmarks.fill has filled")
-    add_extent(parser, FILLED)
+    add_filled(parser, FILLED)
     parser.add_argument("--orthanc-seconds", type=float, default=120, help="to fill it [default: 120]")
     parser.add_argument("--orthanc-studies", type=int, default=10_000, help="at most [default: 10000]")
     parser.add_argument("--times", type=int, default=300, help="each query [default: 300]")
-    add_folder(parser)
     options = parser.parse_args(arguments)
     enter_own_network("benchmarks.qido", list(sys.argv[1:] if arguments is None else arguments))
-    extent = extent_of(options)
     with temporary_folder(options.folder) as folder:
         describe(folder, "uvicorn", peers=(program_version("Orthanc") + " with its DICOMweb plugin, SQLite",))
-        data = options.data or filled_directory(folder / "data", extent)
+        data = filled_data(options, folder)
+        extent = _extent(data)
         with orthanc(folder / "orthanc", SETTINGS) as other:
             studies = fill_orthanc(other.studies, options.orthanc_seconds, options.orthanc_studies)
             print(f"Orthanc   {studies} studies, {studies * IMAGES} instances; {json.dumps(SETTINGS)}")

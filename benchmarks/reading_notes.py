@@ -28,16 +28,16 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from benchmarks.fill import CT, Extent, add_extent, extent_of, filled_directory, study_uid
-from benchmarks.machine import add_folder, describe, temporary_folder
+from benchmarks.fill import Extent, study_uid
+from benchmarks.filled import add_filled, extent_in, filled_data
+from benchmarks.machine import describe, temporary_folder
 from benchmarks.notes import note_request
 from benchmarks.sending import connect, get
 from benchmarks.table import Table, percentile
-from kinote.app import House, open_house
+from kinote.app import open_house
 from kinote.catalog.catalog import Catalog
-from kinote.catalog.tables import instance, note, study
 from kinote.logs import set_up_logs
 from kinote.notes.make import make
 from kinote.notes.note import as_json
@@ -178,7 +178,7 @@ def host(data: Path, load: Load) -> None:
     settings = _settings(data)
     with (
         open_house(settings) as house,
-        Writer(house.catalog, _extent(house), load) as writer,
+        Writer(house.catalog, extent_in(house.catalog), load) as writer,
         suppress(KeyboardInterrupt),
     ):
         serve(house, settings, lambda url: print(url, flush=True))
@@ -189,24 +189,9 @@ def _settings(data: Path) -> Settings:
     return Settings.model_validate({"data": data, "http_port": 0})
 
 
-def _extent(house: House) -> Extent:
-    """What `benchmarks.fill` has filled in, and notes added since."""
-    images = (
-        select(func.count())
-        .select_from(instance.join(study, study.c.id == instance.c.study))
-        .where(study.c.study_instance_uid == study_uid(0), instance.c.sop_class_uid == CT)
-    )
-    with house.catalog.read() as connection:
-        studies, notes = (
-            connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (study, note)
-        )
-        return Extent(studies, notes, connection.execute(images).scalar_one())
-
-
 def measure(data: Path, load: Load) -> Table:
     with open_house(_settings(data)) as house:
-        extent = _extent(house)
+        extent = extent_in(house.catalog)
     print(f"filled    {extent.studies} studies of {extent.images} images, {extent.notes} notes")
     print(f"settings  {load.reads} reads, {load.pace} a second; notes written {load.group} in a transaction")
     table = Table(("reading", "p50", "p95", "p99", "worst", "notes", "KB", "written/s"))
@@ -225,14 +210,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="a data directory that benchmarks.fill has filled")
-    add_extent(parser, FILLED)
+    add_filled(parser, FILLED)
     parser.add_argument("--reads", type=int, default=1000)
     parser.add_argument("--pace", type=int, default=50, help="reads a second [default: 50]")
     parser.add_argument("--writes", type=int, default=2000, help="notes a second [default: 2000]")
     parser.add_argument("--group", type=int, default=20, help="notes in a transaction [default: 20]")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    add_folder(parser)
     options = parser.parse_args(arguments)
     load = Load(options.reads, options.pace, options.writes, options.group)
     if options.serve:
@@ -240,8 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with temporary_folder(options.folder) as folder:
         describe(folder, "uvicorn", "SQLAlchemy")
-        data = options.data or filled_directory(folder / "data", extent_of(options))
-        measure(data, load).show("The notes of a study, in milliseconds")
+        measure(filled_data(options, folder), load).show("The notes of a study, in milliseconds")
 
 
 if __name__ == "__main__":

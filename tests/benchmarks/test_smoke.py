@@ -1,0 +1,92 @@
+"""Every benchmark runs to its end, on next to nothing, and prints its table."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.interop.orthanc import PLUGIN
+from tests.interop.peers import peer
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = {
+    path.stem
+    for path in (ROOT / "benchmarks").glob("*.py")
+    if "\ndef main(" in path.read_text(encoding="utf-8")
+}
+
+#: What next to nothing is; `filled` stands for the data directory that is filled for all of them.
+SMALL = {
+    "query": ("filled", "--times", "2"),
+    "notes": ("--one-by-one", "2", "--in-groups", "4", "--rounds", "1"),
+    "reading_notes": ("--data", "filled", "--reads", "2", "--writes", "20", "--group", "2"),
+    "key_objects": ("--references", "2", "20", "--seconds", "0", "--bomb", "80"),
+    "qido": ("--data", "filled", "--times", "1", "--orthanc-seconds", "0.1", "--orthanc-studies", "4"),
+    "stow": ("--images", "2", "--key-objects", "2", "--per-request", "2", "--rounds", "1"),
+}
+BESIDE_ORTHANC = {"qido", "stow"}
+
+#: How many rows of figures there are.
+ROWS = {"query": 20, "notes": 6, "reading_notes": 4, "key_objects": 8, "qido": 5, "stow": 8}
+
+
+def _run(program: str, *arguments: str, expected: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{program}", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == expected, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("benchmarks") / "filled"
+    printed = _run("fill", str(data), "--studies", "4", "--images", "4", "--notes", "6")
+    assert "22 instances, 6 notes" in printed
+    return data
+
+
+@pytest.mark.parametrize("program", SMALL)
+def test_benchmark_runs(program: str, filled: Path, tmp_path: Path) -> None:
+    if program in BESIDE_ORTHANC:
+        if os.geteuid() != 0:
+            assert os.environ.get("CI") != "true", (
+                "Orthanc needs a network namespace, which only root can make"
+            )
+            pytest.skip("Orthanc needs a network namespace of its own, which only root can make")
+        for name in ("Orthanc", "unshare", "ip"):
+            peer(name)
+        assert PLUGIN.exists()
+    arguments = [str(filled) if word == "filled" else word for word in SMALL[program]]
+    if program != "query":
+        arguments += ["--folder", str(tmp_path)]
+    printed = _run(program, *arguments)
+    figures = [line for line in printed.splitlines() if re.search(r"  [\d.]+  ", line)]
+    assert len(figures) == ROWS[program], printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_benchmark_is_run_here_and_explained() -> None:
+    assert {"fill", *SMALL} == PROGRAMS
+    explained = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `benchmarks\.(\w+)` \|", explained, flags=re.MULTILINE)) == PROGRAMS
+
+
+def test_the_commands_that_are_explained_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    explained = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    for program, typed in re.findall(r"python -m benchmarks\.(\w+)(.*)", explained):
+        with pytest.raises(SystemExit):
+            importlib.import_module(f"benchmarks.{program}").main(["--help"])
+        known = capsys.readouterr().out
+        assert [option for option in re.findall(r"--[\w-]+", typed) if f"{option} " not in known] == []
