@@ -19,7 +19,6 @@ from kinote.dicom.numbers import EXACT, parse_decimal, parse_integer
 from kinote.dicom.person_names import PersonName
 from kinote.dicom.value_representations import BINARY, SINGLE_VALUE
 
-
 #: Inline binary values are little endian (PS3.18 F.2.7): bytes of a word, by representation.
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}

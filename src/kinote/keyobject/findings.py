@@ -146,7 +146,8 @@ RULES: dict[str, Rule] = {
     "DESCRIPTION_CONCEPT": _warning("TID 2010 row 7", "The description stands under another concept: {}."),
     "DESCRIPTION_SEVERAL": _warning("TID 2010 row 7", "There are several descriptions; all are shown."),
     "DESCRIPTION_EMPTY": _warning("PS3.3 C.18.1", "The description is empty."),
-    # Found by `kinote.keyobject.check`.
+    # Found by `kinote.keyobject.check`, and by `kinote check` on folders.
+    "NO_KEY_OBJECTS": _error("Kinote", "There is no key object in the folder; its other files: {}."),
     "OBSERVER_INCOMPLETE": _warning("TID 1003, 1004", "An observer lacks what names it: {}."),
     "LANGUAGE_SCHEME": _info("TID 1204", "The language is not given as an RFC 5646 tag: {}."),
     "VALUE_TOO_LONG": _warning("PS3.5 6.2", "A value is longer than its representation allows: {}."),
