@@ -87,6 +87,9 @@ def test_kinds_of_sop_classes(uid: str, kinds: set[str]) -> None:
         ("20240229", date(2024, 2, 29)),
         (" 2026.09.01 ", date(2026, 9, 1)),
         ("2026", None),
+        ("\uff12\uff10260901", None),
+        ("20260901\n", None),
+        ("\u300020260901", None),
         ("", None),
         (None, None),
     ],
@@ -104,6 +107,8 @@ def test_dates(value: str | None, expected: date | None) -> None:
         ("08:30:60", time(8, 30, 59)),
         ("2400", None),
         ("8", None),
+        ("\uff10\uff18", None),
+        ("0830\t", None),
         (None, None),
     ],
 )
@@ -113,7 +118,15 @@ def test_times(value: str | None, expected: time | None) -> None:
 
 @pytest.mark.parametrize(
     ("value", "minutes"),
-    [("+0100", 60), ("-0330", -210), ("+1400", 840), ("+1401", None), ("0100", None), ("+0160", None)],
+    [
+        ("+0100", 60),
+        ("-0330", -210),
+        ("+1400", 840),
+        ("+1401", None),
+        ("+\uff10100", None),
+        ("0100", None),
+        ("+0160", None),
+    ],
 )
 def test_offsets(value: str, minutes: int | None) -> None:
     assert parse_offset(value) == (None if minutes is None else timezone(timedelta(minutes=minutes)))

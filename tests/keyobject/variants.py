@@ -438,6 +438,10 @@ BYTE_VARIANTS = [
     ("V40 no date", 0x00080023, "DA", b"tomorrow", "CONTENT_DATE_TIME"),
     ("V41", 0x00080033, "TM", b"25:61:00", "CONTENT_DATE_TIME"),
     ("V41 colons", 0x00080033, "TM", b"08:30:00", "CONTENT_DATE_TIME"),
+    ("V41 tab", 0x00080033, "TM", b"083000\t ", "CONTENT_DATE_TIME"),
+    ("timezone with a tab", 0x00080201, "SH", b"+0100\t", "TIMEZONE"),
+    ("six components", 0x00100010, "PN", b"a^b^c^d^e^f ", "PERSON_NAME"),
+    ("four groups", 0x00100010, "PN", b"a=b=c=d ", "PERSON_NAME"),
     ("V46", 0x00200013, "US", b"\1\0", "VR_UNEXPECTED"),
     ("V49", 0x00080005, "CS", b"UTF-8 ", "CHARACTER_SET_UNKNOWN"),
 ]

@@ -8,7 +8,7 @@ from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.keyobject import concepts
 from kinote.keyobject.alike import Alike
-from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
+from kinote.keyobject.coded import read_code_sequence, read_person_name, read_plain, read_text, read_uid
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
@@ -194,7 +194,7 @@ class _Reader:
         if value_type == "CODE":
             observed.code = self._code_value(item, place)
         elif value_type == "PNAME":
-            observed.text = read_text(item, tags.PERSON_NAME, place, self._findings)
+            observed.text = read_person_name(item, tags.PERSON_NAME, place, self._findings)
         elif value_type == "UIDREF":
             observed.text = read_plain(item, tags.UID)
         else:
