@@ -81,6 +81,25 @@ def test_kinds_of_sop_classes(uid: str, kinds: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "one"),
+    [
+        *(
+            (n, True)
+            for n in ("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "4", "6.1", "7", "128")
+        ),
+        *((n, True) for n in ("77.1.1", "77.1.2", "77.1.3", "77.1.4")),
+        *((n, False) for n in ("2.1", "4.1", "3.1", "7.2", "12.1", "12.2", "13.1.3", "20", "66.4", "130")),
+        *(
+            (n, False)
+            for n in ("77.1.1.1", "77.1.5.1", "77.1.5.4", "77.1.6", "481.1", "481.2", "11.1", "88.59")
+        ),
+    ],
+)
+def test_classes_of_images_with_one_frame(number: str, one: bool) -> None:
+    assert sop_classes.has_one_frame(f"1.2.840.10008.5.1.4.1.1.{number}") is one
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("20260229", None),

@@ -217,6 +217,13 @@ def referencing(sop_class_uid: str, value_type: str, **more: object) -> Change:
     return change
 
 
+def presented(dataset: Dataset) -> None:
+    """A presentation state is applied that the evidence does not list."""
+    state = Dataset()
+    state.ReferencedSOPClassUID, state.ReferencedSOPInstanceUID = GSPS, "1.2.3.4.99"
+    sop(dataset).ReferencedSOPSequence = [state]
+
+
 def with_value(data: bytes, tag: int, vr: str, value: bytes) -> bytes:
     """An explicit little endian data set with other bytes for the first element of a short representation."""
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
@@ -296,6 +303,21 @@ VARIANTS = [
         "CONTENT_REFS_MISSING",
         "FRAMES_IN_EVIDENCE",
     ),
+    _variant(
+        "evidence with bad frames",
+        all_of(in_first(lambda d: listed(d, 1), ReferencedFrameNumber=[0, 7, 7]), content(lambda d: [])),
+        "CONTENT_REFS_MISSING",
+        "FRAMES_IN_EVIDENCE",
+        "FRAMES_INVALID",
+    ),
+    _variant(
+        "evidence with frames of single frame images",
+        all_of(in_first(listed, ReferencedFrameNumber=[3]), content(lambda d: [])),
+        "CONTENT_REFS_MISSING",
+        "FRAMES_IN_EVIDENCE",
+        "FRAMES_ON_SINGLE_FRAME",
+    ),
+    _variant("presentation state not in evidence", presented, "REF_NOT_IN_EVIDENCE"),
     _variant("V28", in_first(sop, ReferencedSOPClassUID=ULTRASOUND), "REF_CLASS_MISMATCH"),
     _variant("V29", lacking(sop, "ReferencedSOPClassUID"), "REF_CLASS_MISSING"),
     _variant("V30", in_first(sop, ReferencedSOPInstanceUID=""), "REF_BROKEN", "EVIDENCE_EXTRA", references=1),

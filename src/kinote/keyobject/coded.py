@@ -1,4 +1,4 @@
-"""Reads code sequences and text as senders write them, noting what is off."""
+"""Reads code sequences, numbers and text as senders write them, noting what is off."""
 
 from __future__ import annotations
 
@@ -65,6 +65,17 @@ def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings
         findings.add("CHARACTER_SET_UNDECLARED", place)
     elif characters.is_known and not characters.decodes(raw, is_person_name=dataset.vr(tag) == "PN"):
         findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
+
+
+def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> tuple[int, ...]:
+    """Frame or segment numbers, from 1 on and each once; what is none is left out and noted."""
+    if tag not in dataset:
+        return ()
+    written = dataset.texts(tag)
+    numbers = tuple(number for number in dataset.integers(tag) if number >= 1)
+    if len(numbers) != len(written):
+        findings.add("FRAMES_INVALID", place, "\\".join(written)[:80])
+    return tuple(dict.fromkeys(numbers))
 
 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:

@@ -101,7 +101,9 @@ RULES: dict[str, Rule] = {
     ),
     "EVIDENCE_EXTRA": _warning("PS3.3 C.17.6.2", "Instances of the evidence are not flagged: {}."),
     "EVIDENCE_SPLIT": _warning("PS3.3 C.17.2.1", "The evidence lists a study or series in several items."),
-    "REF_NOT_IN_EVIDENCE": _warning("PS3.3 C.17.6.2", "Flagged instances are not in the evidence: {}."),
+    "REF_NOT_IN_EVIDENCE": _warning(
+        "PS3.3 C.17.6.2", "Instances that are flagged or applied are not listed: {}."
+    ),
     "REF_STUDY_MISSING": _warning("PS3.3 C.17.2.1", "The evidence names no study or series; it is inferred."),
     "REF_SEVERAL_SERIES": _warning("PS3.3 C.17.2.1", "An instance is listed under several series: {}."),
     "REF_BROKEN": _warning("PS3.3 C.18.3", "References without a usable SOP Instance UID are left out: {}."),
