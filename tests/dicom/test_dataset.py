@@ -6,8 +6,9 @@ import struct
 
 import pytest
 
-from kinote.dicom.dataset import DataSet, scan
+from kinote.dicom.dataset import DataSet, scan, scanned
 from kinote.dicom.errors import MalformedError
+from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -283,3 +284,41 @@ def test_a_fragment_without_length_is_refused() -> None:
     data = EXPLICIT.element(0x7FE00010, "OB", EXPLICIT.mark(0xE000, UNDEFINED), UNDEFINED)
     with pytest.raises(MalformedError, match="fragment"):
         scan(data, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+PIXELS = EXPLICIT.element(0x7FE00010, "OW", bytes(4096))
+
+
+@pytest.mark.parametrize(
+    ("elements", "repeated"),
+    [
+        ((), 0),
+        ((EXPLICIT.element(0x00100020, "LO", b"A "),), 0),
+        ((EXPLICIT.element(0x00100020, "LO", b"A "), EXPLICIT.element(0x00100020, "LO", b"B ")), 1),
+        ((EXPLICIT.element(*CLASS), EXPLICIT.element(*CLASS)), 2),
+        ((EXPLICIT.sequence(0x00081140, EXPLICIT.item(b"")),) * 2, 1),
+        ((EXPLICIT.sequence(0x00081140, EXPLICIT.item(b""), undefined=True),) * 3, 2),
+        ((EXPLICIT.element(0x0040A160, "UT", b"text"),) * 2, 1),
+        ((PIXELS, PIXELS), 1),
+        ((EXPLICIT.sequence(0x00081140, EXPLICIT.item(EXPLICIT.element(*CLASS))),), 0),
+    ],
+)
+@pytest.mark.parametrize("portion", [1, 7, 1 << 20])
+def test_elements_that_come_again_are_counted(
+    elements: tuple[bytes, ...], repeated: int, portion: int
+) -> None:
+    data = EXPLICIT.element(*CLASS) + b"".join(elements)
+    scanner = DataSetScanner(EXPLICIT_VR_LITTLE_ENDIAN)
+    for start in range(0, len(data), portion):
+        scanner.feed(data[start : start + portion])
+    scanner.finish()
+    assert scanned(scanner).repeated == repeated
+
+
+def test_of_elements_that_come_again_the_last_one_counts() -> None:
+    twice = implicit(
+        IMPLICIT.element(0x00100020, "LO", b"A "),
+        IMPLICIT.element(0x00081140, "SQ", b""),
+        IMPLICIT.element(0x00100020, "LO", b"B "),
+    )
+    assert (twice.text(0x00100020), twice.repeated) == ("B", 1)

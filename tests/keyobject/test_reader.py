@@ -177,6 +177,15 @@ def test_names_are_checked_by_the_rules_of_names(declared: bytes, name: bytes, f
     assert codes(reading) == ({finding} if finding else set())
 
 
+def test_an_attribute_that_stands_twice_is_noted_and_the_last_one_counts() -> None:
+    element = struct.pack("<HH2sH", 0x0010, 0x0020, b"LO", 6)
+    data = encode(document())
+    at = data.index(struct.pack("<HH2s", 0x0010, 0x0020, b"LO"))
+    reading = read(data[:at] + element + b"FIRST " + data[at:], EXPLICIT)
+    assert codes(reading) == {"ELEMENT_REPEATED"}
+    assert reading.patient_id == read(data, EXPLICIT).patient_id
+
+
 def test_pixel_data_in_a_key_object_is_foreign() -> None:
     """V82."""
     pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 64) + bytes(64)

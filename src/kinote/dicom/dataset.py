@@ -46,7 +46,7 @@ class DataSet:
 
     __slots__ = (
         *("_characters", "_elements", "_encoding", "_end", "_ends", "_kept", "_outer", "_start"),
-        *("bulk", "notes"),
+        *("bulk", "notes", "repeated"),
     )
 
     def __init__(
@@ -70,6 +70,8 @@ class DataSet:
         self.bulk: tuple[BulkSpan, ...] = ()
         #: Of the root: deviations from the standard that did no harm, in words.
         self.notes: tuple[str, ...] = ()
+        #: Of the root: how many elements stand in it whose tag comes again later. The last one counts.
+        self.repeated = 0
 
     def __iter__(self) -> Iterator[int]:
         """The tags of this level, in the order in which they were sent."""
@@ -290,6 +292,7 @@ def scanned(scanner: DataSetScanner) -> DataSet:
     root._elements = walk.root
     root.bulk = tuple(walk.bulk)
     root.notes = tuple(walk.notes)
+    root.repeated = walk.met - len(walk.root)
     if list(walk.root) != sorted(walk.root):
         root.notes += ("elements are out of order",)
     return root

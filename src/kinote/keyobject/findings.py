@@ -58,6 +58,7 @@ RULES: dict[str, Rule] = {
     "ALL_REFERENCES_BROKEN": _error("PS3.3 C.18.3", "No reference names a usable SOP Instance UID."),
     "TRANSFER_SYNTAX": _warning("PS3.10 7.1", "The data set is not encoded as declared, but as {}."),
     "STRUCTURE": _warning("PS3.5 7", "The data set is oddly put together: {}."),
+    "ELEMENT_REPEATED": _warning("PS3.5 7.1", "Attributes stand more than once; the last one counts: {}."),
     "FILE_META_MISSING": _warning("PS3.10 7.1", "There is no file meta information; the syntax is guessed."),
     "FILE_META_MISMATCH": _warning("PS3.10 7.1", "File meta information and data set differ in {}."),
     "VR_UNEXPECTED": _warning("PS3.6 6", "{} has another value representation than the dictionary."),

@@ -129,6 +129,8 @@ def _note_oddities(dataset: DataSet, declared: str, findings: Findings) -> None:
     # V96: only pixel data can be compressed, and a key object has none.
     if syntax.encapsulated or dataset.encoding is not encodings.declared(syntax):
         findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
+    if dataset.repeated:
+        findings.add("ELEMENT_REPEATED", "", str(dataset.repeated))
     for note in dataset.notes:
         if not note.startswith("declared as"):
             findings.add("STRUCTURE", "", note)
