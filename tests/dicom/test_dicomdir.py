@@ -53,6 +53,17 @@ def test_records_with_a_file_are_read_in_order() -> None:
     )
 
 
+@pytest.mark.parametrize(("flag", "named"), [(0xFFFF, 1), (0, 0), (1, 1)])
+def test_records_that_are_not_in_use_are_passed_over(flag: int, named: int) -> None:
+    file = _dicomdir(("IMAGE", ["A"], "1.2"))
+    directory = pydicom.dcmread(file)
+    directory.DirectoryRecordSequence[0].RecordInUseFlag = flag
+    changed = io.BytesIO()
+    dcmwrite(changed, directory)
+    changed.seek(0)
+    assert len(dicomdir.read(changed)) == named
+
+
 def test_a_damaged_dicomdir_is_named_as_one() -> None:
     with pytest.raises(DicomError):
         dicomdir.read(io.BytesIO(_dicomdir(("IMAGE", ["A"], "1.2")).getvalue()[:-5]))

@@ -14,6 +14,7 @@ from kinote.dicom.part10 import FileScanner
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _DIRECTORY_RECORD_SEQUENCE = 0x00041220
+_RECORD_IN_USE_FLAG = 0x00041410
 _DIRECTORY_RECORD_TYPE = 0x00041430
 _REFERENCED_FILE_ID = 0x00041500
 _REFERENCED_SOP_INSTANCE_UID_IN_FILE = 0x00041511
@@ -31,7 +32,7 @@ class ReferencedFile:
 
 
 def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
-    """The files a DICOMDIR names, in its order; raises `DicomError` where it cannot be read."""
+    """The files the records in use of a DICOMDIR name, in its order; raises `DicomError` where it cannot be read."""
     scanner = FileScanner()
     while chunk := file.read(_CHUNK):
         scanner.feed(chunk)
@@ -43,7 +44,7 @@ def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
             record.text(_REFERENCED_SOP_INSTANCE_UID_IN_FILE) or "",
         )
         for record in records
-        if record.texts(_REFERENCED_FILE_ID)
+        if record.texts(_REFERENCED_FILE_ID) and record.integer(_RECORD_IN_USE_FLAG) != 0
     )
 
 
