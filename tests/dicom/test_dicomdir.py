@@ -78,6 +78,16 @@ def test_files_of_a_real_medium_are_found() -> None:
     assert all(path is not None and path.is_file() for path in found)
 
 
+def test_a_last_record_that_says_it_is_longer_than_the_file_is_read() -> None:
+    """Its writer left attributes out and not the length they had."""
+    with (_SHIPPED / "DICOMDIR-nooffset").open("rb") as file:
+        named = dicomdir.read(file)
+    records = pydicom.dcmread(_SHIPPED / "DICOMDIR-nooffset").DirectoryRecordSequence
+    assert [record.file_id for record in named] == [
+        tuple(record.ReferencedFileID) for record in records if "ReferencedFileID" in record
+    ]
+
+
 @pytest.mark.parametrize(
     "file_id", [("IMAGES", "IM0001"), ("images", "im0001"), ("IMAGES/IM0001",), ("IMAGES\\IM0001",)]
 )

@@ -159,9 +159,14 @@ class Walk:
                         path[-1] += 1
                         stack.append((end, defined, opened, left_out, encoding))
                         if defined := length != UNDEFINED:
-                            if at + 8 + length > end:
+                            if at + 8 + length <= end:
+                                end = at + 8 + length
+                            elif len(path) == 2 and path[0] == tags.DIRECTORY_RECORD_SEQUENCE:
+                                # Nothing comes after the records of a DICOMDIR that could be taken for them.
+                                defined = False
+                                self.note("a directory record is longer than what it lies in")
+                            else:
                                 self._fail(MalformedError, "An item is longer than what it lies in", at)
-                            end = at + 8 + length
                         opened, left_out = pos + shift, origin - shift
                     elif group == ITEM_GROUP and number == 0xE0DD:
                         pos += 8
