@@ -26,14 +26,21 @@ class Checked:
 
 
 def check_files(paths: Iterable[Path]) -> Iterator[Checked]:
-    """Check files; of folders, every key object in them."""
+    """Check files; of folders, every key object in them. A folder without any is told as such."""
     for path in paths:
         if path.is_dir():
-            for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-                if _may_be_key_object(file):
-                    yield _check(file)
+            yield from _check_folder(path)
         else:
             yield _check(path)
+
+
+def _check_folder(path: Path) -> Iterator[Checked]:
+    files = sorted(entry for entry in path.rglob("*") if entry.is_file())
+    key_objects = [file for file in files if _may_be_key_object(file)]
+    if not key_objects:
+        yield Checked(str(path), "unreadable", (found("NO_KEY_OBJECTS", detail=len(files)),))
+    for file in key_objects:
+        yield _check(file)
 
 
 def _may_be_key_object(path: Path) -> bool:

@@ -6,8 +6,9 @@ import struct
 
 import pytest
 
-from kinote.dicom.dataset import DataSet, scan
+from kinote.dicom.dataset import DataSet, scan, scanned
 from kinote.dicom.errors import MalformedError
+from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -71,11 +72,35 @@ def test_what_is_not_there() -> None:
     [
         ("IS", b" 12 ", 12, 12.0),
         ("IS", b"+7\\8", 7, 7.0),
-        ("IS", b"12.0", 12, 12.0),
+        ("IS", b"12.0", None, 12.0),
+        ("IS", b"2.7", None, 2.7),
+        ("IS", b"1_0", None, None),
+        ("IS", b"1e300", None, 1e300),
+        ("IS", b"2147483647", 2147483647, 2147483647.0),
+        ("IS", b"2147483648", None, 2147483648.0),
+        ("IS", b"-2147483648", -2147483648, -2147483648.0),
+        ("IS", b"0000000000001", None, 1.0),
+        ("IS", b"- 1", None, None),
+        ("UN", "\uff11\uff12".encode(), None, None),
         ("IS", b"twelve", None, None),
         ("IS", b"", None, None),
         ("DS", b"1.5e1", 15, 15.0),
-        ("DS", b"inf ", None, float("inf")),
+        ("DS", b"inf ", None, None),
+        ("DS", b"nan ", None, None),
+        ("DS", b"1_0", None, None),
+        ("DS", b"0x1p3", None, None),
+        ("DS", b"1e999", None, None),
+        ("DS", b"1e300", None, 1e300),
+        ("DS", b"2.7", None, 2.7),
+        ("DS", b".5", None, 0.5),
+        ("DS", b"-5.", -5, -5.0),
+        ("DS", b".", None, None),
+        ("DS", b"12345678901234567890.25", None, 12345678901234567890.25),
+        ("FD", struct.pack("<d", 3.0), 3, 3.0),
+        ("FD", struct.pack("<d", 3.5), None, 3.5),
+        ("FD", struct.pack("<d", float("inf")), None, float("inf")),
+        ("UL", struct.pack("<I", 2**32 - 1), 2**32 - 1, float(2**32 - 1)),
+        ("UV", struct.pack("<Q", 2**64 - 1), 2**64 - 1, float(2**64 - 1)),
         ("US", b"\x05\0", 5, 5.0),
         ("LO", b"3 ", 3, 3.0),
         ("UN", b"3 ", 3, 3.0),
@@ -259,3 +284,41 @@ def test_a_fragment_without_length_is_refused() -> None:
     data = EXPLICIT.element(0x7FE00010, "OB", EXPLICIT.mark(0xE000, UNDEFINED), UNDEFINED)
     with pytest.raises(MalformedError, match="fragment"):
         scan(data, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+PIXELS = EXPLICIT.element(0x7FE00010, "OW", bytes(4096))
+
+
+@pytest.mark.parametrize(
+    ("elements", "repeated"),
+    [
+        ((), 0),
+        ((EXPLICIT.element(0x00100020, "LO", b"A "),), 0),
+        ((EXPLICIT.element(0x00100020, "LO", b"A "), EXPLICIT.element(0x00100020, "LO", b"B ")), 1),
+        ((EXPLICIT.element(*CLASS), EXPLICIT.element(*CLASS)), 2),
+        ((EXPLICIT.sequence(0x00081140, EXPLICIT.item(b"")),) * 2, 1),
+        ((EXPLICIT.sequence(0x00081140, EXPLICIT.item(b""), undefined=True),) * 3, 2),
+        ((EXPLICIT.element(0x0040A160, "UT", b"text"),) * 2, 1),
+        ((PIXELS, PIXELS), 1),
+        ((EXPLICIT.sequence(0x00081140, EXPLICIT.item(EXPLICIT.element(*CLASS))),), 0),
+    ],
+)
+@pytest.mark.parametrize("portion", [1, 7, 1 << 20])
+def test_elements_that_come_again_are_counted(
+    elements: tuple[bytes, ...], repeated: int, portion: int
+) -> None:
+    data = EXPLICIT.element(*CLASS) + b"".join(elements)
+    scanner = DataSetScanner(EXPLICIT_VR_LITTLE_ENDIAN)
+    for start in range(0, len(data), portion):
+        scanner.feed(data[start : start + portion])
+    scanner.finish()
+    assert scanned(scanner).repeated == repeated
+
+
+def test_of_elements_that_come_again_the_last_one_counts() -> None:
+    twice = implicit(
+        IMPLICIT.element(0x00100020, "LO", b"A "),
+        IMPLICIT.element(0x00081140, "SQ", b""),
+        IMPLICIT.element(0x00100020, "LO", b"B "),
+    )
+    assert (twice.text(0x00100020), twice.repeated) == ("B", 1)

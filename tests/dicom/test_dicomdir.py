@@ -53,6 +53,17 @@ def test_records_with_a_file_are_read_in_order() -> None:
     )
 
 
+@pytest.mark.parametrize(("flag", "named"), [(0xFFFF, 1), (0, 0), (1, 1)])
+def test_records_that_are_not_in_use_are_passed_over(flag: int, named: int) -> None:
+    file = _dicomdir(("IMAGE", ["A"], "1.2"))
+    directory = pydicom.dcmread(file)
+    directory.DirectoryRecordSequence[0].RecordInUseFlag = flag
+    changed = io.BytesIO()
+    dcmwrite(changed, directory)
+    changed.seek(0)
+    assert len(dicomdir.read(changed)) == named
+
+
 def test_a_damaged_dicomdir_is_named_as_one() -> None:
     with pytest.raises(DicomError):
         dicomdir.read(io.BytesIO(_dicomdir(("IMAGE", ["A"], "1.2")).getvalue()[:-5]))
@@ -65,6 +76,16 @@ def test_files_of_a_real_medium_are_found() -> None:
     found = [medium.resolve(record.file_id) for record in named]
     assert len(found) == 31
     assert all(path is not None and path.is_file() for path in found)
+
+
+def test_a_last_record_that_says_it_is_longer_than_the_file_is_read() -> None:
+    """Its writer left attributes out and not the length they had."""
+    with (_SHIPPED / "DICOMDIR-nooffset").open("rb") as file:
+        named = dicomdir.read(file)
+    records = pydicom.dcmread(_SHIPPED / "DICOMDIR-nooffset").DirectoryRecordSequence
+    assert [record.file_id for record in named] == [
+        tuple(record.ReferencedFileID) for record in records if "ReferencedFileID" in record
+    ]
 
 
 @pytest.mark.parametrize(

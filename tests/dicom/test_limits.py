@@ -12,7 +12,8 @@ import pytest
 
 from kinote.dicom.dataset import scan, scanned
 from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
-from kinote.dicom.scanner import DataSetScanner, Limits
+from kinote.dicom.limits import Limits
+from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from tests.dicom.elements import UNDEFINED, Writer
 from tests.scale import SCALE

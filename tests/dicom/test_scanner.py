@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from kinote.dicom.dataset import DataSet, scan, scanned
 from kinote.dicom.errors import DicomError, MalformedError, TruncatedError
 from kinote.dicom.scanner import DataSetScanner
+from tests.dicom.elements import Writer
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50"
@@ -181,3 +182,19 @@ def test_a_sequence_sent_as_unknown_is_read() -> None:
     data = struct.pack("<HH2sHI", 0x0040, 0xA730, b"UN", 0, len(content)) + content
     items = scan(data, EXPLICIT).items(0x0040A730)
     assert [item.text(0x0040A160) for item in items] == ["a text", None, "a text"]
+
+
+@pytest.mark.parametrize("portion", [1, 5, 1 << 20])
+@pytest.mark.parametrize("syntax", [DEFLATED, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"])
+@pytest.mark.parametrize(("after", "notes"), [(b"", 0), (b"\0", 0), (b"junk", 1), (b"\0junk", 1)])
+def test_bytes_after_a_deflated_data_set_are_noted_unless_they_pad_it(
+    syntax: str, portion: int, after: bytes, notes: int
+) -> None:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = packer.compress(Writer(EXPLICIT).element(0x00080016, "UI", b"1.2\0")) + packer.flush() + after
+    scanner = DataSetScanner(syntax)
+    for start in range(0, len(data), portion):
+        scanner.feed(data[start : start + portion])
+    scanner.finish()
+    assert scanned(scanner).text(0x00080016) == "1.2"
+    assert len(scanned(scanner).notes) == notes

@@ -44,6 +44,10 @@ def test_uids_are_made() -> None:
         ("1.2.840.10008.1.2", False, True, False, False),
         ("1.2.840.10008.1.2.1", True, True, False, False),
         ("1.2.840.10008.1.2.1.99", True, True, True, False),
+        ("1.2.840.10008.1.2.4.95", True, True, True, True),
+        ("1.2.840.10008.1.2.4.205", True, True, True, True),
+        ("1.2.840.10008.1.2.4.94", True, True, False, True),
+        ("1.2.840.10008.1.2.8.1", True, True, False, True),
         ("1.2.840.10008.1.2.2", True, False, False, False),
         ("1.2.840.10008.1.2.4.90", True, True, False, True),
         ("1.2.3.4", True, True, False, True),
@@ -81,12 +85,34 @@ def test_kinds_of_sop_classes(uid: str, kinds: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "one"),
+    [
+        *(
+            (n, True)
+            for n in ("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "4", "6.1", "7", "128")
+        ),
+        *((n, True) for n in ("77.1.1", "77.1.2", "77.1.3", "77.1.4")),
+        *((n, False) for n in ("2.1", "4.1", "3.1", "7.2", "12.1", "12.2", "13.1.3", "20", "66.4", "130")),
+        *(
+            (n, False)
+            for n in ("77.1.1.1", "77.1.5.1", "77.1.5.4", "77.1.6", "481.1", "481.2", "11.1", "88.59")
+        ),
+    ],
+)
+def test_classes_of_images_with_one_frame(number: str, one: bool) -> None:
+    assert sop_classes.has_one_frame(f"1.2.840.10008.5.1.4.1.1.{number}") is one
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("20260229", None),
         ("20240229", date(2024, 2, 29)),
         (" 2026.09.01 ", date(2026, 9, 1)),
         ("2026", None),
+        ("\uff12\uff10260901", None),
+        ("20260901\n", None),
+        ("\u300020260901", None),
         ("", None),
         (None, None),
     ],
@@ -104,6 +130,8 @@ def test_dates(value: str | None, expected: date | None) -> None:
         ("08:30:60", time(8, 30, 59)),
         ("2400", None),
         ("8", None),
+        ("\uff10\uff18", None),
+        ("0830\t", None),
         (None, None),
     ],
 )
@@ -113,7 +141,15 @@ def test_times(value: str | None, expected: time | None) -> None:
 
 @pytest.mark.parametrize(
     ("value", "minutes"),
-    [("+0100", 60), ("-0330", -210), ("+1400", 840), ("+1401", None), ("0100", None), ("+0160", None)],
+    [
+        ("+0100", 60),
+        ("-0330", -210),
+        ("+1400", 840),
+        ("+1401", None),
+        ("+\uff10100", None),
+        ("0100", None),
+        ("+0160", None),
+    ],
 )
 def test_offsets(value: str, minutes: int | None) -> None:
     assert parse_offset(value) == (None if minutes is None else timezone(timedelta(minutes=minutes)))

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
+from pydicom.uid import UID
 
+from kinote.checking import check_files
 from kinote.dicom.part10 import file_meta_bytes
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import Report, check, check_file
 from kinote.keyobject.findings import RULES, Findings
 from kinote.keyobject.writer import encode, encode_file
+from tests.dicom.elements import Writer
 from tests.keyobject.documents import EXPLICIT, document
-from tests.keyobject.variants import code, encoded, good, item, with_value
+from tests.keyobject.variants import VARIANTS, Variant, code, encoded, good, item, with_value
+
+IMPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
+JPEG = "1.2.840.10008.1.2.4.50"
+
+
+def deflated(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+def nested_sequences(levels: int) -> bytes:
+    writer = Writer(EXPLICIT)
+    content = b""
+    for _ in range(levels):
+        content = writer.sequence(0x0040A730, writer.item(content))
+    return writer.element(0x00080016, "UI", KEY_OBJECT_SELECTION.encode()) + content
 
 
 def codes(report: Report) -> set[str]:
@@ -36,6 +57,62 @@ def test_what_is_no_dicom_is_an_error() -> None:
     report = check_file(b"no DICOM at all" * 30)
     assert report.registration == "unreadable"
     assert report.has_errors
+
+
+@pytest.mark.parametrize(
+    ("syntax", "dataset", "expected"),
+    [
+        (IMPLICIT, encode(document()), {"TRANSFER_SYNTAX"}),
+        (JPEG, encode(document()), {"TRANSFER_SYNTAX"}),
+        (EXPLICIT, encoded(good(), IMPLICIT), {"TRANSFER_SYNTAX"}),
+        (EXPLICIT, deflated(encode(document())), {"TRANSFER_SYNTAX"}),
+        (DEFLATED, encode(document()), {"TRANSFER_SYNTAX"}),
+        (EXPLICIT, nested_sequences(40), {"TOO_DEEP"}),
+        (DEFLATED, deflated(encode(document()) + bytes(80 * 1024 * 1024)), {"TOO_LARGE"}),
+    ],
+)
+def test_a_file_is_read_as_the_reader_reads_its_data_set(
+    syntax: str, dataset: bytes, expected: set[str]
+) -> None:
+    data = file_meta_bytes(KEY_OBJECT_SELECTION, document().context.sop_instance_uid, syntax) + dataset
+    assert codes(check_file(data)) - {"FILE_META_MISMATCH"} == expected
+
+
+def test_a_bare_implicit_data_set_is_guessed_and_not_wrongly_declared() -> None:
+    assert codes(check_file(encoded(good(), IMPLICIT))) == {"FILE_META_MISSING"}
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.id)
+def test_no_finding_stands_twice_at_a_place(variant: Variant) -> None:
+    dataset = good()
+    variant.change(dataset)
+    findings = check(encoded(dataset), EXPLICIT).findings
+    assert len({(finding.code, finding.place) for finding in findings}) == len(findings)
+
+
+def test_what_is_no_key_object_is_told_and_nothing_else() -> None:
+    dataset = good()
+    dataset.SOPClassUID = UID("1.2.840.10008.5.1.4.1.1.2")
+    del dataset.ContentSequence
+    report = check(encoded(dataset), EXPLICIT)
+    assert [finding.code for finding in report.findings] == ["NOT_A_KEY_OBJECT"]
+    assert report.registration == "unreadable"
+
+
+def test_folders_are_searched_and_one_without_key_objects_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_bytes(b"no DICOM")
+    (checked,) = check_files([other])
+    assert [finding.code for finding in checked.findings] == ["NO_KEY_OBJECTS"]
+    assert (checked.file, checked.registration) == (str(other), "unreadable")
+    (other / "sub").mkdir()
+    (other / "sub" / "kos.dcm").write_bytes(encode_file(document()))
+    assert [item.file for item in check_files([other])] == [str(other / "sub" / "kos.dcm")]
+    assert [finding.code for item in check_files([tmp_path / "empty"]) for finding in item.findings] == [
+        "NO_KEY_OBJECTS"
+    ]
 
 
 def test_attributes_that_must_be_there_if_only_empty() -> None:

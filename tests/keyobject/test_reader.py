@@ -161,6 +161,31 @@ def test_text_is_decoded_whatever_it_is_declared_as(
     assert reading.description == ("結節" if b"87" in declared else "Überblick")
 
 
+@pytest.mark.parametrize(
+    ("declared", "name", "finding"),
+    [
+        (b"\\ISO 2022 IR 149", b"\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6", None),
+        # Code extensions end with a component (PS3.5 6.1.2.5.3), so that the second one has no escape sequence.
+        (b"\\ISO 2022 IR 149", b"\x1b$)C\xc8\xab^\xb1\xe6", "CHARACTER_SET"),
+        (b"\\ISO 2022 IR 87", b"\x1b$Zname", "CHARACTER_SET"),
+        (b"", b"\x1b$B;3ED\x1b(B", "CHARACTER_SET_UNDECLARED"),
+    ],
+)
+def test_names_are_checked_by_the_rules_of_names(declared: bytes, name: bytes, finding: str | None) -> None:
+    data = with_value(encode(document()), 0x00080005, "CS", declared + b" " * (len(declared) % 2))
+    reading = read(with_value(data, 0x00100010, "PN", name + b" " * (len(name) % 2)), EXPLICIT)
+    assert codes(reading) == ({finding} if finding else set())
+
+
+def test_an_attribute_that_stands_twice_is_noted_and_the_last_one_counts() -> None:
+    element = struct.pack("<HH2sH", 0x0010, 0x0020, b"LO", 6)
+    data = encode(document())
+    at = data.index(struct.pack("<HH2s", 0x0010, 0x0020, b"LO"))
+    reading = read(data[:at] + element + b"FIRST " + data[at:], EXPLICIT)
+    assert codes(reading) == {"ELEMENT_REPEATED"}
+    assert reading.patient_id == read(data, EXPLICIT).patient_id
+
+
 def test_pixel_data_in_a_key_object_is_foreign() -> None:
     """V82."""
     pixels = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 64) + bytes(64)

@@ -217,6 +217,13 @@ def referencing(sop_class_uid: str, value_type: str, **more: object) -> Change:
     return change
 
 
+def presented(dataset: Dataset) -> None:
+    """A presentation state is applied that the evidence does not list."""
+    state = Dataset()
+    state.ReferencedSOPClassUID, state.ReferencedSOPInstanceUID = GSPS, "1.2.3.4.99"
+    sop(dataset).ReferencedSOPSequence = [state]
+
+
 def with_value(data: bytes, tag: int, vr: str, value: bytes) -> bytes:
     """An explicit little endian data set with other bytes for the first element of a short representation."""
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
@@ -296,6 +303,21 @@ VARIANTS = [
         "CONTENT_REFS_MISSING",
         "FRAMES_IN_EVIDENCE",
     ),
+    _variant(
+        "evidence with bad frames",
+        all_of(in_first(lambda d: listed(d, 1), ReferencedFrameNumber=[0, 7, 7]), content(lambda d: [])),
+        "CONTENT_REFS_MISSING",
+        "FRAMES_IN_EVIDENCE",
+        "FRAMES_INVALID",
+    ),
+    _variant(
+        "evidence with frames of single frame images",
+        all_of(in_first(listed, ReferencedFrameNumber=[3]), content(lambda d: [])),
+        "CONTENT_REFS_MISSING",
+        "FRAMES_IN_EVIDENCE",
+        "FRAMES_ON_SINGLE_FRAME",
+    ),
+    _variant("presentation state not in evidence", presented, "REF_NOT_IN_EVIDENCE"),
     _variant("V28", in_first(sop, ReferencedSOPClassUID=ULTRASOUND), "REF_CLASS_MISMATCH"),
     _variant("V29", lacking(sop, "ReferencedSOPClassUID"), "REF_CLASS_MISSING"),
     _variant("V30", in_first(sop, ReferencedSOPInstanceUID=""), "REF_BROKEN", "EVIDENCE_EXTRA", references=1),
@@ -438,6 +460,10 @@ BYTE_VARIANTS = [
     ("V40 no date", 0x00080023, "DA", b"tomorrow", "CONTENT_DATE_TIME"),
     ("V41", 0x00080033, "TM", b"25:61:00", "CONTENT_DATE_TIME"),
     ("V41 colons", 0x00080033, "TM", b"08:30:00", "CONTENT_DATE_TIME"),
+    ("V41 tab", 0x00080033, "TM", b"083000\t ", "CONTENT_DATE_TIME"),
+    ("timezone with a tab", 0x00080201, "SH", b"+0100\t", "TIMEZONE"),
+    ("six components", 0x00100010, "PN", b"a^b^c^d^e^f ", "PERSON_NAME"),
+    ("four groups", 0x00100010, "PN", b"a=b=c=d ", "PERSON_NAME"),
     ("V46", 0x00200013, "US", b"\1\0", "VR_UNEXPECTED"),
     ("V49", 0x00080005, "CS", b"UTF-8 ", "CHARACTER_SET_UNKNOWN"),
 ]

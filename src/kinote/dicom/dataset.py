@@ -17,6 +17,7 @@ from kinote.dicom.element_heads import Element
 from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import DicomError
 from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
+from kinote.dicom.numbers import parse_decimal, parse_integer, whole
 from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.value_representations import (
@@ -30,11 +31,13 @@ from kinote.dicom.value_representations import (
     implicit_vr,
 )
 
-_PIXEL_REPRESENTATION = 0x00280103
 #: What most text is: all but numbers, binary values and text of several lines, as it stands in bytes.
 _ONE_LINE = frozenset(
     vr for vr, name in NAMES.items() if name not in {*NUMBERS, *BINARY, *SINGLE_VALUE, "AT", "SQ"}
 )
+#: Representations whose text here is made of numbers in bytes, and those that have fractions.
+_INTEGERS = frozenset({*NUMBERS, "AT"}) - {"FL", "FD"}
+_FRACTIONS = frozenset({"DS", "FL", "FD"})
 _NO_CHARACTERS = character_set(())
 
 
@@ -43,7 +46,7 @@ class DataSet:
 
     __slots__ = (
         *("_characters", "_elements", "_encoding", "_end", "_ends", "_kept", "_outer", "_start"),
-        *("bulk", "notes"),
+        *("bulk", "notes", "repeated"),
     )
 
     def __init__(
@@ -67,6 +70,8 @@ class DataSet:
         self.bulk: tuple[BulkSpan, ...] = ()
         #: Of the root: deviations from the standard that did no harm, in words.
         self.notes: tuple[str, ...] = ()
+        #: Of the root: how many elements stand in it whose tag comes again later. The last one counts.
+        self.repeated = 0
 
     def __iter__(self) -> Iterator[int]:
         """The tags of this level, in the order in which they were sent."""
@@ -159,25 +164,20 @@ class DataSet:
         return values[0] if values else None
 
     def integers(self, tag: int) -> tuple[int, ...]:
-        """The values as whole numbers, leaving out what cannot be read as one."""
-        found = []
-        for part in self.texts(tag):
-            try:
-                found.append(int(part))
-            except ValueError:
-                try:
-                    found.append(int(float(part)))
-                except (ValueError, OverflowError):
-                    continue
-        return tuple(found)
+        """The values as whole numbers, leaving out what is none; a decimal string may be one, e.g. `1.5e1`."""
+        vr = self.vr(tag)
+        found = (_integer(part, vr) for part in self.texts(tag))
+        return tuple([number for number in found if number is not None])
 
     def number(self, tag: int) -> float | None:
         """The first value as a number; None if there is none or it cannot be read."""
-        values = self.texts(tag)
-        try:
-            return float(values[0]) if values else None
-        except ValueError:
-            return None
+        values = self.numbers(tag)
+        return values[0] if values else None
+
+    def numbers(self, tag: int) -> tuple[float | None, ...]:
+        """The values as numbers, None where one cannot be read."""
+        is_binary = self.vr(tag) in NUMBERS
+        return tuple([float(part) if is_binary else parse_decimal(part) for part in self.texts(tag)])
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
         """The items of a sequence; empty if it is absent, empty or no sequence."""
@@ -255,8 +255,8 @@ class DataSet:
     def _signed_pixels(self) -> bool:
         level: DataSet | None = self
         while level is not None:
-            if _PIXEL_REPRESENTATION in level:
-                return level.integer(_PIXEL_REPRESENTATION) == 1
+            if tags.PIXEL_REPRESENTATION in level:
+                return level.integer(tags.PIXEL_REPRESENTATION) == 1
             level = level._outer
         return False
 
@@ -274,6 +274,16 @@ class DataSet:
         return numbers
 
 
+def _integer(text: str, vr: str | None) -> int | None:
+    """A value of a representation as a whole number."""
+    if vr in _INTEGERS:
+        return int(text)
+    if vr in _FRACTIONS:
+        number = parse_decimal(text)
+        return None if number is None else whole(number)
+    return parse_integer(text)
+
+
 def scanned(scanner: DataSetScanner) -> DataSet:
     """The root of what a scanner has walked; of one that is not finished, as far as it has come."""
     walk = scanner.walk
@@ -282,6 +292,7 @@ def scanned(scanner: DataSetScanner) -> DataSet:
     root._elements = walk.root
     root.bulk = tuple(walk.bulk)
     root.notes = tuple(walk.notes)
+    root.repeated = walk.met - len(walk.root)
     if list(walk.root) != sorted(walk.root):
         root.notes += ("elements are out of order",)
     return root

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, timezone
 
-_DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
-_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
-_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
+_DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})", re.ASCII)
+_TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})", re.ASCII)
 
 
 def parse_date(value: str | None) -> date | None:
     """A DA; None if it is empty or no date."""
-    found = _DATE.fullmatch((value or "").strip())
+    found = _DATE.fullmatch((value or "").strip(" "))
     if found is None:
         return None
     try:
@@ -27,7 +27,7 @@ def parse_date(value: str | None) -> date | None:
 
 def parse_time(value: str | None) -> time | None:
     """A TM, to the microsecond; a leap second counts as the one before it. None if it is no time."""
-    found = _TIME.fullmatch((value or "").strip())
+    found = _TIME.fullmatch((value or "").strip(" "))
     if found is None:
         return None
     hour, minute, second, fraction = found.groups()
@@ -44,7 +44,7 @@ def parse_time(value: str | None) -> time | None:
 
 def parse_offset(value: str | None) -> timezone | None:
     """A Timezone Offset From UTC (PS3.3 C.12.1.1.8), -1200 to +1400; None if it is none."""
-    found = _OFFSET.fullmatch((value or "").strip())
+    found = _OFFSET.fullmatch((value or "").strip(" "))
     if found is None:
         return None
     minutes = int(found[2]) * 60 + int(found[3])
@@ -52,6 +52,21 @@ def parse_offset(value: str | None) -> timezone | None:
     if int(found[3]) > 59 or not -12 * 60 <= signed <= 14 * 60:
         return None
     return timezone(timedelta(minutes=signed))
+
+
+def is_date(text: str) -> bool:
+    """Whether text is a DA of today's form (`YYYYMMDD`), without padding, of a day that exists."""
+    return len(text) == 8 and " " not in text and parse_date(text) is not None
+
+
+def is_time(text: str) -> bool:
+    """Whether text is a TM of today's form (`HH` to `HHMMSS.FFFFFF`), without padding."""
+    return ":" not in text and " " not in text and parse_time(text) is not None
+
+
+def is_offset(text: str) -> bool:
+    """Whether text is a Timezone Offset From UTC without padding."""
+    return " " not in text and parse_offset(text) is not None
 
 
 def date_text(moment: datetime) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from kinote.dicom import tags
 from kinote.dicom.part10 import FileScanner
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
-_DIRECTORY_RECORD_SEQUENCE = 0x00041220
+_RECORD_IN_USE_FLAG = 0x00041410
 _DIRECTORY_RECORD_TYPE = 0x00041430
 _REFERENCED_FILE_ID = 0x00041500
 _REFERENCED_SOP_INSTANCE_UID_IN_FILE = 0x00041511
@@ -31,11 +32,11 @@ class ReferencedFile:
 
 
 def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
-    """The files a DICOMDIR names, in its order; raises `DicomError` where it cannot be read."""
+    """The files the records in use of a DICOMDIR name, in its order; raises `DicomError` where it cannot be read."""
     scanner = FileScanner()
     while chunk := file.read(_CHUNK):
         scanner.feed(chunk)
-    records = scanner.finish().dataset.items(_DIRECTORY_RECORD_SEQUENCE)
+    records = scanner.finish().dataset.items(tags.DIRECTORY_RECORD_SEQUENCE)
     return tuple(
         ReferencedFile(
             tuple(part for part in record.texts(_REFERENCED_FILE_ID)),
@@ -43,7 +44,7 @@ def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
             record.text(_REFERENCED_SOP_INSTANCE_UID_IN_FILE) or "",
         )
         for record in records
-        if record.texts(_REFERENCED_FILE_ID)
+        if record.texts(_REFERENCED_FILE_ID) and record.integer(_RECORD_IN_USE_FLAG) != 0
     )
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from kinote.dicom.dataset import DataSet, scanned
 from kinote.dicom.encapsulation import EncapsulatedFrames
 from kinote.dicom.errors import DicomError
+from kinote.dicom.limits import Limits
 from kinote.dicom.part10 import find_dataset
 from kinote.dicom.pixel_format import MAX_SAMPLES, PictureError, PixelFormat, pixel_format
-from kinote.dicom.scanner import DataSetScanner, Limits
+from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import (
     ENCAPSULATED_UNCOMPRESSED,
     EXPLICIT_VR_LITTLE_ENDIAN,

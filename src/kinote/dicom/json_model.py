@@ -9,25 +9,19 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.errors import TagPath
+from kinote.dicom.numbers import EXACT, parse_decimal, parse_integer
 from kinote.dicom.person_names import PersonName
 from kinote.dicom.value_representations import BINARY, SINGLE_VALUE
-
-_INTEGERS = frozenset({"IS", "US", "SS", "UL", "SL", "UV", "SV"})
-_FRACTIONS = frozenset({"DS", "FL", "FD"})
-_PIXEL_REPRESENTATION = 0x00280103
 
 #: Inline binary values are little endian (PS3.18 F.2.7): bytes of a word, by representation.
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-
-#: Beyond 2**53 JSON numbers lose digits in the browsers that read them (PS3.18 F.2.2).
-_EXACT = 2**53
 
 #: Fragments beyond this are not worth remembering, in characters.
 _LONGEST_KEPT = 16 * 1024
@@ -52,7 +46,7 @@ class FragmentCache:
 
     def table(self, dataset: DataSet) -> dict[bytes, str]:
         """What is known of elements that mean what they mean in `dataset`; only `remember` may change it."""
-        context = (dataset.character_set.terms, dataset.encoding.name, dataset.raw(_PIXEL_REPRESENTATION))
+        context = (dataset.character_set.terms, dataset.encoding.name, dataset.raw(tags.PIXEL_REPRESENTATION))
         found = self._tables.get(context)
         if found is None:
             with self._lock:
@@ -172,15 +166,8 @@ def _values(dataset: DataSet, tag: int, vr: str) -> list[object]:
     if vr in SINGLE_VALUE:
         return [text]
     parts = [part.strip(" \0") for part in text.split("\\")]
-    if vr == "PN":
-        return [_person_name(part) for part in parts]
-    if vr in _INTEGERS:
-        return [_integer(part) for part in parts]
-    if vr in _FRACTIONS:
-        return [_fraction(part) for part in parts]
-    if vr == "AT":
-        return [f"{int(part):08X}" for part in parts]
-    return [part or None for part in parts]
+    convert = _CONVERSIONS.get(vr)
+    return [convert(part) if convert else part or None for part in parts]
 
 
 def _person_name(value: str) -> dict[str, str] | None:
@@ -189,24 +176,40 @@ def _person_name(value: str) -> dict[str, str] | None:
     return {group: text for group, text in groups.items() if text} or None
 
 
+def _integer_string(part: str) -> object:
+    """A number where the text is an IS; otherwise the text itself, so that nothing is lost."""
+    number = parse_integer(part)
+    return part or None if number is None else number
+
+
+def _decimal_string(part: str) -> object:
+    number = parse_decimal(part)
+    return part or None if number is None else number
+
+
 def _integer(part: str) -> object:
-    try:
-        number = int(part)
-    except ValueError:
-        return _fraction(part)
-    return number if abs(number) < _EXACT else part
+    number = int(part)
+    return number if abs(number) < EXACT else part
 
 
 def _fraction(part: str) -> object:
-    """A number where the text is one; otherwise the text itself, so that nothing is lost."""
-    try:
-        number = float(part)
-    except ValueError:
-        return part or None
-    return number if math.isfinite(number) else _NOT_FINITE.get(part, part)
+    number = float(part)
+    return number if math.isfinite(number) else _NOT_FINITE[part]
 
 
 def _little(value: bytes, size: int) -> bytes:
     """Big endian words as little endian ones."""
     whole = len(value) // size * size
     return b"".join(value[at : at + size][::-1] for at in range(0, whole, size)) + value[whole:]
+
+
+#: How a value that is no text by itself stands in JSON (PS3.18 F.2.3), by representation. Numbers beyond
+#: `EXACT` are texts, for they lose digits in the browsers that read them.
+_CONVERSIONS: dict[str, Callable[[str], object]] = {
+    "PN": _person_name,
+    "IS": _integer_string,
+    "DS": _decimal_string,
+    "AT": lambda part: f"{int(part):08X}",
+    **dict.fromkeys(("US", "SS", "UL", "SL", "UV", "SV"), _integer),
+    **dict.fromkeys(("FL", "FD"), _fraction),
+}

@@ -100,15 +100,36 @@ class FileScanner:
         end = self._meta_end.find(have, at_end=at_end)
         if end is None:
             return
-        syntax = ""
-        if end:
-            self._meta = scan(bytes(have[self._meta_end.start : end]), EXPLICIT_VR_LITTLE_ENDIAN)
-            syntax = (self._meta.text(_TRANSFER_SYNTAX_UID) or "").strip()
+        self._meta = _scanned_meta(bytes(have[self._meta_end.start : end]))
         self._beginning = bytearray()
         self._offset = end
         # What encoding it is where none is declared, the walker sees by the first element.
-        self._scanner = DataSetScanner(syntax or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
+        self._scanner = DataSetScanner(_declared(self._meta) or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
         self._pass_on(bytes(have[end:]))
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """The beginning of a file: `meta` is None where it has none, and the transfer syntax was guessed.
+
+    `transfer_syntax` is what is declared, whatever the data set shows; it begins at `dataset_offset`.
+    """
+
+    meta: DataSet | None
+    transfer_syntax: str
+    dataset_offset: int
+
+
+def read_file_meta(data: bytes) -> FileMeta:
+    """The file meta information of a file in memory. Raises a `DicomError` where it cannot be read."""
+    finder = _MetaEnd()
+    have = bytearray(data[: finder.enough])
+    end = finder.find(have, at_end=len(data) <= len(have)) or 0
+    meta = _scanned_meta(data[finder.start : end])
+    declared = _declared(meta)
+    if not declared:
+        declared = _corrected_by(data[end : end + 8], EXPLICIT_VR_LITTLE_ENDIAN)
+    return FileMeta(meta, declared, end)
 
 
 def find_dataset(file: BinaryIO) -> str:
@@ -124,18 +145,29 @@ def find_dataset(file: BinaryIO) -> str:
     file.seek(end)
     beginning = file.read(8)
     file.seek(end)
-    declared = ""
-    if end:
-        declared = (
-            scan(bytes(have[meta_end.start : end]), EXPLICIT_VR_LITTLE_ENDIAN).text(_TRANSFER_SYNTAX_UID)
-            or ""
-        )
-    syntax = declared.strip() or EXPLICIT_VR_LITTLE_ENDIAN
-    return _corrected(syntax, encodings.actual(beginning, encodings.declared(lookup(syntax))))
+    declared = _declared(_scanned_meta(bytes(have[meta_end.start : end])))
+    return _corrected_by(beginning, declared or EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def _scanned_meta(group: bytes) -> DataSet | None:
+    return scan(group, EXPLICIT_VR_LITTLE_ENDIAN) if group else None
+
+
+def _declared(meta: DataSet | None) -> str:
+    """The transfer syntax of the file meta information; '' if it gives none."""
+    return "" if meta is None else (meta.text(_TRANSFER_SYNTAX_UID) or "").strip()
+
+
+def _corrected_by(beginning: bytes, declared: str) -> str:
+    """The transfer syntax that the first element of a data set shows."""
+    return _corrected(declared, encodings.actual(beginning, encodings.declared(lookup(declared))))
 
 
 class _MetaEnd:
     """Finds where group 0002 ends, walking its elements: its group length is not to be trusted."""
+
+    #: Bytes of a file in which it ends, if it is none too large.
+    enough = _META_LIMIT + 2 * _PREAMBLE
 
     def __init__(self) -> None:
         #: Where group 0002 begins, once `find` has had enough bytes.

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_GROUPS, _COMPONENTS = 3, 5
+
+
+def has_surplus(name: str) -> bool:
+    """Whether a name has more component groups, or a group more components, than there are."""
+    groups = name.split("=")
+    return len(groups) > _GROUPS or any(group.count("^") >= _COMPONENTS for group in groups)
+
 
 @dataclass(frozen=True, slots=True)
 class PersonName:

@@ -106,10 +106,8 @@ def _aspect(frames: Frames, frame: int) -> float:
         (header, _NOMINAL_SCANNED_PIXEL_SPACING),
         (header, _PIXEL_ASPECT_RATIO),
     ):
-        parts = place.texts(tag)
-        try:
-            vertical, horizontal = float(parts[0]), float(parts[1])
-        except (IndexError, ValueError):
+        vertical, horizontal = (*place.numbers(tag), None, None)[:2]
+        if vertical is None or horizontal is None:
             continue
         if vertical > 0 and horizontal > 0 and 0.1 <= vertical / horizontal <= 10:
             return vertical / horizontal

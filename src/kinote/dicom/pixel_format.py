@@ -10,7 +10,6 @@ _PHOTOMETRIC_INTERPRETATION = 0x00280004
 _PLANAR_CONFIGURATION = 0x00280006
 _BITS_STORED = 0x00280101
 _HIGH_BIT = 0x00280102
-_PIXEL_REPRESENTATION = 0x00280103
 
 #: Samples of one frame beyond this are not decoded: 128 million, twice the largest scanned film.
 MAX_SAMPLES = 1 << 27
@@ -74,7 +73,7 @@ def pixel_format(header: DataSet, pixel_tag: int = tags.PIXEL_DATA) -> PixelForm
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit,
-        signed=header.integer(_PIXEL_REPRESENTATION) == 1,
+        signed=header.integer(tags.PIXEL_REPRESENTATION) == 1,
         planar=samples > 1 and header.integer(_PLANAR_CONFIGURATION) == 1,
         floating=floating,
         frames=max(header.integer(tags.NUMBER_OF_FRAMES) or 1, 1),

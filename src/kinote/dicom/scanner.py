@@ -11,10 +11,9 @@ import zlib
 
 from kinote.dicom import encodings
 from kinote.dicom.bulk import BulkSpan
-from kinote.dicom.errors import DicomError, MalformedError, TooLargeError, TruncatedError
-from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
+from kinote.dicom.errors import MalformedError, TooLargeError, TruncatedError
+from kinote.dicom.limits import DEFAULT_LIMITS, Limits
 from kinote.dicom.transfer_syntaxes import TransferSyntax, lookup
-from kinote.dicom.value_representations import implicit_vr
 from kinote.dicom.walker import Walk
 
 #: Portions are small, for `zlib` copies what it has not consumed.
@@ -102,7 +101,7 @@ class DataSetScanner:
                 raise TooLargeError("The deflated data set inflates beyond all measure", self.offset)
             self._take(plain)
             pending = self._inflate.unconsumed_tail
-        if self._inflate.eof and any(self._inflate.unused_data or pending):
+        if self._inflate.eof and (any(self._inflate.unused_data) or any(pending)):
             self._walk.note("bytes follow the deflated data set")
 
     def _take(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -116,6 +115,3 @@ class DataSetScanner:
             walk.passing = 0
         if chunk:
             walk.take(chunk if isinstance(chunk, bytes) else bytes(chunk))
-
-
-__all__ = ["DEFAULT_LIMITS", "KEEP_ALL", "BulkSpan", "DataSetScanner", "DicomError", "Limits", "implicit_vr"]

@@ -27,13 +27,26 @@ _IMAGES_BY_ANOTHER_NAME = _SEGMENTATIONS | {
     "1.2.840.10008.5.1.4.1.1.6.2",
 }
 
-_MULTI_FRAME_SINGLES = {
-    "1.2.840.10008.5.1.4.1.1.2",
-    "1.2.840.10008.5.1.4.1.1.4",
-    "1.2.840.10008.5.1.4.1.1.1",
-    "1.2.840.10008.5.1.4.1.1.6.1",
-    "1.2.840.10008.5.1.4.1.1.7",
-    "1.2.840.10008.5.1.4.1.1.128",
+#: Image classes (PS3.4 B.5 and B.6) whose IODs have no Multi-frame Module (PS3.3 C.7.6.6). One that is
+#: not sure to have none is not here: frames that are named must not be lost.
+_SINGLE_FRAME = {
+    f"{_STORAGE}{number}"
+    for number in (
+        "1",  # Computed Radiography
+        *("1.1", "1.1.1"),  # Digital X-Ray, for presentation and for processing
+        *("1.2", "1.2.1"),  # Digital Mammography X-Ray
+        *("1.3", "1.3.1"),  # Digital Intra-Oral X-Ray
+        "2",  # CT
+        "4",  # MR
+        *("6", "6.1"),  # Ultrasound, retired and today's
+        "7",  # Secondary Capture
+        *("29", "30"),  # Hardcopy Grayscale and Color, retired
+        "77.1",  # VL Image, retired
+        "77.1.1",  # VL Endoscopic
+        *("77.1.2", "77.1.3"),  # VL Microscopic, without and with slide coordinates
+        "77.1.4",  # VL Photographic
+        "128",  # Positron Emission Tomography
+    )
 }
 
 
@@ -53,7 +66,12 @@ def is_image(uid: str) -> bool:
 
 def is_multiframe_capable(uid: str) -> bool:
     """Whether instances of an image class can have several frames (PS3.3 C.7.6.6)."""
-    return is_image(uid) and uid not in _MULTI_FRAME_SINGLES
+    return is_image(uid) and uid not in _SINGLE_FRAME
+
+
+def has_one_frame(uid: str) -> bool:
+    """Whether a class is of images that never have more than one frame; an unknown class may have."""
+    return uid in _SINGLE_FRAME
 
 
 def is_presentation_state(uid: str) -> bool:

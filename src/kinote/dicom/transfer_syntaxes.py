@@ -12,9 +12,17 @@ IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+JPIP_REFERENCED_DEFLATE = "1.2.840.10008.1.2.4.95"
+JPIP_HTJ2K_REFERENCED_DEFLATE = "1.2.840.10008.1.2.4.205"
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 
 _NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
+#: Data sets that are deflated whole (PS3.5 annex A). Pixels of the JPIP ones lie elsewhere: never native.
+_DEFLATED = {
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    JPIP_REFERENCED_DEFLATE,
+    JPIP_HTJ2K_REFERENCED_DEFLATE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,6 @@ def lookup(uid: str) -> TransferSyntax:
         name=UID(uid).name if uid in UID_dictionary else f"transfer syntax {uid}",
         explicit=uid != IMPLICIT_VR_LITTLE_ENDIAN,
         little_endian=uid != EXPLICIT_VR_BIG_ENDIAN,
-        deflated=uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+        deflated=uid in _DEFLATED,
         encapsulated=uid not in _NATIVE and uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     )

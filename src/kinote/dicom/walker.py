@@ -63,6 +63,8 @@ class Walk:
         self.limits = limits
         #: The elements of the root by tag.
         self.root: dict[int, Element] = {}
+        #: How many elements were met there: more than `root` has where one stands more than once.
+        self.met = 0
         #: Where values end (behind their delimiter) that their length does not tell, by their beginning.
         self.ends: dict[int, int] = {}
         self.bulk: list[BulkSpan] = []
@@ -137,6 +139,7 @@ class Walk:
                     if not stack:
                         tag, vr, before, start = last_root
                         root[tag] = (vr, before, start, pos + shift)
+                        self.met += 1
                 continue
             if size - pos >= need and span is None:
                 if len(stack) & 1:
@@ -156,9 +159,14 @@ class Walk:
                         path[-1] += 1
                         stack.append((end, defined, opened, left_out, encoding))
                         if defined := length != UNDEFINED:
-                            if at + 8 + length > end:
+                            if at + 8 + length <= end:
+                                end = at + 8 + length
+                            elif len(path) == 2 and path[0] == tags.DIRECTORY_RECORD_SEQUENCE:
+                                # Nothing comes after the records of a DICOMDIR that could be taken for them.
+                                defined = False
+                                self.note("a directory record is longer than what it lies in")
+                            else:
                                 self._fail(MalformedError, "An item is longer than what it lies in", at)
-                            end = at + 8 + length
                         opened, left_out = pos + shift, origin - shift
                     elif group == ITEM_GROUP and number == 0xE0DD:
                         pos += 8
@@ -173,6 +181,7 @@ class Walk:
                             if not stack:
                                 tag, vr, before, start = last_root
                                 root[tag] = (vr, before, start, pos + shift)
+                                self.met += 1
                     elif group == ITEM_GROUP and number == 0xE00D:
                         pos += 8
                         self.note("a delimiter of an item stands between items")
@@ -192,6 +201,8 @@ class Walk:
                 else:
                     pos, count = plain_of_root(head, data, pos, bound, shift, root)
                 steps += count
+                if not stack:
+                    self.met += count
                 if pos + 8 > bound:
                     continue
                 # Whatever is not plain.
@@ -281,6 +292,7 @@ class Walk:
                         continue
                     if not stack:
                         root[tag] = (vr, pos + shift, start + shift, stop + shift)
+                        self.met += 1
                     pos = stop
                     continue
                 if not stack:
@@ -318,6 +330,7 @@ class Walk:
                     self._fail(TooLargeError, "The data set has more bulk values than Kinote notes", at)
                 if not stack:
                     root[tag] = (vr, last_root[2], last_root[3], last_root[3])
+                    self.met += 1
                     if tag in _PIXELS:
                         self.pixels = found_span
                 continue

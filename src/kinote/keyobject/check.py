@@ -6,7 +6,7 @@ absent, observers, relationships and lengths that are tolerated in reading.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import FileScanner
+from kinote.dicom.part10 import read_file_meta
 from kinote.keyobject.findings import Finding, Findings, found
 from kinote.keyobject.languages import SCHEME
 from kinote.keyobject.reader import MAX_BYTES, read
@@ -63,16 +63,14 @@ def check_file(data: bytes, *, now: datetime | None = None) -> Report:
         return Report("unreadable", (found("TOO_LARGE", detail=f"{len(data)} bytes"),))
     findings = Findings()
     try:
-        scanner = FileScanner()
-        scanner.feed(data)
-        scanned = scanner.finish()
+        file = read_file_meta(data)
     except DicomError as error:
         return Report("unreadable", (found("NOT_READABLE", detail=error),))
-    if scanned.meta is None:
+    reading = read(data[file.dataset_offset :], file.transfer_syntax, now=now)
+    if file.meta is None:
         findings.add("FILE_META_MISSING")
-    else:
-        _compare_meta(scanned.meta, scanned.dataset, findings)
-    reading = read(data[scanned.dataset_offset :], scanned.transfer_syntax, now=now)
+    elif reading.dataset is not None:
+        _compare_meta(file.meta, reading.dataset, findings)
     return _report(reading, findings)
 
 
@@ -86,16 +84,28 @@ def _compare_meta(meta: DataSet, dataset: DataSet, findings: Findings) -> None:
 
 
 def _report(reading: Reading, findings: Findings) -> Report:
+    other = [finding for finding in reading.findings if finding.code == "NOT_A_KEY_OBJECT"]
+    if other:
+        # By the rules of key objects nothing sensible can be said of anything else.
+        return Report("unreadable", tuple(other))
     if reading.dataset is not None:
         _check_modules(reading.dataset, findings)
         _check_context(reading, findings)
         _check_lengths(reading.dataset, findings)
         _check_relationships(reading.dataset, findings)
     registration = reading.registration
-    gathered = (*reading.findings, *findings.as_tuple())
+    gathered = _each_once((*reading.findings, *findings.as_tuple()))
     if registration == "registered" and any(finding.severity == "warning" for finding in gathered):
         registration = "registered with findings"
     return Report(registration, gathered)
+
+
+def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings of which none has code and place of one before it."""
+    by_place: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        by_place.setdefault((finding.code, finding.place), finding)
+    return tuple(by_place.values())
 
 
 def _check_modules(dataset: DataSet, findings: Findings) -> None:

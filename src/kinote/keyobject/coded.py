@@ -1,4 +1,4 @@
-"""Reads code sequences and text as senders write them, noting what is off."""
+"""Reads code sequences, numbers and text as senders write them, noting what is off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
+from kinote.dicom.person_names import has_surplus
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 
@@ -15,6 +16,9 @@ _MOST_KNOWN = 4096
 
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
+
+#: Begins an escape sequence of code extensions (PS3.5 6.1.2.5).
+_ESCAPE = "\x1b"
 
 
 def read_plain(dataset: DataSet, tag: int) -> str:
@@ -39,20 +43,39 @@ def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str
     text = dataset.text(tag)
     if not text:
         return ""
-    if not text.isascii():
+    if not text.isascii() or _ESCAPE in text:
         _check_characters(dataset, tag, place, findings)
+    return text
+
+
+def read_person_name(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
+    """A name as it stands, '' if there is none; notes where it has more than names have."""
+    text = read_text(dataset, tag, place, findings)
+    if has_surplus(text):
+        findings.add("PERSON_NAME", place, repr(text[:80]))
     return text
 
 
 def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings) -> None:
     characters = dataset.character_set
     raw = dataset.raw(tag)
-    if raw is None or raw.isascii():
+    if raw is None or (raw.isascii() and _ESCAPE.encode() not in raw):
         return
     if not any(characters.terms):
         findings.add("CHARACTER_SET_UNDECLARED", place)
-    elif characters.is_known and not characters.decodes(raw):
+    elif characters.is_known and not characters.decodes(raw, is_person_name=dataset.vr(tag) == "PN"):
         findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
+
+
+def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> tuple[int, ...]:
+    """Frame or segment numbers, from 1 on and each once; what is none is left out and noted."""
+    if tag not in dataset:
+        return ()
+    written = dataset.texts(tag)
+    numbers = tuple(number for number in dataset.integers(tag) if number >= 1)
+    if len(numbers) != len(written):
+        findings.add("FRAMES_INVALID", place, "\\".join(written)[:80])
+    return tuple(dict.fromkeys(numbers))
 
 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:

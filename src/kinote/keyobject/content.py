@@ -8,7 +8,14 @@ from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.keyobject import concepts
 from kinote.keyobject.alike import Alike
-from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
+from kinote.keyobject.coded import (
+    read_code_sequence,
+    read_numbers,
+    read_person_name,
+    read_plain,
+    read_text,
+    read_uid,
+)
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
@@ -55,7 +62,6 @@ class Content:
     applied: set[str] = field(default_factory=set)
     broken: list[BrokenReference] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
-    other_texts: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     modifiers: list[Code] = field(default_factory=list)
     procedure_codes: list[Code] = field(default_factory=list)
@@ -167,7 +173,6 @@ class _Reader:
         if concept == concepts.KEY_OBJECT_DESCRIPTION:
             self.content.descriptions.append(text)
         else:
-            self.content.other_texts.append(text)
             self._findings.add("DESCRIPTION_CONCEPT", place, str(concept or "none"))
 
     def _read_modifier(self, item: DataSet, concept: Code | None, place: str) -> None:
@@ -194,7 +199,7 @@ class _Reader:
         if value_type == "CODE":
             observed.code = self._code_value(item, place)
         elif value_type == "PNAME":
-            observed.text = read_text(item, tags.PERSON_NAME, place, self._findings)
+            observed.text = read_person_name(item, tags.PERSON_NAME, place, self._findings)
         elif value_type == "UIDREF":
             observed.text = read_plain(item, tags.UID)
         else:
@@ -272,8 +277,8 @@ class _Reader:
 
     def _detailed(self, sop: DataSet, instance: FoundInstance, value_type: str, place: str) -> ReadReference:
         """A reference that says more than which instance."""
-        frames = self._numbers(sop, tags.REFERENCED_FRAME_NUMBER, place)
-        if frames and _has_one_frame(instance.sop_class_uid):
+        frames = read_numbers(sop, tags.REFERENCED_FRAME_NUMBER, place, self._findings)
+        if frames and sop_classes.has_one_frame(instance.sop_class_uid):
             self._findings.add("FRAMES_ON_SINGLE_FRAME", place, instance.sop_instance_uid)
             frames = ()
         states = self._applied(sop, tags.REFERENCED_SOP_SEQUENCE, place)
@@ -281,23 +286,13 @@ class _Reader:
             instance,
             value_type,
             frames=frames,
-            segments=self._numbers(sop, tags.REFERENCED_SEGMENT_NUMBER, place),
+            segments=read_numbers(sop, tags.REFERENCED_SEGMENT_NUMBER, place, self._findings),
             waveform_channels=sop.integers(tags.REFERENCED_WAVEFORM_CHANNELS),
             presentation_state=states[0] if states else None,
             real_world_value_maps=self._applied(
                 sop, tags.REFERENCED_REAL_WORLD_VALUE_MAPPING_INSTANCE_SEQUENCE, place
             ),
         )
-
-    def _numbers(self, sop: DataSet, tag: int, place: str) -> tuple[int, ...]:
-        """Frame or segment numbers, from 1 on; what is none is left out."""
-        if tag not in sop:
-            return ()
-        written = sop.texts(tag)
-        numbers = tuple(number for number in sop.integers(tag) if number >= 1)
-        if len(numbers) != len(written):
-            self._findings.add("FRAMES_INVALID", place, "\\".join(written)[:80])
-        return tuple(dict.fromkeys(numbers))
 
     def _applied(self, sop: DataSet, tag: int, place: str) -> tuple[FoundInstance, ...]:
         """Presentation states or value maps to apply to the instance."""
@@ -319,10 +314,6 @@ def _is_no_image(class_uid: str) -> bool:
         or sop_classes.is_waveform(class_uid)
         or class_uid == sop_classes.KEY_OBJECT_SELECTION
     )
-
-
-def _has_one_frame(class_uid: str) -> bool:
-    return sop_classes.is_image(class_uid) and not sop_classes.is_multiframe_capable(class_uid)
 
 
 _OBSERVERS = frozenset(

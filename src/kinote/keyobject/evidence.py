@@ -8,13 +8,9 @@ from kinote.dicom import tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.alike import Alike
-from kinote.keyobject.coded import read_plain, read_uid
+from kinote.keyobject.coded import read_numbers, read_plain, read_uid
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance
-
-_RETRIEVE_AE_TITLE = 0x00080054
-_INSTANCE_AVAILABILITY = 0x00080056
-_RETRIEVE_URL = 0x00081190
 
 
 @dataclass(slots=True)
@@ -68,7 +64,7 @@ class _Reader:
             if not uids.is_tolerable(study_uid):
                 self._findings.add("REF_STUDY_MISSING", study_place)
                 study_uid = inferred
-            if _RETRIEVE_URL in study:
+            if tags.RETRIEVE_URL in study:
                 self._findings.add("RETRIEVAL_DETAILS", study_place, "Retrieve URL")
             for nth, series in enumerate(study.items(tags.REFERENCED_SERIES_SEQUENCE), 1):
                 self._read_series(series, study_uid, f"{study_place}.ReferencedSeriesSequence[{nth}]")
@@ -82,7 +78,7 @@ class _Reader:
         if (study_uid, series_uid) in self._series:
             self._findings.add("EVIDENCE_SPLIT", place)
         self._series.add((study_uid, series_uid))
-        if _RETRIEVE_URL in series:
+        if tags.RETRIEVE_URL in series:
             self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
         for number, instance in enumerate(series.items(tags.REFERENCED_SOP_SEQUENCE), 1):
             known = self._alike.find(instance.sent)
@@ -119,14 +115,14 @@ class _Reader:
     def _read_surplus(self, item: DataSet, uid: str, place: str) -> None:
         """What senders add to the evidence of an instance."""
         if tags.REFERENCED_FRAME_NUMBER in item:
-            frames = tuple(frame for frame in item.integers(tags.REFERENCED_FRAME_NUMBER) if frame >= 1)
+            frames = read_numbers(item, tags.REFERENCED_FRAME_NUMBER, place, self._findings)
             if frames:
                 self._evidence.frames[uid] = frames
                 self._findings.add("FRAMES_IN_EVIDENCE", place)
         for tag, name in (
-            (_RETRIEVE_AE_TITLE, "Retrieve AE Title"),
-            (_INSTANCE_AVAILABILITY, "Instance Availability"),
-            (_RETRIEVE_URL, "Retrieve URL"),
+            (tags.RETRIEVE_AE_TITLE, "Retrieve AE Title"),
+            (tags.INSTANCE_AVAILABILITY, "Instance Availability"),
+            (tags.RETRIEVE_URL, "Retrieve URL"),
         ):
             if tag in item:
                 self._findings.add("RETRIEVAL_DETAILS", place, name)

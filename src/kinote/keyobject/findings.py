@@ -58,12 +58,14 @@ RULES: dict[str, Rule] = {
     "ALL_REFERENCES_BROKEN": _error("PS3.3 C.18.3", "No reference names a usable SOP Instance UID."),
     "TRANSFER_SYNTAX": _warning("PS3.10 7.1", "The data set is not encoded as declared, but as {}."),
     "STRUCTURE": _warning("PS3.5 7", "The data set is oddly put together: {}."),
+    "ELEMENT_REPEATED": _warning("PS3.5 7.1", "Attributes stand more than once; the last one counts: {}."),
     "FILE_META_MISSING": _warning("PS3.10 7.1", "There is no file meta information; the syntax is guessed."),
     "FILE_META_MISMATCH": _warning("PS3.10 7.1", "File meta information and data set differ in {}."),
     "VR_UNEXPECTED": _warning("PS3.6 6", "{} has another value representation than the dictionary."),
     "CHARACTER_SET": _warning("PS3.3 C.12.1.1.2", "Text is not in the declared character set: {}."),
     "CHARACTER_SET_UNKNOWN": _warning("PS3.3 C.12.1.1.2", "The character set {} is no defined term."),
     "CHARACTER_SET_UNDECLARED": _warning("PS3.3 C.12.1.1.2", "Text needs a character set, none is declared."),
+    "PERSON_NAME": _warning("PS3.5 6.2.1", "A name has more than three groups or five components: {}."),
     "FOREIGN_ATTRIBUTES": _info("PS3.3 A.35.4", "There are attributes of other kinds of objects: {}."),
     # Patient, series and document attributes.
     "NO_PATIENT": _warning("PS3.3 C.7.1.1", "The patient has no ID."),
@@ -100,7 +102,9 @@ RULES: dict[str, Rule] = {
     ),
     "EVIDENCE_EXTRA": _warning("PS3.3 C.17.6.2", "Instances of the evidence are not flagged: {}."),
     "EVIDENCE_SPLIT": _warning("PS3.3 C.17.2.1", "The evidence lists a study or series in several items."),
-    "REF_NOT_IN_EVIDENCE": _warning("PS3.3 C.17.6.2", "Flagged instances are not in the evidence: {}."),
+    "REF_NOT_IN_EVIDENCE": _warning(
+        "PS3.3 C.17.6.2", "Instances that are flagged or applied are not listed: {}."
+    ),
     "REF_STUDY_MISSING": _warning("PS3.3 C.17.2.1", "The evidence names no study or series; it is inferred."),
     "REF_SEVERAL_SERIES": _warning("PS3.3 C.17.2.1", "An instance is listed under several series: {}."),
     "REF_BROKEN": _warning("PS3.3 C.18.3", "References without a usable SOP Instance UID are left out: {}."),
@@ -146,7 +150,8 @@ RULES: dict[str, Rule] = {
     "DESCRIPTION_CONCEPT": _warning("TID 2010 row 7", "The description stands under another concept: {}."),
     "DESCRIPTION_SEVERAL": _warning("TID 2010 row 7", "There are several descriptions; all are shown."),
     "DESCRIPTION_EMPTY": _warning("PS3.3 C.18.1", "The description is empty."),
-    # Found by `kinote.keyobject.check`.
+    # Found by `kinote.keyobject.check`, and by `kinote check` on folders.
+    "NO_KEY_OBJECTS": _error("Kinote", "There is no key object in the folder; its other files: {}."),
     "OBSERVER_INCOMPLETE": _warning("TID 1003, 1004", "An observer lacks what names it: {}."),
     "LANGUAGE_SCHEME": _info("TID 1204", "The language is not given as an RFC 5646 tag: {}."),
     "VALUE_TOO_LONG": _warning("PS3.5 6.2", "A value is longer than its representation allows: {}."),

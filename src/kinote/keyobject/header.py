@@ -7,9 +7,9 @@ from datetime import datetime
 
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
-from kinote.dicom.dates import parse_date, parse_offset, parse_time
+from kinote.dicom.dates import is_date, is_offset, is_time, parse_date, parse_offset, parse_time
 from kinote.dicom.value_representations import implicit_vr
-from kinote.keyobject.coded import read_text
+from kinote.keyobject.coded import read_person_name, read_text
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import FoundRequest
 
@@ -71,7 +71,7 @@ def read_header(dataset: DataSet, findings: Findings) -> Header:
         study_instance_uid=dataset.text(tags.STUDY_INSTANCE_UID) or "",
         patient_id=text(tags.PATIENT_ID, "PatientID"),
         issuer_of_patient_id=text(tags.ISSUER_OF_PATIENT_ID, "IssuerOfPatientID"),
-        patient_name=text(tags.PATIENT_NAME, "PatientName"),
+        patient_name=read_person_name(dataset, tags.PATIENT_NAME, "PatientName", findings),
         modality=text(tags.MODALITY, "Modality"),
         manufacturer=text(tags.MANUFACTURER, "Manufacturer"),
         series_description=text(tags.SERIES_DESCRIPTION, "SeriesDescription"),
@@ -152,11 +152,11 @@ def _check_series(dataset: DataSet, header: Header, findings: Findings) -> None:
 
 
 def _check_dates(dataset: DataSet, header: Header, findings: Findings) -> None:
-    if parse_date(header.content_date) is None or not header.content_date.isdigit():
+    if not is_date(header.content_date):
         findings.add("CONTENT_DATE_TIME", "ContentDate", f"Content Date {header.content_date!r}")
-    if parse_time(header.content_time) is None or ":" in header.content_time:
+    if not is_time(header.content_time):
         findings.add("CONTENT_DATE_TIME", "ContentTime", f"Content Time {header.content_time!r}")
-    if header.timezone and parse_offset(header.timezone) is None:
+    if header.timezone and not is_offset(header.timezone):
         findings.add("TIMEZONE", "TimezoneOffsetFromUTC", repr(header.timezone[:80]))
     studied = parse_date(dataset.text(tags.STUDY_DATE))
     content_date = parse_date(header.content_date)

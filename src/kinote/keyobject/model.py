@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal
 
 from kinote.dicom import sop_classes, uids
-from kinote.dicom.dates import parse_date, parse_offset, parse_time
+from kinote.dicom.dates import is_date, is_offset, is_time
 from kinote.keyobject.codes import Code
 from kinote.keyobject.languages import is_language_tag
 from kinote.keyobject.texts import LONGEST_SHORT_VALUE
@@ -308,17 +308,13 @@ class DocumentContext:
 
     def __post_init__(self) -> None:
         require_uids(self, ("study_instance_uid", "series_instance_uid", "sop_instance_uid"))
-        require(
-            parse_date(self.content_date) is not None and self.content_date.isdigit(),
-            "content_date",
-            f"{self.content_date!r} is no date YYYYMMDD",
-        )
-        require(
-            parse_time(self.content_time) is not None and ":" not in self.content_time,
-            "content_time",
-            f"{self.content_time!r} is no time HHMMSS.FFFFFF",
-        )
-        require(parse_offset(self.timezone) is not None, "timezone", f"{self.timezone!r} is no UTC offset")
+        for field, holds, form in (
+            ("content_date", is_date, "date YYYYMMDD"),
+            ("content_time", is_time, "time HHMMSS.FFFFFF"),
+            ("timezone", is_offset, "UTC offset"),
+        ):
+            value = getattr(self, field)
+            require(holds(value), field, f"{value!r} is no {form}")
         for name in ("series_number", "instance_number"):
             require(0 <= getattr(self, name) <= _LARGEST_IS, name, f"goes from 0 to {_LARGEST_IS}")
         require_text("LO", "series_description", self.series_description)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from kinote.dicom import encodings, tags
+from kinote.dicom import encodings, sop_classes, tags
 from kinote.dicom.dataset import DataSet, scanned
 from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
 from kinote.dicom.limits import Limits
@@ -129,6 +129,8 @@ def _note_oddities(dataset: DataSet, declared: str, findings: Findings) -> None:
     # V96: only pixel data can be compressed, and a key object has none.
     if syntax.encapsulated or dataset.encoding is not encodings.declared(syntax):
         findings.add("TRANSFER_SYNTAX", "", dataset.encoding.name)
+    if dataset.repeated:
+        findings.add("ELEMENT_REPEATED", "", str(dataset.repeated))
     for note in dataset.notes:
         if not note.startswith("declared as"):
             findings.add("STRUCTURE", "", note)
@@ -240,10 +242,10 @@ def _flagged(
     if not evidence.instances:
         findings.add("EVIDENCE_MISSING", "CurrentRequestedProcedureEvidenceSequence")
     if content.root_references:
-        return _with_frames(content.root_references, evidence), "content"
+        return _with_frames(content.root_references, evidence, findings), "content"
     if content.nested_references:
         findings.add("REFS_IN_IMAGE_LIBRARY", "ContentSequence")
-        return _with_frames(content.nested_references, evidence), "image library"
+        return _with_frames(content.nested_references, evidence, findings), "image library"
     if evidence.instances:
         findings.add("CONTENT_REFS_MISSING", "ContentSequence")
         references = [ReadReference(instance) for instance in evidence.instances.values()]
@@ -253,30 +255,30 @@ def _flagged(
                 "CurrentRequestedProcedureEvidenceSequence",
                 f"more than {MAX_REFERENCES} references",
             )
-        return _with_frames(references, evidence), "evidence"
+        return _with_frames(references, evidence, findings), "evidence"
     broken = content.broken or evidence.broken
     findings.add("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "ContentSequence")
     return [], ""
 
 
-def _with_frames(references: list[ReadReference], evidence: Evidence) -> list[ReadReference]:
+def _with_frames(
+    references: list[ReadReference], evidence: Evidence, findings: Findings
+) -> list[ReadReference]:
     """Frame numbers of the evidence, where the content names none (V27)."""
     if not evidence.frames:
         return references
-    return [
-        reference
-        if reference.frames or reference.instance.sop_instance_uid not in evidence.frames
-        else ReadReference(
-            reference.instance,
-            reference.value_type,
-            evidence.frames[reference.instance.sop_instance_uid],
-            reference.segments,
-            reference.waveform_channels,
-            reference.presentation_state,
-            reference.real_world_value_maps,
-        )
-        for reference in references
-    ]
+    return [_with_frames_of(evidence, reference, findings) for reference in references]
+
+
+def _with_frames_of(evidence: Evidence, reference: ReadReference, findings: Findings) -> ReadReference:
+    frames = evidence.frames.get(reference.sop_instance_uid)
+    if reference.frames or not frames:
+        return reference
+    if sop_classes.has_one_frame(reference.sop_class_uid):
+        place = "CurrentRequestedProcedureEvidenceSequence"
+        findings.add("FRAMES_ON_SINGLE_FRAME", place, reference.sop_instance_uid)
+        return reference
+    return replace(reference, frames=frames)
 
 
 def _check_surplus(
@@ -302,8 +304,9 @@ def _check_references(
         instance = reference.instance
         if instance.sop_instance_uid == header.sop_instance_uid:
             findings.add("REF_SELF", f"reference {number}")
-        if evidence.instances and instance.sop_instance_uid not in evidence.instances:
-            findings.add("REF_NOT_IN_EVIDENCE", f"reference {number}", instance.sop_instance_uid)
+        for named in reference.instances if evidence.instances else ():
+            if named.sop_instance_uid not in evidence.instances:
+                findings.add("REF_NOT_IN_EVIDENCE", f"reference {number}", named.sop_instance_uid)
         if (
             instance.series_instance_uid
             and instance.series_instance_uid == header.series_instance_uid

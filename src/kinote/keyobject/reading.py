@@ -59,6 +59,13 @@ class ReadReference:
         return self.instance.sop_instance_uid
 
     @property
+    def instances(self) -> tuple[FoundInstance, ...]:
+        """All that the evidence must list for it (PS3.3 C.17.2.3): the instance and what applies to it."""
+        if self.presentation_state:
+            return (self.instance, self.presentation_state, *self.real_world_value_maps)
+        return (self.instance, *self.real_world_value_maps)
+
+    @property
     def presentation_state_uid(self) -> str:
         return self.presentation_state.sop_instance_uid if self.presentation_state else ""
 

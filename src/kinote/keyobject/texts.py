@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from kinote.dicom.person_names import has_surplus
+
 #: Characters at most: of one value, and of one component group of a name.
 _LONGEST = {"LO": 64, "SH": 16, "PN": 64}
 
@@ -31,8 +33,8 @@ def problem_with(vr: str, text: str) -> str | None:
     if text.strip(" ") != text:
         return "begins or ends with spaces, which DICOM does not keep"
     parts = text.split("=") if vr == "PN" else [text]
-    if len(parts) > 3:
-        return "has more than three component groups"
+    if vr == "PN" and has_surplus(text):
+        return "has more than three component groups, or more than five components in one"
     if max(len(part) for part in parts) > _LONGEST[vr]:
         return f"is longer than {_LONGEST[vr]} characters"
     return None

@@ -337,7 +337,7 @@ _REQUEST: tuple[tuple[bytes, str], ...] = (
     (_sequence(_head(tags.REFERENCED_STUDY_SEQUENCE, "SQ"), b""), ""),
     (_head(tags.STUDY_INSTANCE_UID, "UI"), "study_instance_uid"),
     (_head(tags.REQUESTED_PROCEDURE_DESCRIPTION, "LO"), "requested_procedure_description"),
-    (_sequence(_head(0x00321064, "SQ"), b""), ""),
+    (_sequence(_head(tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, "SQ"), b""), ""),
     (_head(tags.REQUESTED_PROCEDURE_ID, "SH"), "requested_procedure_id"),
     (_head(tags.PLACER_ORDER_NUMBER, "LO"), "placer_order_number"),
     (_head(tags.FILLER_ORDER_NUMBER, "LO"), "filler_order_number"),
