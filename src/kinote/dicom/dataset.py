@@ -35,6 +35,10 @@ _PIXEL_REPRESENTATION = 0x00280103
 _ONE_LINE = frozenset(
     vr for vr, name in NAMES.items() if name not in {*NUMBERS, *BINARY, *SINGLE_VALUE, "AT", "SQ"}
 )
+
+#: Up to here the items of a sequence are kept once they were asked for: several readers go through them.
+_FEW = 64
+
 _NO_CHARACTERS = character_set(())
 
 
@@ -42,7 +46,7 @@ class DataSet:
     """One level of a scanned data set. Tags are numbers, e.g. 0x00100020 (`kinote.dicom.tags`)."""
 
     __slots__ = (
-        *("_characters", "_elements", "_encoding", "_end", "_ends", "_kept", "_outer", "_start"),
+        *("_characters", "_elements", "_encoding", "_end", "_ends", "_items", "_kept", "_outer", "_start"),
         *("bulk", "notes"),
     )
 
@@ -62,6 +66,7 @@ class DataSet:
         self._ends = ends
         self._outer = outer
         self._elements: dict[int, Element] | None = None
+        self._items: dict[int, tuple[DataSet, ...]] | None = None
         self._characters: CharacterSet | None = None
         #: Of the root: the values that were let pass, in order.
         self.bulk: tuple[BulkSpan, ...] = ()
@@ -189,6 +194,17 @@ class DataSet:
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
         """The items of a sequence; empty if it is absent, empty or no sequence."""
+        known = self._items
+        if known is None:
+            known = self._items = {}
+        elif tag in known:
+            return known[tag]
+        items = self._read_items(tag)
+        if len(items) <= _FEW:
+            known[tag] = items
+        return items
+
+    def _read_items(self, tag: int) -> tuple[DataSet, ...]:
         found = self._level().get(tag)
         if found is None:
             return ()
