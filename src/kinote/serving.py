@@ -37,6 +37,8 @@ def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> 
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
+        loop="uvloop",
+        http="httptools",
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -15,8 +15,9 @@ import pytest
 from kinote.dicom import json_model
 from kinote.dicom.dataset import DataSet, scan
 from kinote.dicom.errors import DicomError, MalformedError, TooDeepError
+from kinote.dicom.json_fragments import FragmentCache
 from kinote.dicom.json_input import UnknownBulkError, data_sets_from_json, from_json
-from kinote.dicom.json_model import FragmentCache, element_json, metadata_json
+from kinote.dicom.json_model import metadata_json, selection_json
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from tests.dicom.elements import Writer
 from tests.dicom.test_part10 import CUT, dicom_files, scan_file
@@ -94,7 +95,7 @@ def data_set(*elements: bytes, syntax: str = EXPLICIT_VR_LITTLE_ENDIAN) -> DataS
 def test_an_attribute_by_its_representation(tag: int, vr: str, value: bytes, attribute: object) -> None:
     dataset = data_set(Writer(EXPLICIT_VR_LITTLE_ENDIAN).element(tag, vr, value))
     assert json.loads(metadata_json(dataset))[f"{tag:08X}"] == attribute
-    assert json.loads("{" + (element_json(dataset, tag) or "") + "}") == {f"{tag:08X}": attribute}
+    assert json.loads(selection_json(dataset, [tag])) == {f"{tag:08X}": attribute}
 
 
 def test_values_within_sequences_and_the_addresses_of_bulk_in_them() -> None:
@@ -153,6 +154,54 @@ def test_what_changed_is_all_that_is_made_for_the_next_of_a_series(monkeypatch: 
     first = cache.made
     metadata_json(instance(11))
     assert (first, cache.made) == (102, 103)
+
+
+def test_what_is_alike_in_sequences_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FragmentCache(1 << 20)
+    monkeypatch.setattr(json_model, "_fragments", cache)
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+
+    def instance(number: int) -> DataSet:
+        code = writer.sequence(0x0040A043, writer.item(writer.element(0x00080100, "SH", b"113000")))
+        item = code + writer.element(0x00081155, "UI", b"1.%d" % number)
+        return data_set(writer.sequence(0x0040A730, writer.item(item), writer.item(item)))
+
+    metadata_json(instance(10))
+    first = cache.made
+    metadata = json.loads(metadata_json(instance(11)))
+    assert (
+        metadata["0040A730"]["Value"]
+        == [
+            {
+                "0040A043": {"vr": "SQ", "Value": [{"00080100": {"vr": "SH", "Value": ["113000"]}}]},
+                "00081155": {"vr": "UI", "Value": ["1.11"]},
+            }
+        ]
+        * 2
+    )
+    assert (first, cache.made) == (5, 7)
+
+
+def test_the_same_bytes_mean_another_thing_in_an_item_of_another_character_set() -> None:
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    name = writer.element(0x00100010, "PN", b"\xbb")
+    cyrillic = writer.element(0x00080005, "CS", b"ISO_IR 144") + name
+    dataset = data_set(
+        writer.element(0x00080005, "CS", b"ISO_IR 126"),
+        writer.sequence(0x00081115, writer.item(name), writer.item(cyrillic), writer.item(name)),
+    )
+    names = [item["00100010"]["Value"][0] for item in json.loads(metadata_json(dataset))["00081115"]["Value"]]
+    assert [name["Alphabetic"] for name in names] == ["\u00bb", "\u041b", "\u00bb"]
+
+
+def test_the_address_of_bulk_in_an_item_is_that_of_its_item() -> None:
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    item = writer.item(writer.element(0x54001010, "OW", bytes(2000)))
+    dataset = data_set(writer.sequence(0x54000100, item, item))
+    addresses = [
+        each["54001010"]["BulkDataURI"] for each in json.loads(metadata_json(dataset))["54000100"]["Value"]
+    ]
+    assert addresses == ["/54000100/0/54001010", "/54000100/1/54001010"]
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

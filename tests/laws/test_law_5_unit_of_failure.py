@@ -38,8 +38,17 @@ def kinds_of_one_group(acts: Acts, arriving: list[Arriving], monkeypatch: pytest
         deadline = time.monotonic() + LIMIT
         while len(group) < len(arriving) and time.monotonic() < deadline:
             time.sleep(0.005)
-    acts.house.receiver._committer._commit(group)
+    file_together(acts.house.receiver._committer, group)
     return [future.result(LIMIT).kind for future in futures]
+
+
+def file_together(committer: Committer, group: list[Arrival]) -> None:
+    """As if all had come while a writer was busy."""
+    with committer._changed:
+        committer._unsettled += len(group)
+        committer._ready.extend(group)
+        committer._announced = True
+    committer._announce()
 
 
 def hold_law_5(acts: Acts, bad: Arriving, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,11 +95,12 @@ def test_breach_of_law_5_a_group_that_is_given_up_is_noticed(
     acts: Acts, bad: Arriving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Together or not at all."""
-    monkeypatch.setattr(
-        Committer,
-        "_commit_alone",
-        lambda committer, arrival: committer.refuse(arrival, PROCESSING_FAILURE, "It came with a bad one."),
-    )
+
+    def give_up(committer: Committer, arrival: Arrival, _attempt: int) -> None:
+        refusal = arrival.refusal(PROCESSING_FAILURE, "It came with a bad one.")
+        committer._settled(arrival, filing.Filed(refusal, kept=False))
+
+    monkeypatch.setattr(Committer, "_file_alone", give_up)
     with pytest.raises(AssertionError, match="stored"):
         hold_law_5(acts, bad, monkeypatch)
 

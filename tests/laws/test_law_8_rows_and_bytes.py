@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from kinote.intake.committer import Committer
 from kinote.intake.filing import file_arrivals
 from kinote.storage.local import LocalStorage
 from tests.laws.acts import Acts
@@ -90,7 +89,7 @@ def test_breach_of_law_8_a_file_that_is_kept_twice_is_noticed(
 ) -> None:
     """The same again is known, and its file is to go."""
     acts.receive(Image(FIRST, LARGE))
-    monkeypatch.setattr(Committer, "_drop", _nothing)
+    monkeypatch.setattr(LocalStorage, "remove", _nothing)
     acts.receive(Image(FIRST, LARGE))
     with pytest.raises(AssertionError):
         hold_law_8(acts)
@@ -132,7 +131,7 @@ def test_breach_of_law_8_a_group_whose_rows_fail_and_whose_files_stay_is_noticed
     monkeypatch.setattr("kinote.intake.committer.file_arrivals", failing)
     assert [outcome.kind for outcome in acts.house.receive([Image(FIRST, LARGE).file])] == ["refused"]
     hold_law_8(acts)
-    monkeypatch.setattr(Committer, "_drop", _nothing)
+    monkeypatch.setattr(LocalStorage, "remove", _nothing)
     assert [outcome.kind for outcome in acts.house.receive([Image(FIRST, LARGE).file])] == ["refused"]
     with pytest.raises(AssertionError):
         hold_law_8(acts)

@@ -38,6 +38,10 @@ _ONE_LINE = frozenset(
 #: Representations whose text here is made of numbers in bytes, and those that have fractions.
 _INTEGERS = frozenset({*NUMBERS, "AT"}) - {"FL", "FD"}
 _FRACTIONS = frozenset({"DS", "FL", "FD"})
+
+#: Up to here the items of a sequence are kept once they were asked for: several readers go through them.
+_FEW = 64
+
 _NO_CHARACTERS = character_set(())
 
 
@@ -45,7 +49,7 @@ class DataSet:
     """One level of a scanned data set. Tags are numbers, e.g. 0x00100020 (`kinote.dicom.tags`)."""
 
     __slots__ = (
-        *("_characters", "_elements", "_encoding", "_end", "_ends", "_kept", "_outer", "_start"),
+        *("_characters", "_elements", "_encoding", "_end", "_ends", "_items", "_kept", "_outer", "_start"),
         *("bulk", "notes", "repeated"),
     )
 
@@ -65,6 +69,7 @@ class DataSet:
         self._ends = ends
         self._outer = outer
         self._elements: dict[int, Element] | None = None
+        self._items: dict[int, tuple[DataSet, ...]] | None = None
         self._characters: CharacterSet | None = None
         #: Of the root: the values that were let pass, in order.
         self.bulk: tuple[BulkSpan, ...] = ()
@@ -104,6 +109,14 @@ class DataSet:
             else:
                 self._characters = _NO_CHARACTERS if self._outer is None else self._outer.character_set
         return self._characters
+
+    def has_context_of(self, outer: DataSet) -> bool:
+        """Whether elements with the same bytes mean the same here and in `outer`, the level above."""
+        return (
+            self._encoding is outer._encoding
+            and tags.SPECIFIC_CHARACTER_SET not in self
+            and tags.PIXEL_REPRESENTATION not in self
+        )
 
     def vr(self, tag: int) -> str | None:
         """The value representation of an attribute as sent; UN is looked up. None if it is not there."""
@@ -181,6 +194,17 @@ class DataSet:
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
         """The items of a sequence; empty if it is absent, empty or no sequence."""
+        known = self._items
+        if known is None:
+            known = self._items = {}
+        elif tag in known:
+            return known[tag]
+        items = self._read_items(tag)
+        if len(items) <= _FEW:
+            known[tag] = items
+        return items
+
+    def _read_items(self, tag: int) -> tuple[DataSet, ...]:
         found = self._level().get(tag)
         if found is None:
             return ()
@@ -202,15 +226,21 @@ class DataSet:
             ]
         )
 
-    def element(self, tag: int) -> bytes | None:
-        """The kept bytes of a whole element, nested ones included: what tells equal elements apart."""
-        found = self._level().get(tag)
-        return None if found is None else self._kept[found[1] : found[3]]
+    def element(self, tag: int, longest: int) -> bytes | None:
+        """The kept bytes of a whole element, nested ones included: what tells equal elements apart.
 
-    def entries(self) -> list[tuple[int, bytes]]:
-        """The tags of this level, each with the kept bytes of the whole element."""
+        None if it is not there or has more than `longest` bytes.
+        """
+        found = self._level().get(tag)
+        return None if found is None or found[3] - found[1] > longest else self._kept[found[1] : found[3]]
+
+    def entries(self, longest: int) -> list[tuple[int, bytes | None]]:
+        """The tags of this level, each with the bytes of the whole element, or None if they are more."""
         kept = self._kept
-        return [(tag, kept[start:end]) for tag, (_, start, _, end) in self._level().items()]
+        return [
+            (tag, kept[start:end] if end - start <= longest else None)
+            for tag, (_, start, _, end) in self._level().items()
+        ]
 
     def _level(self) -> dict[int, Element]:
         found = self._elements
@@ -247,12 +277,14 @@ class DataSet:
         if name != "UN":
             return name
         if tag in SIGNED_BY_PIXELS:
-            return "SS" if self._signed_pixels() else "US"
+            return "SS" if self.has_signed_pixels else "US"
         if sent == b"UN" and self._encoding.explicit and tag >> 16 & 1:
             return name
         return implicit_vr(tag)
 
-    def _signed_pixels(self) -> bool:
+    @property
+    def has_signed_pixels(self) -> bool:
+        """By the Pixel Representation of this level, or of the nearest level above that has one."""
         level: DataSet | None = self
         while level is not None:
             if tags.PIXEL_REPRESENTATION in level:

@@ -1,7 +1,6 @@
 """DICOM JSON (PS3.18 annex F) from scanned data sets.
 
-The headers of a series are nearly alike, so the JSON of top-level elements is cached by their bytes: the
-second instance of a series costs a look-up for each element that did not change.
+The JSON of an element is made once for all that have the same bytes (`json_fragments`).
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Iterable
-from threading import Lock
+from collections.abc import Callable, Iterable, Sequence
+from json.encoder import encode_basestring as _quoted
 
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.errors import TagPath
+from kinote.dicom.json_fragments import LONGEST, FragmentCache
 from kinote.dicom.numbers import EXACT, parse_decimal, parse_integer
 from kinote.dicom.person_names import PersonName
 from kinote.dicom.value_representations import BINARY, SINGLE_VALUE
@@ -23,47 +23,13 @@ from kinote.dicom.value_representations import BINARY, SINGLE_VALUE
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
-#: Fragments beyond this are not worth remembering, in characters.
-_LONGEST_KEPT = 16 * 1024
+#: Attributes that are no part of any JSON, or say something else in it.
+_LEFT_OUT = frozenset({tags.SPECIFIC_CHARACTER_SET, tags.DATA_SET_TRAILING_PADDING})
+
+#: JSON is UTF-8 whatever the data set was in (PS3.18 F.2).
+_UTF_8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-class FragmentCache:
-    """The JSON of elements by their bytes, bounded; when it is full it begins anew.
-
-    What bytes mean depends on a context (character set, encoding, sign of pixels): each has its own table.
-    """
-
-    def __init__(self, limit: int) -> None:
-        #: In bytes, about.
-        self.limit = limit
-        self.size = 0
-        #: How many fragments were not in it and had to be made.
-        self.made = 0
-        self._tables: dict[tuple[object, ...], dict[bytes, str]] = {}
-        self._lock = Lock()
-
-    def table(self, dataset: DataSet) -> dict[bytes, str]:
-        """What is known of elements that mean what they mean in `dataset`; only `remember` may change it."""
-        context = (dataset.character_set.terms, dataset.encoding.name, dataset.raw(tags.PIXEL_REPRESENTATION))
-        found = self._tables.get(context)
-        if found is None:
-            with self._lock:
-                found = self._tables.setdefault(context, {})
-                self.size += 400
-        return found
-
-    def remember(self, table: dict[bytes, str], element: bytes, fragment: str) -> None:
-        with self._lock:
-            if self.size > self.limit:
-                for known in self._tables.values():
-                    known.clear()
-                self._tables.clear()
-                self.size = 0
-            self.made += 1
-            table[element] = fragment
-            self.size += len(element) + len(fragment) + 200
 
 
 _fragments = FragmentCache(64 * 1024 * 1024)
@@ -74,17 +40,7 @@ def metadata_json(dataset: DataSet) -> bytes:
 
     Values that were let pass are `"BulkDataURI":"/<tag>"`, nested ones `"/<tag>/<item>/<tag>"`.
     """
-    table = _fragments.table(dataset)
-    lines = []
-    for tag, element in dataset.entries():
-        line = table.get(element)
-        if line is None:
-            line = _line(dataset, tag, element, table)
-        if line:
-            lines.append(line)
-    # Each line begins with its tag.
-    lines.sort()
-    return ("{" + ",\n".join(lines) + "}").encode()
+    return _object(dataset, dataset.entries(LONGEST)).encode()
 
 
 def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
@@ -92,82 +48,80 @@ def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
 
     One attribute a line, so that answers are put together from lines without parsing them.
     """
-    table = _fragments.table(dataset)
-    lines = []
-    for tag in wanted:
-        element = dataset.element(tag)
-        if element is None:
-            continue
-        line = table.get(element)
-        if line is None:
-            line = _line(dataset, tag, element, table)
-        if line:
-            lines.append(line)
+    return _object(dataset, [(tag, dataset.element(tag, LONGEST)) for tag in wanted if tag in dataset])
+
+
+#: The tags of elements, each with its bytes, or None where they are too long to be remembered by.
+_Entries = Iterable[tuple[int, bytes | None]]
+
+
+def _object(dataset: DataSet, entries: _Entries) -> str:
+    lines = _fragments_of(dataset, entries, (), _fragments.table(dataset))
+    if tags.SPECIFIC_CHARACTER_SET in dataset:
+        lines.append(_UTF_8)
+    # Each line begins with its tag.
     lines.sort()
     return "{" + ",\n".join(lines) + "}"
 
 
-def element_json(dataset: DataSet, tag: int) -> str | None:
-    """One attribute as `"GGGGEEEE":{…}`; None if it is not there or belongs into no JSON."""
-    element = dataset.element(tag)
-    if element is None:
-        return None
-    table = _fragments.table(dataset)
-    line = table.get(element)
-    return (_line(dataset, tag, element, table) if line is None else line) or None
+def _fragments_of(
+    dataset: DataSet, entries: _Entries, path: TagPath, table: dict[bytes, str] | None
+) -> list[str]:
+    """The attributes of a level, each as `"GGGGEEEE":{…}`; looked up and remembered if there is a table."""
+    fragments = []
+    for tag, element in entries:
+        if tag in _LEFT_OUT or tag & 0xFFFF == 0 or tag >> 16 in (0x0000, 0x0002):
+            continue
+        known = None if table is None or element is None else table.get(element)
+        if known is None:
+            known = f'"{tag:08X}":{_attribute(dataset, tag, (*path, tag), table)}'
+            if table is not None and element is not None and len(known) <= LONGEST:
+                _fragments.remember(table, element, known)
+        fragments.append(known)
+    return fragments
 
 
-def _line(dataset: DataSet, tag: int, element: bytes, table: dict[bytes, str]) -> str:
-    """An attribute that was not in the cache; '' if it belongs into no JSON."""
-    if tag == tags.SPECIFIC_CHARACTER_SET:
-        # JSON is UTF-8 whatever the data set was in (PS3.18 F.2).
-        line = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
-    elif tag >> 16 in (0x0000, 0x0002) or tag & 0xFFFF == 0 or tag == tags.DATA_SET_TRAILING_PADDING:
-        line = ""
-    else:
-        line = f'"{tag:08X}":{_encode(_attribute(dataset, tag, (tag,)))}'
-    if len(line) <= _LONGEST_KEPT:
-        _fragments.remember(table, element, line)
-    return line
-
-
-def _attribute(dataset: DataSet, tag: int, path: TagPath) -> dict[str, object]:
+def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str] | None) -> str:
     vr = dataset.vr(tag) or "UN"
     if dataset.is_bulk(tag):
         steps = (str(part) if index % 2 else f"{part:08X}" for index, part in enumerate(path))
-        return {"vr": vr, "BulkDataURI": "/" + "/".join(steps)}
+        return f'{{"vr":"{vr}","BulkDataURI":"/{"/".join(steps)}"}}'
     if vr == "SQ":
-        items = dataset.items(tag)
-        return _filled(vr, [_item(item, (*path, index)) for index, item in enumerate(items)])
+        # The addresses of values that were let pass say where the item is: they are not for others.
+        nested = None if any(len(span.path) > 1 for span in dataset.bulk) else table
+        items = enumerate(dataset.items(tag))
+        return _filled(vr, [_item(item, dataset, (*path, index), nested) for index, item in items])
     if vr in BINARY:
         value = dataset.raw(tag) or b""
         if dataset.encoding.order == ">" and vr in _WORDS:
             value = _little(value, _WORDS[vr])
-        return {"vr": vr, "InlineBinary": base64.b64encode(value).decode()} if value else {"vr": vr}
+        inline = base64.b64encode(value).decode()
+        return f'{{"vr":"{vr}","InlineBinary":"{inline}"}}' if inline else _filled(vr, ())
     return _filled(vr, _values(dataset, tag, vr))
 
 
-def _filled(vr: str, values: list[object]) -> dict[str, object]:
-    return {"vr": vr, "Value": values} if values else {"vr": vr}
+def _filled(vr: str, values: Sequence[str]) -> str:
+    return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
 
 
-def _item(item: DataSet, path: TagPath) -> dict[str, object]:
-    return {
-        f"{tag:08X}": _attribute(item, tag, (*path, tag))
-        for tag in sorted(item)
-        if tag & 0xFFFF and tag not in (tags.SPECIFIC_CHARACTER_SET, tags.DATA_SET_TRAILING_PADDING)
-    }
+def _item(item: DataSet, outer: DataSet, path: TagPath, table: dict[bytes, str] | None) -> str:
+    if table is not None and not item.has_context_of(outer):
+        table = _fragments.table(item)
+    return "{" + ",".join(sorted(_fragments_of(item, item.entries(LONGEST), path, table))) + "}"
 
 
-def _values(dataset: DataSet, tag: int, vr: str) -> list[object]:
+def _values(dataset: DataSet, tag: int, vr: str) -> list[str]:
+    """The values of an attribute, each as JSON."""
     text = dataset.text(tag)
     if not text:
         return []
     if vr in SINGLE_VALUE:
-        return [text]
+        return [_quoted(text)]
     parts = [part.strip(" \0") for part in text.split("\\")]
     convert = _CONVERSIONS.get(vr)
-    return [convert(part) if convert else part or None for part in parts]
+    if convert is None:
+        return [_quoted(part) if part else "null" for part in parts]
+    return [_encode(convert(part)) for part in parts]
 
 
 def _person_name(value: str) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from kinote.catalog.entry import InstanceEntry
-from kinote.intake.outcome import Outcome
+from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject.reading import Reading
 from kinote.storage.local import IncomingFile
 
@@ -25,6 +25,13 @@ class Arrival:
     dataset: bytes | None = None
     reading: Reading | None = None
     done: Future[Outcome] = field(default_factory=Future)
+
+    def refusal(self, status: int, reason: str) -> Outcome:
+        """The outcome of an object that cannot be kept; `status` is a DICOM failure status."""
+        entry = self.entry
+        return refused(
+            status, reason, sop_class_uid=entry.sop_class_uid, sop_instance_uid=entry.sop_instance_uid
+        )
 
     def outcome(self, kind: str, reason: str = "") -> Outcome:
         """An outcome that names this object and what was found in it."""

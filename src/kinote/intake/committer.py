@@ -1,6 +1,6 @@
 """Group commit across all senders: what has arrived meanwhile becomes durable together.
 
-The order is law 6: data synced (by the sender's thread), names placed and their directory synced,
+The order is law 6: data synced, names placed and their directory synced (both before an arrival comes here),
 transaction committed, and only then is anybody told. A group that fails is filed again object by object,
 so that a bad object harms no other (law 5).
 """
@@ -8,18 +8,20 @@ so that a bad object harms no other (law 5).
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from kinote.catalog.catalog import Catalog
 from kinote.intake.arrival import Arrival
-from kinote.intake.filing import file_arrivals
-from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE, Outcome, refused
-from kinote.storage.local import LocalStorage, StorageError
+from kinote.intake.filing import Filed, file_arrivals
+from kinote.intake.outcome import PROCESSING_FAILURE
 
 log = logging.getLogger(__name__)
 
@@ -29,112 +31,105 @@ GROUP = 200
 #: How often an object is filed anew after others were quicker with the same UIDs.
 _ATTEMPTS = 4
 
+#: Told what became of an arrival, and whether its bytes are now the index's, by the thread that committed.
+Settle = Callable[[Arrival, Filed], None]
+
 
 class Committer:
-    """The threads that commit arrivals in groups. `close()` commits what was handed over before."""
+    """Files arrivals in groups, by the catalog's writers. `close()` waits until all have been settled.
 
-    def __init__(
-        self, catalog: Catalog, storage: LocalStorage, *, observe: Callable[[Outcome], None]
-    ) -> None:
+    A group is made up when a writer is ready for it, not before: it takes all that came until then.
+    """
+
+    def __init__(self, catalog: Catalog, settle: Settle) -> None:
         self._catalog = catalog
-        self._storage = storage
-        self._observe = observe
-        self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
-        # While one group commits the next is placed; PostgreSQL commits several at once.
-        self._threads = [
-            threading.Thread(target=self._commit_groups, name=f"intake-committer-{number}", daemon=True)
-            for number in range(2 if catalog.is_sqlite else 4)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._settle = settle
+        self._changed = threading.Condition()
+        self._ready: deque[Arrival] = deque()
+        #: Whether a group is to be made up that nobody has begun with.
+        self._announced = False
+        self._unsettled = 0
 
     def submit(self, arrival: Arrival) -> None:
-        self._queue.put(arrival)
+        with self._changed:
+            self._unsettled += 1
+            self._ready.append(arrival)
+            if self._announced:
+                return
+            self._announced = True
+        self._announce()
 
     def close(self) -> None:
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
-            thread.join()
+        with self._changed:
+            self._changed.wait_for(lambda: self._unsettled == 0)
 
-    def _commit_groups(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = [first]
-            last = False
-            while len(group) < GROUP:
-                try:
-                    arrival = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if arrival is None:
-                    last = True
-                    break
-                group.append(arrival)
-            self._commit(group)
-            if last:
-                return
+    def _announce(self) -> None:
+        group = _Group(self._take)
+        self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
-    def _commit(self, group: Sequence[Arrival]) -> None:
-        try:
-            self._storage.place([arrival.file for arrival in group if arrival.file])
-        except StorageError as error:
-            for arrival in group:
-                self.refuse(arrival, OUT_OF_RESOURCES, str(error))
+    def _take(self) -> list[Arrival]:
+        """The next group: what has gathered, up to the bound."""
+        with self._changed:
+            arrivals = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP))]
+            self._announced = bool(self._ready)
+            more = self._announced
+        if more:
+            self._announce()
+        return arrivals
+
+    def _committed(self, group: _Group, done: Future[list[Filed]]) -> None:
+        failure = done.exception()
+        if failure is None:
+            for arrival, filed in zip(group.arrivals, done.result(), strict=True):
+                self._settled(arrival, filed)
+        elif len(group.arrivals) == 1:
+            self._failed(group.arrivals[0], 1, failure)
+        else:
+            log.info(
+                "A group could not be filed together; its objects are filed one by one", exc_info=failure
+            )
+            for arrival in group.arrivals:
+                self._file_alone(arrival, 1)
+
+    def _file_alone(self, arrival: Arrival, attempt: int) -> None:
+        def committed(done: Future[list[Filed]]) -> None:
+            failure = done.exception()
+            if failure is None:
+                self._settled(arrival, done.result()[0])
+            else:
+                self._failed(arrival, attempt, failure)
+
+        self._catalog.submit(_Group(lambda: [arrival]).file).add_done_callback(committed)
+
+    def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
+        """After a try with one arrival that came to nothing: the next, or the end."""
+        # Another transaction has brought the same UID meanwhile: what it was is seen next time.
+        if isinstance(failure, IntegrityError) and attempt < _ATTEMPTS:
+            self._file_alone(arrival, attempt + 1)
             return
-        if len(group) > 1:
-            try:
-                self._file(group)
-                return
-            except Exception:
-                log.info(
-                    "A group could not be filed together; its objects are filed one by one", exc_info=True
-                )
-        for arrival in group:
-            self._commit_alone(arrival)
-
-    def _commit_alone(self, arrival: Arrival) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self._file([arrival])
-                return
-            except IntegrityError as error:
-                # Another transaction has brought the same UID meanwhile: what it was is seen next time.
-                failure: Exception = error
-                if attempt < _ATTEMPTS:
-                    continue
-            except Exception as error:
-                failure = error
-            break
         uid = arrival.entry.sop_instance_uid
         log.error("An object could not be filed", exc_info=failure, extra={"sop_instance_uid": uid})
-        self.refuse(arrival, PROCESSING_FAILURE, f"The object could not be filed: {failure}")
+        outcome = arrival.refusal(PROCESSING_FAILURE, f"The object could not be filed: {failure}")
+        self._settled(arrival, Filed(outcome, kept=False))
 
-    def _file(self, group: Sequence[Arrival]) -> None:
-        now = datetime.now(UTC)
-        filed = self._catalog.write(lambda transaction: file_arrivals(transaction, group, now))
-        for arrival, result in zip(group, filed, strict=True):
-            if not result.kept:
-                self._drop(arrival)
-            self._tell(arrival, result.outcome)
+    def _settled(self, arrival: Arrival, filed: Filed) -> None:
+        try:
+            self._settle(arrival, filed)
+        except Exception:
+            log.exception("A sender could not be told what became of its object")
+        with self._changed:
+            self._unsettled -= 1
+            if not self._unsettled:
+                self._changed.notify_all()
 
-    def refuse(self, arrival: Arrival, status: int, reason: str) -> None:
-        """Tell that an object cannot be kept, and drop its bytes."""
-        self._drop(arrival)
-        self._tell(
-            arrival,
-            refused(
-                status,
-                reason,
-                sop_class_uid=arrival.entry.sop_class_uid,
-                sop_instance_uid=arrival.entry.sop_instance_uid,
-            ),
-        )
 
-    def _drop(self, arrival: Arrival) -> None:
-        if arrival.file:
-            arrival.file.abandon()
-            self._storage.remove(arrival.file.key)
+class _Group:
+    """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
-    def _tell(self, arrival: Arrival, outcome: Outcome) -> None:
-        self._observe(outcome)
-        arrival.done.set_result(outcome)
+    def __init__(self, take: Callable[[], list[Arrival]]) -> None:
+        self._take = take
+        self.arrivals: Sequence[Arrival] = ()
+
+    def file(self, transaction: Connection) -> list[Filed]:
+        self.arrivals = self.arrivals or self._take()
+        return file_arrivals(transaction, self.arrivals, datetime.now(UTC))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
@@ -19,7 +20,9 @@ from kinote.dicom.part10 import FileScanner, ScannedFile
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
+from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome, refused
+from kinote.intake.placing import Placer
 from kinote.intake.syncing import Syncers
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
@@ -55,7 +58,8 @@ class Receiver:
         self._catalog = catalog
         self._storage = storage
         self._observe = observe
-        self._committer = Committer(catalog, storage, observe=observe)
+        self._committer = Committer(catalog, self._settle)
+        self._placer = Placer(storage)
         self._syncers = Syncers()
 
     def open(self, received_from: str, *, study_instance_uid: str | None = None) -> Upload:
@@ -71,17 +75,49 @@ class Receiver:
 
     def commit(self, arrival: Arrival) -> None:
         """Make an object durable, its file first: `arrival.done` is set once it is, or is refused."""
-        if arrival.file is None:
+        file = arrival.file
+        if file is None:
             self._committer.submit(arrival)
             return
 
-        def synced(failure: StorageError | None) -> None:
+        def placed(failure: StorageError | None) -> None:
             if failure is None:
                 self._committer.submit(arrival)
             else:
-                self._committer.refuse(arrival, outcomes.OUT_OF_RESOURCES, str(failure))
+                self._settle(
+                    arrival, Filed(arrival.refusal(outcomes.OUT_OF_RESOURCES, str(failure)), kept=False)
+                )
 
-        self._syncers.sync(arrival.file, synced)
+        def synced(failure: StorageError | None) -> None:
+            if failure is None:
+                self._placer.place(file, placed)
+            else:
+                placed(failure)
+
+        self._syncers.sync(file, synced)
+
+    def _settle(self, arrival: Arrival, filed: Filed) -> None:
+        """The sender is told; before that, bytes that are not the index's are removed."""
+        if arrival.file is None or filed.kept:
+            self._tell(arrival, filed.outcome)
+        else:
+            # Removing a large file takes a while: not in the thread that commits.
+            self._syncers.run(partial(self._remove_and_tell, arrival, filed.outcome))
+
+    def _remove_and_tell(self, arrival: Arrival, outcome: Outcome) -> None:
+        assert arrival.file is not None
+        try:
+            arrival.file.abandon()
+            self._storage.remove(arrival.file.key)
+        finally:
+            # A file that could not be removed is found by the next start.
+            self._tell(arrival, outcome)
+
+    def _tell(self, arrival: Arrival, outcome: Outcome) -> None:
+        try:
+            self._observe(outcome)
+        finally:
+            arrival.done.set_result(outcome)
 
     def observe(self, refusal: Outcome) -> None:
         """Take note of an object that is refused before it comes to a commit."""
@@ -97,8 +133,10 @@ class Receiver:
 
     def close(self) -> None:
         """Commit what has arrived; nothing may be opened any more."""
-        self._syncers.close()
+        self._syncers.wait()
+        self._placer.close()
         self._committer.close()
+        self._syncers.close()
 
 
 class Upload:

@@ -30,16 +30,25 @@ class Syncers:
         self._room.acquire()
         self._threads.submit(self._sync, file, then)
 
+    def run(self, work: Callable[[], None]) -> None:
+        """Do other work on files in these threads."""
+        self._threads.submit(work)
+
+    def wait(self) -> None:
+        """Until all files that were handed over are synced; no others may come meanwhile."""
+        for _ in range(_THREADS + _WAITING):
+            self._room.acquire()
+
     def close(self) -> None:
         self._threads.shutdown()
 
     def _sync(self, file: IncomingFile, then: Callable[[StorageError | None], None]) -> None:
+        failure: StorageError | None = None
         try:
             file.finish()
         except StorageError as error:
-            failure: StorageError | None = error
-        else:
-            failure = None
+            failure = error
+        try:
+            then(failure)
         finally:
             self._room.release()
-        then(failure)

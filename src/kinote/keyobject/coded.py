@@ -14,6 +14,9 @@ from kinote.keyobject.findings import Findings
 _KNOWN: dict[tuple[bytes, str], Code] = {}
 _MOST_KNOWN = 4096
 
+#: Elements beyond this are read each time, in bytes.
+_LONGEST_KNOWN = 1024
+
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
 
@@ -80,11 +83,8 @@ def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> 
 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
     """The code of a code sequence, its first item if it has several; None where there is no usable one."""
-    sent = dataset.element(tag)
-    if not sent:
-        return None
-    key = (sent, dataset.encoding.name)
-    known = _KNOWN.get(key)
+    sent = dataset.element(tag, _LONGEST_KNOWN)
+    known = None if sent is None else _KNOWN.get((sent, dataset.encoding.name))
     if known is not None:
         return known
     items = dataset.items(tag)
@@ -93,10 +93,11 @@ def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Finding
     before = len(findings)
     code = read_code(items[0], place, findings)
     # What depends on a character set or has to be noted is read each time.
-    if code is not None and len(findings) == before and f"{code.value}{code.scheme}{code.meaning}".isascii():
+    noted = len(findings) > before
+    if sent and code and not noted and f"{code.value}{code.scheme}{code.meaning}".isascii():
         if len(_KNOWN) >= _MOST_KNOWN:
             _KNOWN.clear()
-        _KNOWN[key] = code
+        _KNOWN[sent, dataset.encoding.name] = code
     return code
 
 

@@ -28,6 +28,8 @@ class IncomingFile:
     def __init__(self, path: Path, key: str) -> None:
         self.key = key
         self.path = path
+        #: Whether it has been moved to its key, though perhaps not durably yet.
+        self.is_placed = False
         try:
             self._descriptor: int | None = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640
@@ -81,7 +83,10 @@ class LocalStorage:
         return IncomingFile(self._incoming / name, f"{hour}/{name}.dcm")
 
     def place(self, files: Iterable[IncomingFile]) -> None:
-        """Move finished files to their keys and make the names durable; a directory is synced once."""
+        """Move finished files to their keys and make the names durable; a directory is synced once.
+
+        After a `StorageError` the same files may be placed again, in other groups.
+        """
         folders: set[Path] = set()
         try:
             for file in files:
@@ -89,7 +94,9 @@ class LocalStorage:
                 if target.parent not in folders:
                     self._make_folder(target.parent)
                     folders.add(target.parent)
-                file.path.rename(target)
+                if not file.is_placed:
+                    file.path.rename(target)
+                    file.is_placed = True
             for folder in folders:
                 sync_folder(folder)
         except OSError as error:

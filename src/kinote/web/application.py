@@ -42,10 +42,11 @@ def create_application(rooms: Rooms) -> FastAPI:
         exception_handlers={HTTPException: _problem, RequestValidationError: _problem},
     )
     application.state.rooms = rooms
+    # Routes are tried in turn: those of DICOMweb, where thousands of objects come in, stand first.
+    application.router.routes.extend(dicomweb.routes())
     application.include_router(router)
     application.router.routes.extend(
         [
-            *dicomweb.routes(),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -15,6 +15,9 @@ Result = TypeVar("Result")
 #: Bytes received and not yet taken by the thread; the client is held back beyond that.
 IN_BETWEEN = 1024 * 1024
 
+#: A body declared up to here is read before the thread begins, which then never waits for it, in bytes.
+_SHORT = 64 * 1024
+
 
 class BodyBrokenOffError(Exception):
     """The client went away before its body was complete."""
@@ -74,11 +77,14 @@ class _Pipe:
 async def in_thread_with_body(
     request: Request, work: Callable[[Iterator[bytes]], Result], limiter: CapacityLimiter
 ) -> Result:
-    """Run `work(pieces of the body)` in a thread while the body comes in.
+    """Run `work(pieces of the body)` in a thread while the body comes in, or when it has if it is short.
 
     If the client goes away, the iterator raises `BodyBrokenOffError` in the thread. A body the thread
     does not want to the end is let pass, so that the client gets to read the answer.
     """
+    if _is_short(request):
+        whole = await request.body()
+        return await to_thread.run_sync(lambda: work(iter((whole,))), limiter=limiter)
     pipe = _Pipe(asyncio.get_running_loop())
     worker = asyncio.ensure_future(to_thread.run_sync(lambda: work(iter(pipe)), limiter=limiter))
     worker.add_done_callback(lambda _: pipe.abandon())
@@ -92,3 +98,8 @@ async def in_thread_with_body(
         raise
     pipe.end()
     return await worker
+
+
+def _is_short(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return length.isdecimal() and int(length) <= _SHORT
