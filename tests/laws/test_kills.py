@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,9 +52,10 @@ class Sender(threading.Thread):
                     self.acknowledged[uid] = digest(data)
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_for_all(senders: Sequence[Sender]) -> None:
+    """Until each has had an acknowledgement."""
     deadline = time.monotonic() + 60
-    while not holds():
+    while not all(sender.acknowledged for sender in senders):
         assert time.monotonic() < deadline, "the senders do not get on"
         time.sleep(0.01)
 
@@ -86,7 +87,7 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
         ]
         for sender in senders:
             sender.start()
-        wait_until(lambda: all(sender.acknowledged for sender in senders))
+        wait_for_all(senders)
         threading.Event().wait(chance.uniform(0, 2))
         server.kill()
         for sender in senders:
