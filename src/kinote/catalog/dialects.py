@@ -143,6 +143,26 @@ def lock_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
 
 
+#: The greatest key that a table of SQLite has or ever had; PostgreSQL's sequences never go back.
+GREATEST_KEY = (
+    "SELECT max((SELECT coalesce(max({key}), 0) FROM {table}), "
+    "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM house WHERE name = 'keys gone from {table}'))"
+)
+
+# AUTOINCREMENT would do the same at the price of a second write with every row.
+_REMEMBER_KEYS = (
+    "CREATE TRIGGER {table}_keys_gone AFTER DELETE ON {table} BEGIN "
+    "INSERT INTO house (name, value) VALUES ('keys gone from {table}', OLD.id) "
+    "ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), OLD.id); END"
+)
+
+
+def never_use_keys_again(connection: Connection, table: str) -> None:
+    """Let `statements.reserve_ids` give no key of a row that is gone: somebody may still hold its number."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql(_REMEMBER_KEYS.format(table=table))
+
+
 def has_several_writers(connection: Connection) -> bool:
     """Whether other transactions may be writing at the same time as this one."""
     return not is_sqlite(connection)

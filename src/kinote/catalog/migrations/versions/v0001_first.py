@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.types import TypeEngine
 
+from kinote.catalog import dialects
 from kinote.catalog.text_index import TextIndex
 
 revision = "0001"
@@ -20,6 +21,8 @@ LIVE_INSTANCE = (
     "CREATE VIEW live_instance AS SELECT * FROM instance WHERE standing = 'live' AND standing <> 'held'"
 )
 TEXT_INDEXES = ("note_text", "study_text")
+#: Tables whose keys other programs are given: as numbers of held copies and of notes.
+KEYS_HANDED_OUT = ("instance", "note")
 
 
 def upgrade() -> None:
@@ -45,6 +48,8 @@ def upgrade() -> None:
     connection.exec_driver_sql(LIVE_INSTANCE)
     for name in TEXT_INDEXES:
         TextIndex(name).create(connection)
+    for name in KEYS_HANDED_OUT:
+        dialects.never_use_keys_again(connection, name)
 
 
 def _create_change() -> None:
