@@ -1,7 +1,9 @@
 """The registrar: received key objects become notes, in the transaction that stores them.
 
-A KOS that is an Identical Document of one that is here already (PS3.3 C.17.6.2.1) joins its note. Whatever
-could be understood, the KOS stays live as the object it is; one that is unreadable flags nothing.
+A KOS that is an Identical Document of one that is here already (PS3.3 C.17.6.2.1) joins its note. Identical
+Documents lie in different studies of one patient: a KOS that says the same in another patient's study is
+another note, whomever it names. Whatever could be understood, the KOS stays live as the object it is; one
+that is unreadable flags nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from kinote.catalog.tables import (
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
 from kinote.keyobject.titles import title_group
 from kinote.notes.content import ContentReference, NoteContent, moment
+from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.request import Author
 from kinote.notes.versions import NewVersion, insert_versions
 
@@ -53,13 +56,17 @@ class _Carried:
     documents: set[str] = field(default_factory=set)
     #: The UIDs its documents name as their identical copies.
     named: set[str] = field(default_factory=set)
+    #: Those in whose studies its documents lie.
+    patients: set[PatientIdentity] = field(default_factory=set)
 
-    def takes(self, received: ReceivedKeyObject, content: NoteContent) -> bool:
+    def takes(self, received: ReceivedKeyObject, content: NoteContent, whose: PatientIdentity) -> bool:
         """Whether a document that says the same is an Identical Document of these.
 
         It is when either names the other; or, for senders that name nothing, when it lies in another study
-        and both say to the second when they were made.
+        and both say to the second when they were made. It never is in a study of another patient.
         """
+        if any(whose.differs_from(patient) for patient in self.patients):
+            return False
         if received.sop_instance_uid in self.named or self.documents & _identical(received):
             return True
         return "T" in content.created and received.study_instance_uid not in self.studies
@@ -73,12 +80,15 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
     fingerprints = {one.instance: content.fingerprint() for one, content in readable}
     _lock_sets(transaction, fingerprints.values())
     known = _known_versions(transaction, set(fingerprints.values()))
+    patients = {row.id: identity(row) for row in _patients(transaction, fingerprints)}
     new: list[tuple[_Carried, NoteContent]] = []
     carried: dict[int, _Carried] = {}
     keys = iter(_reserved(transaction, len(readable)))
     for one, content in readable:
         candidates = known.setdefault(fingerprints[one.instance], [])
-        match = next((version for version in candidates if version.takes(one, content)), None)
+        match = next(
+            (version for version in candidates if version.takes(one, content, patients[one.instance])), None
+        )
         if match is None:
             number, key = next(keys)
             match = _Carried(key, number, is_new=True)
@@ -87,6 +97,7 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
         match.studies.add(one.study_instance_uid)
         match.documents.add(one.sop_instance_uid)
         match.named |= _identical(one)
+        match.patients.add(patients[one.instance])
         carried[one.instance] = match
     _insert_findings(transaction, received)
     _insert_notes(transaction, new, now)
@@ -118,13 +129,25 @@ _saying = statements.LookUp(
             instance.c.sop_instance_uid,
             study.c.study_instance_uid,
             key_object.c.identical_documents,
+            *PATIENT_COLUMNS,
         )
-        .join(key_object, key_object.c.version == note_version.c.id)
-        .join(instance, instance.c.id == key_object.c.instance)
-        .join(study, study.c.id == instance.c.study)
+        .select_from(
+            with_patient(
+                note_version.join(key_object, key_object.c.version == note_version.c.id)
+                .join(instance, instance.c.id == key_object.c.instance)
+                .join(study, study.c.id == instance.c.study)
+            )
+        )
         .order_by(note_version.c.id)
     ),
     note_version.c.fingerprint,
+)
+
+_patients = statements.LookUp(
+    select(instance.c.id, *PATIENT_COLUMNS).select_from(
+        with_patient(instance.join(study, study.c.id == instance.c.study))
+    ),
+    instance.c.id,
 )
 
 _waiting = statements.LookUp(
@@ -202,6 +225,7 @@ def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str
             known.setdefault(row.fingerprint, []).append(version)
         version.documents.add(row.sop_instance_uid)
         version.studies.add(row.study_instance_uid)
+        version.patients.add(identity(row))
         version.named |= set(json.loads(row.identical_documents))
     return known
 
