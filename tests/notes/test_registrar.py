@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import finding, note_version
 from kinote.catalog.tables import key_object as key_objects
@@ -272,3 +273,21 @@ def test_many_documents_are_registered_in_few_statements(filled: Catalog) -> Non
     assert few == many < 40
     with filled.read() as connection:
         assert len(connection.execute(select(key_objects.c.instance)).all()) == 42
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        (Code("113000", "DCM", "Of Interest"), "note registered"),
+        (REJECTED_FOR_QUALITY_REASONS, "rejection note registered"),
+        (Code("113030", "DCM", "Manifest"), "manifest registered"),
+    ],
+)
+def test_the_feed_tells_notes_from_records(filled: Catalog, title: Code, kind: str) -> None:
+    receive(filled, key_object(KOS, IMAGE_2, title=title))
+    with filled.read() as connection:
+        fed = [each.change for each in changes.since(connection, changes.BEGINNING, 100)]
+    assert [(each.kind, each.study_instance_uid, each.sop_instance_uid) for each in fed] == [
+        (kind, FIRST, KOS),
+        ("instance stored", FIRST, KOS),
+    ]

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, statements
+from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.tables import instance
 from kinote.intake.arrival import Arrival
@@ -129,7 +130,7 @@ def _follow_up(
         entry = arrival.entry
         happened.append(
             changes.Change(
-                kind="instance held" if placed.standing == "held" else "instance stored",
+                kind=Kind.INSTANCE_HELD if placed.standing == "held" else Kind.INSTANCE_STORED,
                 study_instance_uid=entry.study_instance_uid,
                 sop_instance_uid=entry.sop_instance_uid,
             )

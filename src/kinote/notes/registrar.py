@@ -28,7 +28,7 @@ from kinote.catalog.tables import (
     study,
 )
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
-from kinote.keyobject.titles import title_group
+from kinote.keyobject.titles import TitleGroup, title_group
 from kinote.notes.content import ContentReference, NoteContent, moment
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.request import Author
@@ -103,7 +103,7 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
     _insert_notes(transaction, new, now)
     _insert_key_objects(transaction, received, carried)
     _insert_studies(transaction, readable, carried)
-    _record(transaction, received, carried, now)
+    _record(transaction, readable, carried, now)
 
 
 def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> None:
@@ -335,18 +335,28 @@ def _add_studies(transaction: Connection, rows: Iterable[tuple[str, int]]) -> No
     )
 
 
+_REGISTERED = {
+    str(TitleGroup.REJECTION): changes.Kind.REJECTION_NOTE_REGISTERED,
+    str(TitleGroup.MANIFEST): changes.Kind.MANIFEST_REGISTERED,
+}
+
+
 def _record(
     transaction: Connection,
-    received: Sequence[ReceivedKeyObject],
+    readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
     carried: Mapping[int, _Carried],
     now: datetime,
 ) -> None:
     changes.record(
         transaction,
         [
-            changes.Change("note registered", one.study_instance_uid, one.sop_instance_uid, match.note)
-            for one in received
-            if (match := carried.get(one.instance))
+            changes.Change(
+                _REGISTERED.get(content.title_group, changes.Kind.NOTE_REGISTERED),
+                one.study_instance_uid,
+                one.sop_instance_uid,
+                carried[one.instance].note,
+            )
+            for one, content in readable
         ],
         now=now,
     )

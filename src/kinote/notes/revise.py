@@ -20,7 +20,7 @@ from kinote.notes.rejection import reject
 from kinote.notes.request import NoteRefusedError, NoteRequest, NotRevisableError
 from kinote.notes.versions import NewVersion, insert_versions, stored_references
 
-ACT = "note revised"
+ACT = str(changes.Kind.NOTE_REVISED)
 
 
 def revise(
