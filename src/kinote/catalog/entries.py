@@ -7,7 +7,7 @@ made it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -38,20 +38,28 @@ class InsertedInstance:
     instance: int
     study: int
     series: int
+    #: Whether its coming has told whose the study is: another patient's than was known before.
+    tells_patient: bool = False
 
 
 def insert_entries(
     transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]]
 ) -> list[InsertedInstance]:
     """Put a group of instances into the index; gives their keys in the same order."""
-    studies = _studies(transaction, placed)
+    studies, told = _studies(transaction, placed)
     series_keys = _series(transaction, placed, studies)
     places = [
         (study_key, series_keys[study_key, entry.series_instance_uid])
         for entry, _ in placed
         for study_key in (studies[entry.study_instance_uid],)
     ]
-    return _insert_instances(transaction, placed, places)
+    inserted = _insert_instances(transaction, placed, places)
+    if not told:
+        return inserted
+    return [
+        replace(one, tells_patient=entry.study_instance_uid in told)
+        for one, (entry, _) in zip(inserted, placed, strict=True)
+    ]
 
 
 def insert_with_series(
@@ -105,8 +113,13 @@ def _insert_instances(
     return inserted
 
 
-def _studies(transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]]) -> dict[str, int]:
-    """The keys of the entries' studies, made where they are new, completed where they have gaps."""
+def _studies(
+    transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]]
+) -> tuple[dict[str, int], set[str]]:
+    """The keys of the entries' studies, made where they are new, completed where they have gaps.
+
+    And the UIDs of those that are now known to be another patient's.
+    """
     by_uid = describing(_with_standing(placed), lambda entry: entry.study_instance_uid)
     known = {row["study_instance_uid"]: row for row in _known_studies(transaction, by_uid)}
     # In key order, as always: two writers that meet the same new studies cannot deadlock.
@@ -120,8 +133,8 @@ def _studies(transaction: Connection, placed: Iterable[tuple[InstanceEntry, Plac
         made = _known_studies(transaction, [entry.study_instance_uid for entry in new])
         index_study_text(transaction, made)
         known |= {row["study_instance_uid"]: row for row in made}
-    complete_studies(transaction, [(known[uid], described) for uid, described in by_uid.items()])
-    return {uid: int(row["id"]) for uid, row in known.items()}
+    told = complete_studies(transaction, [(known[uid], described) for uid, described in by_uid.items()])
+    return {uid: int(row["id"]) for uid, row in known.items()}, told
 
 
 def _with_standing(placed: Iterable[tuple[InstanceEntry, Placed]]) -> Iterator[tuple[InstanceEntry, str]]:

@@ -330,12 +330,15 @@ note_reference = Table(
     sqlite_with_rowid=False,
 )
 
-#: The studies a note version belongs to: those whose images it flags and those in which its KOS lies.
+#: The studies that a note version names: those whose images it flags or says to, those in which its KOS lies.
 note_study = Table(
     "note_study",
     metadata,
     Column("study_instance_uid", _Matched, primary_key=True),
     Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
+    # Whether it flags something there that is not another patient's: a cache of what references, places and
+    # patients say, changed in the transaction that changes these (`kinote.notes.belonging`).
+    Column("flags_there", Boolean, nullable=False),
     Index("note_study_by_version", "version"),
     sqlite_with_rowid=False,
 )

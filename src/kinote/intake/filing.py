@@ -23,6 +23,7 @@ from kinote.lifecycle import counts
 from kinote.lifecycle.standing import withdrawn_uids
 from kinote.notes import registrar
 from kinote.notes.arrival_locks import lock_instances
+from kinote.notes.belonging import patients_changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ def _follow_up(
     happened = []
     key_objects = []
     came = []
+    told = set()
     for (arrival, placed), row in zip(kept, inserted, strict=True):
         entry = arrival.entry
         happened.append(
@@ -138,6 +140,8 @@ def _follow_up(
         if placed.standing == "held":
             continue
         came.append((entry.sop_instance_uid, entry.study_instance_uid))
+        if row.tells_patient:
+            told.add(entry.study_instance_uid)
         if placed.standing == "live":
             place = (row.study, row.series)
             deltas[place] = deltas.get(place, 0) + 1
@@ -154,4 +158,5 @@ def _follow_up(
     if key_objects:
         registrar.register(transaction, key_objects, now)
     registrar.images_came(transaction, came)
+    patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)

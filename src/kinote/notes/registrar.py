@@ -29,6 +29,7 @@ from kinote.catalog.tables import (
 )
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
 from kinote.keyobject.titles import TitleGroup, title_group
+from kinote.notes.belonging import lock_patients, refresh
 from kinote.notes.content import ContentReference, NoteContent, moment
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.request import Author
@@ -80,14 +81,20 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
     fingerprints = {one.instance: content.fingerprint() for one, content in readable}
     _lock_sets(transaction, fingerprints.values())
     known = _known_versions(transaction, set(fingerprints.values()))
-    patients = {row.id: identity(row) for row in _patients(transaction, fingerprints)}
+    places = _places_of(transaction, [content for _, content in readable])
+    patients = _patients_of(transaction, readable, places)
     new: list[tuple[_Carried, NoteContent]] = []
     carried: dict[int, _Carried] = {}
     keys = iter(_reserved(transaction, len(readable)))
     for one, content in readable:
         candidates = known.setdefault(fingerprints[one.instance], [])
         match = next(
-            (version for version in candidates if version.takes(one, content, patients[one.instance])), None
+            (
+                version
+                for version in candidates
+                if version.takes(one, content, patients[one.study_instance_uid])
+            ),
+            None,
         )
         if match is None:
             number, key = next(keys)
@@ -97,12 +104,12 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
         match.studies.add(one.study_instance_uid)
         match.documents.add(one.sop_instance_uid)
         match.named |= _identical(one)
-        match.patients.add(patients[one.instance])
+        match.patients.add(patients[one.study_instance_uid])
         carried[one.instance] = match
     _insert_findings(transaction, received)
     _insert_notes(transaction, new, now)
     _insert_key_objects(transaction, received, carried)
-    _insert_studies(transaction, readable, carried)
+    _insert_studies(transaction, readable, carried, places, patients)
     _record(transaction, readable, carried, now)
 
 
@@ -112,12 +119,14 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
     A document usually says in which study an image lies. Where it does not, or is wrong, the index decides.
     """
     arrived = dict(came)
+    waiting = _waiting(transaction, arrived)
     rows = {
-        (arrived[row.sop_instance_uid], row.version)
-        for row in _waiting(transaction, arrived)
+        (arrived[row.sop_instance_uid], row.version): False
+        for row in waiting
         if arrived[row.sop_instance_uid] != row.study_instance_uid
     }
     _add_studies(transaction, rows)
+    refresh(transaction, {row.version for row in waiting})
 
 
 _saying = statements.LookUp(
@@ -144,10 +153,8 @@ _saying = statements.LookUp(
 )
 
 _patients = statements.LookUp(
-    select(instance.c.id, *PATIENT_COLUMNS).select_from(
-        with_patient(instance.join(study, study.c.id == instance.c.study))
-    ),
-    instance.c.id,
+    select(study.c.study_instance_uid, *PATIENT_COLUMNS).select_from(with_patient(study)),
+    study.c.study_instance_uid,
 )
 
 _waiting = statements.LookUp(
@@ -300,37 +307,68 @@ def _insert_key_objects(
     statements.insert_rows(transaction, key_object_request, requests)
 
 
+def _places_of(transaction: Connection, contents: Iterable[NoteContent]) -> dict[str, str]:
+    """Of the instances that are flagged and here, the study in which they lie."""
+    flagged = {reference.sop_instance_uid for content in contents for reference in content.references}
+    return {row.sop_instance_uid: row.study_instance_uid for row in _places(transaction, flagged)}
+
+
+def _patients_of(
+    transaction: Connection,
+    readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
+    places: Mapping[str, str],
+) -> dict[str, PatientIdentity]:
+    """Whose the studies are in which documents and flagged instances lie; it stays so until the end."""
+    uids = {one.study_instance_uid for one, _ in readable} | set(places.values())
+    said = {reference.study_instance_uid for _, content in readable for reference in content.references}
+    lock_patients(transaction, uids | said, shared=True)
+    return {row.study_instance_uid: identity(row) for row in _patients(transaction, uids)}
+
+
 def _insert_studies(
     transaction: Connection,
     readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
     carried: Mapping[int, _Carried],
+    places: Mapping[str, str],
+    patients: Mapping[str, PatientIdentity],
 ) -> None:
-    """The studies a version belongs to: of its KOS, and of its images by document and index."""
-    rows: set[tuple[str, int]] = set()
-    named: dict[str, list[tuple[int, str]]] = {}
+    """The studies a version names: of its KOS, and of its images by document and index.
+
+    Whether it flags something there is as `belonging` says; a version whose KOS all come now is known well
+    enough to say it at once.
+    """
+    rows: dict[tuple[str, int], bool] = {}
+    begun: set[int] = set()
     for one, content in readable:
         match = carried[one.instance]
-        rows.add((one.study_instance_uid, match.version))
-        if not match.is_new:
+        rows.setdefault((one.study_instance_uid, match.version), False)
+        if not match.is_new or match.version in begun:
             continue
+        begun.add(match.version)
+        whose = patients[one.study_instance_uid]
         for reference in content.references:
-            if reference.study_instance_uid:
-                rows.add((reference.study_instance_uid, match.version))
-            named.setdefault(reference.sop_instance_uid, []).append(
-                (match.version, reference.study_instance_uid)
-            )
-    for row in _places(transaction, named):
-        for version, said in named[row.sop_instance_uid]:
-            if said != row.study_instance_uid:
-                rows.add((row.study_instance_uid, version))
+            said = reference.study_instance_uid
+            lies_in = places.get(reference.sop_instance_uid, "")
+            if said:
+                rows.setdefault((said, match.version), False)
+            if lies_in:
+                rows[lies_in, match.version] = rows.get((lies_in, match.version), False) or not patients[
+                    lies_in
+                ].differs_from(whose)
+            elif said:
+                rows[said, match.version] = True
     _add_studies(transaction, rows)
+    refresh(transaction, {match.version for match in carried.values() if not match.is_new})
 
 
-def _add_studies(transaction: Connection, rows: Iterable[tuple[str, int]]) -> None:
+def _add_studies(transaction: Connection, rows: Mapping[tuple[str, int], bool]) -> None:
     statements.insert_new(
         transaction,
         note_study,
-        [{"study_instance_uid": uid, "version": version} for uid, version in sorted(rows)],
+        [
+            {"study_instance_uid": uid, "version": version, "flags_there": flags}
+            for (uid, version), flags in sorted(rows.items())
+        ],
         unique=["study_instance_uid", "version"],
     )
 

@@ -293,6 +293,7 @@ def _create_note_study() -> None:
         "note_study",
         sa.Column("study_instance_uid", MATCHED, nullable=False),
         sa.Column("version", KEY, nullable=False),
+        sa.Column("flags_there", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["version"],
             ["note_version.id"],
