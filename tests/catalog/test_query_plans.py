@@ -18,6 +18,12 @@ CASES: list[tuple[Level, str | None, dict[str, str], str]] = [
     (Level.STUDY, None, {"StudyDate": "20240101"}, "study_by_date (study_date=?)"),
     (Level.STUDY, None, {"StudyDate": "20240101-"}, "study_by_date (study_date>?)"),
     (Level.STUDY, None, {"StudyDate": "20240101-20240202"}, "study_by_date (study_date>? AND study_date<?)"),
+    (
+        Level.STUDY,
+        None,
+        {"StudyDate": "20240101-20240202", "StudyTime": "10-12"},
+        "study_by_date (study_date>? AND study_date<?)",
+    ),
     (Level.STUDY, None, {"StudyInstanceUID": "1.1"}, "(study_instance_uid=?)"),
     (Level.STUDY, None, {"PatientName": "Smi*"}, "study_by_patient_name (patient_name_alphabetic>?"),
     (Level.STUDY, None, {"PatientName": "Smith^J"}, "study_by_patient_name (patient_name_alphabetic=?)"),

@@ -86,8 +86,53 @@ def _text(connection: Connection, column: ColumnElement[str], value: str) -> Col
     return and_(column >= plain, column <= plain + _LAST_CHARACTER, matched) if plain else matched
 
 
+def combined(date: Attribute, dates: str, time: Attribute, times: str) -> ColumnElement[bool] | None:
+    """What a range of dates and one of times of the same form demand together (PS3.4 C.2.2.2.5).
+
+    They are matched as if each were one moment: `20060705-20060707` and `1000-1800` are the time from the
+    fifth at ten to the seventh at six. None where they are not of one form, and each is matched by itself.
+    A day without a time is found where all of it lies within.
+    """
+    dates, times = normal.text(dates), normal.text(times)
+    if not _form(dates) or _form(dates) != _form(times):
+        return None
+    first_day, last_day = _ends(date, dates, _day)
+    first_time, last_time = _ends(time, times, normal.time_span)
+    day, clock = date.columns[0], time.columns[0]
+    # Outright, so that an index of days serves; absent days are empty and before all.
+    bounds = [day >= (first_day or "0")]
+    if first_day and first_time > _MIDNIGHT:
+        bounds.append(or_(day > first_day, clock >= first_time))
+    if last_day:
+        within = clock <= last_time if last_time >= _END_OF_DAY else and_(clock != "", clock <= last_time)
+        bounds += [day <= last_day, or_(day < last_day, within)]
+    return and_(*bounds)
+
+
+_MIDNIGHT, _END_OF_DAY = "000000.000000", "235959.999999"
+
+
+def _form(value: str) -> tuple[bool, bool] | None:
+    """Whether a range has a beginning, and whether it has an end; None for what is no range."""
+    first, dash, last = value.partition("-")
+    form = bool(first.strip()), bool(last.strip())
+    return form if dash and any(form) else None
+
+
 def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[str]) -> ColumnElement[bool]:
     """`a-b`, `a-`, `-b` or a single value; `span` gives the first and last value that a part means."""
+    low, high = _ends(attribute, value, span)
+    if low == high:
+        return column == low
+    # Absent values are empty and sort before all digits: an open beginning must not find them.
+    bounds = [column >= (low or "0")]
+    if high:
+        bounds.append(column <= high)
+    return and_(*bounds)
+
+
+def _ends(attribute: Attribute, value: str, span: Span) -> tuple[str, str]:
+    """The first and the last value of a range or of a single value; empty where it is open."""
     first, dash, last = value.partition("-")
     low, high = span(first), span(last if dash else first)
     for part, found in ((first, low), (last, high)):
@@ -95,13 +140,7 @@ def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[s
             raise InvalidKeyError(attribute.path, value, f"is no {attribute.vr} and no range of them")
     if not (low[0] or high[1]):
         raise InvalidKeyError(attribute.path, value, "is a range without an end")
-    if low[0] == high[1]:
-        return column == low[0]
-    # Absent values are empty and sort before all digits: an open beginning must not find them.
-    bounds = [column >= (low[0] or "0")]
-    if high[1]:
-        bounds.append(column <= high[1])
-    return and_(*bounds)
+    return low[0], high[1]
 
 
 def _date(attribute: Attribute, value: str) -> ColumnElement[bool]:

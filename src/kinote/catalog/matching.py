@@ -7,7 +7,7 @@ match belongs to, those of lower levels for something live that it contains.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_
 from kinote.catalog import dialects
 from kinote.catalog.answers import Answer, instance_answers, series_answers, study_answers
 from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
-from kinote.catalog.conditions import condition
+from kinote.catalog.conditions import combined, condition
 from kinote.catalog.live import live_instance
-from kinote.catalog.matching_keys import MATCHED, Attribute, Level, Relation, TagPath
+from kinote.catalog.matching_keys import MATCHED, TIME_OF, Attribute, Level, Relation, TagPath
 from kinote.catalog.tables import (
     key_object,
     key_object_request,
@@ -47,7 +47,8 @@ class Query:
     """What is asked for: a level, below which study and series, matching keys, what to return.
 
     `include` names attributes to return beside the usual ones, or is `ALL`. With `fuzzy`, words of a
-    person name match by their beginnings.
+    person name match by their beginnings. With `combined`, ranges of a date and of its time are one range of
+    moments (PS3.4 C.2.2.2.5), as QIDO-RS has it always and C-FIND where that has been negotiated.
     """
 
     level: Level
@@ -58,6 +59,7 @@ class Query:
     limit: int = 100
     offset: int = 0
     fuzzy: bool = False
+    combined: bool = True
 
 
 def search(connection: Connection, query: Query) -> list[Answer]:
@@ -166,10 +168,7 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
     own: list[ColumnElement[bool]] = []
     below: dict[Level, list[ColumnElement[bool]]] = {}
     related: dict[Relation, list[ColumnElement[bool]]] = {}
-    for attribute, value in _matching_keys(connection, query):
-        demand = condition(connection, attribute, value, fuzzy=query.fuzzy)
-        if demand is None:
-            continue
+    for attribute, demand in _demands(connection, query):
         if attribute.relation is not None:
             related.setdefault(attribute.relation, []).append(demand)
         elif attribute.level <= query.level:
@@ -194,6 +193,25 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
     if below:
         own.append(_contains(query.level, below))
     return own
+
+
+def _demands(connection: Connection, query: Query) -> Iterator[tuple[Attribute, ColumnElement[bool]]]:
+    """What the keys demand; of a date and its time in one where both are ranges of one form."""
+    keys = _matching_keys(connection, query)
+    by_path = {attribute.path: (attribute, value) for attribute, value in keys}
+    done: set[TagPath] = set()
+    for attribute, value in keys if query.combined else ():
+        time = by_path.get(TIME_OF.get(attribute.path, ()))
+        moments = combined(attribute, value, *time) if time else None
+        if time and moments is not None:
+            done |= {attribute.path, time[0].path}
+            yield attribute, moments
+    for attribute, value in keys:
+        demand = None
+        if attribute.path not in done:
+            demand = condition(connection, attribute, value, fuzzy=query.fuzzy)
+        if demand is not None:
+            yield attribute, demand
 
 
 def _matching_keys(connection: Connection, query: Query) -> list[tuple[Attribute, str]]:

@@ -206,3 +206,9 @@ MATCHED: Mapping[TagPath, Attribute] = {
         ),
     )
 }
+
+#: The time that belongs to a date.
+TIME_OF: Mapping[TagPath, TagPath] = {
+    path_of(f"{name}Date"): path_of(f"{name}Time")
+    for name in ("Study", "PerformedProcedureStepStart", "Content")
+}
