@@ -5,6 +5,8 @@ Everything that is not the same SQL on both stands here as a function of the con
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,8 +62,8 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
+    _switch_to_wal(cursor)
     for pragma in (
-        "journal_mode = WAL",
         # After "stored" has been answered nothing may vanish, not even with the power (law 6).
         "synchronous = FULL",
         "foreign_keys = ON",
@@ -72,6 +74,20 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Two who open a new database at once: SQLite refuses one of them without waiting for the other."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
