@@ -7,7 +7,7 @@ laid over it. What is not live describes a study only while nothing in it has be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -41,7 +41,11 @@ DESCRIBING = (
 _IDENTITY = ("patient_id", "issuer_of_patient_id")
 _IDENTITY_TAGS = frozenset(f"{tag:08X}" for tag in (tags.PATIENT_ID, tags.ISSUER_OF_PATIENT_ID))
 
-_CHANGED = ("patient", *_IDENTITY, *DESCRIBING, "attributes")
+#: Of the date and time that it came with; it says nothing of another instance's.
+_ZONE = "timezone_offset"
+_ZONE_TAG = f"{tags.TIMEZONE_OFFSET_FROM_UTC:08X}"
+
+_CHANGED = ("patient", *_IDENTITY, *DESCRIBING, _ZONE, "attributes")
 
 Place = TypeVar("Place", bound=Hashable)
 
@@ -112,10 +116,7 @@ def _completed(row: Mapping[str, Any], offered: Describing) -> Any:
     """The row as it is to be: the same object where nothing is added to it."""
     entries: Sequence[InstanceEntry] = offered.entries
     if describes_anew(row["instance_count"], offered.standing):
-        row = {
-            **row,
-            **{name: entries[0].study_row[name] for name in (*_IDENTITY, *DESCRIBING, "attributes")},
-        }
+        row = {**row, **{name: entries[0].study_row[name] for name in _CHANGED if name != "patient"}}
     elif offered.standing != "live":
         return row
     for entry in entries:
@@ -133,7 +134,11 @@ def _with_gaps_filled(row: Mapping[str, Any], entry: InstanceEntry) -> Mapping[s
         names += _IDENTITY
     if not names:
         return row
-    kept_out = frozenset() if takes_identity else _IDENTITY_TAGS
+    kept_out = set() if takes_identity else {*_IDENTITY_TAGS}
+    if "study_date" in names and not row["study_time"]:
+        names.append(_ZONE)
+    else:
+        kept_out.add(_ZONE_TAG)
     return {
         **row,
         **{name: offered[name] for name in names},
@@ -152,7 +157,7 @@ def _parameters(row: Mapping[str, Any]) -> Row:
     return {"key": row["id"], **{f"new_{name}": row[name] for name in _CHANGED}}
 
 
-def _merged(kept: str, offered: str, kept_out: frozenset[str]) -> str:
+def _merged(kept: str, offered: str, kept_out: Set[str]) -> str:
     """The kept DICOM JSON object, with the values of the offered one where it has none."""
     attributes = {attribute_lines.tag(line): line for line in attribute_lines.split(kept)}
     for line in attribute_lines.split(offered):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_
@@ -86,37 +87,69 @@ def _text(connection: Connection, column: ColumnElement[str], value: str) -> Col
     return and_(column >= plain, column <= plain + _LAST_CHARACTER, matched) if plain else matched
 
 
-def combined(date: Attribute, dates: str, time: Attribute, times: str) -> ColumnElement[bool] | None:
-    """What a range of dates and one of times of the same form demand together (PS3.4 C.2.2.2.5).
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A day (`YYYYMMDD`) and a time of it (`HHMMSS.ffffff`)."""
 
-    They are matched as if each were one moment: `20060705-20060707` and `1000-1800` are the time from the
-    fifth at ten to the seventh at six. None where they are not of one form, and each is matched by itself.
-    A day without a time is found where all of it lies within.
+    day: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The first and the last value that a key demands, each empty where it is open.
+
+    `form` says which ends were written; it is None for a single value.
     """
-    dates, times = normal.text(dates), normal.text(times)
-    if not _form(dates) or _form(dates) != _form(times):
+
+    first: str
+    last: str
+    form: tuple[bool, bool] | None
+
+
+def range_of(attribute: Attribute, value: str) -> Range | None:
+    """What a key demands of a date or time; None where that is everything, or that there be none."""
+    value = normal.text(value)
+    if not value or set(value) == {"*"} or value == '""':
         return None
-    first_day, last_day = _ends(date, dates, _day)
-    first_time, last_time = _ends(time, times, normal.time_span)
-    day, clock = date.columns[0], time.columns[0]
+    first, dash, last = value.partition("-")
+    span = _day if attribute.vr == "DA" else normal.time_span
+    return Range(*_ends(attribute, value, span), (bool(first.strip()), bool(last.strip())) if dash else None)
+
+
+def are_combined(days: Range, times: Range) -> bool:
+    """Whether a date and its time are matched as one moment: both are ranges of one form (PS3.4 C.2.2.2.5).
+
+    `20060705-20060707` and `1000-1800` are the time from the fifth at ten to the seventh at six.
+    """
+    return days.form is not None and days.form == times.form
+
+
+def moments(
+    day: ColumnElement[str], clock: ColumnElement[str], days: Range, times: Range
+) -> ColumnElement[bool]:
+    """What ranges of days and times demand together; a day without a time must lie within as a whole."""
+    first = Moment(days.first, times.first) if days.first else None
+    last = Moment(days.last, times.last) if days.last else None
+    return between(day, clock, first, last)
+
+
+def between(
+    day: ColumnElement[str], clock: ColumnElement[str], first: Moment | None, last: Moment | None
+) -> ColumnElement[bool]:
+    """Condition that a date and its time lie between two moments, both included; None leaves an end open."""
     # Outright, so that an index of days serves; absent days are empty and before all.
-    bounds = [day >= (first_day or "0")]
-    if first_day and first_time > _MIDNIGHT:
-        bounds.append(or_(day > first_day, clock >= first_time))
-    if last_day:
-        within = clock <= last_time if last_time >= _END_OF_DAY else and_(clock != "", clock <= last_time)
-        bounds += [day <= last_day, or_(day < last_day, within)]
+    bounds = [day >= (first.day if first else "0")]
+    if first and first.time > _MIDNIGHT:
+        bounds.append(or_(day > first.day, clock >= first.time))
+    if last:
+        to_the_end = last.time >= _END_OF_DAY
+        within = clock <= last.time if to_the_end else and_(clock != "", clock <= last.time)
+        bounds += [day <= last.day, or_(day < last.day, within)]
     return and_(*bounds)
 
 
 _MIDNIGHT, _END_OF_DAY = "000000.000000", "235959.999999"
-
-
-def _form(value: str) -> tuple[bool, bool] | None:
-    """Whether a range has a beginning, and whether it has an end; None for what is no range."""
-    first, dash, last = value.partition("-")
-    form = bool(first.strip()), bool(last.strip())
-    return form if dash and any(form) else None
 
 
 def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[str]) -> ColumnElement[bool]:

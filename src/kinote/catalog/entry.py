@@ -108,6 +108,7 @@ def _study_row(dataset: DataSet, uid: str, patient_id: str, issuer: str, receive
         "patient_sex": normal.text(dataset.text(tags.PATIENT_SEX)),
         "study_date": normal.date(dataset.text(tags.STUDY_DATE)),
         "study_time": normal.time(dataset.text(tags.STUDY_TIME)),
+        "timezone_offset": normal.offset(dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC)),
         "study_id": normal.text(dataset.text(tags.STUDY_ID)),
         "accession_number": normal.text(dataset.text(tags.ACCESSION_NUMBER)),
         "study_description": normal.text(dataset.text(tags.STUDY_DESCRIPTION)),

@@ -82,6 +82,8 @@ study = Table(
     _matched("patient_sex"),
     _matched("study_date"),
     _matched("study_time"),
+    # Of date and time, as they were received: `+0100`; empty where it is not known.
+    _matched("timezone_offset"),
     _matched("study_id"),
     _matched("accession_number"),
     _matched("study_description"),
@@ -96,6 +98,12 @@ study = Table(
     # Each index ends in what the answers are ordered by: newest study first.
     Index("study_by_date", "study_date", "id"),
     Index("study_by_patient", "patient"),
+    Index(
+        "study_by_timezone",
+        "timezone_offset",
+        sqlite_where=text("timezone_offset <> ''"),
+        postgresql_where=text("timezone_offset <> ''"),
+    ),
     Index("study_by_patient_id", "patient_id", "study_date", "id"),
     Index("study_by_accession", "accession_number", "study_date", "id"),
     Index("study_by_patient_name", "patient_name_alphabetic", "study_date", "id"),

@@ -207,6 +207,7 @@ def _create_study() -> None:
         sa.Column("patient_sex", MATCHED, server_default="", nullable=False),
         sa.Column("study_date", MATCHED, server_default="", nullable=False),
         sa.Column("study_time", MATCHED, server_default="", nullable=False),
+        sa.Column("timezone_offset", MATCHED, server_default="", nullable=False),
         sa.Column("study_id", MATCHED, server_default="", nullable=False),
         sa.Column("accession_number", MATCHED, server_default="", nullable=False),
         sa.Column("study_description", MATCHED, server_default="", nullable=False),
@@ -227,6 +228,14 @@ def _create_study() -> None:
     op.create_index("study_by_accession", "study", ["accession_number", "study_date", "id"], unique=False)
     op.create_index("study_by_date", "study", ["study_date", "id"], unique=False)
     op.create_index("study_by_patient", "study", ["patient"], unique=False)
+    op.create_index(
+        "study_by_timezone",
+        "study",
+        ["timezone_offset"],
+        unique=False,
+        sqlite_where=sa.text("timezone_offset <> ''"),
+        postgresql_where=sa.text("timezone_offset <> ''"),
+    )
     op.create_index("study_by_patient_id", "study", ["patient_id", "study_date", "id"], unique=False)
     op.create_index(
         "study_by_patient_name", "study", ["patient_name_alphabetic", "study_date", "id"], unique=False
