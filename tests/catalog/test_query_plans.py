@@ -36,6 +36,12 @@ CASES: list[tuple[Level, str | None, dict[str, str], str]] = [
     (
         Level.INSTANCE,
         None,
+        {"ObservationDateTime": "2024-2025"},
+        "instance_by_observation (observed>? AND observed<?)",
+    ),
+    (
+        Level.INSTANCE,
+        None,
         {"ConceptNameCodeSequence.CodeValue": "113000"},
         "instance_by_concept (concept_value=?)",
     ),

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_
+from sqlalchemy import ColumnElement, Connection, and_, literal_column, or_
 
-from kinote.catalog import dialects, normal
+from kinote.catalog import datetimes, dialects, normal
 from kinote.catalog.matching_keys import Attribute, TagPath
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
@@ -37,11 +38,17 @@ class InvalidKeyError(ValueError):
 
 
 def condition(
-    connection: Connection, attribute: Attribute, value: str, *, fuzzy: bool = False
+    connection: Connection,
+    attribute: Attribute,
+    value: str,
+    *,
+    fuzzy: bool = False,
+    zone: timezone | None = None,
 ) -> ColumnElement[bool] | None:
     """What the value demands of the attribute's columns; None where it matches everything.
 
-    `fuzzy` lets each word of a person name find names with a word that begins so (PS3.18 8.3.4.2).
+    `zone` is that of date times that have none. `fuzzy` lets each word of a person name find names with a
+    word that begins so (PS3.18 8.3.4.2).
     """
     value = normal.text(value)
     if not value or set(value) == {"*"}:
@@ -60,6 +67,8 @@ def condition(
             return _date(attribute, value)
         case "TM":
             return _time(attribute, value)
+        case "DT":
+            return _date_time(attribute, value, zone)
         case "UT":
             return _description(connection, attribute, value)
         case "CS":
@@ -182,6 +191,19 @@ def _date(attribute: Attribute, value: str) -> ColumnElement[bool]:
 
 def _day(value: str | None) -> tuple[str, str]:
     return normal.date(value), normal.date(value)
+
+
+def _date_time(attribute: Attribute, value: str, zone: timezone | None) -> ColumnElement[bool]:
+    found = datetimes.moments(value, zone)
+    if found is None:
+        raise InvalidKeyError(attribute.path, value, "is no DT and no range of them")
+    column = attribute.columns[0]
+    first, last = found
+    # In the words of the index, which leaves absent values out.
+    bounds = [column != literal_column("''"), column >= first]
+    if last:
+        bounds.append(column <= last)
+    return and_(*bounds)
 
 
 def _time(attribute: Attribute, value: str) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kinote.catalog import normal, packed_header
+from kinote.catalog import datetimes, normal, packed_header
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.dicom import json_model, tags, uids
 from kinote.dicom.dataset import DataSet
@@ -149,6 +149,9 @@ def _instance_row(dataset: DataSet) -> Row:
         "pixel_columns": normal.count(dataset.integer(tags.COLUMNS)),
         "content_date": normal.date(dataset.text(tags.CONTENT_DATE)),
         "content_time": normal.time(dataset.text(tags.CONTENT_TIME)),
+        "observed": datetimes.moment(
+            dataset.text(tags.OBSERVATION_DATE_TIME), dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC)
+        ),
         "concept_scheme": normal.text(concept.text(tags.CODING_SCHEME_DESIGNATOR) if concept else None),
         "concept_value": normal.text(concept.text(tags.CODE_VALUE) if concept else None),
         "concept_meaning": normal.text(concept.text(tags.CODE_MEANING) if concept else None),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, select
@@ -207,6 +207,7 @@ def _demands(connection: Connection, query: Query) -> Iterator[tuple[Attribute, 
     keys = _matching_keys(connection, query)
     by_path = {attribute.path: (attribute, value) for attribute, value in keys}
     asked = asked_offset(query.keys.get(TIMEZONE, ""))
+    zone = None if asked is None else timezone(asked)
     done: set[TagPath] = set()
     for date, time in TIME_OF.items():
         pair = [by_path[path] for path in (date, time) if path in by_path and by_path[path][1].strip(" *")]
@@ -217,7 +218,7 @@ def _demands(connection: Connection, query: Query) -> Iterator[tuple[Attribute, 
     for attribute, value in keys:
         if attribute.path in done:
             continue
-        demand = condition(connection, attribute, value, fuzzy=query.fuzzy)
+        demand = condition(connection, attribute, value, fuzzy=query.fuzzy, zone=zone)
         if demand is not None:
             yield attribute, demand
 

@@ -152,6 +152,7 @@ MATCHED: Mapping[TagPath, Attribute] = {
             ("Columns", "US", "pixel_columns"),
             ("ContentDate", "DA", "content_date"),
             ("ContentTime", "TM", "content_time"),
+            ("ObservationDateTime", "DT", "observed"),
         ),
         *_plain(
             live_instance,

@@ -157,6 +157,8 @@ instance = Table(
     Column("pixel_columns", Integer),
     _matched("content_date"),
     _matched("content_time"),
+    # Observation DateTime, the first moment that it means, in UTC: `YYYYMMDDHHMMSS.ffffff`.
+    _matched("observed"),
     # Concept Name Code Sequence of a structured document: for a KOS, its title.
     _matched("concept_scheme"),
     _matched("concept_value"),
@@ -184,6 +186,13 @@ instance = Table(
         "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
+    ),
+    Index(
+        "instance_by_observation",
+        "observed",
+        "id",
+        sqlite_where=text("observed <> ''"),
+        postgresql_where=text("observed <> ''"),
     ),
     Index(
         "instance_not_live",

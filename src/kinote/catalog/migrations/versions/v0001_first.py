@@ -362,6 +362,7 @@ def _create_instance() -> None:
         sa.Column("pixel_columns", sa.Integer(), nullable=True),
         sa.Column("content_date", MATCHED, server_default="", nullable=False),
         sa.Column("content_time", MATCHED, server_default="", nullable=False),
+        sa.Column("observed", MATCHED, server_default="", nullable=False),
         sa.Column("concept_scheme", MATCHED, server_default="", nullable=False),
         sa.Column("concept_value", MATCHED, server_default="", nullable=False),
         sa.Column("concept_meaning", MATCHED, server_default="", nullable=False),
@@ -418,6 +419,14 @@ def _create_instance() -> None:
         unique=False,
         sqlite_where=sa.text("residence IN ('remote', 'none')"),
         postgresql_where=sa.text("residence IN ('remote', 'none')"),
+    )
+    op.create_index(
+        "instance_by_observation",
+        "instance",
+        ["observed", "id"],
+        unique=False,
+        sqlite_where=sa.text("observed <> ''"),
+        postgresql_where=sa.text("observed <> ''"),
     )
     op.create_index(
         "instance_not_live",
