@@ -355,7 +355,9 @@ def _add_note(
                 "sop_instance_uid": image_uid(number, (at + position) % half),
             }
         )
-    batch[note_study].append({"study_instance_uid": study_uid(number), "version": version})
+    batch[note_study].append(
+        {"study_instance_uid": study_uid(number), "version": version, "flags_there": True}
+    )
     key = _add_instance(batch, keys, *place, f"{ROOT}.4.{number}.{at}", KOS, at + 1, title)
     batch[key_object].append({"instance": key, "registration": "registered", "version": version})
     folded = fold(description)

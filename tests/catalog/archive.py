@@ -71,14 +71,20 @@ def keep(
     transaction: Connection, data_sets: list[Dataset], *, standing: str = "live"
 ) -> list[InsertedInstance]:
     """Put data sets into the index, with their counters."""
-    placed = Placed(standing, dataset=b"")
-    inserted = insert_entries(transaction, [(entry(made), placed) for made in data_sets])
-    if standing == "live":
-        deltas: dict[tuple[int, int], int] = {}
-        for each in inserted:
+    return keep_each(transaction, [(made, standing) for made in data_sets])
+
+
+def keep_each(transaction: Connection, data_sets: list[tuple[Dataset, str]]) -> list[InsertedInstance]:
+    """The same, each with its standing."""
+    inserted = insert_entries(
+        transaction, [(entry(made), Placed(standing, dataset=b"")) for made, standing in data_sets]
+    )
+    deltas: dict[tuple[int, int], int] = {}
+    for each, (_, standing) in zip(inserted, data_sets, strict=True):
+        if standing == "live":
             place = (each.study, each.series)
             deltas[place] = deltas.get(place, 0) + 1
-        counts.add(transaction, deltas)
+    counts.add(transaction, deltas)
     return inserted
 
 

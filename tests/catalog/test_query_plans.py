@@ -18,6 +18,12 @@ CASES: list[tuple[Level, str | None, dict[str, str], str]] = [
     (Level.STUDY, None, {"StudyDate": "20240101"}, "study_by_date (study_date=?)"),
     (Level.STUDY, None, {"StudyDate": "20240101-"}, "study_by_date (study_date>?)"),
     (Level.STUDY, None, {"StudyDate": "20240101-20240202"}, "study_by_date (study_date>? AND study_date<?)"),
+    (
+        Level.STUDY,
+        None,
+        {"StudyDate": "20240101-20240202", "StudyTime": "10-12"},
+        "study_by_date (study_date>? AND study_date<?)",
+    ),
     (Level.STUDY, None, {"StudyInstanceUID": "1.1"}, "(study_instance_uid=?)"),
     (Level.STUDY, None, {"PatientName": "Smi*"}, "study_by_patient_name (patient_name_alphabetic>?"),
     (Level.STUDY, None, {"PatientName": "Smith^J"}, "study_by_patient_name (patient_name_alphabetic=?)"),
@@ -27,6 +33,12 @@ CASES: list[tuple[Level, str | None, dict[str, str], str]] = [
     (Level.INSTANCE, "1.1", {}, "instance USING INDEX instance_by_s"),
     (Level.INSTANCE, None, {"SOPInstanceUID": "1.1"}, "instance_by_uid (sop_instance_uid=?)"),
     (Level.INSTANCE, None, {"SOPClassUID": "1.1"}, "instance_by_class (sop_class_uid=?)"),
+    (
+        Level.INSTANCE,
+        None,
+        {"ObservationDateTime": "2024-2025"},
+        "instance_by_observation (observed>? AND observed<?)",
+    ),
     (
         Level.INSTANCE,
         None,

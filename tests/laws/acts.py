@@ -24,6 +24,14 @@ from tests.laws.model import Kept, Model, Note, Version, Withdrawal
 What = tuple[str, str, str, int | None]
 
 
+#: How the feed tells of a document that came, by what it is.
+REGISTERED = {
+    "mark": "note registered",
+    "rejection": "rejection note registered",
+    "manifest": "manifest registered",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A note that somebody asks for: images, and what is written under them."""
@@ -74,9 +82,11 @@ class Acts:
             if fate != "known":
                 self.model.take(each)
         # In the order of the feed: that is the one in which they were registered.
-        for change in [change for change in seen if change.kind == "note registered"]:
+        for change in [change for change in seen if change.kind in REGISTERED.values()]:
             assert change.note is not None
-            self._register(readable.pop(change.uid), change.note)
+            document = readable.pop(change.uid)
+            assert change.kind == REGISTERED[document.kind]
+            self._register(document, change.note)
             foreseen.append(change.what)
         self._agree(seen, foreseen)
         return fates
@@ -252,7 +262,7 @@ class Acts:
         new = {
             each.study: each.uid for each in seen if each.kind == "instance stored" and each.what not in known
         }
-        numbers = {each.study: each.note for each in seen if each.kind == "note made"}
+        numbers = {each.study: each.note for each in seen if each.kind == "rejection note made"}
         assert set(new) == set(numbers) == set(by_study)
         for study, uids in by_study.items():
             number = numbers[study]
@@ -262,9 +272,15 @@ class Acts:
             version = Version(flags, "rejection", "", [new[study]])
             self.model.notes[number] = Note(number, "authored", [version])
             self.model.withdrawals.append(Withdrawal(frozenset(uids), new[study]))
-            foreseen += [("instance stored", study, new[study], None), ("note made", study, "", number)]
-        foreseen += [("instance withdrawn", "", uid, None) for uid in rejected]
+            foreseen += [
+                ("instance stored", study, new[study], None),
+                ("rejection note made", study, "", number),
+            ]
+        foreseen += [self._settled("instance withdrawn", uid) for uid in rejected]
         self._agree(seen, foreseen)
+
+    def _settled(self, kind: str, uid: str) -> What:
+        return (kind, self.model.objects[uid].study, uid, None)
 
     # --- withdrawals that are no note's ---
 
@@ -279,7 +295,7 @@ class Acts:
         )
         self.withdrawal_keys[len(self.model.withdrawals)] = key
         self.model.withdrawals.append(Withdrawal(frozenset(uids)))
-        foreseen: list[What] = [("instance withdrawn", "", uid, None) for uid in changing]
+        foreseen: list[What] = [self._settled("instance withdrawn", uid) for uid in changing]
         self._agree(self._changes(len(foreseen)), foreseen)
 
     def undo(self, which: int) -> None:
@@ -290,7 +306,7 @@ class Acts:
         before = {uid for uid in withdrawal.uids if uid in self.model.objects}
         restored = sorted(uid for uid in before if not self.model.is_withdrawn(uid))
         self.house.catalog.write(lambda transaction: undo(transaction, key, who="roe", now=datetime.now(UTC)))
-        foreseen: list[What] = [("instance restored", "", uid, None) for uid in restored]
+        foreseen: list[What] = [self._settled("instance restored", uid) for uid in restored]
         self._agree(self._changes(len(foreseen)), foreseen)
 
     # --- the house itself ---

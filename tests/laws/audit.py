@@ -17,6 +17,7 @@ import pytest
 from kinote.catalog import catalog as catalog_module
 from kinote.catalog.live import live_instance
 from kinote.lifecycle import counts
+from kinote.notes import belonging
 from tests.laws.acts import Acts
 from tests.laws.arrivals import KEY_OBJECT, STUDIES, data_set
 from tests.laws.house import House, Json
@@ -100,6 +101,7 @@ def hold_law_1(acts: Acts, studies: Collection[str] = STUDIES) -> None:
     with house.catalog.read() as connection:
         view = sorted(row.sop_instance_uid for row in connection.execute(live_instance.select()))
         assert counts.differences(connection) == []
+        assert belonging.differences(connection) == []
     assert view == sorted(each.uid for each in model.live())
     for study in studies:
         ought = sorted(each.uid for each in model.live(study))

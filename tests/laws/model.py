@@ -122,7 +122,7 @@ class Model:
         """The note that a received document belongs to because it is the same one, if there is one."""
         for note in self.notes.values():
             version = note.current
-            if note.content != document.content:
+            if note.content != document.content or self._patient(note) != PATIENTS[document.study]:
                 continue
             names = document.uid in version.named or set(document.copies) & set(version.documents)
             if names or all(self.objects[uid].study != document.study for uid in version.documents):
@@ -150,8 +150,12 @@ class Model:
     def is_foreign(self, flag: Flag, note: Note) -> bool:
         """Whether it flags an instance of another patient."""
         found = self.objects.get(flag.uid)
-        whose = PATIENTS[self.objects[note.current.documents[0]].study]
-        return found is not None and PATIENTS[found.study] != whose
+        return found is not None and PATIENTS[found.study] != self._patient(note)
+
+    def _patient(self, note: Note) -> str:
+        """Whose note it is: all its documents lie in studies of one patient."""
+        (patient,) = {PATIENTS[self.objects[uid].study] for uid in note.current.documents}
+        return patient
 
     def status(self, flag: Flag, note: Note) -> str:
         if flag.uid not in self.objects:

@@ -69,7 +69,7 @@ def documents(draw: st.DrawFn, *, broken: bool = False) -> KeyObject:
         draw(st.integers(1, 6)),
         tuple(draw(st.lists(flags, min_size=1, max_size=3, unique_by=lambda each: each.uid))),
         kind=draw(st.sampled_from(["mark", "mark", "mark", "rejection", "manifest"])),
-        text=f"{draw(st.sampled_from(['', 'nodule']))} {PATIENTS[study]}".strip(),
+        text=draw(st.sampled_from(["", "nodule"])),
         broken=broken,
     )
 

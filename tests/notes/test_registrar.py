@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import finding, note_version
 from kinote.catalog.tables import key_object as key_objects
@@ -82,6 +83,39 @@ def test_identical_documents_are_one_note(filled: Catalog, together: bool) -> No
 def test_copies_that_name_nobody_are_one_note_too(filled: Catalog) -> None:
     receive(filled, key_object(KOS, IMAGE), key_object("1.2.8.70.1", IMAGE))
     assert len(notes(filled)) == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("together", [True, False])
+def test_another_patients_document_is_another_note(filled: Catalog, named: bool, together: bool) -> None:
+    """Identical Documents lie in different studies of one patient (PS3.3 C.17.6.2.1)."""
+    uids = [KOS, "1.3.1.70.1"]
+    documents = [
+        key_object(uid, IMAGE, patient=patient, copies=[other] if named else [])
+        for uid, other, patient in zip(uids, reversed(uids), ["P1", "P2"], strict=True)
+    ]
+    for group in [documents] if together else [[one] for one in documents]:
+        receive(filled, *group)
+    (first,), (second,) = notes(filled), notes(filled, OTHER)
+    assert first.id != second.id
+    assert [[one.sop_instance_uid for one in note.key_objects] for note in (first, second)] == [
+        [uids[0]],
+        [uids[1]],
+    ]
+    assert [one.status for one in first.references] == ["resolved"]
+    assert second.references == ()
+
+
+@pytest.mark.parametrize(
+    ("patient", "issuer", "is_same"), [("", "", True), ("P2", "H2", True), ("P2", "", False)]
+)
+def test_who_is_not_known_to_be_another_may_have_a_copy(
+    filled: Catalog, patient: str, issuer: str, is_same: bool
+) -> None:
+    elsewhere = "1.4.1.70.1"
+    receive(filled, dataset(object_of("1.4.1.1.1", PatientID=patient, IssuerOfPatientID=issuer)))
+    receive(filled, key_object(KOS, IMAGE), key_object(elsewhere, IMAGE, patient=patient))
+    assert (notes(filled) == notes(filled, "1.4.1")) == is_same
 
 
 def test_the_same_said_twice_in_a_study_is_two_notes(filled: Catalog) -> None:
@@ -239,3 +273,21 @@ def test_many_documents_are_registered_in_few_statements(filled: Catalog) -> Non
     assert few == many < 40
     with filled.read() as connection:
         assert len(connection.execute(select(key_objects.c.instance)).all()) == 42
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        (Code("113000", "DCM", "Of Interest"), "note registered"),
+        (REJECTED_FOR_QUALITY_REASONS, "rejection note registered"),
+        (Code("113030", "DCM", "Manifest"), "manifest registered"),
+    ],
+)
+def test_the_feed_tells_notes_from_records(filled: Catalog, title: Code, kind: str) -> None:
+    receive(filled, key_object(KOS, IMAGE_2, title=title))
+    with filled.read() as connection:
+        fed = [each.change for each in changes.since(connection, changes.BEGINNING, 100)]
+    assert [(each.kind, each.study_instance_uid, each.sop_instance_uid) for each in fed] == [
+        (kind, FIRST, KOS),
+        ("instance stored", FIRST, KOS),
+    ]

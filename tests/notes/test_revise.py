@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -90,8 +91,13 @@ def test_a_revision_replaces_the_documents(filled: Catalog) -> None:
         ]
         assert counts.differences(connection) == []
         kinds = [each.change.kind for each in changes.since(connection, changes.Position(), 100)]
-    assert kinds.count("note revised") == 1
-    assert kinds.count("instance withdrawn") == 2
+    assert Counter(kinds) == {
+        "instance stored": 2 + 1 + 2,
+        "note made": 1,
+        "note revised": 1,
+        "rejection note made": 2,
+        "instance withdrawn": 2,
+    }
 
 
 def test_old_documents_are_rejected_in_each_study(filled: Catalog) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import finding, instance
@@ -85,3 +85,18 @@ def test_a_held_copy_is_discarded_with_its_file(catalog: Catalog, receiver: Rece
     assert len(files - set((tmp_path / "data").rglob("*.dcm"))) == 1
     with pytest.raises(HeldNotFoundError):
         receiver.discard_held(copy.id)
+
+
+def test_the_number_of_a_held_copy_is_never_anothers(catalog: Catalog, receiver: Receiver) -> None:
+    """Whoever decides about a copy that is gone decides about no other."""
+    numbers = []
+    for other in ("one", "two", "three"):
+        assert store(receiver, as_file(image(1, PatientComments=other))) == "held"
+        with catalog.read() as connection:
+            (copy,) = held(connection)
+        receiver.discard_held(copy.id)
+        numbers.append(copy.id)
+    assert store(receiver, as_file(image(9))) == "stored"
+    with catalog.read() as connection:
+        keys = connection.execute(select(instance.c.id)).scalars().all()
+    assert len({*numbers, *keys}) == len(numbers) + len(keys)

@@ -1,4 +1,9 @@
-"""The change feed: what happened to the index, in an order no reader can miss anything of."""
+"""The change feed: what happened to the index, in an order no reader can miss anything of.
+
+Whoever keeps a copy of the index reads of instances, by UID; whoever keeps a list of notes reads of notes, by
+number. One act is told once to either: a note that is revised or withdrawn is told as that, and the rejection
+note behind it is no note that somebody made.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import Connection, select, tuple_
 
@@ -13,9 +19,35 @@ from kinote.catalog import dialects, statements
 from kinote.catalog.tables import change
 
 
+class Kind(StrEnum):
+    """What can happen. Other kinds may come with later versions: a reader passes over those it does not know."""
+
+    #: An object is here and live (or withdrawn, where a withdrawal came before it), received or made.
+    INSTANCE_STORED = "instance stored"
+    #: A copy came under a UID that other content has; it waits for the administrator.
+    INSTANCE_HELD = "instance held"
+    #: A held copy is gone.
+    HELD_COPY_DISCARDED = "held copy discarded"
+    #: An instance has left operational use, or is back in it.
+    INSTANCE_WITHDRAWN = "instance withdrawn"
+    INSTANCE_RESTORED = "instance restored"
+    #: A note was made here: its first version.
+    NOTE_MADE = "note made"
+    #: A received key object is now a note, or one more copy of it.
+    NOTE_REGISTERED = "note registered"
+    #: A note has a new version, or none that is in use any more.
+    NOTE_REVISED = "note revised"
+    NOTE_WITHDRAWN = "note withdrawn"
+    #: Records that are numbered as notes are, and shown as none: they tell others what was withdrawn, and
+    #: what a study holds.
+    REJECTION_NOTE_MADE = "rejection note made"
+    REJECTION_NOTE_REGISTERED = "rejection note registered"
+    MANIFEST_REGISTERED = "manifest registered"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that happened, e.g. `instance stored`, `note made`; the UIDs that apply."""
+    """One thing that happened: its `Kind`, and the study, instance and note that it happened to."""
 
     kind: str
     study_instance_uid: str = ""
@@ -65,7 +97,7 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
         change,
         [
             {
-                "kind": item.kind,
+                "kind": str(item.kind),
                 "study_instance_uid": item.study_instance_uid,
                 "sop_instance_uid": item.sop_instance_uid,
                 "note": item.note,

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_
+from sqlalchemy import ColumnElement, Connection, and_, literal_column, or_
 
-from kinote.catalog import dialects, normal
+from kinote.catalog import datetimes, dialects, normal
 from kinote.catalog.matching_keys import Attribute, TagPath
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
@@ -36,11 +38,17 @@ class InvalidKeyError(ValueError):
 
 
 def condition(
-    connection: Connection, attribute: Attribute, value: str, *, fuzzy: bool = False
+    connection: Connection,
+    attribute: Attribute,
+    value: str,
+    *,
+    fuzzy: bool = False,
+    zone: timezone | None = None,
 ) -> ColumnElement[bool] | None:
     """What the value demands of the attribute's columns; None where it matches everything.
 
-    `fuzzy` lets each word of a person name find names with a word that begins so (PS3.18 8.3.4.2).
+    `zone` is that of date times that have none. `fuzzy` lets each word of a person name find names with a
+    word that begins so (PS3.18 8.3.4.2).
     """
     value = normal.text(value)
     if not value or set(value) == {"*"}:
@@ -59,6 +67,8 @@ def condition(
             return _date(attribute, value)
         case "TM":
             return _time(attribute, value)
+        case "DT":
+            return _date_time(attribute, value, zone)
         case "UT":
             return _description(connection, attribute, value)
         case "CS":
@@ -86,8 +96,85 @@ def _text(connection: Connection, column: ColumnElement[str], value: str) -> Col
     return and_(column >= plain, column <= plain + _LAST_CHARACTER, matched) if plain else matched
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A day (`YYYYMMDD`) and a time of it (`HHMMSS.ffffff`)."""
+
+    day: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The first and the last value that a key demands, each empty where it is open.
+
+    `form` says which ends were written; it is None for a single value.
+    """
+
+    first: str
+    last: str
+    form: tuple[bool, bool] | None
+
+
+def range_of(attribute: Attribute, value: str) -> Range | None:
+    """What a key demands of a date or time; None where that is everything, or that there be none."""
+    value = normal.text(value)
+    if not value or set(value) == {"*"} or value == '""':
+        return None
+    first, dash, last = value.partition("-")
+    span = _day if attribute.vr == "DA" else normal.time_span
+    return Range(*_ends(attribute, value, span), (bool(first.strip()), bool(last.strip())) if dash else None)
+
+
+def are_combined(days: Range, times: Range) -> bool:
+    """Whether a date and its time are matched as one moment: both are ranges of one form (PS3.4 C.2.2.2.5).
+
+    `20060705-20060707` and `1000-1800` are the time from the fifth at ten to the seventh at six.
+    """
+    return days.form is not None and days.form == times.form
+
+
+def moments(
+    day: ColumnElement[str], clock: ColumnElement[str], days: Range, times: Range
+) -> ColumnElement[bool]:
+    """What ranges of days and times demand together; a day without a time must lie within as a whole."""
+    first = Moment(days.first, times.first) if days.first else None
+    last = Moment(days.last, times.last) if days.last else None
+    return between(day, clock, first, last)
+
+
+def between(
+    day: ColumnElement[str], clock: ColumnElement[str], first: Moment | None, last: Moment | None
+) -> ColumnElement[bool]:
+    """Condition that a date and its time lie between two moments, both included; None leaves an end open."""
+    # Outright, so that an index of days serves; absent days are empty and before all.
+    bounds = [day >= (first.day if first else "0")]
+    if first and first.time > _MIDNIGHT:
+        bounds.append(or_(day > first.day, clock >= first.time))
+    if last:
+        to_the_end = last.time >= _END_OF_DAY
+        within = clock <= last.time if to_the_end else and_(clock != "", clock <= last.time)
+        bounds += [day <= last.day, or_(day < last.day, within)]
+    return and_(*bounds)
+
+
+_MIDNIGHT, _END_OF_DAY = "000000.000000", "235959.999999"
+
+
 def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[str]) -> ColumnElement[bool]:
     """`a-b`, `a-`, `-b` or a single value; `span` gives the first and last value that a part means."""
+    low, high = _ends(attribute, value, span)
+    if low == high:
+        return column == low
+    # Absent values are empty and sort before all digits: an open beginning must not find them.
+    bounds = [column >= (low or "0")]
+    if high:
+        bounds.append(column <= high)
+    return and_(*bounds)
+
+
+def _ends(attribute: Attribute, value: str, span: Span) -> tuple[str, str]:
+    """The first and the last value of a range or of a single value; empty where it is open."""
     first, dash, last = value.partition("-")
     low, high = span(first), span(last if dash else first)
     for part, found in ((first, low), (last, high)):
@@ -95,13 +182,7 @@ def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[s
             raise InvalidKeyError(attribute.path, value, f"is no {attribute.vr} and no range of them")
     if not (low[0] or high[1]):
         raise InvalidKeyError(attribute.path, value, "is a range without an end")
-    if low[0] == high[1]:
-        return column == low[0]
-    # Absent values are empty and sort before all digits: an open beginning must not find them.
-    bounds = [column >= (low[0] or "0")]
-    if high[1]:
-        bounds.append(column <= high[1])
-    return and_(*bounds)
+    return low[0], high[1]
 
 
 def _date(attribute: Attribute, value: str) -> ColumnElement[bool]:
@@ -110,6 +191,19 @@ def _date(attribute: Attribute, value: str) -> ColumnElement[bool]:
 
 def _day(value: str | None) -> tuple[str, str]:
     return normal.date(value), normal.date(value)
+
+
+def _date_time(attribute: Attribute, value: str, zone: timezone | None) -> ColumnElement[bool]:
+    found = datetimes.moments(value, zone)
+    if found is None:
+        raise InvalidKeyError(attribute.path, value, "is no DT and no range of them")
+    column = attribute.columns[0]
+    first, last = found
+    # In the words of the index, which leaves absent values out.
+    bounds = [column != literal_column("''"), column >= first]
+    if last:
+        bounds.append(column <= last)
+    return and_(*bounds)
 
 
 def _time(attribute: Attribute, value: str) -> ColumnElement[bool]:

@@ -5,6 +5,8 @@ Everything that is not the same SQL on both stands here as a function of the con
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -60,8 +62,8 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
+    _switch_to_wal(cursor)
     for pragma in (
-        "journal_mode = WAL",
         # After "stored" has been answered nothing may vanish, not even with the power (law 6).
         "synchronous = FULL",
         "foreign_keys = ON",
@@ -72,6 +74,20 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Two who open a new database at once: SQLite refuses one of them without waiting for the other."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -141,6 +157,26 @@ def lock_schema(connection: Connection) -> None:
     """Let one process at a time change the schema; on SQLite the write transaction does that by itself."""
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+
+
+#: The greatest key that a table of SQLite has or ever had; PostgreSQL's sequences never go back.
+GREATEST_KEY = (
+    "SELECT max((SELECT coalesce(max({key}), 0) FROM {table}), "
+    "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM house WHERE name = 'keys gone from {table}'))"
+)
+
+# AUTOINCREMENT would do the same at the price of a second write with every row.
+_REMEMBER_KEYS = (
+    "CREATE TRIGGER {table}_keys_gone AFTER DELETE ON {table} BEGIN "
+    "INSERT INTO house (name, value) VALUES ('keys gone from {table}', OLD.id) "
+    "ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), OLD.id); END"
+)
+
+
+def never_use_keys_again(connection: Connection, table: str) -> None:
+    """Let `statements.reserve_ids` give no key of a row that is gone: somebody may still hold its number."""
+    if is_sqlite(connection):
+        connection.exec_driver_sql(_REMEMBER_KEYS.format(table=table))
 
 
 def has_several_writers(connection: Connection) -> bool:

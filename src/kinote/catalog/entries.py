@@ -6,17 +6,18 @@ made it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog import statements
-from kinote.catalog.completion import complete_studies
+from kinote.catalog.completion import complete_studies, describes_anew, describing
 from kinote.catalog.entry import InstanceEntry, Row
+from kinote.catalog.patient_keys import patient_keys
 from kinote.catalog.study_text import index_study_text
-from kinote.catalog.tables import instance, instance_bytes, instance_metadata, patient, series, study
+from kinote.catalog.tables import instance, instance_bytes, instance_metadata, series, study
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,28 @@ class InsertedInstance:
     instance: int
     study: int
     series: int
+    #: Whether its coming has told whose the study is: another patient's than was known before.
+    tells_patient: bool = False
 
 
 def insert_entries(
     transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]]
 ) -> list[InsertedInstance]:
     """Put a group of instances into the index; gives their keys in the same order."""
-    entries = [entry for entry, _ in placed]
-    studies = _studies(transaction, entries)
-    series_keys = _series(transaction, entries, studies)
+    studies, told = _studies(transaction, placed)
+    series_keys = _series(transaction, placed, studies)
     places = [
         (study_key, series_keys[study_key, entry.series_instance_uid])
-        for entry in entries
+        for entry, _ in placed
         for study_key in (studies[entry.study_instance_uid],)
     ]
-    return _insert_instances(transaction, placed, places)
+    inserted = _insert_instances(transaction, placed, places)
+    if not told:
+        return inserted
+    return [
+        replace(one, tells_patient=entry.study_instance_uid in told)
+        for one, (entry, _) in zip(inserted, placed, strict=True)
+    ]
 
 
 def insert_with_series(
@@ -105,23 +113,32 @@ def _insert_instances(
     return inserted
 
 
-def _studies(transaction: Connection, entries: Iterable[InstanceEntry]) -> dict[str, int]:
-    """The keys of the entries' studies, made where they are new, completed where they have gaps."""
-    by_uid: dict[str, InstanceEntry] = {}
-    for entry in entries:
-        by_uid.setdefault(entry.study_instance_uid, entry)
+def _studies(
+    transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]]
+) -> tuple[dict[str, int], set[str]]:
+    """The keys of the entries' studies, made where they are new, completed where they have gaps.
+
+    And the UIDs of those that are now known to be another patient's.
+    """
+    by_uid = describing(_with_standing(placed), lambda entry: entry.study_instance_uid)
     known = {row["study_instance_uid"]: row for row in _known_studies(transaction, by_uid)}
     # In key order, as always: two writers that meet the same new studies cannot deadlock.
-    new = [by_uid[uid] for uid in sorted(by_uid) if uid not in known]
+    new = [by_uid[uid].entries[0] for uid in sorted(by_uid) if uid not in known]
     if new:
-        patients = _patients(transaction, new)
-        rows = [{**entry.study_row, "patient": patients[entry.study_instance_uid]} for entry in new]
+        patients = patient_keys(
+            transaction, [(entry.patient_id, entry.issuer_of_patient_id) for entry in new]
+        )
+        rows = [{**entry.study_row, "patient": key} for entry, key in zip(new, patients, strict=True)]
         statements.insert_new(transaction, study, rows, unique=["study_instance_uid"])
         made = _known_studies(transaction, [entry.study_instance_uid for entry in new])
         index_study_text(transaction, made)
         known |= {row["study_instance_uid"]: row for row in made}
-    complete_studies(transaction, [(known[uid], entry) for uid, entry in by_uid.items()])
-    return {uid: int(row["id"]) for uid, row in known.items()}
+    told = complete_studies(transaction, [(known[uid], described) for uid, described in by_uid.items()])
+    return {uid: int(row["id"]) for uid, row in known.items()}, told
+
+
+def _with_standing(placed: Iterable[tuple[InstanceEntry, Placed]]) -> Iterator[tuple[InstanceEntry, str]]:
+    return ((entry, place.standing) for entry, place in placed)
 
 
 def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[Mapping[str, Any]]:
@@ -131,58 +148,63 @@ def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[M
 _studies_by_uid = statements.LookUp(select(study), study.c.study_instance_uid)
 
 
-def _patients(transaction: Connection, entries: Sequence[InstanceEntry]) -> dict[str, int]:
-    """The patient's key by Study Instance UID; a patient without an ID is known by its study alone."""
-    named = sorted({(entry.patient_id, entry.issuer_of_patient_id) for entry in entries if entry.patient_id})
-    statements.insert_new(
-        transaction,
-        patient,
-        [{"patient_id": patient_id, "issuer": issuer} for patient_id, issuer in named],
-        unique=["patient_id", "issuer"],
-        unique_where="patient_id <> ''",
-    )
-    found: dict[tuple[str, str], int] = {}
-    if named:
-        for row in transaction.execute(
-            select(patient.c.patient_id, patient.c.issuer, patient.c.id, patient.c.merged_into).where(
-                tuple_(patient.c.patient_id, patient.c.issuer).in_(named)
-            )
-        ):
-            found[row.patient_id, row.issuer] = row.merged_into or row.id
-    keys = {}
-    for entry in entries:
-        if entry.patient_id:
-            keys[entry.study_instance_uid] = found[entry.patient_id, entry.issuer_of_patient_id]
-        else:
-            keys[entry.study_instance_uid] = transaction.execute(
-                patient.insert().returning(patient.c.id), {"patient_id": "", "issuer": ""}
-            ).scalar_one()
-    return keys
-
-
 def _series(
-    transaction: Connection, entries: Iterable[InstanceEntry], studies: Mapping[str, int]
+    transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
 ) -> dict[tuple[int, str], int]:
-    wanted: dict[tuple[int, str], Row] = {}
-    for entry in entries:
-        wanted.setdefault((studies[entry.study_instance_uid], entry.series_instance_uid), entry.series_row)
+    """The keys of the entries' series, made where they are new; the first live instance describes them."""
+    wanted = describing(
+        _with_standing(placed), lambda entry: (studies[entry.study_instance_uid], entry.series_instance_uid)
+    )
     known = _known_series(transaction, wanted)
-    rows = [{**wanted[place], "study": place[0]} for place in sorted(wanted) if place not in known]
+    anew = [
+        {
+            "key": known[place].id,
+            **{f"new_{name}": described.entries[0].series_row[name] for name in _OF_SERIES},
+        }
+        for place, described in wanted.items()
+        if place in known and describes_anew(known[place].instance_count, described.standing)
+    ]
+    _describe_series(transaction, sorted(anew, key=lambda row: row["key"]))
+    rows = [
+        {**wanted[place].entries[0].series_row, "study": place[0]}
+        for place in sorted(wanted)
+        if place not in known
+    ]
     if rows:
         statements.insert_new(transaction, series, rows, unique=["study", "series_instance_uid"])
         known = _known_series(transaction, wanted)
-    return known
+    return {place: row.id for place, row in known.items()}
 
 
-def _known_series(transaction: Connection, places: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+def _known_series(transaction: Connection, places: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Any]:
     wanted = set(places)
     return {
-        place: row.id
+        place: row
         for row in _series_by_uid(transaction, {uid for _, uid in wanted})
         if (place := (row.study, row.series_instance_uid)) in wanted
     }
 
 
 _series_by_uid = statements.LookUp(
-    select(series.c.study, series.c.series_instance_uid, series.c.id), series.c.series_instance_uid
+    select(series.c.study, series.c.series_instance_uid, series.c.id, series.c.instance_count),
+    series.c.series_instance_uid,
+)
+
+#: What an entry's series row says of its series.
+_OF_SERIES = (
+    "modality",
+    "series_number",
+    "series_description",
+    "body_part_examined",
+    "performed_procedure_step_start_date",
+    "performed_procedure_step_start_time",
+    "scheduled_procedure_step_id",
+    "requested_procedure_id",
+    "attributes",
+)
+
+_describe_series = statements.ForEach(
+    series.update()
+    .where(series.c.id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in _OF_SERIES})
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kinote.catalog import normal, packed_header
+from kinote.catalog import datetimes, normal, packed_header
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.dicom import json_model, tags, uids
 from kinote.dicom.dataset import DataSet
@@ -108,6 +108,7 @@ def _study_row(dataset: DataSet, uid: str, patient_id: str, issuer: str, receive
         "patient_sex": normal.text(dataset.text(tags.PATIENT_SEX)),
         "study_date": normal.date(dataset.text(tags.STUDY_DATE)),
         "study_time": normal.time(dataset.text(tags.STUDY_TIME)),
+        "timezone_offset": normal.offset(dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC)),
         "study_id": normal.text(dataset.text(tags.STUDY_ID)),
         "accession_number": normal.text(dataset.text(tags.ACCESSION_NUMBER)),
         "study_description": normal.text(dataset.text(tags.STUDY_DESCRIPTION)),
@@ -148,6 +149,9 @@ def _instance_row(dataset: DataSet) -> Row:
         "pixel_columns": normal.count(dataset.integer(tags.COLUMNS)),
         "content_date": normal.date(dataset.text(tags.CONTENT_DATE)),
         "content_time": normal.time(dataset.text(tags.CONTENT_TIME)),
+        "observed": datetimes.moment(
+            dataset.text(tags.OBSERVATION_DATE_TIME), dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC)
+        ),
         "concept_scheme": normal.text(concept.text(tags.CODING_SCHEME_DESIGNATOR) if concept else None),
         "concept_value": normal.text(concept.text(tags.CODE_VALUE) if concept else None),
         "concept_meaning": normal.text(concept.text(tags.CODE_MEANING) if concept else None),

@@ -7,18 +7,19 @@ match belongs to, those of lower levels for something live that it contains.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta, timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, select
 
 from kinote.catalog import dialects
 from kinote.catalog.answers import Answer, instance_answers, series_answers, study_answers
 from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
-from kinote.catalog.conditions import condition
+from kinote.catalog.conditions import are_combined, condition, moments, range_of
 from kinote.catalog.live import live_instance
-from kinote.catalog.matching_keys import MATCHED, Attribute, Level, Relation, TagPath
+from kinote.catalog.matching_keys import MATCHED, TIME_OF, Attribute, Level, Relation, TagPath
 from kinote.catalog.tables import (
     key_object,
     key_object_request,
@@ -28,6 +29,7 @@ from kinote.catalog.tables import (
     series,
     study,
 )
+from kinote.catalog.time_zones import TIMEZONE, asked_offset, in_zone
 from kinote.dicom import tags
 
 #: As what to include: every attribute known of the level, for instances the whole header.
@@ -39,6 +41,8 @@ _FEW_SERIES = 2000
 #: Attributes in which very many instances agree.
 _COMMON = frozenset({(tags.MODALITY,), (tags.SOP_CLASS_UID,)})
 
+_STUDY_DATE = (tags.STUDY_DATE,)
+
 _IDENTIFYING = ((tags.STUDY_INSTANCE_UID,), (tags.SERIES_INSTANCE_UID,), (tags.SOP_INSTANCE_UID,))
 
 
@@ -47,7 +51,9 @@ class Query:
     """What is asked for: a level, below which study and series, matching keys, what to return.
 
     `include` names attributes to return beside the usual ones, or is `ALL`. With `fuzzy`, words of a
-    person name match by their beginnings.
+    person name match by their beginnings. With `combined`, ranges of a date and of its time are one range of
+    moments (PS3.4 C.2.2.2.5), as QIDO-RS has it always and C-FIND where that has been negotiated. With a key
+    TimezoneOffsetFromUTC, study dates and times are asked in that zone (`kinote.catalog.time_zones`).
     """
 
     level: Level
@@ -58,6 +64,7 @@ class Query:
     limit: int = 100
     offset: int = 0
     fuzzy: bool = False
+    combined: bool = True
 
 
 def search(connection: Connection, query: Query) -> list[Answer]:
@@ -87,7 +94,9 @@ def search(connection: Connection, query: Query) -> list[Answer]:
 
 def ignored_keys(query: Query) -> tuple[TagPath, ...]:
     """The matching keys that this engine does not match by: `search` answers as if they were not there."""
-    return tuple(path for path, value in query.keys.items() if value.strip() and path not in MATCHED)
+    return tuple(
+        path for path, value in query.keys.items() if value.strip() and path not in (*MATCHED, TIMEZONE)
+    )
 
 
 _FROM: Mapping[Level, Select[Any]] = {
@@ -166,10 +175,7 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
     own: list[ColumnElement[bool]] = []
     below: dict[Level, list[ColumnElement[bool]]] = {}
     related: dict[Relation, list[ColumnElement[bool]]] = {}
-    for attribute, value in _matching_keys(connection, query):
-        demand = condition(connection, attribute, value, fuzzy=query.fuzzy)
-        if demand is None:
-            continue
+    for attribute, demand in _demands(connection, query):
         if attribute.relation is not None:
             related.setdefault(attribute.relation, []).append(demand)
         elif attribute.level <= query.level:
@@ -194,6 +200,50 @@ def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool
     if below:
         own.append(_contains(query.level, below))
     return own
+
+
+def _demands(connection: Connection, query: Query) -> Iterator[tuple[Attribute, ColumnElement[bool]]]:
+    """What the keys demand; of a date and its time together where one cannot be told without the other."""
+    keys = _matching_keys(connection, query)
+    by_path = {attribute.path: (attribute, value) for attribute, value in keys}
+    asked = asked_offset(query.keys.get(TIMEZONE, ""))
+    zone = None if asked is None else timezone(asked)
+    done: set[TagPath] = set()
+    for date, time in TIME_OF.items():
+        pair = [by_path[path] for path in (date, time) if path in by_path and by_path[path][1].strip(" *")]
+        demand = _moments(connection, query, pair, asked if date == _STUDY_DATE else None)
+        if demand is not None:
+            done |= {date, time}
+            yield MATCHED[date], demand
+    for attribute, value in keys:
+        if attribute.path in done:
+            continue
+        demand = condition(connection, attribute, value, fuzzy=query.fuzzy, zone=zone)
+        if demand is not None:
+            yield attribute, demand
+
+
+def _moments(
+    connection: Connection,
+    query: Query,
+    pair: Sequence[tuple[Attribute, str]],
+    asked: timedelta | None,
+) -> ColumnElement[bool] | None:
+    """What a date and its time demand together; None where each of them is matched by itself."""
+    ranges = {attribute.vr: range_of(attribute, value) for attribute, value in pair}
+    days, times = ranges.get("DA"), ranges.get("TM")
+    together = query.combined and days is not None and times is not None and are_combined(days, times)
+    if not together and (asked is None or None in ranges.values() or not ranges):
+        return None
+    if together and days and times:
+        (date, _), (time, _) = sorted(pair, key=lambda each: each[0].vr)
+        plain = moments(date.columns[0], time.columns[0], days, times)
+    else:
+        each = (condition(connection, attribute, value) for attribute, value in pair)
+        plain = and_(*(demand for demand in each if demand is not None))
+    if asked is None:
+        return plain
+    return in_zone(connection, asked, plain, days, times, combined=together)
 
 
 def _matching_keys(connection: Connection, query: Query) -> list[tuple[Attribute, str]]:

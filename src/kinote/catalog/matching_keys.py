@@ -152,6 +152,7 @@ MATCHED: Mapping[TagPath, Attribute] = {
             ("Columns", "US", "pixel_columns"),
             ("ContentDate", "DA", "content_date"),
             ("ContentTime", "TM", "content_time"),
+            ("ObservationDateTime", "DT", "observed"),
         ),
         *_plain(
             live_instance,
@@ -205,4 +206,10 @@ MATCHED: Mapping[TagPath, Attribute] = {
             ("TextValue", "UT", "description"),
         ),
     )
+}
+
+#: The time that belongs to a date.
+TIME_OF: Mapping[TagPath, TagPath] = {
+    path_of(f"{name}Date"): path_of(f"{name}Time")
+    for name in ("Study", "PerformedProcedureStepStart", "Content")
 }

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from datetime import date as calendar_date
 
+from kinote.dicom import dates
+
 #: Component groups of a PN, in their order (PS3.5 6.2.1).
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")
 
@@ -87,6 +89,12 @@ def time_span(value: str | None) -> tuple[str, str]:
     first = f"{hours}{minutes or '00'}{seconds or '00'}.{(fraction or '').ljust(6, '0')}"
     last = f"{hours}{minutes or '59'}{seconds or '59'}.{(fraction or '').ljust(6, '9')}"
     return first, last
+
+
+def offset(value: str | None) -> str:
+    """A Timezone Offset From UTC as `+0100`; empty where it is none."""
+    written = text(value)
+    return written if dates.parse_offset(written) is not None else ""
 
 
 def number(value: int | None) -> int | None:

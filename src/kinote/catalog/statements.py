@@ -26,14 +26,13 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    literal_column,
     select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from kinote.catalog.dialects import is_sqlite
+from kinote.catalog.dialects import GREATEST_KEY, is_sqlite
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -161,7 +160,7 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range | lis
         # One writer holds the write lock: nobody else can take these keys.
         query = _highest.get(table.name)
         if query is None:
-            query = _highest[table.name] = str(func.coalesce(func.max(key), literal_column("0")).select())
+            query = _highest[table.name] = GREATEST_KEY.format(table=table.name, key=key.name)
         ((highest,),) = straight_rows(connection, query, ())
         return range(highest + 1, highest + 1 + count)
     drawn = connection.execute(

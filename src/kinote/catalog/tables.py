@@ -82,6 +82,8 @@ study = Table(
     _matched("patient_sex"),
     _matched("study_date"),
     _matched("study_time"),
+    # Of date and time, as they were received: `+0100`; empty where it is not known.
+    _matched("timezone_offset"),
     _matched("study_id"),
     _matched("accession_number"),
     _matched("study_description"),
@@ -96,6 +98,12 @@ study = Table(
     # Each index ends in what the answers are ordered by: newest study first.
     Index("study_by_date", "study_date", "id"),
     Index("study_by_patient", "patient"),
+    Index(
+        "study_by_timezone",
+        "timezone_offset",
+        sqlite_where=text("timezone_offset <> ''"),
+        postgresql_where=text("timezone_offset <> ''"),
+    ),
     Index("study_by_patient_id", "patient_id", "study_date", "id"),
     Index("study_by_accession", "accession_number", "study_date", "id"),
     Index("study_by_patient_name", "patient_name_alphabetic", "study_date", "id"),
@@ -149,6 +157,8 @@ instance = Table(
     Column("pixel_columns", Integer),
     _matched("content_date"),
     _matched("content_time"),
+    # Observation DateTime, the first moment that it means, in UTC: `YYYYMMDDHHMMSS.ffffff`.
+    _matched("observed"),
     # Concept Name Code Sequence of a structured document: for a KOS, its title.
     _matched("concept_scheme"),
     _matched("concept_value"),
@@ -176,6 +186,13 @@ instance = Table(
         "id",
         sqlite_where=text("concept_value <> ''"),
         postgresql_where=text("concept_value <> ''"),
+    ),
+    Index(
+        "instance_by_observation",
+        "observed",
+        "id",
+        sqlite_where=text("observed <> ''"),
+        postgresql_where=text("observed <> ''"),
     ),
     Index(
         "instance_not_live",
@@ -330,12 +347,15 @@ note_reference = Table(
     sqlite_with_rowid=False,
 )
 
-#: The studies a note version belongs to: those whose images it flags and those in which its KOS lies.
+#: The studies that a note version names: those whose images it flags or says to, those in which its KOS lies.
 note_study = Table(
     "note_study",
     metadata,
     Column("study_instance_uid", _Matched, primary_key=True),
     Column("version", _Key, ForeignKey("note_version.id"), primary_key=True),
+    # Whether it flags something there that is not another patient's: a cache of what references, places and
+    # patients say, changed in the transaction that changes these (`kinote.notes.belonging`).
+    Column("flags_there", Boolean, nullable=False),
     Index("note_study_by_version", "version"),
     sqlite_with_rowid=False,
 )

@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, statements
+from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.tables import instance
 from kinote.intake.arrival import Arrival
@@ -22,6 +23,7 @@ from kinote.lifecycle import counts
 from kinote.lifecycle.standing import withdrawn_uids
 from kinote.notes import registrar
 from kinote.notes.arrival_locks import lock_instances
+from kinote.notes.belonging import patients_changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,12 @@ def _follow_up(
     happened = []
     key_objects = []
     came = []
+    told = set()
     for (arrival, placed), row in zip(kept, inserted, strict=True):
         entry = arrival.entry
         happened.append(
             changes.Change(
-                kind="instance held" if placed.standing == "held" else "instance stored",
+                kind=Kind.INSTANCE_HELD if placed.standing == "held" else Kind.INSTANCE_STORED,
                 study_instance_uid=entry.study_instance_uid,
                 sop_instance_uid=entry.sop_instance_uid,
             )
@@ -137,6 +140,8 @@ def _follow_up(
         if placed.standing == "held":
             continue
         came.append((entry.sop_instance_uid, entry.study_instance_uid))
+        if row.tells_patient:
+            told.add(entry.study_instance_uid)
         if placed.standing == "live":
             place = (row.study, row.series)
             deltas[place] = deltas.get(place, 0) + 1
@@ -153,4 +158,5 @@ def _follow_up(
     if key_objects:
         registrar.register(transaction, key_objects, now)
     registrar.images_came(transaction, came)
+    patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)

@@ -57,7 +57,9 @@ def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     for table in (instance_metadata, instance_bytes, finding):
         transaction.execute(table.delete().where(table.c.instance == key))
     transaction.execute(instance.delete().where(instance.c.id == key))
-    happened = changes.Change("held copy discarded", copy.study_instance_uid, copy.sop_instance_uid)
+    happened = changes.Change(
+        changes.Kind.HELD_COPY_DISCARDED, copy.study_instance_uid, copy.sop_instance_uid
+    )
     changes.record(transaction, [happened], now=now)
     return copy
 

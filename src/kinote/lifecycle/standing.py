@@ -6,11 +6,12 @@ This is the only place that changes the standing of an instance after it came in
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog import statements
-from kinote.catalog.tables import instance, withdrawal, withdrawal_target
+from kinote.catalog.tables import instance, study, withdrawal, withdrawal_target
 from kinote.lifecycle import counts
 
 
@@ -27,16 +28,24 @@ _withdrawn = statements.LookUp(
 )
 
 
-def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An instance whose standing has changed, and where it lies."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+
+
+def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[Settled]:
     """Make the standing of these instances what their withdrawals say, and the counters with it.
 
-    Held copies and tombstones keep their standing. Gives the UIDs whose standing changed.
+    Held copies and tombstones keep their standing. Gives those whose standing changed.
     """
     uids = sorted(set(sop_instance_uids))
     withdrawn = withdrawn_uids(transaction, uids)
     changed: list[dict[str, object]] = []
     deltas: dict[tuple[int, int], int] = {}
-    moved: list[str] = []
+    moved: list[Settled] = []
     for row in transaction.execute(
         select(
             instance.c.id,
@@ -44,19 +53,21 @@ def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[st
             instance.c.standing,
             instance.c.study,
             instance.c.series,
+            study.c.study_instance_uid,
         )
+        .join(study, study.c.id == instance.c.study)
         .where(
             instance.c.sop_instance_uid.in_(uids),
             instance.c.standing.in_(("live", "withdrawn")),
         )
         .order_by(instance.c.id)
-        .with_for_update()
+        .with_for_update(of=instance)
     ):
         now = "withdrawn" if row.sop_instance_uid in withdrawn else "live"
         if now == row.standing:
             continue
         changed.append({"key": row.id, "now": now})
-        moved.append(row.sop_instance_uid)
+        moved.append(Settled(row.sop_instance_uid, row.study_instance_uid))
         place = (row.study, row.series)
         deltas[place] = deltas.get(place, 0) + (1 if now == "live" else -1)
     if changed:

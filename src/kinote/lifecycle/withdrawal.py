@@ -13,9 +13,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
+from kinote.catalog.changes import Kind
 from kinote.catalog.tables import withdrawal, withdrawal_target
 from kinote.keyobject.codes import Code
-from kinote.lifecycle.standing import settle
+from kinote.lifecycle.standing import Settled, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def withdraw(
         withdrawal_target.insert(),
         [{"withdrawal": key, "sop_instance_uid": uid} for uid in sorted(set(sop_instance_uids))],
     )
-    _announce(transaction, settle(transaction, sop_instance_uids), "instance withdrawn", now)
+    _announce(transaction, settle(transaction, sop_instance_uids), Kind.INSTANCE_WITHDRAWN, now)
     return int(key)
 
 
@@ -74,12 +75,12 @@ def undo(transaction: Connection, key: int, *, who: str, now: datetime) -> None:
     uids = transaction.execute(
         select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
     ).scalars()
-    _announce(transaction, settle(transaction, list(uids)), "instance restored", now)
+    _announce(transaction, settle(transaction, list(uids)), Kind.INSTANCE_RESTORED, now)
 
 
-def _announce(transaction: Connection, sop_instance_uids: Sequence[str], kind: str, now: datetime) -> None:
+def _announce(transaction: Connection, settled: Sequence[Settled], kind: Kind, now: datetime) -> None:
     changes.record(
         transaction,
-        [changes.Change(kind=kind, sop_instance_uid=uid) for uid in sop_instance_uids],
+        [changes.Change(kind, one.study_instance_uid, one.sop_instance_uid) for one in settled],
         now=now,
     )

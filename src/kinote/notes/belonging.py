@@ -2,13 +2,17 @@
 
 The index keeps for each note version the studies that its documents name or lie in. Two things can make such
 a row say too much: the image is another patient's, whose study the note has no effect on, or it has come to
-lie in another study than the document said.
+lie in another study than the document said. Either is found out when something comes in, and then written
+into the row (`flags_there`): a page of studies does not ask it again of each of its notes.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from collections.abc import Collection
 
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
+
+from kinote.catalog import dialects, statements
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import instance, key_object, note_reference, note_study, patient, study
 
@@ -16,7 +20,38 @@ from kinote.catalog.tables import instance, key_object, note_reference, note_stu
 def belongs_to_study() -> ColumnElement[bool]:
     """Condition on `note_study`: a live KOS of the version lies in that study, or the version flags something
     there that is not another patient's."""
-    return or_(_lies_there(), _flags_there())
+    return or_(note_study.c.flags_there, _lies_there())
+
+
+def refresh(transaction: Connection, versions: Collection[int]) -> None:
+    """Say anew where these note versions flag something: an image has come, or a patient become known."""
+    if versions:
+        if dialects.has_several_writers(transaction):
+            named = _studies(transaction, versions)
+            lock_patients(transaction, {row.study_instance_uid for row in named}, shared=True)
+        transaction.execute(_REFRESH, {"versions": sorted(versions)})
+
+
+def lock_patients(transaction: Connection, study_uids: Collection[str], *, shared: bool) -> None:
+    """Let nobody else find out meanwhile whose these studies are; whoever only has to know it, shares that."""
+    dialects.lock_names(transaction, [f"patient of {uid}" for uid in study_uids], shared=shared)
+
+
+def patients_changed(transaction: Connection, study_uids: Collection[str]) -> None:
+    """These studies are another patient's than before: the notes that name them flag other things now."""
+    if study_uids:
+        lock_patients(transaction, study_uids, shared=False)
+        refresh(transaction, {row.version for row in _versions(transaction, study_uids)})
+
+
+def differences(connection: Connection) -> list[str]:
+    """Where a row does not say what references, places and patients do: one sentence each."""
+    query = select(note_study, _flags_there().label("flags")).order_by(note_study.c.version)
+    return [
+        f"version {row.version} in study {row.study_instance_uid}: flags_there is {row.flags_there}"
+        for row in connection.execute(query)
+        if bool(row.flags) != row.flags_there
+    ]
 
 
 def _lies_there() -> ColumnElement[bool]:
@@ -75,3 +110,22 @@ def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
             or_(own_id == other_id, own_id == "", other_id == "", own_issuer != other_issuer),
         )
     )
+
+
+# Only rows that change are written.
+_REFRESH = (
+    note_study.update()
+    .where(
+        note_study.c.version.in_(bindparam("versions", expanding=True)),
+        note_study.c.flags_there != _flags_there(),
+    )
+    .values(flags_there=~note_study.c.flags_there)
+)
+
+_studies = statements.LookUp(
+    select(note_study.c.study_instance_uid, note_study.c.version), note_study.c.version
+)
+
+_versions = statements.LookUp(
+    select(note_study.c.version, note_study.c.study_instance_uid), note_study.c.study_instance_uid
+)

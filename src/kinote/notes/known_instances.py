@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import statements
 from kinote.catalog.tables import instance, series, study
-from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, with_patient
+from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) ->
             standing=row.standing,
             frames=row.frames or 1,
             requested_procedure_id=row.requested_procedure_id,
-            patient=PatientIdentity(row.patient_key, row.patient_id, row.issuer),
+            patient=identity(row),
         )
         for row in _by_uid(connection, set(sop_instance_uids))
     }

@@ -24,7 +24,7 @@ from kinote.catalog.tables import (
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding, found
 from kinote.notes.note import Note, NoteKeyObject, NoteReference
-from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, with_patient
+from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.request import Author
 from kinote.notes.versions import numbers_from
 
@@ -145,7 +145,7 @@ _key_objects = statements.LookUp(
 
 def _note(row: Row[Any], parts: _Parts, *, everything: bool) -> Note:
     carriers = parts.key_objects
-    whose = [PatientIdentity(item.patient_key, item.patient_id, item.issuer) for item in carriers]
+    whose = [identity(item) for item in carriers]
     findings = list(dict.fromkeys(parts.findings))
     references = []
     for item in parts.references:
@@ -202,7 +202,7 @@ def _reference(row: Row[Any], patient: PatientIdentity | None) -> tuple[NoteRefe
 
 
 def _status(row: Row[Any], patient: PatientIdentity | None) -> str:
-    whose = PatientIdentity(row.patient_key, row.patient_id, row.issuer)
+    whose = identity(row)
     if patient is not None and whose.differs_from(patient):
         return "foreign"
     if row.standing != "live":

@@ -52,6 +52,7 @@ def made_entry(document: KeyObjectDocument, dataset: bytes, now: datetime) -> In
             "pixel_columns": None,
             "content_date": normal.date(context.content_date),
             "content_time": normal.time(context.content_time),
+            "observed": "",
             "concept_scheme": normal.text(title.scheme),
             "concept_value": normal.text(title.value) if len(title.value) <= 16 else "",
             "concept_meaning": normal.text(title.meaning),

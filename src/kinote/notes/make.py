@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from kinote.catalog import changes, statements
 from kinote.catalog.tables import note, note_version
 from kinote.dicom import dates
+from kinote.keyobject.titles import TitleGroup
 from kinote.notes.checks import check_request
 from kinote.notes.content import NoteContent, moment
 from kinote.notes.known_instances import KnownInstance, known_instances
@@ -59,11 +60,16 @@ def write_notes(
     ]
     insert_versions(transaction, versions, now=now)
     happened = [
-        changes.Change("note made", study_instance_uid=version.studies[0], note=version.note)
+        changes.Change(_made(version.content), study_instance_uid=version.studies[0], note=version.note)
         for version in versions
     ]
     made = make_key_objects(transaction, versions, known, happened, now=now)
     return versions, made
+
+
+def _made(content: NoteContent) -> changes.Kind:
+    is_rejection = content.title_group == TitleGroup.REJECTION
+    return changes.Kind.REJECTION_NOTE_MADE if is_rejection else changes.Kind.NOTE_MADE
 
 
 def named_instances(requests: Iterable[NoteRequest]) -> set[str]:

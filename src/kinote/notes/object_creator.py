@@ -84,7 +84,7 @@ def make_key_objects(
     changes.record(
         transaction,
         [
-            changes.Change("instance stored", entry.study_instance_uid, entry.sop_instance_uid)
+            changes.Change(changes.Kind.INSTANCE_STORED, entry.study_instance_uid, entry.sop_instance_uid)
             for entry, _ in placed
         ]
         + list(happened),

@@ -7,6 +7,7 @@ lacks an ID, or has it from another issuer, is not known to be somebody else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import FromClause, func
 
@@ -29,6 +30,11 @@ class PatientIdentity:
             and self.issuer == other.issuer
             and self.patient_id != other.patient_id
         )
+
+
+def identity(row: Any) -> PatientIdentity:
+    """The patient of a row that has `PATIENT_COLUMNS`."""
+    return PatientIdentity(row.patient_key, row.patient_id, row.issuer)
 
 
 _filed = patient.alias("filed_patient")

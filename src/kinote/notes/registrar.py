@@ -1,7 +1,9 @@
 """The registrar: received key objects become notes, in the transaction that stores them.
 
-A KOS that is an Identical Document of one that is here already (PS3.3 C.17.6.2.1) joins its note. Whatever
-could be understood, the KOS stays live as the object it is; one that is unreadable flags nothing.
+A KOS that is an Identical Document of one that is here already (PS3.3 C.17.6.2.1) joins its note. Identical
+Documents lie in different studies of one patient: a KOS that says the same in another patient's study is
+another note, whomever it names. Whatever could be understood, the KOS stays live as the object it is; one
+that is unreadable flags nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from kinote.catalog.tables import (
     study,
 )
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
-from kinote.keyobject.titles import title_group
+from kinote.keyobject.titles import TitleGroup, title_group
+from kinote.notes.belonging import lock_patients, refresh
 from kinote.notes.content import ContentReference, NoteContent, moment
+from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.request import Author
 from kinote.notes.versions import NewVersion, insert_versions
 
@@ -53,13 +57,17 @@ class _Carried:
     documents: set[str] = field(default_factory=set)
     #: The UIDs its documents name as their identical copies.
     named: set[str] = field(default_factory=set)
+    #: Those in whose studies its documents lie.
+    patients: set[PatientIdentity] = field(default_factory=set)
 
-    def takes(self, received: ReceivedKeyObject, content: NoteContent) -> bool:
+    def takes(self, received: ReceivedKeyObject, content: NoteContent, whose: PatientIdentity) -> bool:
         """Whether a document that says the same is an Identical Document of these.
 
         It is when either names the other; or, for senders that name nothing, when it lies in another study
-        and both say to the second when they were made.
+        and both say to the second when they were made. It never is in a study of another patient.
         """
+        if any(whose.differs_from(patient) for patient in self.patients):
+            return False
         if received.sop_instance_uid in self.named or self.documents & _identical(received):
             return True
         return "T" in content.created and received.study_instance_uid not in self.studies
@@ -73,12 +81,21 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
     fingerprints = {one.instance: content.fingerprint() for one, content in readable}
     _lock_sets(transaction, fingerprints.values())
     known = _known_versions(transaction, set(fingerprints.values()))
+    places = _places_of(transaction, [content for _, content in readable])
+    patients = _patients_of(transaction, readable, places)
     new: list[tuple[_Carried, NoteContent]] = []
     carried: dict[int, _Carried] = {}
     keys = iter(_reserved(transaction, len(readable)))
     for one, content in readable:
         candidates = known.setdefault(fingerprints[one.instance], [])
-        match = next((version for version in candidates if version.takes(one, content)), None)
+        match = next(
+            (
+                version
+                for version in candidates
+                if version.takes(one, content, patients[one.study_instance_uid])
+            ),
+            None,
+        )
         if match is None:
             number, key = next(keys)
             match = _Carried(key, number, is_new=True)
@@ -87,12 +104,13 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
         match.studies.add(one.study_instance_uid)
         match.documents.add(one.sop_instance_uid)
         match.named |= _identical(one)
+        match.patients.add(patients[one.study_instance_uid])
         carried[one.instance] = match
     _insert_findings(transaction, received)
     _insert_notes(transaction, new, now)
     _insert_key_objects(transaction, received, carried)
-    _insert_studies(transaction, readable, carried)
-    _record(transaction, received, carried, now)
+    _insert_studies(transaction, readable, carried, places, patients)
+    _record(transaction, readable, carried, now)
 
 
 def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> None:
@@ -101,12 +119,14 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
     A document usually says in which study an image lies. Where it does not, or is wrong, the index decides.
     """
     arrived = dict(came)
+    waiting = _waiting(transaction, arrived)
     rows = {
-        (arrived[row.sop_instance_uid], row.version)
-        for row in _waiting(transaction, arrived)
+        (arrived[row.sop_instance_uid], row.version): False
+        for row in waiting
         if arrived[row.sop_instance_uid] != row.study_instance_uid
     }
     _add_studies(transaction, rows)
+    refresh(transaction, {row.version for row in waiting})
 
 
 _saying = statements.LookUp(
@@ -118,13 +138,23 @@ _saying = statements.LookUp(
             instance.c.sop_instance_uid,
             study.c.study_instance_uid,
             key_object.c.identical_documents,
+            *PATIENT_COLUMNS,
         )
-        .join(key_object, key_object.c.version == note_version.c.id)
-        .join(instance, instance.c.id == key_object.c.instance)
-        .join(study, study.c.id == instance.c.study)
+        .select_from(
+            with_patient(
+                note_version.join(key_object, key_object.c.version == note_version.c.id)
+                .join(instance, instance.c.id == key_object.c.instance)
+                .join(study, study.c.id == instance.c.study)
+            )
+        )
         .order_by(note_version.c.id)
     ),
     note_version.c.fingerprint,
+)
+
+_patients = statements.LookUp(
+    select(study.c.study_instance_uid, *PATIENT_COLUMNS).select_from(with_patient(study)),
+    study.c.study_instance_uid,
 )
 
 _waiting = statements.LookUp(
@@ -202,6 +232,7 @@ def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str
             known.setdefault(row.fingerprint, []).append(version)
         version.documents.add(row.sop_instance_uid)
         version.studies.add(row.study_instance_uid)
+        version.patients.add(identity(row))
         version.named |= set(json.loads(row.identical_documents))
     return known
 
@@ -276,53 +307,94 @@ def _insert_key_objects(
     statements.insert_rows(transaction, key_object_request, requests)
 
 
+def _places_of(transaction: Connection, contents: Iterable[NoteContent]) -> dict[str, str]:
+    """Of the instances that are flagged and here, the study in which they lie."""
+    flagged = {reference.sop_instance_uid for content in contents for reference in content.references}
+    return {row.sop_instance_uid: row.study_instance_uid for row in _places(transaction, flagged)}
+
+
+def _patients_of(
+    transaction: Connection,
+    readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
+    places: Mapping[str, str],
+) -> dict[str, PatientIdentity]:
+    """Whose the studies are in which documents and flagged instances lie; it stays so until the end."""
+    uids = {one.study_instance_uid for one, _ in readable} | set(places.values())
+    said = {reference.study_instance_uid for _, content in readable for reference in content.references}
+    lock_patients(transaction, uids | said, shared=True)
+    return {row.study_instance_uid: identity(row) for row in _patients(transaction, uids)}
+
+
 def _insert_studies(
     transaction: Connection,
     readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
     carried: Mapping[int, _Carried],
+    places: Mapping[str, str],
+    patients: Mapping[str, PatientIdentity],
 ) -> None:
-    """The studies a version belongs to: of its KOS, and of its images by document and index."""
-    rows: set[tuple[str, int]] = set()
-    named: dict[str, list[tuple[int, str]]] = {}
+    """The studies a version names: of its KOS, and of its images by document and index.
+
+    Whether it flags something there is as `belonging` says; a version whose KOS all come now is known well
+    enough to say it at once.
+    """
+    rows: dict[tuple[str, int], bool] = {}
+    begun: set[int] = set()
     for one, content in readable:
         match = carried[one.instance]
-        rows.add((one.study_instance_uid, match.version))
-        if not match.is_new:
+        rows.setdefault((one.study_instance_uid, match.version), False)
+        if not match.is_new or match.version in begun:
             continue
+        begun.add(match.version)
+        whose = patients[one.study_instance_uid]
         for reference in content.references:
-            if reference.study_instance_uid:
-                rows.add((reference.study_instance_uid, match.version))
-            named.setdefault(reference.sop_instance_uid, []).append(
-                (match.version, reference.study_instance_uid)
-            )
-    for row in _places(transaction, named):
-        for version, said in named[row.sop_instance_uid]:
-            if said != row.study_instance_uid:
-                rows.add((row.study_instance_uid, version))
+            said = reference.study_instance_uid
+            lies_in = places.get(reference.sop_instance_uid, "")
+            if said:
+                rows.setdefault((said, match.version), False)
+            if lies_in:
+                rows[lies_in, match.version] = rows.get((lies_in, match.version), False) or not patients[
+                    lies_in
+                ].differs_from(whose)
+            elif said:
+                rows[said, match.version] = True
     _add_studies(transaction, rows)
+    refresh(transaction, {match.version for match in carried.values() if not match.is_new})
 
 
-def _add_studies(transaction: Connection, rows: Iterable[tuple[str, int]]) -> None:
+def _add_studies(transaction: Connection, rows: Mapping[tuple[str, int], bool]) -> None:
     statements.insert_new(
         transaction,
         note_study,
-        [{"study_instance_uid": uid, "version": version} for uid, version in sorted(rows)],
+        [
+            {"study_instance_uid": uid, "version": version, "flags_there": flags}
+            for (uid, version), flags in sorted(rows.items())
+        ],
         unique=["study_instance_uid", "version"],
     )
 
 
+_REGISTERED = {
+    str(TitleGroup.REJECTION): changes.Kind.REJECTION_NOTE_REGISTERED,
+    str(TitleGroup.MANIFEST): changes.Kind.MANIFEST_REGISTERED,
+}
+
+
 def _record(
     transaction: Connection,
-    received: Sequence[ReceivedKeyObject],
+    readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
     carried: Mapping[int, _Carried],
     now: datetime,
 ) -> None:
     changes.record(
         transaction,
         [
-            changes.Change("note registered", one.study_instance_uid, one.sop_instance_uid, match.note)
-            for one in received
-            if (match := carried.get(one.instance))
+            changes.Change(
+                _REGISTERED.get(content.title_group, changes.Kind.NOTE_REGISTERED),
+                one.study_instance_uid,
+                one.sop_instance_uid,
+                carried[one.instance].note,
+            )
+            for one, content in readable
         ],
         now=now,
     )

@@ -11,6 +11,7 @@ from kinote.catalog import changes, statements
 from kinote.catalog.tables import note_version
 from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason
+from kinote.notes.belonging import refresh
 from kinote.notes.checks import check_request
 from kinote.notes.current import CurrentVersion, locked_version
 from kinote.notes.known_instances import KnownInstance, known_instances
@@ -20,7 +21,7 @@ from kinote.notes.rejection import reject
 from kinote.notes.request import NoteRefusedError, NoteRequest, NotRevisableError
 from kinote.notes.versions import NewVersion, insert_versions, stored_references
 
-ACT = "note revised"
+ACT = str(changes.Kind.NOTE_REVISED)
 
 
 def revise(
@@ -47,6 +48,8 @@ def revise(
     version = _new_version(transaction, current, request, known, now)
     happened = [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)]
     made = make_key_objects(transaction, [version], known, happened, now=now)
+    # Of what was flagged already, something may have turned out to be another patient's.
+    refresh(transaction, [version.version])
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
     reject(
         transaction,

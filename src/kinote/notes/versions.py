@@ -41,7 +41,8 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     references = [row for version in versions for row in _reference_rows(version)]
     statements.insert_rows(transaction, note_reference, references)
     studies = [
-        {"study_instance_uid": uid, "version": version.version}
+        # What is made here flags images of each of its studies.
+        {"study_instance_uid": uid, "version": version.version, "flags_there": True}
         for version in versions
         for uid in version.studies
     ]

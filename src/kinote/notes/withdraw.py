@@ -12,7 +12,7 @@ from kinote.notes.current import locked_version
 from kinote.notes.rejection import reject
 from kinote.notes.request import NotRevisableError
 
-ACT = "note withdrawn"
+ACT = str(changes.Kind.NOTE_WITHDRAWN)
 
 
 def withdraw_note(

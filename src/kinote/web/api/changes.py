@@ -22,10 +22,20 @@ router = APIRouter(tags=["changes"])
 _INTERVAL = 1.0
 _EVENTS_AT_ONCE = 500
 
+_DESCRIPTION = f"""Changes in order; a reader who goes on from the last position it has seen misses nothing.
+With `Accept: text/event-stream` they keep coming as they happen.
+
+Kinds: {", ".join(f"`{kind}`" for kind in changes.Kind)}; there may be more, to be passed over.
+Whoever keeps a copy of all instances reads those that begin with `instance`, with their study and UID; whoever
+keeps a list of notes reads those that begin with `note`, with the note's number. Revising and withdrawing a
+note is told once, as `note revised` or `note withdrawn`; the rejection note behind it has a number and is no
+key image note, so it is told as `rejection note made`. What came from elsewhere is `registered`, not `made`."""
+
 
 @router.get(
     "/changes",
     summary="What happened",
+    description=_DESCRIPTION,
     responses={200: {"content": {"application/json": {}, "text/event-stream": {}}}},
 )
 async def feed(
@@ -35,8 +45,6 @@ async def feed(
     limit: Limit = 100,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Changes in order; a reader who goes on from the last position it has seen misses nothing.
-    With `Accept: text/event-stream` they keep coming as they happen."""
     rooms = rooms_of(request)
     kind = choose(accepted(request), ("application/json", "text/event-stream"))
     if kind is None:

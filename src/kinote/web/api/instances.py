@@ -1,9 +1,8 @@
-"""Single instances: explained, registered again; what was found in received objects; objects brought in."""
+"""Single instances: explained, registered again; what was found in received objects."""
 
 from __future__ import annotations
 
 from asyncio import wrap_future
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,15 +11,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from kinote.dicom import sop_classes
-from kinote.intake.outcome import Outcome
 from kinote.keyobject import reader
 from kinote.lifecycle.explain import explain
 from kinote.notes.registrar import ReceivedKeyObject
 from kinote.notes.registration_again import register_again
 from kinote.web.api.finding_list import found_objects
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.problems import ConflictError, UnknownResourceError, UnsupportedMediaTypeError
-from kinote.web.request_body import in_thread_with_body
+from kinote.web.problems import ConflictError, UnknownResourceError
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["instances"])
@@ -75,32 +72,6 @@ async def findings(
         return page(items, cursor_of(following) if following else None)
 
     return answer(await rooms.read(read))
-
-
-@router.post(
-    "/objects",
-    summary="Bring in one object",
-    openapi_extra={"requestBody": {"required": True, "content": {"application/dicom": {}}}},
-)
-async def bring_in(request: Request) -> Response:
-    """Take one DICOM file, streamed, and say what became of it once that is durable: `stored`, `known`
-    already, `held` beside other content under its UID, or `refused` and why."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/dicom":
-        raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
-    rooms = rooms_of(request)
-
-    def take(pieces: Iterator[bytes]) -> Outcome:
-        upload = rooms.receiver.open("API")
-        try:
-            for piece in pieces:
-                upload.write(piece)
-        except BaseException:
-            upload.abandon()
-            raise
-        return upload.finish().result()
-
-    outcome = await in_thread_with_body(request, take, rooms.threads.uploads)
-    return answer(asdict(outcome))
 
 
 def _read_again(rooms: Rooms, sop: str) -> ReceivedKeyObject:

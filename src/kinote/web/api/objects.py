@@ -1,4 +1,4 @@
-"""One object in, with what became of it: what `kinote import` uses while a server runs."""
+"""`POST objects`: one object in, with what became of it; what `kinote import` uses while a server runs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
 from kinote.web.api.pages import answer
+from kinote.web.problems import UnsupportedMediaTypeError
 from kinote.web.request_body import in_thread_with_body
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["objects"])
 
 
-@router.post("/objects", summary="Store one DICOM file")
-async def store_object(request: Request) -> Response:
-    """The body is a DICOM file. Answers `stored`, `known`, `held` or `refused`, with the reason and findings."""
+@router.post(
+    "/objects",
+    summary="Bring in one object",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/dicom": {}}}},
+)
+async def bring_in(request: Request) -> Response:
+    """Take one DICOM file, streamed, and say what became of it once that is durable: `stored`, `known`
+    already, `held` beside other content under its UID, or `refused` and why."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/dicom":
+        raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
     rooms = rooms_of(request)
 
     def take(pieces: Iterator[bytes]) -> Outcome:
-        upload = rooms.receiver.open("import")
+        upload = rooms.receiver.open("API")
         try:
             for piece in pieces:
                 upload.write(piece)
@@ -31,4 +39,5 @@ async def store_object(request: Request) -> Response:
             raise
         return upload.finish().result()
 
-    return answer(asdict(await in_thread_with_body(request, take, rooms.threads.uploads)))
+    outcome = await in_thread_with_body(request, take, rooms.threads.uploads)
+    return answer(asdict(outcome))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.types import TypeEngine
 
+from kinote.catalog import dialects
 from kinote.catalog.text_index import TextIndex
 
 revision = "0001"
@@ -20,6 +21,8 @@ LIVE_INSTANCE = (
     "CREATE VIEW live_instance AS SELECT * FROM instance WHERE standing = 'live' AND standing <> 'held'"
 )
 TEXT_INDEXES = ("note_text", "study_text")
+#: Tables whose keys other programs are given: as numbers of held copies and of notes.
+KEYS_HANDED_OUT = ("instance", "note")
 
 
 def upgrade() -> None:
@@ -45,6 +48,8 @@ def upgrade() -> None:
     connection.exec_driver_sql(LIVE_INSTANCE)
     for name in TEXT_INDEXES:
         TextIndex(name).create(connection)
+    for name in KEYS_HANDED_OUT:
+        dialects.never_use_keys_again(connection, name)
 
 
 def _create_change() -> None:
@@ -202,6 +207,7 @@ def _create_study() -> None:
         sa.Column("patient_sex", MATCHED, server_default="", nullable=False),
         sa.Column("study_date", MATCHED, server_default="", nullable=False),
         sa.Column("study_time", MATCHED, server_default="", nullable=False),
+        sa.Column("timezone_offset", MATCHED, server_default="", nullable=False),
         sa.Column("study_id", MATCHED, server_default="", nullable=False),
         sa.Column("accession_number", MATCHED, server_default="", nullable=False),
         sa.Column("study_description", MATCHED, server_default="", nullable=False),
@@ -222,6 +228,14 @@ def _create_study() -> None:
     op.create_index("study_by_accession", "study", ["accession_number", "study_date", "id"], unique=False)
     op.create_index("study_by_date", "study", ["study_date", "id"], unique=False)
     op.create_index("study_by_patient", "study", ["patient"], unique=False)
+    op.create_index(
+        "study_by_timezone",
+        "study",
+        ["timezone_offset"],
+        unique=False,
+        sqlite_where=sa.text("timezone_offset <> ''"),
+        postgresql_where=sa.text("timezone_offset <> ''"),
+    )
     op.create_index("study_by_patient_id", "study", ["patient_id", "study_date", "id"], unique=False)
     op.create_index(
         "study_by_patient_name", "study", ["patient_name_alphabetic", "study_date", "id"], unique=False
@@ -288,6 +302,7 @@ def _create_note_study() -> None:
         "note_study",
         sa.Column("study_instance_uid", MATCHED, nullable=False),
         sa.Column("version", KEY, nullable=False),
+        sa.Column("flags_there", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["version"],
             ["note_version.id"],
@@ -347,6 +362,7 @@ def _create_instance() -> None:
         sa.Column("pixel_columns", sa.Integer(), nullable=True),
         sa.Column("content_date", MATCHED, server_default="", nullable=False),
         sa.Column("content_time", MATCHED, server_default="", nullable=False),
+        sa.Column("observed", MATCHED, server_default="", nullable=False),
         sa.Column("concept_scheme", MATCHED, server_default="", nullable=False),
         sa.Column("concept_value", MATCHED, server_default="", nullable=False),
         sa.Column("concept_meaning", MATCHED, server_default="", nullable=False),
@@ -403,6 +419,14 @@ def _create_instance() -> None:
         unique=False,
         sqlite_where=sa.text("residence IN ('remote', 'none')"),
         postgresql_where=sa.text("residence IN ('remote', 'none')"),
+    )
+    op.create_index(
+        "instance_by_observation",
+        "instance",
+        ["observed", "id"],
+        unique=False,
+        sqlite_where=sa.text("observed <> ''"),
+        postgresql_where=sa.text("observed <> ''"),
     )
     op.create_index(
         "instance_not_live",
