@@ -117,6 +117,16 @@ def test_values_within_sequences_and_the_addresses_of_bulk_in_them() -> None:
     assert metadata["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
 
 
+def test_a_selection_has_what_was_asked_for_and_nothing_else() -> None:
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    dataset = data_set(
+        writer.element(0x00080005, "CS", b"ISO_IR 192"), writer.element(0x00080060, "CS", b"KO")
+    )
+    assert json.loads(selection_json(dataset, [0x00080060, 0x00080070])) == {
+        "00080060": {"vr": "CS", "Value": ["KO"]}
+    }
+
+
 def test_binary_values_are_little_endian() -> None:
     dataset = data_set(
         Writer(EXPLICIT_VR_BIG_ENDIAN).element(0x00091001, "OW", b"\1\2\3\4"), syntax=EXPLICIT_VR_BIG_ENDIAN

@@ -40,7 +40,10 @@ def metadata_json(dataset: DataSet) -> bytes:
 
     Values that were let pass are `"BulkDataURI":"/<tag>"`, nested ones `"/<tag>/<item>/<tag>"`.
     """
-    return _object(dataset, dataset.entries(LONGEST)).encode()
+    lines = _lines(dataset, dataset.entries(LONGEST))
+    if tags.SPECIFIC_CHARACTER_SET in dataset:
+        lines.append(_UTF_8)
+    return _object(lines).encode()
 
 
 def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
@@ -48,20 +51,21 @@ def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
 
     One attribute a line, so that answers are put together from lines without parsing them.
     """
-    return _object(dataset, [(tag, dataset.element(tag, LONGEST)) for tag in wanted if tag in dataset])
+    present = [(tag, dataset.element(tag, LONGEST)) for tag in wanted if tag in dataset]
+    return _object(_lines(dataset, present))
 
 
 #: The tags of elements, each with its bytes, or None where they are too long to be remembered by.
 _Entries = Iterable[tuple[int, bytes | None]]
 
 
-def _object(dataset: DataSet, entries: _Entries) -> str:
-    lines = _fragments_of(dataset, entries, (), _fragments.table(dataset))
-    if tags.SPECIFIC_CHARACTER_SET in dataset:
-        lines.append(_UTF_8)
-    # Each line begins with its tag.
-    lines.sort()
-    return "{" + ",\n".join(lines) + "}"
+def _lines(dataset: DataSet, entries: _Entries) -> list[str]:
+    return _fragments_of(dataset, entries, (), _fragments.table(dataset))
+
+
+def _object(lines: list[str]) -> str:
+    # Each begins with its tag.
+    return "{" + ",\n".join(sorted(lines)) + "}"
 
 
 def _fragments_of(
