@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -40,7 +41,11 @@ def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> 
         loop="uvloop",
         http="httptools",
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    # All that was loaded until now stays to the end: the garbage collector need not go through it again.
+    gc.collect()
+    gc.freeze()
+    server.run(sockets=[listener])
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
