@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import pydicom
+import pytest
+
+from kinote.demo.studies import real_images
 from kinote.keyobject.writer import encode_file
 from tests.intake.objects import image
 from tests.keyobject.documents import document
@@ -17,12 +25,14 @@ SOURCE = Path(__file__).parents[1] / "src"
 
 
 def kinote(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command as a script does: what it prints goes into pipes, and nobody says how wide they are."""
     return subprocess.run(
         [sys.executable, "-m", "kinote", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "COLUMNS": "200"},
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        | {"PYTHONPATH": str(SOURCE)},
         check=False,
     )
 
@@ -66,7 +76,7 @@ def test_commands_use_the_running_server(tmp_path: Path) -> None:
         assert account["by_standing"]["live"]["count"] == 3
         assert "It is live" in kinote("explain", "1.2.3.4.1", "--data", "data", cwd=tmp_path).stdout
         second = kinote("serve", "--data", "data", "--http-port", "0", cwd=tmp_path)
-        assert second.returncode == 2
+        assert second.returncode == 1
         assert "in use by another Kinote" in second.stderr
     finally:
         server.stop()
@@ -97,7 +107,7 @@ def test_names_of_files_are_printed_as_they_are(tmp_path: Path) -> None:
     (folder / "[x].dcm").write_bytes(encode_file(document()))
     (folder / "[red] [b].txt").write_text("no DICOM at all")
     checked = kinote("check", folder, cwd=tmp_path)
-    assert f"{folder}/[x].dcm: registered" in checked.stdout.replace("\n", "")
+    assert f"{folder}/[x].dcm: registered" in checked.stdout.splitlines()
     imported = kinote("import", folder, "--data", "data", cwd=tmp_path)
     assert "[red] [b].txt: " in imported.stdout, imported.stderr
 
@@ -109,3 +119,119 @@ def test_a_server_that_is_terminated_closes_its_house(tmp_path: Path) -> None:
     left = {path.name for path in (tmp_path / "data").iterdir()}
     assert "server.json" not in left
     assert "kinote.sqlite-wal" not in left
+
+
+def told(done: subprocess.CompletedProcess[str], status: int) -> str:
+    """What a command that could not be done says: lines of its own on standard error, and nothing else."""
+    assert done.returncode == status, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines and all(line.startswith("kinote: ") for line in lines), done.stderr
+    return done.stderr
+
+
+ACCOUNT = ("account", "1.2.3", "--data", "data")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("http_port =", "kinote.toml is no valid TOML"),
+        ("htp_port = 1", "Did you mean http_port?"),
+        ("http_port = 99999\nlog_json = 7", "from 0 to 65535"),
+        ('http_host = "192.0.2.1"', "loopback"),
+        ('database = "mysql://kinote:geheim@db/kinote"', "postgresql://"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "kinote.toml").write_text(content)
+    message = told(kinote(*ACCOUNT, cwd=tmp_path), 2)
+    assert f"{tmp_path}/kinote.toml" in message
+    assert said in message
+    assert "geheim" not in message
+
+
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        # Bound, but not listened on: whoever comes is turned away.
+        taken.bind(("127.0.0.1", 0))
+        (tmp_path / "kinote.toml").write_text(
+            f'database = "postgresql://kinote:geheim@127.0.0.1:{taken.getsockname()[1]}/x"'
+        )
+        message = told(kinote(*ACCOUNT, cwd=tmp_path), 1)
+    assert "postgresql://kinote:***@127.0.0.1" in message
+    assert "refused" in message
+    assert "geheim" not in message
+
+
+def _no_sqlite(file: Path) -> None:
+    file.write_bytes(b"this is no database " * 500)
+
+
+def _torn_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:8000])
+
+
+def _foreign(file: Path) -> None:
+    file.unlink()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE theirs (value TEXT)")
+
+
+def _newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (_no_sqlite, "not a database"),
+        (_torn_off, "malformed"),
+        (_foreign, "another program"),
+        (_newer, "newer version of Kinote"),
+    ],
+)
+def test_an_index_that_is_none_of_ours_is_told(
+    tmp_path: Path, harm: Callable[[Path], None], said: str
+) -> None:
+    kinote(*ACCOUNT, cwd=tmp_path)
+    file = tmp_path / "data" / "kinote.sqlite"
+    harm(file)
+    for command in (ACCOUNT, ("serve", "--data", "data", "--http-port", "0")):
+        message = told(kinote(*command, cwd=tmp_path), 1)
+        assert str(file) in message
+        assert said in message
+
+
+@pytest.mark.parametrize("data", ["file", "file/below", "/proc/nothing/here"])
+def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path, data: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for command in (("account", "1.2.3"), ("serve", "--http-port", "0"), ("demo", "--http-port", "0")):
+        message = told(kinote(*command, "--data", data, cwd=tmp_path), 1)
+        assert str(tmp_path / data) in message
+        assert "--data" in message
+
+
+def test_a_demo_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+    # The store has another image under a UID of the demo's: that of the demo would only be held.
+    image_of_demo = pydicom.dcmread(real_images()[0])
+    image_of_demo.PatientName = "Other^Name"
+    image_of_demo.save_as(tmp_path / "other.dcm")
+    assert kinote("import", "other.dcm", "--data", "data", cwd=tmp_path).returncode == 0
+    message = told(kinote("demo", "--data", "data", "--http-port", "0", cwd=tmp_path), 1)
+    assert "of the demo was not taken" in message
+    assert "--data" in message
+
+
+def test_lines_are_not_broken_where_nobody_s_screen_is(tmp_path: Path) -> None:
+    folder = tmp_path / ("a folder with a long name " * 5) / ("and another one in it " * 5)
+    folder.mkdir(parents=True)
+    (folder / "image.dcm").write_bytes(image())
+    checked = kinote("check", folder / "image.dcm", cwd=tmp_path)
+    assert f"{folder}/image.dcm: unreadable" in checked.stdout.splitlines()
+    imported = kinote("import", folder, "--data", tmp_path / "data", cwd=tmp_path)
+    assert "1 taken, 0 known already, 0 held, 0 refused." in imported.stdout.splitlines()
+    missing = kinote("import", folder / "nothing here", cwd=tmp_path)
+    assert missing.stderr == f"kinote: {folder}/nothing here does not exist.\n"

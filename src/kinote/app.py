@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.migrations import ForeignSchemaError
 from kinote.delivery.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.intake.recovery import recover
@@ -15,6 +21,10 @@ from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_outcome
+
+
+class HouseError(RuntimeError):
+    """The house cannot be opened; the message says what is in the way and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +39,22 @@ class House:
 
 @contextmanager
 def open_house(settings: Settings) -> Iterator[House]:
-    """Open the data directory and all rooms on it. Raises `DataDirectoryInUseError` if another has it."""
-    directory = DataDirectory(settings.data, shared=bool(settings.database))
+    """Open the data directory and all rooms on it.
+
+    Raises `DataDirectoryInUseError` if another has it, `HouseError` if it or the index cannot be used.
+    """
+    with _telling_of_folder(settings.data):
+        directory = DataDirectory(settings.data, shared=bool(settings.database))
     try:
-        storage = LocalStorage(directory.path)
-        catalog = Catalog(CatalogOptions(url=settings.database or directory.index_url))
+        with _telling_of_folder(directory.path):
+            storage = LocalStorage(directory.path)
+        url = settings.database or directory.index_url
+        with _telling_of_index(url):
+            catalog = Catalog(CatalogOptions(url=url))
         try:
             if directory.was_alone:
-                recover(catalog, storage)
+                with _telling_of_index(url):
+                    recover(catalog, storage)
                 directory.recovered()
             receiver = Receiver(catalog, storage, observe=observe_outcome)
             try:
@@ -49,7 +67,42 @@ def open_house(settings: Settings) -> Iterator[House]:
         directory.close()
 
 
-def web_application(house: House, settings: Settings):  # type: ignore[no-untyped-def]
+@contextmanager
+def _telling_of_folder(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path.absolute()
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = f"{place} is no folder" if in_the_way else f"{place}: {error.strerror}"
+        raise HouseError(
+            f"The data directory {path.absolute()} cannot be used: {reason}. "
+            "Let Kinote write there, or choose another one with --data."
+        ) from error
+
+
+@contextmanager
+def _telling_of_index(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, ForeignSchemaError) as error:
+        address = make_url(url)
+        if address.get_backend_name() == "sqlite":
+            name = address.database
+            remedy = "Put back a copy of the data directory, or choose another one with --data."
+        else:
+            name = address.render_as_string(hide_password=True)
+            remedy = "See that the database is there, and that the setting database says how to reach it."
+        raise HouseError(f"The index {name} cannot be used: {_reason(error)} {remedy}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What the database or its driver says, as one sentence without SQL."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return " ".join(str(said).split()).rstrip(".") + "."
+
+
+def web_application(house: House, settings: Settings) -> FastAPI:
     """The HTTP face of an open house."""
     rooms = Rooms(
         catalog=house.catalog,

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kinote.app import open_house
+from kinote.app import HouseError, open_house
 from kinote.checking import check_files
 from kinote.client import Client, ServerError
-from kinote.demo.loading import load_demo
+from kinote.demo.loading import DemoError, load_demo
 from kinote.intake import sources as importable
 from kinote.intake.importing import Report, Sink, import_sources, local_sink
 from kinote.lifecycle.account import account as account_of
@@ -27,12 +26,16 @@ from kinote.lifecycle.explain import explain as explain_instance
 from kinote.logs import set_up_logs
 from kinote.serving import PortTakenError
 from kinote.serving import serve as serve_house
-from kinote.settings import Settings
+from kinote.settings import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
-_out = Console()
+# A terminal breaks lines by itself; in a pipe or a file they are whole, for whoever reads them by lines.
+_out = Console(soft_wrap=True)
 _errors = Console(stderr=True)
+
+#: Exit statuses: a command could not be done, or not all of it; it was typed wrongly, or a setting is wrong.
+_FAILED, _USAGE = 1, 2
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
@@ -49,7 +52,7 @@ DatabaseOption = Annotated[
 def main() -> None:
     try:
         app()
-    except (DataDirectoryInUseError, PortTakenError, ServerError) as error:
+    except (DataDirectoryInUseError, DemoError, HouseError, PortTakenError, ServerError) as error:
         _fail(str(error))
 
 
@@ -87,7 +90,7 @@ def import_files(
     """Bring files into the store, and report what was taken, known already, held and refused."""
     for path in paths:
         if not path.exists():
-            _fail(f"{path} does not exist.")
+            _fail(f"{path} does not exist.", _USAGE)
     report = Report()
     with _sink(_settings(data=data)) as sink, _progress() as progress:
         bar = progress.add_task("Importing", total=importable.count(paths))
@@ -97,7 +100,7 @@ def import_files(
     _print_report(report, as_json=as_json)
     # A text file on a medium is passed over and listed; an object that was refused is a failure.
     if any(item.outcome.status for item in report.refused):
-        raise typer.Exit(1)
+        raise typer.Exit(_FAILED)
 
 
 @app.command()
@@ -120,7 +123,7 @@ def check(
                     highlight=False,
                 )
     if any(finding.severity == "error" for item in checked for finding in item.findings):
-        raise typer.Exit(1)
+        raise typer.Exit(_FAILED)
 
 
 @app.command()
@@ -211,14 +214,12 @@ def _print_report(report: Report, *, as_json: bool) -> None:
 
 def _settings(**given: Any) -> Settings:
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()
-        )
-        _fail(problems)
+        return read_settings(**{name: value for name, value in given.items() if value is not None})
+    except SettingsError as error:
+        _fail(str(error), _USAGE)
 
 
-def _fail(message: str) -> NoReturn:
-    _errors.print(f"kinote: {message}", style="red", highlight=False, markup=False)
-    sys.exit(2)
+def _fail(message: str, status: int = _FAILED) -> NoReturn:
+    for line in message.splitlines():
+        _errors.print(f"kinote: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(status)

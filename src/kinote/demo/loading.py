@@ -32,7 +32,10 @@ def load_demo(catalog: Catalog, receiver: Receiver) -> None:
         demo = studies.build(Path(folder))
         for imported in import_sources(sources(demo.files), local_sink(receiver)):
             if imported.outcome.kind not in ("stored", "known"):
-                raise DemoError(f"{imported.name} of the demo was not taken: {imported.outcome.reason}")
+                raise DemoError(
+                    f"{imported.name} of the demo was not taken: {imported.outcome.reason} "
+                    "Give the demo a data directory of its own with --data."
+                )
     catalog.write(partial(_make_notes, notes=demo.notes))
 
 

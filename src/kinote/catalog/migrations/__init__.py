@@ -9,9 +9,18 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, inspect
 
 from kinote.catalog import dialects
+from kinote.catalog.tables import metadata
+
+#: Where Alembic keeps the version of the schema.
+_VERSION = "alembic_version"
+
+
+class ForeignSchemaError(RuntimeError):
+    """The database has a schema that this version did not make and cannot bring up to date."""
 
 
 def configuration() -> Config:
@@ -21,9 +30,28 @@ def configuration() -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the index behind this engine to the newest schema; does nothing where it is there already."""
+    """Bring the index behind this engine to the newest schema; does nothing where it is there already.
+
+    Raises `ForeignSchemaError`, and changes nothing, where the tables are not Kinote's or are from its future.
+    """
     config = configuration()
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         dialects.lock_schema(connection)
+        _refuse_strangers(connection)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise ForeignSchemaError(
+                "It was made by a newer version of Kinote or by another program."
+            ) from error
+
+
+def _refuse_strangers(connection: Connection) -> None:
+    """Leave the file of another program alone; on a server, tables of others may stand beside ours."""
+    tables = set(inspect(connection).get_table_names())
+    if _VERSION in tables:
+        return
+    strange = tables if dialects.is_sqlite(connection) else tables & set(metadata.tables)
+    if strange:
+        raise ForeignSchemaError(f"It has tables of another program: {', '.join(sorted(strange)[:5])}.")
