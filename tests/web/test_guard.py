@@ -88,10 +88,26 @@ def test_the_viewer_s_files(client: httpx.Client, rooms: Rooms) -> None:
     assert client.get("/api/v1/nothing").status_code == 404
 
 
-def test_wrong_method(client: httpx.Client) -> None:
-    response = client.delete("/dicomweb/studies")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/dicomweb/studies", "GET, HEAD, POST"),
+        ("PUT", "/dicomweb/studies/1.2", "GET, HEAD, POST"),
+        ("POST", "/dicomweb/series", "GET, HEAD"),
+        ("PATCH", "/api/v1/notes/1", "GET, PUT, DELETE"),
+        ("PUT", "/api/v1/studies/1.2/notes", "GET, POST"),
+        ("DELETE", "/api/v1/objects", "POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/studies/1.2", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_all_that_the_resource_takes(
+    client: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    response = client.request(method, path)
     assert response.status_code == 405
     assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["allow"] == allowed
 
 
 def test_a_fault_of_the_server_tells_nothing_of_its_inside(client: httpx.Client, rooms: Rooms) -> None:

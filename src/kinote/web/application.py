@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -9,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kinote.web.allowed_methods import allowed_methods
 from kinote.web.api.router import router
 from kinote.web.dicomweb import routes as dicomweb
 from kinote.web.guard import Guard
@@ -27,6 +30,10 @@ became of what was received. Images and documents themselves are at `/dicomweb` 
 
 Errors are RFC 9457 problem documents (`application/problem+json`); `errors` names fields. Collections
 answer `{"items": [...], "next": cursor or null}`: give `next` as `cursor` for the following page."""
+
+
+#: Answers for every path that nothing else answers for: it stands last.
+_VIEWER = Route("/{path:path}", viewer_file)
 
 
 def create_application(rooms: Rooms) -> FastAPI:
@@ -50,7 +57,7 @@ def create_application(rooms: Rooms) -> FastAPI:
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
-            Route("/{path:path}", viewer_file),
+            _VIEWER,
         ]
     )
     # The last one added is the outermost.
@@ -60,5 +67,10 @@ def create_application(rooms: Rooms) -> FastAPI:
     return application
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
-    return (problem_of(error) or FAULT).response()
+async def _problem(request: Request, error: Exception) -> Response:
+    response = (problem_of(error) or FAULT).response()
+    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        routes = [route for route in request.app.routes if route is not _VIEWER]
+        methods = allowed_methods(routes, request.scope) or allowed_methods([_VIEWER], request.scope)
+        response.headers["Allow"] = ", ".join(methods)
+    return response
