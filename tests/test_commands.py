@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pydicom
 import pytest
 
 from kinote.demo.studies import real_images
 from kinote.keyobject.writer import encode_file
+from kinote.settings import Settings
 from tests.intake.objects import image
 from tests.keyobject.documents import document
 from tests.running_server import RunningServer
@@ -99,6 +102,30 @@ def test_other_addresses_than_loopback_are_refused(tmp_path: Path) -> None:
     done = kinote("serve", "--http-host", "0.0.0.0", cwd=tmp_path)
     assert done.returncode == 2
     assert "loopback" in done.stderr
+
+
+def test_a_page_of_an_allowed_origin_may_change_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINOTE_ALLOWED_ORIGINS", "https://viewer.example")
+    server = RunningServer(tmp_path / "data")
+    try:
+        answers = {
+            origin: httpx.post(
+                f"{server.url}/api/v1/studies/1.2/notes",
+                headers={"Origin": origin},
+                json={},
+                trust_env=False,
+            ).json()
+            for origin in ("https://viewer.example", "https://other.example")
+        }
+    finally:
+        server.stop()
+    assert answers["https://viewer.example"]["status"] == 422
+    refusal = answers["https://other.example"]
+    assert refusal["type"] == "urn:kinote:problem:foreign-origin"
+    # What the message tells people to set is there to be set.
+    assert set(re.findall(r"allowed_\w+", refusal["detail"])) <= set(Settings.model_fields)
 
 
 def test_names_of_files_are_printed_as_they_are(tmp_path: Path) -> None:

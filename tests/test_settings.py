@@ -58,6 +58,7 @@ WRONG = {
     "http_host": ("0.0.0.0", "loopback"),
     "http_port": ("99999", "0 to 65535"),
     "allowed_hosts": ("https://a.b/", "host names"),
+    "allowed_origins": ("a.b", "https://HOST"),
     "log_json": ("perhaps", "true or false"),
 }
 
@@ -127,3 +128,35 @@ def test_a_file_that_is_no_toml_is_named(content: bytes) -> None:
 def test_json_that_is_none_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINOTE_ALLOWED_HOSTS", '["a.b"')
     assert refused().startswith("KINOTE_ALLOWED_HOSTS in the environment: ")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "*",
+        "ftp://a.b",
+        "https://",
+        "https://a.b/path",
+        "https://a.b?x",
+        "https://x@a.b",
+        "https://a.b:x",
+    ],
+)
+def test_what_no_browser_calls_an_origin_is_refused(origin: str) -> None:
+    assert repr(origin) in refused(allowed_origins=[origin])
+
+
+@pytest.mark.parametrize(
+    ("written", "said_by_browsers"),
+    [
+        ("https://a.b", "https://a.b"),
+        ("HTTPS://A.B/", "https://a.b"),
+        ("https://a.b:443", "https://a.b"),
+        ("http://a.b:80", "http://a.b"),
+        ("http://a.b:443", "http://a.b:443"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_say_it(written: str, said_by_browsers: str) -> None:
+    assert read_settings(allowed_origins=written).allowed_origins == (said_by_browsers,)

@@ -108,6 +108,6 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         catalog=house.catalog,
         receiver=house.receiver,
         source=house.source,
-        options=WebOptions(allowed_hosts=settings.allowed_hosts),
+        options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )
     return create_application(rooms)

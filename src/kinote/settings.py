@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -37,6 +38,8 @@ _ALLOWED = {
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
     "allowed_hosts": "host names without scheme and port, separated by commas or as a list",
+    "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "
+    "or as a list",
     "log_json": "true or false",
 }
 
@@ -49,7 +52,7 @@ class SettingsError(ValueError):
 
 
 def _listed(value: object) -> object:
-    """A list in a variable: host names with commas between them, or JSON."""
+    """A list in a variable: items with commas between them, or JSON."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -87,6 +90,19 @@ def _host_name(name: str) -> str:
     return name
 
 
+def _origin(text: str) -> str:
+    """An origin as a browser serializes it: in lower case, without the port that goes without saying."""
+    parts = urlsplit(text.strip().lower().removesuffix("/"))
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname or parts.geturl() != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("no origin")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    if parts.username is not None or set(host) & set(" *,"):
+        raise ValueError("no origin")
+    return f"{parts.scheme}://{host}{port}"
+
+
 def _address(text: str, *, loopback: bool = False) -> bool:
     try:
         return ipaddress.ip_address(text).is_loopback or not loopback
@@ -112,6 +128,9 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(_listed)
     ] = Field((), description="Further host names by which browsers may reach it.")
+    allowed_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)
+    ] = Field((), description="Origins of further pages that may change things through it.")
     log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
 
     @classmethod
