@@ -97,9 +97,10 @@ def _telling_of_index(url: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What the database or its driver says, as one sentence without SQL."""
+    """What the database or its driver says, as one sentence: without SQL, and without hints of the driver's."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    return " ".join(str(said).split()).rstrip(".") + "."
+    first_line, *_ = str(said).splitlines() or [type(said).__name__]
+    return first_line.rstrip(".") + "."
 
 
 def web_application(house: House, settings: Settings) -> FastAPI:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, inspect, text
 
 from kinote.catalog import dialects
 from kinote.catalog.live import LIVE_INSTANCE_SQL, live_instance
-from kinote.catalog.migrations import upgrade
+from kinote.catalog.migrations import ForeignSchemaError, upgrade
 from kinote.catalog.tables import instance, metadata
 from kinote.catalog.text_index import NOTE_TEXT, STUDY_TEXT
 from tests.databases import PostgresServer
@@ -129,3 +129,34 @@ def test_two_servers_may_upgrade_at_once(empty: MakeDatabase) -> None:
     second.dispose()
     assert failures == []
     assert set(metadata.tables) <= set(inspect(first).get_table_names())
+
+
+def test_a_schema_of_another_program_is_left_alone(empty: MakeDatabase) -> None:
+    engine = empty("foreign")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE instance (theirs INTEGER)"))
+    with pytest.raises(ForeignSchemaError, match="another program: instance"):
+        upgrade(engine)
+    assert inspect(engine).get_table_names() == ["instance"]
+
+
+def test_tables_of_others_may_stand_beside_ours_on_a_server_only(empty: MakeDatabase) -> None:
+    engine = empty("shared")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE theirs (value INTEGER)"))
+    if dialects.is_sqlite(engine):
+        with pytest.raises(ForeignSchemaError, match="another program: theirs"):
+            upgrade(engine)
+        assert inspect(engine).get_table_names() == ["theirs"]
+    else:
+        upgrade(engine)
+        assert set(inspect(engine).get_table_names()) > {"theirs", instance.name}
+
+
+def test_a_schema_of_a_newer_version_is_left_alone(empty: MakeDatabase) -> None:
+    engine = empty("newer")
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ForeignSchemaError, match="newer version of Kinote"):
+        upgrade(engine)
