@@ -234,6 +234,58 @@ def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> N
     expect(note_called(page, description)).to_have_count(0)
 
 
+def written_by(page: Page, description: str, author: str) -> str:
+    """Make a note by somebody else, past the viewer, on the study that is open; its number."""
+    study = page.url.split("/studies/")[1].split("?")[0]
+    address = page.get_by_test_id("stage").get_attribute("data-address") or ""
+    answer = page.request.post(
+        f"/api/v1/studies/{study}/notes",
+        data={
+            "title": {"scheme": "DCM", "value": "113003"},
+            "description": description,
+            "author": {"name": author},
+            "references": [{"sop_instance_uid": address.split("/instances/")[1].split("/")[0]}],
+        },
+    )
+    assert answer.status == 201, answer.text()
+    page.reload()
+    expect(note_called(page, description)).to_be_visible()
+    return str(answer.json()["id"])
+
+
+def test_who_revises_a_note_is_the_author_of_its_new_version(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    note_id = written_by(page, description, "Before^Bo")
+    note_called(page, description).get_by_test_id("note-revise").click()
+    author = page.get_by_test_id("draft-author")
+    expect(author).to_have_value("")
+    page.get_by_test_id("draft-description").fill(f"{description} mine")
+    page.get_by_test_id("draft-save").click()
+    expect(page.get_by_test_id("field-error")).to_have_text("Write your name.")
+    author.fill("Now^Nina")
+    page.get_by_test_id("draft-save").click()
+    expect(note_called(page, f"{description} mine").get_by_test_id("note-author")).to_contain_text("Now, Nina")
+    kept = note_resource(page, note_id)["author"]
+    assert isinstance(kept, dict)
+    assert kept["name"] == "Now^Nina"
+    page.keyboard.press("k")
+    expect(author).to_have_value("Now^Nina")
+
+
+def test_withdrawing_asks_for_a_name(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    written_by(page, description, "Before^Bo")
+    note_called(page, description).get_by_test_id("note-withdraw").click()
+    page.get_by_test_id("withdraw-reason").fill("Marked by mistake")
+    expect(page.get_by_test_id("withdraw-who")).to_have_value("")
+    expect(page.get_by_test_id("withdraw-confirm")).to_be_disabled()
+    page.get_by_test_id("withdraw-who").fill("Now^Nina")
+    with page.expect_request(lambda request: request.method == "DELETE") as sent:
+        page.get_by_test_id("withdraw-confirm").click()
+    assert "who=Now%5ENina" in sent.value.url
+    expect(note_called(page, description)).to_have_count(0)
+
+
 def test_the_strip_leads_to_the_picture(page: Page, description: str) -> None:
     open_study(page, "CT")
     to_position(page, 4)

@@ -83,7 +83,7 @@ export function DraftPanel(props: DraftPanelProps) {
           />
         )}
       </Field>
-      <Field label="Author" errors={messages("author")}>
+      <Field label={draft.revises ? "Author of this version" : "Author"} errors={messages("author")}>
         {(ids) => (
           <input
             {...ids}
