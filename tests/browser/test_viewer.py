@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
@@ -134,6 +134,17 @@ def test_the_list_shows_studies_and_marks_those_with_notes(page: Page) -> None:
     page.get_by_test_id("filter-with-notes").click()
     expect(rows.filter(has_not=mark)).to_have_count(0)
     expect(rows).to_have_count(marked)
+
+
+def test_the_list_counts_images_and_not_their_documents(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    address = page.url.split("?")[0]
+    make_note(page, description)
+    shown = page.get_by_test_id("series").locator(".series-text").all_inner_texts()
+    images = sum(int(number) for text in shown for number in re.findall(r"(\d+) image", text))
+    page.goto("/?modality=CT")
+    row = page.get_by_test_id("study-row").filter(has=page.locator(f"a[href='{urlsplit(address).path}']"))
+    expect(row.get_by_test_id("image-count")).to_have_text(f"{images}in {len(shown)} series")
 
 
 def test_search_finds_by_the_beginning_of_a_name_and_stays_on_reload(page: Page) -> None:

@@ -23,7 +23,10 @@ export interface StudySummary {
   accession_number: string | null;
   modalities: string[];
   series_count: number;
+  /** All objects; key objects and other documents among them. */
   instance_count: number;
+  image_series_count: number;
+  image_count: number;
   note_count: number;
   thumbnail: { series_instance_uid: string; sop_instance_uid: string } | null;
 }

@@ -129,16 +129,38 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[_Json]:
     notes: dict[str, int] = {
         uid: number for uid, number in connection.execute(counted.group_by(note_study.c.study_instance_uid))
     }
+    images = _images(connection, keys)
     thumbnails = _thumbnails(connection, keys)
     return [
         _summary(
             row,
             modalities.get(row.id, []),
             notes.get(row.study_instance_uid, 0),
+            images.get(row.id, (0, 0)),
             thumbnails.get(row.id),
         )
         for row in rows
     ]
+
+
+def _images(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Of each study, how many series hold images, and how many objects those series have.
+
+    By series, since a series has one modality and so images or documents: its first image tells, and its
+    counter says the rest, however long it is.
+    """
+    shows = (
+        select(live_instance.c.id)
+        .where(live_instance.c.series == series.c.id, live_instance.c.pixel_rows > 0)
+        .correlate(series)
+        .exists()
+    )
+    query = (
+        select(series.c.study, func.count(), func.sum(series.c.instance_count))
+        .where(series.c.study.in_(keys), series.c.instance_count > 0, shows)
+        .group_by(series.c.study)
+    )
+    return {key: (number, int(images)) for key, number, images in connection.execute(query)}
 
 
 def _thumbnails(connection: Connection, keys: Sequence[int]) -> dict[int, _Json]:
@@ -164,7 +186,9 @@ def _thumbnails(connection: Connection, keys: Sequence[int]) -> dict[int, _Json]
     }
 
 
-def _summary(row: Row[Any], modalities: list[str], notes: int, thumbnail: _Json | None) -> _Json:
+def _summary(
+    row: Row[Any], modalities: list[str], notes: int, images: tuple[int, int], thumbnail: _Json | None
+) -> _Json:
     attributes: Mapping[str, Any] = json.loads(row.attributes)
     return {
         "study_instance_uid": row.study_instance_uid,
@@ -179,6 +203,8 @@ def _summary(row: Row[Any], modalities: list[str], notes: int, thumbnail: _Json 
         "modalities": modalities,
         "series_count": row.series_count,
         "instance_count": row.instance_count,
+        "image_series_count": images[0],
+        "image_count": images[1],
         "note_count": notes,
         "thumbnail": thumbnail,
     }
