@@ -246,7 +246,7 @@ def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> N
 
 
 def written_by(page: Page, description: str, author: str) -> str:
-    """Make a note by somebody else, past the viewer, on the study that is open; its number."""
+    """Make a note by somebody else, past the viewer, of the picture on the stage; its number."""
     study = page.url.split("/studies/")[1].split("?")[0]
     address = page.get_by_test_id("stage").get_attribute("data-address") or ""
     answer = page.request.post(
@@ -259,14 +259,13 @@ def written_by(page: Page, description: str, author: str) -> str:
         },
     )
     assert answer.status == 201, answer.text()
-    page.reload()
-    expect(note_called(page, description)).to_be_visible()
     return str(answer.json()["id"])
 
 
 def test_who_revises_a_note_is_the_author_of_its_new_version(page: Page, description: str) -> None:
     open_study(page, "CT")
     note_id = written_by(page, description, "Before^Bo")
+    page.reload()
     note_called(page, description).get_by_test_id("note-revise").click()
     author = page.get_by_test_id("draft-author")
     expect(author).to_have_value("")
@@ -275,7 +274,9 @@ def test_who_revises_a_note_is_the_author_of_its_new_version(page: Page, descrip
     expect(page.get_by_test_id("field-error")).to_have_text("Write your name.")
     author.fill("Now^Nina")
     page.get_by_test_id("draft-save").click()
-    expect(note_called(page, f"{description} mine").get_by_test_id("note-author")).to_contain_text("Now, Nina")
+    expect(note_called(page, f"{description} mine").get_by_test_id("note-author")).to_contain_text(
+        "Now, Nina"
+    )
     kept = note_resource(page, note_id)["author"]
     assert isinstance(kept, dict)
     assert kept["name"] == "Now^Nina"
@@ -286,6 +287,7 @@ def test_who_revises_a_note_is_the_author_of_its_new_version(page: Page, descrip
 def test_withdrawing_asks_for_a_name(page: Page, description: str) -> None:
     open_study(page, "CT")
     written_by(page, description, "Before^Bo")
+    page.reload()
     note_called(page, description).get_by_test_id("note-withdraw").click()
     page.get_by_test_id("withdraw-reason").fill("Marked by mistake")
     expect(page.get_by_test_id("withdraw-who")).to_have_value("")
@@ -434,6 +436,70 @@ def test_notes_made_elsewhere_appear_without_reloading(
     expect(note_called(page, description)).to_be_visible(timeout=20_000)
 
 
+def found_called(page: Page, description: str) -> Locator:
+    return page.get_by_test_id("note-row").filter(has_text=description)
+
+
+def test_notes_are_searched_and_lead_to_their_picture(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    to_position(page, 2)
+    note_id = written_by(page, description, "Sought^Sue")
+    patient = re.search(r"ID (\S+)", page.locator(".banner").inner_text())
+    assert patient
+    page.get_by_test_id("nav-notes").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Notes")
+    row = found_called(page, description)
+    expect(row).to_contain_text("For Surgery")
+    expect(row).to_contain_text("Sought, Sue")
+    expect(row.get_by_test_id("note-row-study")).to_contain_text(patient[1])
+    expect(row.locator("img")).to_have_js_property("complete", True)
+
+    for testid, right, wrong in (
+        ("note-search", description[-12:], "no note says that"),
+        ("note-author-filter", "sought", "nobody"),
+        ("note-patient-filter", patient[1], "NOBODY"),
+        ("note-since-filter", "2020-01-01", "2999-01-01"),
+    ):
+        page.get_by_test_id(testid).fill(wrong)
+        expect(page.get_by_test_id("no-found-notes")).to_be_visible()
+        page.get_by_test_id(testid).fill(right)
+        expect(row).to_be_visible()
+    page.get_by_test_id("note-title-filter").select_option(OF_INTEREST)
+    expect(page.get_by_test_id("no-found-notes")).to_be_visible()
+    page.get_by_test_id("note-title-filter").select_option(FOR_SURGERY)
+    page.get_by_test_id("note-origin-filter").select_option("authored")
+    expect(page.get_by_test_id("note-row")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_test_id("note-author-filter")).to_have_value("sought")
+    expect(page.get_by_test_id("note-row")).to_have_count(1)
+
+    row.get_by_role("link").press("Enter")
+    expect(page).to_have_url(re.compile(rf"note={note_id}&sop="))
+    expect(page.get_by_test_id("position")).to_have_value("2")
+    expect(note_called(page, description)).to_have_class(re.compile("is-chosen"))
+
+
+def test_titles_are_chosen_by_groups(page: Page) -> None:
+    page.goto("/notes")
+    groups = page.get_by_test_id("note-title-filter").locator("optgroup")
+    expect(groups.first).to_have_attribute("label", "Clinical")
+    labels = {group.get_attribute("label") for group in groups.all()}
+    assert {"Clinical", "Export", "Manifest", "Rejection note"} <= labels
+
+
+def test_further_notes_come_when_asked_for(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    for number in range(27):
+        written_by(page, f"{description} {number}", "Many^Mary")
+    page.goto(f"/notes?text={quote(description)}")
+    rows = page.get_by_test_id("note-row")
+    expect(rows).to_have_count(25)
+    page.get_by_test_id("more-notes").click()
+    expect(rows).to_have_count(27)
+    expect(page.get_by_test_id("more-notes")).to_have_count(0)
+    assert len({row.get_attribute("data-note") for row in rows.all()}) == 27
+
+
 @pytest.mark.parametrize(
     ("path", "heading"),
     [("/held", "Held copies"), ("/findings", "Findings"), ("/studies/2.25.1", "There is no such study")],
@@ -469,6 +535,12 @@ def test_every_control_has_a_name(page: Page, description: str) -> None:
     assert page.evaluate(UNNAMED) == []
     open_study(page, "CT")
     saved = make_note(page, description)
+    page.goto("/notes")
+    expect(page.get_by_test_id("note-row").first).to_be_visible()
+    assert page.evaluate(UNNAMED) == []
+    page.go_back()
+    expect(saved).to_be_visible()
+    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
     page.keyboard.press("k")
     assert page.evaluate(UNNAMED) == []
     page.get_by_test_id("help").click()

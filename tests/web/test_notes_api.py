@@ -52,7 +52,17 @@ def test_a_note_is_made_and_seen_everywhere(stored: httpx.Client) -> None:
     assert stored.get(made.headers["location"]).json() == body
     assert stored.get(NOTES).json() == {"items": [body], "next": None}
     assert stored.get(f"/api/v1/instances/{INSTANCE}/notes").json()["items"] == [body]
-    assert stored.get("/api/v1/notes?text=所見&title=113000&author=yamada").json()["items"] == [body]
+    assert stored.get("/api/v1/notes?text=所見&title=113000&author=yamada").json()["items"] == [
+        {
+            **body,
+            "study": {
+                "patient_id": "P1",
+                "patient_name": "Doe^Jane",
+                "study_date": "20261124",
+                "description": "CT Thorax",
+            },
+        }
+    ]
     (study,) = stored.get("/api/v1/studies?with_notes=true").json()["items"]
     assert study["note_count"] == 1
     (key_object,) = body["key_objects"]

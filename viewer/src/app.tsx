@@ -1,6 +1,7 @@
 import { useEffect } from "react";
 import { AnnouncerProvider } from "./parts/announcer";
 import { Star } from "./parts/icons";
+import { NotesPage } from "./notes/notes-page";
 import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
 import { Link, routeOf, useAddress } from "./router";
@@ -9,6 +10,7 @@ import { StudyPage } from "./study/study-page";
 
 const LINKS = [
   { page: "studies", href: "/", text: "Studies" },
+  { page: "notes", href: "/notes", text: "Notes" },
   { page: "findings", href: "/findings", text: "Findings" },
   { page: "held", href: "/held", text: "Held copies" },
 ] as const;
@@ -44,6 +46,7 @@ export function App() {
       <main id="main" tabIndex={-1}>
         {route.page === "studies" && <StudiesPage query={address.searchParams} />}
         {route.page === "study" && <StudyPage key={route.study} uid={route.study} />}
+        {route.page === "notes" && <NotesPage query={address.searchParams} />}
         {route.page === "held" && <HeldPage />}
         {route.page === "findings" && <FindingsPage />}
         {route.page === "unknown" && <Unknown path={address.pathname} />}

@@ -115,6 +115,22 @@ export interface Note {
   findings: Finding[];
 }
 
+/** A note as a search answers it. */
+export interface FoundNote extends Note {
+  /** null: nothing of its study is here. */
+  study: Pick<StudySummary, "patient_id" | "patient_name" | "study_date" | "description"> | null;
+}
+
+/** Empty: any. `title` is `scheme|value`, `since` a day. */
+export interface NoteFilter {
+  title: string;
+  author: string;
+  patient: string;
+  text: string;
+  origin: string;
+  since: string;
+}
+
 export interface RequestedReference {
   study_instance_uid?: string;
   series_instance_uid?: string;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,22 @@ def study_detail(connection: Connection, study_instance_uid: str) -> _Json | Non
         return None
     (summary,) = _summaries(connection, [row])
     return {**summary, "series": _series(connection, row.id)}
+
+
+def study_labels(connection: Connection, study_instance_uids: Collection[str]) -> dict[str, _Json]:
+    """What tells studies apart for people, by Study Instance UID; nothing of those of which nothing is live."""
+    query = select(study).where(
+        study.c.study_instance_uid.in_(study_instance_uids), study.c.instance_count > 0
+    )
+    return {
+        row.study_instance_uid: {
+            "patient_id": row.patient_id,
+            "patient_name": _person_name(json.loads(row.attributes), "00100010"),
+            "study_date": row.study_date,
+            "description": row.study_description,
+        }
+        for row in connection.execute(query)
+    }
 
 
 def _conditions(connection: Connection, wanted: StudyFilter) -> list[ColumnElement[bool]]:
