@@ -5,124 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import uuid
-from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-#: Without these, Chromium looks for hosts of its maker at every start.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-OF_INTEREST = "DCM|113000"
-FOR_SURGERY = "DCM|113003"
-BEST_IN_SET = "DCM|113013"
-SERIES = "DCM|113015"
-
-
-# Not for the session: while Playwright is on, its event loop counts as running in the tests' own thread, and the
-# tests of the HTTP face, which watch for calls that block a loop, would blame whatever they call themselves.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing: install the package chromium")
-        pytest.skip("Chromium is missing: the viewer is not tested")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def context(browser: Browser, demo_server: str) -> Iterator[BrowserContext]:
-    opened = browser.new_context(base_url=demo_server, viewport={"width": 1440, "height": 900})
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page of its own; a script error or a breach of the content security policy in it fails the test."""
-    opened = context.new_page()
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on(
-        "console",
-        lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None,
-    )
-    yield opened
-    assert faults == []
-
-
-def open_study(page: Page, modality: str) -> None:
-    """Open the first study of a modality by the keyboard, at the first picture of its longest series."""
-    page.goto(f"/?modality={modality}")
-    page.get_by_test_id("study-row").first.get_by_role("link").press("Enter")
-    all_series = page.get_by_test_id("series")
-    expect(all_series.first).to_be_visible()
-    longest = max(all_series.all(), key=lambda series: int(series.get_attribute("data-positions") or 0))
-    longest.click()
-    expect(longest).to_have_attribute("aria-current", "true")
-    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
-
-
-def to_position(page: Page, index: int) -> None:
-    """Go to a position of the series on the stage, counted from 0, and wait for its picture."""
-    page.keyboard.press("Home")
-    for _ in range(index):
-        page.keyboard.press("ArrowDown")
-    expect(page.get_by_test_id("position")).to_have_value(str(index))
-    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
-
-
-def fill_draft(page: Page, description: str, title: str = FOR_SURGERY) -> None:
-    page.get_by_test_id("draft-title").select_option(title)
-    page.get_by_test_id("draft-description").fill(description)
-    page.get_by_test_id("draft-author").fill("Fischer^Anna")
-
-
-def note_called(page: Page, description: str) -> Locator:
-    return page.get_by_test_id("note").filter(has_text=description)
-
-
-def make_note(page: Page, description: str) -> Locator:
-    """Star the picture on the stage and save it as a note."""
-    page.keyboard.press("k")
-    fill_draft(page, description)
-    page.get_by_test_id("draft-save").click()
-    saved = note_called(page, description)
-    expect(saved).to_be_visible()
-    return saved
-
-
-@pytest.fixture
-def description() -> str:
-    return f"肝臓の病変 {uuid.uuid4()}"
-
-
-def note_resource(page: Page, note_id: str) -> dict[str, object]:
-    answer: dict[str, object] = page.request.get(f"/api/v1/notes/{note_id}").json()
-    return answer
-
-
-def id_of(note: Locator) -> str:
-    found = note.get_attribute("data-note")
-    assert found
-    return found
+from tests.browser.journey import (
+    BEST_IN_SET,
+    FOR_SURGERY,
+    SERIES,
+    fill_draft,
+    id_of,
+    make_note,
+    note_called,
+    note_resource,
+    open_study,
+    to_position,
+    written_by,
+)
 
 
 def test_the_list_shows_studies_and_marks_those_with_notes(page: Page) -> None:
@@ -243,23 +144,6 @@ def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> N
     page.get_by_test_id("withdraw-confirm").click()
     expect(page.get_by_test_id("withdraw-dialog")).to_be_hidden()
     expect(note_called(page, description)).to_have_count(0)
-
-
-def written_by(page: Page, description: str, author: str) -> str:
-    """Make a note by somebody else, past the viewer, of the picture on the stage; its number."""
-    study = page.url.split("/studies/")[1].split("?")[0]
-    address = page.get_by_test_id("stage").get_attribute("data-address") or ""
-    answer = page.request.post(
-        f"/api/v1/studies/{study}/notes",
-        data={
-            "title": {"scheme": "DCM", "value": "113003"},
-            "description": description,
-            "author": {"name": author},
-            "references": [{"sop_instance_uid": address.split("/instances/")[1].split("/")[0]}],
-        },
-    )
-    assert answer.status == 201, answer.text()
-    return str(answer.json()["id"])
 
 
 def test_who_revises_a_note_is_the_author_of_its_new_version(page: Page, description: str) -> None:
@@ -434,70 +318,6 @@ def test_notes_made_elsewhere_appear_without_reloading(
     make_note(other, description)
     page.bring_to_front()
     expect(note_called(page, description)).to_be_visible(timeout=20_000)
-
-
-def found_called(page: Page, description: str) -> Locator:
-    return page.get_by_test_id("note-row").filter(has_text=description)
-
-
-def test_notes_are_searched_and_lead_to_their_picture(page: Page, description: str) -> None:
-    open_study(page, "CT")
-    to_position(page, 2)
-    note_id = written_by(page, description, "Sought^Sue")
-    patient = re.search(r"ID (\S+)", page.locator(".banner").inner_text())
-    assert patient
-    page.get_by_test_id("nav-notes").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Notes")
-    row = found_called(page, description)
-    expect(row).to_contain_text("For Surgery")
-    expect(row).to_contain_text("Sought, Sue")
-    expect(row.get_by_test_id("note-row-study")).to_contain_text(patient[1])
-    expect(row.locator("img")).to_have_js_property("complete", True)
-
-    for testid, right, wrong in (
-        ("note-search", description[-12:], "no note says that"),
-        ("note-author-filter", "sought", "nobody"),
-        ("note-patient-filter", patient[1], "NOBODY"),
-        ("note-since-filter", "2020-01-01", "2999-01-01"),
-    ):
-        page.get_by_test_id(testid).fill(wrong)
-        expect(page.get_by_test_id("no-found-notes")).to_be_visible()
-        page.get_by_test_id(testid).fill(right)
-        expect(row).to_be_visible()
-    page.get_by_test_id("note-title-filter").select_option(OF_INTEREST)
-    expect(page.get_by_test_id("no-found-notes")).to_be_visible()
-    page.get_by_test_id("note-title-filter").select_option(FOR_SURGERY)
-    page.get_by_test_id("note-origin-filter").select_option("authored")
-    expect(page.get_by_test_id("note-row")).to_have_count(1)
-    page.reload()
-    expect(page.get_by_test_id("note-author-filter")).to_have_value("sought")
-    expect(page.get_by_test_id("note-row")).to_have_count(1)
-
-    row.get_by_role("link").press("Enter")
-    expect(page).to_have_url(re.compile(rf"note={note_id}&sop="))
-    expect(page.get_by_test_id("position")).to_have_value("2")
-    expect(note_called(page, description)).to_have_class(re.compile("is-chosen"))
-
-
-def test_titles_are_chosen_by_groups(page: Page) -> None:
-    page.goto("/notes")
-    groups = page.get_by_test_id("note-title-filter").locator("optgroup")
-    expect(groups.first).to_have_attribute("label", "Clinical")
-    labels = {group.get_attribute("label") for group in groups.all()}
-    assert {"Clinical", "Export", "Manifest", "Rejection note"} <= labels
-
-
-def test_further_notes_come_when_asked_for(page: Page, description: str) -> None:
-    open_study(page, "CT")
-    for number in range(27):
-        written_by(page, f"{description} {number}", "Many^Mary")
-    page.goto(f"/notes?text={quote(description)}")
-    rows = page.get_by_test_id("note-row")
-    expect(rows).to_have_count(25)
-    page.get_by_test_id("more-notes").click()
-    expect(rows).to_have_count(27)
-    expect(page.get_by_test_id("more-notes")).to_have_count(0)
-    assert len({row.get_attribute("data-note") for row in rows.all()}) == 27
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ export function HeldPage() {
                     <Link href={studyAddress(copy.study_instance_uid)}>The study it names</Link>
                   </div>
                 </th>
-                <td>{copy.patient_id || "No ID"}</td>
-                <td>{copy.reason}</td>
-                <td className="cell-date">{moment(copy.received_at)}</td>
-                <td className="cell-count" title={copy.digest}>
+                <td data-label="Patient">{copy.patient_id || "No ID"}</td>
+                <td data-label="Why it is held">{copy.reason}</td>
+                <td className="cell-date" data-label="Received">{moment(copy.received_at)}</td>
+                <td className="cell-count" data-label="Size" title={copy.digest}>
                   {bytes(copy.size)}
                 </td>
                 <td>

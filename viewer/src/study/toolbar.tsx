@@ -51,7 +51,7 @@ export function Toolbar(props: ToolbarProps) {
         >
           <Left />
         </button>
-        <span className="tool-text" aria-hidden="true">
+        <span className="tool-text tool-hint" aria-hidden="true">
           key image
         </span>
         <button
