@@ -3,6 +3,7 @@ import { searchNotes } from "../api/client";
 import type { NoteFilter } from "../api/contract";
 import { plural } from "../model/when";
 import { useKeys } from "../parts/keys";
+import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
 import { usePages } from "../parts/use-pages";
 import { useRowFocus } from "../parts/use-row-focus";
@@ -64,17 +65,7 @@ export function NotesPage({ query }: { query: URLSearchParams }) {
         ))}
       </ul>
       {nothing && <Nothing filtered={isNoteFiltered(filter)} onClear={() => change(NO_NOTE_FILTER)} />}
-      {pages.hasMore && (
-        <button
-          type="button"
-          className="button more"
-          onClick={pages.more}
-          aria-disabled={pages.loading}
-          data-testid="more-notes"
-        >
-          {pages.loading ? "Loading…" : "Load more"}
-        </button>
-      )}
+      <MoreButton pages={pages} testid="more-notes" />
     </section>
   );
 }

@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import { held, heldFile } from "../api/client";
 import { bytes, moment } from "../model/when";
 import { Download } from "../parts/icons";
+import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
 import { usePages } from "../parts/use-pages";
 import { Link, studyAddress } from "../router";
@@ -71,11 +72,7 @@ export function HeldPage() {
           </tbody>
         </table>
       )}
-      {pages.hasMore && (
-        <button type="button" className="button more" onClick={pages.more} disabled={pages.loading}>
-          Load more
-        </button>
-      )}
+      <MoreButton pages={pages} testid="more-held" />
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { studies } from "../api/client";
 import type { StudyFilter } from "../api/contract";
 import { plural } from "../model/when";
 import { useKeys } from "../parts/keys";
+import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
 import { usePages } from "../parts/use-pages";
 import { useRowFocus } from "../parts/use-row-focus";
@@ -55,17 +56,7 @@ export function StudiesPage({ query }: { query: URLSearchParams }) {
         {pages.items.length > 0 && <StudyTable studies={pages.items} />}
       </div>
       {nothing && <Nothing filtered={isFiltered(filter)} />}
-      {pages.hasMore && (
-        <button
-          type="button"
-          className="button more"
-          onClick={pages.more}
-          disabled={pages.loading}
-          data-testid="more-studies"
-        >
-          {pages.loading ? "Loading…" : "Load more"}
-        </button>
-      )}
+      <MoreButton pages={pages} testid="more-studies" />
     </section>
   );
 }

@@ -125,7 +125,7 @@ export function StudyDesk({ study, titles }: StudyDeskProps) {
         onMark={toMark}
         onHelp={() => setKeysShown(true)}
       />
-      <aside className="side" aria-label="Key image notes">
+      <aside className="side" aria-label="Key image notes" tabIndex={-1} data-keeps-focus>
         {isOpen(draft) && (
           <DraftPanel
             key={draft.revises ? `revise ${draft.revises.id}` : "new"}
