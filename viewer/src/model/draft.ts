@@ -47,7 +47,6 @@ export type DraftAction =
   | { kind: "revise"; note: Note; author: string }
   | { kind: "copy"; note: Note; author: string }
   | { kind: "rebase"; version: number }
-  | { kind: "restore"; draft: Draft }
   | { kind: "clear"; author: string };
 
 export function emptyDraft(author: string): Draft {
@@ -177,8 +176,6 @@ export function draftReducer(draft: Draft, action: DraftAction): Draft {
       return { ...contentOf(action.note, action.author), touched: true };
     case "rebase":
       return draft.revises ? { ...draft, revises: { ...draft.revises, version: action.version } } : draft;
-    case "restore":
-      return action.draft;
     case "clear":
       return emptyDraft(action.author);
   }
