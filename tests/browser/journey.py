@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 OF_INTEREST = "DCM|113000"
 FOR_SURGERY = "DCM|113003"
 BEST_IN_SET = "DCM|113013"
+MANIFEST = "DCM|113030"
 SERIES = "DCM|113015"
 
 

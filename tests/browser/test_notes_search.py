@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+import uuid
 from urllib.parse import quote
 
 from playwright.sync_api import Locator, Page, expect
 
+from kinote.keyobject.codes import Code
+from kinote.keyobject.model import (
+    DocumentContext,
+    InstanceReference,
+    KeyObjectDocument,
+    KeyObjectSelection,
+    Reference,
+)
+from kinote.keyobject.writer import encode_file
 from tests.browser.journey import (
     FOR_SURGERY,
+    MANIFEST,
     OF_INTEREST,
     note_called,
     open_study,
@@ -79,3 +90,49 @@ def test_further_notes_come_when_asked_for(page: Page, description: str) -> None
     expect(rows).to_have_count(27)
     expect(page.get_by_test_id("more-notes")).to_have_count(0)
     assert len({row.get_attribute("data-note") for row in rows.all()}) == 27
+
+
+def send_manifest(page: Page, description: str) -> None:
+    """Send a manifest of the picture on the stage, as another system would."""
+    address = page.get_by_test_id("stage").get_attribute("data-address") or ""
+    _, _, _, study, _, series, _, image, *_ = address.split("/")
+    found = page.request.get(f"/api/v1/studies/{study}").json()
+    instances = [one for each in found["series"] for one in each["instances"]]
+    (sop_class,) = [one["sop_class_uid"] for one in instances if one["sop_instance_uid"] == image]
+    uid = f"2.25.{uuid.uuid4().int}"
+    document = KeyObjectDocument(
+        DocumentContext(
+            study_instance_uid=study,
+            series_instance_uid=f"2.25.{uuid.uuid4().int}",
+            sop_instance_uid=uid,
+            content_date="20261101",
+            content_time="101112",
+            timezone="+0000",
+            patient_id=found["patient_id"],
+            patient_name=found["patient_name"],
+        ),
+        KeyObjectSelection(
+            title=Code("113030", "DCM", "Manifest"),
+            description=description,
+            references=(Reference(InstanceReference(study, series, sop_class, image)),),
+        ),
+    )
+    answer = page.request.post(
+        "/api/v1/objects", data=encode_file(document), headers={"Content-Type": "application/dicom"}
+    )
+    assert answer.ok and answer.json()["kind"] == "stored", answer.text()
+
+
+def test_a_manifest_is_found_by_its_title_and_shown_where_its_link_leads(
+    page: Page, description: str
+) -> None:
+    open_study(page, "CT")
+    send_manifest(page, description)
+    page.goto(f"/notes?text={quote(description)}")
+    expect(page.get_by_test_id("no-found-notes")).to_be_visible()
+    page.get_by_test_id("note-title-filter").select_option(MANIFEST)
+    found_called(page, description).get_by_role("link").press("Enter")
+    # The study's panel leaves manifests out, until one is asked for.
+    expect(note_called(page, description)).to_have_class(re.compile("is-chosen"))
+    page.get_by_test_id("show-all-documents").uncheck()
+    expect(note_called(page, description)).to_have_count(0)
