@@ -5,124 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import uuid
-from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
-#: Without these, Chromium looks for hosts of its maker at every start.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-OF_INTEREST = "DCM|113000"
-FOR_SURGERY = "DCM|113003"
-BEST_IN_SET = "DCM|113013"
-SERIES = "DCM|113015"
-
-
-# Not for the session: while Playwright is on, its event loop counts as running in the tests' own thread, and the
-# tests of the HTTP face, which watch for calls that block a loop, would blame whatever they call themselves.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing: install the package chromium")
-        pytest.skip("Chromium is missing: the viewer is not tested")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def context(browser: Browser, demo_server: str) -> Iterator[BrowserContext]:
-    opened = browser.new_context(base_url=demo_server, viewport={"width": 1440, "height": 900})
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page of its own; a script error or a breach of the content security policy in it fails the test."""
-    opened = context.new_page()
-    faults: list[str] = []
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on(
-        "console",
-        lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None,
-    )
-    yield opened
-    assert faults == []
-
-
-def open_study(page: Page, modality: str) -> None:
-    """Open the first study of a modality by the keyboard, at the first picture of its longest series."""
-    page.goto(f"/?modality={modality}")
-    page.get_by_test_id("study-row").first.get_by_role("link").press("Enter")
-    all_series = page.get_by_test_id("series")
-    expect(all_series.first).to_be_visible()
-    longest = max(all_series.all(), key=lambda series: int(series.get_attribute("data-positions") or 0))
-    longest.click()
-    expect(longest).to_have_attribute("aria-current", "true")
-    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
-
-
-def to_position(page: Page, index: int) -> None:
-    """Go to a position of the series on the stage, counted from 0, and wait for its picture."""
-    page.keyboard.press("Home")
-    for _ in range(index):
-        page.keyboard.press("ArrowDown")
-    expect(page.get_by_test_id("position")).to_have_value(str(index))
-    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
-
-
-def fill_draft(page: Page, description: str, title: str = FOR_SURGERY) -> None:
-    page.get_by_test_id("draft-title").select_option(title)
-    page.get_by_test_id("draft-description").fill(description)
-    page.get_by_test_id("draft-author").fill("Fischer^Anna")
-
-
-def note_called(page: Page, description: str) -> Locator:
-    return page.get_by_test_id("note").filter(has_text=description)
-
-
-def make_note(page: Page, description: str) -> Locator:
-    """Star the picture on the stage and save it as a note."""
-    page.keyboard.press("k")
-    fill_draft(page, description)
-    page.get_by_test_id("draft-save").click()
-    saved = note_called(page, description)
-    expect(saved).to_be_visible()
-    return saved
-
-
-@pytest.fixture
-def description() -> str:
-    return f"肝臓の病変 {uuid.uuid4()}"
-
-
-def note_resource(page: Page, note_id: str) -> dict[str, object]:
-    answer: dict[str, object] = page.request.get(f"/api/v1/notes/{note_id}").json()
-    return answer
-
-
-def id_of(note: Locator) -> str:
-    found = note.get_attribute("data-note")
-    assert found
-    return found
+from tests.browser.journey import (
+    BEST_IN_SET,
+    FOR_SURGERY,
+    SERIES,
+    fill_draft,
+    id_of,
+    make_note,
+    note_called,
+    note_resource,
+    open_study,
+    to_position,
+    written_by,
+)
 
 
 def test_the_list_shows_studies_and_marks_those_with_notes(page: Page) -> None:
@@ -134,6 +35,17 @@ def test_the_list_shows_studies_and_marks_those_with_notes(page: Page) -> None:
     page.get_by_test_id("filter-with-notes").click()
     expect(rows.filter(has_not=mark)).to_have_count(0)
     expect(rows).to_have_count(marked)
+
+
+def test_the_list_counts_images_and_not_their_documents(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    address = page.url.split("?")[0]
+    make_note(page, description)
+    shown = page.get_by_test_id("series").locator(".series-text").all_inner_texts()
+    images = sum(int(number) for text in shown for number in re.findall(r"(\d+) image", text))
+    page.goto("/?modality=CT")
+    row = page.get_by_test_id("study-row").filter(has=page.locator(f"a[href='{urlsplit(address).path}']"))
+    expect(row.get_by_test_id("image-count")).to_have_text(f"{images}in {len(shown)} series")
 
 
 def test_search_finds_by_the_beginning_of_a_name_and_stays_on_reload(page: Page) -> None:
@@ -231,6 +143,43 @@ def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> N
     page.get_by_test_id("withdraw-reason").fill("Marked by mistake")
     page.get_by_test_id("withdraw-confirm").click()
     expect(page.get_by_test_id("withdraw-dialog")).to_be_hidden()
+    expect(note_called(page, description)).to_have_count(0)
+
+
+def test_who_revises_a_note_is_the_author_of_its_new_version(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    note_id = written_by(page, description, "Before^Bo")
+    page.reload()
+    note_called(page, description).get_by_test_id("note-revise").click()
+    author = page.get_by_test_id("draft-author")
+    expect(author).to_have_value("")
+    page.get_by_test_id("draft-description").fill(f"{description} mine")
+    page.get_by_test_id("draft-save").click()
+    expect(page.get_by_test_id("field-error")).to_have_text("Write your name.")
+    author.fill("Now^Nina")
+    page.get_by_test_id("draft-save").click()
+    expect(note_called(page, f"{description} mine").get_by_test_id("note-author")).to_contain_text(
+        "Now, Nina"
+    )
+    kept = note_resource(page, note_id)["author"]
+    assert isinstance(kept, dict)
+    assert kept["name"] == "Now^Nina"
+    page.keyboard.press("k")
+    expect(author).to_have_value("Now^Nina")
+
+
+def test_withdrawing_asks_for_a_name(page: Page, description: str) -> None:
+    open_study(page, "CT")
+    written_by(page, description, "Before^Bo")
+    page.reload()
+    note_called(page, description).get_by_test_id("note-withdraw").click()
+    page.get_by_test_id("withdraw-reason").fill("Marked by mistake")
+    expect(page.get_by_test_id("withdraw-who")).to_have_value("")
+    expect(page.get_by_test_id("withdraw-confirm")).to_be_disabled()
+    page.get_by_test_id("withdraw-who").fill("Now^Nina")
+    with page.expect_request(lambda request: request.method == "DELETE") as sent:
+        page.get_by_test_id("withdraw-confirm").click()
+    assert "who=Now%5ENina" in sent.value.url
     expect(note_called(page, description)).to_have_count(0)
 
 
@@ -406,6 +355,12 @@ def test_every_control_has_a_name(page: Page, description: str) -> None:
     assert page.evaluate(UNNAMED) == []
     open_study(page, "CT")
     saved = make_note(page, description)
+    page.goto("/notes")
+    expect(page.get_by_test_id("note-row").first).to_be_visible()
+    assert page.evaluate(UNNAMED) == []
+    page.go_back()
+    expect(saved).to_be_visible()
+    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
     page.keyboard.press("k")
     assert page.evaluate(UNNAMED) == []
     page.get_by_test_id("help").click()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -171,3 +171,10 @@ def test_no_search_reads_a_whole_table_or_sorts_all_notes(
     sorting = [statement for statement, step in plans if step == "USE TEMP B-TREE FOR ORDER BY"]
     bounded = ("note_version.note IN", "IN (SELECT", "anon_", "note_reference.version IN")
     assert all(any(part in statement for part in bounded) for statement in sorting), sorting
+
+
+def test_since_when_a_note_is_there_does_not_depend_on_where_its_server_stands(noted: Catalog) -> None:
+    tokyo = timezone(timedelta(hours=9))
+    made(noted, request(IMAGE, description="Morning"), now=datetime(2026, 11, 24, 14, 0, tzinfo=tokyo))
+    made(noted, request(IMAGE, description="Evening"), now=datetime(2026, 11, 24, 20, 0, tzinfo=tokyo))
+    assert descriptions(noted, since="2026-11-24T10:00:00+00:00") == ["Evening"]

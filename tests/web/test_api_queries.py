@@ -44,6 +44,7 @@ def test_the_study_list(catalog: Catalog, receiver: Receiver) -> None:
         assert [one["study_instance_uid"] for one in (*first, *second)] == [STUDY, "1.5"]
         assert end is None
         assert first[0]["modalities"] == ["CT"] and first[0]["thumbnail"] is not None
+        assert (first[0]["image_count"], first[0]["image_series_count"]) == (2, 1)
         for wanted in (
             StudyFilter(text="jan"),
             StudyFilter(modality="ct"),

@@ -52,7 +52,17 @@ def test_a_note_is_made_and_seen_everywhere(stored: httpx.Client) -> None:
     assert stored.get(made.headers["location"]).json() == body
     assert stored.get(NOTES).json() == {"items": [body], "next": None}
     assert stored.get(f"/api/v1/instances/{INSTANCE}/notes").json()["items"] == [body]
-    assert stored.get("/api/v1/notes?text=所見&title=113000&author=yamada").json()["items"] == [body]
+    assert stored.get("/api/v1/notes?text=所見&title=113000&author=yamada").json()["items"] == [
+        {
+            **body,
+            "study": {
+                "patient_id": "P1",
+                "patient_name": "Doe^Jane",
+                "study_date": "20261124",
+                "description": "CT Thorax",
+            },
+        }
+    ]
     (study,) = stored.get("/api/v1/studies?with_notes=true").json()["items"]
     assert study["note_count"] == 1
     (key_object,) = body["key_objects"]
@@ -164,7 +174,9 @@ def test_the_study_page_and_its_account(stored: httpx.Client) -> None:
     stored.post(NOTES, json=note())
     study = stored.get(f"/api/v1/studies/{STUDY}").json()
     assert study["patient_name"] == "Doe^Jane"
-    assert study["instance_count"] == 4
+    assert (study["instance_count"], study["series_count"]) == (4, 3)
+    # Without the document that the note made.
+    assert (study["image_count"], study["image_series_count"]) == (3, 2)
     # The first image received: the objects of one request are synced side by side and come in any order.
     assert study["thumbnail"]["series_instance_uid"] in {SERIES, "1.2.3.5"}
     first, second = study["series"][:2]

@@ -1,6 +1,8 @@
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { AnnouncerProvider } from "./parts/announcer";
 import { Star } from "./parts/icons";
+import { useKeptFocus } from "./parts/use-kept-focus";
+import { NotesPage } from "./notes/notes-page";
 import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
 import { Link, routeOf, useAddress } from "./router";
@@ -9,6 +11,7 @@ import { StudyPage } from "./study/study-page";
 
 const LINKS = [
   { page: "studies", href: "/", text: "Studies" },
+  { page: "notes", href: "/notes", text: "Notes" },
   { page: "findings", href: "/findings", text: "Findings" },
   { page: "held", href: "/held", text: "Held copies" },
 ] as const;
@@ -16,6 +19,17 @@ const LINKS = [
 export function App() {
   const address = useAddress();
   const route = routeOf(address.pathname);
+  const main = useRef<HTMLElement>(null);
+  useKeptFocus(main);
+  const page = route.page === "study" ? route.study : route.page;
+  const shown = useRef(page);
+  useEffect(() => {
+    if (page === shown.current) return;
+    shown.current = page;
+    // Another page is read from its beginning, by eye and by keyboard.
+    main.current?.scrollTo(0, 0);
+    main.current?.focus({ preventScroll: true });
+  }, [page]);
   return (
     <AnnouncerProvider>
       <a className="skip-link" href="#main">
@@ -39,11 +53,11 @@ export function App() {
             </Link>
           ))}
         </nav>
-        <div id="top-bar-slot" className="top-bar-slot" />
       </header>
-      <main id="main" tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1} data-keeps-focus>
         {route.page === "studies" && <StudiesPage query={address.searchParams} />}
         {route.page === "study" && <StudyPage key={route.study} uid={route.study} />}
+        {route.page === "notes" && <NotesPage query={address.searchParams} />}
         {route.page === "held" && <HeldPage />}
         {route.page === "findings" && <FindingsPage />}
         {route.page === "unknown" && <Unknown path={address.pathname} />}

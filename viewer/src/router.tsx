@@ -39,6 +39,7 @@ export function Link({ href, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchor
 export type Route =
   | { page: "studies" }
   | { page: "study"; study: string }
+  | { page: "notes" }
   | { page: "held" }
   | { page: "findings" }
   | { page: "unknown" };
@@ -48,7 +49,7 @@ export function routeOf(path: string): Route {
   if (more.length > 0) return { page: "unknown" };
   if (root === "" || (root === "studies" && !study)) return { page: "studies" };
   if (root === "studies") return { page: "study", study: decodeURIComponent(study) };
-  if ((root === "held" || root === "findings") && !study) return { page: root };
+  if ((root === "notes" || root === "held" || root === "findings") && !study) return { page: root };
   return { page: "unknown" };
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { renderedAddress, thumbnailAddress } from "../src/api/pictures";
 import { deepLinkOf, routeOf, studyAddress } from "../src/router";
+import { noteFilterAddress, noteFilterOf } from "../src/notes/note-filter";
 import { filterAddress, filterOf } from "../src/studies/filter";
 
 const place = { study: "1", series: "1.2", sop: "1.2.3" };
@@ -20,6 +21,8 @@ test.each<[string, string]>([
   ["/studies/1.2.3", "study"],
   ["/studies/1.2.3/", "study"],
   ["/studies/1/2", "unknown"],
+  ["/notes", "notes"],
+  ["/notes/1", "unknown"],
   ["/held", "held"],
   ["/findings", "findings"],
   ["/elsewhere", "unknown"],
@@ -36,4 +39,16 @@ test("a deep link is read as it was written; a frame that is none is left out", 
 test("the filter of the study list survives the address", () => {
   const filter = { text: "山田 & co", modality: "CT", from: "2026-01-01", to: "", withNotes: true };
   expect(filterOf(new URL(filterAddress(filter), "http://x").searchParams)).toEqual(filter);
+});
+
+test("the filter of the notes survives the address", () => {
+  const filter = {
+    title: "DCM|113000",
+    author: "山田",
+    patient: "A & B",
+    text: "肝臓",
+    origin: "received",
+    since: "2026-11-24",
+  };
+  expect(noteFilterOf(new URL(noteFilterAddress(filter), "http://x").searchParams)).toEqual(filter);
 });

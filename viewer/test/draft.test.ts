@@ -78,14 +78,14 @@ test("another title drops the modifiers of the one before; the same one keeps th
   expect(play([{ kind: "title", title: OF_INTEREST }], best).modifiers).toEqual([]);
 });
 
-test("a revision begins as the note is, with all that its references carry, and is not unsaved yet", () => {
+test("a revision by another author begins as the note is, with all that its references carry, and is not unsaved yet", () => {
   const revised = note({
     references: [
       reference("1.1.1", [3, 7], { presentation_state_uid: "9" }),
       reference("2.1.1", null, { study_instance_uid: "2", segments: [4] }),
     ],
   });
-  const draft = play([{ kind: "revise", note: revised }]);
+  const draft = play([{ kind: "revise", note: revised, author: "Meier^Jo" }]);
   expect(draft.revises).toEqual({ id: 5, version: 2 });
   expect([isOpen(draft), isUnsaved(draft)]).toEqual([true, false]);
   expect(requestOf({ ...draft, title: OF_INTEREST })).toEqual({
@@ -93,7 +93,7 @@ test("a revision begins as the note is, with all that its references carry, and 
     modifiers: [],
     description: "Liver",
     language: "en",
-    author: { kind: "person", name: "Fischer^Anna", login: "af" },
+    author: { kind: "person", name: "Meier^Jo", login: "" },
     references: [
       {
         study_instance_uid: "1",
@@ -120,7 +120,7 @@ test("a copy is a new note of whoever copies", () => {
 
 test("after a conflict the revision stands on the version it is told to replace", () => {
   const draft = play([
-    { kind: "revise", note: note() },
+    { kind: "revise", note: note(), author: "Meier^Jo" },
     { kind: "rebase", version: 6 },
   ]);
   expect(draft.revises).toEqual({ id: 5, version: 6 });

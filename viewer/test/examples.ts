@@ -33,6 +33,8 @@ export const study = (all: Series[]): Study => ({
   modalities: [],
   series_count: all.length,
   instance_count: 0,
+  image_series_count: all.length,
+  image_count: 0,
   note_count: 0,
   thumbnail: null,
   series: all,

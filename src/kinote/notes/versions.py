@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
@@ -33,7 +33,8 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     """Write the rows of note versions, each the current one of its note from now on."""
     if not versions:
         return
-    registered_at = now.isoformat()
+    # In UTC, for it is compared as text.
+    registered_at = now.astimezone(UTC).isoformat()
     rows = [_version_row(version, registered_at) for version in versions]
     statements.insert_rows(transaction, note_version, rows)
     modifiers = [row for version in versions for row in _modifier_rows(version)]

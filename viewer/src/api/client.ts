@@ -1,8 +1,11 @@
 // The one module that speaks to the REST API.
+import { beginningOf } from "../model/when";
 import type {
+  FoundNote,
   FoundObject,
   HeldCopy,
   Note,
+  NoteFilter,
   NoteRequest,
   Page,
   Study,
@@ -70,6 +73,25 @@ export async function notesOfStudy(uid: string, etag: string | null): Promise<No
     next = further.next;
   }
   return { items, etag: response.headers.get("ETag") };
+}
+
+const NOTES_A_PAGE = "25";
+
+export function searchNotes(filter: NoteFilter, cursor: string | null, signal?: AbortSignal) {
+  const { title, author, patient, text, origin, since } = filter;
+  return get<Page<FoundNote>>(
+    `/notes${query({
+      title,
+      author: author.trim(),
+      patient: patient.trim(),
+      text: text.trim(),
+      origin,
+      since: beginningOf(since),
+      limit: NOTES_A_PAGE,
+      cursor,
+    })}`,
+    signal,
+  );
 }
 
 export const note = (id: Note["id"]) => get<Note>(`/notes/${id}`);

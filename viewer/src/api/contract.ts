@@ -23,7 +23,10 @@ export interface StudySummary {
   accession_number: string | null;
   modalities: string[];
   series_count: number;
+  /** All objects; key objects and other documents among them. */
   instance_count: number;
+  image_series_count: number;
+  image_count: number;
   note_count: number;
   thumbnail: { series_instance_uid: string; sop_instance_uid: string } | null;
 }
@@ -110,6 +113,22 @@ export interface Note {
   references: Reference[];
   key_objects: KeyObject[];
   findings: Finding[];
+}
+
+/** A note as a search answers it. */
+export interface FoundNote extends Note {
+  /** null: nothing of its study is here. */
+  study: Pick<StudySummary, "patient_id" | "patient_name" | "study_date" | "description"> | null;
+}
+
+/** Empty: any. `title` is `scheme|value`, `since` a day. */
+export interface NoteFilter {
+  title: string;
+  author: string;
+  patient: string;
+  text: string;
+  origin: string;
+  since: string;
 }
 
 export interface RequestedReference {

@@ -44,10 +44,9 @@ export type DraftAction =
   | { kind: "modifier"; modifier: Code; on: boolean }
   | { kind: "description"; text: string }
   | { kind: "author"; name: string }
-  | { kind: "revise"; note: Note }
+  | { kind: "revise"; note: Note; author: string }
   | { kind: "copy"; note: Note; author: string }
   | { kind: "rebase"; version: number }
-  | { kind: "restore"; draft: Draft }
   | { kind: "clear"; author: string };
 
 export function emptyDraft(author: string): Draft {
@@ -74,20 +73,15 @@ function referencesOf(note: Note): DraftReference[] {
   }));
 }
 
-function contentOf(note: Note): Draft {
+/** What a note says, to be said again: by `author`, whoever said it before. */
+function contentOf(note: Note, author: string): Draft {
   return {
-    revises: null,
+    ...emptyDraft(author),
     title: note.title,
     modifiers: note.modifiers,
     description: note.description ?? "",
     language: note.language ?? "",
-    author: {
-      kind: note.author?.kind ?? "person",
-      name: note.author?.name ?? "",
-      login: note.author?.login ?? "",
-    },
     references: referencesOf(note),
-    touched: false,
   };
 }
 
@@ -172,19 +166,16 @@ export function draftReducer(draft: Draft, action: DraftAction): Draft {
     case "description":
       return change({ description: action.text });
     case "author":
-      return { ...draft, author: { ...draft.author, name: action.name }, touched: draft.touched };
+      return { ...draft, author: { ...draft.author, name: action.name } };
     case "revise":
-      return { ...contentOf(action.note), revises: { id: action.note.id, version: action.note.version } };
-    case "copy":
       return {
-        ...contentOf(action.note),
-        author: { kind: "person", name: action.author, login: "" },
-        touched: true,
+        ...contentOf(action.note, action.author),
+        revises: { id: action.note.id, version: action.note.version },
       };
+    case "copy":
+      return { ...contentOf(action.note, action.author), touched: true };
     case "rebase":
       return draft.revises ? { ...draft, revises: { ...draft.revises, version: action.version } } : draft;
-    case "restore":
-      return action.draft;
     case "clear":
       return emptyDraft(action.author);
   }

@@ -25,12 +25,15 @@ export interface TitleGroup {
   titles: Title[];
 }
 
-/** The titles a person can make notes with, grouped; clinical and export titles first. */
-export function titleGroups(titles: readonly Title[]): TitleGroup[] {
+/** Titles in their groups, clinical and export titles first; those a person can make notes with, if not told otherwise. */
+export function titleGroups(
+  titles: readonly Title[],
+  wanted: (title: Title) => boolean = (title) => title.can_be_made,
+): TitleGroup[] {
   const groups = new Map<string, Title[]>();
   for (const group of ["clinical", "export"]) groups.set(group, []);
   for (const title of titles) {
-    if (title.can_be_made) groups.set(title.group, [...(groups.get(title.group) ?? []), title]);
+    if (wanted(title)) groups.set(title.group, [...(groups.get(title.group) ?? []), title]);
   }
   return [...groups]
     .filter(([, members]) => members.length > 0)

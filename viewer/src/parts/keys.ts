@@ -8,6 +8,8 @@ function isTaken(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.matches("input[type=range], input[type=radio]")) return MOVING.test(key);
   if (target.matches("input[type=checkbox]")) return key === " ";
+  // The select of a tool is moved by arrows; letters are the page's, not a search in its options.
+  if (target.matches("select[data-tool]")) return MOVING.test(key) || key === " ";
   return target.closest("input, textarea, select, dialog, [contenteditable]") !== null;
 }
 

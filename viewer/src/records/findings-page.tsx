@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import { findings } from "../api/client";
 import { plural } from "../model/when";
 import { FindingList } from "../parts/finding-list";
+import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
 import { usePages } from "../parts/use-pages";
 import { Link, studyAddress } from "../router";
@@ -49,11 +50,7 @@ export function FindingsPage() {
           </li>
         ))}
       </ul>
-      {pages.hasMore && (
-        <button type="button" className="button more" onClick={pages.more} disabled={pages.loading}>
-          Load more
-        </button>
-      )}
+      <MoreButton pages={pages} testid="more-findings" />
     </section>
   );
 }

@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import { held, heldFile } from "../api/client";
 import { bytes, moment } from "../model/when";
 import { Download } from "../parts/icons";
+import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
 import { usePages } from "../parts/use-pages";
 import { Link, studyAddress } from "../router";
@@ -49,10 +50,10 @@ export function HeldPage() {
                     <Link href={studyAddress(copy.study_instance_uid)}>The study it names</Link>
                   </div>
                 </th>
-                <td>{copy.patient_id || "No ID"}</td>
-                <td>{copy.reason}</td>
-                <td className="cell-date">{moment(copy.received_at)}</td>
-                <td className="cell-count" title={copy.digest}>
+                <td data-label="Patient">{copy.patient_id || "No ID"}</td>
+                <td data-label="Why it is held">{copy.reason}</td>
+                <td className="cell-date" data-label="Received">{moment(copy.received_at)}</td>
+                <td className="cell-count" data-label="Size" title={copy.digest}>
                   {bytes(copy.size)}
                 </td>
                 <td>
@@ -71,11 +72,7 @@ export function HeldPage() {
           </tbody>
         </table>
       )}
-      {pages.hasMore && (
-        <button type="button" className="button more" onClick={pages.more} disabled={pages.loading}>
-          Load more
-        </button>
-      )}
+      <MoreButton pages={pages} testid="more-held" />
     </section>
   );
 }

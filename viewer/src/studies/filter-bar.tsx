@@ -1,6 +1,7 @@
-import { type RefObject, useEffect, useRef, useState } from "react";
+import type { RefObject } from "react";
 import type { StudyFilter } from "../api/contract";
 import { Cross, Search, Star } from "../parts/icons";
+import { useTyped } from "../parts/use-typed";
 import { isFiltered, NO_FILTER } from "./filter";
 
 const MODALITIES = [
@@ -21,9 +22,6 @@ const MODALITIES = [
   "SM",
 ];
 
-// Long enough for a word to be typed, short enough to feel immediate.
-const TYPING_PAUSE = 250;
-
 interface FilterBarProps {
   filter: StudyFilter;
   search: RefObject<HTMLInputElement | null>;
@@ -32,26 +30,7 @@ interface FilterBarProps {
 }
 
 export function FilterBar({ filter, search, onChange, onArrowDown }: FilterBarProps) {
-  const [text, setText] = useState(filter.text);
-  const latest = useRef({ filter, onChange });
-  latest.current = { filter, onChange };
-  // What was typed comes back as the filter; only a filter from elsewhere may replace what is being typed.
-  const sent = useRef(filter.text);
-  useEffect(() => {
-    if (filter.text === sent.current) return;
-    sent.current = filter.text;
-    setText(filter.text);
-  }, [filter.text]);
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      const { filter: current, onChange: change } = latest.current;
-      if (text === current.text) return;
-      sent.current = text;
-      change({ ...current, text });
-    }, TYPING_PAUSE);
-    return () => clearTimeout(timer);
-  }, [text]);
-
+  const [text, setText] = useTyped(filter.text, (typed) => onChange({ ...filter, text: typed }));
   const options =
     filter.modality && !MODALITIES.includes(filter.modality) ? [filter.modality, ...MODALITIES] : MODALITIES;
   return (

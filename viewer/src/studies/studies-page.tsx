@@ -3,8 +3,10 @@ import { studies } from "../api/client";
 import type { StudyFilter } from "../api/contract";
 import { plural } from "../model/when";
 import { useKeys } from "../parts/keys";
+import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
 import { usePages } from "../parts/use-pages";
+import { useRowFocus } from "../parts/use-row-focus";
 import { go } from "../router";
 import { filterAddress, filterOf, isFiltered } from "./filter";
 import { FilterBar } from "./filter-bar";
@@ -26,13 +28,7 @@ export function StudiesPage({ query }: { query: URLSearchParams }) {
     document.title = "Studies · Kinote";
   }, []);
 
-  const rows = () => [...(table.current?.querySelectorAll<HTMLElement>("a[data-row]") ?? [])];
-  const moveFocus = (step: 1 | -1) => {
-    const links = rows();
-    const at = links.indexOf(document.activeElement as HTMLElement);
-    const next = at < 0 ? (step === 1 ? 0 : links.length - 1) : at + step;
-    links[next]?.focus();
-  };
+  const moveFocus = useRowFocus(table);
   useKeys((event) => {
     if (event.key === "/") search.current?.focus();
     else if (event.key === "ArrowDown" || event.key === "j") moveFocus(1);
@@ -60,17 +56,7 @@ export function StudiesPage({ query }: { query: URLSearchParams }) {
         {pages.items.length > 0 && <StudyTable studies={pages.items} />}
       </div>
       {nothing && <Nothing filtered={isFiltered(filter)} />}
-      {pages.hasMore && (
-        <button
-          type="button"
-          className="button more"
-          onClick={pages.more}
-          disabled={pages.loading}
-          data-testid="more-studies"
-        >
-          {pages.loading ? "Loading…" : "Load more"}
-        </button>
-      )}
+      <MoreButton pages={pages} testid="more-studies" />
     </section>
   );
 }

@@ -73,9 +73,9 @@ function StudyRow({ study }: { study: StudySummary }) {
         </span>
         {study.accession_number && <div className="quiet">Accession {study.accession_number}</div>}
       </td>
-      <td className="cell-count">
-        {study.instance_count}
-        <div className="quiet">{plural(study.series_count, "series", "series")}</div>
+      <td className="cell-count" data-testid="image-count">
+        {study.image_count}
+        <div className="quiet">in {plural(study.image_series_count, "series", "series")}</div>
       </td>
       <td>
         {study.note_count > 0 && (

@@ -1,8 +1,9 @@
 // The questions the study page asks.
-import { useId, useState } from "react";
+import { type KeyboardEvent, useId, useState } from "react";
 import type { Note } from "../api/contract";
 import type { Problem } from "../api/problem";
 import type { Draft } from "../model/draft";
+import { loadAuthor } from "../model/draft-store";
 import { titleText } from "../model/titles";
 import { moment, personName, plural } from "../model/when";
 import { Dialog } from "../parts/dialog";
@@ -15,13 +16,16 @@ interface WithdrawDialogProps {
   working: boolean;
   problem: Problem | null;
   onClose: () => void;
-  onWithdraw: (reason: string) => void;
+  onWithdraw: (reason: string, who: string) => void;
 }
 
 export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: WithdrawDialogProps) {
   const [reason, setReason] = useState("");
+  const [who, setWho] = useState(loadAuthor);
   const id = useId();
-  const ready = reason.trim() !== "" && !working;
+  const ready = reason.trim() !== "" && who.trim() !== "" && !working;
+  const withdraw = () => ready && onWithdraw(reason.trim(), who.trim());
+  const onEnter = (event: KeyboardEvent) => event.key === "Enter" && withdraw();
   return (
     <Dialog
       title="Withdraw this note?"
@@ -36,7 +40,7 @@ export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: 
             type="button"
             className="button danger-primary"
             disabled={!ready}
-            onClick={() => onWithdraw(reason.trim())}
+            onClick={withdraw}
             data-testid="withdraw-confirm"
           >
             {working ? "Withdrawing…" : "Withdraw"}
@@ -55,7 +59,7 @@ export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: 
           type="text"
           value={reason}
           onChange={(event) => setReason(event.target.value)}
-          onKeyDown={(event) => event.key === "Enter" && ready && onWithdraw(reason.trim())}
+          onKeyDown={onEnter}
           data-first
           data-testid="withdraw-reason"
         />
@@ -66,6 +70,18 @@ export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: 
             </button>
           ))}
         </div>
+      </div>
+      <div className="field">
+        <label htmlFor={`${id}-who`}>Your name</label>
+        <input
+          id={`${id}-who`}
+          type="text"
+          autoComplete="name"
+          value={who}
+          onChange={(event) => setWho(event.target.value)}
+          onKeyDown={onEnter}
+          data-testid="withdraw-who"
+        />
       </div>
       {problem && <ProblemNotice problem={problem} />}
     </Dialog>

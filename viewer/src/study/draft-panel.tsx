@@ -1,4 +1,4 @@
-import { type Dispatch, type ReactNode, useId, useState } from "react";
+import { type Dispatch, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import type { Title } from "../api/contract";
 import { type Problem, sortErrors } from "../api/problem";
 import { type Draft, type DraftAction, lacks } from "../model/draft";
@@ -22,19 +22,25 @@ interface DraftPanelProps {
 /** The note being written. */
 export function DraftPanel(props: DraftPanelProps) {
   const { draft, dispatch, titles, saving, problem, onSave, onDiscard } = props;
-  const [tried, setTried] = useState(false);
+  // How often saving was tried while something was missing.
+  const [tries, setTries] = useState(0);
   const missing = lacks(draft, titles);
   const sorted = problem ? sortErrors(problem) : null;
   const messages = (field: "title" | "modifiers" | "description" | "references" | "author"): string[] => [
-    ...(tried ? missing.filter((lack) => lack.field === field).map((lack) => lack.message) : []),
+    ...(tries > 0 ? missing.filter((lack) => lack.field === field).map((lack) => lack.message) : []),
     ...(sorted?.byField[field] ?? []),
   ];
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (tries > 0 || problem) focusWhatIsWrong(form.current);
+  }, [tries, problem]);
   const save = () => {
-    setTried(true);
-    if (missing.length === 0 && !saving) onSave();
+    if (missing.length > 0) setTries(tries + 1);
+    else if (!saving) onSave();
   };
   return (
     <form
+      ref={form}
       className="draft"
       aria-label={draft.revises ? "Revise note" : "New note"}
       data-testid="draft"
@@ -83,7 +89,7 @@ export function DraftPanel(props: DraftPanelProps) {
           />
         )}
       </Field>
-      <Field label="Author" errors={messages("author")}>
+      <Field label={draft.revises ? "Author of this version" : "Author"} errors={messages("author")}>
         {(ids) => (
           <input
             {...ids}
@@ -97,7 +103,7 @@ export function DraftPanel(props: DraftPanelProps) {
         )}
       </Field>
       {sorted && sorted.other.length > 0 && problem && (
-        <div className="notice notice-bad" role="alert" data-testid="draft-problem">
+        <div className="notice notice-bad" role="alert" tabIndex={-1} data-testid="draft-problem">
           <strong>{problem.title}</strong>
           {sorted.other
             .filter((text) => text !== problem.title)
@@ -122,6 +128,13 @@ export function DraftPanel(props: DraftPanelProps) {
       </div>
     </form>
   );
+}
+
+/** Lead to the first field that is wrong; to what is said of the whole where no field is. */
+function focusWhatIsWrong(form: HTMLFormElement | null): void {
+  const said = form?.querySelector<HTMLElement>(".field-errors, .notice");
+  const field = said?.closest(".draft-image, .field")?.querySelector<HTMLElement>("select, textarea, input, button");
+  (field ?? said)?.focus();
 }
 
 interface FieldIds {
@@ -152,7 +165,7 @@ function Field({
 
 export function FieldErrors({ id, errors }: { id?: string; errors: string[] }) {
   return (
-    <div id={id} className="field-errors" role="alert" data-testid="field-error">
+    <div id={id} className="field-errors" role="alert" tabIndex={-1} data-testid="field-error">
       {errors.map((error) => (
         <p key={error}>{error}</p>
       ))}

@@ -21,16 +21,20 @@ interface NotesPanelProps extends NoteActions {
 const keyOf = (note: Note) => (note.title ? codeKey(note.title) : "");
 
 export function NotesPanel({ notes, problem, titles, chosen, onRetry, ...rest }: NotesPanelProps) {
-  const [everything, setEverything] = useState(false);
+  const [asked, setAsked] = useState<boolean | null>(null);
   const [title, setTitle] = useState("");
   const list = useRef<HTMLUListElement>(null);
-  const visible = shownNotes(notes ?? [], titles, everything);
-  const hidden = (notes?.length ?? 0) - shownNotes(notes ?? [], titles, false).length;
+  const usual = shownNotes(notes ?? [], titles, false);
+  const hidden = (notes?.length ?? 0) - usual.length;
+  const isChosen = (note: Note) => String(note.id) === chosen;
+  // A link may lead to a document that is usually left out.
+  const everything = asked ?? (notes?.some(isChosen) === true && !usual.some(isChosen));
+  const visible = everything ? shownNotes(notes ?? [], titles, true) : usual;
   const present = titlesPresent(visible);
   const wanted = present.some((entry) => entry.title && codeKey(entry.title) === title) ? title : "";
   const filtered = wanted ? visible.filter((note) => keyOf(note) === wanted) : visible;
   const ready = notes !== null;
-  const shown = chosen !== null && filtered.some((note) => String(note.id) === chosen);
+  const shown = chosen !== null && filtered.some(isChosen);
 
   useEffect(() => {
     if (!chosen || !shown) return;
@@ -78,7 +82,7 @@ export function NotesPanel({ notes, problem, titles, chosen, onRetry, ...rest }:
       <ul ref={list} className="notes-list">
         {filtered.map((note) => (
           <li key={note.id}>
-            <NoteCard note={note} titles={titles} chosen={String(note.id) === chosen} {...rest} />
+            <NoteCard note={note} titles={titles} chosen={isChosen(note)} {...rest} />
           </li>
         ))}
       </ul>
@@ -87,7 +91,7 @@ export function NotesPanel({ notes, problem, titles, chosen, onRetry, ...rest }:
           <input
             type="checkbox"
             checked={everything}
-            onChange={(event) => setEverything(event.target.checked)}
+            onChange={(event) => setAsked(event.target.checked)}
             data-testid="show-all-documents"
           />
           <span>

@@ -32,11 +32,6 @@ export class PictureStore {
     return loading;
   }
 
-  /** How many pictures are being fetched now. */
-  get busy(): number {
-    return this.running.size;
-  }
-
   private async fetch(address: string): Promise<ImageBitmap> {
     try {
       const response = await fetch(address, { headers: { Accept: "image/jpeg, image/png" } });

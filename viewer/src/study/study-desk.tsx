@@ -3,7 +3,7 @@ import { withdrawNote } from "../api/client";
 import type { Code, Note, Study, Title } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
 import { holds, isOpen, isUnsaved, type Target } from "../model/draft";
-import { firstTitle, loadAuthor } from "../model/draft-store";
+import { firstTitle, loadAuthor, saveAuthor } from "../model/draft-store";
 import { marksOf, notesAt, type Tile } from "../model/notes";
 import { nextMarked } from "../model/positions";
 import { titleText } from "../model/titles";
@@ -125,7 +125,7 @@ export function StudyDesk({ study, titles }: StudyDeskProps) {
         onMark={toMark}
         onHelp={() => setKeysShown(true)}
       />
-      <aside className="side" aria-label="Key image notes">
+      <aside className="side" aria-label="Key image notes" tabIndex={-1} data-keeps-focus>
         {isOpen(draft) && (
           <DraftPanel
             key={draft.revises ? `revise ${draft.revises.id}` : "new"}
@@ -157,7 +157,7 @@ export function StudyDesk({ study, titles }: StudyDeskProps) {
               reference.study_instance_uid ?? note.study_instance_uid,
             );
           }}
-          onRevise={(note) => instead(() => dispatch({ kind: "revise", note }))}
+          onRevise={(note) => instead(() => dispatch({ kind: "revise", note, author: loadAuthor() }))}
           onCopy={(note) => instead(() => dispatch({ kind: "copy", note, author: loadAuthor() }))}
           onWithdraw={withdrawal.ask}
         />
@@ -168,7 +168,7 @@ export function StudyDesk({ study, titles }: StudyDeskProps) {
           working={withdrawal.working}
           problem={withdrawal.problem}
           onClose={withdrawal.close}
-          onWithdraw={(reason) => void withdrawal.withdraw(reason)}
+          onWithdraw={(reason, who) => void withdrawal.withdraw(reason, who)}
         />
       )}
       {saving.conflict && (
@@ -207,11 +207,12 @@ function useWithdrawal(refresh: () => Promise<void>) {
     setProblem(null);
     setNote(asked);
   };
-  const withdraw = async (reason: string) => {
+  const withdraw = async (reason: string, who: string) => {
     if (!note || working) return;
     setWorking(true);
     try {
-      await withdrawNote(note.id, note.version, reason, loadAuthor());
+      await withdrawNote(note.id, note.version, reason, who);
+      saveAuthor(who);
       announce(`Withdrew “${titleText(note.title)}”`);
       ask(null);
     } catch (thrown) {

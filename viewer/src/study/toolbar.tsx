@@ -24,7 +24,7 @@ const same = (one: Window, other: Window) => one.center === other.center && one.
 export function Toolbar(props: ToolbarProps) {
   const { facts, zoom, inverted, starred } = props;
   return (
-    <div className="toolbar" role="toolbar" aria-label="Picture tools">
+    <div className="toolbar" role="group" aria-label="Picture tools">
       <button
         type="button"
         className="button star-button"
@@ -51,7 +51,7 @@ export function Toolbar(props: ToolbarProps) {
         >
           <Left />
         </button>
-        <span className="tool-text" aria-hidden="true">
+        <span className="tool-text tool-hint" aria-hidden="true">
           key image
         </span>
         <button
@@ -149,13 +149,14 @@ function WindowTool({ modality, facts, window, onWindow }: ToolbarProps) {
       <span className="visually-hidden">Window</span>
       <select
         value={value}
+        data-tool
         data-testid="window-preset"
         onChange={(event) => {
           const preset = presets[Number(event.target.value)];
           onWindow(preset ? { center: preset.center, width: preset.width } : null);
         }}
       >
-        <option value="default">Window as stored</option>
+        <option value="default">As stored</option>
         {own.length > 0 && <optgroup label="In the image">{own.map(option)}</optgroup>}
         {customary.length > 0 && (
           <optgroup label={`Customary for ${modality}`}>{customary.map(option)}</optgroup>

@@ -23,6 +23,7 @@ from kinote.notes.revise import revise
 from kinote.notes.withdraw import withdraw_note
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
+from kinote.web.api.study_list import study_labels
 from kinote.web.metrics import observe_note
 from kinote.web.problems import StaleVersionError, VersionRequiredError
 from kinote.web.rooms import rooms_of
@@ -107,7 +108,9 @@ async def search_notes(
     def read() -> object:
         with rooms.catalog.read() as connection:
             found = reading.search(connection, wanted)
-        return page([as_json(note) for note in found.items], found.next)
+            labels = study_labels(connection, {note.study_instance_uid for note in found.items})
+        items = [{**as_json(note), "study": labels.get(note.study_instance_uid)} for note in found.items]
+        return page(items, found.next)
 
     return answer(await rooms.read(read))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,22 @@ def study_detail(connection: Connection, study_instance_uid: str) -> _Json | Non
         return None
     (summary,) = _summaries(connection, [row])
     return {**summary, "series": _series(connection, row.id)}
+
+
+def study_labels(connection: Connection, study_instance_uids: Collection[str]) -> dict[str, _Json]:
+    """What tells studies apart for people, by Study Instance UID; nothing of those of which nothing is live."""
+    query = select(study).where(
+        study.c.study_instance_uid.in_(study_instance_uids), study.c.instance_count > 0
+    )
+    return {
+        row.study_instance_uid: {
+            "patient_id": row.patient_id,
+            "patient_name": _person_name(json.loads(row.attributes), "00100010"),
+            "study_date": row.study_date,
+            "description": row.study_description,
+        }
+        for row in connection.execute(query)
+    }
 
 
 def _conditions(connection: Connection, wanted: StudyFilter) -> list[ColumnElement[bool]]:
@@ -129,16 +145,38 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[_Json]:
     notes: dict[str, int] = {
         uid: number for uid, number in connection.execute(counted.group_by(note_study.c.study_instance_uid))
     }
+    images = _images(connection, keys)
     thumbnails = _thumbnails(connection, keys)
     return [
         _summary(
             row,
             modalities.get(row.id, []),
             notes.get(row.study_instance_uid, 0),
+            images.get(row.id, (0, 0)),
             thumbnails.get(row.id),
         )
         for row in rows
     ]
+
+
+def _images(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Of each study, how many series hold images, and how many objects those series have.
+
+    By series, since a series has one modality and so images or documents: its first image tells, and its
+    counter says the rest, however long it is.
+    """
+    shows = (
+        select(live_instance.c.id)
+        .where(live_instance.c.series == series.c.id, live_instance.c.pixel_rows > 0)
+        .correlate(series)
+        .exists()
+    )
+    query = (
+        select(series.c.study, func.count(), func.sum(series.c.instance_count))
+        .where(series.c.study.in_(keys), series.c.instance_count > 0, shows)
+        .group_by(series.c.study)
+    )
+    return {key: (number, int(images)) for key, number, images in connection.execute(query)}
 
 
 def _thumbnails(connection: Connection, keys: Sequence[int]) -> dict[int, _Json]:
@@ -164,7 +202,9 @@ def _thumbnails(connection: Connection, keys: Sequence[int]) -> dict[int, _Json]
     }
 
 
-def _summary(row: Row[Any], modalities: list[str], notes: int, thumbnail: _Json | None) -> _Json:
+def _summary(
+    row: Row[Any], modalities: list[str], notes: int, images: tuple[int, int], thumbnail: _Json | None
+) -> _Json:
     attributes: Mapping[str, Any] = json.loads(row.attributes)
     return {
         "study_instance_uid": row.study_instance_uid,
@@ -179,6 +219,8 @@ def _summary(row: Row[Any], modalities: list[str], notes: int, thumbnail: _Json 
         "modalities": modalities,
         "series_count": row.series_count,
         "instance_count": row.instance_count,
+        "image_series_count": images[0],
+        "image_count": images[1],
         "note_count": notes,
         "thumbnail": thumbnail,
     }
