@@ -190,3 +190,12 @@ def test_a_reason_of_several_lines_goes_out_in_one_header(client: httpx.Client) 
     response = client.post("/dicomweb/studies", content=part, headers={"Content-Type": mixed, **JSON})
     assert response.status_code == 400
     assert "only application/dicom parts" in response.headers["warning"]
+
+
+def test_metadata_beyond_all_measure_is_refused(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/dicom+json", **JSON}
+    deep = b'{"00081110":{"vr":"SQ","Value":' + b"[" * 50_000 + b"]" * 50_000 + b"}}"
+    assert client.post("/dicomweb/studies", content=deep, headers=headers).status_code == 400
+    uid = {"vr": "UI", "Value": ["1" * 70_000]}
+    body = [{"00080016": {"vr": "UI", "Value": ["1.2.3"]}, "00080018": uid}]
+    assert client.post("/dicomweb/studies", json=body, headers=headers).status_code == 409
