@@ -75,6 +75,8 @@ SEARCHES: list[tuple[dict[str, Any], list[str]]] = [
     ({"text": "%"}, ["100% sure_"]),
     ({"text": "e", "author": "doe jane"}, ["Private", "Lehrbeispiel", "Kleiner KNOTEN rechts"]),
     ({"since": "2026-11-24T06:00:00+00:00"}, ["Received", "Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-24T07:00:00 01:00"}, ["Received", "Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-25"}, []),
     ({"since": "2026-11-24T06:00:00+00:00", "origin": "authored"}, ["Private", "Lehrbeispiel"]),
     ({"title": "113004", "author": "doe", "patient": "P1", "text": "lehr"}, ["Lehrbeispiel"]),
 ]
@@ -109,7 +111,13 @@ def test_only_what_is_live_and_current_is_found(noted: Catalog) -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "field"),
-    [({"cursor": "nonsense"}, "cursor"), ({"cursor": "é"}, "cursor"), ({"limit": 0}, "limit")],
+    [
+        ({"cursor": "nonsense"}, "cursor"),
+        ({"cursor": "é"}, "cursor"),
+        ({"limit": 0}, "limit"),
+        ({"since": "yesterday"}, "since"),
+        ({"origin": "elsewhere"}, "origin"),
+    ],
 )
 def test_what_cannot_be_searched(filled_sqlite: Catalog, wanted: dict[str, Any], field: str) -> None:
     with pytest.raises(SearchError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import httpx
@@ -288,3 +290,53 @@ def test_the_description_of_the_api(client: httpx.Client) -> None:
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
             assert operation.get("description"), f"{method} {path} says nothing"
+
+
+TOO_LARGE = 10**30
+HALF_A_CHARACTER = r'["\ud800", 1]'
+
+
+def cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        f"notes/{TOO_LARGE}",
+        f"notes/{TOO_LARGE}/versions",
+        f"notes/{TOO_LARGE}/rendered",
+        f"notes/{-TOO_LARGE}",
+        f"held/{TOO_LARGE}/file",
+        f"studies?cursor={cursor(json.dumps(['20260101', TOO_LARGE]))}",
+        f"held?cursor={cursor(json.dumps([TOO_LARGE]))}",
+        f"findings?cursor={cursor(json.dumps([TOO_LARGE]))}",
+        f"notes?cursor={cursor(f'n{TOO_LARGE}')}",
+        f"studies?cursor={cursor(HALF_A_CHARACTER)}",
+        f"held?cursor={cursor('[' * 20_000)}",
+        "notes?since=yesterday",
+        "notes?since=2026-13-01",
+        "notes?origin=elsewhere",
+    ],
+)
+def test_what_no_number_cursor_moment_or_origin_can_be_is_refused(
+    client: httpx.Client, resource: str
+) -> None:
+    response = client.get(f"/api/v1/{resource}")
+    assert response.status_code == 422, response.text
+    assert response.json()["errors"]
+
+
+def test_if_match_with_a_star_names_no_version(stored: httpx.Client) -> None:
+    address = f"/api/v1/notes/{stored.post(NOTES, json=note()).json()['id']}"
+    assert stored.put(address, json=note(), headers={"If-Match": "*"}).status_code == 428
+    assert stored.delete(address, headers={"If-Match": "*"}).json()["standing"] == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    "resource", ["studies", f"studies/{STUDY}", f"studies/{STUDY}/notes", "notes", "changes"]
+)
+def test_whatever_can_be_read_can_be_asked_about(stored: httpx.Client, resource: str) -> None:
+    whole, head = stored.get(f"/api/v1/{resource}"), stored.head(f"/api/v1/{resource}")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))

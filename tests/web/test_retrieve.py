@@ -237,3 +237,14 @@ def test_what_cannot_be_shown_says_why(client: httpx.Client) -> None:
     response = client.get(f"{INSTANCES}/{INSTANCE}/rendered")
     assert response.status_code == 406
     assert "codestream" in response.json()["detail"]
+
+
+def test_a_bulk_value_is_found_by_its_tag_however_written(client: httpx.Client) -> None:
+    body, headers = multipart([as_file(image(1))])
+    client.post("/dicomweb/studies", content=body, headers=headers)
+    address = f"/dicomweb/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/bulkdata"
+    accepted = {"Accept": "application/octet-stream"}
+    whole = client.get(f"{address}/7FE00010", headers=accepted)
+    assert whole.content == image(1).PixelData
+    assert client.get(f"{address}/7fe00010", headers=accepted).content == whole.content
+    assert client.get(f"{address}/7FE00010", headers={**accepted, "If-None-Match": "*"}).status_code == 304

@@ -134,3 +134,12 @@ def test_a_long_answer_is_streamed_whole(client: httpx.Client) -> None:
     assert len({match["00080018"]["Value"][0] for match in response.json()}) == 1200
     limited = client.get("/dicomweb/instances?limit=700&offset=600").json()
     assert len(limited) == 600
+
+
+@pytest.mark.parametrize("name", ["foo%0D%0ASet-Cookie:x=1", "foo%00", "%22quoted%5C", "%C3%A4"])
+def test_a_key_of_any_characters_is_named_in_a_header_that_stays_one(stored: httpx.Client, name: str) -> None:
+    for query in (f"{name}=1", f"includefield={name}"):
+        response = stored.get(f"/dicomweb/studies?{query}")
+        assert response.status_code == 200
+        assert "set-cookie" not in response.headers
+        assert response.headers["warning"].startswith('299 kinote "Ignored, as not supported: ')

@@ -175,3 +175,27 @@ def test_json_that_is_not_whole_fails_by_instance(client: httpx.Client) -> None:
     assert client.post("/dicomweb/studies", json=[whole.to_json_dict()], headers=alone).status_code == 200
     for wrong in (b"{", b"[1]", b'[{"00080018": 5}]'):
         assert client.post("/dicomweb/studies", content=wrong, headers=alone).status_code == 400
+
+
+def test_a_reason_of_several_lines_goes_out_in_one_header(client: httpx.Client) -> None:
+    uid = {"vr": "UI", "Value": ["1.2.3"]}
+    body = [{"00080016": uid, "00080018": uid, "00100010": {"vr": "XX", "Value": ["a\r\nSet-Cookie: x"]}}]
+    response = client.post(
+        "/dicomweb/studies", json=body, headers={"Content-Type": "application/dicom+json", **JSON}
+    )
+    assert response.status_code == 409
+    assert "no DICOM JSON" in response.headers["warning"]
+    part = b"--b\r\nContent-Type: a\x01b\r\n\r\njunk\r\n--b--\r\n"
+    mixed = 'multipart/related; type="application/dicom"; boundary=b'
+    response = client.post("/dicomweb/studies", content=part, headers={"Content-Type": mixed, **JSON})
+    assert response.status_code == 400
+    assert "only application/dicom parts" in response.headers["warning"]
+
+
+def test_metadata_beyond_all_measure_is_refused(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/dicom+json", **JSON}
+    deep = b'{"00081110":{"vr":"SQ","Value":' + b"[" * 50_000 + b"]" * 50_000 + b"}}"
+    assert client.post("/dicomweb/studies", content=deep, headers=headers).status_code == 400
+    uid = {"vr": "UI", "Value": ["1" * 70_000]}
+    body = [{"00080016": {"vr": "UI", "Value": ["1.2.3"]}, "00080018": uid}]
+    assert client.post("/dicomweb/studies", json=body, headers=headers).status_code == 409

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -22,8 +23,8 @@ from sqlalchemy import (
     union_all,
 )
 
+from kinote.catalog.tables import ORIGINS, note_study, note_version, study
 from kinote.catalog.tables import note as notes
-from kinote.catalog.tables import note_study, note_version, study
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
 from kinote.keyobject.titles import TitleGroup
@@ -79,10 +80,14 @@ class Page:
 def search(connection: Connection, wanted: NoteSearch) -> Page:
     """One page of the notes that match; no manifests and rejection notes unless their title is asked for.
 
-    Raises `SearchError` for a limit or cursor that is none.
+    Raises `SearchError` for a limit, cursor, origin or moment that is none.
     """
     if not 1 <= wanted.limit <= MAX_LIMIT:
         raise SearchError("limit", f"limit: a page has 1 to {MAX_LIMIT} notes")
+    if wanted.origin and wanted.origin not in ORIGINS:
+        raise SearchError("origin", f"origin: one of {', '.join(ORIGINS)}")
+    if wanted.since:
+        wanted = replace(wanted, since=_moment(wanted.since))
     before = _position(wanted.cursor) if wanted.cursor else None
     # One more than the page shows whether there is another page.
     ids = _matching(connection, wanted, before, wanted.limit + 1)
@@ -226,6 +231,17 @@ def _title(asked: str) -> tuple[str, str]:
     return (value, scheme) if separator else (asked, "")
 
 
+def _moment(text: str) -> str:
+    """A moment as the index has it, in UTC; without an offset it is UTC already."""
+    try:
+        # The plus sign of an offset means a space in a query, and clients forget to escape it.
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise SearchError("since", "since: a moment in ISO 8601, e.g. 2026-11-24T06:00:00Z") from None
+
+
 def _cursor(number: int) -> str:
     return base64.urlsafe_b64encode(f"n{number}".encode()).decode().rstrip("=")
 
@@ -233,7 +249,8 @@ def _cursor(number: int) -> str:
 def _position(cursor: str) -> int:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        if text[:1] == "n" and text[1:].isdigit():
+        # The keys of the index have 64 bits.
+        if text[:1] == "n" and text[1:].isdigit() and len(text) < 20:
             return int(text[1:])
     except (ValueError, binascii.Error):
         pass

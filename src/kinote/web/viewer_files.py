@@ -15,8 +15,11 @@ from kinote.web.rooms import rooms_of
 #: Vite puts a hash of the content into the names below this folder.
 _HASHED = "assets"
 
-#: Addresses that are never the viewer's.
-_SERVICES = ("api/", "dicomweb/", "fhir/")
+#: First steps of the addresses that are never the viewer's.
+_SERVICES = frozenset({"api", "dicomweb", "fhir"})
+
+#: The longest path that is looked for on the disk, in bytes; file systems take 255 for one name.
+_LONGEST = 255
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Kinote</title></head>
@@ -51,11 +54,14 @@ async def viewer_file(request: Request) -> Response:
 
 def _file(root: Path, path: str) -> Path | None:
     """The file to send for a path; None if the viewer is not built."""
-    if path.startswith(_SERVICES):
+    if path.partition("/")[0] in _SERVICES:
         raise UnknownResourceError(f"There is nothing at /{path}.")
     index = root / "index.html"
     if not index.is_file():
         return None
+    if len(path.encode()) > _LONGEST or "\0" in path:
+        # Nothing on a disk can be called so.
+        return index
     wanted = (root / path).resolve()
     if not wanted.is_relative_to(root.resolve()):
         raise UnknownResourceError("There is no such file.")

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from kinote.delivery.outgoing import part10
 from kinote.lifecycle.held import HeldCopy, held, held_copy
+from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
@@ -51,7 +52,7 @@ async def list_held(request: Request, cursor: Cursor = "", limit: Limit = 100) -
     summary="Download a held copy",
     responses={200: {"content": {"application/dicom": {}}}},
 )
-async def held_file(request: Request, held_id: int) -> Response:
+async def held_file(request: Request, held_id: Key) -> Response:
     """The held copy as a DICOM file; its data set is exactly as it was received."""
     rooms = rooms_of(request)
 
@@ -73,7 +74,7 @@ async def held_file(request: Request, held_id: int) -> Response:
 
 
 @router.post("/held/{held_id}", summary="Decide about a held copy")
-async def decide(request: Request, held_id: int, body: Decision) -> Response:
+async def decide(request: Request, held_id: Key, body: Decision) -> Response:
     """Carry out the decision; answers with the copy as it was."""
     rooms = rooms_of(request)
     copy = await to_thread.run_sync(

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from kinote.notes import reading
 from kinote.notes.request import NoteNotFoundError
+from kinote.web.api.keys import Key
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
@@ -27,7 +28,7 @@ _OFFERED = ("text/html", *_SHEETS)
     summary="A note for people",
     responses={200: {"content": {kind: {} for kind in _OFFERED}}},
 )
-async def rendered_note(request: Request, note_id: int) -> Response:
+async def rendered_note(request: Request, note_id: Key) -> Response:
     """The note's words and a picture of each key image, up to 24, as `text/html`, `application/pdf` or
     `image/png`: by the Accept header or the query parameter `accept`."""
     kind = choose(accepted(request), _OFFERED)

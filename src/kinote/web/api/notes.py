@@ -20,12 +20,14 @@ from kinote.notes.make import make
 from kinote.notes.note import Note, as_json
 from kinote.notes.request import NoteNotFoundError
 from kinote.notes.revise import revise
+from kinote.notes.search import SearchError
 from kinote.notes.withdraw import withdraw_note
+from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
 from kinote.web.api.study_list import study_labels
 from kinote.web.metrics import observe_note
-from kinote.web.problems import StaleVersionError, VersionRequiredError
+from kinote.web.problems import FieldError, RefusedContentError, StaleVersionError, VersionRequiredError
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["notes"])
@@ -112,11 +114,14 @@ async def search_notes(
         items = [{**as_json(note), "study": labels.get(note.study_instance_uid)} for note in found.items]
         return page(items, found.next)
 
-    return answer(await rooms.read(read))
+    try:
+        return answer(await rooms.read(read))
+    except SearchError as error:
+        raise RefusedContentError(str(error), errors=[FieldError(error.field, str(error))]) from error
 
 
 @router.get("/notes/{note_id}", summary="A note")
-async def get_note(request: Request, note_id: int) -> Response:
+async def get_note(request: Request, note_id: Key) -> Response:
     """The current version, withdrawn or not; its number is the ETag."""
     rooms = rooms_of(request)
 
@@ -128,7 +133,7 @@ async def get_note(request: Request, note_id: int) -> Response:
 
 
 @router.get("/notes/{note_id}/versions", summary="The history of a note")
-async def get_versions(request: Request, note_id: int) -> Response:
+async def get_versions(request: Request, note_id: Key) -> Response:
     """All versions of the note, the newest first."""
     rooms = rooms_of(request)
 
@@ -143,7 +148,7 @@ async def get_versions(request: Request, note_id: int) -> Response:
 
 
 @router.put("/notes/{note_id}", summary="Revise a note")
-async def revise_note(request: Request, note_id: int, body: NoteBody, if_match: IfMatch = None) -> Response:
+async def revise_note(request: Request, note_id: Key, body: NoteBody, if_match: IfMatch = None) -> Response:
     """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
     expected = _expected(if_match)
     if expected is None:
@@ -171,7 +176,7 @@ async def revise_note(request: Request, note_id: int, body: NoteBody, if_match: 
 @router.delete("/notes/{note_id}", summary="Withdraw a note")
 async def delete_note(
     request: Request,
-    note_id: int,
+    note_id: Key,
     reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
     who: Annotated[str, Query(description="Who withdraws it.")] = "",
     if_match: IfMatch = None,
@@ -209,7 +214,7 @@ async def instance_notes(request: Request, sop: str) -> Response:
     return answer(await rooms.read(read))
 
 
-def _current(connection: Connection, note_id: int) -> Note:
+def _current(connection: Connection, note_id: Key) -> Note:
     found = reading.note(connection, note_id)
     if found is None:
         raise NoteNotFoundError(note_id)
@@ -222,8 +227,11 @@ def _one(note: Note, *, status: int = 200, headers: dict[str, str] | None = None
 
 
 def _expected(if_match: str | None) -> int | None:
-    """The version that If-Match names, None without the header. A tag that is none of ours is stale."""
-    if if_match is None:
+    """The version that If-Match names, None without the header or with `*`, which stands for any.
+
+    A tag that is none of ours is stale.
+    """
+    if if_match is None or if_match.strip() == "*":
         return None
     found = _VERSION.fullmatch(if_match.strip())
     if found is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
+from kinote.web.api.keys import LARGEST
 from kinote.web.problems import FieldError, RefusedContentError
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many items a page has at most.")]
@@ -42,9 +42,17 @@ def position_of(cursor: str, *kinds: type) -> tuple[Any, ...] | None:
         return None
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):
         position = None
-    if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
+    if not (
+        isinstance(position, list)
+        and [type(part) for part in position] == list(kinds)
+        and all(_can_be_in_the_index(part) for part in position)
+    ):
         message = "is no cursor of this collection; give back `next` of the page before as it was."
         raise RefusedContentError(f"cursor: {message}", errors=[FieldError("cursor", message)])
     return tuple(position)
+
+
+def _can_be_in_the_index(part: str | int) -> bool:
+    return part.isprintable() if isinstance(part, str) else 0 <= part <= LARGEST

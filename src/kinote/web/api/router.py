@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from kinote.web.api import changes, held, instances, note_summary, notes, objects, studies, titles
 
 router = APIRouter(prefix="/api/v1")
 for part in (titles, studies, notes, note_summary, instances, objects, held, changes):
     router.include_router(part.router)
+    for route in part.router.routes:
+        # FastAPI answers HEAD only where it is told to (RFC 9110 9.1: whoever takes GET takes HEAD).
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)

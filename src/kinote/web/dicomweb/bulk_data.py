@@ -31,7 +31,8 @@ _PATH = re.compile(r"[0-9A-Fa-f]{8}(?:/\d{1,9}/[0-9A-Fa-f]{8})*")
 
 async def bulk_data(request: Request) -> Response:
     """`GET …/bulkdata/{path}`, e.g. `/bulkdata/7FE00010` or `/bulkdata/54000100/0/54001010`."""
-    path = request.path_params["path"]
+    # The metadata writes tags in capitals; clients that put addresses together themselves may not.
+    path = request.path_params["path"].upper()
     if not _PATH.fullmatch(path):
         raise UnknownResourceError(f"There is no value at {path[:200]!r}.")
     item = await named_instance(request)

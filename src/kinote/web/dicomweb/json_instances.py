@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from kinote.dicom import tags
+from kinote.dicom import tags, uids
 from kinote.dicom.part10 import file_meta_bytes
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
@@ -58,7 +58,7 @@ def instances_in(body: bytes) -> list[dict[str, Any]]:
     """The data sets of a JSON body: an array of objects, or one object."""
     try:
         found = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JsonInstanceError(f"The metadata is no JSON: {error}") from error
     instances = found if isinstance(found, list) else [found]
     if not all(isinstance(instance, dict) for instance in instances):
@@ -83,6 +83,10 @@ def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> Itera
     syntax = default_transfer_syntax(pixels.media_type) if pixels else EXPLICIT_VR_LITTLE_ENDIAN
     if syntax is None:
         raise JsonInstanceError("The part with the pixel data needs a transfer-syntax parameter.")
+    for uid in (sop_class, sop_instance, syntax):
+        # One that is missing is for intake to say.
+        if uid and not uids.is_tolerable(uid):
+            raise JsonInstanceError(f"{uid[:80]!r} is no UID.")
     encoded = _encoded(header, _bulk_reader(parts))
     return _file(file_meta_bytes(sop_class, sop_instance, syntax), encoded, pixels)
 

@@ -50,8 +50,8 @@ def entity_tag(objects: Sequence[LiveObject], *representation: object) -> str:
 
 
 def not_modified(request: Request, tag: str) -> Response | None:
-    """304 if the client has this representation already (RFC 9110 13.1.2)."""
-    known = request.headers.get("if-none-match", "")
-    if tag in {item.strip().removeprefix("W/") for item in known.split(",")}:
+    """304 if the client has this representation already, or any with `*` (RFC 9110 13.1.2)."""
+    known = {item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
         return Response(status_code=304, headers={"ETag": tag, "Cache-Control": CACHED})
     return None

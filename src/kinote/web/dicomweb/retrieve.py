@@ -17,6 +17,7 @@ from kinote.web.negotiation import MediaType, accepted
 from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
+from kinote.web.warning_header import warning
 
 log = structlog.get_logger("kinote.web")
 
@@ -56,7 +57,7 @@ async def retrieve(request: Request) -> Response:
         rooms.threads.streams,
         media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
         status_code=206 if left_out else 200,
-        headers={"Warning": f'299 kinote "{left_out} instances are not available as asked"'}
+        headers={"Warning": warning(f"{left_out} instances are not available as asked")}
         if left_out
         else None,
     )

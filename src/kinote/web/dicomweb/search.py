@@ -18,6 +18,7 @@ from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
 from kinote.web.problems import BadRequestError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
+from kinote.web.warning_header import warning
 
 #: Matches asked of the index at once where the client sets no limit or a larger one.
 _PAGE = 500
@@ -50,8 +51,7 @@ async def _search(request: Request, level: Level) -> Response:
     unknown += [".".join(f"{tag:08X}" for tag in path) for path in ignored_keys(query)]
     headers = {"Cache-Control": "private, no-store"}
     if unknown:
-        ignored = ", ".join(unknown).encode("ascii", "replace").decode().replace('"', "'")
-        headers["Warning"] = f'299 kinote "Ignored, as not supported: {ignored}"'
+        headers["Warning"] = warning(f"Ignored, as not supported: {', '.join(unknown)}")
     rooms = rooms_of(request)
     long = limit is None or limit > _PAGE
     return await iterated(

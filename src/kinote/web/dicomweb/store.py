@@ -22,6 +22,7 @@ from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 from kinote.web.request_body import in_thread_with_body
 from kinote.web.rooms import Rooms, rooms_of
+from kinote.web.warning_header import warning
 
 
 async def store(request: Request) -> Response:
@@ -34,12 +35,12 @@ async def store(request: Request) -> Response:
     outcomes = await in_thread_with_body(request, take, rooms.threads.uploads)
     if not outcomes:
         raise BadRequestError("The body holds no instance.")
-    reasons = refusals(outcomes).encode("ascii", "replace").decode().replace('"', "'")
+    reasons = refusals(outcomes)
     return Response(
         json.dumps(store_response(outcomes, Addresses(request))).encode(),
         status_code=store_status(outcomes),
         media_type=JSON,
-        headers={"Warning": f'299 kinote "{reasons}"'} if reasons else None,
+        headers={"Warning": warning(reasons)} if reasons else None,
     )
 
 

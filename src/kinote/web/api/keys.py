@@ -1,0 +1,12 @@
+"""Numbers in addresses and cursors: keys of the index, which have 64 bits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path
+
+LARGEST = 2**63 - 1
+
+#: The number of a note or a held copy in a path.
+Key = Annotated[int, Path(ge=0, le=LARGEST)]

@@ -1,0 +1,19 @@
+"""The Warning header, in which PS3.18 has a server say what it could not do as asked."""
+
+from __future__ import annotations
+
+#: What would end the quoted string, or escape its end.
+_UNQUOTED = str.maketrans({'"': "'", "\\": "/"})
+
+
+def warning(text: str) -> str:
+    """The header's value with this text.
+
+    The text may quote what the client sent, and a header takes no line breaks (here spaces), nor control
+    characters (here `?`, as all beyond ASCII).
+    """
+    plain = "".join(
+        character if character.isascii() and character.isprintable() else "?"
+        for character in " ".join(text.split())
+    )
+    return f'299 kinote "{plain.translate(_UNQUOTED)}"'
