@@ -1,10 +1,12 @@
 """A key object and the image it names, filed at the same moment by two writers: neither misses the other.
 
-What interleaves is told by events and by PostgreSQL's own list of locks, so that each run goes the same way.
+Nor does what one says of a study undo what the other has just said. What interleaves is told by events and by
+PostgreSQL's own list of who waits, so that each run goes the same way.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +15,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydicom.datadict import tag_for_keyword
 from sqlalchemy import Connection
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.live import live_instance
+from kinote.catalog.matching import Query, search
+from kinote.catalog.matching_keys import Level, path_of
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.intake.filing import file_arrivals
 from kinote.keyobject.model import InstanceReference, Reference
@@ -25,7 +30,7 @@ from kinote.notes import arrival_locks
 from kinote.notes.reading import notes_of_instance, notes_of_study
 from kinote.notes.registrar import ReceivedKeyObject
 from kinote.notes.registration_again import register_again
-from tests.catalog.archive import CT
+from tests.catalog.archive import CT, data_set
 from tests.notes.ward import FIRST, KEY_OBJECT, NOW, arrival, dataset, fill, key_object, object_of, place
 
 IMAGE = "1.2.1.9.1"
@@ -72,8 +77,8 @@ def wait_until_done_or_blocked(url: str, future: Future[Any]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(_LOOKS):
             waiting = connection.execute(
-                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
-                "WHERE NOT granted AND locktype = 'advisory' AND datname = current_database()"
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
             ).fetchone()
             if future.done() or (waiting and waiting[0]):
                 return
@@ -114,6 +119,31 @@ def test_a_note_reaches_the_study_of_an_image_that_comes_meanwhile(
         (note,) = notes_of_instance(connection, IMAGE)
         assert notes_of_study(connection, FIRST) == [note]
     assert [one.status for one in note.references] == ["resolved"]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [{"StudyDescription": "Thorax"}, {"PatientID": "P77"}, {"AccessionNumber": "A77"}],
+    ids=["what it is", "whose it is", "the same"],
+)
+def test_two_objects_that_come_at_once_complete_their_study_together(
+    postgresql_url: str, catalog: Catalog, says: dict[str, str]
+) -> None:
+    def of_new_study(number: int, **said: str) -> bytes:
+        return dataset(data_set("1.7", "1.7.1", f"1.7.1.{number}", **said))
+
+    catalog.write(filing(of_new_study(1)))
+    cross(postgresql_url, catalog, filing(of_new_study(2, **says)), of_new_study(3, AccessionNumber="A77"))
+    with catalog.read() as connection:
+        (answer,) = search(connection, Query(Level.STUDY, keys={path_of("StudyInstanceUID"): "1.7"}))
+        (by_column,) = search(
+            connection,
+            Query(Level.STUDY, keys={path_of(name): said for name, said in says.items()}),
+        )
+    told = {name: json.loads(answer.json())[f"{tag_for_keyword(name):08X}"] for name in says}
+    assert {name: one["Value"] for name, one in told.items()} == {name: [said] for name, said in says.items()}
+    assert by_column == answer
+    assert '"A77"' in answer.json()
 
 
 def test_the_same_object_from_two_senders_at_once_is_stored_once(

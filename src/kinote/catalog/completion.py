@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, select
 
-from kinote.catalog import attribute_lines
+from kinote.catalog import attribute_lines, dialects, statements
 from kinote.catalog.entry import InstanceEntry, Row
 from kinote.catalog.patient_keys import patient_keys
 from kinote.catalog.study_text import index_study_text
@@ -92,11 +92,14 @@ def complete_studies(
 
     Gives the Study Instance UIDs of those that are another patient's than before.
     """
-    completed = []
-    for row, offered in met:
-        now = _completed(row, offered)
-        if now is not row and any(now[name] != row[name] for name in _CHANGED):
-            completed.append((row, now))
+    wanting = [(row, offered) for row, offered in met if _changed(row, offered) is not None]
+    if not wanting:
+        return set()
+    completed = [
+        (row, now)
+        for row, offered in _locked(transaction, wanting)
+        if (now := _changed(row, offered)) is not None
+    ]
     if not completed:
         return set()
     moved = [now for row, now in completed if any(now[name] != row[name] for name in _IDENTITY)]
@@ -112,8 +115,29 @@ def complete_studies(
     return {now["study_instance_uid"] for now in moved}
 
 
-def _completed(row: Mapping[str, Any], offered: Describing) -> Any:
-    """The row as it is to be: the same object where nothing is added to it."""
+def _locked(
+    transaction: Connection, met: Sequence[tuple[Mapping[str, Any], Describing]]
+) -> Sequence[tuple[Mapping[str, Any], Describing]]:
+    """The rows as they are now, nobody else's until the end: another writer may just have completed them."""
+    if not dialects.has_several_writers(transaction):
+        return met
+    now = {row.id: row._asdict() for row in _by_key(transaction, [row["id"] for row, _ in met])}
+    return [(now[row["id"]], offered) for row, offered in met]
+
+
+# Keys stay: instances that refer to the study go on coming in meanwhile.
+_by_key = statements.LookUp(select(study).order_by(study.c.id).with_for_update(key_share=True), study.c.id)
+
+
+def _changed(row: Mapping[str, Any], offered: Describing) -> dict[str, Any] | None:
+    """The row as it is to be; None where it stays as it is."""
+    now = _completed(row, offered)
+    if now is row or all(now[name] == row[name] for name in _CHANGED):
+        return None
+    return dict(now)
+
+
+def _completed(row: Mapping[str, Any], offered: Describing) -> Mapping[str, Any]:
     entries: Sequence[InstanceEntry] = offered.entries
     if describes_anew(row["instance_count"], offered.standing):
         row = {**row, **{name: entries[0].study_row[name] for name in _CHANGED if name != "patient"}}
