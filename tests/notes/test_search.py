@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -78,6 +79,10 @@ SEARCHES: list[tuple[dict[str, Any], list[str]]] = [
     ({"since": "2026-11-24T07:00:00 01:00"}, ["Received", "Private", "Lehrbeispiel"]),
     ({"since": "2026-11-25"}, []),
     ({"since": "2026-11-24T06:00:00+00:00", "origin": "authored"}, ["Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-24T06:31:00Z"}, ["Received", "Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-24T06:31:00"}, ["Received", "Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-24T07:00:00+01:00"}, ["Received", "Private", "Lehrbeispiel"]),
+    ({"since": "2026-11-24T06:32:00Z"}, []),
     ({"title": "113004", "author": "doe", "patient": "P1", "text": "lehr"}, ["Lehrbeispiel"]),
 ]
 
@@ -97,6 +102,15 @@ def test_pages_add_up(noted: Catalog) -> None:
         assert pages == expected, wanted
 
 
+def test_notes_are_registered_in_utc_wherever_the_server_stands(filled: Catalog) -> None:
+    in_tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
+    made(filled, request(IMAGE, description="at the full second"), now=in_tokyo.replace(microsecond=0))
+    made(filled, request(IMAGE, description="a little later"), now=in_tokyo)
+    assert descriptions(filled, since="2026-11-24T05:31:00Z") == ["a little later", "at the full second"]
+    assert descriptions(filled, since="2026-11-24T05:31:00.1Z") == ["a little later"]
+    assert descriptions(filled, since="2026-11-24T06:00:00Z") == []
+
+
 def test_only_what_is_live_and_current_is_found(noted: Catalog) -> None:
     first, second = (note.id or 0 for note in found(noted, author="doe", limit=2).items)
     reason = Reason(REJECTED_FOR_QUALITY_REASONS)
@@ -114,8 +128,10 @@ def test_only_what_is_live_and_current_is_found(noted: Catalog) -> None:
     [
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": "é"}, "cursor"),
+        ({"cursor": base64.urlsafe_b64encode(b"n" + b"9" * 30).decode()}, "cursor"),
         ({"limit": 0}, "limit"),
         ({"since": "yesterday"}, "since"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since"),
         ({"origin": "elsewhere"}, "origin"),
     ],
 )

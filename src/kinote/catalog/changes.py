@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select, tuple_
 
 from kinote.catalog import dialects, statements
 from kinote.catalog.tables import change
+from kinote.catalog.timestamps import timestamp
 
 
 class Kind(StrEnum):
@@ -91,7 +92,7 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
     if not happened:
         return
     writer = dialects.current_transaction(transaction)
-    made_at = now.isoformat()
+    made_at = timestamp(now)
     statements.insert_rows(
         transaction,
         change,

@@ -11,6 +11,7 @@ from typing import Any
 
 from kinote.catalog import datetimes, normal, packed_header
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.timestamps import timestamp
 from kinote.dicom import json_model, tags, uids
 from kinote.dicom.dataset import DataSet
 
@@ -60,7 +61,7 @@ def entry_of(
     series_uid = _identity(dataset, tags.SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")
     sop_uid = _identity(dataset, tags.SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")
     class_uid = _identity(dataset, tags.SOP_CLASS_UID, "SOP Class UID (0008,0016)")
-    received_at = now.isoformat()
+    received_at = timestamp(now)
     patient_id = normal.text(dataset.text(tags.PATIENT_ID))
     issuer = normal.text(dataset.text(tags.ISSUER_OF_PATIENT_ID))
     return InstanceEntry(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog import changes
 from kinote.catalog.changes import Kind
 from kinote.catalog.tables import withdrawal, withdrawal_target
+from kinote.catalog.timestamps import timestamp
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.standing import Settled, settle
 
@@ -52,7 +53,7 @@ def withdraw(
             "reason_text": reason.text,
             "rejection_note_uid": rejection_note_uid,
             "who": who,
-            "made_at": now.isoformat(),
+            "made_at": timestamp(now),
         },
     ).scalar_one()
     transaction.execute(
@@ -68,7 +69,7 @@ def undo(transaction: Connection, key: int, *, who: str, now: datetime) -> None:
     undone = transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None))
-        .values(undone_at=now.isoformat(), undone_by=who)
+        .values(undone_at=timestamp(now), undone_by=who)
     )
     if undone.rowcount == 0:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")

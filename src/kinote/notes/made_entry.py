@@ -13,6 +13,7 @@ from kinote.catalog import normal, packed_header
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES
 from kinote.catalog.completion import DESCRIBING
 from kinote.catalog.entry import InstanceEntry, Row
+from kinote.catalog.timestamps import timestamp
 from kinote.dicom import sop_classes
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject.model import KeyObjectDocument
@@ -63,7 +64,7 @@ def made_entry(document: KeyObjectDocument, dataset: bytes, now: datetime) -> In
             "residence": "local",
             "digest": digest,
             "size": len(dataset),
-            "received_at": now.isoformat(),
+            "received_at": timestamp(now),
             "received_from": MADE_HERE,
         },
         metadata=packed_header.pack(_object(line for _, line in lines).encode()),

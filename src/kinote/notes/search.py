@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +26,7 @@ from kinote.catalog.tables import ORIGINS, note_study, note_version, study
 from kinote.catalog.tables import note as notes
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
+from kinote.catalog.timestamps import asked_timestamp
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.loading import is_carried, load, versions_query
@@ -56,7 +56,8 @@ class NoteSearch:
 
     `title` is a code value or `scheme|value`; `author` the beginning of a name, whatever its case; `origin`
     authored, received or migrated; `patient` a Patient ID; `text` is part of the description; `since` the
-    moment (ISO 8601, UTC) from which on notes were registered. `cursor` is the `next` of the page before.
+    moment (ISO 8601, in UTC where no offset is given) from which on notes were registered. `cursor` is the
+    `next` of the page before.
     """
 
     title: str = ""
@@ -234,11 +235,8 @@ def _title(asked: str) -> tuple[str, str]:
 def _moment(text: str) -> str:
     """A moment as the index has it, in UTC; without an offset it is UTC already."""
     try:
-        # The plus sign of an offset means a space in a query, and clients forget to escape it.
-        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
+        return asked_timestamp(text)
+    except ValueError:
         raise SearchError("since", "since: a moment in ISO 8601, e.g. 2026-11-24T06:00:00Z") from None
 
 

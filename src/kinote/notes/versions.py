@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
@@ -13,6 +13,7 @@ from kinote.catalog import statements
 from kinote.catalog.tables import note_modifier, note_reference, note_study, note_version
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
+from kinote.catalog.timestamps import timestamp
 from kinote.keyobject.codes import Code
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.request import Author
@@ -33,8 +34,7 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     """Write the rows of note versions, each the current one of its note from now on."""
     if not versions:
         return
-    # In UTC, for it is compared as text.
-    registered_at = now.astimezone(UTC).isoformat()
+    registered_at = timestamp(now)
     rows = [_version_row(version, registered_at) for version in versions]
     statements.insert_rows(transaction, note_version, rows)
     modifiers = [row for version in versions for row in _modifier_rows(version)]

@@ -90,7 +90,9 @@ async def search_notes(
     origin: Annotated[str, Query(description="`authored`, `received` or `migrated`.")] = "",
     patient: Annotated[str, Query(description="Patient ID.")] = "",
     text: Annotated[str, Query(description="Part of the description.")] = "",
-    since: Annotated[str, Query(description="Registered from this moment on (ISO 8601, UTC).")] = "",
+    since: Annotated[
+        str, Query(description="Registered from this moment on (ISO 8601; UTC without an offset).")
+    ] = "",
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
