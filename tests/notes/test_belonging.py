@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import select
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import note_study
@@ -125,6 +126,18 @@ def test_breach_of_law_1_in_a_row_is_noticed(filled_sqlite: Catalog) -> None:
     with filled_sqlite.read() as connection:
         (difference,) = belonging.differences(connection)
     assert difference.endswith(f"in study {FIRST}: flags_there is False")
+
+
+def test_as_many_notes_as_there_are_can_wait_for_one_image(filled: Catalog) -> None:
+    """More than a statement may have parameters: 65,535 on PostgreSQL, up to 250,000 on SQLite."""
+    receive(filled, key_object("1.2.1.70.1", Reference(place("1.2.1.9.1"))))
+    with filled.read() as connection:
+        (version,) = connection.execute(select(note_study.c.version)).scalars()
+    filled.write(lambda tx: tx.execute(note_study.update().values(flags_there=False)))
+    many = range(version, version + (260_000 if filled.is_sqlite else 70_000))
+    filled.write(lambda tx: belonging.refresh(tx, many))
+    with filled.read() as connection:
+        assert belonging.differences(connection) == []
 
 
 def test_a_page_of_studies_asks_little_of_each_note(filled_sqlite: Catalog) -> None:

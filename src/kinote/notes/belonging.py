@@ -16,6 +16,9 @@ from kinote.catalog import dialects, statements
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import instance, key_object, note_reference, note_study, patient, study
 
+#: Versions that one statement is for: SQLite may be built to take no more than 32,766 parameters.
+_TOGETHER = 10_000
+
 
 def belongs_to_study() -> ColumnElement[bool]:
     """Condition on `note_study`: a live KOS of the version lies in that study, or the version flags something
@@ -29,7 +32,9 @@ def refresh(transaction: Connection, versions: Collection[int]) -> None:
         if dialects.has_several_writers(transaction):
             named = _studies(transaction, versions)
             lock_patients(transaction, {row.study_instance_uid for row in named}, shared=True)
-        transaction.execute(_REFRESH, {"versions": sorted(versions)})
+        ordered = sorted(versions)
+        for begin in range(0, len(ordered), _TOGETHER):
+            transaction.execute(_REFRESH, {"versions": ordered[begin : begin + _TOGETHER]})
 
 
 def lock_patients(transaction: Connection, study_uids: Collection[str], *, shared: bool) -> None:
