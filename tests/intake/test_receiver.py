@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -18,10 +19,10 @@ from kinote.catalog.tables import house, instance
 from kinote.delivery.outgoing import part10
 from kinote.delivery.source import Source
 from kinote.dicom.part10 import FileScanner
-from kinote.intake.outcome import Outcome
+from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import SMALL, Receiver
 from kinote.intake.recovery import recover
-from kinote.lifecycle import counts
+from kinote.lifecycle import counts, held
 from kinote.storage.local import LocalStorage
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
 from tests.intake.objects import image
@@ -213,6 +214,54 @@ def test_law_8_recovery_leaves_no_bytes_without_a_row(
     with catalog.read() as connection:
         assert connection.execute(select(house.c.value)).scalar_one()
     assert recover(catalog, storage) == 0
+
+
+def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
+    catalog: Catalog, storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(receiver, image())
+    kept = stored_files(storage)
+    receive(receiver, image(PatientName="Other^Name"))
+    recover(catalog, storage)
+    # As if these hours had been swept long ago.
+    catalog.write(lambda tx: tx.execute(house.update().values(value="9999/01/01/00")))
+    with catalog.read() as connection:
+        (copy,) = held.held(connection)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused_by_the_disk)
+        with pytest.raises(OSError, match="the disk"):
+            receiver.discard_held(copy.id)
+    assert len(stored_files(storage)) == 2
+    assert recover(catalog, storage) == 1
+    assert stored_files(storage) == kept
+    assert recover(catalog, storage) == 0
+
+
+def test_a_file_that_cannot_be_closed_is_refused(
+    storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync, close = os.fdatasync, os.close
+
+    def note_and_sync(descriptor: int) -> None:
+        synced.add(descriptor)
+        sync(descriptor)
+
+    def close_and_fail(descriptor: int) -> None:
+        close(descriptor)
+        if descriptor in synced:
+            synced.remove(descriptor)
+            refused_by_the_disk()
+
+    monkeypatch.setattr(os, "fdatasync", note_and_sync)
+    monkeypatch.setattr(os, "close", close_and_fail)
+    (outcome,) = receive(receiver, image())
+    assert (outcome.kind, outcome.status) == ("refused", OUT_OF_RESOURCES)
+    assert stored_files(storage) == set()
+
+
+def refused_by_the_disk(*_arguments: object, **_options: object) -> None:
+    raise OSError(errno.EIO, "the disk does not want to")
 
 
 def test_small_objects_without_pixels_lie_in_the_index(

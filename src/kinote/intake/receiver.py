@@ -7,10 +7,13 @@ memory does not grow with the object.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
+
+from sqlalchemy import Connection
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
@@ -23,12 +26,15 @@ from kinote.intake.committer import Committer
 from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome, refused
 from kinote.intake.placing import Placer
+from kinote.intake.removal import remember, remove_remembered
 from kinote.intake.syncing import Syncers
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
 from kinote.storage.local import IncomingFile, LocalStorage, StorageError
+
+log = logging.getLogger(__name__)
 
 #: Up to here an object that is no image lies in the index (design, "Tables"), in bytes.
 SMALL = 64 * 1024
@@ -109,8 +115,9 @@ class Receiver:
         try:
             arrival.file.abandon()
             self._storage.remove(arrival.file.key)
+        except OSError:
+            log.warning("A file that is not kept is left to the recovery of the next start", exc_info=True)
         finally:
-            # A file that could not be removed is found by the next start.
             self._tell(arrival, outcome)
 
     def _tell(self, arrival: Arrival, outcome: Outcome) -> None:
@@ -125,10 +132,10 @@ class Receiver:
 
     def discard_held(self, key: int) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        copy = self._catalog.write(lambda transaction: held.discard(transaction, key, now=datetime.now(UTC)))
+        copy = self._catalog.write(lambda transaction: _discard(transaction, key))
         if copy.file_key is not None:
-            # A file left behind by a crash here is removed when the next start recovers.
-            self._storage.remove(copy.file_key)
+            # What does not come about here is done when the next start recovers.
+            remove_remembered(self._catalog, self._storage)
         return copy
 
     def close(self) -> None:
@@ -137,6 +144,13 @@ class Receiver:
         self._placer.close()
         self._committer.close()
         self._syncers.close()
+
+
+def _discard(transaction: Connection, key: int) -> HeldCopy:
+    copy = held.discard(transaction, key, now=datetime.now(UTC))
+    if copy.file_key is not None:
+        remember(transaction, copy.file_key)
+    return copy
 
 
 class Upload:

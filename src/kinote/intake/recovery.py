@@ -2,7 +2,7 @@
 
 A kill can leave files that were placed while the transaction that would have owned them never committed.
 Nobody was told that they are stored, so they are removed. Only the hours since the last recovery can
-hold such files.
+hold such files; files that were to be removed with their rows are remembered (`kinote.intake.removal`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import house, instance
+from kinote.intake.removal import remove_remembered
 from kinote.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
@@ -29,20 +30,19 @@ def recover(catalog: Catalog, storage: LocalStorage) -> int:
 
     To be called only while nobody else uses the data directory.
     """
-    removed = storage.discard_incoming()
+    removed = storage.discard_incoming() + remove_remembered(catalog, storage)
     now = datetime.now(UTC)
     with catalog.read() as connection:
         swept = connection.execute(select(house.c.value).where(house.c.name == _SWEPT)).scalar_one_or_none()
     for keys in storage.keys_since(swept or ""):
         with catalog.read() as connection:
             orphans = set(keys) - _owned(connection, keys)
-        for key in orphans:
-            storage.remove(key)
+        storage.remove_durably(orphans)
         removed += len(orphans)
     mark = (now - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
     catalog.write(lambda transaction: _note_sweep(transaction, mark))
     if removed:
-        log.warning("Start-up recovery removed files of objects that were never acknowledged: %d", removed)
+        log.warning("Start-up recovery removed files that no object has: %d", removed)
     return removed
 
 

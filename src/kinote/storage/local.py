@@ -51,18 +51,18 @@ class IncomingFile:
         assert self._descriptor is not None, "the file is finished"
         try:
             os.fdatasync(self._descriptor)
+            self._close()
         except OSError as error:
             raise StorageError(f"Cannot sync a file in {self.path.parent}: {error.strerror}") from error
-        self._close()
 
     def abandon(self) -> None:
         self._close()
         self.path.unlink(missing_ok=True)
 
     def _close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class LocalStorage:
@@ -109,8 +109,16 @@ class LocalStorage:
             raise StorageError(f"Cannot open stored file {key}: {error.strerror}") from error
 
     def remove(self, key: str) -> None:
-        """Delete a stored file; it may be gone already."""
+        """Delete a stored file; it may be gone already, and may be back after a power cut."""
         (self._objects / key).unlink(missing_ok=True)
+
+    def remove_durably(self, keys: Iterable[str]) -> None:
+        """Delete stored files so that no power cut brings them back; a directory is synced once."""
+        paths = [self._objects / key for key in keys]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths if path.parent.is_dir()}:
+            sync_folder(folder)
 
     def keys_since(self, hour: str) -> Iterator[list[str]]:
         """The keys of all stored files, folder by folder, from an hour (`YYYY/MM/DD/HH`) on."""
@@ -125,10 +133,6 @@ class LocalStorage:
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
-
-    def free_bytes(self) -> int:
-        status = os.statvfs(self._objects)
-        return status.f_bavail * status.f_frsize
 
     def _make_folder(self, folder: Path) -> None:
         """Make sure, once for this process, that a folder is there and that its name is durable.
