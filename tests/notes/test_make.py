@@ -17,6 +17,7 @@ from kinote.keyobject import reader
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
 from kinote.lifecycle import counts
+from kinote.notes.content import moment
 from kinote.notes.make import make
 from kinote.notes.note import as_json
 from kinote.notes.reading import notes_of_instance, notes_of_study
@@ -40,6 +41,26 @@ from tests.notes.ward import (
     object_of,
     request,
 )
+
+
+def test_notes_come_in_the_order_they_were_made_whatever_the_offset(filled: Catalog) -> None:
+    late = NOW.astimezone(timezone(timedelta(hours=-5))) + timedelta(hours=1)
+    made(filled, request(IMAGE, description="later, by the earlier clock"), now=late)
+    made(filled, request(IMAGE, description="before"), now=NOW.astimezone(timezone(timedelta(hours=9))))
+    with filled.read() as connection:
+        listed = notes_of_study(connection, FIRST), notes_of_instance(connection, IMAGE)
+    for notes in listed:
+        assert [note.description for note in notes] == ["before", "later, by the earlier clock"]
+
+
+def test_a_document_says_its_time_in_the_zone_it_is_made_in(filled_sqlite: Catalog) -> None:
+    said = []
+    for hours in (0, 9):
+        note = made(filled_sqlite, request(IMAGE), now=NOW.astimezone(timezone(timedelta(hours=hours))))
+        reading = reader.read(bytes_of(filled_sqlite, note)[0], EXPLICIT_VR_LITTLE_ENDIAN)
+        assert moment(reading.content_date, reading.content_time, reading.timezone) == note.created
+        said.append(reading.timezone)
+    assert said == ["+0000", "+0900"]
 
 
 def test_a_note_is_there_with_its_document_at_once(filled: Catalog) -> None:

@@ -166,7 +166,7 @@ instance = Table(
     Column("attributes", Text, nullable=False),
     Column("received_at", Text, nullable=False),
     Column("received_from", Text, nullable=False),
-    # Why a copy is held: beside which live row it came, and what is to be decided.
+    # Why a copy is held: what the instance is that came first, and in what this one differs.
     Column("held_reason", Text),
     CheckConstraint(f"standing IN {STANDINGS}", name="standing_is_known"),
     CheckConstraint(f"residence IN {RESIDENCES}", name="residence_is_known"),
@@ -403,7 +403,7 @@ withdrawal = Table(
     "withdrawal",
     metadata,
     _key(),
-    # What happened: 'note withdrawn', 'note revised', 'rejection'.
+    # What happened, e.g. 'note withdrawn' or 'note revised'.
     Column("act", Text, nullable=False),
     Column("reason_scheme", Text, nullable=False),
     Column("reason_value", Text, nullable=False),
@@ -440,7 +440,7 @@ change = Table(
     Index("change_in_order", "transaction", "sequence"),
 )
 
-#: Facts about the index itself, e.g. up to when start-up recovery has swept the storage.
+#: Facts about the index itself, e.g. up to when start-up recovery has swept the storage, and keys that are gone.
 house = Table(
     "house",
     metadata,

@@ -15,8 +15,8 @@ from kinote.storage.local import IncomingFile
 class Arrival:
     """What the commit needs of a received object.
 
-    Its bytes are either in `file`, whose data is synced, or, for small objects that are no images, in
-    `dataset`. `reading` is there for key objects.
+    Its bytes are either in `file`, which is synced and in its place before the commit, or, for small objects
+    that are no images, in `dataset`. `reading` is there for key objects.
     """
 
     entry: InstanceEntry

@@ -12,7 +12,7 @@ from kinote.intake.outcome import Outcome, OutcomeKind
 from kinote.intake.receiver import Receiver
 from kinote.intake.sources import Refusal, Source
 
-#: Objects under way at once: enough to fill a commit group, few enough to bound open files and memory.
+#: Objects under way at once: enough to share commits, few enough to bound open files and memory.
 _UNDER_WAY = 64
 
 _CHUNK = 256 * 1024

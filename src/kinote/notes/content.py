@@ -59,13 +59,16 @@ class NoteContent:
             sorted((modifier.scheme, modifier.value) for modifier in self.modifiers),
             self.description,
             (self.author.kind, self.author.name, self.author.login),
-            _in_utc(self.created),
+            in_utc(self.created),
         )
         return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 
-def _in_utc(created: str) -> str:
-    """A moment as all documents of a set say it, whatever offset each is written with."""
+def in_utc(created: str) -> str:
+    """When a note was made as all documents of a set say it, whatever offset each is written with.
+
+    Such moments compare as texts.
+    """
     if len(created) <= len("2026-11-24T05:31:00"):
         return created
     said = datetime.fromisoformat(created)

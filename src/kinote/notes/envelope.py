@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -59,13 +59,18 @@ def received_attributes(attributes: str) -> tuple[tuple[tuple[str, str], ...], s
     return copied, _text(parsed.get(_TIMEZONE))
 
 
-@lru_cache(maxsize=256)
 def content_moment(now: datetime, timezone: str) -> tuple[str, str, str]:
     """Date, time and offset that a document says it was made at.
 
     The offset of a data set counts for all its times (PS3.3 C.12.1.1.8), so where the study was received
     with one, that one is kept, or its Study Time would come to mean another moment.
     """
+    return _content_moment(now, now.utcoffset(), timezone)
+
+
+@lru_cache(maxsize=256)
+def _content_moment(now: datetime, _offset: timedelta | None, timezone: str) -> tuple[str, str, str]:
+    # Moments are equal whatever their offset; what is written of them is not.
     offset = dates.parse_offset(timezone) if timezone else None
     local = now.astimezone(offset) if offset is not None else now
     return dates.date_text(local), dates.time_text(local), dates.offset_text(local)

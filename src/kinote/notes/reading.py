@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, literal_column, select
+from sqlalchemy import Connection, Row, Select, literal_column, select
 
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import key_object, note_reference, note_study, note_version
 from kinote.keyobject.titles import TitleGroup
+from kinote.notes.content import in_utc
 from kinote.notes.loading import findings_of, is_carried, load, versions_query
 from kinote.notes.note import Note, NoteKeyObject, as_json
 from kinote.notes.request import Author
@@ -49,10 +50,9 @@ def notes_of_study(connection: Connection, study_instance_uid: str, everything: 
     query = versions_query().where(note_version.c.id.in_(here), note_version.c.is_current, is_carried())
     if not everything:
         query = query.where(note_version.c.title_group.not_in(NO_MARKS))
-    rows = connection.execute(query.order_by(note_version.c.created, note_version.c.id)).all()
     found = [
         one
-        for one in load(connection, rows, everything=everything)
+        for one in _as_made(connection, query, everything=everything)
         if everything or _belongs_to(one, study_instance_uid)
     ]
     return found + _placeholders(connection, study_instance_uid)
@@ -67,13 +67,18 @@ def notes_of_instance(connection: Connection, sop_instance_uid: str) -> list[Not
         note_version.c.title_group.not_in(NO_MARKS),
         is_carried(),
     )
-    rows = connection.execute(query.order_by(note_version.c.created, note_version.c.id)).all()
     return [
         one
-        for one in load(connection, rows, everything=False)
+        for one in _as_made(connection, query, everything=False)
         # A reference to another patient's image has been left out.
         if any(reference.sop_instance_uid == sop_instance_uid for reference in one.references)
     ]
+
+
+def _as_made(connection: Connection, query: Select[Any], *, everything: bool) -> list[Note]:
+    """The notes of a query in the order they were made; each says when in the offset of its document."""
+    rows = connection.execute(query.order_by(note_version.c.id)).all()
+    return sorted(load(connection, rows, everything=everything), key=lambda one: in_utc(one.created))
 
 
 def _belongs_to(one: Note, study_instance_uid: str) -> bool:
