@@ -72,6 +72,12 @@ class _Carried:
             return True
         return "T" in content.created and received.study_instance_uid not in self.studies
 
+    def add(self, received: ReceivedKeyObject, whose: PatientIdentity) -> None:
+        self.studies.add(received.study_instance_uid)
+        self.documents.add(received.sop_instance_uid)
+        self.named |= _identical(received)
+        self.patients.add(whose)
+
 
 def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now: datetime) -> None:
     """Register key objects: findings, notes, key object rows, the studies they belong to."""
@@ -83,29 +89,7 @@ def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now
     known = _known_versions(transaction, set(fingerprints.values()))
     places = _places_of(transaction, [content for _, content in readable])
     patients = _patients_of(transaction, readable, places)
-    new: list[tuple[_Carried, NoteContent]] = []
-    carried: dict[int, _Carried] = {}
-    keys = iter(_reserved(transaction, len(readable)))
-    for one, content in readable:
-        candidates = known.setdefault(fingerprints[one.instance], [])
-        match = next(
-            (
-                version
-                for version in candidates
-                if version.takes(one, content, patients[one.study_instance_uid])
-            ),
-            None,
-        )
-        if match is None:
-            number, key = next(keys)
-            match = _Carried(key, number, is_new=True)
-            candidates.append(match)
-            new.append((match, content))
-        match.studies.add(one.study_instance_uid)
-        match.documents.add(one.sop_instance_uid)
-        match.named |= _identical(one)
-        match.patients.add(patients[one.study_instance_uid])
-        carried[one.instance] = match
+    carried, new = _notes_of(transaction, readable, fingerprints, known, patients)
     _insert_findings(transaction, received)
     _insert_notes(transaction, new, now)
     _insert_key_objects(transaction, received, carried)
@@ -235,6 +219,34 @@ def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str
         version.patients.add(identity(row))
         version.named |= set(json.loads(row.identical_documents))
     return known
+
+
+def _notes_of(
+    transaction: Connection,
+    readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
+    fingerprints: Mapping[int, str],
+    known: dict[str, list[_Carried]],
+    patients: Mapping[str, PatientIdentity],
+) -> tuple[dict[int, _Carried], list[tuple[_Carried, NoteContent]]]:
+    """The version that each document carries, by the key of its instance; and those that are new.
+
+    A document joins the first of the `known` versions that takes it; those that begin here become known.
+    """
+    carried: dict[int, _Carried] = {}
+    new: list[tuple[_Carried, NoteContent]] = []
+    keys = iter(_reserved(transaction, len(readable)))
+    for one, content in readable:
+        whose = patients[one.study_instance_uid]
+        candidates = known.setdefault(fingerprints[one.instance], [])
+        match = next((version for version in candidates if version.takes(one, content, whose)), None)
+        if match is None:
+            number, key = next(keys)
+            match = _Carried(key, number, is_new=True)
+            candidates.append(match)
+            new.append((match, content))
+        match.add(one, whose)
+        carried[one.instance] = match
+    return carried, new
 
 
 def _reserved(transaction: Connection, count: int) -> Iterable[tuple[int, int]]:
