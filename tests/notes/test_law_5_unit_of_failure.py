@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from kinote.catalog import changes, dialects
 from kinote.catalog.catalog import Catalog
 from kinote.intake.outcome import Outcome
-from kinote.notes import registrar
+from kinote.notes import read_content, registrar
 from kinote.notes.make import make
 from kinote.notes.reading import notes_of_study
 from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
@@ -82,7 +82,7 @@ def test_breach_of_law_5_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyP
 def test_law_5_a_document_that_cannot_be_registered_fails_alone(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content_of = registrar.content_of
+    content_of = read_content.content_of
 
     def failing(reading: Any) -> Any:
         if reading.description == "bad":
