@@ -78,7 +78,7 @@ def test_breach_of_law_8_a_file_that_outlives_its_row_is_noticed(
     acts.receive(Image(FIRST, LARGE))
     acts.receive(Image(FIRST, LARGE, content=1))
     hold_law_8(acts)
-    monkeypatch.setattr(LocalStorage, "remove", _nothing)
+    monkeypatch.setattr(LocalStorage, "remove_durably", _nothing)
     acts.discard(0)
     with pytest.raises(AssertionError):
         hold_law_8(acts)
