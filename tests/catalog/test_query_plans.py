@@ -31,7 +31,7 @@ CASES: list[tuple[Level, str | None, dict[str, str], str]] = [
     (Level.SERIES, None, {"Modality": "KO"}, "series_by_modality (modality=?)"),
     (Level.SERIES, "1.1", {}, "series USING INDEX series"),
     (Level.INSTANCE, "1.1", {}, "instance USING INDEX instance_by_s"),
-    (Level.INSTANCE, None, {"SOPInstanceUID": "1.1"}, "instance_by_uid (sop_instance_uid=?)"),
+    (Level.INSTANCE, None, {"SOPInstanceUID": "1.1"}, "(sop_instance_uid=?)"),
     (Level.INSTANCE, None, {"SOPClassUID": "1.1"}, "instance_by_class (sop_class_uid=?)"),
     (
         Level.INSTANCE,

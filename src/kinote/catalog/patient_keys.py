@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select, text
 
 from kinote.catalog import statements
 from kinote.catalog.tables import patient
+
+_HAS_ID = "patient_id <> ''"
 
 
 def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]]) -> list[int]:
@@ -21,17 +23,21 @@ def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]])
         patient,
         [{"patient_id": patient_id, "issuer": issuer} for patient_id, issuer in named],
         unique=["patient_id", "issuer"],
-        unique_where="patient_id <> ''",
+        unique_where=_HAS_ID,
     )
     found: dict[tuple[str, str], int] = {}
     if named:
-        for row in transaction.execute(
-            select(patient.c.patient_id, patient.c.issuer, patient.c.id, patient.c.merged_into).where(
-                tuple_(patient.c.patient_id, patient.c.issuer).in_(named)
-            )
-        ):
+        # With other issuers of the same IDs, of which there are few: pairs would take no index on SQLite.
+        for row in _with_id(transaction, sorted({patient_id for patient_id, _ in named})):
             found[row.patient_id, row.issuer] = row.merged_into or row.id
     return [found[identity] if identity[0] else _nameless(transaction) for identity in identities]
+
+
+_with_id = statements.LookUp(
+    # In these words, since the index has them.
+    select(patient.c.patient_id, patient.c.issuer, patient.c.id, patient.c.merged_into).where(text(_HAS_ID)),
+    patient.c.patient_id,
+)
 
 
 def _nameless(transaction: Connection) -> int:

@@ -172,12 +172,14 @@ instance = Table(
     CheckConstraint(f"residence IN {RESIDENCES}", name="residence_is_known"),
     CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
     Index(
-        "instance_by_uid",
+        "instance_is_unique",
         "sop_instance_uid",
         unique=True,
         sqlite_where=text("standing <> 'held'"),
         postgresql_where=text("standing <> 'held'"),
     ),
+    # That one serves only who leaves out held copies in its very words; intake asks for all with a UID.
+    Index("instance_by_uid", "sop_instance_uid"),
     Index("instance_by_series", "series", "standing", "instance_number"),
     Index("instance_by_study", "study", "standing"),
     Index(

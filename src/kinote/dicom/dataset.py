@@ -199,15 +199,16 @@ class DataSet:
             known = self._items = {}
         elif tag in known:
             return known[tag]
-        items = self._read_items(tag)
+        items = self.sequence(tag).all()
         if len(items) <= _FEW:
             known[tag] = items
         return items
 
-    def _read_items(self, tag: int) -> tuple[DataSet, ...]:
+    def sequence(self, tag: int) -> Items:
+        """The items of a sequence, none of them made yet; for sequences of thousands that are alike."""
         found = self._level().get(tag)
         if found is None:
-            return ()
+            return Items(self, self._encoding, [])
         vr, _, start, end = found
         if vr == b"SQ":
             encoding = self._encoding
@@ -217,14 +218,8 @@ class DataSet:
         elif not vr and not self._encoding.explicit and tag in SEQUENCES:
             encoding = self._encoding
         else:
-            return self._items_of_unknown(tag, start, end)
-        kept, ends = self._kept, self._ends
-        return tuple(
-            [
-                DataSet(kept, first, last, encoding, ends, self)
-                for first, last in level.items(kept, start, end, encoding, ends)
-            ]
-        )
+            return self._sequence_of_unknown(tag, start, end)
+        return Items(self, encoding, list(level.items(self._kept, start, end, encoding, self._ends)))
 
     def element(self, tag: int, longest: int) -> bytes | None:
         """The kept bytes of a whole element, nested ones included: what tells equal elements apart.
@@ -250,11 +245,12 @@ class DataSet:
             )
         return found
 
-    def _items_of_unknown(self, tag: int, start: int, end: int) -> tuple[DataSet, ...]:
+    def _sequence_of_unknown(self, tag: int, start: int, end: int) -> Items:
         """A sequence sent as UN of defined length holds implicit little endian (PS3.5 6.2.2), or should."""
         value = self._kept[start:end]
+        none = Items(self, self._encoding, [])
         if value[:4] != b"\xfe\xff\x00\xe0":
-            return ()
+            return none
         head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
         length = struct.pack("<I", len(value))
         for syntax, sequence in (
@@ -269,8 +265,8 @@ class DataSet:
                 0 < inner >> 16 < 0xFFFC for item in parsed.items(tag) for inner in item
             ):
                 parsed._outer = self
-                return parsed.items(tag)
-        return ()
+                return parsed.sequence(tag)
+        return none
 
     def _vr(self, tag: int, sent: bytes) -> str:
         name = NAMES.get(sent, "UN")
@@ -314,6 +310,34 @@ def _integer(text: str, vr: str | None) -> int | None:
         number = parse_decimal(text)
         return None if number is None else whole(number)
     return parse_integer(text)
+
+
+class Items:
+    """The items of a sequence, each made when it is asked for; counted from 0."""
+
+    __slots__ = ("_encoding", "_level", "_spans")
+
+    def __init__(self, level: DataSet, encoding: Encoding, spans: list[tuple[int, int]]) -> None:
+        self._level = level
+        self._encoding = encoding
+        self._spans = spans
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def sent(self, index: int) -> bytes:
+        """The kept bytes of an item: what tells equal items apart."""
+        first, last = self._spans[index]
+        return self._level._kept[first:last]
+
+    def item(self, index: int) -> DataSet:
+        first, last = self._spans[index]
+        level = self._level
+        return DataSet(level._kept, first, last, self._encoding, level._ends, level)
+
+    def all(self) -> tuple[DataSet, ...]:
+        kept, ends, encoding, level = self._level._kept, self._level._ends, self._encoding, self._level
+        return tuple([DataSet(kept, first, last, encoding, ends, level) for first, last in self._spans])
 
 
 def scanned(scanner: DataSetScanner) -> DataSet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kinote.dicom import sop_classes, tags, uids
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dataset import DataSet, Items
 from kinote.keyobject import concepts
 from kinote.keyobject.alike import Alike
 from kinote.keyobject.coded import (
@@ -76,6 +76,17 @@ def read_content(root: DataSet, evidence: dict[str, FoundInstance], findings: Fi
     return reader.content
 
 
+class _Level:
+    """A content sequence, how many of its items have been read, and what their places begin with."""
+
+    __slots__ = ("items", "prefix", "read")
+
+    def __init__(self, items: Items, prefix: str) -> None:
+        self.items = items
+        self.prefix = prefix
+        self.read = 0
+
+
 class _Reader:
     def __init__(self, evidence: dict[str, FoundInstance], findings: Findings) -> None:
         self.content = Content()
@@ -87,24 +98,25 @@ class _Reader:
 
     def walk(self, root: DataSet) -> None:
         """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
-        pending = self._numbered(root, "", 1)
-        while pending:
-            item, place, depth = pending.pop()
-            if self._is_alike(item.sent, place, is_root=depth == 1):
+        levels = [_Level(root.sequence(tags.CONTENT_SEQUENCE), "")]
+        while levels:
+            current = levels[-1]
+            if current.read == len(current.items):
+                levels.pop()
                 continue
-            self._read_item(item, place, is_root=depth == 1)
-            if tags.CONTENT_SEQUENCE in item:
-                if depth == MAX_DEPTH and item.items(tags.CONTENT_SEQUENCE):
+            index = current.read
+            current.read += 1
+            is_root = len(levels) == 1
+            if self._is_alike(current.items.sent(index), is_root=is_root):
+                continue
+            item = current.items.item(index)
+            place = f"{current.prefix}ContentSequence[{index + 1}]"
+            self._read_item(item, place, is_root=is_root)
+            below = item.sequence(tags.CONTENT_SEQUENCE)
+            if len(below):
+                if len(levels) == MAX_DEPTH:
                     raise TooDeepContentError
-                pending.extend(self._numbered(item, place + ".", depth + 1))
-
-    def _numbered(self, level: DataSet, prefix: str, depth: int) -> list[tuple[DataSet, str, int]]:
-        numbered = [
-            (item, f"{prefix}ContentSequence[{number}]", depth)
-            for number, item in enumerate(level.items(tags.CONTENT_SEQUENCE), 1)
-        ]
-        numbered.reverse()
-        return numbered
+                levels.append(_Level(below, place + "."))
 
     def _read_item(self, item: DataSet, place: str, *, is_root: bool) -> None:
         if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
@@ -208,14 +220,19 @@ class _Reader:
 
     # --- references -----------------------------------------------------------------------------
 
-    def _is_alike(self, sent: bytes, place: str, *, is_root: bool) -> bool:
+    def _is_alike(self, sent: bytes, *, is_root: bool) -> bool:
         """Whether an item is a plain reference like one before; then it has been taken."""
         known = self._alike[is_root].find(sent)
         if known is None or not uids.is_valid(known[0]):
             return False
         uid, (value_type, class_uid) = known
+        instance = self._evidence.get(uid)
+        if instance is None:
+            instance = FoundInstance("", "", class_uid, uid)
+        elif instance.sop_class_uid != class_uid:
+            return False
         self._count_one()
-        self._keep(ReadReference(self._located(uid, class_uid, place), value_type), is_root=is_root)
+        self._keep(ReadReference(instance, value_type), is_root=is_root)
         return True
 
     def _read_reference(self, item: DataSet, value_type: str, place: str, *, is_root: bool) -> None:

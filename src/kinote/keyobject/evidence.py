@@ -80,13 +80,14 @@ class _Reader:
         self._series.add((study_uid, series_uid))
         if tags.RETRIEVE_URL in series:
             self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
-        for number, instance in enumerate(series.items(tags.REFERENCED_SOP_SEQUENCE), 1):
-            known = self._alike.find(instance.sent)
+        instances = series.sequence(tags.REFERENCED_SOP_SEQUENCE)
+        for index in range(len(instances)):
+            known = self._alike.find(instances.sent(index))
             if known is not None and uids.is_valid(known[0]) and known[0] not in self._evidence.instances:
                 uid, class_uid = known
                 self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
                 continue
-            self._read_instance(instance, study_uid, series_uid, place, number)
+            self._read_instance(instances.item(index), study_uid, series_uid, place, index + 1)
 
     def _read_instance(self, item: DataSet, study_uid: str, series_uid: str, place: str, number: int) -> None:
         uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)

@@ -404,8 +404,9 @@ def _create_instance() -> None:
     op.create_index("instance_by_file", "instance", ["file_key"], unique=False)
     op.create_index("instance_by_series", "instance", ["series", "standing", "instance_number"], unique=False)
     op.create_index("instance_by_study", "instance", ["study", "standing"], unique=False)
+    op.create_index("instance_by_uid", "instance", ["sop_instance_uid"])
     op.create_index(
-        "instance_by_uid",
+        "instance_is_unique",
         "instance",
         ["sop_instance_uid"],
         unique=True,
