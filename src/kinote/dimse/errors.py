@@ -1,7 +1,8 @@
 """What can go wrong on an association.
 
 DimseError
-└── PduError    bytes that are no PDU of PS3.8
+├── PduError        bytes that are no PDU of PS3.8
+└── CommandError    bytes that are no command set of PS3.7
 """
 
 from __future__ import annotations
@@ -30,3 +31,11 @@ class PduError(DimseError):
     def __init__(self, what: str, reason: AbortReason = AbortReason.INVALID_PARAMETER_VALUE) -> None:
         super().__init__(what)
         self.reason = reason
+
+
+class CommandError(DimseError):
+    """A received command set cannot be understood; `code` is its Command Field, 0 where that is unknown."""
+
+    def __init__(self, what: str, code: int = 0) -> None:
+        super().__init__(what)
+        self.code = code
