@@ -1,0 +1,189 @@
+"""What an acceptor makes of a proposed association (PS3.8 7.1.1, PS3.7 Annex D.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from kinote.dicom import uids
+from kinote.dimse.pdu import (
+    APPLICATION_CONTEXT,
+    AssociateAccept,
+    AssociateReject,
+    AssociateRequest,
+    ContextResult,
+    ProposedContext,
+)
+from kinote.dimse.user_information import (
+    AsynchronousOperations,
+    ExtendedNegotiation,
+    RoleSelection,
+    UserInformation,
+)
+
+#: Bytes of a P-DATA-TF that we take: DCMTK sends no more than 128 KB, and gains nothing by more.
+MAXIMUM_LENGTH = 131_072
+
+PERMANENT, TRANSIENT = 1, 2
+
+
+class Result(IntEnum):
+    """What became of a presentation context (PS3.8 Table 9-18)."""
+
+    ACCEPTANCE = 0
+    USER_REJECTION = 1
+    NO_REASON = 2
+    ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
+    TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
+
+
+#: Results, sources and reasons of rejections (PS3.8 Table 9-21).
+NO_SUCH_APPLICATION_CONTEXT = AssociateReject(PERMANENT, 1, 2)
+CALLING_TITLE_NOT_RECOGNIZED = AssociateReject(PERMANENT, 1, 3)
+CALLED_TITLE_NOT_RECOGNIZED = AssociateReject(PERMANENT, 1, 7)
+TEMPORARY_CONGESTION = AssociateReject(TRANSIENT, 3, 1)
+LOCAL_LIMIT_EXCEEDED = AssociateReject(TRANSIENT, 3, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A SOP class that is taken: in which transfer syntaxes, and in which roles of the requestor.
+
+    `choose` gives one of the proposed transfer syntaxes, or None. `extended` answers the application
+    information of an extended negotiation, None where none is negotiated.
+    """
+
+    choose: Callable[[Sequence[str]], str | None]
+    requestor_may_be_scu: bool = True
+    requestor_may_be_scp: bool = False
+    extended: Callable[[bytes], bytes] | None = None
+
+
+def first_of(supported: Sequence[str]) -> Callable[[Sequence[str]], str | None]:
+    """The proposed transfer syntax that stands first among those supported."""
+
+    def choose(proposed: Sequence[str]) -> str | None:
+        return next((uid for uid in supported if uid in proposed), None)
+
+    return choose
+
+
+def first_proposed(proposed: Sequence[str]) -> str | None:
+    """Whatever the requestor names first: for what is kept as it comes."""
+    return proposed[0] if proposed else None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """An accepted presentation context, with the roles the requestor has in it."""
+
+    id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    requestor_is_scu: bool = True
+    requestor_is_scp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """An answer that accepts, and what was agreed on."""
+
+    answer: AssociateAccept
+    contexts: Mapping[int, Context] = field(default_factory=dict)
+
+
+def answer_to(
+    request: AssociateRequest,
+    service_of: Callable[[str], Service | None],
+    *,
+    maximum_length: int = MAXIMUM_LENGTH,
+    identity_response: bytes | None = None,
+) -> Acceptance | AssociateReject:
+    """Accept what can be; `service_of` tells the service for an abstract syntax.
+
+    An association without any accepted context is accepted as well: its requestor sees from the answer why
+    (PS3.8 7.1.1.14), and releases it.
+    """
+    if request.application_context != APPLICATION_CONTEXT:
+        return NO_SUCH_APPLICATION_CONTEXT
+    proposed_roles = {role.sop_class_uid: role for role in request.user_information.roles}
+    results: list[ContextResult] = []
+    contexts: dict[int, Context] = {}
+    roles: dict[str, RoleSelection] = {}
+    for proposed in request.contexts:
+        service = service_of(proposed.abstract_syntax)
+        role = _role(proposed_roles.get(proposed.abstract_syntax), service)
+        if role is not None:
+            roles[role.sop_class_uid] = role
+        context = _context(proposed, service, role, contexts)
+        if isinstance(context, Context):
+            contexts[context.id] = context
+            results.append(ContextResult(proposed.id, Result.ACCEPTANCE, context.transfer_syntax))
+        else:
+            results.append(ContextResult(proposed.id, context, _named(proposed)))
+    information = UserInformation(
+        maximum_length=maximum_length,
+        implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
+        asynchronous_operations=_window(request),
+        roles=tuple(roles.values()),
+        extended=tuple(_extended(request, service_of)),
+        identity_response=identity_response,
+    )
+    answer = AssociateAccept(request.called_ae_title, request.calling_ae_title, tuple(results), information)
+    return Acceptance(answer, contexts)
+
+
+def _context(
+    proposed: ProposedContext,
+    service: Service | None,
+    role: RoleSelection | None,
+    accepted: Mapping[int, Context],
+) -> Context | Result:
+    """The accepted context, or why it is not (PS3.8 Table 9-18)."""
+    if service is None:
+        return Result.ABSTRACT_SYNTAX_NOT_SUPPORTED
+    if proposed.id % 2 == 0 or proposed.id in accepted:
+        # Identifiers are odd, and each stands for one context (PS3.8 9.3.2.2).
+        return Result.NO_REASON
+    is_scu, is_scp = (role.scu, role.scp) if role else (True, False)
+    if not ((is_scu and service.requestor_may_be_scu) or (is_scp and service.requestor_may_be_scp)):
+        return Result.USER_REJECTION
+    transfer_syntax = service.choose(proposed.transfer_syntaxes)
+    if transfer_syntax is None:
+        return Result.TRANSFER_SYNTAXES_NOT_SUPPORTED
+    return Context(proposed.id, proposed.abstract_syntax, transfer_syntax, is_scu, is_scp)
+
+
+def _role(proposed: RoleSelection | None, service: Service | None) -> RoleSelection | None:
+    """The acceptor may turn a proposed role down, and says nothing about others (PS3.7 D.3.3.4)."""
+    if proposed is None or service is None:
+        return None
+    return RoleSelection(
+        proposed.sop_class_uid,
+        proposed.scu and service.requestor_may_be_scu,
+        proposed.scp and service.requestor_may_be_scp,
+    )
+
+
+def _named(proposed: ProposedContext) -> str:
+    """A rejected context's transfer syntax does not count, but many readers want one to be there."""
+    return proposed.transfer_syntaxes[0] if proposed.transfer_syntaxes else ""
+
+
+def _window(request: AssociateRequest) -> AsynchronousOperations | None:
+    """Operations go one after the other; to be said only if it was asked (PS3.7 D.3.3.3)."""
+    return AsynchronousOperations(1, 1) if request.user_information.asynchronous_operations else None
+
+
+def _extended(
+    request: AssociateRequest, service_of: Callable[[str], Service | None]
+) -> list[ExtendedNegotiation]:
+    answers = []
+    for proposed in request.user_information.extended:
+        service = service_of(proposed.sop_class_uid)
+        if service is not None and service.extended is not None:
+            information = service.extended(proposed.application_information)
+            answers.append(ExtendedNegotiation(proposed.sop_class_uid, information))
+    return answers
