@@ -1,0 +1,163 @@
+"""A connection that carries PDUs: one buffer for what comes in, one write for what goes out (PS3.8 9.1).
+
+Most of the field's software sends command and data in separate small writes and leaves Nagle's algorithm on;
+each then waits for the other's delayed acknowledgement, 40 ms a message. `TCP_QUICKACK` on our side, asked
+for anew before every read since the system forgets it, cures that for every peer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Sequence
+
+from kinote.dimse.errors import AbortReason, DimseError, PduError
+from kinote.dimse.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RQ, HEAD, P_DATA_TF
+
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_TIMEVAL = struct.Struct("@ll")
+
+#: Bytes that come in at once at most: what a peer sends of a large object while the last PDU is looked at.
+_BUFFER = 256 * 1024
+
+#: Bytes of an associate PDU at most; 128 contexts with all transfer syntaxes there are take some 200 KB.
+LARGEST_ASSOCIATE = 1024 * 1024
+
+#: The other PDUs have four bytes; some are sent with more, which are looked at to be refused.
+_LARGEST_SHORT = 1024
+
+
+class ConnectionLostError(DimseError):
+    """The peer has closed the connection, or it broke."""
+
+
+class SilenceError(DimseError):
+    """Nothing came in the time there was for it."""
+
+
+class Connection:
+    """Reads and writes PDUs on a socket, which it owns from then on.
+
+    What `receive` gives lies in the buffer, and is good until `receive` is called again.
+    """
+
+    def __init__(self, sock: socket.socket, *, largest_data: int) -> None:
+        self._socket = sock
+        self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._begin = 0
+        self._end = 0
+        self._limits = {
+            ASSOCIATE_RQ: LARGEST_ASSOCIATE,
+            ASSOCIATE_AC: LARGEST_ASSOCIATE,
+            # A peer that overdoes what was agreed a little is understood.
+            P_DATA_TF: max(largest_data * 2, LARGEST_ASSOCIATE),
+        }
+        #: Whether reads wait for ever, as they do on a new socket.
+        self._is_patient = True
+        #: Bytes that have come in and gone out.
+        self.received = 0
+        self.sent = 0
+        sock.settimeout(None)
+        if self._is_tcp:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def receive(self, seconds: float | None = None) -> tuple[int, memoryview]:
+        """The next PDU: its type and its variable part.
+
+        Raises `SilenceError` if it is not complete within so many seconds, `ConnectionLostError` if none will
+        come, `PduError` for a head that is none: what follows it cannot be told then.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self._end - self._begin < HEAD.size:
+            self._read(deadline)
+        kind, length = HEAD.unpack_from(self._buffer, self._begin)
+        self._check(kind, length)
+        whole = HEAD.size + length
+        self._make_room(whole)
+        while self._end - self._begin < whole:
+            self._read(deadline)
+        begin = self._begin + HEAD.size
+        self._begin += whole
+        return kind, self._view[begin : self._begin]
+
+    def send(self, *pieces: bytes | memoryview) -> None:
+        """Send bytes that lie apart as one write; raises `ConnectionLostError`."""
+        total = sum(len(piece) for piece in pieces)
+        try:
+            self._send(pieces, total)
+        except OSError as error:
+            raise ConnectionLostError(f"Sending failed: {error.strerror or error}") from error
+        self.sent += total
+
+    def close(self) -> None:
+        """Close the connection; the peer gets what was sent."""
+        # The peer may have been quicker.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _check(self, kind: int, length: int) -> None:
+        if not ASSOCIATE_RQ <= kind <= ABORT:
+            raise PduError(f"A PDU of type {kind:02X}H is unknown", AbortReason.UNRECOGNIZED_PDU)
+        limit = self._limits.get(kind, _LARGEST_SHORT)
+        if length > limit:
+            raise PduError(f"A PDU of type {kind:02X}H with {length} bytes, of {limit} at most")
+
+    def _make_room(self, size: int) -> None:
+        """Room for `size` bytes from the begin of the PDU on: what has come of it moves to the front."""
+        if self._begin + size <= len(self._buffer):
+            return
+        kept = bytes(self._view[self._begin : self._end])
+        if size > len(self._buffer):
+            # Views of the old buffer may still be in somebody's hands: it stays as it is.
+            self._buffer = bytearray(size)
+            self._view = memoryview(self._buffer)
+        self._view[: len(kept)] = kept
+        self._begin, self._end = 0, len(kept)
+
+    def _read(self, deadline: float | None) -> None:
+        if self._begin == self._end:
+            self._begin = self._end = 0
+        elif self._end == len(self._buffer):
+            self._make_room(len(self._buffer) - self._begin + 1)
+        self._wait_at_most(deadline)
+        if self._is_tcp and _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        try:
+            count = self._socket.recv_into(self._view[self._end :])
+        except (BlockingIOError, ssl.SSLWantReadError) as error:
+            raise SilenceError("The peer is silent") from error
+        except OSError as error:
+            raise ConnectionLostError(f"The connection broke: {error.strerror or error}") from error
+        if count == 0:
+            raise ConnectionLostError("The peer has closed the connection")
+        self._end += count
+        self.received += count
+
+    def _wait_at_most(self, deadline: float | None) -> None:
+        """Have the system itself end the next read in time: a poll before each would cost more."""
+        if deadline is None and self._is_patient:
+            return
+        # Zero would be for ever.
+        seconds = 0.0 if deadline is None else max(deadline - time.monotonic(), 0.001)
+        limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._is_patient = deadline is None
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def _send(self, pieces: Sequence[bytes | memoryview], total: int) -> None:
+        if isinstance(self._socket, ssl.SSLSocket):
+            # TLS has no scattered write, and one record is better than several.
+            self._socket.sendall(b"".join(pieces))
+            return
+        sent = self._socket.sendmsg(pieces)
+        if sent < total:
+            self._socket.sendall(memoryview(b"".join(pieces))[sent:])
