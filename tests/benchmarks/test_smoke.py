@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.orthanc import PLUGIN
-from tests.interop.peers import peer
+from tests.interop.peers import need_orthanc
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {
@@ -60,13 +60,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("program", SMALL)
 def test_benchmark_runs(program: str, filled: Path, tmp_path: Path) -> None:
     if program in BESIDE_ORTHANC:
-        if os.geteuid() != 0:
-            assert os.environ.get("CI") != "true", (
-                "Orthanc needs a network namespace, which only root can make"
-            )
-            pytest.skip("Orthanc needs a network namespace of its own, which only root can make")
-        for name in ("Orthanc", "unshare", "ip"):
-            peer(name)
+        need_orthanc()
         assert PLUGIN.exists()
     arguments = [str(filled) if word == "filled" else word for word in SMALL[program]]
     if program != "query":

@@ -340,3 +340,13 @@ def test_whatever_can_be_read_can_be_asked_about(stored: httpx.Client, resource:
     whole, head = stored.get(f"/api/v1/{resource}"), stored.head(f"/api/v1/{resource}")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(whole.content))
+
+
+def test_a_field_that_only_answers_have_is_refused_with_what_to_do(stored: httpx.Client) -> None:
+    asked = note()
+    asked["references"][0]["status"] = "resolved"
+    answer = stored.post(NOTES, json=asked)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "references[0].status"
+    assert error["message"].endswith("leave it out.")

@@ -206,6 +206,13 @@ def problem_of(error: Exception) -> Problem | None:
     return None
 
 
+#: In place of the words of the library, which do not say what to do.
+_WORDS = {
+    "extra_forbidden": "This field is not taken here, though an answer may have it; leave it out.",
+    "missing": "This field has to be given.",
+}
+
+
 def _http_problem(error: HTTPException) -> Problem:
     phrase = HTTPStatus(error.status_code).phrase
     return Problem(
@@ -227,7 +234,7 @@ def _validation_problem(error: RequestValidationError) -> Problem:
             BadRequestError.title,
             f"The body is no JSON: {reason}.",
         )
-    errors = tuple(FieldError(_field(item["loc"]), item["msg"]) for item in found)
+    errors = tuple(FieldError(_field(item["loc"]), _WORDS.get(item["type"], item["msg"])) for item in found)
     listed = "; ".join(f"{item.field}: {item.message}" for item in errors)
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title, listed, errors
