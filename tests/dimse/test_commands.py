@@ -19,6 +19,8 @@ from kinote.dimse.commands import (
     Command,
     CStoreRequest,
     CStoreResponse,
+    UnrecognizedRequest,
+    UnrecognizedResponse,
     decode_command,
     encode_command,
 )
@@ -122,7 +124,7 @@ def test_odd_senders_are_understood() -> None:
         (b"\x08\0\0\1\0\0\0\0", "(0008,0100), which is no command element"),
         (b"\0\0\0\1\2\0\0\0\1", "(0000,0100) has 2 bytes, but the command set ends after 1"),
         (b"\0\0\0\1\4\0\0\0\1\0\0\0", "Command Field (0000,0100) has 4 bytes in place of 2"),
-        (b"\0\0\0\1\2\0\0\0\x34\x12", "Command 1234H is not known here"),
+        (b"\0\0\0\1\2\0\0\0\x34\x92\0\0\0\x08\2\0\0\0\1\1", "Response 9234H is not known here"),
         (b"\0\0\0\1\2\0\0\0\x30\0", "Command Data Set Type (0000,0800) is missing"),
     ],
 )
@@ -141,3 +143,11 @@ def test_a_missing_field_is_named_with_its_command() -> None:
     ) as caught:
         decode_command(without)
     assert caught.value.code == 0x8001
+
+
+def test_a_request_of_another_service_is_known_as_one_and_can_be_answered() -> None:
+    n_get = b"\0\0\0\1\2\0\0\0\x10\x01" + b"\0\0\x10\1\2\0\0\0\7\0" + b"\0\0\0\x08\2\0\0\0\1\1"
+    request = decode_command(n_get)
+    assert request == UnrecognizedRequest(command_field=0x0110, message_id=7)
+    answer = UnrecognizedResponse(command_field=0x8110, message_id_being_responded_to=7, status=0x0211)
+    assert b"\0\0\0\1\2\0\0\0\x10\x81" in encode_command(answer)

@@ -10,9 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinote.dimse.connection import LARGEST_ASSOCIATE, Connection, ConnectionLostError, SilenceError
-from kinote.dimse.errors import AbortReason, PduError
-from kinote.dimse.pdu import ABORT, P_DATA_TF, RELEASE_RQ, Abort, ReleaseRequest, data_head, encode
+from kinote.dimse.connection import LARGEST_ASSOCIATE, Connection
+from kinote.dimse.errors import AbortReason, ConnectionLostError, PduError, SilenceError
+from kinote.dimse.pdu import (
+    ABORT,
+    P_DATA_TF,
+    RELEASE_RQ,
+    Abort,
+    DataTransfer,
+    PresentationData,
+    ReleaseRequest,
+    encode,
+)
 
 PATIENCE = 5.0
 
@@ -34,7 +43,7 @@ def connected() -> tuple[socket.socket, socket.socket]:
 
 
 def data_pdu(size: int, filling: int) -> bytes:
-    return data_head(1, size, is_command=False, is_last=True) + bytes([filling]) * size
+    return encode(DataTransfer((PresentationData(1, False, True, bytes([filling]) * size),)))
 
 
 @settings(deadline=None, max_examples=50)

@@ -19,9 +19,9 @@ from kinote.dimse.pdu import (
     ProposedContext,
     ReleaseReply,
     ReleaseRequest,
-    data_head,
     decode,
     encode,
+    encode_in_pieces,
 )
 from kinote.dimse.user_information import (
     AsynchronousOperations,
@@ -100,12 +100,11 @@ def test_noise_is_read_or_refused(kind: int, data: bytes) -> None:
         assert isinstance(error.reason, AbortReason)
 
 
-@pytest.mark.parametrize(
-    ("is_command", "is_last"), [(True, True), (True, False), (False, True), (False, False)]
-)
-def test_the_head_of_a_fragment_alone(is_command: bool, is_last: bool) -> None:
-    whole = encode(DataTransfer((PresentationData(7, is_command, is_last, b"fragment"),)))
-    assert data_head(7, 8, is_command=is_command, is_last=is_last) + b"fragment" == whole
+def test_fragments_are_not_copied() -> None:
+    fragment = bytes(100_000)
+    pieces = encode_in_pieces(DataTransfer((PresentationData(7, False, True, fragment),)))
+    assert any(piece is fragment for piece in pieces)
+    assert len(pieces) == 2
 
 
 @pytest.mark.parametrize(

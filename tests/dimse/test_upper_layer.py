@@ -115,7 +115,8 @@ def in_words(effect: Effect) -> str:
             return "stop"
         case Indicate(what):
             return f"indicate {type(what).__name__}"
-        case Send(data):
+        case Send(pieces):
+            data = b"".join(pieces)
             pdu = decode(data[0], data[6:])
             if isinstance(pdu, Abort):
                 return f"send Abort by {'provider' if pdu.source == 2 else 'user'}"
@@ -163,7 +164,7 @@ def test_a_protocol_version_that_is_not_ours_is_rejected_by_the_provider() -> No
     layer = layer_in(State.AWAITING_ASSOCIATE_RQ)
     request = AssociateRequest("KINOTE", "SENDER", REQUEST.contexts, protocol_version=2)
     sent, timer = layer.happen(Event.ASSOCIATE_RQ, request)
-    assert sent == Send(encode(AssociateReject(1, 2, 2)))
+    assert sent == Send((encode(AssociateReject(1, 2, 2)),))
     assert timer == StartTimer()
     assert layer.state is State.AWAITING_TRANSPORT_CLOSE
 
@@ -171,9 +172,9 @@ def test_a_protocol_version_that_is_not_ours_is_rejected_by_the_provider() -> No
 def test_the_peer_is_told_why_it_is_aborted() -> None:
     layer = layer_in(State.ESTABLISHED)
     sent, lost, _ = layer.receive(0x99, b"")
-    assert sent == Send(encode(Abort(2, AbortReason.UNRECOGNIZED_PDU)))
+    assert sent == Send((encode(Abort(2, AbortReason.UNRECOGNIZED_PDU)),))
     assert lost == Indicate(Lost("A PDU of type 99H is unknown"))
     layer = layer_in(State.ESTABLISHED)
     sent, lost, _ = layer.receive(2, encode(ACCEPT)[6:])
-    assert sent == Send(encode(Abort(2, AbortReason.UNEXPECTED_PDU)))
+    assert sent == Send((encode(Abort(2, AbortReason.UNEXPECTED_PDU)),))
     assert lost == Indicate(Lost("unexpected AssociateAccept"))

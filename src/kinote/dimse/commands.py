@@ -150,6 +150,24 @@ class CCancelRequest(Command):
     message_id_being_responded_to: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrecognizedRequest(Request):
+    """A request of a service that is none of these, a normalized one (PS3.7 section 10) for instance."""
+
+    code = 0x0000
+
+    command_field: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrecognizedResponse(Response):
+    """What such a request is answered with; `command_field` is that of its own response (PS3.7 E.1)."""
+
+    code = 0x8000
+
+    command_field: int
+
+
 COMMANDS: dict[int, type[Command]] = {
     command.code: command
     for command in (
@@ -166,6 +184,9 @@ COMMANDS: dict[int, type[Command]] = {
         CCancelRequest,
     )
 }
+
+#: Bit of the Command Field that makes it a response's.
+_RESPONSE = 0x8000
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -254,7 +275,9 @@ def _fields(command: type[Command]) -> list[tuple[str, _Element, bool]]:
     ]
 
 
-_FIELDS = {command: _fields(command) for command in COMMANDS.values()}
+_FIELDS = {
+    command: _fields(command) for command in (*COMMANDS.values(), UnrecognizedRequest, UnrecognizedResponse)
+}
 
 
 # --- command sets ---------------------------------------------------------------------------------
@@ -263,7 +286,7 @@ _FIELDS = {command: _fields(command) for command in COMMANDS.values()}
 def encode_command(command: Command) -> bytes:
     """The command set of a command, its group length first."""
     elements = {
-        _COMMAND_FIELD: _US.pack(command.code),
+        _COMMAND_FIELD: _US.pack(_command_field(command)),
         _DATA_SET_TYPE: _US.pack(_DATA_SET if command.has_data_set else NO_DATA_SET),
     }
     for name, element, _ in _FIELDS[type(command)]:
@@ -276,19 +299,28 @@ def encode_command(command: Command) -> bytes:
     return _HEAD.pack(0, _GROUP_LENGTH, 4) + struct.pack("<I", len(body)) + body
 
 
+def _command_field(command: Command) -> int:
+    if isinstance(command, UnrecognizedRequest | UnrecognizedResponse):
+        return command.command_field
+    return command.code
+
+
 def decode_command(data: bytes) -> Command:
     """Read a command set. Raises `CommandError` where it is none, or lacks what it must have.
 
-    Elements it does not know, retired ones among them, are let pass, and so is a wrong group length.
+    Elements it does not know, retired ones among them, are let pass, and so is a wrong group length. A
+    request of a service that is not known is an `UnrecognizedRequest`.
     """
     elements = _elements(data)
     code = _value(elements, _COMMAND_FIELD, "Command Field")
-    command = COMMANDS.get(code)
-    if command is None:
-        raise CommandError(f"Command {code:04X}H is not known here", code)
+    command = COMMANDS.get(code, UnrecognizedRequest)
     found: dict[str, Any] = {
         "has_data_set": _value(elements, _DATA_SET_TYPE, "Command Data Set Type") != NO_DATA_SET
     }
+    if command is UnrecognizedRequest:
+        if code & _RESPONSE:
+            raise CommandError(f"Response {code:04X}H is not known here", code)
+        found["command_field"] = code
     for name, element, is_required in _FIELDS[command]:
         value = elements.get(element.number)
         if value:

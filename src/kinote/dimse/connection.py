@@ -8,13 +8,14 @@ for anew before every read since the system forgets it, cures that for every pee
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
 import time
 from collections.abc import Sequence
 
-from kinote.dimse.errors import AbortReason, DimseError, PduError
+from kinote.dimse.errors import AbortReason, ConnectionLostError, PduError, SilenceError
 from kinote.dimse.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RQ, HEAD, P_DATA_TF
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -30,12 +31,8 @@ LARGEST_ASSOCIATE = 1024 * 1024
 _LARGEST_SHORT = 1024
 
 
-class ConnectionLostError(DimseError):
-    """The peer has closed the connection, or it broke."""
-
-
-class SilenceError(DimseError):
-    """Nothing came in the time there was for it."""
+def _timeval(seconds: float) -> bytes:
+    return _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000))
 
 
 class Connection:
@@ -44,7 +41,7 @@ class Connection:
     What `receive` gives lies in the buffer, and is good until `receive` is called again.
     """
 
-    def __init__(self, sock: socket.socket, *, largest_data: int) -> None:
+    def __init__(self, sock: socket.socket, *, largest_data: int, sending_seconds: float = 60) -> None:
         self._socket = sock
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         self._buffer = bytearray(_BUFFER)
@@ -63,6 +60,7 @@ class Connection:
         self.received = 0
         self.sent = 0
         sock.settimeout(None)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(sending_seconds))
         if self._is_tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -86,13 +84,41 @@ class Connection:
         return kind, self._view[begin : self._begin]
 
     def send(self, *pieces: bytes | memoryview) -> None:
-        """Send bytes that lie apart as one write; raises `ConnectionLostError`."""
+        """Send bytes that lie apart as one write.
+
+        Raises `ConnectionLostError`, or `SilenceError` for a peer that does not take them.
+        """
         total = sum(len(piece) for piece in pieces)
         try:
             self._send(pieces, total)
+        except (BlockingIOError, ssl.SSLWantWriteError) as error:
+            raise SilenceError("The peer does not take what is sent to it") from error
         except OSError as error:
             raise ConnectionLostError(f"Sending failed: {error.strerror or error}") from error
         self.sent += total
+
+    def has_more(self) -> bool:
+        """Whether something has come that has not been given out, or the peer has gone."""
+        if self._begin < self._end:
+            return True
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def stop_reading(self) -> None:
+        """From another thread: a read that waits ends as if the peer had closed."""
+        # It may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+
+    def drain(self, seconds: float) -> None:
+        """Let pass whatever comes; ends as `receive` does where nothing comes, never otherwise."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._begin = self._end = 0
+            self._read(deadline)
 
     def close(self) -> None:
         """Close the connection; the peer gets what was sent."""
@@ -147,8 +173,7 @@ class Connection:
             return
         # Zero would be for ever.
         seconds = 0.0 if deadline is None else max(deadline - time.monotonic(), 0.001)
-        limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1_000_000))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
         self._is_patient = deadline is None
 
     # --- writing ------------------------------------------------------------------------------------

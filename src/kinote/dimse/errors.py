@@ -1,8 +1,15 @@
 """What can go wrong on an association.
 
 DimseError
-├── PduError        bytes that are no PDU of PS3.8
-└── CommandError    bytes that are no command set of PS3.7
+├── PduError                bytes that are no PDU of PS3.8
+├── CommandError            bytes that are no command set of PS3.7
+├── ConnectionLostError     the transport connection has closed or broken
+├── SilenceError            the peer did not send, or did not read, in the time there was for it
+└── AssociationError        an association did not come about, or has ended
+    ├── RejectedError           the peer does not want it
+    ├── AbortedError            the peer has aborted it
+    ├── ReleasedError           the peer has released it where something else was due
+    └── BrokenError             it was given up here: what the peer sent or did not send is not bearable
 """
 
 from __future__ import annotations
@@ -39,3 +46,54 @@ class CommandError(DimseError):
     def __init__(self, what: str, code: int = 0) -> None:
         super().__init__(what)
         self.code = code
+
+
+class ConnectionLostError(DimseError):
+    """The peer has closed the connection, or it broke."""
+
+
+class SilenceError(DimseError):
+    """Nothing came, or nothing was taken, in the time there was for it."""
+
+
+class AssociationError(DimseError):
+    """There is no association, or none any more."""
+
+
+#: What a rejection says: by source and reason (PS3.8 Table 9-21).
+_REJECTIONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context not supported",
+    (1, 3): "our AE title is not known there",
+    (1, 7): "the AE title we called is not its own",
+    (2, 1): "no reason given by the provider",
+    (2, 2): "protocol version not supported",
+    (3, 1): "too much is going on there at the moment",
+    (3, 2): "a limit of the peer is exceeded at the moment",
+}
+
+
+class RejectedError(AssociationError):
+    """The peer rejects the association; `is_transient` says whether a later try makes sense."""
+
+    def __init__(self, result: int, source: int, reason: int) -> None:
+        said = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
+        self.is_transient = result == 2
+        how = "for now" if self.is_transient else "for good"
+        super().__init__(f"The peer rejects the association {how}: {said}")
+
+
+class AbortedError(AssociationError):
+    """The peer has aborted the association (PS3.8 9.3.8)."""
+
+    def __init__(self, source: int, reason: int) -> None:
+        who = "its application" if source == 0 else f"its upper layer, reason {reason}"
+        super().__init__(f"The peer has aborted the association ({who})")
+
+
+class ReleasedError(AssociationError):
+    """The peer has released the association while an answer was due."""
+
+
+class BrokenError(AssociationError):
+    """The association was given up here; the message says why."""

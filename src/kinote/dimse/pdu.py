@@ -126,7 +126,7 @@ Pdu = (
 
 
 def encode(pdu: Pdu) -> bytes:
-    """The bytes of a PDU. For P-DATA-TF of large fragments, `data_head` spares copying them."""
+    """The bytes of a PDU. For P-DATA-TF of large fragments, `encode_in_pieces` spares copying them."""
     match pdu:
         case AssociateRequest():
             contexts = [item(0x20, bytes((each.id, 0, 0, 0)) + _syntaxes(each)) for each in pdu.contexts]
@@ -140,12 +140,7 @@ def encode(pdu: Pdu) -> bytes:
         case AssociateReject():
             return _pdu(ASSOCIATE_RJ, bytes((0, pdu.result, pdu.source, pdu.reason)))
         case DataTransfer():
-            values = [
-                _PRESENTATION_DATA.pack(len(value.fragment) + 2, value.context_id, _control(value))
-                + bytes(value.fragment)
-                for value in pdu.values
-            ]
-            return _pdu(P_DATA_TF, b"".join(values))
+            return b"".join(encode_in_pieces(pdu))
         case ReleaseRequest():
             return _pdu(RELEASE_RQ, bytes(4))
         case ReleaseReply():
@@ -154,10 +149,18 @@ def encode(pdu: Pdu) -> bytes:
             return _pdu(ABORT, bytes((0, 0, pdu.source, pdu.reason)))
 
 
-def data_head(context_id: int, length: int, *, is_command: bool, is_last: bool) -> bytes:
-    """What stands before the fragment of a P-DATA-TF that holds one fragment of this many bytes."""
-    control = is_command | is_last << 1
-    return HEAD.pack(P_DATA_TF, length + 6) + _PRESENTATION_DATA.pack(length + 2, context_id, control)
+def encode_in_pieces(pdu: Pdu) -> tuple[bytes | memoryview, ...]:
+    """The bytes of a PDU, the fragments of a P-DATA-TF not copied."""
+    if not isinstance(pdu, DataTransfer):
+        return (encode(pdu),)
+    length = sum(len(value.fragment) + _PRESENTATION_DATA.size for value in pdu.values)
+    pieces: list[bytes | memoryview] = []
+    head = HEAD.pack(P_DATA_TF, length)
+    for value in pdu.values:
+        own = _PRESENTATION_DATA.pack(len(value.fragment) + 2, value.context_id, _control(value))
+        pieces += (head + own, value.fragment)
+        head = b""
+    return tuple(pieces)
 
 
 def _pdu(kind: int, value: bytes) -> bytes:

@@ -20,6 +20,7 @@ from kinote.dimse.pdu import (
     ReleaseRequest,
     decode,
     encode,
+    encode_in_pieces,
 )
 from kinote.dimse.state_table import TRANSITIONS, Action, Event, State
 
@@ -31,9 +32,9 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send these bytes."""
+    """Send these bytes, in one write."""
 
-    data: bytes
+    pieces: tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,11 @@ def _pdu(given: Given) -> Pdu:
 
 
 def _sent(given: Given) -> Send:
-    return Send(encode(_pdu(given)))
+    return Send(encode_in_pieces(_pdu(given)))
+
+
+def _send(pdu: Pdu) -> Send:
+    return Send((encode(pdu),))
 
 
 def _told(given: Given) -> Indicate:
@@ -149,7 +154,7 @@ def _ae_6(layer: UpperLayer, given: Given) -> _Outcome:
     if request.protocol_version & 1:
         return State.AWAITING_LOCAL_ASSOCIATE_RESPONSE, [StopTimer(), Indicate(request)]
     # Rejected permanent, service provider (ACSE), protocol version not supported (Table 9-21).
-    return State.AWAITING_TRANSPORT_CLOSE, [Send(encode(AssociateReject(1, 2, 2))), StartTimer()]
+    return State.AWAITING_TRANSPORT_CLOSE, [_send(AssociateReject(1, 2, 2)), StartTimer()]
 
 
 def _ar_8(layer: UpperLayer, given: Given) -> _Outcome:
@@ -160,7 +165,7 @@ def _ar_8(layer: UpperLayer, given: Given) -> _Outcome:
 
 
 def _aa_8(layer: UpperLayer, given: Given) -> _Outcome:
-    abort = Send(encode(Abort(2, _reason(given))))
+    abort = _send(Abort(2, _reason(given)))
     return State.AWAITING_TRANSPORT_CLOSE, [abort, Indicate(Lost(_why(given))), StartTimer()]
 
 
@@ -175,28 +180,28 @@ ACTIONS: dict[Action, Callable[[UpperLayer, Given], _Outcome]] = {
     Action.AE_8: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [_sent(given), StartTimer()]),
     Action.DT_1: lambda _, given: (State.ESTABLISHED, [_sent(given)]),
     Action.DT_2: lambda _, given: (State.ESTABLISHED, [_told(given)]),
-    Action.AR_1: lambda _, given: (State.AWAITING_RELEASE_RP, [Send(encode(ReleaseRequest()))]),
+    Action.AR_1: lambda _, given: (State.AWAITING_RELEASE_RP, [_send(ReleaseRequest())]),
     Action.AR_2: lambda _, given: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_told(given)]),
     Action.AR_3: lambda _, given: (State.IDLE, [_told(given), Close()]),
     Action.AR_4: lambda _, given: (
         State.AWAITING_TRANSPORT_CLOSE,
-        [Send(encode(ReleaseReply())), StartTimer()],
+        [_send(ReleaseReply()), StartTimer()],
     ),
     Action.AR_5: lambda _, given: (State.IDLE, [StopTimer()]),
     Action.AR_6: lambda _, given: (State.AWAITING_RELEASE_RP, [_told(given)]),
     Action.AR_7: lambda _, given: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_sent(given)]),
     Action.AR_8: _ar_8,
-    Action.AR_9: lambda _, given: (State.COLLISION_REQUESTOR_AWAITING_RP, [Send(encode(ReleaseReply()))]),
+    Action.AR_9: lambda _, given: (State.COLLISION_REQUESTOR_AWAITING_RP, [_send(ReleaseReply())]),
     Action.AR_10: lambda _, given: (State.COLLISION_ACCEPTOR_AWAITING_LOCAL, [_told(given)]),
     Action.AA_1: lambda _, given: (
         State.AWAITING_TRANSPORT_CLOSE,
-        [Send(encode(Abort(0))), StartTimer()],
+        [_send(Abort(0)), StartTimer()],
     ),
     Action.AA_2: lambda _, given: (State.IDLE, [StopTimer(), Close()]),
     Action.AA_3: lambda _, given: (State.IDLE, [_told(given), Close()]),
     Action.AA_4: lambda _, given: (State.IDLE, [Indicate(Lost("the connection closed"))]),
     Action.AA_5: lambda _, given: (State.IDLE, [StopTimer()]),
     Action.AA_6: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, []),
-    Action.AA_7: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [Send(encode(Abort(2, _reason(given))))]),
+    Action.AA_7: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [_send(Abort(2, _reason(given)))]),
     Action.AA_8: _aa_8,
 }

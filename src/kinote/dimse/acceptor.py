@@ -1,0 +1,237 @@
+"""Accepting associations: a thread for each, as many as there may be (PS3.8 7.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kinote.dimse.association import Association
+from kinote.dimse.connection import Connection
+from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.errors import BrokenError, DimseError
+from kinote.dimse.negotiation import MAXIMUM_LENGTH, TEMPORARY_CONGESTION, Acceptance
+from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.state_table import Event
+
+log = logging.getLogger(__name__)
+
+#: Connections beyond the limit that are told so at once; those beyond them are closed without a word.
+_TOLD = 32
+
+#: Seconds before the next try where the system gives no more connections.
+_OUT_OF_DESCRIPTORS = 0.1
+
+#: Connections that may wait to be accepted.
+_BACKLOG = 256
+
+#: How a connection becomes a secure one: takes it and the seconds that may take, raises `DimseError`.
+Secure = Callable[[socket.socket, float], socket.socket]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who has opened a connection."""
+
+    host: str
+    is_secure: bool = False
+
+
+class AcceptorUser(Protocol):
+    """What is done with associations; called by the threads of the associations."""
+
+    def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
+        """What to make of a proposed association."""
+
+    def serve(self, association: Association, caller: Caller) -> None:
+        """Serve an association until it has ended. Raises `AssociationError` where it ended badly."""
+
+    def failed(self, caller: Caller, why: str) -> None:
+        """A connection has come to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """An address to listen on, and how connections to it are made secure."""
+
+    host: str
+    port: int
+    secure: Secure | None = None
+
+
+class AddressTakenError(OSError):
+    """An address cannot be listened on."""
+
+
+class Acceptor:
+    """Listens, and serves what comes until it is closed. `addresses` has the ports that were found free."""
+
+    def __init__(
+        self,
+        listening: list[Listening],
+        user: AcceptorUser,
+        *,
+        most: int = 200,
+        patience: Patience = PATIENCE,
+        maximum_length: int = MAXIMUM_LENGTH,
+    ) -> None:
+        self._user = user
+        self._most = most
+        self._patience = patience
+        self._maximum_length = maximum_length
+        self._changed = threading.Condition()
+        self._connections: dict[Connection, Association | None] = {}
+        self._is_closing = False
+        self._listeners: list[tuple[socket.socket, Secure | None]] = []
+        try:
+            for each in listening:
+                self._listeners.append((_listen(each), each.secure))
+        except BaseException:
+            self._close_listeners()
+            raise
+        self.addresses = [listener.getsockname()[:2] for listener, _ in self._listeners]
+        self._waker, self._wake = socket.socketpair()
+        self._thread = threading.Thread(target=self._accept, name="dicom-acceptor", daemon=True)
+        self._thread.start()
+
+    @property
+    def associations(self) -> int:
+        """How many connections are open."""
+        with self._changed:
+            return len(self._connections)
+
+    def close(self, grace: float = 30) -> None:
+        """Take no more, let messages that are under way be finished within `grace` seconds, and end the rest."""
+        self._wake.send(b"\0")
+        self._thread.join()
+        self._close_listeners()
+        with self._changed:
+            self._is_closing = True
+            for connection, association in self._connections.items():
+                if association is None:
+                    connection.stop_reading()
+                else:
+                    association.stop()
+            self._changed.wait_for(lambda: not self._connections, timeout=grace)
+            for connection in self._connections:
+                connection.stop_reading()
+            self._changed.wait_for(lambda: not self._connections, timeout=self._patience.within)
+        self._wake.close()
+        self._waker.close()
+
+    # --- connections --------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        poll = select.poll()
+        poll.register(self._waker, select.POLLIN)
+        by_number = {listener.fileno(): (listener, secure) for listener, secure in self._listeners}
+        for number in by_number:
+            poll.register(number, select.POLLIN)
+        while True:
+            for number, _ in poll.poll():
+                if number == self._waker.fileno():
+                    return
+                self._accept_from(*by_number[number])
+
+    def _accept_from(self, listener: socket.socket, secure: Secure | None) -> None:
+        try:
+            sock, address = listener.accept()
+        except ConnectionAbortedError:
+            return
+        except OSError:
+            log.warning("No more connections can be accepted for now", exc_info=True)
+            time.sleep(_OUT_OF_DESCRIPTORS)
+            return
+        with self._changed:
+            number = len(self._connections)
+        if number >= self._most + _TOLD:
+            sock.close()
+            self._user.failed(Caller(address[0]), f"{number} connections are open")
+            return
+        caller = Caller(address[0], is_secure=secure is not None)
+        threading.Thread(
+            target=self._serve, args=(sock, caller, secure), name=f"dicom-{address[0]}", daemon=True
+        ).start()
+
+    def _serve(self, sock: socket.socket, caller: Caller, secure: Secure | None) -> None:
+        """The whole life of a connection, in its own thread."""
+        try:
+            if secure is not None:
+                sock = secure(sock, self._patience.artim)
+            connection = Connection(
+                sock, largest_data=self._maximum_length, sending_seconds=self._patience.within
+            )
+        except (DimseError, OSError) as error:
+            sock.close()
+            self._user.failed(caller, str(error))
+            return
+        try:
+            with self._changed:
+                is_welcome = len(self._connections) < self._most and not self._is_closing
+                self._connections[connection] = None
+            association = self._associate(connection, caller, is_welcome)
+            if association is not None:
+                self._attend(connection, association, caller)
+        except DimseError as error:
+            self._user.failed(caller, str(error))
+        except Exception as error:
+            log.exception("An association failed")
+            self._user.failed(caller, f"{type(error).__name__}: {error}")
+        finally:
+            connection.close()
+            with self._changed:
+                del self._connections[connection]
+                self._changed.notify_all()
+
+    def _associate(self, connection: Connection, caller: Caller, is_welcome: bool) -> Association | None:
+        endpoint = Endpoint(connection, is_requestor=False, patience=self._patience)
+        endpoint.happen(Event.TRANSPORT_INDICATION)
+        try:
+            request = endpoint.next(self._patience.artim)
+        except BrokenError as error:
+            self._user.failed(caller, str(error))
+            return None
+        assert isinstance(request, AssociateRequest)
+        answer = self._user.negotiate(request, caller) if is_welcome else TEMPORARY_CONGESTION
+        if isinstance(answer, AssociateReject):
+            endpoint.happen(Event.REJECT_RESPONSE, answer)
+            endpoint.await_close()
+            return None
+        endpoint.happen(Event.ACCEPT_RESPONSE, answer.answer)
+        return Association(endpoint, request, answer.contexts, request.user_information.maximum_length)
+
+    def _attend(self, connection: Connection, association: Association, caller: Caller) -> None:
+        with self._changed:
+            self._connections[connection] = association
+            if self._is_closing:
+                association.stop()
+        try:
+            self._user.serve(association, caller)
+        finally:
+            association.abort()
+
+    def _close_listeners(self) -> None:
+        for listener, _ in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.close()
+
+
+def _listen(address: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise AddressTakenError(
+            error.errno, f"Cannot listen on {address.host}:{address.port}: {error.strerror}"
+        ) from error
+    return listener

@@ -1,0 +1,256 @@
+"""An association: messages in and out, at either end (PS3.7 6.3, PS3.8 Annex E).
+
+The state table decides what every event means; here it is told what happens, and what it says is done.
+One thread has an association. What it reads of a data set lies in the connection's buffer, so that memory
+does not grow with the object.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from kinote.dimse.commands import LONGEST, Command, decode_command, encode_command
+from kinote.dimse.endpoint import Endpoint
+from kinote.dimse.errors import AbortReason, AssociationError, CommandError, PduError, ReleasedError
+from kinote.dimse.negotiation import Context
+from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest
+from kinote.dimse.state_table import Event, State
+
+#: Bytes of a data set that are read and sent at once, in as many PDUs as it takes.
+_BLOCK = 1024 * 1024
+
+#: A peer that takes PDUs of any length (PS3.8 D.1.1) gets them of this one, and none gets longer ones.
+_LONGEST_SENT = 131_072
+
+#: Length of a presentation data value's own head, which counts to the PDU's length.
+_VALUE_HEAD = 6
+
+#: No peer can mean a shorter one: a command would take dozens of PDUs.
+_SHORTEST_SENT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A command that has come; its data set, where one follows, is still to be read."""
+
+    context: Context
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A data set to be sent: a file at its beginning, and how many bytes of it."""
+
+    file: BinaryIO
+    size: int
+
+
+class Association:
+    """An association that has been established; `request` is what was proposed, by whichever end."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        request: AssociateRequest,
+        contexts: Mapping[int, Context],
+        peer_maximum_length: int,
+    ) -> None:
+        self.request = request
+        self.contexts = contexts
+        self._endpoint = endpoint
+        self._patience = endpoint.patience
+        longest = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
+        self._fragment = max(longest, _SHORTEST_SENT) - _VALUE_HEAD
+        self._message_id = 0
+        self._values: deque[PresentationData] = deque()
+        #: The context in which fragments of a data set are still to come.
+        self._open_data: Context | None = None
+
+    @property
+    def received(self) -> int:
+        """Bytes that have come in."""
+        return self._endpoint.connection.received
+
+    @property
+    def sent(self) -> int:
+        """Bytes that have gone out."""
+        return self._endpoint.connection.sent
+
+    def context_for(self, abstract_syntax: str) -> Context | None:
+        """The first accepted context of a SOP class."""
+        return next(
+            (each for each in self.contexts.values() if each.abstract_syntax == abstract_syntax), None
+        )
+
+    def new_message_id(self) -> int:
+        """An identifier that no other message under way has (PS3.7 9.1.1.1.1)."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    # --- receiving ----------------------------------------------------------------------------------
+
+    def receive(self) -> Message | None:
+        """The next message, whoever is to begin one; None once the peer has released the association.
+
+        What is left of the data set before is passed over. Raises `AssociationError` where the association
+        has ended otherwise.
+        """
+        for _ in self.data_set():
+            pass
+        if not self._values:
+            self._endpoint.begin_idle()
+        try:
+            first = self._next_value(self._patience.idle)
+        except ReleasedError:
+            return None
+        finally:
+            self._endpoint.is_idle = False
+        context = self._context(first)
+        command = self._command(first)
+        if command.has_data_set:
+            self._open_data = context
+        return Message(context, command)
+
+    def receive_due(self) -> Message:
+        """The next message, where one is due: a release is not expected, and silence is none."""
+        message = self.receive()
+        if message is None:
+            raise ReleasedError("The peer has released the association while an answer was due")
+        return message
+
+    def data_set(self) -> Iterator[memoryview]:
+        """The bytes of the message's data set, in pieces that are good until the next one is asked for."""
+        while (context := self._open_data) is not None:
+            value = self._next_value(self._patience.within)
+            if value.is_command or value.context_id != context.id:
+                raise self.break_off("A fragment of a data set was due", AbortReason.UNEXPECTED_PARAMETER)
+            if value.is_last:
+                self._open_data = None
+            yield memoryview(value.fragment)
+
+    def whole_data_set(self, limit: int) -> bytes | None:
+        """The data set, of so many bytes at most; None if it is longer, and it has been passed over."""
+        data = bytearray()
+        for piece in self.data_set():
+            if len(data) + len(piece) > limit:
+                return None
+            data += piece
+        return bytes(data)
+
+    def something_waits(self) -> bool:
+        """Whether the peer has sent something that has not been looked at, or has gone."""
+        return bool(self._values) or self._endpoint.connection.has_more()
+
+    def _command(self, value: PresentationData) -> Command:
+        data = bytearray()
+        context_id = value.context_id
+        while True:
+            if not value.is_command or value.context_id != context_id:
+                raise self.break_off("A fragment of a command was due", AbortReason.UNEXPECTED_PARAMETER)
+            data += value.fragment
+            if len(data) > LONGEST:
+                raise self.break_off(f"A command of more than {LONGEST} bytes")
+            if value.is_last:
+                break
+            value = self._next_value(self._patience.within)
+        try:
+            return decode_command(bytes(data))
+        except CommandError as error:
+            raise self.break_off(str(error)) from error
+
+    def _context(self, value: PresentationData) -> Context:
+        context = self.contexts.get(value.context_id)
+        if context is None:
+            raise self.break_off(f"Presentation context {value.context_id} has not been accepted")
+        return context
+
+    def _next_value(self, seconds: float) -> PresentationData:
+        while not self._values:
+            pdu = self._endpoint.next(seconds)
+            if isinstance(pdu, ReleaseRequest):
+                self._endpoint.happen(Event.RELEASE_RESPONSE)
+                self._endpoint.await_close()
+                raise ReleasedError("The peer has released the association")
+            assert isinstance(pdu, DataTransfer)
+            self._values.extend(pdu.values)
+        return self._values.popleft()
+
+    # --- sending ------------------------------------------------------------------------------------
+
+    def send(self, context: Context, command: Command, data_set: bytes | DataSet | None = None) -> None:
+        """Send a message, its command and as much of its data set as goes together in one write.
+
+        Raises `AssociationError` where the association has ended. A file that ends too early ends the
+        association: half a data set cannot be taken back.
+        """
+        pieces = self._pdus(context, encode_command(command), is_command=True, is_last=True)
+        if isinstance(data_set, bytes):
+            data_set = DataSet(io.BytesIO(data_set), len(data_set))
+        if data_set is not None:
+            if data_set.size == 0:
+                pieces += self._pdus(context, b"", is_command=False, is_last=True)
+            for block, is_last in _blocks(data_set, self._fragment):
+                if block is None:
+                    raise self._endpoint.give_up("The data set to be sent ends too early")
+                pieces += self._pdus(context, block, is_command=False, is_last=is_last)
+                self._endpoint.send(pieces)
+                pieces = []
+        if pieces:
+            self._endpoint.send(pieces)
+
+    def _pdus(
+        self, context: Context, data: bytes, *, is_command: bool, is_last: bool
+    ) -> list[bytes | memoryview]:
+        view = memoryview(data)
+        pieces: list[bytes | memoryview] = []
+        for at in range(0, max(len(view), 1), self._fragment):
+            end = at + self._fragment
+            value = PresentationData(context.id, is_command, is_last and end >= len(view), view[at:end])
+            pieces += self._endpoint.data_pieces(DataTransfer((value,)))
+        return pieces
+
+    # --- the end ------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Release the association in agreement with the peer (PS3.8 7.2). What still comes is passed over."""
+        self._endpoint.happen(Event.RELEASE_REQUEST)
+        while self._endpoint.is_open:
+            pdu = self._endpoint.next(self._patience.artim)
+            if isinstance(pdu, ReleaseRequest):
+                # Both ends ask in the same moment (PS3.8 7.2.2.2).
+                if self._endpoint.layer.state is State.COLLISION_REQUESTOR_AWAITING_LOCAL:
+                    self._endpoint.happen(Event.RELEASE_RESPONSE)
+            elif self._endpoint.layer.state is State.COLLISION_ACCEPTOR_AWAITING_LOCAL:
+                self._endpoint.happen(Event.RELEASE_RESPONSE)
+                self._endpoint.await_close()
+
+    def break_off(
+        self, why: str, reason: AbortReason = AbortReason.INVALID_PARAMETER_VALUE
+    ) -> AssociationError:
+        """What the peer sent has no place here: the association is aborted; gives the error to raise."""
+        return self._endpoint.give_up(PduError(why, reason))
+
+    def abort(self) -> None:
+        """End the association at once (PS3.8 7.3); nothing if it has ended."""
+        self._endpoint.abort()
+
+    def stop(self) -> None:
+        """From another thread: end the association as soon as no message is under way."""
+        self._endpoint.stop()
+
+
+def _blocks(data_set: DataSet, fragment: int) -> Iterator[tuple[bytes | None, bool]]:
+    """The bytes of a file in blocks that fill whole PDUs, and whether each is the last; None if it ends early."""
+    size = max(_BLOCK // fragment, 1) * fragment
+    left = data_set.size
+    while left:
+        block = data_set.file.read(min(size, left))
+        left -= len(block)
+        if left and len(block) < size:
+            yield None, False
+            return
+        yield block, left == 0

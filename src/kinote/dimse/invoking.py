@@ -1,0 +1,191 @@
+"""The composite services as their user invokes them (PS3.7 9.1)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from kinote.dimse import statuses
+from kinote.dimse.association import Association, DataSet
+from kinote.dimse.commands import (
+    CCancelRequest,
+    CEchoRequest,
+    CEchoResponse,
+    CFindRequest,
+    CFindResponse,
+    CGetRequest,
+    CGetResponse,
+    CMoveRequest,
+    CMoveResponse,
+    CStoreRequest,
+    CStoreResponse,
+    Response,
+)
+from kinote.dimse.errors import DimseError
+from kinote.dimse.negotiation import Context
+
+#: Verification SOP Class (PS3.4 A.4).
+VERIFICATION = "1.2.840.10008.1.1"
+
+#: Bytes of an identifier in an answer at most.
+_LONGEST_IDENTIFIER = 16 * 1024 * 1024
+
+_Answer = TypeVar("_Answer", bound=Response)
+
+
+class NotAcceptedError(DimseError):
+    """The peer has not accepted the SOP class on this association."""
+
+    def __init__(self, sop_class_uid: str) -> None:
+        super().__init__(f"The peer does not accept {sop_class_uid}")
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOriginator:
+    """For whose C-MOVE an object is stored (PS3.7 9.1.1.1.6)."""
+
+    ae_title: str
+    message_id: int
+
+
+def echo(association: Association) -> CEchoResponse:
+    """C-ECHO (PS3.7 9.1.5)."""
+    context = _context(association, VERIFICATION)
+    request = CEchoRequest(message_id=association.new_message_id(), affected_sop_class_uid=VERIFICATION)
+    association.send(context, request)
+    return _due(association, request.message_id, CEchoResponse)
+
+
+def store(
+    association: Association,
+    context: Context,
+    sop_instance_uid: str,
+    data_set: bytes | DataSet,
+    originator: MoveOriginator | None = None,
+) -> CStoreResponse:
+    """C-STORE (PS3.7 9.1.1) of a data set in the context's transfer syntax."""
+    request = CStoreRequest(
+        message_id=association.new_message_id(),
+        affected_sop_class_uid=context.abstract_syntax,
+        affected_sop_instance_uid=sop_instance_uid,
+        has_data_set=True,
+        move_originator_ae_title=originator.ae_title if originator else None,
+        move_originator_message_id=originator.message_id if originator else None,
+    )
+    association.send(context, request, data_set)
+    return _due(association, request.message_id, CStoreResponse)
+
+
+def find(
+    association: Association, sop_class_uid: str, identifier: bytes
+) -> Iterator[tuple[CFindResponse, bytes]]:
+    """C-FIND (PS3.7 9.1.2): each match with its identifier, then the last answer, which has none.
+
+    If the iteration is given up, the peer is asked to cancel.
+    """
+    context = _context(association, sop_class_uid)
+    request = CFindRequest(
+        message_id=association.new_message_id(), affected_sop_class_uid=sop_class_uid, has_data_set=True
+    )
+    association.send(context, request, identifier)
+    with _cancelling(association, context, request.message_id) as pending:
+        while pending.is_open:
+            answer = _due(association, request.message_id, CFindResponse)
+            found = association.whole_data_set(_LONGEST_IDENTIFIER) or b""
+            pending.is_open = statuses.is_pending(answer.status)
+            yield answer, found
+
+
+def move(
+    association: Association, sop_class_uid: str, destination: str, identifier: bytes
+) -> Iterator[CMoveResponse]:
+    """C-MOVE (PS3.7 9.1.4) to the AE of that title: how it goes, and last what has become of it."""
+    context = _context(association, sop_class_uid)
+    request = CMoveRequest(
+        message_id=association.new_message_id(),
+        affected_sop_class_uid=sop_class_uid,
+        move_destination=destination,
+        has_data_set=True,
+    )
+    association.send(context, request, identifier)
+    with _cancelling(association, context, request.message_id) as pending:
+        while pending.is_open:
+            answer = _due(association, request.message_id, CMoveResponse)
+            pending.is_open = statuses.is_pending(answer.status)
+            yield answer
+
+
+#: Takes an object that comes, its data set in pieces, and says what has become of it.
+Store = Callable[[Context, CStoreRequest, Iterator[memoryview]], CStoreResponse]
+
+
+def get(
+    association: Association, sop_class_uid: str, identifier: bytes, store: Store
+) -> Iterator[CGetResponse]:
+    """C-GET (PS3.7 9.1.3): what comes is given to `store`; how it goes, and last what has become of it."""
+    context = _context(association, sop_class_uid)
+    request = CGetRequest(
+        message_id=association.new_message_id(), affected_sop_class_uid=sop_class_uid, has_data_set=True
+    )
+    association.send(context, request, identifier)
+    with _cancelling(association, context, request.message_id) as pending:
+        while pending.is_open:
+            message = association.receive_due()
+            match message.command:
+                case CStoreRequest():
+                    answer = store(message.context, message.command, association.data_set())
+                    association.send(message.context, answer)
+                case CGetResponse(message_id_being_responded_to=request.message_id):
+                    pending.is_open = statuses.is_pending(message.command.status)
+                    yield message.command
+                case _:
+                    raise association.break_off("The answer to C-GET was due")
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Whether answers to a request are still to come."""
+
+    is_open: bool = True
+
+
+@contextlib.contextmanager
+def _cancelling(association: Association, context: Context, message_id: int) -> Iterator[_Pending]:
+    """Ask the peer to cancel if the answers are not wanted to their end (PS3.7 9.3.2.3)."""
+    pending = _Pending()
+    try:
+        yield pending
+    except GeneratorExit:
+        if pending.is_open:
+            association.send(context, CCancelRequest(message_id_being_responded_to=message_id))
+            _pass_over(association, message_id)
+        raise
+
+
+def _pass_over(association: Association, message_id: int) -> None:
+    """What was under way when the request was cancelled, to its last answer."""
+    while True:
+        command = association.receive_due().command
+        if (
+            isinstance(command, Response)
+            and command.message_id_being_responded_to == message_id
+            and not statuses.is_pending(command.status)
+        ):
+            return
+
+
+def _context(association: Association, sop_class_uid: str) -> Context:
+    context = association.context_for(sop_class_uid)
+    if context is None:
+        raise NotAcceptedError(sop_class_uid)
+    return context
+
+
+def _due(association: Association, message_id: int, kind: type[_Answer]) -> _Answer:
+    """The answer to a message, which is to be of this kind."""
+    command = association.receive_due().command
+    if not isinstance(command, kind) or command.message_id_being_responded_to != message_id:
+        raise association.break_off(f"{kind.__name__} to message {message_id} was due")
+    return command

@@ -1,0 +1,129 @@
+"""Opening an association as its requestor (PS3.8 7.1)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kinote.dicom import uids
+from kinote.dimse.association import Association
+from kinote.dimse.connection import Connection
+from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.errors import BrokenError, RejectedError
+from kinote.dimse.negotiation import MAXIMUM_LENGTH, Context, Result
+from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
+from kinote.dimse.state_table import Event
+from kinote.dimse.user_information import ExtendedNegotiation, RoleSelection, UserInformation
+
+#: Seconds until a host that does not answer counts as not there.
+_CONNECTING = 10
+
+#: Presentation contexts of one association at most: identifiers are odd and of one byte (PS3.8 9.3.2.2).
+MOST_CONTEXTS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom to call: where it listens, the title it is called by, and how it is spoken to."""
+
+    host: str
+    port: int
+    ae_title: str
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What to propose: pairs of an abstract syntax and the transfer syntaxes it may be in, first the best.
+
+    `storing` names the SOP classes in which the peer is to store here, as it does for C-GET (PS3.7 D.3.3.4).
+    """
+
+    contexts: Sequence[tuple[str, tuple[str, ...]]]
+    storing: frozenset[str] = frozenset()
+    extended: tuple[ExtendedNegotiation, ...] = ()
+
+
+@contextmanager
+def association(
+    peer: Peer, calling_ae_title: str, proposal: Proposal, patience: Patience = PATIENCE
+) -> Iterator[Association]:
+    """An association with a peer, released at the end, aborted if the block raises.
+
+    Raises `RejectedError`, or another `AssociationError` that says why there is none.
+    """
+    opened = _open(peer, _request(peer, calling_ae_title, proposal), patience)
+    try:
+        yield opened
+    except BaseException:
+        opened.abort()
+        raise
+    opened.release()
+
+
+def _request(peer: Peer, calling_ae_title: str, proposal: Proposal) -> AssociateRequest:
+    contexts = tuple(
+        ProposedContext(2 * number + 1, abstract_syntax, transfer_syntaxes)
+        for number, (abstract_syntax, transfer_syntaxes) in enumerate(proposal.contexts[:MOST_CONTEXTS])
+    )
+    information = UserInformation(
+        maximum_length=MAXIMUM_LENGTH,
+        implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
+        roles=tuple(RoleSelection(uid, scu=False, scp=True) for uid in sorted(proposal.storing)),
+        extended=proposal.extended,
+    )
+    return AssociateRequest(peer.ae_title, calling_ae_title, contexts, information)
+
+
+def _open(peer: Peer, request: AssociateRequest, patience: Patience) -> Association:
+    connection = Connection(_connect(peer), largest_data=MAXIMUM_LENGTH, sending_seconds=patience.within)
+    endpoint = Endpoint(connection, is_requestor=True, patience=patience)
+    try:
+        endpoint.happen(Event.ASSOCIATE_REQUEST)
+        endpoint.happen(Event.TRANSPORT_CONFIRM, request)
+        answer = endpoint.next(patience.artim)
+    except BaseException:
+        endpoint.abort()
+        raise
+    if isinstance(answer, AssociateReject):
+        raise RejectedError(answer.result, answer.source, answer.reason)
+    assert isinstance(answer, AssociateAccept)
+    contexts = accepted_contexts(request, answer)
+    return Association(endpoint, request, contexts, answer.user_information.maximum_length)
+
+
+def accepted_contexts(request: AssociateRequest, answer: AssociateAccept) -> dict[int, Context]:
+    """What was agreed on; results for contexts that were not proposed do not count."""
+    proposed = {context.id: context for context in request.contexts}
+    roles = {role.sop_class_uid: role for role in answer.user_information.roles}
+    contexts = {}
+    for result in answer.contexts:
+        ours = proposed.get(result.id)
+        if ours is None or result.result != Result.ACCEPTANCE:
+            continue
+        if result.transfer_syntax not in ours.transfer_syntaxes:
+            continue
+        role = roles.get(ours.abstract_syntax)
+        contexts[result.id] = Context(
+            result.id,
+            ours.abstract_syntax,
+            result.transfer_syntax,
+            requestor_is_scu=role.scu if role else True,
+            requestor_is_scp=role.scp if role else False,
+        )
+    return contexts
+
+
+def _connect(peer: Peer) -> socket.socket:
+    try:
+        sock = socket.create_connection((peer.host, peer.port), timeout=_CONNECTING)
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise BrokenError(
+            f"{peer.ae_title} cannot be reached at {peer.host}:{peer.port}: {reason}"
+        ) from error
+    return sock
