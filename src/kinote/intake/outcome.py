@@ -11,6 +11,10 @@ DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
 
+#: Warnings (PS3.4 Table B.2-1), in STOW-RS the Warning Reasons of PS3.18 Table I.2-1.
+NOT_AS_SENT = 0xB000
+DATA_SET_DOES_NOT_MATCH_WARNING = 0xB007
+
 OutcomeKind = Literal["stored", "known", "held", "refused"]
 
 
@@ -35,6 +39,16 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         return self.kind != "refused"
+
+    @property
+    def warning(self) -> int | None:
+        """A status for what is kept, yet not quite as the sender may think."""
+        if self.kind == "held":
+            # What is retrieved under this UID differs from what was sent.
+            return NOT_AS_SENT
+        if self.registration not in ("", "registered"):
+            return DATA_SET_DOES_NOT_MATCH_WARNING
+        return None
 
 
 def refused(status: int, reason: str, *, sop_class_uid: str = "", sop_instance_uid: str = "") -> Outcome:

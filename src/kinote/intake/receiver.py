@@ -23,6 +23,7 @@ from kinote.dicom.part10 import FileScanner, ScannedFile
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
+from kinote.intake.expected import BareDataSet, Expected, InStudy, NotExpectedError
 from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome, refused
 from kinote.intake.placing import Placer
@@ -43,12 +44,7 @@ SMALL = 64 * 1024
 _KEY_OBJECT_LIMIT = 64 * 1024 * 1024
 
 
-class _WrongStudyError(ValueError):
-    """An object came for one study and is of another."""
-
-    def __init__(self, entry: InstanceEntry, wanted: str) -> None:
-        super().__init__(f"The object is of study {entry.study_instance_uid}, not of {wanted}.")
-        self.entry = entry
+_ANY_FILE = InStudy()
 
 
 class Receiver:
@@ -68,12 +64,12 @@ class Receiver:
         self._placer = Placer(storage)
         self._syncers = Syncers()
 
-    def open(self, received_from: str, *, study_instance_uid: str | None = None) -> Upload:
+    def open(self, received_from: str, expected: Expected = _ANY_FILE) -> Upload:
         """Begin to receive one object; `received_from` says by which face and from whom.
 
-        With a Study Instance UID, an object of another study is refused (PS3.18 10.5.1.1).
+        An object that is not as `expected` is refused.
         """
-        return Upload(self, received_from, study_instance_uid)
+        return Upload(self, received_from, expected)
 
     def receive_file(self) -> IncomingFile:
         """A file for an object that does not stay in memory. Raises `StorageError`."""
@@ -156,12 +152,19 @@ def _discard(transaction: Connection, key: int) -> HeldCopy:
 class Upload:
     """One object being received. Finish it or abandon it; neither may be called twice."""
 
-    def __init__(self, receiver: Receiver, received_from: str, study_instance_uid: str | None) -> None:
+    def __init__(self, receiver: Receiver, received_from: str, expected: Expected) -> None:
         self._receiver = receiver
         self._received_from = received_from
-        self._study = study_instance_uid
-        self._scanner = FileScanner()
+        self._expected = expected
         self._beginning = bytearray()
+        if isinstance(expected, BareDataSet):
+            self._scanner = FileScanner(transfer_syntax_uid=expected.transfer_syntax_uid)
+            # What is stored is a DICOM file, however it came.
+            self._beginning += expected.file_meta()
+        else:
+            self._scanner = FileScanner()
+        #: How much of the file the scanner does not see.
+        self._unscanned = len(self._beginning)
         self._file: IncomingFile | None = None
         self._refusal: Outcome | None = None
 
@@ -186,7 +189,7 @@ class Upload:
                 self._fail(outcomes.OUT_OF_RESOURCES, str(error))
             except MissingIdentityError as error:
                 self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error))
-            except _WrongStudyError as error:
+            except NotExpectedError as error:
                 self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error), error.entry)
             except DicomError as error:
                 self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
@@ -229,16 +232,15 @@ class Upload:
             received_from=self._received_from,
             now=datetime.now(UTC),
         )
-        if self._study is not None and entry.study_instance_uid != self._study:
-            raise _WrongStudyError(entry, self._study)
+        self._expected.check(entry)
         has_pixels = tags.PIXEL_DATA in scanned.dataset
         if self._file is None and has_pixels:
             self._spill()
-        arrival = Arrival(entry, dataset_offset=scanned.dataset_offset)
+        arrival = Arrival(entry, dataset_offset=self._unscanned + scanned.dataset_offset)
         if self._file is not None:
             arrival.file = self._file
         else:
-            arrival.dataset = bytes(self._beginning[scanned.dataset_offset :])
+            arrival.dataset = bytes(self._beginning[arrival.dataset_offset :])
         if entry.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
             arrival.reading = self._reading(scanned, arrival)
         return arrival

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 
+from kinote.intake.expected import InStudy
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
 from kinote.intake.receiver import Upload
 from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
@@ -28,7 +29,7 @@ class StoreBatch:
     def __init__(self, rooms: Rooms, received_from: str, study: str | None) -> None:
         self._receiver = rooms.receiver
         self._received_from = received_from
-        self._study = study
+        self._expected = InStudy(study)
         self._upload: Upload | None = None
         self._pending: deque[Future[Outcome]] = deque()
         self._outcomes: list[Outcome] = []
@@ -89,7 +90,7 @@ class StoreBatch:
 
     def begin(self) -> None:
         """The next object begins."""
-        self._upload = self._receiver.open(self._received_from, study_instance_uid=self._study)
+        self._upload = self._receiver.open(self._received_from, self._expected)
 
     def write(self, piece: bytes) -> None:
         """Bytes of the object that has begun; let pass if none has."""

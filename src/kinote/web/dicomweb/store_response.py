@@ -9,10 +9,6 @@ from typing import Any
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.web.dicomweb.addresses import Addresses
 
-#: Warning Reasons (PS3.18 Table I.2-1).
-_NOT_AS_SENT = 0xB000
-_DATA_SET_DOES_NOT_MATCH = 0xB007
-
 _Json = dict[str, Any]
 
 
@@ -22,7 +18,7 @@ def store_status(outcomes: Sequence[Outcome]) -> int:
     Nothing stored is 503 where there is no room, 400 where no instance could even be named, else 409.
     """
     stored = [outcome for outcome in outcomes if outcome.succeeded]
-    if len(stored) == len(outcomes) and not any(_warning(outcome) for outcome in outcomes):
+    if len(stored) == len(outcomes) and not any(outcome.warning for outcome in outcomes):
         return HTTPStatus.OK
     if stored:
         return HTTPStatus.ACCEPTED
@@ -66,18 +62,7 @@ def _referenced(outcome: Outcome, addresses: Addresses) -> _Json:
             )
         )
     }
-    warning = _warning(outcome)
-    return item | {"00081196": _us(warning)} if warning else item
-
-
-def _warning(outcome: Outcome) -> int | None:
-    """A Warning Reason for what is kept, yet not quite as the sender may think."""
-    if outcome.kind == "held":
-        # What is retrieved under this UID differs from what was sent.
-        return _NOT_AS_SENT
-    if outcome.registration not in ("", "registered"):
-        return _DATA_SET_DOES_NOT_MATCH
-    return None
+    return item | {"00081196": _us(outcome.warning)} if outcome.warning else item
 
 
 def _named(outcome: Outcome) -> _Json:

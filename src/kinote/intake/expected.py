@@ -1,0 +1,54 @@
+"""What a sender says of an object before it comes, and whether what comes is that object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kinote.catalog.entry import InstanceEntry
+from kinote.dicom.part10 import file_meta_bytes
+
+
+class NotExpectedError(ValueError):
+    """Another object has come than the sender said."""
+
+    def __init__(self, what: str, found: str, expected: str, entry: InstanceEntry) -> None:
+        super().__init__(f"The object's {what} is {found}, not {expected} as announced.")
+        self.entry = entry
+
+
+@dataclass(frozen=True, slots=True)
+class InStudy:
+    """A DICOM file, of that study if one is named (PS3.18 10.5.1.1)."""
+
+    study_instance_uid: str | None = None
+
+    def check(self, entry: InstanceEntry) -> None:
+        """Raises `NotExpectedError` for an object of another study."""
+        wanted = self.study_instance_uid
+        if wanted is not None and entry.study_instance_uid != wanted:
+            raise NotExpectedError("Study Instance UID", entry.study_instance_uid, wanted, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class BareDataSet:
+    """A data set without file meta information, as it comes over an association (PS3.7 9.1.1.1)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+    def file_meta(self) -> bytes:
+        """What stands before the data set in a file (PS3.10 7.1)."""
+        return file_meta_bytes(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
+
+    def check(self, entry: InstanceEntry) -> None:
+        """Raises `NotExpectedError` for another object."""
+        for what, found, wanted in (
+            ("SOP Class UID", entry.sop_class_uid, self.sop_class_uid),
+            ("SOP Instance UID", entry.sop_instance_uid, self.sop_instance_uid),
+        ):
+            if found != wanted:
+                raise NotExpectedError(what, found, wanted, entry)
+
+
+Expected = InStudy | BareDataSet

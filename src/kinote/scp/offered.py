@@ -1,0 +1,102 @@
+"""What we offer to whom: which associations are taken, and which SOP classes on them (PS3.8 7.1.1, PS3.4)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from functools import lru_cache
+
+from pydicom._uid_dict import UID_dictionary
+
+from kinote.dicom.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from kinote.dimse.acceptor import Caller
+from kinote.dimse.invoking import VERIFICATION
+from kinote.dimse.negotiation import (
+    CALLED_TITLE_NOT_RECOGNIZED,
+    CALLING_TITLE_NOT_RECOGNIZED,
+    Acceptance,
+    Service,
+    answer_to,
+    first_of,
+)
+from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.scp.options import ScpOptions, ServiceName
+
+#: In which commands' data sets of our own are written and read, the best first.
+NATIVE = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+)
+
+#: All that is standard is below this (PS3.5 9), what is stored for the most part below the second.
+_STANDARD = "1.2.840.10008."
+_STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
+
+
+def answer(request: AssociateRequest, caller: Caller, options: ScpOptions) -> Acceptance | AssociateReject:
+    """Whether an association is taken, and what of it."""
+    if not options.any_called_title and request.called_ae_title not in options.ae_titles:
+        return CALLED_TITLE_NOT_RECOGNIZED
+    services = allowed_services(request.calling_ae_title, caller, options)
+    if services is None:
+        return CALLING_TITLE_NOT_RECOGNIZED
+    return answer_to(request, lambda uid: service_for(uid, services, options))
+
+
+def allowed_services(title: str, caller: Caller, options: ScpOptions) -> frozenset[ServiceName] | None:
+    """What a caller may ask for; None if it is not to be talked to at all."""
+    known = options.entities.get(title)
+    if known is None:
+        return frozenset(ServiceName) if options.unknown_callers else None
+    if known.host and caller.host not in _addresses(known.host):
+        return None
+    return known.services
+
+
+def service_for(
+    abstract_syntax: str, services: frozenset[ServiceName], options: ScpOptions
+) -> Service | None:
+    """How a SOP class is served to a caller that may ask for these services."""
+    if abstract_syntax == VERIFICATION:
+        return Service(first_of(NATIVE)) if ServiceName.ECHO in services else None
+    if is_stored(abstract_syntax, private=options.private_classes):
+        may_store, may_get = ServiceName.STORE in services, ServiceName.GET in services
+        if may_store or may_get:
+            return Service(as_sent, requestor_may_be_scu=may_store, requestor_may_be_scp=may_get)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def is_stored(sop_class_uid: str, *, private: bool) -> bool:
+    """Whether objects of a class are taken: all storage classes (PS3.4 B.5), those to come, and private ones."""
+    if not sop_class_uid.startswith(_STANDARD):
+        return private
+    known = UID_dictionary.get(sop_class_uid)
+    if known is None:
+        return sop_class_uid.startswith(_STANDARD_STORAGE)
+    name, kind = known[0], known[1]
+    return kind == "SOP Class" and "Storage" in name and "Commitment" not in name and "Directory" not in name
+
+
+def as_sent(proposed: Sequence[str]) -> str | None:
+    """The transfer syntax the sender names first; big endian, which nobody likes, only if there is no other."""
+    return next((uid for uid in proposed if uid != EXPLICIT_VR_BIG_ENDIAN), None) or next(
+        iter(proposed), None
+    )
+
+
+@lru_cache(maxsize=1024)
+def _addresses(host: str) -> frozenset[str]:
+    """The addresses of a host; those of a name that cannot be resolved are none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return frozenset()
+    return frozenset(str(address[4][0]) for address in found)

@@ -1,0 +1,60 @@
+"""What is told of an association when it has ended: who, what, how much, how long, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kinote.scp.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationReport:
+    """An association that has ended.
+
+    `done` counts operations by service and what became of them; `received` and `sent` are bytes. `ended` is
+    `released`, or says what has gone wrong.
+    """
+
+    calling_ae_title: str
+    called_ae_title: str
+    host: str
+    is_secure: bool
+    implementation: str
+    done: Mapping[tuple[str, str], int]
+    received: int
+    sent: int
+    seconds: float
+    ended: str
+
+    @classmethod
+    def of(cls, session: Session, seconds: float, ended: str) -> AssociationReport:
+        association = session.association
+        information = association.request.user_information
+        return cls(
+            calling_ae_title=session.calling_ae_title,
+            called_ae_title=session.called_ae_title,
+            host=session.caller.host,
+            is_secure=session.caller.is_secure,
+            implementation=information.implementation_version_name or information.implementation_class_uid,
+            done=dict(session.done),
+            received=association.received,
+            sent=association.sent,
+            seconds=seconds,
+            ended=ended,
+        )
+
+    def as_log(self) -> dict[str, object]:
+        """As the fields of a log line."""
+        return {
+            "calling": self.calling_ae_title,
+            "called": self.called_ae_title,
+            "host": self.host,
+            "tls": self.is_secure,
+            "implementation": self.implementation,
+            **{f"{service}_{outcome}": count for (service, outcome), count in sorted(self.done.items())},
+            "bytes_in": self.received,
+            "bytes_out": self.sent,
+            "seconds": round(self.seconds, 3),
+            "ended": self.ended,
+        }

@@ -1,0 +1,79 @@
+"""The DICOM face as a whole: listens, and serves the associations that come."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from kinote.dimse.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.association import Association
+from kinote.dimse.errors import DimseError
+from kinote.dimse.negotiation import Acceptance
+from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.scp import offered, serving
+from kinote.scp.report import AssociationReport
+from kinote.scp.rooms import Rooms
+from kinote.scp.session import Session
+
+log = logging.getLogger(__name__)
+
+
+class DicomServer:
+    """Serves DICOM until it is closed. `observe` is told of every association that has ended."""
+
+    def __init__(
+        self, rooms: Rooms, *, observe: Callable[[AssociationReport], None] = lambda report: None
+    ) -> None:
+        self._rooms = rooms
+        self._observe = observe
+        options = rooms.options
+        self._acceptor = Acceptor(
+            [Listening(options.host, options.port)],
+            self,
+            most=options.associations,
+            patience=options.patience,
+        )
+        self.addresses = self._acceptor.addresses
+
+    def close(self) -> None:
+        """Take no more associations; operations under way are finished."""
+        self._acceptor.close()
+
+    # --- what the acceptor asks of its user -----------------------------------------------------------
+
+    def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
+        answer = offered.answer(request, caller, self._rooms.options)
+        if isinstance(answer, AssociateReject):
+            log.warning(
+                "An association was rejected",
+                extra={
+                    "calling": request.calling_ae_title,
+                    "called": request.called_ae_title,
+                    "host": caller.host,
+                    "reason": f"{answer.source}/{answer.reason}",
+                },
+            )
+        return answer
+
+    def serve(self, association: Association, caller: Caller) -> None:
+        session = Session(self._rooms, association, caller)
+        begun = time.monotonic()
+        ended = "released"
+        try:
+            serving.serve(session)
+        except DimseError as error:
+            ended = str(error)
+        except Exception as error:
+            ended = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._tell(session, time.monotonic() - begun, ended)
+
+    def failed(self, caller: Caller, why: str) -> None:
+        log.warning("A connection came to nothing", extra={"host": caller.host, "reason": why})
+
+    def _tell(self, session: Session, seconds: float, ended: str) -> None:
+        report = AssociationReport.of(session, seconds, ended)
+        log.info("An association has ended", extra=report.as_log())
+        self._observe(report)

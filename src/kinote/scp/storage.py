@@ -1,0 +1,74 @@
+"""C-STORE: objects come in (PS3.4 Annex B).
+
+What comes of the data set goes on to intake as it lies in the connection's buffer. The answer goes out when
+the object is durable and in the index (law 6).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from kinote.dicom import uids
+from kinote.dimse import statuses
+from kinote.dimse.association import Message
+from kinote.dimse.commands import CStoreRequest, CStoreResponse
+from kinote.intake.expected import BareDataSet
+from kinote.intake.outcome import Outcome, refused
+from kinote.scp.session import Session, comment
+
+log = logging.getLogger(__name__)
+
+
+def perform(session: Session, message: Message) -> None:
+    request = message.command
+    assert isinstance(request, CStoreRequest)
+    outcome = _receive(session, message, request)
+    if outcome.reason:
+        log.info(
+            "An object was not simply stored",
+            extra={
+                "calling": session.calling_ae_title,
+                "sop_instance_uid": request.affected_sop_instance_uid,
+                "outcome": outcome.kind,
+                "reason": outcome.reason,
+            },
+        )
+    status = outcome.warning or statuses.SUCCESS if outcome.succeeded else outcome.status
+    answer = CStoreResponse(
+        message_id_being_responded_to=request.message_id,
+        affected_sop_class_uid=request.affected_sop_class_uid,
+        affected_sop_instance_uid=request.affected_sop_instance_uid,
+        status=status,
+        error_comment=None if status == statuses.SUCCESS else comment(_said(outcome)),
+    )
+    session.association.send(message.context, answer)
+    session.done["store", outcome.kind] += 1
+
+
+def _receive(session: Session, message: Message, request: CStoreRequest) -> Outcome:
+    if not message.command.has_data_set:
+        return refused(statuses.CANNOT_UNDERSTAND, "No data set came with the request.")
+    for what, uid in (
+        ("SOP Class", request.affected_sop_class_uid),
+        ("SOP Instance", request.affected_sop_instance_uid),
+    ):
+        if not uids.is_tolerable(uid):
+            return refused(statuses.CANNOT_UNDERSTAND, f"Affected {what} UID is no UID.")
+    expected = BareDataSet(
+        request.affected_sop_class_uid, request.affected_sop_instance_uid, message.context.transfer_syntax
+    )
+    upload = session.rooms.receiver.open(f"C-STORE {session.calling_ae_title}", expected)
+    try:
+        for piece in session.association.data_set():
+            upload.write(piece)
+    except BaseException:
+        upload.abandon()
+        raise
+    return upload.finish().result()
+
+
+def _said(outcome: Outcome) -> str:
+    """Why the status is not success: the first thing there is to say."""
+    if outcome.reason:
+        return outcome.reason
+    return outcome.findings[0] if outcome.findings else f"The key object is {outcome.registration}."
