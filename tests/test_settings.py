@@ -60,7 +60,22 @@ WRONG = {
     "allowed_hosts": ("https://a.b/", "host names"),
     "allowed_origins": ("a.b", "https://HOST"),
     "log_json": ("perhaps", "true or false"),
+    "ae_titles": ("SEVENTEEN LETTERS", "1 to 16 characters"),
+    "any_called_title": ("perhaps", "true or false"),
+    "dicom_host": ("pacs.example", "IP address"),
+    "dicom_port": ("99999", "0 to 65535"),
+    "dicom_tls_port": ("-1", "0 to 65535"),
+    "tls_certificate": (".", "PEM file"),
+    "tls_key": (".", "PEM file"),
+    "tls_authorities": (".", "PEM file"),
+    "tls_client_certificates": ("perhaps", "true or false"),
+    "entities": ("CT1", "[[entities]]"),
+    "unknown_callers": ("perhaps", "true or false"),
+    "private_classes": ("perhaps", "true or false"),
 }
+
+#: Options that are not called as their settings.
+OPTIONS = {"ae_titles": "--ae-title"}
 
 
 def test_there_is_a_wrong_value_of_every_setting() -> None:
@@ -79,7 +94,7 @@ def test_what_is_refused_is_told_with_its_place_and_what_is_allowed(
     by_variable = refused()
     assert by_variable.startswith(f"KINOTE_{name.upper()} in the environment: ")
     by_option = refused(**{name: value})
-    assert by_option.startswith(f"--{name.replace('_', '-')}: ")
+    assert by_option.startswith(f"{OPTIONS.get(name) or '--' + name.replace('_', '-')}: ")
     for message in (by_file, by_variable, by_option):
         assert allowed in message
         assert "\n" not in message

@@ -44,6 +44,15 @@ PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
 ]
 HostOption = Annotated[str | None, typer.Option("--http-host", help="The loopback address to listen on.")]
+DicomPortOption = Annotated[
+    int | None, typer.Option("--dicom-port", help="The port for DICOM; 0 takes a free one.")
+]
+DicomHostOption = Annotated[
+    str | None, typer.Option("--dicom-host", help="The address to listen on for DICOM.")
+]
+TitleOption = Annotated[
+    list[str] | None, typer.Option("--ae-title", help="Our AE title for DICOM; several may be given.")
+]
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", help="Address of a PostgreSQL database, instead of SQLite.")
 ]
@@ -61,19 +70,30 @@ def serve(
     data: DataOption = None,
     http_port: PortOption = None,
     http_host: HostOption = None,
+    dicom_port: DicomPortOption = None,
+    dicom_host: DicomHostOption = None,
+    ae_titles: TitleOption = None,
     database: DatabaseOption = None,
 ) -> None:
     """Run the server."""
-    settings = _settings(data=data, http_port=http_port, http_host=http_host, database=database)
+    settings = _settings(
+        data=data,
+        http_port=http_port,
+        http_host=http_host,
+        dicom_port=dicom_port,
+        dicom_host=dicom_host,
+        ae_titles=ae_titles or None,
+        database=database,
+    )
     set_up_logs(as_json=settings.log_json)
     with open_house(settings) as house:
         serve_house(house, settings, lambda url: _out.print(f"Kinote is at [bold]{url}[/bold]"))
 
 
 @app.command()
-def demo(data: DataOption = None, http_port: PortOption = None) -> None:
+def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: DicomPortOption = None) -> None:
     """Run the server with demo studies, in ./kinote-demo unless --data says otherwise."""
-    settings = _settings(data=data or Path("kinote-demo"), http_port=http_port)
+    settings = _settings(data=data or Path("kinote-demo"), http_port=http_port, dicom_port=dicom_port)
     set_up_logs(as_json=settings.log_json)
     with open_house(settings) as house:
         with _out.status("Loading the demo studies"):

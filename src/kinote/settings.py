@@ -6,16 +6,22 @@ Only `app` and `cli` read them; every room gets its own options.
 from __future__ import annotations
 
 import difflib
-import ipaddress
-import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from types import MappingProxyType
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -24,11 +30,29 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+
+from kinote.dimse.entity import ApplicationEntity, ae_title
+from kinote.dimse.tls import TlsOptions
+from kinote.scp.options import ALL_SERVICES, KnownEntity, ScpOptions, ServiceName
+from kinote.setting_values import (
+    host_name,
+    is_loopback,
+    listed,
+    listening_host,
+    loopback,
+    named,
+    no_folder,
+    none_if_empty,
+    origin,
+    postgresql,
+    some,
+    tables,
+)
 
 _FILE = "kinote.toml"
 _PREFIX = "KINOTE_"
+
+_TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without backslash and control characters"
 
 #: What each setting may be, to end the sentence "It must be …".
 _ALLOWED = {
@@ -41,7 +65,39 @@ _ALLOWED = {
     "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "
     "or as a list",
     "log_json": "true or false",
+    "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
+    "any_called_title": "true or false",
+    "dicom_host": "an IP address, or localhost",
+    "dicom_port": "a whole number from 0 to 65535, or empty",
+    "dicom_tls_port": "a whole number from 0 to 65535, or empty",
+    "tls_certificate": "the path of a PEM file, or empty",
+    "tls_key": "the path of a PEM file, or empty",
+    "tls_authorities": "the path of a PEM file, or empty",
+    "tls_client_certificates": "true or false",
+    "entities": "a list of tables, [[entities]], or in a variable JSON: "
+    '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
+    "unknown_callers": "true or false",
+    "private_classes": "true or false",
 }
+
+#: When the DICOM face may be reached from elsewhere.
+_GUARDS = (
+    "It must be a loopback address unless unknown_callers is false and each of the entities has a host, or "
+    "tls_client_certificates is true and dicom_port is empty."
+)
+
+#: What each part of an entity may be.
+_ALLOWED_OF_ENTITY = {
+    "title": _TITLE,
+    "host": "a host name or an IP address",
+    "port": "a whole number from 1 to 65535",
+    "tls": "true or false",
+    "check_name": "true or false",
+    "services": f"a list of some of {', '.join(ServiceName)}",
+}
+
+#: Options of the command line that are not called as their settings.
+_OPTIONS = {"ae_titles": "--ae-title"}
 
 #: Settings whose values are not repeated in messages: they may hold a password.
 _SECRET = frozenset({"database"})
@@ -51,63 +107,34 @@ class SettingsError(ValueError):
     """Settings that cannot be used; the message has a line for each fault, with where it stands."""
 
 
-def _listed(value: object) -> object:
-    """A list in a variable: items with commas between them, or JSON."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
-    return tuple(item for item in map(str.strip, value.split(",")) if item)
+_Title = Annotated[str, AfterValidator(ae_title)]
+_File = Annotated[Path | None, AfterValidator(no_folder), BeforeValidator(none_if_empty)]
+_Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-def _named(value: object) -> object:
-    if value == "":
-        raise ValueError("no path")
-    return value
+class _ContradictionsError(ValueError):
+    """Settings that do not go together: for each fault the setting to change, and what is wrong."""
+
+    def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(faults)
+        self.faults = faults
 
 
-def _postgresql(address: str) -> str:
-    """An address that names a PostgreSQL database; the driver is ours to choose."""
-    try:
-        if address and make_url(address).get_backend_name() != "postgresql":
-            raise ValueError("not PostgreSQL")
-    except ArgumentError as error:
-        raise ValueError("no address") from error
-    return address
+class EntitySettings(BaseModel):
+    """Another application entity, as the administrator names it."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-def _loopback(host: str) -> str:
-    # Without sign-in, whoever reaches the port can read and change everything.
-    if host != "localhost" and not _address(host, loopback=True):
-        raise ValueError("not loopback")
-    return host
+    title: _Title
+    host: Annotated[str, AfterValidator(host_name)] | None = None
+    port: int | None = Field(None, ge=1, le=65535)
+    tls: bool = False
+    check_name: bool = True
+    services: frozenset[ServiceName] = ALL_SERVICES
 
-
-def _host_name(name: str) -> str:
-    """A host name as it is compared with: what a Host header says before the port."""
-    if not _address(name) and (not name or set(name) & set(" /:@?#[]")):
-        raise ValueError("no host name")
-    return name
-
-
-def _origin(text: str) -> str:
-    """An origin as a browser serializes it: in lower case, without the port that goes without saying."""
-    parts = urlsplit(text.strip().lower().removesuffix("/"))
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    if usual is None or not parts.hostname or parts.geturl() != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("no origin")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = "" if parts.port in (None, usual) else f":{parts.port}"
-    if parts.username is not None or set(host) & set(" *,"):
-        raise ValueError("no origin")
-    return f"{parts.scheme}://{host}{port}"
-
-
-def _address(text: str, *, loopback: bool = False) -> bool:
-    try:
-        return ipaddress.ip_address(text).is_loopback or not loopback
-    except ValueError:
-        return False
+    def known(self) -> KnownEntity:
+        entity = ApplicationEntity(self.title, self.host, self.port, self.tls, self.check_name)
+        return KnownEntity(entity, self.services)
 
 
 class Settings(BaseSettings):
@@ -115,23 +142,47 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file=_FILE, extra="forbid")
 
-    data: Annotated[Path, BeforeValidator(_named)] = Field(
+    data: Annotated[Path, BeforeValidator(named)] = Field(
         Path("kinote-data"), description="The data directory: everything Kinote keeps."
     )
-    database: Annotated[str, AfterValidator(_postgresql)] = Field(
+    database: Annotated[str, AfterValidator(postgresql)] = Field(
         "", description="Address of a PostgreSQL database; empty for SQLite in the data directory."
     )
-    http_host: Annotated[str, AfterValidator(_loopback)] = Field(
+    http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."
     )
     http_port: int = Field(8080, ge=0, le=65535, description="The port of the HTTP face; 0 takes a free one.")
     allowed_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(_listed)
+        tuple[Annotated[str, AfterValidator(host_name)], ...], NoDecode, BeforeValidator(listed)
     ] = Field((), description="Further host names by which browsers may reach it.")
     allowed_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)
+        tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)
     ] = Field((), description="Origins of further pages that may change things through it.")
     log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
+    ae_titles: Annotated[tuple[_Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
+        ("KINOTE",), description="Our AE titles; with the first of them others are called."
+    )
+    any_called_title: bool = Field(False, description="Take associations that call another AE title.")
+    dicom_host: Annotated[str, AfterValidator(listening_host)] = Field(
+        "127.0.0.1", description="The address the DICOM face listens on."
+    )
+    dicom_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
+        11112, description="The port of the DICOM face; 0 takes a free one. Empty: no DICOM without TLS."
+    )
+    dicom_tls_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
+        None, description="The port for DICOM by TLS; empty for none."
+    )
+    tls_certificate: _File = Field(None, description="Our certificate, PEM.")
+    tls_key: _File = Field(None, description="Its private key, PEM; empty if it is in the same file.")
+    tls_authorities: _File = Field(None, description="Certificates whose holders are believed, PEM.")
+    tls_client_certificates: bool = Field(
+        False, description="Let in by TLS only entities with a certificate of those authorities."
+    )
+    entities: Annotated[tuple[EntitySettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="The application entities that are known."
+    )
+    unknown_callers: bool = Field(True, description="Let in entities that are not known.")
+    private_classes: bool = Field(True, description="Take objects of private SOP classes.")
 
     @classmethod
     def settings_customise_sources(
@@ -144,6 +195,62 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if faults := tuple(_contradictions(self)):
+            raise _ContradictionsError(faults)
+        return self
+
+    def scp_options(self) -> ScpOptions:
+        """What the DICOM face is told."""
+        return ScpOptions(
+            titles=self.ae_titles,
+            any_called_title=self.any_called_title,
+            host=self.dicom_host,
+            port=self.dicom_port,
+            tls_port=self.dicom_tls_port,
+            tls=TlsOptions(
+                self.tls_certificate, self.tls_key, self.tls_authorities, self.tls_client_certificates
+            ),
+            entities=MappingProxyType({entity.title: entity.known() for entity in self.entities}),
+            unknown_callers=self.unknown_callers,
+            private_classes=self.private_classes,
+        )
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Settings that do not go together: which to change, and what is wrong."""
+    if not is_loopback(settings.dicom_host) and not _is_guarded(settings):
+        yield (
+            "dicom_host",
+            f"{settings.dicom_host!r} is refused: whoever reaches the port can store and query. {_GUARDS}",
+        )
+    if settings.dicom_tls_port is not None and settings.tls_certificate is None:
+        yield "dicom_tls_port", "TLS needs a certificate: set tls_certificate too."
+    if settings.dicom_tls_port and settings.dicom_tls_port == settings.dicom_port:
+        yield "dicom_tls_port", "DICOM with and without TLS cannot share a port: dicom_port is the same."
+    if settings.tls_key is not None and settings.tls_certificate is None:
+        yield "tls_key", "A key is of no use without its certificate: set tls_certificate too."
+    if settings.tls_client_certificates and settings.tls_authorities is None:
+        yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
+    yield from _contradictions_of_entities(settings.entities)
+
+
+def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for entity in entities:
+        if entity.title in seen:
+            yield "entities", f"The title {entity.title!r} is there twice; each names one entity."
+        seen.add(entity.title)
+        if entity.port is not None and entity.host is None:
+            yield "entities", f"{entity.title!r} has a port, and no host it would belong to."
+
+
+def _is_guarded(settings: Settings) -> bool:
+    """Whether only those come in whom the administrator has named, by address or by certificate."""
+    named = not settings.unknown_callers and all(entity.host for entity in settings.entities)
+    return named or (settings.tls_client_certificates and settings.dicom_port is None)
+
 
 def read_settings(**given: Any) -> Settings:
     """The settings that hold, with those `given` on the command line. Raises `SettingsError`."""
@@ -151,7 +258,7 @@ def read_settings(**given: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        faults = [_fault(found, given, file) for found in error.errors()]
+        faults = [fault for found in error.errors() for fault in _faults(found, given, file)]
         # A list of which several items are wrong has one line for each of them.
         raise SettingsError("\n".join(dict.fromkeys(faults))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -160,12 +267,32 @@ def read_settings(**given: Any) -> Settings:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
 
 
-def _fault(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> str:
-    name = str(found["loc"][0])
+def _faults(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> Iterator[str]:
+    """What is said about something that is wrong, each with its place."""
+    contradictions = found.get("ctx", {}).get("error")
+    if isinstance(contradictions, _ContradictionsError):
+        for name, what in contradictions.faults:
+            yield f"{_place(name, given, file)}: {what}"
+        return
+    name, *inner = map(str, found["loc"])
+    yield f"{_place(name, given, file)}: {_fault(name, inner, found)}"
+
+
+def _fault(name: str, inner: list[str], found: ErrorDetails) -> str:
     if name not in _ALLOWED:
-        return f"{_place(name, given, file)}: {_unknown(name)}"
+        return _unknown(name)
+    if name == "entities" and len(inner) > 1:
+        return _fault_of_entity(int(inner[0]) + 1, inner[1], found)
     value = "This value" if name in _SECRET else repr(found["input"])
-    return f"{_place(name, given, file)}: {value} is refused. It must be {_ALLOWED[name]}."
+    return f"{value} is refused. It must be {_ALLOWED[name]}."
+
+
+def _fault_of_entity(number: int, part: str, found: ErrorDetails) -> str:
+    if part not in _ALLOWED_OF_ENTITY:
+        return f"Entity {number} has {part}, which is no part of one. The parts are {', '.join(_ALLOWED_OF_ENTITY)}."
+    if found["type"] == "missing":
+        return f"Entity {number} has no {part}. It must be {_ALLOWED_OF_ENTITY[part]}."
+    return f"{part} of entity {number}: {found['input']!r} is refused. It must be {_ALLOWED_OF_ENTITY[part]}."
 
 
 def _unknown(name: str) -> str:
@@ -177,7 +304,7 @@ def _unknown(name: str) -> str:
 def _place(name: str, given: Mapping[str, Any], file: Path) -> str:
     """Where the value of a setting comes from: the first of its places that has one."""
     if name in given:
-        return f"--{name.replace('_', '-')}"
+        return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
     variable = f"{_PREFIX}{name}".upper()
     for known in os.environ:
         if known.upper() == variable:

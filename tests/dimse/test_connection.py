@@ -154,3 +154,43 @@ def test_sending_to_nobody(ends: tuple[socket.socket, Connection]) -> None:
     with pytest.raises(ConnectionLostError, match="Sending failed"):
         for _ in range(100):
             connection.send(bytes(100_000))
+
+
+def test_whether_there_is_more_is_seen_without_waiting(ends: tuple[socket.socket, Connection]) -> None:
+    peer, connection = ends
+    assert not connection.has_more()
+    peer.sendall(encode(ReleaseRequest()) * 2)
+    connection.receive(PATIENCE)
+    # The second lies in the buffer already, or still in the socket.
+    while not connection.has_more():
+        pass
+    connection.receive(PATIENCE)
+    assert not connection.has_more()
+    peer.close()
+    while not connection.has_more():
+        pass
+    with pytest.raises(ConnectionLostError):
+        connection.receive(PATIENCE)
+
+
+def test_a_receive_is_ended_by_another_thread_and_sending_goes_on(
+    ends: tuple[socket.socket, Connection],
+) -> None:
+    peer, connection = ends
+    caught: list[BaseException] = []
+
+    def receive() -> None:
+        try:
+            connection.receive(None)
+        except ConnectionLostError as error:
+            caught.append(error)
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    connection.stop_reading()
+    receiver.join(PATIENCE)
+    assert len(caught) == 1
+    connection.send(encode(ReleaseRequest()))
+    assert peer.recv(100) == encode(ReleaseRequest())
+    connection.close()
+    connection.stop_reading()

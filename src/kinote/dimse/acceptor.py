@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +17,7 @@ from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.errors import BrokenError, DimseError
-from kinote.dimse.negotiation import MAXIMUM_LENGTH, TEMPORARY_CONGESTION, Acceptance
+from kinote.dimse.negotiation import LOCAL_LIMIT_EXCEEDED, MAXIMUM_LENGTH, TEMPORARY_CONGESTION, Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.state_table import Event
 
@@ -65,6 +66,18 @@ class Listening:
     secure: Secure | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptorLimits:
+    """How many associations there may be at once, and from one host, and the bytes of a P-DATA-TF."""
+
+    associations: int = 200
+    associations_per_host: int = 50
+    pdu: int = MAXIMUM_LENGTH
+
+
+DEFAULT_LIMITS = AcceptorLimits()
+
+
 class AddressTakenError(OSError):
     """An address cannot be listened on."""
 
@@ -77,16 +90,15 @@ class Acceptor:
         listening: list[Listening],
         user: AcceptorUser,
         *,
-        most: int = 200,
+        limits: AcceptorLimits = DEFAULT_LIMITS,
         patience: Patience = PATIENCE,
-        maximum_length: int = MAXIMUM_LENGTH,
     ) -> None:
         self._user = user
-        self._most = most
+        self._limits = limits
         self._patience = patience
-        self._maximum_length = maximum_length
         self._changed = threading.Condition()
         self._connections: dict[Connection, Association | None] = {}
+        self._by_host: Counter[str] = Counter()
         self._is_closing = False
         self._listeners: list[tuple[socket.socket, Secure | None]] = []
         try:
@@ -150,7 +162,7 @@ class Acceptor:
             return
         with self._changed:
             number = len(self._connections)
-        if number >= self._most + _TOLD:
+        if number >= self._limits.associations + _TOLD:
             sock.close()
             self._user.failed(Caller(address[0]), f"{number} connections are open")
             return
@@ -165,7 +177,7 @@ class Acceptor:
             if secure is not None:
                 sock = secure(sock, self._patience.artim)
             connection = Connection(
-                sock, largest_data=self._maximum_length, sending_seconds=self._patience.within
+                sock, largest_data=self._limits.pdu, sending_seconds=self._patience.within
             )
         except (DimseError, OSError) as error:
             sock.close()
@@ -173,9 +185,10 @@ class Acceptor:
             return
         try:
             with self._changed:
-                is_welcome = len(self._connections) < self._most and not self._is_closing
+                refusal = self._refusal(caller)
                 self._connections[connection] = None
-            association = self._associate(connection, caller, is_welcome)
+                self._by_host[caller.host] += 1
+            association = self._associate(connection, caller, refusal)
             if association is not None:
                 self._attend(connection, association, caller)
         except DimseError as error:
@@ -187,9 +200,22 @@ class Acceptor:
             connection.close()
             with self._changed:
                 del self._connections[connection]
+                self._by_host[caller.host] -= 1
+                if not self._by_host[caller.host]:
+                    del self._by_host[caller.host]
                 self._changed.notify_all()
 
-    def _associate(self, connection: Connection, caller: Caller, is_welcome: bool) -> Association | None:
+    def _refusal(self, caller: Caller) -> AssociateReject | None:
+        """Why no association can be had now; None if one can."""
+        if self._is_closing or len(self._connections) >= self._limits.associations:
+            return TEMPORARY_CONGESTION
+        if self._by_host[caller.host] >= self._limits.associations_per_host:
+            return LOCAL_LIMIT_EXCEEDED
+        return None
+
+    def _associate(
+        self, connection: Connection, caller: Caller, refusal: AssociateReject | None
+    ) -> Association | None:
         endpoint = Endpoint(connection, is_requestor=False, patience=self._patience)
         endpoint.happen(Event.TRANSPORT_INDICATION)
         try:
@@ -198,7 +224,7 @@ class Acceptor:
             self._user.failed(caller, str(error))
             return None
         assert isinstance(request, AssociateRequest)
-        answer = self._user.negotiate(request, caller) if is_welcome else TEMPORARY_CONGESTION
+        answer = refusal or self._user.negotiate(request, caller)
         if isinstance(answer, AssociateReject):
             endpoint.happen(Event.REJECT_RESPONSE, answer)
             endpoint.await_close()

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 
 from kinote.dimse.errors import AbortReason, ConnectionLostError, PduError, SilenceError
 from kinote.dimse.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RQ, HEAD, P_DATA_TF
+from kinote.dimse.tls_faults import reason_of
+from kinote.dimse.tls_socket import TlsSocket
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _TIMEVAL = struct.Struct("@ll")
@@ -38,7 +40,8 @@ def _timeval(seconds: float) -> bytes:
 class Connection:
     """Reads and writes PDUs on a socket, which it owns from then on.
 
-    What `receive` gives lies in the buffer, and is good until `receive` is called again.
+    What `receive` gives lies in the buffer, and is good until `receive` is called again. One thread may receive
+    while another sends.
     """
 
     def __init__(self, sock: socket.socket, *, largest_data: int, sending_seconds: float = 60) -> None:
@@ -59,10 +62,12 @@ class Connection:
         #: Bytes that have come in and gone out.
         self.received = 0
         self.sent = 0
+        self._sending_seconds = sending_seconds
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(sending_seconds))
         if self._is_tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._tls = TlsSocket(sock) if isinstance(sock, ssl.SSLSocket) else None
 
     def receive(self, seconds: float | None = None) -> tuple[int, memoryview]:
         """The next PDU: its type and its variable part.
@@ -91,25 +96,32 @@ class Connection:
         total = sum(len(piece) for piece in pieces)
         try:
             self._send(pieces, total)
-        except (BlockingIOError, ssl.SSLWantWriteError) as error:
+        except (BlockingIOError, TimeoutError) as error:
             raise SilenceError("The peer does not take what is sent to it") from error
         except OSError as error:
-            raise ConnectionLostError(f"Sending failed: {error.strerror or error}") from error
+            raise ConnectionLostError(f"Sending failed: {self._reason(error)}") from error
         self.sent += total
 
     def has_more(self) -> bool:
-        """Whether something has come that has not been given out, or the peer has gone."""
-        if self._begin < self._end:
+        """Whether reading on would give something at once: bytes of the next PDU, or that the connection ended.
+
+        What was received last stays good. To be asked by the thread that receives.
+        """
+        if self._end > self._begin:
             return True
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-            return True
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(0))
+        if self._tls is None:
+            return _is_readable(self._socket)
+        return self._tls.may_have_more() and self._has_read(self._tls)
 
     def stop_reading(self) -> None:
-        """From another thread: a read that waits ends as if the peer had closed."""
-        # It may have ended meanwhile.
+        """Have a `receive` that waits, and all that follow, end with `ConnectionLostError`.
+
+        May be called by any thread; sending goes on.
+        """
+        if self._tls is not None:
+            self._tls.stop_reading()
+            return
+        # The peer may have been quicker.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
@@ -118,10 +130,13 @@ class Connection:
         deadline = time.monotonic() + seconds
         while True:
             self._begin = self._end = 0
-            self._read(deadline)
+            self._take(deadline)
 
     def close(self) -> None:
         """Close the connection; the peer gets what was sent."""
+        if self._tls is not None:
+            self._tls.close()
+            return
         # The peer may have been quicker.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -153,19 +168,48 @@ class Connection:
             self._begin = self._end = 0
         elif self._end == len(self._buffer):
             self._make_room(len(self._buffer) - self._begin + 1)
-        self._wait_at_most(deadline)
-        if self._is_tcp and _QUICKACK is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._take(deadline)
+
+    def _take(self, deadline: float | None) -> None:
+        """Read behind what has come already."""
         try:
-            count = self._socket.recv_into(self._view[self._end :])
-        except (BlockingIOError, ssl.SSLWantReadError) as error:
+            count = self._receive_into(self._view[self._end :], deadline)
+        except (BlockingIOError, TimeoutError) as error:
             raise SilenceError("The peer is silent") from error
         except OSError as error:
-            raise ConnectionLostError(f"The connection broke: {error.strerror or error}") from error
+            raise ConnectionLostError(f"The connection broke: {self._reason(error)}") from error
         if count == 0:
             raise ConnectionLostError("The peer has closed the connection")
         self._end += count
         self.received += count
+
+    def _receive_into(self, room: memoryview, deadline: float | None) -> int:
+        if self._tls is None:
+            self._wait_at_most(deadline)
+        if self._is_tcp and _QUICKACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        if self._tls is None:
+            return self._socket.recv_into(room)
+        return self._tls.receive_into(room, deadline)
+
+    def _has_read(self, tls: TlsSocket) -> bool:
+        """Whether bytes of the peer's are among those of TLS that have come; they are read to know."""
+        if self._end == len(self._buffer):
+            # Views of the old buffer may still be in somebody's hands: it stays as it is.
+            self._buffer = bytearray(_BUFFER)
+            self._view = memoryview(self._buffer)
+            self._begin = self._end = 0
+        try:
+            self._take(time.monotonic())
+        except SilenceError:
+            return False
+        except ConnectionLostError:
+            # To be told by `receive`.
+            return True
+        return True
+
+    def _reason(self, error: OSError) -> str:
+        return reason_of(error) if self._tls is not None else error.strerror or str(error)
 
     def _wait_at_most(self, deadline: float | None) -> None:
         """Have the system itself end the next read in time: a poll before each would cost more."""
@@ -179,10 +223,16 @@ class Connection:
     # --- writing ------------------------------------------------------------------------------------
 
     def _send(self, pieces: Sequence[bytes | memoryview], total: int) -> None:
-        if isinstance(self._socket, ssl.SSLSocket):
+        if self._tls is not None:
             # TLS has no scattered write, and one record is better than several.
-            self._socket.sendall(b"".join(pieces))
+            self._tls.send_all(b"".join(pieces), self._sending_seconds)
             return
         sent = self._socket.sendmsg(pieces)
         if sent < total:
             self._socket.sendall(memoryview(b"".join(pieces))[sent:])
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from kinote.dicom import uids
 from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import BrokenError, RejectedError
 from kinote.dimse.negotiation import MAXIMUM_LENGTH, Context, Result
 from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
 from kinote.dimse.state_table import Event
+from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions, wrap
 from kinote.dimse.user_information import ExtendedNegotiation, RoleSelection, UserInformation
 
 #: Seconds until a host that does not answer counts as not there.
@@ -23,16 +24,6 @@ _CONNECTING = 10
 
 #: Presentation contexts of one association at most: identifiers are odd and of one byte (PS3.8 9.3.2.2).
 MOST_CONTEXTS = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Whom to call: where it listens, the title it is called by, and how it is spoken to."""
-
-    host: str
-    port: int
-    ae_title: str
-    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +40,22 @@ class Proposal:
 
 @contextmanager
 def association(
-    peer: Peer, calling_ae_title: str, proposal: Proposal, patience: Patience = PATIENCE
+    peer: ApplicationEntity,
+    calling_ae_title: str,
+    proposal: Proposal,
+    *,
+    tls: TlsOptions = NO_CERTIFICATES,
+    patience: Patience = PATIENCE,
 ) -> Iterator[Association]:
     """An association with a peer, released at the end, aborted if the block raises.
 
-    Raises `RejectedError`, or another `AssociationError` that says why there is none.
+    Raises `RejectedError`, or another `DimseError` that says why there is none.
     """
-    opened = _open(peer, _request(peer, calling_ae_title, proposal), patience)
+    request = _request(peer, calling_ae_title, proposal)
+    connection = Connection(
+        _connect(peer, tls, patience), largest_data=MAXIMUM_LENGTH, sending_seconds=patience.within
+    )
+    opened = _open(Endpoint(connection, is_requestor=True, patience=patience), request)
     try:
         yield opened
     except BaseException:
@@ -64,7 +64,7 @@ def association(
     opened.release()
 
 
-def _request(peer: Peer, calling_ae_title: str, proposal: Proposal) -> AssociateRequest:
+def _request(peer: ApplicationEntity, calling_ae_title: str, proposal: Proposal) -> AssociateRequest:
     contexts = tuple(
         ProposedContext(2 * number + 1, abstract_syntax, transfer_syntaxes)
         for number, (abstract_syntax, transfer_syntaxes) in enumerate(proposal.contexts[:MOST_CONTEXTS])
@@ -76,16 +76,14 @@ def _request(peer: Peer, calling_ae_title: str, proposal: Proposal) -> Associate
         roles=tuple(RoleSelection(uid, scu=False, scp=True) for uid in sorted(proposal.storing)),
         extended=proposal.extended,
     )
-    return AssociateRequest(peer.ae_title, calling_ae_title, contexts, information)
+    return AssociateRequest(peer.title, calling_ae_title, contexts, information)
 
 
-def _open(peer: Peer, request: AssociateRequest, patience: Patience) -> Association:
-    connection = Connection(_connect(peer), largest_data=MAXIMUM_LENGTH, sending_seconds=patience.within)
-    endpoint = Endpoint(connection, is_requestor=True, patience=patience)
+def _open(endpoint: Endpoint, request: AssociateRequest) -> Association:
     try:
         endpoint.happen(Event.ASSOCIATE_REQUEST)
         endpoint.happen(Event.TRANSPORT_CONFIRM, request)
-        answer = endpoint.next(patience.artim)
+        answer = endpoint.next(endpoint.patience.artim)
     except BaseException:
         endpoint.abort()
         raise
@@ -118,12 +116,15 @@ def accepted_contexts(request: AssociateRequest, answer: AssociateAccept) -> dic
     return contexts
 
 
-def _connect(peer: Peer) -> socket.socket:
+def _connect(peer: ApplicationEntity, tls: TlsOptions, patience: Patience) -> socket.socket:
+    if peer.host is None or peer.port is None:
+        raise BrokenError(f"{peer.title} cannot be called: its host or its port is not known")
     try:
         sock = socket.create_connection((peer.host, peer.port), timeout=_CONNECTING)
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        raise BrokenError(
-            f"{peer.ae_title} cannot be reached at {peer.host}:{peer.port}: {reason}"
-        ) from error
-    return sock
+        raise BrokenError(f"{peer} cannot be reached: {reason}") from error
+    if not peer.tls:
+        return sock
+    context = tls.client_context(check_name=peer.check_name)
+    return wrap(sock, context, patience.artim, server_side=False, host=peer.host)

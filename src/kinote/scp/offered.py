@@ -25,7 +25,7 @@ from kinote.dimse.negotiation import (
     first_of,
 )
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.scp.options import ScpOptions, ServiceName
+from kinote.scp.options import ALL_SERVICES, ScpOptions, ServiceName
 
 #: In which commands' data sets of our own are written and read, the best first.
 NATIVE = (
@@ -42,7 +42,7 @@ _STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 def answer(request: AssociateRequest, caller: Caller, options: ScpOptions) -> Acceptance | AssociateReject:
     """Whether an association is taken, and what of it."""
-    if not options.any_called_title and request.called_ae_title not in options.ae_titles:
+    if not options.any_called_title and request.called_ae_title not in options.titles:
         return CALLED_TITLE_NOT_RECOGNIZED
     services = allowed_services(request.calling_ae_title, caller, options)
     if services is None:
@@ -54,8 +54,8 @@ def allowed_services(title: str, caller: Caller, options: ScpOptions) -> frozens
     """What a caller may ask for; None if it is not to be talked to at all."""
     known = options.entities.get(title)
     if known is None:
-        return frozenset(ServiceName) if options.unknown_callers else None
-    if known.host and caller.host not in _addresses(known.host):
+        return ALL_SERVICES if options.unknown_callers else None
+    if known.entity.host and caller.host not in _addresses(known.entity.host):
         return None
     return known.services
 

@@ -1,16 +1,19 @@
-"""Options of the DICOM face."""
+"""What the DICOM face is told at its start: where it listens, whom it lets in, and how much it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
+from types import MappingProxyType
 
-from kinote.dimse.endpoint import PATIENCE, Patience
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.negotiation import MAXIMUM_LENGTH
+from kinote.dimse.tls import TlsOptions
 
 
-class ServiceName(Enum):
-    """What another application entity may ask of us."""
+class ServiceName(StrEnum):
+    """What others may ask of us, by the DIMSE service of PS3.7 it begins with."""
 
     ECHO = "echo"
     STORE = "store"
@@ -19,22 +22,61 @@ class ServiceName(Enum):
     GET = "get"
 
 
+ALL_SERVICES = frozenset(ServiceName)
+
+
 @dataclass(frozen=True, slots=True)
 class KnownEntity:
-    title: str
-    host: str
-    port: int | None = None
-    services: frozenset[ServiceName] = frozenset(ServiceName)
+    """An application entity that the administrator has named, and what it may ask of us."""
+
+    entity: ApplicationEntity
+    services: frozenset[ServiceName] = ALL_SERVICES
+
+
+@dataclass(frozen=True, slots=True)
+class ScpLimits:
+    """How much is taken, and how long is waited.
+
+    `associations`           open at once; those beyond are rejected as transient (PS3.8 Table 9-21)
+    `associations_per_host`  the same, from one address: one device gone wild leaves room for the others
+    `idle_seconds`           without a message, until an association is aborted
+    `artim_seconds`          the ARTIM timer (PS3.8 9.1.4): from connecting to the request, TLS included; and from
+                             the last word to the end of the connection
+    `message_seconds`        between two PDUs of one message
+    `largest_object`         bytes of a stored object; None: as many as there is room for
+    `largest_pdu`            bytes of a P-DATA-TF that we ask others not to exceed
+    """
+
+    associations: int = 200
+    associations_per_host: int = 50
+    idle_seconds: float = 600.0
+    artim_seconds: float = 30.0
+    message_seconds: float = 60.0
+    largest_object: int | None = None
+    largest_pdu: int = MAXIMUM_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
 class ScpOptions:
-    ae_titles: tuple[str, ...] = ("KINOTE",)
-    host: str = "127.0.0.1"
-    port: int = 11112
-    entities: Mapping[str, KnownEntity] = field(default_factory=dict)
-    unknown_callers: bool = True
+    """The DICOM face's options.
+
+    `titles`            our AE titles; with the first of them we call others
+    `any_called_title`  whether associations that call somebody else are taken too
+    `host`, `port`      where plain DICOM is listened for; port 0 takes a free one, None: not at all
+    `tls_port`          where DICOM by TLS is listened for, on the same host; None: not at all
+    `tls`               our certificate, and whom we believe, in both roles
+    `entities`          the entities that are known, by AE title
+    `unknown_callers`   whether entities that are not known may ask for everything
+    `private_classes`   whether objects of private SOP classes are taken
+    """
+
+    titles: tuple[str, ...] = ("KINOTE",)
     any_called_title: bool = False
+    host: str = "127.0.0.1"
+    port: int | None = 11112
+    tls_port: int | None = None
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    entities: Mapping[str, KnownEntity] = field(default_factory=lambda: MappingProxyType({}))
+    unknown_callers: bool = True
     private_classes: bool = True
-    associations: int = 200
-    patience: Patience = PATIENCE
+    limits: ScpLimits = field(default_factory=ScpLimits)

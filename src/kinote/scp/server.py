@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from kinote.dimse.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.acceptor import Acceptor, AcceptorLimits, Caller, Listening
 from kinote.dimse.association import Association
+from kinote.dimse.endpoint import Patience
 from kinote.dimse.errors import DimseError
 from kinote.dimse.negotiation import Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.tls import wrap
 from kinote.scp import offered, serving
+from kinote.scp.options import ScpOptions
 from kinote.scp.report import AssociationReport
 from kinote.scp.rooms import Rooms
 from kinote.scp.session import Session
@@ -27,12 +33,12 @@ class DicomServer:
     ) -> None:
         self._rooms = rooms
         self._observe = observe
-        options = rooms.options
+        limits = rooms.options.limits
         self._acceptor = Acceptor(
-            [Listening(options.host, options.port)],
+            list(_listening(rooms.options)),
             self,
-            most=options.associations,
-            patience=options.patience,
+            limits=AcceptorLimits(limits.associations, limits.associations_per_host, limits.largest_pdu),
+            patience=Patience(limits.artim_seconds, limits.idle_seconds, limits.message_seconds),
         )
         self.addresses = self._acceptor.addresses
 
@@ -77,3 +83,15 @@ class DicomServer:
         report = AssociationReport.of(session, seconds, ended)
         log.info("An association has ended", extra=report.as_log())
         self._observe(report)
+
+
+def _listening(options: ScpOptions) -> Iterator[Listening]:
+    if options.port is not None:
+        yield Listening(options.host, options.port)
+    if options.tls_port is not None:
+        context = options.tls.server_context()
+        yield Listening(options.host, options.tls_port, partial(_secured, context))
+
+
+def _secured(context: ssl.SSLContext, sock: socket.socket, seconds: float) -> socket.socket:
+    return wrap(sock, context, seconds, server_side=True)

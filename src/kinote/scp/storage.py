@@ -58,9 +58,15 @@ def _receive(session: Session, message: Message, request: CStoreRequest) -> Outc
         request.affected_sop_class_uid, request.affected_sop_instance_uid, message.context.transfer_syntax
     )
     upload = session.rooms.receiver.open(f"C-STORE {session.calling_ae_title}", expected)
+    left = session.rooms.options.limits.largest_object
     try:
         for piece in session.association.data_set():
             upload.write(piece)
+            if left is not None:
+                left -= len(piece)
+                if left < 0:
+                    upload.abandon()
+                    return refused(statuses.OUT_OF_RESOURCES, "The object is larger than is taken here.")
     except BaseException:
         upload.abandon()
         raise

@@ -1,0 +1,102 @@
+"""What single settings may be: how a text becomes a value, and what is refused (`ValueError`)."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+
+def listed(value: object) -> object:
+    """A list in a variable: items with commas between them, or JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return tuple(item for item in map(str.strip, value.split(",")) if item)
+
+
+def tables(value: object) -> object:
+    """A list of tables in a variable: as JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def no_folder(path: Path | None) -> Path | None:
+    """A path that no folder has. Whether a file is there is seen by who reads it."""
+    if path is not None and path.is_dir():
+        raise ValueError("a folder")
+    return path
+
+
+def some(items: tuple[str, ...]) -> tuple[str, ...]:
+    if not items:
+        raise ValueError("none")
+    return items
+
+
+def named(value: object) -> object:
+    if value == "":
+        raise ValueError("no path")
+    return value
+
+
+def postgresql(address: str) -> str:
+    """An address that names a PostgreSQL database; the driver is ours to choose."""
+    try:
+        if address and make_url(address).get_backend_name() != "postgresql":
+            raise ValueError("not PostgreSQL")
+    except ArgumentError as error:
+        raise ValueError("no address") from error
+    return address
+
+
+def loopback(host: str) -> str:
+    # Without sign-in, whoever reaches the port can read and change everything.
+    if not is_loopback(host):
+        raise ValueError("not loopback")
+    return host
+
+
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or _address(host, loopback=True)
+
+
+def listening_host(host: str) -> str:
+    if host != "localhost" and not _address(host):
+        raise ValueError("no address")
+    return host
+
+
+def host_name(name: str) -> str:
+    """A host name as it is compared with: what a Host header says before the port."""
+    if not _address(name) and (not name or set(name) & set(" /:@?#[]")):
+        raise ValueError("no host name")
+    return name
+
+
+def origin(text: str) -> str:
+    """An origin as a browser serializes it: in lower case, without the port that goes without saying."""
+    parts = urlsplit(text.strip().lower().removesuffix("/"))
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname or parts.geturl() != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("no origin")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    if parts.username is not None or set(host) & set(" *,"):
+        raise ValueError("no origin")
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _address(text: str, *, loopback: bool = False) -> bool:
+    try:
+        return ipaddress.ip_address(text).is_loopback or not loopback
+    except ValueError:
+        return False
