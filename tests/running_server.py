@@ -30,7 +30,7 @@ class RunningServer:
         sources = Path(__file__).parents[1]
         environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
         self.process = subprocess.Popen(
-            [*program, command, "--data", str(data), "--http-port", "0", *options],
+            [*program, command, "--data", str(data), "--http-port", "0", "--dicom-port", "0", *options],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=environment,

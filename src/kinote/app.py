@@ -14,8 +14,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.migrations import ForeignSchemaError
 from kinote.delivery.source import Source
+from kinote.dimse.acceptor import AddressTakenError
+from kinote.dimse.tls import TlsFileError
 from kinote.intake.receiver import Receiver
 from kinote.intake.recovery import recover
+from kinote.scp import rooms as scp_rooms
+from kinote.scp.server import DicomServer
 from kinote.settings import Settings
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
@@ -112,3 +116,14 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )
     return create_application(rooms)
+
+
+def dicom_server(house: House, settings: Settings) -> DicomServer:
+    """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
+    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.source, settings.scp_options())
+    try:
+        return DicomServer(rooms)
+    except AddressTakenError as error:
+        raise HouseError(f"{error}. Choose another port with --dicom-port.") from error
+    except TlsFileError as error:
+        raise HouseError(str(error)) from error

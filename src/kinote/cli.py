@@ -24,7 +24,7 @@ from kinote.intake.importing import Report, Sink, import_sources, local_sink
 from kinote.lifecycle.account import account as account_of
 from kinote.lifecycle.explain import explain as explain_instance
 from kinote.logs import set_up_logs
-from kinote.serving import PortTakenError
+from kinote.serving import Addresses, PortTakenError
 from kinote.serving import serve as serve_house
 from kinote.settings import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
@@ -87,7 +87,7 @@ def serve(
     )
     set_up_logs(as_json=settings.log_json)
     with open_house(settings) as house:
-        serve_house(house, settings, lambda url: _out.print(f"Kinote is at [bold]{url}[/bold]"))
+        serve_house(house, settings, _announce)
 
 
 @app.command()
@@ -98,7 +98,13 @@ def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: Dico
     with open_house(settings) as house:
         with _out.status("Loading the demo studies"):
             load_demo(house.catalog, house.receiver)
-        serve_house(house, settings, lambda url: _out.print(f"Open [bold]{url}[/bold] in a browser."))
+        serve_house(house, settings, lambda found: _out.print(f"Open [bold]{found.url}[/bold] in a browser."))
+
+
+def _announce(addresses: Addresses) -> None:
+    _out.print(f"Kinote is at [bold]{addresses.url}[/bold]")
+    for address in addresses.dicom:
+        _out.print(f"DICOM at [bold]{address}[/bold]", highlight=False)
 
 
 @app.command("import")

@@ -1,4 +1,4 @@
-"""Running the HTTP face of an open house until somebody stops it."""
+"""Running the faces of an open house until somebody stops it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
 
-from kinote.app import House, web_application
+from kinote.app import House, dicom_server, web_application
 from kinote.settings import Settings
 
 #: Seconds that requests under way may take when the server is stopped.
@@ -21,17 +22,32 @@ class PortTakenError(RuntimeError):
     """The address cannot be listened on."""
 
 
-def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` gets the address once requests are accepted."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server is reached: by HTTP, and by DICOM as `TITLE@host:port` where it listens for that."""
+
+    url: str
+    dicom: tuple[str, ...]
+
+
+def serve(house: House, settings: Settings, announce: Callable[[Addresses], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` gets the addresses once requests are accepted."""
     # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
     # closed by whoever opened it, not left as by a crash.
     signal.signal(signal.SIGTERM, _leave)
     listener = _listener(settings.http_host, settings.http_port)
-    port = listener.getsockname()[1]
-    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
-    url = f"http://{host}:{port}"
-    house.directory.announce(url)
-    announce(url)
+    url = f"http://{_address(settings.http_host, listener.getsockname()[1])}"
+    dicom = dicom_server(house, settings)
+    try:
+        title = settings.ae_titles[0]
+        house.directory.announce(url)
+        announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
+        _serve_http(house, settings, listener)
+    finally:
+        dicom.close()
+
+
+def _serve_http(house: House, settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         web_application(house, settings),
         log_config=None,
@@ -46,6 +62,10 @@ def serve(house: House, settings: Settings, announce: Callable[[str], None]) -> 
     gc.collect()
     gc.freeze()
     server.run(sockets=[listener])
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -78,7 +78,7 @@ class AcceptorLimits:
 DEFAULT_LIMITS = AcceptorLimits()
 
 
-class AddressTakenError(OSError):
+class AddressTakenError(RuntimeError):
     """An address cannot be listened on."""
 
 
@@ -258,6 +258,6 @@ def _listen(address: Listening) -> socket.socket:
     except OSError as error:
         listener.close()
         raise AddressTakenError(
-            error.errno, f"Cannot listen on {address.host}:{address.port}: {error.strerror}"
+            f"Cannot listen on {address.host}:{address.port}: {error.strerror}"
         ) from error
     return listener

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from kinote.scp.session import Session
 
+#: How an association ends that nothing went wrong with.
+RELEASED = "released"
+
 
 @dataclass(frozen=True, slots=True)
 class AssociationReport:

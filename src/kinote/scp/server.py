@@ -6,7 +6,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from kinote.dimse.acceptor import Acceptor, AcceptorLimits, Caller, Listening
@@ -16,9 +16,9 @@ from kinote.dimse.errors import DimseError
 from kinote.dimse.negotiation import Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import wrap
-from kinote.scp import offered, serving
+from kinote.scp import metrics, offered, serving
 from kinote.scp.options import ScpOptions
-from kinote.scp.report import AssociationReport
+from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.rooms import Rooms
 from kinote.scp.session import Session
 
@@ -26,13 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class DicomServer:
-    """Serves DICOM until it is closed. `observe` is told of every association that has ended."""
+    """Serves DICOM until it is closed; `addresses` are those it listens on, first the one without TLS."""
 
-    def __init__(
-        self, rooms: Rooms, *, observe: Callable[[AssociationReport], None] = lambda report: None
-    ) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._observe = observe
         limits = rooms.options.limits
         self._acceptor = Acceptor(
             list(_listening(rooms.options)),
@@ -51,6 +48,7 @@ class DicomServer:
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
         answer = offered.answer(request, caller, self._rooms.options)
         if isinstance(answer, AssociateReject):
+            metrics.observe_refusal("rejected")
             log.warning(
                 "An association was rejected",
                 extra={
@@ -65,7 +63,7 @@ class DicomServer:
     def serve(self, association: Association, caller: Caller) -> None:
         session = Session(self._rooms, association, caller)
         begun = time.monotonic()
-        ended = "released"
+        ended = RELEASED
         try:
             serving.serve(session)
         except DimseError as error:
@@ -77,12 +75,13 @@ class DicomServer:
             self._tell(session, time.monotonic() - begun, ended)
 
     def failed(self, caller: Caller, why: str) -> None:
+        metrics.observe_refusal("failed")
         log.warning("A connection came to nothing", extra={"host": caller.host, "reason": why})
 
     def _tell(self, session: Session, seconds: float, ended: str) -> None:
         report = AssociationReport.of(session, seconds, ended)
         log.info("An association has ended", extra=report.as_log())
-        self._observe(report)
+        metrics.observe_association(report)
 
 
 def _listening(options: ScpOptions) -> Iterator[Listening]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
-
-REGISTRY = CollectorRegistry()
+from kinote.metrics_registry import REGISTRY
 
 _REQUESTS = Histogram(
     "kinote_http_request_seconds",

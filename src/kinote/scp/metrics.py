@@ -1,0 +1,42 @@
+"""Metrics of the DICOM face, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+from kinote.metrics_registry import REGISTRY
+from kinote.scp.report import RELEASED, AssociationReport
+
+_ASSOCIATIONS = Histogram(
+    "kinote_dicom_association_seconds",
+    "How long associations of others lasted, by how they ended.",
+    ["ended"],
+    registry=REGISTRY,
+    buckets=(0.01, 0.1, 1, 10, 60, 600, 3600),
+)
+_OPERATIONS = Counter(
+    "kinote_dicom_operations",
+    "DICOM operations that others asked for, by what became of them.",
+    ["service", "outcome"],
+    registry=REGISTRY,
+)
+_BYTES = Counter(
+    "kinote_dicom_bytes", "Bytes on associations of others that have ended.", ["direction"], registry=REGISTRY
+)
+_REFUSED = Counter(
+    "kinote_dicom_refused", "Connections that did not become an association.", ["why"], registry=REGISTRY
+)
+
+
+def observe_association(report: AssociationReport) -> None:
+    """Count an association that has ended, and what was done on it."""
+    _ASSOCIATIONS.labels("released" if report.ended == RELEASED else "broken").observe(report.seconds)
+    for (service, outcome), count in report.done.items():
+        _OPERATIONS.labels(service, outcome).inc(count)
+    _BYTES.labels("in").inc(report.received)
+    _BYTES.labels("out").inc(report.sent)
+
+
+def observe_refusal(why: str) -> None:
+    """Count a connection that was `rejected`, or has `failed` before there was an association."""
+    _REFUSED.labels(why).inc()
