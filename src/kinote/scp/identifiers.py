@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from kinote.catalog.matching_keys import TagPath
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet, scan
 from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
+from kinote.dicom.json_encoding import Wanted
 from kinote.dicom.limits import Limits
 from kinote.dicom.value_representations import implicit_vr
 from kinote.scp.identifier_error import IdentifierError, Refusal
@@ -45,9 +45,6 @@ _NO_KEYS = frozenset(
         tags.DATA_SET_TRAILING_PADDING,
     }
 )
-
-#: Attributes asked for, by tag; of a sequence those of its items, None where all of a value is meant.
-Wanted = Mapping[int, Optional["Wanted"]]
 
 
 @dataclass(frozen=True, slots=True)
