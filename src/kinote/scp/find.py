@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -32,7 +32,7 @@ class Answers:
     """
 
     status: int
-    identifiers: Iterator[bytes]
+    identifiers: Generator[bytes, None, None]
 
 
 def find(
@@ -54,7 +54,7 @@ def find(
 
 def _identifiers(
     catalog: Catalog, identifier: Identifier, query: Query, encoder: AnswerEncoder
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     with catalog.read() as connection:
         try:
             for lines in _matches(connection, identifier, query):
