@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, literal_column, or_
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, literal_column, or_, type_coerce
 
 from kinote.catalog import datetimes, dialects, normal
 from kinote.catalog.matching_keys import Attribute, TagPath
@@ -62,7 +62,9 @@ def condition(
         case "UI":
             return _one_of(column, [normal.text(uid) for uid in _LIST.split(value)])
         case "IS" | "US":
-            return _one_of(column, [_integer(attribute, part) for part in _LIST.split(value)])
+            # PostgreSQL fails where a number that is asked for is beyond the column's own type.
+            numbers = type_coerce(column, BigInteger)
+            return _one_of(numbers, [_integer(attribute, part) for part in _LIST.split(value)])
         case "DA":
             return _date(attribute, value)
         case "TM":
