@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.catalog.matching import Query, search
+from kinote.catalog.matching import Query, pages, search
 from kinote.catalog.matching_keys import Level, path_of
+from kinote.catalog.patients import patient_pages
 
 _EVIDENCE = "CurrentRequestedProcedureEvidenceSequence.ReferencedSeriesSequence.ReferencedSOPSequence"
 
@@ -77,7 +80,34 @@ def test_queries_take_an_index(
     assert not [step for step in plans if step in ("SCAN instance", "SCAN study", "SCAN series")], plans
 
 
-def plan(url: str, query: Query) -> list[str]:
+@pytest.mark.parametrize(("level", "study", "keys", "way"), CASES)
+def test_all_pages_take_the_same_index(
+    sqlite_url: str, level: Level, study: str | None, keys: dict[str, str], way: str
+) -> None:
+    query = Query(level, study, keys={path_of(k): value for k, value in keys.items()}, limit=None)
+    plans = plan(sqlite_url, query, pages)
+    assert any(way in step for step in plans), plans
+    assert not [step for step in plans if step in ("SCAN instance", "SCAN study", "SCAN series")], plans
+
+
+@pytest.mark.parametrize(
+    ("keys", "way"),
+    [
+        ({}, "SCAN study USING INDEX study_by_patient"),
+        ({"PatientID": "P"}, "study_by_patient_id (patient_id=?)"),
+        ({"PatientName": "Smi*"}, "study_by_patient_name (patient_name_alphabetic>?"),
+        ({"StudyDate": "20240101"}, "study_by_date (study_date=?)"),
+        ({"StudyInstanceUID": "1.1"}, "(study_instance_uid=?)"),
+    ],
+)
+def test_queries_by_patient_take_an_index(sqlite_url: str, keys: dict[str, str], way: str) -> None:
+    query = Query(Level.STUDY, keys={path_of(k): value for k, value in keys.items()})
+    plans = plan(sqlite_url, query, patient_pages)
+    assert any(way in step for step in plans), plans
+    assert not [step for step in plans if step in ("SCAN study", "SCAN patient")], plans
+
+
+def plan(url: str, query: Query, ask: Callable[[Connection, Query], Iterable[object]] = search) -> list[str]:
     """The steps of all statements that the query comes to."""
     catalog = Catalog(CatalogOptions(url))
     steps: list[str] = []
@@ -89,6 +119,6 @@ def plan(url: str, query: Query) -> list[str]:
     with catalog.read() as connection:
         connection.begin()
         event.listen(connection, "before_cursor_execute", explain)
-        search(connection, query)
+        list(ask(connection, query))
     catalog.close()
     return steps

@@ -40,7 +40,7 @@ _PREPARED = frozenset(
 )
 
 # JSON is UTF-8 whatever the instance was in (PS3.18 F.2).
-_UTF8 = line(tags.SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
+UTF8 = line(tags.SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
 
 _study_uid = text_writer(tags.STUDY_INSTANCE_UID, "UI")
 _series_uid = text_writer(tags.SERIES_INSTANCE_UID, "UI")
@@ -84,7 +84,7 @@ def study_answers(connection: Connection, rows: Sequence[Any], wanted: AbstractS
     answers = []
     for row in rows:
         lines = [
-            _UTF8,
+            UTF8,
             _study_uid(row.study_instance_uid),
             _NEARLINE if row.id in elsewhere else _ONLINE,
             _modalities_line(tuple(modalities.get(row.id, ()))),
@@ -102,7 +102,7 @@ def series_answers(connection: Connection, rows: Sequence[Any], *, with_study: b
     answers = []
     for row in rows:
         lines = [
-            _UTF8,
+            UTF8,
             _study_uid(row.study_instance_uid),
             _series_uid(row.series_instance_uid),
             _NEARLINE if row.id in elsewhere else _ONLINE,
@@ -132,7 +132,7 @@ def instance_answers(
     answers = []
     for row in rows:
         lines = [
-            _UTF8,
+            UTF8,
             _study_uid(row.study_instance_uid),
             _series_uid(row.series_instance_uid),
             _sop_class_uid(row.sop_class_uid),

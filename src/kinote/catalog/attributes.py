@@ -24,6 +24,15 @@ STUDY_ATTRIBUTES = (
     tags.STUDY_ID,
 )
 
+#: Those of the study that are its patient's.
+PATIENT_ATTRIBUTES = (
+    tags.PATIENT_NAME,
+    tags.PATIENT_ID,
+    tags.ISSUER_OF_PATIENT_ID,
+    tags.PATIENT_BIRTH_DATE,
+    tags.PATIENT_SEX,
+)
+
 SERIES_ATTRIBUTES = (
     tags.MODALITY,
     tags.MANUFACTURER,

@@ -35,6 +35,9 @@ from kinote.dicom import tags
 #: As what to include: every attribute known of the level, for instances the whole header.
 ALL: frozenset[TagPath] = frozenset({()})
 
+#: How many matches are made into answers at once where all are wanted.
+PAGE = 500
+
 #: Up to so many series of a modality, the studies are found through these series.
 _FEW_SERIES = 2000
 
@@ -50,7 +53,8 @@ _IDENTIFYING = ((tags.STUDY_INSTANCE_UID,), (tags.SERIES_INSTANCE_UID,), (tags.S
 class Query:
     """What is asked for: a level, below which study and series, matching keys, what to return.
 
-    `include` names attributes to return beside the usual ones, or is `ALL`. With `fuzzy`, words of a
+    `include` names attributes to return beside the usual ones, or is `ALL`; without `limit` all matches are
+    wanted. With `fuzzy`, words of a
     person name match by their beginnings. With `combined`, ranges of a date and of its time are one range of
     moments (PS3.4 C.2.2.2.5), as QIDO-RS has it always and C-FIND where that has been negotiated. With a key
     TimezoneOffsetFromUTC, study dates and times are asked in that zone (`kinote.catalog.time_zones`).
@@ -61,7 +65,7 @@ class Query:
     series_instance_uid: str | None = None
     keys: Mapping[TagPath, str] = field(default_factory=dict)
     include: frozenset[TagPath] = frozenset()
-    limit: int = 100
+    limit: int | None = 100
     offset: int = 0
     fuzzy: bool = False
     combined: bool = True
@@ -73,9 +77,32 @@ def search(connection: Connection, query: Query) -> list[Answer]:
     Studies come newest first; series and instances by their numbers within a study, otherwise the last
     received first. Raises `InvalidKeyError` for a value that does not fit its attribute.
     """
-    statement = _FROM[query.level].where(*_conditions(connection, query))
-    page = statement.order_by(*_order(query)).limit(query.limit).offset(query.offset)
-    rows = connection.execute(page).all()
+    return _answers(connection, query, connection.execute(_ordered(connection, query, _FROM)).all())
+
+
+def pages(connection: Connection, query: Query) -> Iterator[list[Answer]]:
+    """The same matches page by page, as many as there may be; the connection must stay open meanwhile.
+
+    One cursor goes through their keys: asking for each page by its offset would pass over all before it, and
+    what sorts whole rows would hold them all.
+    """
+    key = _KEY[query.level]
+    found = connection.execute(_ordered(connection, query, _KEYS), execution_options=STREAMED)
+    for page in found.scalars().partitions(PAGE):
+        rows = {row.id: row for row in connection.execute(_FROM[query.level].where(key.in_(page)))}
+        yield _answers(connection, query, [rows[each] for each in page])
+
+
+#: What PostgreSQL must be told so as not to send a whole result at once.
+STREAMED = {"stream_results": True, "yield_per": PAGE}
+
+
+def _ordered(connection: Connection, query: Query, selected: Mapping[Level, Select[Any]]) -> Select[Any]:
+    statement = selected[query.level].where(*conditions_of(connection, query))
+    return statement.order_by(*_order(query)).limit(query.limit).offset(query.offset)
+
+
+def _answers(connection: Connection, query: Query, rows: Sequence[Any]) -> list[Answer]:
     wanted = query.include | query.keys.keys()
     match query.level:
         case Level.STUDY:
@@ -137,6 +164,11 @@ _KEY: Mapping[Level, ColumnElement[int]] = {
     Level.INSTANCE: live_instance.c.id,
 }
 
+_KEYS: Mapping[Level, Select[Any]] = {
+    level: statement.with_only_columns(_KEY[level], maintain_column_froms=True)
+    for level, statement in _FROM.items()
+}
+
 
 # Written out: the index of concepts leaves instances without one out, and SQLite must see that we do.
 _HAS_CONCEPT = live_instance.c.concept_value != literal_column("''")
@@ -171,7 +203,8 @@ def _with_series(query: Query, wanted: Iterable[TagPath]) -> bool:
     )
 
 
-def _conditions(connection: Connection, query: Query) -> list[ColumnElement[bool]]:
+def conditions_of(connection: Connection, query: Query) -> list[ColumnElement[bool]]:
+    """What a row of the query's level must be to match, live first of all."""
     own: list[ColumnElement[bool]] = []
     below: dict[Level, list[ColumnElement[bool]]] = {}
     related: dict[Relation, list[ColumnElement[bool]]] = {}

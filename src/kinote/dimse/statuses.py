@@ -44,3 +44,12 @@ def is_warning(status: int) -> bool:
 def is_done(status: int) -> bool:
     """Whether the operation was done, with a warning or without."""
     return status == SUCCESS or is_warning(status)
+
+
+def word(status: int) -> str:
+    """In a word what a final status says, for logs and metrics."""
+    if status == SUCCESS:
+        return "success"
+    if status == CANCEL:
+        return "cancelled"
+    return "warning" if is_warning(status) else "failure"

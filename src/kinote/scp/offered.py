@@ -25,7 +25,9 @@ from kinote.dimse.negotiation import (
     first_of,
 )
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.scp.information_models import MODEL_OF
 from kinote.scp.options import ALL_SERVICES, ScpOptions, ServiceName
+from kinote.scp.query_options import granted
 
 #: In which commands' data sets of our own are written and read, the best first.
 NATIVE = (
@@ -66,11 +68,22 @@ def service_for(
     """How a SOP class is served to a caller that may ask for these services."""
     if abstract_syntax == VERIFICATION:
         return Service(first_of(NATIVE)) if ServiceName.ECHO in services else None
+    model = MODEL_OF.get(abstract_syntax)
+    if model is not None:
+        if abstract_syntax == model.find:
+            return Service(first_of(NATIVE), extended=granted) if ServiceName.FIND in services else None
+        wanted = ServiceName.MOVE if abstract_syntax == model.move else ServiceName.GET
+        return Service(first_of(NATIVE), extended=relational) if wanted in services else None
     if is_stored(abstract_syntax, private=options.private_classes):
         may_store, may_get = ServiceName.STORE in services, ServiceName.GET in services
         if may_store or may_get:
             return Service(as_sent, requestor_may_be_scu=may_store, requestor_may_be_scp=may_get)
     return None
+
+
+def relational(application_information: bytes) -> bytes:
+    """Relational retrievals are done if asked for; enhanced images are sent as they are (PS3.4 C.5.2.1)."""
+    return application_information[:1]
 
 
 @lru_cache(maxsize=4096)

@@ -10,12 +10,13 @@ from kinote.dimse.association import Message
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
+    CFindRequest,
     Command,
     CStoreRequest,
     UnrecognizedRequest,
     UnrecognizedResponse,
 )
-from kinote.scp import storage, verification
+from kinote.scp import query, storage, verification
 from kinote.scp.session import Session
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def _nothing(session: Session, message: Message) -> None:
 PERFORMERS: Mapping[type[Command], Callable[[Session, Message], None]] = {
     CEchoRequest: verification.perform,
     CStoreRequest: storage.perform,
+    CFindRequest: query.perform,
     CCancelRequest: _nothing,
     UnrecognizedRequest: _unrecognized,
 }

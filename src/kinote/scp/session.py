@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
+from kinote.dimse.commands import CCancelRequest
+from kinote.dimse.errors import AbortReason
+from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.rooms import Rooms
+
+#: Bytes of an identifier at most.
+_LONGEST_IDENTIFIER = 4 * 1024 * 1024
 
 #: Characters of an Error Comment (0000,0902), whose VR is LO.
 _LONGEST_COMMENT = 64
@@ -32,6 +38,38 @@ class Session:
     @property
     def called_ae_title(self) -> str:
         return self.association.request.called_ae_title
+
+    def application_information(self, sop_class_uid: str) -> bytes:
+        """What the caller has asked for by extended negotiation; nothing if it has not (PS3.7 D.3.3.5)."""
+        extended = self.association.request.user_information.extended
+        return next(
+            (each.application_information for each in extended if each.sop_class_uid == sop_class_uid), b""
+        )
+
+    def identifier(self) -> bytes:
+        """The identifier of the request. Raises `IdentifierError` for one that is too long."""
+        data = self.association.whole_data_set(_LONGEST_IDENTIFIER)
+        if data is None:
+            raise IdentifierError(
+                Refusal.OUT_OF_RESOURCES, f"The identifier has more than {_LONGEST_IDENTIFIER} bytes"
+            )
+        return data
+
+    def is_cancelled(self, message_id: int) -> bool:
+        """Whether the caller no longer wants the answers to its request; looked up without waiting.
+
+        Raises `AssociationError` where the caller has gone.
+        """
+        while self.association.something_waits():
+            command = self.association.receive_due().command
+            if not isinstance(command, CCancelRequest):
+                raise self.association.break_off(
+                    "Operations go one after the other, as the window of 1 says",
+                    AbortReason.UNEXPECTED_PARAMETER,
+                )
+            if command.message_id_being_responded_to == message_id:
+                return True
+        return False
 
 
 def comment(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -11,7 +10,7 @@ from starlette.responses import Response
 
 from kinote.catalog.answers import Answer
 from kinote.catalog.catalog import Catalog
-from kinote.catalog.matching import ALL, Query, ignored_keys, search
+from kinote.catalog.matching import ALL, PAGE, Query, ignored_keys, pages, search
 from kinote.catalog.matching_keys import Level, TagPath, UnknownAttributeError, path_of
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
@@ -19,9 +18,6 @@ from kinote.web.problems import BadRequestError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
 from kinote.web.warning_header import warning
-
-#: Matches asked of the index at once where the client sets no limit or a larger one.
-_PAGE = 500
 
 #: Answers up to here are made in one go, in bytes.
 _AT_ONCE = 1024 * 1024
@@ -47,15 +43,15 @@ async def search_instances(request: Request) -> Response:
 
 async def _search(request: Request, level: Level) -> Response:
     media_type = json_media_type(request)
-    query, limit, unknown = _query(request, level)
+    query, unknown = _query(request, level)
     unknown += [".".join(f"{tag:08X}" for tag in path) for path in ignored_keys(query)]
     headers = {"Cache-Control": "private, no-store"}
     if unknown:
         headers["Warning"] = warning(f"Ignored, as not supported: {', '.join(unknown)}")
     rooms = rooms_of(request)
-    long = limit is None or limit > _PAGE
+    long = _is_long(query)
     return await iterated(
-        _array(_matches(rooms.catalog, query, limit), Addresses(request)),
+        _array(_matches(rooms.catalog, query), Addresses(request)),
         rooms.threads.streams if long else rooms.threads.reads,
         media_type=media_type,
         headers=headers,
@@ -64,8 +60,8 @@ async def _search(request: Request, level: Level) -> Response:
     )
 
 
-def _query(request: Request, level: Level) -> tuple[Query, int | None, list[str]]:
-    """The query, how many matches are wanted (None: all), and the names nothing is known of."""
+def _query(request: Request, level: Level) -> tuple[Query, list[str]]:
+    """The query, and the names nothing is known of."""
     parameters = request.query_params
     include, unknown = _include(parameters)
     keys: dict[TagPath, str] = {}
@@ -78,18 +74,17 @@ def _query(request: Request, level: Level) -> tuple[Query, int | None, list[str]
             unknown.append(name)
             continue
         keys[path] = "\\".join(parameters.getlist(name))
-    limit = _whole(parameters, "limit")
     query = Query(
         level=level,
         study_instance_uid=request.path_params.get("study"),
         series_instance_uid=request.path_params.get("series"),
         keys=keys,
         include=include,
-        limit=_PAGE if limit is None else min(limit, _PAGE),
+        limit=_whole(parameters, "limit"),
         offset=_whole(parameters, "offset") or 0,
         fuzzy=_truth(parameters, "fuzzymatching"),
     )
-    return query, limit, unknown
+    return query, unknown
 
 
 def _include(parameters: QueryParams) -> tuple[frozenset[TagPath], list[str]]:
@@ -127,18 +122,15 @@ def _truth(parameters: QueryParams, name: str) -> bool:
     return text == "true"
 
 
-def _matches(catalog: Catalog, query: Query, limit: int | None) -> Iterator[Answer]:
-    """All matches wanted, page by page, from one connection: on SQLite from one state of the index."""
-    left = limit
+def _is_long(query: Query) -> bool:
+    return query.limit is None or query.limit > PAGE
+
+
+def _matches(catalog: Catalog, query: Query) -> Iterator[Answer]:
+    """All matches wanted, from one connection: from one state of the index."""
     with catalog.read() as connection:
-        while left is None or left > 0:
-            size = _PAGE if left is None else min(left, _PAGE)
-            page = search(connection, replace(query, limit=size))
+        for page in pages(connection, query) if _is_long(query) else [search(connection, query)]:
             yield from page
-            if len(page) < size:
-                return
-            query = replace(query, offset=query.offset + size)
-            left = None if left is None else left - size
 
 
 def _array(matches: Iterator[Answer], addresses: Addresses) -> Iterator[bytes]:

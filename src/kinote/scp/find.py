@@ -1,0 +1,71 @@
+"""C-FIND (PS3.4 C.4.1) as far as it knows no association: a request's identifier in, identifiers of matches out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.conditions import InvalidKeyError
+from kinote.catalog.matching import Query, pages
+from kinote.catalog.patients import patient_pages
+from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
+from kinote.scp.find_answers import AnswerEncoder
+from kinote.scp.find_query import is_fully_supported, query_of
+from kinote.scp.identifier_error import IdentifierError, Refusal
+from kinote.scp.identifiers import Identifier, read_identifier
+from kinote.scp.information_models import InformationModel, QueryLevel
+from kinote.scp.query_options import QueryOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers to a query: the status that goes with each, and their identifiers, encoded.
+
+    The identifiers are read from the index while they are taken, all of them from one state of it, some
+    hundred at a time: `identifiers.close()` gives the connection back where the rest is not wanted. The first
+    of them raises `IdentifierError` for a key whose value does not fit its attribute.
+    """
+
+    status: int
+    identifiers: Generator[bytes, None, None]
+
+
+def find(
+    catalog: Catalog,
+    request: bytes,
+    *,
+    transfer_syntax_uid: str,
+    model: InformationModel,
+    options: QueryOptions,
+    retrieve_ae_title: str,
+) -> Answers:
+    """Answer a C-FIND request. Raises `IdentifierError` where its identifier cannot be answered."""
+    identifier = read_identifier(request, transfer_syntax_uid)
+    query = query_of(identifier, model, options)
+    encoder = AnswerEncoder(identifier, transfer_syntax_uid, retrieve_ae_title)
+    status = PENDING if is_fully_supported(identifier, query) else PENDING_WITH_WARNING
+    return Answers(status, _identifiers(catalog, identifier, query, encoder))
+
+
+def _identifiers(
+    catalog: Catalog, identifier: Identifier, query: Query, encoder: AnswerEncoder
+) -> Generator[bytes, None, None]:
+    with catalog.read() as connection:
+        try:
+            for lines in _matches(connection, identifier, query):
+                yield encoder.encode(lines)
+        except InvalidKeyError as error:
+            raise IdentifierError(Refusal.DOES_NOT_MATCH_SOP_CLASS, str(error), (error.path[-1],)) from error
+
+
+def _matches(connection: Connection, identifier: Identifier, query: Query) -> Iterator[tuple[str, ...]]:
+    if identifier.level is QueryLevel.PATIENT:
+        for page in patient_pages(connection, query):
+            yield from page
+        return
+    for answers in pages(connection, query):
+        for answer in answers:
+            yield answer.lines

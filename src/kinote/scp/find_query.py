@@ -1,0 +1,102 @@
+"""The query of the index that a C-FIND identifier means (PS3.4 C.4.1.2, C.4.1.3)."""
+
+from __future__ import annotations
+
+from kinote.catalog.attributes import PATIENT_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.matching import Query, ignored_keys
+from kinote.catalog.matching_keys import Level
+from kinote.catalog.patients import PATIENT_COUNTS
+from kinote.dicom import tags
+from kinote.scp.identifier_error import IdentifierError, Refusal
+from kinote.scp.identifiers import Identifier
+from kinote.scp.information_models import InformationModel, QueryLevel
+from kinote.scp.query_options import QueryOptions
+
+#: What is kept of studies only, and of series only: no header has it.
+_OF_STUDIES = (
+    tags.MODALITIES_IN_STUDY,
+    tags.SOP_CLASSES_IN_STUDY,
+    tags.NUMBER_OF_STUDY_RELATED_SERIES,
+    tags.NUMBER_OF_STUDY_RELATED_INSTANCES,
+)
+_OF_SERIES = (tags.NUMBER_OF_SERIES_RELATED_INSTANCES,)
+_IN_NO_HEADER = frozenset({*_OF_STUDIES, *_OF_SERIES, *PATIENT_COUNTS, tags.RETRIEVE_URL})
+
+#: What answers of a level above that of instances can hold.
+_SUPPORTED = {
+    QueryLevel.PATIENT: frozenset({*PATIENT_ATTRIBUTES, *PATIENT_COUNTS}),
+    QueryLevel.STUDY: frozenset({*STUDY_ATTRIBUTES, *_OF_STUDIES, tags.INSTANCE_AVAILABILITY}),
+    QueryLevel.SERIES: frozenset(
+        {*STUDY_ATTRIBUTES, *SERIES_ATTRIBUTES, *_OF_SERIES, tags.INSTANCE_AVAILABILITY}
+    ),
+}
+
+#: The level of the index that each is answered from; patients through their studies.
+_LEVELS = {
+    QueryLevel.PATIENT: Level.STUDY,
+    QueryLevel.STUDY: Level.STUDY,
+    QueryLevel.SERIES: Level.SERIES,
+    QueryLevel.IMAGE: Level.INSTANCE,
+}
+
+
+def query_of(identifier: Identifier, model: InformationModel, options: QueryOptions) -> Query:
+    """The query of all matches. Raises `IdentifierError` where the identifier does not fit the model."""
+    check_level(identifier, model)
+    if not options.relational:
+        _check_keys_above(identifier, model)
+    return Query(
+        level=_LEVELS[identifier.level],
+        keys=identifier.keys,
+        include=frozenset((tag,) for tag in identifier.wanted),
+        limit=None,
+        fuzzy=options.fuzzy,
+        combined=options.combined,
+    )
+
+
+def check_level(identifier: Identifier, model: InformationModel) -> None:
+    """Refuse a level that the information model does not have."""
+    if identifier.level not in model.levels:
+        known = ", ".join(level.name for level in model.levels)
+        raise IdentifierError(
+            Refusal.DOES_NOT_MATCH_SOP_CLASS,
+            f"(0008,0052) {identifier.level.name}: {model.name} has {known}",
+            (tags.QUERY_RETRIEVE_LEVEL,),
+        )
+
+
+def _check_keys_above(identifier: Identifier, model: InformationModel) -> None:
+    """The unique keys of the levels above must be there where queries are not relational (C.4.1.2.1).
+
+    An SCU shows what comes under the patient, study or series that it stands at. Where it names none, as for a
+    patient without an ID, it would show there what is others': this is refused. Nothing of the kind can happen
+    where a UID in between, or of the level itself, says what is meant: what is missing above it is let pass.
+    A list or pattern above is let pass, too, for each answer tells which of them it belongs to; and so are
+    other keys of other levels, which narrow down what is found to what they say.
+    """
+    for level in reversed((*model.above(identifier.level), identifier.level)):
+        named = identifier.keys.get((level.unique_key,), "").strip(" *")
+        if named and level is not QueryLevel.PATIENT:
+            return
+        if not named and level < identifier.level:
+            tag = level.unique_key
+            raise IdentifierError(
+                Refusal.DOES_NOT_MATCH_SOP_CLASS,
+                f"({tag >> 16:04X},{tag & 0xFFFF:04X}) of {level.name} level is needed for {identifier.level.name}",
+                (tag,),
+            )
+
+
+def supports(level: QueryLevel, tag: int) -> bool:
+    """Whether answers of a level can hold the attribute (C.2.2.1.3: supported for existence).
+
+    Of an instance the whole header is at hand, private attributes included, as far as they are in it.
+    """
+    known = _SUPPORTED.get(level)
+    return tag not in _IN_NO_HEADER if known is None else tag in known
+
+
+def is_fully_supported(identifier: Identifier, query: Query) -> bool:
+    """Whether all its keys are supported for existence, and those with a value for matching (C.4.1.1.4)."""
+    return not ignored_keys(query) and all(supports(identifier.level, tag) for tag in identifier.wanted)

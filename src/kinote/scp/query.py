@@ -1,0 +1,61 @@
+"""C-FIND: what is asked of the index is answered from it (PS3.4 C.4.1)."""
+
+from __future__ import annotations
+
+import contextlib
+
+from kinote.dimse import statuses
+from kinote.dimse.association import Message
+from kinote.dimse.commands import CFindRequest, CFindResponse
+from kinote.scp.find import find
+from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.information_models import MODEL_OF
+from kinote.scp.query_options import options_of
+from kinote.scp.session import Session
+
+
+def perform(session: Session, message: Message) -> None:
+    request = message.command
+    assert isinstance(request, CFindRequest)
+    try:
+        last = _answer(session, message, request)
+    except IdentifierError as error:
+        last = _response(request, error.status, error)
+    session.association.send(message.context, last)
+    session.done["find", statuses.word(last.status)] += 1
+
+
+def _answer(session: Session, message: Message, request: CFindRequest) -> CFindResponse:
+    """Send the matches; the last answer, which is still to be sent."""
+    association = session.association
+    context = message.context
+    answers = find(
+        session.rooms.catalog,
+        session.identifier(),
+        transfer_syntax_uid=context.transfer_syntax,
+        model=MODEL_OF[context.abstract_syntax],
+        options=options_of(session.application_information(context.abstract_syntax)),
+        retrieve_ae_title=session.called_ae_title,
+    )
+    pending = CFindResponse(
+        message_id_being_responded_to=request.message_id,
+        affected_sop_class_uid=request.affected_sop_class_uid,
+        status=answers.status,
+        has_data_set=True,
+    )
+    with contextlib.closing(answers.identifiers) as identifiers:
+        for identifier in identifiers:
+            if session.is_cancelled(request.message_id):
+                return _response(request, statuses.CANCEL)
+            association.send(context, pending, identifier)
+    return _response(request, statuses.SUCCESS)
+
+
+def _response(request: CFindRequest, status: int, error: IdentifierError | None = None) -> CFindResponse:
+    return CFindResponse(
+        message_id_being_responded_to=request.message_id,
+        affected_sop_class_uid=request.affected_sop_class_uid,
+        status=status,
+        error_comment=error.comment if error else None,
+        offending_element=(error.offending or None) if error else None,
+    )
