@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import pydicom
@@ -31,20 +32,32 @@ class TranscodingError(ValueError):
     """An object cannot be sent in the transfer syntax asked for; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class OutgoingDataSet:
+    """A data set on its way out: a file positioned at its beginning, which the receiver closes, and its bytes."""
+
+    file: BinaryIO
+    size: int
+
+
 def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
     """An object as a DICOM file (PS3.10): file meta information of ours, then the data set.
 
     Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
     """
-    if transfer_syntax_uid is None or transfer_syntax_uid == wanted.transfer_syntax_uid:
-        return _as_stored(source, wanted)
+    syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
+    outgoing = data_set(source, wanted, syntax)
+    return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
+
+
+def data_set(source: Source, wanted: StoredObject, transfer_syntax_uid: str) -> OutgoingDataSet:
+    """An object's data set alone, as it goes over an association.
+
+    Raises `TranscodingError` where it cannot be had in the transfer syntax.
+    """
+    if transfer_syntax_uid == wanted.transfer_syntax_uid:
+        return OutgoingDataSet(source.open(wanted), wanted.size)
     return _re_encoded(source, wanted, transfer_syntax_uid)
-
-
-def _as_stored(source: Source, wanted: StoredObject) -> Iterator[bytes]:
-    file = source.open(wanted)
-    meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
-    return _chunks(meta, file)
 
 
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
@@ -54,7 +67,7 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) -> Iterator[bytes]:
+def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) -> OutgoingDataSet:
     if transfer_syntax_uid not in TARGETS:
         raise TranscodingError(
             f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
@@ -62,18 +75,21 @@ def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) 
         )
     if wanted.size > _TRANSCODING_LIMIT:
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
-    stored = b"".join(_as_stored(source, wanted))
+    stored = b"".join(part10(source, wanted))
     try:
         dataset = pydicom.dcmread(io.BytesIO(stored))
         if transfer_syntaxes.lookup(wanted.transfer_syntax_uid).encapsulated:
             dataset.decompress(generate_instance_uid=False)
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax_uid)
         encoded = io.BytesIO()
-        dataset.save_as(
+        # A bare data set: file meta information is for `part10` to write.
+        del dataset.file_meta
+        dataset.preamble = None
+        pydicom.dcmwrite(
             encoded,
+            dataset,
             implicit_vr=transfer_syntax_uid == transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN,
             little_endian=True,
-            enforce_file_format=True,
+            enforce_file_format=False,
         )
     except (
         InvalidDicomError,
@@ -84,4 +100,6 @@ def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) 
         ValueError,
     ) as error:
         raise TranscodingError(f"The object could not be re-encoded: {error}") from error
-    return iter([encoded.getvalue()])
+    size = encoded.tell()
+    encoded.seek(0)
+    return OutgoingDataSet(encoded, size)

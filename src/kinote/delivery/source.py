@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
@@ -54,6 +55,45 @@ class LiveObject:
     dataset_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects: all that is named must hold, of each list one. Something must be named."""
+
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    studies: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.patient_id or self.studies or self.series or self.instances):
+            raise ValueError("A selection names a patient, a study, a series or an instance")
+
+
+def _conditions(wanted: Selection) -> Iterator[ColumnElement[bool]]:
+    if wanted.patient_id is not None:
+        yield study.c.patient_id == wanted.patient_id
+    if wanted.issuer_of_patient_id is not None:
+        yield study.c.issuer_of_patient_id == wanted.issuer_of_patient_id
+    for column, uids in (
+        (study.c.study_instance_uid, wanted.studies),
+        (series.c.series_instance_uid, wanted.series),
+        (live_instance.c.sop_instance_uid, wanted.instances),
+    ):
+        if uids:
+            yield column.in_(uids)
+
+
+_IN_READING_ORDER = (
+    series.c.series_number,
+    series.c.id,
+    live_instance.c.instance_number,
+    live_instance.c.id,
+)
+
+_STILL_LIVE = select(live_instance.c.id).where(live_instance.c.id == bindparam("id"))
+
+
 class Source:
     """Finds live objects and opens their bytes."""
 
@@ -74,9 +114,7 @@ class Source:
             query = query.where(series.c.series_instance_uid == series_instance_uid)
         if sop_instance_uid is not None:
             query = query.where(live_instance.c.sop_instance_uid == sop_instance_uid)
-        query = query.order_by(
-            series.c.series_number, series.c.id, live_instance.c.instance_number, live_instance.c.id
-        )
+        query = query.order_by(*_IN_READING_ORDER)
         return [LiveObject(**row) for row in connection.execute(query).mappings()]
 
     def find_instance(self, connection: Connection, sop_instance_uid: str) -> LiveObject | None:
@@ -84,6 +122,16 @@ class Source:
         query = live_objects().where(live_instance.c.sop_instance_uid == sop_instance_uid)
         row = connection.execute(query).mappings().one_or_none()
         return LiveObject(**row) if row else None
+
+    def select(self, connection: Connection, wanted: Selection) -> list[LiveObject]:
+        """The live objects of a selection, study by study in the order people read them."""
+        query = live_objects().where(*_conditions(wanted)).order_by(study.c.id, *_IN_READING_ORDER)
+        return [LiveObject(**row) for row in connection.execute(query).mappings()]
+
+    def is_live(self, wanted: LiveObject) -> bool:
+        """Whether an object that was found some time ago is still live."""
+        with self._catalog.read() as connection:
+            return connection.execute(_STILL_LIVE, {"id": wanted.id}).first() is not None
 
     def open(self, wanted: StoredObject) -> BinaryIO:
         """The bytes of an object as a file, positioned at its data set.

@@ -64,8 +64,13 @@ def store(
     sop_instance_uid: str,
     data_set: bytes | DataSet,
     originator: MoveOriginator | None = None,
+    *,
+    on_cancel: Callable[[CCancelRequest], None] | None = None,
 ) -> CStoreResponse:
-    """C-STORE (PS3.7 9.1.1) of a data set in the context's transfer syntax."""
+    """C-STORE (PS3.7 9.1.1) of a data set in the context's transfer syntax.
+
+    Within a C-GET the peer may cancel that while its answer is due: `on_cancel` is told.
+    """
     request = CStoreRequest(
         message_id=association.new_message_id(),
         affected_sop_class_uid=context.abstract_syntax,
@@ -75,7 +80,7 @@ def store(
         move_originator_message_id=originator.message_id if originator else None,
     )
     association.send(context, request, data_set)
-    return _due(association, request.message_id, CStoreResponse)
+    return _due(association, request.message_id, CStoreResponse, on_cancel)
 
 
 def find(
@@ -183,9 +188,17 @@ def _context(association: Association, sop_class_uid: str) -> Context:
     return context
 
 
-def _due(association: Association, message_id: int, kind: type[_Answer]) -> _Answer:
+def _due(
+    association: Association,
+    message_id: int,
+    kind: type[_Answer],
+    on_cancel: Callable[[CCancelRequest], None] | None = None,
+) -> _Answer:
     """The answer to a message, which is to be of this kind."""
     command = association.receive_due().command
+    while on_cancel is not None and isinstance(command, CCancelRequest):
+        on_cancel(command)
+        command = association.receive_due().command
     if not isinstance(command, kind) or command.message_id_being_responded_to != message_id:
         raise association.break_off(f"{kind.__name__} to message {message_id} was due")
     return command

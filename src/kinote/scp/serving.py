@@ -11,12 +11,14 @@ from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
     CFindRequest,
+    CGetRequest,
+    CMoveRequest,
     Command,
     CStoreRequest,
     UnrecognizedRequest,
     UnrecognizedResponse,
 )
-from kinote.scp import query, storage, verification
+from kinote.scp import get, move, query, storage, verification
 from kinote.scp.session import Session
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ PERFORMERS: Mapping[type[Command], Callable[[Session, Message], None]] = {
     CEchoRequest: verification.perform,
     CStoreRequest: storage.perform,
     CFindRequest: query.perform,
+    CMoveRequest: move.perform,
+    CGetRequest: get.perform,
     CCancelRequest: _nothing,
     UnrecognizedRequest: _unrecognized,
 }

@@ -1,0 +1,147 @@
+"""Sending stored objects over an association by C-STORE (PS3.4 Annex B), as C-MOVE, C-GET and transmission do.
+
+An object goes out in the transfer syntax in which it is stored where the receiver takes it; it is re-encoded
+only where the receiver takes none of that, and where that cannot be done it is said why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kinote.delivery.outgoing import TARGETS, TranscodingError, data_set
+from kinote.delivery.source import LiveObject, Source, StoredObject
+from kinote.dicom import sop_classes, transfer_syntaxes
+from kinote.dimse import statuses
+from kinote.dimse.association import Association, DataSet
+from kinote.dimse.commands import CCancelRequest
+from kinote.dimse.invoking import MoveOriginator, store
+from kinote.dimse.negotiation import Context
+from kinote.dimse.requestor import MOST_CONTEXTS
+from kinote.storage.local import StorageError
+
+#: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
+SendingKind = Literal["completed", "warning", "failed", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of an object that was to be sent; `reason` says why it is not simply `completed`."""
+
+    kind: SendingKind
+    sop_instance_uid: str
+    reason: str = ""
+    status: int = statuses.SUCCESS
+
+
+class Sender:
+    """Sends objects on one association, in which `we_request` says whether we opened it."""
+
+    def __init__(
+        self,
+        source: Source,
+        association: Association,
+        *,
+        we_request: bool = True,
+        originator: MoveOriginator | None = None,
+    ) -> None:
+        self._source = source
+        self._association = association
+        self._originator = originator
+        self._contexts: dict[str, list[Context]] = {}
+        for context in association.contexts.values():
+            if context.requestor_is_scu if we_request else context.requestor_is_scp:
+                self._contexts.setdefault(context.abstract_syntax, []).append(context)
+        self._cancelled: set[int] = set()
+
+    def send(self, wanted: LiveObject) -> Sent:
+        """Send an object if it is still live. Raises `AssociationError` where the association has ended."""
+        if not self._source.is_live(wanted):
+            return Sent("gone", wanted.sop_instance_uid, "It has been withdrawn meanwhile.")
+        return self.send_stored(wanted)
+
+    def send_stored(self, wanted: StoredObject) -> Sent:
+        """Send an object whose standing does not matter, or is known to the caller."""
+        uid = wanted.sop_instance_uid
+        context = self._context_for(wanted)
+        if context is None:
+            return Sent("failed", uid, self._why_not(wanted), statuses.SOP_CLASS_NOT_SUPPORTED)
+        try:
+            outgoing = data_set(self._source, wanted, context.transfer_syntax)
+        except (TranscodingError, StorageError, OSError) as error:
+            return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
+        with outgoing.file as file:
+            answer = store(
+                self._association,
+                context,
+                uid,
+                DataSet(file, outgoing.size),
+                self._originator,
+                on_cancel=self._take_cancel,
+            )
+        if answer.status == statuses.SUCCESS:
+            return Sent("completed", uid)
+        said = answer.error_comment or f"The receiver says {answer.status:04X}H."
+        return Sent("warning" if statuses.is_warning(answer.status) else "failed", uid, said, answer.status)
+
+    def _take_cancel(self, request: CCancelRequest) -> None:
+        self._cancelled.add(request.message_id_being_responded_to)
+
+    def was_cancelled(self, message_id: int) -> bool:
+        """Whether the request has been cancelled while the answer to an object was due."""
+        return message_id in self._cancelled
+
+    def _context_for(self, wanted: StoredObject) -> Context | None:
+        """The context of the class in the stored syntax, else one that we can re-encode to."""
+        contexts = self._contexts.get(wanted.sop_class_uid, ())
+        for context in contexts:
+            if context.transfer_syntax == wanted.transfer_syntax_uid:
+                return context
+        for syntax in TARGETS:
+            for context in contexts:
+                if context.transfer_syntax == syntax:
+                    return context
+        return None
+
+    def _why_not(self, wanted: StoredObject) -> str:
+        if wanted.sop_class_uid not in self._contexts:
+            return f"The receiver does not take {sop_classes.name(wanted.sop_class_uid)}."
+        syntax = transfer_syntaxes.lookup(wanted.transfer_syntax_uid).name
+        return (
+            f"The receiver takes neither {syntax}, in which the object is stored, nor a syntax we can encode."
+        )
+
+
+#: A SOP class with the transfer syntaxes of one presentation context.
+ProposedStorage = tuple[str, tuple[str, ...]]
+
+
+def proposals(objects: Iterable[StoredObject]) -> list[list[ProposedStorage]]:
+    """What to propose for these objects: for each association that it takes, its presentation contexts.
+
+    Each class is proposed in every syntax it is stored in, by itself so that the receiver cannot choose another,
+    and in those we re-encode to.
+    """
+    stored: dict[str, dict[str, None]] = {}
+    for each in objects:
+        stored.setdefault(each.sop_class_uid, {})[each.transfer_syntax_uid] = None
+    associations: list[list[ProposedStorage]] = [[]]
+    for uid, syntaxes in stored.items():
+        contexts = [*((uid, (syntax,)) for syntax in syntaxes if syntax not in TARGETS), (uid, TARGETS)]
+        if TARGETS[1] in syntaxes:
+            # An implicit data set goes out as it is where the receiver takes that, too.
+            contexts.append((uid, (TARGETS[1],)))
+        if len(associations[-1]) + len(contexts) > MOST_CONTEXTS:
+            associations.append([])
+        associations[-1].extend(contexts)
+    return associations
+
+
+def grouped(
+    objects: Sequence[LiveObject], associations: Sequence[Sequence[ProposedStorage]]
+) -> Iterator[tuple[Sequence[ProposedStorage], list[LiveObject]]]:
+    """Each association's contexts with the objects that go over it, in their order."""
+    for contexts in associations:
+        classes = {uid for uid, _ in contexts}
+        yield contexts, [each for each in objects if each.sop_class_uid in classes]

@@ -1,0 +1,43 @@
+"""C-GET: what is asked for is stored at the caller's, on the same association (PS3.4 C.4.3)."""
+
+from __future__ import annotations
+
+from kinote.delivery.sending import Sender, Sent
+from kinote.dimse import statuses
+from kinote.dimse.association import Message
+from kinote.dimse.commands import CGetRequest, CGetResponse
+from kinote.scp import retrieval
+from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.retrieval import Progress
+from kinote.scp.session import Session
+
+
+def perform(session: Session, message: Message) -> None:
+    request = message.command
+    assert isinstance(request, CGetRequest)
+    try:
+        objects = retrieval.selected(session, message.context)
+    except IdentifierError as error:
+        session.association.send(
+            message.context,
+            retrieval.answer(
+                CGetResponse, request, error.status, said=error.comment, offending=error.offending
+            ),
+        )
+        session.done["get", "failure"] += 1
+        return
+    sender = Sender(session.rooms.source, session.association, we_request=False)
+    waiting = iter(objects)
+
+    def send_next() -> Sent | None:
+        wanted = next(waiting, None)
+        return None if wanted is None else sender.send(wanted)
+
+    def is_cancelled() -> bool:
+        # While the answer to an object is due, a cancellation comes to the sender.
+        return sender.was_cancelled(request.message_id) or session.is_cancelled(request.message_id)
+
+    progress = Progress(len(objects))
+    status = retrieval.run(session, message.context, request, progress, CGetResponse, send_next, is_cancelled)
+    retrieval.finish(session, message.context, request, progress, CGetResponse, status)
+    session.done["get", statuses.word(status)] += 1

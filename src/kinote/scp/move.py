@@ -1,0 +1,93 @@
+"""C-MOVE: what is asked for is stored at another application entity (PS3.4 C.4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from kinote.delivery.sending import Sender, Sent, grouped, proposals
+from kinote.delivery.source import LiveObject
+from kinote.dimse import statuses
+from kinote.dimse.association import Message
+from kinote.dimse.commands import CMoveRequest, CMoveResponse
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.errors import DimseError
+from kinote.dimse.invoking import MoveOriginator
+from kinote.dimse.requestor import Proposal, association
+from kinote.scp import retrieval
+from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.retrieval import Progress
+from kinote.scp.session import Session
+
+
+def perform(session: Session, message: Message) -> None:
+    request = message.command
+    assert isinstance(request, CMoveRequest)
+    try:
+        objects = retrieval.selected(session, message.context)
+    except IdentifierError as error:
+        _refuse(session, message, error.status, error.comment, error.offending)
+        return
+    destination = _destination(session, request)
+    if destination is None:
+        said = f"{request.move_destination} has no address here: add it to entities"
+        _refuse(session, message, statuses.MOVE_DESTINATION_UNKNOWN, said)
+        return
+    progress = Progress(len(objects))
+    sending = _sendings(session, request, destination, objects)
+    try:
+        status = retrieval.run(
+            session,
+            message.context,
+            request,
+            progress,
+            CMoveResponse,
+            lambda: next(sending, None),
+            lambda: session.is_cancelled(request.message_id),
+        )
+    finally:
+        sending.close()
+    retrieval.finish(session, message.context, request, progress, CMoveResponse, status)
+    session.done["move", statuses.word(status)] += 1
+
+
+def _refuse(
+    session: Session, message: Message, status: int, said: str, offending: tuple[int, ...] = ()
+) -> None:
+    request = message.command
+    assert isinstance(request, CMoveRequest)
+    answer = retrieval.answer(CMoveResponse, request, status, said=said, offending=offending)
+    session.association.send(message.context, answer)
+    session.done["move", "failure"] += 1
+
+
+def _destination(session: Session, request: CMoveRequest) -> ApplicationEntity | None:
+    """Where to send to: the known entity of that title, if it is one that can be called."""
+    known = session.rooms.options.entities.get(request.move_destination)
+    if known is None or known.entity.host is None or known.entity.port is None:
+        return None
+    return known.entity
+
+
+def _sendings(
+    session: Session, request: CMoveRequest, destination: ApplicationEntity, objects: Sequence[LiveObject]
+) -> Generator[Sent, None, None]:
+    """Send the objects, on as many associations as they need; what becomes of each.
+
+    Where an association does not come about, or ends early, its objects have failed, and it is said why.
+    """
+    originator = MoveOriginator(session.calling_ae_title, request.message_id)
+    options = session.rooms.options
+    for contexts, group in grouped(objects, proposals(objects)):
+        done = 0
+        try:
+            with association(
+                destination, session.called_ae_title, Proposal(contexts), tls=options.tls
+            ) as opened:
+                sender = Sender(session.rooms.source, opened, originator=originator)
+                for wanted in group:
+                    sent = sender.send(wanted)
+                    done += 1
+                    yield sent
+        except DimseError as error:
+            for wanted in group[done:]:
+                yield Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
