@@ -266,6 +266,8 @@ def test_keys_that_are_not_supported_are_left_out_with_a_warning(
         (STUDY_ROOT, request("SERIES", StudyInstanceUID=["1.1", "1.2"])),
         (STUDY_ROOT, request("IMAGE", SOPInstanceUID="1.1.1.1")),
         (PATIENT_STUDY_ONLY, request("STUDY", PatientID="P*")),
+        (PATIENT_ROOT, request("STUDY", PatientID="", StudyDate="20240105")),
+        (STUDY_ROOT, request("IMAGE", ConceptNameCodeSequence=[{"CodeValue": "113000"}])),
     ],
 )
 def test_what_says_whose_it_is_needs_no_more(
@@ -279,7 +281,7 @@ def test_what_says_whose_it_is_needs_no_more(
     [
         (STUDY_ROOT, request("PATIENT"), "QueryRetrieveLevel", RELATIONAL),
         (PATIENT_STUDY_ONLY, request("SERIES", StudyInstanceUID="1.1"), "QueryRetrieveLevel", RELATIONAL),
-        (PATIENT_ROOT, request("STUDY", PatientID="", StudyDate="20240105"), "PatientID", QueryOptions()),
+        (PATIENT_ROOT, request("STUDY", PatientID="", StudyDate=""), "PatientID", QueryOptions()),
         (PATIENT_ROOT, request("SERIES", PatientID="P1"), "StudyInstanceUID", QueryOptions()),
         (STUDY_ROOT, request("SERIES", StudyInstanceUID=""), "StudyInstanceUID", QueryOptions()),
         (STUDY_ROOT, request("IMAGE", StudyInstanceUID="1.1"), "SeriesInstanceUID", QueryOptions()),

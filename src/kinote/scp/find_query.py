@@ -72,12 +72,19 @@ def _check_keys_above(identifier: Identifier, model: InformationModel) -> None:
     An SCU shows what comes under the patient, study or series that it stands at. Where it names none, as for a
     patient without an ID, it would show there what is others': this is refused. Nothing of the kind can happen
     where a UID in between, or of the level itself, says what is meant: what is missing above it is let pass.
-    A list or pattern above is let pass, too, for each answer tells which of them it belongs to; and so are
-    other keys of other levels, which narrow down what is found to what they say.
+    Studies are asked for by day or name without a patient everywhere, and everybody answers. A key within a
+    sequence is one of key objects and never there by accident: who looks for notes by their title or text looks
+    for them everywhere. A list or pattern above is let pass, too, for each answer tells which of them it belongs
+    to; and so are other keys of other levels, which narrow down what is found to what they say.
     """
+    given = [path for path, value in identifier.keys.items() if value.strip(" *")]
+    if any(len(path) > 1 for path in given):
+        return
     for level in reversed((*model.above(identifier.level), identifier.level)):
         named = identifier.keys.get((level.unique_key,), "").strip(" *")
         if named and level is not QueryLevel.PATIENT:
+            return
+        if level is QueryLevel.PATIENT and given:
             return
         if not named and level < identifier.level:
             tag = level.unique_key
