@@ -7,7 +7,7 @@ takes none in which the object is stored, and only where no pixel is lost by it.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -33,6 +33,28 @@ class TranscodingError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Sendable:
+    """An object that can be sent; `open` gives a file positioned at its data set, which has `size` bytes."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+def sendable(source: Source, wanted: StoredObject) -> Sendable:
+    """A stored object as one that can be sent."""
+    return Sendable(
+        wanted.sop_class_uid,
+        wanted.sop_instance_uid,
+        wanted.transfer_syntax_uid,
+        wanted.size,
+        lambda: source.open(wanted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class OutgoingDataSet:
     """A data set on its way out: a file positioned at its beginning, which the receiver closes, and its bytes."""
 
@@ -46,18 +68,18 @@ def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None
     Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    outgoing = data_set(source, wanted, syntax)
+    outgoing = data_set(sendable(source, wanted), syntax)
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
 
 
-def data_set(source: Source, wanted: StoredObject, transfer_syntax_uid: str) -> OutgoingDataSet:
+def data_set(wanted: Sendable, transfer_syntax_uid: str) -> OutgoingDataSet:
     """An object's data set alone, as it goes over an association.
 
     Raises `TranscodingError` where it cannot be had in the transfer syntax.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
-        return OutgoingDataSet(source.open(wanted), wanted.size)
-    return _re_encoded(source, wanted, transfer_syntax_uid)
+        return OutgoingDataSet(wanted.open(), wanted.size)
+    return _re_encoded(wanted, transfer_syntax_uid)
 
 
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
@@ -67,7 +89,7 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) -> OutgoingDataSet:
+def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> OutgoingDataSet:
     if transfer_syntax_uid not in TARGETS:
         raise TranscodingError(
             f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
@@ -75,7 +97,8 @@ def _re_encoded(source: Source, wanted: StoredObject, transfer_syntax_uid: str) 
         )
     if wanted.size > _TRANSCODING_LIMIT:
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
-    stored = b"".join(part10(source, wanted))
+    meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
+    stored = b"".join(_chunks(meta, wanted.open()))
     try:
         dataset = pydicom.dcmread(io.BytesIO(stored))
         if transfer_syntaxes.lookup(wanted.transfer_syntax_uid).encapsulated:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from kinote.delivery.outgoing import TARGETS, TranscodingError, data_set
-from kinote.delivery.source import LiveObject, Source, StoredObject
+from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, sendable
+from kinote.delivery.source import LiveObject, Source
 from kinote.dicom import sop_classes, transfer_syntaxes
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, DataSet
@@ -39,14 +39,8 @@ class Sender:
     """Sends objects on one association, in which `we_request` says whether we opened it."""
 
     def __init__(
-        self,
-        source: Source,
-        association: Association,
-        *,
-        we_request: bool = True,
-        originator: MoveOriginator | None = None,
+        self, association: Association, *, we_request: bool = True, originator: MoveOriginator | None = None
     ) -> None:
-        self._source = source
         self._association = association
         self._originator = originator
         self._contexts: dict[str, list[Context]] = {}
@@ -55,20 +49,14 @@ class Sender:
                 self._contexts.setdefault(context.abstract_syntax, []).append(context)
         self._cancelled: set[int] = set()
 
-    def send(self, wanted: LiveObject) -> Sent:
-        """Send an object if it is still live. Raises `AssociationError` where the association has ended."""
-        if not self._source.is_live(wanted):
-            return Sent("gone", wanted.sop_instance_uid, "It has been withdrawn meanwhile.")
-        return self.send_stored(wanted)
-
-    def send_stored(self, wanted: StoredObject) -> Sent:
-        """Send an object whose standing does not matter, or is known to the caller."""
+    def send(self, wanted: Sendable) -> Sent:
+        """Send an object. Raises `AssociationError` where the association has ended."""
         uid = wanted.sop_instance_uid
         context = self._context_for(wanted)
         if context is None:
             return Sent("failed", uid, self._why_not(wanted), statuses.SOP_CLASS_NOT_SUPPORTED)
         try:
-            outgoing = data_set(self._source, wanted, context.transfer_syntax)
+            outgoing = data_set(wanted, context.transfer_syntax)
         except (TranscodingError, StorageError, OSError) as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
         with outgoing.file as file:
@@ -85,6 +73,12 @@ class Sender:
         said = answer.error_comment or f"The receiver says {answer.status:04X}H."
         return Sent("warning" if statuses.is_warning(answer.status) else "failed", uid, said, answer.status)
 
+    def send_live(self, source: Source, wanted: LiveObject) -> Sent:
+        """Send an object of the store if it is still live."""
+        if not source.is_live(wanted):
+            return Sent("gone", wanted.sop_instance_uid, "It has been withdrawn meanwhile.")
+        return self.send(sendable(source, wanted))
+
     def _take_cancel(self, request: CCancelRequest) -> None:
         self._cancelled.add(request.message_id_being_responded_to)
 
@@ -92,7 +86,7 @@ class Sender:
         """Whether the request has been cancelled while the answer to an object was due."""
         return message_id in self._cancelled
 
-    def _context_for(self, wanted: StoredObject) -> Context | None:
+    def _context_for(self, wanted: Sendable) -> Context | None:
         """The context of the class in the stored syntax, else one that we can re-encode to."""
         contexts = self._contexts.get(wanted.sop_class_uid, ())
         for context in contexts:
@@ -104,7 +98,7 @@ class Sender:
                     return context
         return None
 
-    def _why_not(self, wanted: StoredObject) -> str:
+    def _why_not(self, wanted: Sendable) -> str:
         if wanted.sop_class_uid not in self._contexts:
             return f"The receiver does not take {sop_classes.name(wanted.sop_class_uid)}."
         syntax = transfer_syntaxes.lookup(wanted.transfer_syntax_uid).name
@@ -117,7 +111,7 @@ class Sender:
 ProposedStorage = tuple[str, tuple[str, ...]]
 
 
-def proposals(objects: Iterable[StoredObject]) -> list[list[ProposedStorage]]:
+def proposals(objects: Iterable[LiveObject | Sendable]) -> list[list[ProposedStorage]]:
     """What to propose for these objects: for each association that it takes, its presentation contexts.
 
     Each class is proposed in every syntax it is stored in, by itself so that the receiver cannot choose another,
@@ -138,10 +132,11 @@ def proposals(objects: Iterable[StoredObject]) -> list[list[ProposedStorage]]:
     return associations
 
 
-def grouped(
-    objects: Sequence[LiveObject], associations: Sequence[Sequence[ProposedStorage]]
-) -> Iterator[tuple[Sequence[ProposedStorage], list[LiveObject]]]:
-    """Each association's contexts with the objects that go over it, in their order."""
-    for contexts in associations:
+_Object = TypeVar("_Object", LiveObject, Sendable)
+
+
+def grouped(objects: Sequence[_Object]) -> Iterator[tuple[list[ProposedStorage], list[_Object]]]:
+    """For each association that these objects take what to propose, and those that go over it in their order."""
+    for contexts in proposals(objects):
         classes = {uid for uid, _ in contexts}
         yield contexts, [each for each in objects if each.sop_class_uid in classes]

@@ -26,12 +26,12 @@ def perform(session: Session, message: Message) -> None:
         )
         session.done["get", "failure"] += 1
         return
-    sender = Sender(session.rooms.source, session.association, we_request=False)
+    sender = Sender(session.association, we_request=False)
     waiting = iter(objects)
 
     def send_next() -> Sent | None:
         wanted = next(waiting, None)
-        return None if wanted is None else sender.send(wanted)
+        return None if wanted is None else sender.send_live(session.rooms.source, wanted)
 
     def is_cancelled() -> bool:
         # While the answer to an object is due, a cancellation comes to the sender.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-from kinote.delivery.sending import Sender, Sent, grouped, proposals
+from kinote.delivery.sending import Sender, Sent, grouped
 from kinote.delivery.source import LiveObject
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
@@ -77,15 +77,15 @@ def _sendings(
     """
     originator = MoveOriginator(session.calling_ae_title, request.message_id)
     options = session.rooms.options
-    for contexts, group in grouped(objects, proposals(objects)):
+    for contexts, group in grouped(objects):
         done = 0
         try:
             with association(
                 destination, session.called_ae_title, Proposal(contexts), tls=options.tls
             ) as opened:
-                sender = Sender(session.rooms.source, opened, originator=originator)
+                sender = Sender(opened, originator=originator)
                 for wanted in group:
-                    sent = sender.send(wanted)
+                    sent = sender.send_live(session.rooms.source, wanted)
                     done += 1
                     yield sent
         except DimseError as error:
