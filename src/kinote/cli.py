@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kinote import cli_network
 from kinote.app import HouseError, open_house
 from kinote.checking import check_files
+from kinote.cli_output import FAILED, USAGE, fail, out, progress
 from kinote.client import Client, ServerError
 from kinote.demo.loading import DemoError, load_demo
 from kinote.intake import sources as importable
@@ -30,12 +29,8 @@ from kinote.settings import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
-# A terminal breaks lines by itself; in a pipe or a file they are whole, for whoever reads them by lines.
-_out = Console(soft_wrap=True)
-_errors = Console(stderr=True)
-
-#: Exit statuses: a command could not be done, or not all of it; it was typed wrongly, or a setting is wrong.
-_FAILED, _USAGE = 1, 2
+for command in (cli_network.echo, cli_network.find, cli_network.send):
+    app.command()(command)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
@@ -62,7 +57,7 @@ def main() -> None:
     try:
         app()
     except (DataDirectoryInUseError, DemoError, HouseError, PortTakenError, ServerError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -96,15 +91,15 @@ def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: Dico
     settings = _settings(data=data or Path("kinote-demo"), http_port=http_port, dicom_port=dicom_port)
     set_up_logs(as_json=settings.log_json)
     with open_house(settings) as house:
-        with _out.status("Loading the demo studies"):
+        with out.status("Loading the demo studies"):
             load_demo(house.catalog, house.receiver)
-        serve_house(house, settings, lambda found: _out.print(f"Open [bold]{found.url}[/bold] in a browser."))
+        serve_house(house, settings, lambda found: out.print(f"Open [bold]{found.url}[/bold] in a browser."))
 
 
 def _announce(addresses: Addresses) -> None:
-    _out.print(f"Kinote is at [bold]{addresses.url}[/bold]")
+    out.print(f"Kinote is at [bold]{addresses.url}[/bold]")
     for address in addresses.dicom:
-        _out.print(f"DICOM at [bold]{address}[/bold]", highlight=False)
+        out.print(f"DICOM at [bold]{address}[/bold]", highlight=False)
 
 
 @app.command("import")
@@ -116,17 +111,17 @@ def import_files(
     """Bring files into the store, and report what was taken, known already, held and refused."""
     for path in paths:
         if not path.exists():
-            _fail(f"{path} does not exist.", _USAGE)
+            fail(f"{path} does not exist.", USAGE)
     report = Report()
-    with _sink(_settings(data=data)) as sink, _progress() as progress:
-        bar = progress.add_task("Importing", total=importable.count(paths))
+    with _sink(_settings(data=data)) as sink, progress() as bars:
+        bar = bars.add_task("Importing", total=importable.count(paths))
         for imported in import_sources(importable.sources(paths), sink):
             report.add(imported)
-            progress.advance(bar)
+            bars.advance(bar)
     _print_report(report, as_json=as_json)
     # A text file on a medium is passed over and listed; an object that was refused is a failure.
     if any(item.outcome.status for item in report.refused):
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -140,16 +135,16 @@ def check(
         print(json.dumps([asdict(item) for item in checked], ensure_ascii=False, indent=1))
     else:
         for item in checked:
-            _out.print(f"[bold]{escape(str(item.file))}[/bold]: {item.registration}", highlight=False)
+            out.print(f"[bold]{escape(str(item.file))}[/bold]: {item.registration}", highlight=False)
             for finding in item.findings:
                 colour = {"error": "red", "warning": "yellow"}.get(finding.severity, "cyan")
                 place = f" {finding.place}" if finding.place else ""
-                _out.print(
+                out.print(
                     f"  [{colour}]{finding.code}[/{colour}]{escape(f'{place}: {finding.text}')}",
                     highlight=False,
                 )
     if any(finding.severity == "error" for item in checked for finding in item.findings):
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -163,15 +158,15 @@ def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], dat
         with open_house(settings) as house, house.catalog.read() as connection:
             copies = [asdict(item) for item in explain_instance(connection, uid)]
     if not copies:
-        _fail(f"Kinote has never had an instance {uid}.")
+        fail(f"Kinote has never had an instance {uid}.")
     for copy in copies:
-        _out.print(
+        out.print(
             f"[bold]{escape(uid)}[/bold] in study {escape(copy['study_instance_uid'])}", highlight=False
         )
         for sentence in copy["sentences"]:
-            _out.print(f"  {sentence}", highlight=False, markup=False)
+            out.print(f"  {sentence}", highlight=False, markup=False)
         for finding in copy["findings"]:
-            _out.print(f"  {finding['code']}: {finding['text']}", highlight=False, markup=False)
+            out.print(f"  {finding['code']}: {finding['text']}", highlight=False, markup=False)
 
 
 @app.command()
@@ -187,7 +182,7 @@ def account(
             counted = account_of(connection, study_uid)
             found = asdict(counted) if counted else None
     if found is None:
-        _fail(f"Kinote has never had a study {study_uid}.")
+        fail(f"Kinote has never had a study {study_uid}.")
     print(json.dumps(found, indent=1))
 
 
@@ -205,17 +200,6 @@ def _sink(settings: Settings) -> Iterator[Sink]:
         yield local_sink(house.receiver)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_errors,
-        transient=True,
-    )
-
-
 def _print_report(report: Report, *, as_json: bool) -> None:
     if as_json:
         listed = {
@@ -225,27 +209,21 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         print(json.dumps({"counts": report.counts, **listed}, ensure_ascii=False, indent=1))
         return
     counts = report.counts
-    _out.print(
+    out.print(
         f"{counts['stored']} taken, {counts['known']} known already, "
         f"{counts['held']} held, {counts['refused']} refused."
     )
     for title, items in (("Held, for the administrator to decide", report.held), ("Refused", report.refused)):
         if items:
-            _out.print(f"[bold]{title}[/bold]")
+            out.print(f"[bold]{title}[/bold]")
         for item in items:
-            _out.print(f"  {item.name}: {item.outcome.reason}", highlight=False, markup=False)
+            out.print(f"  {item.name}: {item.outcome.reason}", highlight=False, markup=False)
     if report.with_findings:
-        _out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")
+        out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")
 
 
 def _settings(**given: Any) -> Settings:
     try:
         return read_settings(**{name: value for name, value in given.items() if value is not None})
     except SettingsError as error:
-        _fail(str(error), _USAGE)
-
-
-def _fail(message: str, status: int = _FAILED) -> NoReturn:
-    for line in message.splitlines():
-        _errors.print(f"kinote: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
-    sys.exit(status)
+        fail(str(error), USAGE)
