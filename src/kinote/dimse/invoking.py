@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -85,7 +85,7 @@ def store(
 
 def find(
     association: Association, sop_class_uid: str, identifier: bytes
-) -> Iterator[tuple[CFindResponse, bytes]]:
+) -> Generator[tuple[CFindResponse, bytes], None, None]:
     """C-FIND (PS3.7 9.1.2): each match with its identifier, then the last answer, which has none.
 
     If the iteration is given up, the peer is asked to cancel.
@@ -105,7 +105,7 @@ def find(
 
 def move(
     association: Association, sop_class_uid: str, destination: str, identifier: bytes
-) -> Iterator[CMoveResponse]:
+) -> Generator[CMoveResponse, None, None]:
     """C-MOVE (PS3.7 9.1.4) to the AE of that title: how it goes, and last what has become of it."""
     context = _context(association, sop_class_uid)
     request = CMoveRequest(
@@ -128,7 +128,7 @@ Store = Callable[[Context, CStoreRequest, Iterator[memoryview]], CStoreResponse]
 
 def get(
     association: Association, sop_class_uid: str, identifier: bytes, store: Store
-) -> Iterator[CGetResponse]:
+) -> Generator[CGetResponse, None, None]:
     """C-GET (PS3.7 9.1.3): what comes is given to `store`; how it goes, and last what has become of it."""
     context = _context(association, sop_class_uid)
     request = CGetRequest(

@@ -1,0 +1,72 @@
+"""The DICOM face of a house in this process, and what calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.delivery.source import Source
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dimse.association import Association
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.requestor import Proposal, association
+from kinote.intake.receiver import Receiver
+from kinote.scp.options import KnownEntity, ScpOptions
+from kinote.scp.rooms import Rooms
+from kinote.scp.server import DicomServer
+from kinote.storage.local import LocalStorage
+
+#: Options of a face for tests: a free port.
+OPTIONS = ScpOptions(port=0)
+
+
+class Face:
+    """A house with its DICOM face. `rooms.options` are those it was opened with."""
+
+    def __init__(self, rooms: Rooms, server: DicomServer) -> None:
+        self.rooms = rooms
+        self.server = server
+        self.host, self.port = server.addresses[0]
+
+    def entity(self, title: str) -> ApplicationEntity:
+        """The face as others call it."""
+        return ApplicationEntity(title, self.host, self.port)
+
+    @contextmanager
+    def called(
+        self,
+        *contexts: str | tuple[str, Sequence[str]],
+        title: str = "TESTER",
+        called: str = "",
+        storing: frozenset[str] = frozenset(),
+    ) -> Iterator[Association]:
+        """An association with it; a context is a SOP class, in explicit little endian unless more is said."""
+        proposed = [
+            (each, (EXPLICIT_VR_LITTLE_ENDIAN,)) if isinstance(each, str) else (each[0], tuple(each[1]))
+            for each in contexts
+        ]
+        with association(
+            self.entity(called or self.rooms.options.titles[0]), title, Proposal(proposed, storing)
+        ) as opened:
+            yield opened
+
+
+@contextmanager
+def face(folder: Path, options: ScpOptions = OPTIONS, *entities: KnownEntity) -> Iterator[Face]:
+    """A new house on a folder, its DICOM face open; `entities` are known to it."""
+    folder.mkdir(exist_ok=True)
+    options = replace(options, entities={known.entity.title: known for known in entities})
+    catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
+    storage = LocalStorage(folder)
+    receiver = Receiver(catalog, storage)
+    rooms = Rooms(catalog, receiver, Source(catalog, storage), options)
+    server = DicomServer(rooms)
+    try:
+        yield Face(rooms, server)
+    finally:
+        server.close()
+        receiver.close()
+        catalog.close()
