@@ -318,6 +318,12 @@ def test_extended_negotiation(offered: bytes, answer: bytes, options: QueryOptio
     assert options_of(offered) == options
 
 
+def test_the_longest_list_is_answered(archive: Catalog) -> None:
+    uids = ["1.1", *(f"2.{number}" for number in range(9_999))]
+    (found,) = answers(archive, request("STUDY", StudyInstanceUID=uids))
+    assert found.StudyInstanceUID == "1.1"
+
+
 def test_what_was_negotiated_is_done(archive: Catalog) -> None:
     words = request("STUDY", PatientName="Jane")
     assert not answers(archive, words)
