@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ class RunningServer:
     ) -> None:
         self.data = data
         self._log = (data.parent / f"{data.name}.log").open("ab")
+        self._log_begins = self._log.tell()
         sources = Path(__file__).parents[1]
         environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
         self.process = subprocess.Popen(
@@ -51,8 +53,20 @@ class RunningServer:
             except (OSError, ValueError):
                 pass
             time.sleep(0.05)
-        log = (self.data.parent / f"{self.data.name}.log").read_text()
-        raise AssertionError(f"The server did not start:\n{log[-4000:]}")
+        raise AssertionError(f"The server did not start:\n{self.log()[-4000:]}")
+
+    def log(self) -> str:
+        """What it has logged and printed since it was started."""
+        return (self.data.parent / f"{self.data.name}.log").read_bytes()[self._log_begins :].decode()
+
+    def dicom_ports(self) -> list[int]:
+        """The ports it listens on for DICOM, first the one without TLS."""
+        # They are told right after the address of the HTTP face.
+        deadline = time.monotonic() + START_LIMIT
+        while not (found := re.findall(r"^DICOM at .*:(\d+)$", self.log(), re.MULTILINE)):
+            assert time.monotonic() < deadline and self.process.poll() is None, self.log()[-4000:]
+            time.sleep(0.05)
+        return [int(port) for port in found]
 
     def resident_memory(self) -> int:
         """Bytes of memory the process has of its own; mapped files do not count."""
