@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
 import threading
 import time
@@ -15,12 +17,19 @@ from sqlalchemy import select
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import instance, instance_bytes
-from kinote.dicom.part10 import FileScanner
+from kinote.dicom.part10 import FileScanner, find_dataset
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.errors import DimseError
+from kinote.dimse.invoking import store
+from kinote.dimse.requestor import Proposal, association
+from kinote.dimse.statuses import SUCCESS
 from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts
 from kinote.storage.local import LocalStorage
-from tests.intake.objects import image
+from tests.intake.objects import CT, image
 from tests.keyobject.documents import document
 from tests.keyobject.documents import instance as flagged
 from tests.running_server import RunningServer
@@ -32,11 +41,18 @@ SENDERS = 10
 class Sender(threading.Thread):
     """Sends images and key objects until the server is gone; remembers what was acknowledged."""
 
-    def __init__(self, url: str, first: int) -> None:
+    def __init__(self, first: int) -> None:
         super().__init__(daemon=True)
         self.acknowledged: dict[str, str] = {}
-        self._url = url
         self._first = first
+
+
+class WebSender(Sender):
+    """By STOW-RS."""
+
+    def __init__(self, url: str, first: int) -> None:
+        super().__init__(first)
+        self._url = url
 
     def run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=30) as client:
@@ -50,6 +66,28 @@ class Sender(threading.Thread):
                     return
                 if answer.status_code == 200:
                     self.acknowledged[uid] = digest(data)
+
+
+class DicomSender(Sender):
+    """By C-STORE."""
+
+    def __init__(self, port: int, first: int) -> None:
+        super().__init__(first)
+        self._peer = ApplicationEntity("KINOTE", "127.0.0.1", port)
+
+    def run(self) -> None:
+        syntaxes = (EXPLICIT_VR_LITTLE_ENDIAN,)
+        proposal = Proposal([(CT, syntaxes), (KEY_OBJECT_SELECTION, syntaxes)])
+        # The end of the server is that of the association.
+        with contextlib.suppress(DimseError), association(self._peer, "TESTER", proposal) as opened:
+            for number in range(self._first, self._first + 100_000):
+                uid, file = an_object(number)
+                context = opened.context_for(CT if number % 3 else KEY_OBJECT_SELECTION)
+                assert context is not None
+                data = io.BytesIO(file)
+                assert find_dataset(data) == EXPLICIT_VR_LITTLE_ENDIAN
+                if store(opened, context, uid, data.read()).status == SUCCESS:
+                    self.acknowledged[uid] = digest(file)
 
 
 def wait_for_all(senders: Sequence[Sender]) -> None:
@@ -82,8 +120,11 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
     acknowledged: dict[str, str] = {}
     for round_number in range(SCALE.kills):
         server = RunningServer(data)
-        senders = [
-            Sender(server.url, 1 + (round_number * SENDERS + number) * 100_000) for number in range(SENDERS)
+        (port,) = server.dicom_ports()
+        firsts = [1 + (round_number * SENDERS + number) * 100_000 for number in range(SENDERS)]
+        senders: list[Sender] = [
+            WebSender(server.url, first) if number % 2 else DicomSender(port, first)
+            for number, first in enumerate(firsts)
         ]
         for sender in senders:
             sender.start()

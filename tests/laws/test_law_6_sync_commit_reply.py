@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from kinote.dicom.part10 import find_dataset
+from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dimse import invoking, statuses
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.requestor import Proposal, association
 from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
-from tests.intake.objects import image
+from tests.intake.objects import CT, image
 from tests.keyobject.documents import document
 from tests.keyobject.documents import instance as flagged
 from tests.laws.trace import Disk, Told, calls, strace, told
@@ -23,7 +29,8 @@ from tests.running_server import RunningServer
 KINOTE = (sys.executable, "-m", "kinote")
 BREACHED = (sys.executable, "-m", "tests.laws.breach_of_law_6")
 
-SUCCESS = "HTTP/1.1 20"
+#: How a success begins: of HTTP, and a P-DATA-TF (PS3.8 9.3.5), of which only answers go out here.
+SUCCESS = ("HTTP/1.1 20", r"\4\0\0\0")
 
 #: What an object in a file, and what one in the index, has to go through before anybody is told.
 IN_A_FILE = ("data synced", "placed", "name synced", "committed")
@@ -49,31 +56,64 @@ def key_object() -> bytes:
     return encode_file(document(Reference(flagged(1))))
 
 
-Act = Callable[[httpx.Client], httpx.Response]
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """What calls the faces of a server."""
+
+    web: httpx.Client
+    dicom: int
 
 
-def stow_image(client: httpx.Client, number: int = 1) -> httpx.Response:
-    return client.post("/dicomweb/studies", **multipart(image(number)))
+#: Something that is asked for; raises if it was not done.
+Act = Callable[[Faces], None]
 
 
-def stow_key_object(client: httpx.Client) -> httpx.Response:
-    return client.post("/dicomweb/studies", **multipart(key_object()))
+def c_store(faces: Faces, sop_class: str, uid: str, file: bytes) -> None:
+    peer = ApplicationEntity("KINOTE", "127.0.0.1", faces.dicom)
+    data = io.BytesIO(file)
+    syntax = find_dataset(data)
+    with association(peer, "TESTER", Proposal([(sop_class, (syntax,))])) as opened:
+        context = opened.context_for(sop_class)
+        assert context is not None
+        assert invoking.store(opened, context, uid, data.read()).status == statuses.SUCCESS
 
 
-def make_note(client: httpx.Client) -> httpx.Response:
-    return client.post("/api/v1/studies/1.2.3/notes", json=note(1))
+def c_store_image(faces: Faces) -> None:
+    c_store(faces, CT, "1.2.3.4.7", image(7))
 
 
-def stow_both(client: httpx.Client) -> httpx.Response:
-    return client.post("/dicomweb/studies", **multipart(image(2), image(3), key_object()))
+def c_store_key_object(faces: Faces) -> None:
+    made = document(Reference(flagged(7)))
+    made = replace(made, context=replace(made.context, sop_instance_uid="1.2.3.50.7"))
+    c_store(faces, KEY_OBJECT_SELECTION, "1.2.3.50.7", encode_file(made))
 
 
-def revise_note(client: httpx.Client) -> httpx.Response:
-    return client.put("/api/v1/notes/1", json=note(2), headers={"If-Match": '"1"'})
+def asked(answer: httpx.Response) -> None:
+    assert answer.is_success, answer.text
 
 
-def withdraw_note(client: httpx.Client) -> httpx.Response:
-    return client.delete("/api/v1/notes/1", params={"reason": "blurred"})
+def stow_image(faces: Faces, number: int = 1) -> None:
+    asked(faces.web.post("/dicomweb/studies", **multipart(image(number))))
+
+
+def stow_key_object(faces: Faces) -> None:
+    asked(faces.web.post("/dicomweb/studies", **multipart(key_object())))
+
+
+def make_note(faces: Faces) -> None:
+    asked(faces.web.post("/api/v1/studies/1.2.3/notes", json=note(1)))
+
+
+def stow_both(faces: Faces) -> None:
+    asked(faces.web.post("/dicomweb/studies", **multipart(image(2), image(3), key_object())))
+
+
+def revise_note(faces: Faces) -> None:
+    asked(faces.web.put("/api/v1/notes/1", json=note(2), headers={"If-Match": '"1"'}))
+
+
+def withdraw_note(faces: Faces) -> None:
+    asked(faces.web.delete("/api/v1/notes/1", params={"reason": "blurred"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +142,12 @@ def served(place: Place, acts: list[Act], program: tuple[str, ...] = KINOTE) -> 
     server = RunningServer(place.data, *place.options, program=(*strace(trace), *program))
     try:
         with httpx.Client(base_url=server.url, timeout=60) as client:
+            faces = Faces(client, server.dicom_ports()[0])
             for act in acts:
-                answer = act(client)
-                assert answer.is_success, answer.text
+                act(faces)
     finally:
         server.kill()
-    return told(trace, server.process.pid, disk, SUCCESS)
+    return told(trace, server.process.pid, disk, *SUCCESS)
 
 
 def hold_law_6(found: Told, steps: tuple[str, ...]) -> None:
@@ -125,12 +165,15 @@ def test_law_6_a_server_tells_after_sync_and_commit(place: Place) -> None:
         (stow_both, IN_A_FILE),
         (revise_note, IN_THE_INDEX),
         (withdraw_note, IN_THE_INDEX),
+        (c_store_image, IN_A_FILE),
+        (c_store_key_object, IN_THE_INDEX),
     ]
     found = served(place, [act for act, _ in ways])
     assert len(found) == len(ways)
     for each, (_, steps) in zip(found, ways, strict=True):
         hold_law_6(each, steps)
     assert [each.steps for each in found[:3]] == [IN_A_FILE, IN_THE_INDEX, IN_THE_INDEX]
+    assert [each.steps for each in found[-2:]] == [IN_A_FILE, IN_THE_INDEX]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +184,8 @@ def test_law_6_a_server_tells_after_sync_and_commit(place: Place) -> None:
         ("names_are_not_synced", stow_image, "what a power cut would take back"),
         ("told_before_the_commit", stow_image, "told before the commit"),
         ("told_before_the_commit", stow_key_object, "told before the commit"),
+        ("data_is_not_synced", c_store_image, "what a power cut would take back"),
+        ("told_before_the_commit", c_store_image, "told before the commit"),
     ],
 )
 def test_breach_of_law_6_is_noticed(place: Place, breach: str, act: Act, noticed: str) -> None:
@@ -246,7 +291,7 @@ def test_law_6_an_import_into_a_running_server_reports_what_that_has_told(
             hold_report(*imported(place, files, monkeypatch, (*BREACHED, "reported_before_the_answer")))
     finally:
         server.kill()
-    found = told(trace, server.process.pid, disk, SUCCESS)
+    found = told(trace, server.process.pid, disk, *SUCCESS)
     assert len(found) == 6
     for each in found:
         hold_law_6(each, IN_THE_INDEX)

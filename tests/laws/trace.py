@@ -24,8 +24,8 @@ _CALLS = (
 #: Descriptors and results with their paths, as `strace -y` writes them.
 _PATH = re.compile(r"\d+<(?P<path>/[^>]*)>")
 _TEXT = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
-#: How a request begins that changes something.
-_ASKED = re.compile(r"(POST|PUT|DELETE) /").match
+#: How a request begins that changes something, by HTTP or as an association (A-ASSOCIATE-RQ of version 1, PS3.8 9.3.2).
+_ASKED = re.compile(r"(POST|PUT|DELETE) /|\\1\\0\\0\\0.{2,8}\\0\\1\\0\\0").match
 
 _WHOLE = re.compile(r"(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>.*)")
 _BEGINNING = re.compile(r"(?P<name>\w+)\((?P<arguments>.*) <unfinished \.\.\.>")
@@ -175,14 +175,14 @@ class Told:
     would_lose: frozenset[str]
 
 
-def told(trace: Path, process: int, disk: Disk, word: str) -> list[Told]:
-    """Every time that a process told its success, as texts beginning with `word` do."""
+def told(trace: Path, process: int, disk: Disk, *words: str) -> list[Told]:
+    """Every time that a process told its success, as texts beginning with one of the words do."""
     found = []
     steps: list[str] = []
     for call in calls(trace, process):
         disk.do(call)
         if call.result is None and call.name in ("write", "writev", "sendto", "sendmsg"):
-            if any(text.startswith(word) for text in call.texts):
+            if not call.path and any(text.startswith(words) for text in call.texts):
                 found.append(Told(tuple(steps), frozenset(disk.would_lose())))
                 steps = []
         elif _is_asked(call):
