@@ -122,6 +122,30 @@ def test_silence_ends(ends: tuple[socket.socket, Connection], sent: bytes) -> No
     assert connection.receive(None)[0] == RELEASE_RQ
 
 
+@pytest.mark.parametrize("how", ["receive", "drain"])
+def test_dripping_is_silence_in_the_end(ends: tuple[socket.socket, Connection], how: str) -> None:
+    """The time for a PDU does not begin again with each of its bytes."""
+    peer, connection = ends
+    is_over = threading.Event()
+
+    def drip() -> None:
+        peer.sendall(b"\x04\0\0\x0f\xff\xff")
+        for _ in range(500_000):
+            if is_over.is_set():
+                break
+            peer.sendall(b"\0")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        with pytest.raises(SilenceError):
+            getattr(connection, how)(0.1)
+        assert dripping.is_alive()
+    finally:
+        is_over.set()
+        dripping.join(PATIENCE)
+
+
 @pytest.mark.parametrize("sent", [b"\x05\0", b"\x04\0\0\0\1\0" + bytes(100)])
 def test_a_connection_that_ends_within_a_pdu(ends: tuple[socket.socket, Connection], sent: bytes) -> None:
     peer, connection = ends

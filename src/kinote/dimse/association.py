@@ -8,6 +8,7 @@ does not grow with the object.
 from __future__ import annotations
 
 import io
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from kinote.dimse.negotiation import Context
 from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest
 from kinote.dimse.state_table import Event, State
 
-#: Bytes of a data set that are read and sent at once, in as many PDUs as it takes.
+#: Bytes of a data set that are read and sent at once, in as many PDUs as it takes; and how many these may be,
+#: since each lies in pieces of its own.
 _BLOCK = 1024 * 1024
+_PDUS = 256
 
 #: A peer that takes PDUs of any length (PS3.8 D.1.1) gets them of this one, and none gets longer ones.
 _LONGEST_SENT = 131_072
@@ -148,7 +151,7 @@ class Association:
     def _command(self, value: PresentationData) -> Command:
         data = bytearray()
         context_id = value.context_id
-        while True:
+        for _ in range(LONGEST):
             if not value.is_command or value.context_id != context_id:
                 raise self.break_off("A fragment of a command was due", AbortReason.UNEXPECTED_PARAMETER)
             data += value.fragment
@@ -157,6 +160,8 @@ class Association:
             if value.is_last:
                 break
             value = self._next_value(self._patience.within)
+        else:
+            raise self.break_off(f"A command of more than {LONGEST} fragments")
         try:
             return decode_command(bytes(data))
         except CommandError as error:
@@ -216,10 +221,19 @@ class Association:
     # --- the end ------------------------------------------------------------------------------------
 
     def release(self) -> None:
-        """Release the association in agreement with the peer (PS3.8 7.2). What still comes is passed over."""
+        """Release the association in agreement with the peer (PS3.8 7.2); nothing if it has ended.
+
+        What still comes is passed over.
+        """
+        if not self._endpoint.is_open:
+            return
         self._endpoint.happen(Event.RELEASE_REQUEST)
+        deadline = time.monotonic() + self._patience.artim
         while self._endpoint.is_open:
-            pdu = self._endpoint.next(self._patience.artim)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._endpoint.give_up("The peer does not reply to the release")
+            pdu = self._endpoint.next(left)
             if isinstance(pdu, ReleaseRequest):
                 # Both ends ask in the same moment (PS3.8 7.2.2.2).
                 if self._endpoint.layer.state is State.COLLISION_REQUESTOR_AWAITING_LOCAL:
@@ -245,7 +259,7 @@ class Association:
 
 def _blocks(data_set: DataSet, fragment: int) -> Iterator[tuple[bytes | None, bool]]:
     """The bytes of a file in blocks that fill whole PDUs, and whether each is the last; None if it ends early."""
-    size = max(_BLOCK // fragment, 1) * fragment
+    size = min(max(_BLOCK // fragment, 1), _PDUS) * fragment
     left = data_set.size
     while left:
         block = data_set.file.read(min(size, left))

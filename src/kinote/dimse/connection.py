@@ -29,6 +29,9 @@ _BUFFER = 256 * 1024
 #: Bytes of an associate PDU at most; 128 contexts with all transfer syntaxes there are take some 200 KB.
 LARGEST_ASSOCIATE = 1024 * 1024
 
+#: Pieces of one write at most: the system takes 1024 (IOV_MAX), and refuses all where there are more.
+_MOST_PIECES = 1000
+
 #: The other PDUs have four bytes; some are sent with more, which are looked at to be refused.
 _LARGEST_SHORT = 1024
 
@@ -126,10 +129,11 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RD)
 
     def drain(self, seconds: float) -> None:
-        """Let pass whatever comes; ends as `receive` does where nothing comes, never otherwise."""
+        """Let pass whatever comes, for so many seconds; ends as `receive` does, never otherwise."""
         deadline = time.monotonic() + seconds
         while True:
             self._begin = self._end = 0
+            _require_time(deadline)
             self._take(deadline)
 
     def close(self) -> None:
@@ -164,6 +168,7 @@ class Connection:
         self._begin, self._end = 0, len(kept)
 
     def _read(self, deadline: float | None) -> None:
+        _require_time(deadline)
         if self._begin == self._end:
             self._begin = self._end = 0
         elif self._end == len(self._buffer):
@@ -227,9 +232,17 @@ class Connection:
             # TLS has no scattered write, and one record is better than several.
             self._tls.send_all(b"".join(pieces), self._sending_seconds)
             return
+        if len(pieces) > _MOST_PIECES:
+            pieces = (b"".join(pieces),)
         sent = self._socket.sendmsg(pieces)
         if sent < total:
             self._socket.sendall(memoryview(b"".join(pieces))[sent:])
+
+
+def _require_time(deadline: float | None) -> None:
+    """A peer that drips never lets a read wait: what it sends has to end in time nevertheless."""
+    if deadline is not None and time.monotonic() >= deadline:
+        raise SilenceError("The peer is silent")
 
 
 def _is_readable(sock: socket.socket) -> bool:

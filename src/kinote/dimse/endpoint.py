@@ -63,7 +63,11 @@ class Endpoint:
         self._artim: float | None = None
 
     def data_pieces(self, pdu: DataTransfer) -> tuple[bytes | memoryview, ...]:
-        """The bytes of a P-DATA-TF that may be sent now, for `send` to send with others."""
+        """The bytes of a P-DATA-TF that may be sent now, for `send` to send with others.
+
+        Raises `BrokenError` where the association has ended.
+        """
+        self._require_open()
         (effect,) = self.layer.happen(Event.DATA_REQUEST, pdu)
         assert isinstance(effect, Send)
         return effect.pieces
@@ -74,6 +78,7 @@ class Endpoint:
 
     def next(self, seconds: float) -> Pdu:
         """The next PDU that is for the user of the layer; raises `AssociationError` where none will come."""
+        self._require_open()
         while True:
             indicated = self._receive(seconds)
             match indicated:
@@ -141,6 +146,10 @@ class Endpoint:
                 self._attempt(Event.ARTIM_EXPIRED)
             except DimseError:
                 self._lost()
+
+    def _require_open(self) -> None:
+        if not self.is_open:
+            raise BrokenError("The association has ended")
 
     def _drain(self, seconds: float) -> None:
         """Where PDUs cannot be told any more, whatever comes is let pass until the peer closes."""

@@ -18,6 +18,9 @@ HEAD = struct.Struct(">BxI")
 _VERSION = struct.Struct(">Hxx16s16s32x")
 _PRESENTATION_DATA = struct.Struct(">IBB")
 
+#: Values of a P-DATA-TF. Of one or two as a rule; without a bound, empty ones would take many times the PDU's memory.
+_MOST_VALUES = 4096
+
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 
 
@@ -273,7 +276,7 @@ def _associate_reject(data: bytes | memoryview) -> AssociateReject:
 
 def _data_transfer(data: bytes | memoryview) -> DataTransfer:
     view = memoryview(data)
-    values = []
+    values: list[PresentationData] = []
     at = 0
     while at < len(view):
         if at + _PRESENTATION_DATA.size > len(view):
@@ -283,6 +286,8 @@ def _data_transfer(data: bytes | memoryview) -> DataTransfer:
         if length < 2 or end > len(view):
             raise PduError(f"P-DATA-TF: a value of {length} bytes, but {len(view) - at - 4} are left")
         fragment = view[at + _PRESENTATION_DATA.size : end]
+        if len(values) == _MOST_VALUES:
+            raise PduError(f"P-DATA-TF: more than {_MOST_VALUES} values")
         values.append(PresentationData(context_id, bool(control & 1), bool(control & 2), fragment))
         at = end
     if not values:
