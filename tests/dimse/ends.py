@@ -42,7 +42,9 @@ Perform = Callable[[Association, Message], None]
 
 
 def serve_of(abstract_syntax: str) -> Service | None:
-    return Service(first_proposed, requestor_may_be_scp=True) if abstract_syntax in CLASSES else None
+    if abstract_syntax in CLASSES or abstract_syntax.startswith(f"{VERIFICATION}."):
+        return Service(first_proposed, requestor_may_be_scp=True)
+    return None
 
 
 def answer(association: Association, message: Message) -> None:
@@ -63,6 +65,7 @@ class Serving:
     perform: Perform = answer
     ended: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    acceptor: Acceptor | None = None
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
         return answer_to(request, serve_of)
@@ -88,6 +91,7 @@ def accepting(
     with nothing_left():
         serving = Serving(perform)
         acceptor = Acceptor([Listening("127.0.0.1", 0)], serving, patience=patience, limits=limits)
+        serving.acceptor = acceptor
         try:
             yield ApplicationEntity("KINOTE", *acceptor.addresses[0]), serving
         finally:

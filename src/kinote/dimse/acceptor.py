@@ -82,6 +82,10 @@ class AddressTakenError(RuntimeError):
     """An address cannot be listened on."""
 
 
+class _TooManyError(RuntimeError):
+    """There is no thread for a connection, as there is none where the system has no more."""
+
+
 class Acceptor:
     """Listens, and serves what comes until it is closed. `addresses` has the ports that were found free."""
 
@@ -97,6 +101,8 @@ class Acceptor:
         self._limits = limits
         self._patience = patience
         self._changed = threading.Condition()
+        #: Connections that have a thread, those among them that are still being made secure.
+        self._open = 0
         self._connections: dict[Connection, Association | None] = {}
         self._by_host: Counter[str] = Counter()
         self._is_closing = False
@@ -120,7 +126,9 @@ class Acceptor:
 
     def close(self, grace: float = 30) -> None:
         """Take no more, let messages that are under way be finished within `grace` seconds, and end the rest."""
-        self._wake.send(b"\0")
+        # It may have been closed before.
+        with contextlib.suppress(OSError):
+            self._wake.send(b"\0")
         self._thread.join()
         self._close_listeners()
         with self._changed:
@@ -160,19 +168,34 @@ class Acceptor:
             log.warning("No more connections can be accepted for now", exc_info=True)
             time.sleep(_OUT_OF_DESCRIPTORS)
             return
-        with self._changed:
-            number = len(self._connections)
-        if number >= self._limits.associations + _TOLD:
-            sock.close()
-            self._user.failed(Caller(address[0]), f"{number} connections are open")
-            return
         caller = Caller(address[0], is_secure=secure is not None)
-        threading.Thread(
-            target=self._serve, args=(sock, caller, secure), name=f"dicom-{address[0]}", daemon=True
-        ).start()
+        with self._changed:
+            number = self._open
+            self._open += 1
+        try:
+            if number >= self._limits.associations + _TOLD:
+                raise _TooManyError(f"{number} connections are open")
+            threading.Thread(
+                target=self._live, args=(sock, caller, secure), name=f"dicom-{address[0]}", daemon=True
+            ).start()
+        except RuntimeError as error:
+            # Where the system gives no more threads, the next connection may find one again.
+            sock.close()
+            self._gone()
+            self._user.failed(caller, str(error))
+
+    def _live(self, sock: socket.socket, caller: Caller, secure: Secure | None) -> None:
+        """The whole life of a connection, in its own thread."""
+        try:
+            self._serve(sock, caller, secure)
+        finally:
+            self._gone()
+
+    def _gone(self) -> None:
+        with self._changed:
+            self._open -= 1
 
     def _serve(self, sock: socket.socket, caller: Caller, secure: Secure | None) -> None:
-        """The whole life of a connection, in its own thread."""
         try:
             if secure is not None:
                 sock = secure(sock, self._patience.artim)
@@ -224,12 +247,16 @@ class Acceptor:
             self._user.failed(caller, str(error))
             return None
         assert isinstance(request, AssociateRequest)
-        answer = refusal or self._user.negotiate(request, caller)
-        if isinstance(answer, AssociateReject):
-            endpoint.happen(Event.REJECT_RESPONSE, answer)
-            endpoint.await_close()
-            return None
-        endpoint.happen(Event.ACCEPT_RESPONSE, answer.answer)
+        try:
+            answer = refusal or self._user.negotiate(request, caller)
+            if isinstance(answer, AssociateReject):
+                endpoint.happen(Event.REJECT_RESPONSE, answer)
+                endpoint.await_close()
+                return None
+            endpoint.happen(Event.ACCEPT_RESPONSE, answer.answer)
+        except BaseException:
+            endpoint.abort()
+            raise
         return Association(endpoint, request, answer.contexts, request.user_information.maximum_length)
 
     def _attend(self, connection: Connection, association: Association, caller: Caller) -> None:

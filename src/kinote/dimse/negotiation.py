@@ -25,6 +25,9 @@ from kinote.dimse.user_information import (
 #: Bytes of a P-DATA-TF that we take: DCMTK sends no more than 128 KB, and gains nothing by more.
 MAXIMUM_LENGTH = 131_072
 
+#: Presentation contexts of one association at most: identifiers are odd and of one byte (PS3.8 9.3.2.2).
+MOST_CONTEXTS = 128
+
 PERMANENT, TRANSIENT = 1, 2
 
 
@@ -111,7 +114,11 @@ def answer_to(
     results: list[ContextResult] = []
     contexts: dict[int, Context] = {}
     roles: dict[str, RoleSelection] = {}
-    for proposed in request.contexts:
+    for number, proposed in enumerate(request.contexts):
+        if number >= MOST_CONTEXTS:
+            # Nor is there room for the roles of any number in an answer.
+            results.append(ContextResult(proposed.id, Result.NO_REASON, _named(proposed)))
+            continue
         service = service_of(proposed.abstract_syntax)
         role = _role(proposed_roles.get(proposed.abstract_syntax), service)
         if role is not None:
@@ -181,7 +188,8 @@ def _extended(
     request: AssociateRequest, service_of: Callable[[str], Service | None]
 ) -> list[ExtendedNegotiation]:
     answers = []
-    for proposed in request.user_information.extended:
+    # One for a class, or there may be more than there is room for.
+    for proposed in {each.sop_class_uid: each for each in request.user_information.extended}.values():
         service = service_of(proposed.sop_class_uid)
         if service is not None and service.extended is not None:
             information = service.extended(proposed.application_information)

@@ -13,7 +13,7 @@ from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import BrokenError, RejectedError
-from kinote.dimse.negotiation import MAXIMUM_LENGTH, Context, Result
+from kinote.dimse.negotiation import MAXIMUM_LENGTH, MOST_CONTEXTS, Context, Result
 from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
 from kinote.dimse.state_table import Event
 from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions, wrap
@@ -21,9 +21,6 @@ from kinote.dimse.user_information import ExtendedNegotiation, RoleSelection, Us
 
 #: Seconds until a host that does not answer counts as not there.
 _CONNECTING = 10
-
-#: Presentation contexts of one association at most: identifiers are odd and of one byte (PS3.8 9.3.2.2).
-MOST_CONTEXTS = 128
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,324 @@
+"""The acceptor: how many it takes, how it is closed, and what it survives."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from kinote.dimse import invoking
+from kinote.dimse.acceptor import Acceptor, AcceptorLimits, AddressTakenError, Caller, Listening
+from kinote.dimse.association import Association, Message
+from kinote.dimse.endpoint import Patience
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, RejectedError
+from kinote.dimse.invoking import VERIFICATION
+from kinote.dimse.negotiation import Acceptance
+from kinote.dimse.pdu import (
+    Abort,
+    AssociateReject,
+    AssociateRequest,
+    ProposedContext,
+    ReleaseRequest,
+    encode,
+)
+from kinote.dimse.user_information import RoleSelection, UserInformation, encode_user_information
+from tests.dimse.bare import ECHO, STORE, Bare, data, exactly
+from tests.dimse.ends import (
+    CALM,
+    CT,
+    HASTY,
+    IMPLICIT,
+    Serving,
+    accepting,
+    answer,
+    calling,
+    descriptors,
+    eventually,
+    nothing_left,
+)
+
+FEW = AcceptorLimits(associations=3, associations_per_host=100)
+
+#: Connections beyond the limit that are told so; see the acceptor.
+TOLD = 32
+
+
+def connect(peer: ApplicationEntity) -> socket.socket:
+    assert peer.host is not None and peer.port is not None
+    sock = socket.create_connection((peer.host, peer.port))
+    sock.settimeout(20)
+    return sock
+
+
+@contextmanager
+def unheard(peer: ApplicationEntity, number: int) -> Iterator[list[socket.socket]]:
+    """Connections that are open and say nothing."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(connect(peer)) for _ in range(number)]
+
+
+# --- how many -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [(FEW, "too much is going on"), (AcceptorLimits(100, 3), "a limit of the peer is exceeded")],
+)
+def test_associations_beyond_the_limit_are_rejected_for_now(limits: AcceptorLimits, why: str) -> None:
+    with accepting(limits=limits) as (peer, _), ExitStack() as stack:
+        opened = [stack.enter_context(calling(peer)) for _ in range(3)]
+        with pytest.raises(RejectedError, match=why) as caught, calling(peer):
+            pass
+        assert caught.value.is_transient
+        assert [invoking.echo(each).status for each in opened] == [0, 0, 0]
+        opened.pop().release()
+        eventually(lambda: can_be_called(peer), "the limit stays reached")
+
+
+def can_be_called(peer: ApplicationEntity) -> bool:
+    try:
+        with calling(peer) as association:
+            return invoking.echo(association).status == 0
+    except RejectedError:
+        return False
+
+
+def test_connections_far_beyond_the_limit_are_closed_without_a_word() -> None:
+    with accepting(limits=FEW) as (peer, serving):
+        with unheard(peer, 3 + TOLD + 5) as opened:
+            eventually(lambda: len(serving.failures) == 5, "all are taken")
+            ended = [sock for sock in opened if has_ended(sock)]
+            assert len(ended) == 5
+        eventually(lambda: can_be_called(peer), "it does not recover")
+
+
+def has_ended(sock: socket.socket) -> bool:
+    sock.settimeout(0.02)
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_connections_that_are_being_made_secure_count() -> None:
+    """Or a peer that never ends its handshake would have a thread for each of its connections."""
+    over = threading.Event()
+
+    def secure(sock: socket.socket, seconds: float) -> socket.socket:
+        over.wait(20)
+        sock.close()
+        raise BrokenError("no handshake")
+
+    serving = Serving()
+    with nothing_left():
+        acceptor = Acceptor([Listening("127.0.0.1", 0, secure)], serving, limits=FEW, patience=CALM)
+        try:
+            with unheard(ApplicationEntity("KINOTE", *acceptor.addresses[0]), 3 + TOLD + 5):
+                eventually(lambda: len(serving.failures) == 5, "all are taken")
+                over.set()
+                eventually(lambda: len(serving.failures) == 3 + TOLD + 5, "some are left")
+        finally:
+            acceptor.close()
+
+
+# --- what it survives -----------------------------------------------------------------------------
+
+
+def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is closed, the next one is served."""
+    start = threading.Thread.start
+
+    def no_more(thread: threading.Thread) -> None:
+        if thread.name.startswith("dicom-127"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with accepting() as (peer, serving):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_more)
+            with connect(peer) as sock:
+                assert has_ended_soon(sock)
+        assert serving.failures == ["can't start new thread"]
+        assert can_be_called(peer)
+
+
+def has_ended_soon(sock: socket.socket) -> bool:
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_no_more_descriptors(caplog: pytest.LogCaptureFixture) -> None:
+    """Connections wait until there are some again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with accepting() as (peer, _), socket.socket() as sock:
+        sock.settimeout(20)
+        taken = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+        with ExitStack() as stack:
+            while descriptors() <= taken + 1:
+                stack.enter_context(Path("/dev/null").open())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 1, hard))
+            try:
+                sock.connect((peer.host, peer.port))
+                sock.sendall(encode(request()))
+                eventually(lambda: "No more connections" in caplog.text, "there are descriptors left")
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert exactly(sock, 1) == b"\2"
+
+
+def request(contexts: int = 1, information: UserInformation | None = None) -> AssociateRequest:
+    proposed = tuple(ProposedContext(2 * n + 1 & 0xFF, VERIFICATION, (IMPLICIT,)) for n in range(contexts))
+    return AssociateRequest("KINOTE", "BARE", proposed, information or UserInformation())
+
+
+def test_a_user_that_fails_aborts_its_association_only() -> None:
+    def fail(association: Association, message: Message) -> None:
+        raise ValueError("a bug of ours")
+
+    with accepting(fail) as (peer, serving), calling(peer) as other:
+        with pytest.raises(AbortedError, match="its application"), calling(peer) as association:
+            invoking.echo(association)
+        eventually(lambda: serving.failures == ["ValueError: a bug of ours"], "nobody is told")
+        with pytest.raises(AbortedError):
+            invoking.echo(other)
+
+
+def test_a_user_that_fails_to_negotiate() -> None:
+    class Failing(Serving):
+        def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
+            raise ValueError("a bug of ours")
+
+    serving = Failing()
+    with nothing_left():
+        acceptor = Acceptor([Listening("127.0.0.1", 0)], serving, patience=CALM)
+        try:
+            peer = ApplicationEntity("KINOTE", *acceptor.addresses[0])
+            with pytest.raises(AbortedError, match="its application"), calling(peer):
+                pass
+            eventually(lambda: serving.failures == ["ValueError: a bug of ours"], "nobody is told")
+        finally:
+            acceptor.close()
+
+
+@pytest.mark.parametrize("contexts", [0, 1, 128, 2000])
+def test_a_proposal_that_is_too_long_to_be_answered_as_it_is(contexts: int) -> None:
+    """What is said of each context and role has to fit into an item; identifiers are 128 at most."""
+    roles: list[RoleSelection] = []
+    proposed = []
+    for number in range(contexts):
+        uid = f"1.2.840.10008.1.1.{number}.{'1' * 8}"
+        roles.append(RoleSelection(uid if number else VERIFICATION, True, True))
+        proposed.append(ProposedContext(2 * number + 1 & 0xFF, roles[-1].sop_class_uid, (IMPLICIT,)))
+    while len(encode_user_information(UserInformation(roles=tuple(roles)))) > 65_535:
+        roles.pop()
+    asked = AssociateRequest("KINOTE", "BARE", tuple(proposed), UserInformation(roles=tuple(roles)))
+    with accepting() as (peer, serving), connect(peer) as sock:
+        sock.sendall(encode(asked))
+        head = exactly(sock, 6)
+        assert head[0] == 2
+        assert len(exactly(sock, int.from_bytes(head[2:6], "big"))) > 68
+        sock.sendall(encode(ReleaseRequest()))
+        assert exactly(sock, 10)[0] == 6
+    assert serving.failures == []
+
+
+@pytest.mark.parametrize("said", [b"", b"\1", b"\1\0\0\0\0\x50" + bytes(20)])
+def test_a_connection_without_a_request_ends_by_artim(said: bytes) -> None:
+    with accepting(patience=HASTY) as (peer, serving), connect(peer) as sock:
+        sock.sendall(said)
+        assert has_ended_soon(sock)
+        eventually(lambda: len(serving.failures) == 1, "nobody is told")
+
+
+# --- its end --------------------------------------------------------------------------------------
+
+
+def test_idle_associations_are_aborted_when_it_is_closed() -> None:
+    with accepting() as (peer, serving), Bare(peer) as bare, connect(peer) as unheard:
+        bare.send(data(1, (ECHO, True, True)))
+        assert bare.receive()[0] == 4
+        closing = closed(serving)
+        assert bare.receive() == encode(Abort(0))
+        bare.socket.close()
+        assert has_ended_soon(unheard)
+        closing.join(20)
+        assert serving.ended == ["The association was given up: Kinote is being stopped"]
+
+
+def test_a_message_under_way_is_finished_when_it_is_closed() -> None:
+    begun = threading.Event()
+
+    def begin(association: Association, message: Message) -> None:
+        begun.set()
+        for _ in association.data_set():
+            pass
+        answer(association, message)
+
+    with accepting(begin) as (peer, serving), Bare(peer) as bare:
+        bare.send(data(3, (STORE, True, True), (b"half", False, False)))
+        assert begun.wait(20)
+        closing = closed(serving)
+        time.sleep(0.05)
+        bare.send(data(3, (b"half", False, True)))
+        assert bare.receive()[0] == 4
+        assert bare.receive() == encode(Abort(0))
+        bare.socket.close()
+        closing.join(20)
+        assert not closing.is_alive()
+
+
+def test_what_is_under_way_too_long_is_ended() -> None:
+    begun = threading.Event()
+
+    def wait(association: Association, message: Message) -> None:
+        begun.set()
+        for _ in association.data_set():
+            pass
+
+    with accepting(wait) as (peer, serving), Bare(peer) as bare:
+        bare.send(data(3, (STORE, True, True)))
+        assert begun.wait(20)
+        closed(serving, grace=0.05).join(20)
+        eventually(lambda: bool(serving.ended), "the association goes on")
+
+
+def test_an_address_that_is_taken() -> None:
+    with nothing_left(), socket.create_server(("127.0.0.1", 0)) as taken:
+        host, port = taken.getsockname()
+        with pytest.raises(AddressTakenError, match=f"{host}:{port}"):
+            Acceptor([Listening("127.0.0.1", 0), Listening(host, port)], Serving())
+
+
+def test_after_closing_nobody_is_there() -> None:
+    with accepting() as (peer, serving):
+        closed(serving).join(20)
+        with pytest.raises(AssociationError, match="cannot be reached"), calling(peer):
+            pass
+
+
+def closed(serving: Serving, grace: float = 20) -> threading.Thread:
+    """Closes the acceptor in another thread."""
+    assert serving.acceptor is not None
+    closing = threading.Thread(target=serving.acceptor.close, args=(grace,))
+    closing.start()
+    return closing
+
+
+def test_patience_is_of_the_acceptor() -> None:
+    with accepting(patience=Patience(artim=20, idle=0.1, within=20)) as (peer, serving), Bare(peer) as bare:
+        assert bare.receive() == encode(Abort(0))
+        bare.socket.close()
+        eventually(lambda: bool(serving.ended), "the association goes on")
+    assert "silent for 0.1 seconds" in serving.ended[0]
+    assert CT not in serving.ended[0]
