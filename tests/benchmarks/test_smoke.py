@@ -25,7 +25,7 @@ PROGRAMS = {
 SMALL = {
     "query": ("filled", "--times", "2"),
     "notes": ("--one-by-one", "2", "--in-groups", "4", "--rounds", "1"),
-    "intake": "--images 2 --key-objects 2 --senders 1 2 --rounds 1 --studies 2".split(),
+    "intake": ("--images", "2", "--key-objects", "2", "--senders", "1", "2", "--rounds", "1", "--studies", "2"),
     "reading_notes": ("--data", "filled", "--reads", "2", "--writes", "20", "--group", "2"),
     "key_objects": ("--references", "2", "20", "--seconds", "0", "--bomb", "80"),
     "qido": ("--data", "filled", "--times", "1", "--orthanc-seconds", "0.1", "--orthanc-studies", "4"),
