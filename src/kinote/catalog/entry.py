@@ -44,7 +44,8 @@ class InstanceEntry:
     study_row: Row
     series_row: Row
     instance_row: Row
-    metadata: bytes
+    #: The whole header as JSON, packed; None where it is made of bytes in the index (`headers`).
+    metadata: bytes | None
 
 
 def entry_of(
@@ -55,8 +56,12 @@ def entry_of(
     size: int,
     received_from: str,
     now: datetime,
+    bytes_in_index: bool = False,
 ) -> InstanceEntry:
-    """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed."""
+    """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed.
+
+    Where its `bytes_in_index` are to be, there is no need of a prepared header (`headers`).
+    """
     study_uid = _identity(dataset, tags.STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")
     series_uid = _identity(dataset, tags.SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")
     sop_uid = _identity(dataset, tags.SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")
@@ -86,7 +91,7 @@ def entry_of(
             "received_at": received_at,
             "received_from": received_from,
         },
-        metadata=packed_header.pack(json_model.metadata_json(dataset)),
+        metadata=None if bytes_in_index else packed_header.pack(json_model.metadata_json(dataset)),
     )
 
 

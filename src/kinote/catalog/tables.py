@@ -223,7 +223,8 @@ instance = Table(
     ),
 )
 
-#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI.
+#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
+#: bytes are in `instance_bytes` is made of these (`kinote.catalog.headers`).
 instance_metadata = Table(
     "instance_metadata",
     metadata,

@@ -221,6 +221,7 @@ class Upload:
         return file
 
     def _arrival(self, scanned: ScannedFile) -> Arrival:
+        has_pixels = tags.PIXEL_DATA in scanned.dataset
         entry = entry_of(
             scanned.dataset,
             transfer_syntax_uid=scanned.transfer_syntax,
@@ -228,10 +229,10 @@ class Upload:
             size=scanned.size,
             received_from=self._received_from,
             now=datetime.now(UTC),
+            bytes_in_index=self._file is None and not has_pixels,
         )
         if self._study is not None and entry.study_instance_uid != self._study:
             raise _WrongStudyError(entry, self._study)
-        has_pixels = tags.PIXEL_DATA in scanned.dataset
         if self._file is None and has_pixels:
             self._spill()
         arrival = Arrival(entry, dataset_offset=scanned.dataset_offset)
