@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, dialects, statements
 from kinote.catalog.tables import (
+    HELD,
     finding,
     instance,
     key_object,
@@ -150,7 +151,7 @@ _places = statements.LookUp(
     (
         select(instance.c.sop_instance_uid, study.c.study_instance_uid)
         .join(study, study.c.id == instance.c.study)
-        .where(instance.c.standing != "held")
+        .where(instance.c.standing != HELD)
     ),
     instance.c.sop_instance_uid,
 )
