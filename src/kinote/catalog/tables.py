@@ -456,7 +456,13 @@ change = Table(
     Column("made_at", Text, nullable=False),
     # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
-    Index("change_in_order", "transaction", "sequence"),
+    # Of SQLite's writers, who come one by one, the sequence by itself is the order.
+    Index(
+        "change_in_order",
+        "transaction",
+        "sequence",
+        sqlite_where=text('"transaction" <> 0'),
+    ),
 )
 
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage, and keys that are gone.

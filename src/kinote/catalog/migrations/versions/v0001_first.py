@@ -64,7 +64,13 @@ def _create_change() -> None:
         sa.Column("transaction", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("sequence"),
     )
-    op.create_index("change_in_order", "change", ["transaction", "sequence"], unique=False)
+    op.create_index(
+        "change_in_order",
+        "change",
+        ["transaction", "sequence"],
+        unique=False,
+        sqlite_where=sa.text('"transaction" <> 0'),
+    )
 
 
 def _create_house() -> None:
