@@ -25,6 +25,19 @@ PROGRAMS = {
 SMALL = {
     "query": ("filled", "--times", "2"),
     "notes": ("--one-by-one", "2", "--in-groups", "4", "--rounds", "1"),
+    "intake": (
+        "--images",
+        "2",
+        "--key-objects",
+        "2",
+        "--senders",
+        "1",
+        "2",
+        "--rounds",
+        "1",
+        "--studies",
+        "2",
+    ),
     "reading_notes": ("--data", "filled", "--reads", "2", "--writes", "20", "--group", "2"),
     "key_objects": ("--references", "2", "20", "--seconds", "0", "--bomb", "80"),
     "qido": ("--data", "filled", "--times", "1", "--orthanc-seconds", "0.1", "--orthanc-studies", "4"),
@@ -33,7 +46,7 @@ SMALL = {
 BESIDE_ORTHANC = {"qido", "stow"}
 
 #: How many rows of figures there are.
-ROWS = {"query": 20, "notes": 6, "reading_notes": 4, "key_objects": 8, "qido": 5, "stow": 8}
+ROWS = {"query": 20, "notes": 6, "intake": 6, "reading_notes": 4, "key_objects": 8, "qido": 5, "stow": 8}
 
 
 def _run(program: str, *arguments: str, expected: int = 0) -> str:

@@ -13,19 +13,23 @@ import pydicom
 import pytest
 from sqlalchemy import event, select
 
-from kinote.catalog import entries
+from kinote.catalog import entries, packed_header
 from kinote.catalog.catalog import Catalog
-from kinote.catalog.tables import house, instance
+from kinote.catalog.headers import headers
+from kinote.catalog.tables import house, instance, instance_metadata
 from kinote.delivery.outgoing import part10
 from kinote.delivery.source import Source
+from kinote.dicom import json_model
 from kinote.dicom.part10 import FileScanner
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import SMALL, Receiver
 from kinote.intake.recovery import recover
+from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import LocalStorage
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
 from tests.intake.objects import image
+from tests.keyobject.documents import document
 
 
 @pytest.fixture
@@ -285,3 +289,24 @@ def test_an_abandoned_upload_leaves_nothing(storage: LocalStorage, receiver: Rec
     upload.write(image(rows=9000)[:200_000])
     upload.abandon()
     assert storage.discard_incoming() == 0
+
+
+def test_the_header_of_what_lies_in_the_index_is_made_of_its_bytes(
+    catalog: Catalog, receiver: Receiver
+) -> None:
+    files = [image(1), encode_file(document())]
+    for data in files:
+        receive(receiver, data)
+    with catalog.read() as connection:
+        keys = list(connection.execute(select(instance.c.id).order_by(instance.c.id)).scalars())
+        prepared = connection.execute(select(instance_metadata)).all()
+        found = headers(connection, keys)
+        none = headers(connection, [max(keys) + 1])
+    expected = []
+    for data in files:
+        scanner = FileScanner()
+        scanner.feed(data)
+        expected.append(json_model.metadata_json(scanner.finish().dataset))
+    assert [found[key] for key in keys] == expected
+    assert [(row.instance, packed_header.unpack(row.json)) for row in prepared] == [(keys[0], expected[0])]
+    assert none == {}

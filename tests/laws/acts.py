@@ -237,7 +237,7 @@ class Acts:
         assert uid not in self.model.objects
         (row,) = self.house.rows(
             "SELECT b.dataset FROM instance_bytes b JOIN instance i ON i.id = b.instance "
-            "WHERE i.sop_instance_uid = :uid",
+            "WHERE i.sop_instance_uid = :uid AND i.standing <> 'held'",
             uid=uid,
         )
         dataset = bytes(row.dataset)

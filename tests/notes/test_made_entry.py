@@ -30,6 +30,8 @@ def test_an_entry_is_what_intake_would_make(written: KeyObjectDocument) -> None:
         received_from=MADE_HERE,
         now=NOW,
     )
+    assert entry.metadata is not None
+    assert found.metadata is not None
     assert zlib.decompress(entry.metadata) == zlib.decompress(found.metadata)
     assert entry.series_row == found.series_row
     assert entry.instance_row == found.instance_row

@@ -22,12 +22,12 @@ from kinote.catalog.matching_keys import MATCHED
 from kinote.cli import app
 from kinote.delivery.source import Source
 from kinote.intake.receiver import Receiver
+from kinote.metrics_registry import REGISTRY
 from kinote.notes.request import NoteRefusedError
 from kinote.settings import Settings
 from kinote.web import problems
 from kinote.web.application import Rooms, create_application
 from kinote.web.dicomweb import search
-from kinote.web.metrics import REGISTRY
 from tests.project.pages import PAGES, blocks, first_names, names, rows, sections
 from tests.project.sources import PACKAGE, ROOT
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
-from kinote.catalog import attribute_lines, packed_header
+from kinote.catalog import attribute_lines
 from kinote.catalog.attribute_lines import line, number_writer, text_writer
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.headers import headers
 from kinote.catalog.live import live_instance
 from kinote.catalog.matching_keys import TagPath
-from kinote.catalog.tables import instance_metadata, series
+from kinote.catalog.tables import series
 from kinote.dicom import tags
 
 #: PS3.3 C.4.23.1.1: at once, after a recall, or not any more.
@@ -128,7 +129,7 @@ def instance_answers(
     with_study: bool,
     with_series: bool,
 ) -> list[Answer]:
-    headers = _headers(connection, [row.id for row in rows], wanted)
+    beside = _headers(connection, [row.id for row in rows], wanted)
     answers = []
     for row in rows:
         lines = [
@@ -148,7 +149,7 @@ def instance_answers(
                     row.study_attributes if with_study else "{}",
                     attribute_lines.split(row.series_attributes) if with_series else (),
                     attribute_lines.split(row.attributes),
-                    headers.get(row.id, ()),
+                    beside.get(row.id, ()),
                     lines,
                 ),
             )
@@ -219,11 +220,7 @@ def _headers(
     if not everything and not beside:
         return {}
     found: dict[int, list[str]] = {}
-    for key, packed in connection.execute(
-        select(instance_metadata.c.instance, instance_metadata.c.json).where(
-            instance_metadata.c.instance.in_(keys)
-        )
-    ):
-        lines = attribute_lines.split(packed_header.unpack(packed).decode())
+    for key, header in headers(connection, keys).items():
+        lines = attribute_lines.split(header.decode())
         found[key] = [each for each in lines if everything or attribute_lines.tag(each) in beside]
     return found

@@ -121,11 +121,13 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
     query = (
         select(change)
         .where(tuple_(change.c.transaction, change.c.sequence) > (position.transaction, position.sequence))
-        .order_by(change.c.transaction, change.c.sequence)
         .limit(limit)
     )
-    if settled is not None:
-        query = query.where(settled)
+    if settled is None:
+        # Writers come one by one: the sequence is the order, and there is no index of another.
+        query = query.where(change.c.sequence > position.sequence).order_by(change.c.sequence)
+    else:
+        query = query.where(settled).order_by(change.c.transaction, change.c.sequence)
     return [
         RecordedChange(
             position=Position(row.transaction, row.sequence),

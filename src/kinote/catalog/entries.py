@@ -104,7 +104,8 @@ def _insert_instances(
                 "held_reason": place.held_reason,
             }
         )
-        described.append({"instance": key, "json": entry.metadata})
+        if entry.metadata is not None:
+            described.append({"instance": key, "json": entry.metadata})
         if place.dataset is not None:
             datasets.append({"instance": key, "dataset": place.dataset})
     statements.insert_rows(transaction, instance, rows)

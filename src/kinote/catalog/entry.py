@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from kinote.catalog import datetimes, normal, packed_header
+from kinote.catalog.alike_rows import AlikeRows
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.timestamps import timestamp
 from kinote.dicom import json_model, tags, uids
@@ -44,7 +45,8 @@ class InstanceEntry:
     study_row: Row
     series_row: Row
     instance_row: Row
-    metadata: bytes
+    #: The whole header as JSON, packed; None where it is made of bytes in the index (`headers`).
+    metadata: bytes | None
 
 
 def entry_of(
@@ -55,15 +57,18 @@ def entry_of(
     size: int,
     received_from: str,
     now: datetime,
+    bytes_in_index: bool = False,
 ) -> InstanceEntry:
-    """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed."""
+    """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed.
+
+    Where its `bytes_in_index` are to be, there is no need of a prepared header (`headers`).
+    """
     study_uid = _identity(dataset, tags.STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")
     series_uid = _identity(dataset, tags.SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")
     sop_uid = _identity(dataset, tags.SOP_INSTANCE_UID, "SOP Instance UID (0008,0018)")
     class_uid = _identity(dataset, tags.SOP_CLASS_UID, "SOP Class UID (0008,0016)")
     received_at = timestamp(now)
-    patient_id = normal.text(dataset.text(tags.PATIENT_ID))
-    issuer = normal.text(dataset.text(tags.ISSUER_OF_PATIENT_ID))
+    study_row = _study_row(dataset)
     return InstanceEntry(
         study_instance_uid=study_uid,
         series_instance_uid=series_uid,
@@ -71,10 +76,10 @@ def entry_of(
         sop_class_uid=class_uid,
         transfer_syntax_uid=transfer_syntax_uid,
         digest=digest,
-        patient_id=patient_id,
-        issuer_of_patient_id=issuer,
-        study_row=_study_row(dataset, study_uid, patient_id, issuer, received_at),
-        series_row=_series_row(dataset, series_uid),
+        patient_id=study_row["patient_id"],
+        issuer_of_patient_id=study_row["issuer_of_patient_id"],
+        study_row={**study_row, "study_instance_uid": study_uid, "received_at": received_at},
+        series_row={**_series_row(dataset), "series_instance_uid": series_uid},
         instance_row={
             **_instance_row(dataset),
             "sop_instance_uid": sop_uid,
@@ -86,7 +91,7 @@ def entry_of(
             "received_at": received_at,
             "received_from": received_from,
         },
-        metadata=packed_header.pack(json_model.metadata_json(dataset)),
+        metadata=None if bytes_in_index else packed_header.pack(json_model.metadata_json(dataset)),
     )
 
 
@@ -99,11 +104,10 @@ def _identity(dataset: DataSet, tag: int, name: str) -> str:
     return uid
 
 
-def _study_row(dataset: DataSet, uid: str, patient_id: str, issuer: str, received_at: str) -> Row:
+def _read_study_row(dataset: DataSet) -> Row:
     return {
-        "study_instance_uid": uid,
-        "patient_id": patient_id,
-        "issuer_of_patient_id": issuer,
+        "patient_id": normal.text(dataset.text(tags.PATIENT_ID)),
+        "issuer_of_patient_id": normal.text(dataset.text(tags.ISSUER_OF_PATIENT_ID)),
         **normal.person_name_columns("patient_name", dataset.text(tags.PATIENT_NAME)),
         "patient_birth_date": normal.date(dataset.text(tags.PATIENT_BIRTH_DATE)),
         "patient_sex": normal.text(dataset.text(tags.PATIENT_SEX)),
@@ -115,14 +119,12 @@ def _study_row(dataset: DataSet, uid: str, patient_id: str, issuer: str, receive
         "study_description": normal.text(dataset.text(tags.STUDY_DESCRIPTION)),
         **normal.person_name_columns("referring_physician_name", dataset.text(tags.REFERRING_PHYSICIAN_NAME)),
         "attributes": json_model.selection_json(dataset, STUDY_ATTRIBUTES),
-        "received_at": received_at,
     }
 
 
-def _series_row(dataset: DataSet, uid: str) -> Row:
+def _read_series_row(dataset: DataSet) -> Row:
     request = next(iter(dataset.items(tags.REQUEST_ATTRIBUTES_SEQUENCE)), None)
     return {
-        "series_instance_uid": uid,
         "modality": normal.text(dataset.text(tags.MODALITY)),
         "series_number": normal.number(dataset.integer(tags.SERIES_NUMBER)),
         "series_description": normal.text(dataset.text(tags.SERIES_DESCRIPTION)),
@@ -139,6 +141,11 @@ def _series_row(dataset: DataSet, uid: str) -> Row:
         "requested_procedure_id": normal.text(request.text(tags.REQUESTED_PROCEDURE_ID) if request else None),
         "attributes": json_model.selection_json(dataset, SERIES_ATTRIBUTES),
     }
+
+
+#: All that the rows are read from is among these attributes.
+_study_row = AlikeRows(STUDY_ATTRIBUTES, _read_study_row)
+_series_row = AlikeRows(SERIES_ATTRIBUTES, _read_series_row)
 
 
 def _instance_row(dataset: DataSet) -> Row:

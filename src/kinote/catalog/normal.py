@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date as calendar_date
+from functools import lru_cache
 
 from kinote.dicom import dates
 
@@ -59,6 +60,7 @@ def person_name_columns(column: str, value: str | None) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=4096)
 def date(value: str | None) -> str:
     """A DA as `YYYYMMDD`; empty where it is no date of the calendar."""
     found = _DATE.fullmatch(text(value))
@@ -77,6 +79,7 @@ def time(value: str | None) -> str:
     return time_span(value)[0]
 
 
+@lru_cache(maxsize=4096)
 def time_span(value: str | None) -> tuple[str, str]:
     """The first and the last moment that a TM of its precision means: `10` is the whole hour."""
     found = _TIME.fullmatch(text(value))

@@ -7,11 +7,12 @@ costs more than all of that, is reached as ever. Errors are those of SQLAlchemy 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as _quoted
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +27,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,8 +42,8 @@ class _Compiled:
     """A statement as SQLite's driver takes it."""
 
     statement: str
-    #: The names of its parameters, in order.
-    order: tuple[str, ...]
+    #: The parameters in their order, of a row of them by name.
+    in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     #: The parameters that the statement brings itself.
     constants: Mapping[str, Any]
 
@@ -51,12 +51,18 @@ class _Compiled:
     def of(cls, connection: Connection, built: Any, columns: Iterable[str] | None = None) -> _Compiled:
         compiled = built.compile(dialect=connection.dialect, column_keys=list(columns) if columns else None)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
-        return cls(str(compiled), tuple(compiled.positiontup), constants)
+        return cls(str(compiled), _in_order(compiled.positiontup), constants)
 
     def parameters(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         if self.constants:
             row = {**self.constants, **row}
-        return tuple(map(row.__getitem__, self.order))
+        return self.in_order(row)
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)
 
 
 class ForEach:
@@ -97,15 +103,23 @@ class LookUp:
 
     def __call__(self, connection: Connection, wanted: Iterable[Any]) -> Sequence[Any]:
         """The rows for the wanted values (texts or numbers), with their columns as attributes."""
+        if isinstance(wanted, Collection) and not wanted:
+            return ()
         if not is_sqlite(connection):
             return connection.execute(self._for_postgresql, {"wanted": list(wanted)}).all()
         compiled = self._compiled
         if compiled is None:
+            # A join: `IN (SELECT …)` would first build a table of the values, for more than the look-ups take.
             listed = func.json_each(bindparam("wanted")).table_valued("value")
-            query = self._query.where(self._column.in_(select(listed.c.value)))
+            query = self._query.where(self._column == listed.c.value)
             compiled = self._compiled = _Compiled.of(connection, query)
-        parameters = compiled.parameters({"wanted": json.dumps(list(wanted))})
+        parameters = compiled.parameters({"wanted": _json_list(dict.fromkeys(wanted))})
         return list(map(self._row, straight_rows(connection, compiled.statement, parameters)))
+
+
+def _json_list(values: Iterable[Any]) -> str:
+    # `json.dumps` prepares itself anew each time, which takes longer than writing a few values.
+    return "[" + ",".join([_quoted(value) if type(value) is str else str(value) for value in values]) + "]"
 
 
 def insert_rows(connection: Connection, into: Table | TableClause, rows: Rows) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -134,6 +136,10 @@ series = Table(
 STANDINGS = ("live", "held", "withdrawn", "purged")
 RESIDENCES = ("local", "derivable", "remote", "none")
 
+#: The standing that two indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
+#: given, SQLite prepares a statement anew to see which index it then can take.
+HELD: ColumnElement[str] = literal_column("'held'")
+
 instance = Table(
     "instance",
     metadata,
@@ -178,8 +184,13 @@ instance = Table(
         sqlite_where=text("standing <> 'held'"),
         postgresql_where=text("standing <> 'held'"),
     ),
-    # That one serves only who leaves out held copies in its very words; intake asks for all with a UID.
-    Index("instance_by_uid", "sop_instance_uid"),
+    # The few that one leaves out. SQLite takes either only for who says in its very words what it is of (`HELD`).
+    Index(
+        "instance_held_by_uid",
+        "sop_instance_uid",
+        sqlite_where=text("standing = 'held'"),
+        postgresql_where=text("standing = 'held'"),
+    ),
     Index("instance_by_series", "series", "standing", "instance_number"),
     Index("instance_by_study", "study", "standing"),
     Index(
@@ -203,7 +214,12 @@ instance = Table(
         sqlite_where=text("standing <> 'live'"),
         postgresql_where=text("standing <> 'live'"),
     ),
-    Index("instance_by_file", "file_key"),
+    Index(
+        "instance_by_file",
+        "file_key",
+        sqlite_where=text("file_key IS NOT NULL"),
+        postgresql_where=text("file_key IS NOT NULL"),
+    ),
     Index(
         "instance_by_class",
         "sop_class_uid",
@@ -223,7 +239,8 @@ instance = Table(
     ),
 )
 
-#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI.
+#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
+#: bytes are in `instance_bytes` is made of these (`kinote.catalog.headers`).
 instance_metadata = Table(
     "instance_metadata",
     metadata,
@@ -439,7 +456,13 @@ change = Table(
     Column("made_at", Text, nullable=False),
     # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
-    Index("change_in_order", "transaction", "sequence"),
+    # Of SQLite's writers, who come one by one, the sequence by itself is the order.
+    Index(
+        "change_in_order",
+        "transaction",
+        "sequence",
+        sqlite_where=text('"transaction" <> 0'),
+    ),
 )
 
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage, and keys that are gone.

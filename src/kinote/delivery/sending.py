@@ -17,8 +17,7 @@ from kinote.dimse import statuses
 from kinote.dimse.association import Association, DataSet
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
-from kinote.dimse.negotiation import Context
-from kinote.dimse.requestor import MOST_CONTEXTS
+from kinote.dimse.negotiation import MOST_CONTEXTS, Context
 from kinote.storage.local import StorageError
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.

@@ -42,6 +42,9 @@ _FRACTIONS = frozenset({"DS", "FL", "FD"})
 #: Up to here the items of a sequence are kept once they were asked for: several readers go through them.
 _FEW = 64
 
+#: So few digits are no number beyond 31 bits.
+_SURELY_AN_INTEGER = 10
+
 _NO_CHARACTERS = character_set(())
 
 
@@ -173,6 +176,17 @@ class DataSet:
 
     def integer(self, tag: int) -> int | None:
         """The first value as a whole number; None if there is none or none of them can be read."""
+        found = self._level().get(tag)
+        if found is None:
+            return None
+        # What nearly all are is read straight; the rest, and what is none, as carefully as it takes.
+        sent, _, start, end = found
+        if sent == b"US" and end - start == 2:
+            return int.from_bytes(self._kept[start:end], "little" if self._encoding.order == "<" else "big")
+        if sent == b"IS" and end - start < _SURELY_AN_INTEGER:
+            written = self._kept[start:end].strip(b" ")
+            if written.isdigit():
+                return int(written)
         values = self.integers(tag)
         return values[0] if values else None
 

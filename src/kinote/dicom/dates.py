@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 _DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def parse_date(value: str | None) -> date | None:
     """A DA; None if it is empty or no date."""
     found = _DATE.fullmatch((value or "").strip(" "))
@@ -25,6 +27,7 @@ def parse_date(value: str | None) -> date | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def parse_time(value: str | None) -> time | None:
     """A TM, to the microsecond; a leap second counts as the one before it. None if it is no time."""
     found = _TIME.fullmatch((value or "").strip(" "))
@@ -42,6 +45,7 @@ def parse_time(value: str | None) -> time | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def parse_offset(value: str | None) -> timezone | None:
     """A Timezone Offset From UTC (PS3.3 C.12.1.1.8), -1200 to +1400; None if it is none."""
     found = _OFFSET.fullmatch((value or "").strip(" "))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog import changes, statements
 from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.tables import instance
+from kinote.catalog.tables import HELD, instance
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
@@ -72,22 +72,19 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
-    for row in _with_uid(transaction, uids):
-        known.setdefault(row.sop_instance_uid, []).append(
-            _Known(row.digest, row.transfer_syntax_uid, row.standing)
-        )
+    for row in _in_use(transaction, uids):
+        known[row.sop_instance_uid] = [_Known(row.digest, row.transfer_syntax_uid, row.standing)]
+    # Copies are held beside an instance only.
+    for row in _held(transaction, known):
+        known[row.sop_instance_uid].append(_Known(row.digest, row.transfer_syntax_uid, row.standing))
     return known
 
 
-_with_uid = statements.LookUp(
-    select(
-        instance.c.sop_instance_uid,
-        instance.c.digest,
-        instance.c.transfer_syntax_uid,
-        instance.c.standing,
-    ),
-    instance.c.sop_instance_uid,
+_copies = select(
+    instance.c.sop_instance_uid, instance.c.digest, instance.c.transfer_syntax_uid, instance.c.standing
 )
+_in_use = statements.LookUp(_copies.where(instance.c.standing != HELD), instance.c.sop_instance_uid)
+_held = statements.LookUp(_copies.where(instance.c.standing == HELD), instance.c.sop_instance_uid)
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:

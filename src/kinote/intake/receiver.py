@@ -224,6 +224,7 @@ class Upload:
         return file
 
     def _arrival(self, scanned: ScannedFile) -> Arrival:
+        has_pixels = tags.PIXEL_DATA in scanned.dataset
         entry = entry_of(
             scanned.dataset,
             transfer_syntax_uid=scanned.transfer_syntax,
@@ -231,9 +232,9 @@ class Upload:
             size=scanned.size,
             received_from=self._received_from,
             now=datetime.now(UTC),
+            bytes_in_index=self._file is None and not has_pixels,
         )
         self._expected.check(entry)
-        has_pixels = tags.PIXEL_DATA in scanned.dataset
         if self._file is None and has_pixels:
             self._spill()
         arrival = Arrival(entry, dataset_offset=self._unscanned + scanned.dataset_offset)

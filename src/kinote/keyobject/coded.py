@@ -9,13 +9,10 @@ from kinote.dicom.dataset import DataSet
 from kinote.dicom.person_names import has_surplus
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.remembered import LONGEST, Remembered
 
-#: Codes by the bytes of their element: the same few come in every key object. Cleared when full.
-_KNOWN: dict[tuple[bytes, str], Code] = {}
-_MOST_KNOWN = 4096
-
-#: Elements beyond this are read each time, in bytes.
-_LONGEST_KNOWN = 1024
+#: Codes by the bytes of their element: the same few come in every key object.
+_CODES: Remembered[Code] = Remembered()
 
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
@@ -83,8 +80,8 @@ def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> 
 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
     """The code of a code sequence, its first item if it has several; None where there is no usable one."""
-    sent = dataset.element(tag, _LONGEST_KNOWN)
-    known = None if sent is None else _KNOWN.get((sent, dataset.encoding.name))
+    sent = dataset.element(tag, LONGEST)
+    known = _CODES.find(sent, dataset.encoding)
     if known is not None:
         return known
     items = dataset.items(tag)
@@ -92,12 +89,8 @@ def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Finding
         return None
     before = len(findings)
     code = read_code(items[0], place, findings)
-    # What depends on a character set or has to be noted is read each time.
-    noted = len(findings) > before
-    if sent and code and not noted and f"{code.value}{code.scheme}{code.meaning}".isascii():
-        if len(_KNOWN) >= _MOST_KNOWN:
-            _KNOWN.clear()
-        _KNOWN[sent, dataset.encoding.name] = code
+    if code and len(findings) == before:
+        _CODES.remember(sent, dataset.encoding, code, *code.texts)
     return code
 
 

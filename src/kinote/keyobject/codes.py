@@ -17,6 +17,10 @@ class Code:
         if not self.value or not self.scheme:
             raise ValueError("A code needs a value and a coding scheme designator.")
 
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        return self.value, self.scheme, self.meaning
+
     def __str__(self) -> str:
         return f"{self.meaning or '?'} ({self.value}, {self.scheme})"
 

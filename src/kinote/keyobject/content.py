@@ -19,6 +19,7 @@ from kinote.keyobject.coded import (
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
+from kinote.keyobject.remembered import Remembered
 
 #: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
 MAX_DEPTH = 16
@@ -43,13 +44,17 @@ class TooManyReferencesError(ValueError):
     """More is referenced than `MAX_REFERENCES`."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ObserverItem:
     """A content item of observer context: its concept, and its value as text or code."""
 
     concept: Code
     text: str = ""
     code: Code | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.text, *self.concept.texts, *(self.code.texts if self.code else ()))
 
 
 @dataclass(slots=True)
@@ -107,12 +112,21 @@ class _Reader:
             index = current.read
             current.read += 1
             is_root = len(levels) == 1
-            if self._is_alike(current.items.sent(index), is_root=is_root):
+            sent = current.items.sent(index)
+            if self._is_alike(sent, is_root=is_root):
+                continue
+            observed = _OBSERVED.find(sent, root.encoding) if is_root else None
+            if observed is not None:
+                self.content.observer_items.append(observed)
                 continue
             item = current.items.item(index)
             place = f"{current.prefix}ContentSequence[{index + 1}]"
+            noted, known = len(self._findings), len(self.content.observer_items)
             self._read_item(item, place, is_root=is_root)
             below = item.sequence(tags.CONTENT_SEQUENCE)
+            if len(self.content.observer_items) > known and len(self._findings) == noted and not len(below):
+                observed = self.content.observer_items[-1]
+                _OBSERVED.remember(sent, item.encoding, observed, *observed.texts)
             if len(below):
                 if len(levels) == MAX_DEPTH:
                     raise TooDeepContentError
@@ -207,15 +221,15 @@ class _Reader:
     def _read_context(self, item: DataSet, value_type: str, concept: Code, place: str) -> None:
         if concept not in _OBSERVERS:
             return
-        observed = ObserverItem(concept)
         if value_type == "CODE":
-            observed.code = self._code_value(item, place)
+            observed = ObserverItem(concept, code=self._code_value(item, place))
         elif value_type == "PNAME":
-            observed.text = read_person_name(item, tags.PERSON_NAME, place, self._findings)
+            name = read_person_name(item, tags.PERSON_NAME, place, self._findings)
+            observed = ObserverItem(concept, name)
         elif value_type == "UIDREF":
-            observed.text = read_plain(item, tags.UID)
+            observed = ObserverItem(concept, read_plain(item, tags.UID))
         else:
-            observed.text = read_text(item, tags.TEXT_VALUE, place, self._findings)
+            observed = ObserverItem(concept, read_text(item, tags.TEXT_VALUE, place, self._findings))
         self.content.observer_items.append(observed)
 
     # --- references -----------------------------------------------------------------------------
@@ -332,6 +346,9 @@ def _is_no_image(class_uid: str) -> bool:
         or class_uid == sop_classes.KEY_OBJECT_SELECTION
     )
 
+
+#: Observers by the bytes of their item: the same few people and devices make many documents.
+_OBSERVED: Remembered[ObserverItem] = Remembered()
 
 _OBSERVERS = frozenset(
     {

@@ -12,6 +12,7 @@ from kinote.dicom.value_representations import implicit_vr
 from kinote.keyobject.coded import read_person_name, read_text
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import FoundRequest
+from kinote.keyobject.remembered import LONGEST, Remembered
 
 _INSTANCE_CREATION_DATE = 0x00080012
 _INSTANCE_CREATION_TIME = 0x00080013
@@ -171,12 +172,7 @@ def _check_document(root: DataSet, findings: Findings) -> None:
         findings.add("CHARACTER_SET_UNKNOWN", "SpecificCharacterSet", "\\".join(characters.terms))
     if root.text(tags.VALUE_TYPE) != "CONTAINER" or not root.text(tags.CONTINUITY_OF_CONTENT):
         findings.add("ROOT_INCOMPLETE", "ValueType")
-    templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)
-    if (
-        len(templates) != 1
-        or templates[0].text(tags.TEMPLATE_IDENTIFIER) != "2010"
-        or templates[0].text(tags.MAPPING_RESOURCE) != "DCMR"
-    ):
+    if not _has_template(root):
         findings.add("TEMPLATE", "ContentTemplateSequence")
     for tag, name in _FOREIGN:
         if tag in root:
@@ -185,3 +181,22 @@ def _check_document(root: DataSet, findings: Findings) -> None:
         vr = root.sent_vr(tag)
         if vr and vr != implicit_vr(tag):
             findings.add("VR_UNEXPECTED", name.replace(" ", "").replace("'s", ""), name)
+
+
+def _has_template(root: DataSet) -> bool:
+    """Whether the content says to be of TID 2010."""
+    sent = root.element(tags.CONTENT_TEMPLATE_SEQUENCE, LONGEST)
+    if _TEMPLATES.find(sent, root.encoding):
+        return True
+    templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)
+    if (
+        len(templates) != 1
+        or templates[0].text(tags.TEMPLATE_IDENTIFIER) != "2010"
+        or templates[0].text(tags.MAPPING_RESOURCE) != "DCMR"
+    ):
+        return False
+    _TEMPLATES.remember(sent, root.encoding, True)
+    return True
+
+
+_TEMPLATES: Remembered[bool] = Remembered()

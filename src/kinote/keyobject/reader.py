@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from kinote.dicom import encodings, sop_classes, tags
 from kinote.dicom.dataset import DataSet, scanned
@@ -88,7 +89,7 @@ def _read(root: DataSet, findings: Findings, now: datetime | None) -> Reading:
     evidence = read_evidence(root, header.study_instance_uid, findings)
     content = _content(root, evidence, findings)
     if content is None:
-        return _identified("unreadable", root, header, findings)
+        return Reading("unreadable", findings.as_tuple(), **_identity(root, header))
     return _reading(root, header, evidence, content, findings)
 
 
@@ -182,8 +183,10 @@ def _reading(
         findings.add("DESCRIPTION_SEVERAL", "ContentSequence")
     registration = _registration(findings)
     readable = registration != "unreadable"
-    return replace(
-        _identified(registration, root, header, findings),
+    return Reading(
+        registration,
+        findings.as_tuple(),
+        **_identity(root, header),
         title=title,
         modifiers=tuple(content.modifiers),
         procedure_codes=tuple(content.procedure_codes),
@@ -201,27 +204,25 @@ def _reading(
     )
 
 
-def _identified(registration: Registration, root: DataSet, header: Header, findings: Findings) -> Reading:
+def _identity(root: DataSet, header: Header) -> dict[str, Any]:
     """What is known of a document by its header: which it is, whose, and when it was made."""
-    return Reading(
-        registration=registration,
-        findings=findings.as_tuple(),
-        sop_class_uid=header.sop_class_uid,
-        sop_instance_uid=header.sop_instance_uid,
-        series_instance_uid=header.series_instance_uid,
-        study_instance_uid=header.study_instance_uid,
-        patient_id=header.patient_id,
-        issuer_of_patient_id=header.issuer_of_patient_id,
-        patient_name=header.patient_name,
-        modality=header.modality,
-        manufacturer=header.manufacturer,
-        series_description=header.series_description,
-        content_date=header.content_date,
-        content_time=header.content_time,
-        timezone=header.timezone,
-        made=header.made,
-        dataset=root,
-    )
+    return {
+        "sop_class_uid": header.sop_class_uid,
+        "sop_instance_uid": header.sop_instance_uid,
+        "series_instance_uid": header.series_instance_uid,
+        "study_instance_uid": header.study_instance_uid,
+        "patient_id": header.patient_id,
+        "issuer_of_patient_id": header.issuer_of_patient_id,
+        "patient_name": header.patient_name,
+        "modality": header.modality,
+        "manufacturer": header.manufacturer,
+        "series_description": header.series_description,
+        "content_date": header.content_date,
+        "content_time": header.content_time,
+        "timezone": header.timezone,
+        "made": header.made,
+        "dataset": root,
+    }
 
 
 def _registration(findings: Findings) -> Registration:

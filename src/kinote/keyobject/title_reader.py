@@ -7,6 +7,7 @@ from kinote.dicom.dataset import DataSet
 from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.remembered import LONGEST, Remembered
 from kinote.keyobject.titles import (
     TitleGroup,
     canonical,
@@ -18,9 +19,23 @@ from kinote.keyobject.titles import (
 
 _PLACE = "ConceptNameCodeSequence"
 
+_TITLES: Remembered[Code] = Remembered()
+
 
 def read_title(root: DataSet, findings: Findings) -> Code | None:
     """The title, its meaning that of the dictionary where there is one; None if there is no usable title."""
+    sent = root.element(tags.CONCEPT_NAME_CODE_SEQUENCE, LONGEST)
+    known = _TITLES.find(sent, root.encoding)
+    if known is not None:
+        return known
+    before = len(findings)
+    title = _read_title(root, findings)
+    if title is not None and len(findings) == before:
+        _TITLES.remember(sent, root.encoding, title, *title.texts)
+    return title
+
+
+def _read_title(root: DataSet, findings: Findings) -> Code | None:
     items = root.items(tags.CONCEPT_NAME_CODE_SEQUENCE)
     if not items:
         findings.add("TITLE_MISSING", _PLACE)

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, or_, select
 
-from kinote.catalog.tables import finding, instance, key_object, series, study, withdrawal, withdrawal_target
+from kinote.catalog.tables import (
+    HELD,
+    finding,
+    instance,
+    key_object,
+    series,
+    study,
+    withdrawal,
+    withdrawal_target,
+)
 from kinote.keyobject.findings import Finding
 
 
@@ -73,7 +82,13 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         .join(study, study.c.id == instance.c.study)
         .join(series, series.c.id == instance.c.series)
         .outerjoin(key_object, key_object.c.instance == instance.c.id)
-        .where(instance.c.sop_instance_uid == sop_instance_uid)
+        # Each by its own index.
+        .where(
+            or_(
+                and_(instance.c.sop_instance_uid == sop_instance_uid, instance.c.standing != HELD),
+                and_(instance.c.sop_instance_uid == sop_instance_uid, instance.c.standing == HELD),
+            )
+        )
         .order_by(instance.c.standing == "held", instance.c.id)
     )
     withdrawals = _withdrawals(connection, sop_instance_uid)

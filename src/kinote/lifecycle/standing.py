@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog import statements
-from kinote.catalog.tables import instance, study, withdrawal, withdrawal_target
+from kinote.catalog.tables import HELD, instance, study, withdrawal, withdrawal_target
 from kinote.lifecycle import counts
 
 
@@ -58,6 +58,7 @@ def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[Se
         .join(study, study.c.id == instance.c.study)
         .where(
             instance.c.sop_instance_uid.in_(uids),
+            instance.c.standing != HELD,
             instance.c.standing.in_(("live", "withdrawn")),
         )
         .order_by(instance.c.id)

@@ -61,7 +61,10 @@ class NoteContent:
             (self.author.kind, self.author.name, self.author.login),
             in_utc(self.created),
         )
-        return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(_encode(parts).encode()).hexdigest()
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def in_utc(created: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, dialects, statements
 from kinote.catalog.tables import (
+    HELD,
     finding,
     instance,
     key_object,
@@ -150,7 +151,7 @@ _places = statements.LookUp(
     (
         select(instance.c.sop_instance_uid, study.c.study_instance_uid)
         .join(study, study.c.id == instance.c.study)
-        .where(instance.c.standing != "held")
+        .where(instance.c.standing != HELD)
     ),
     instance.c.sop_instance_uid,
 )
@@ -191,23 +192,24 @@ def _notes_of(
     fingerprints: Mapping[int, str],
     known: dict[str, list[_Carried]],
     patients: Mapping[str, PatientIdentity],
-) -> tuple[dict[int, _Carried], list[tuple[_Carried, NoteContent]]]:
+) -> tuple[dict[int, _Carried], list[NewVersion]]:
     """The version that each document carries, by the key of its instance; and those that are new.
 
     A document joins the first of the `known` versions that takes it; those that begin here become known.
     """
     carried: dict[int, _Carried] = {}
-    new: list[tuple[_Carried, NoteContent]] = []
+    new: list[NewVersion] = []
     keys = iter(_reserved(transaction, len(readable)))
     for one, content in readable:
         whose = patients[one.study_instance_uid]
-        candidates = known.setdefault(fingerprints[one.instance], [])
+        fingerprint = fingerprints[one.instance]
+        candidates = known.setdefault(fingerprint, [])
         match = next((version for version in candidates if version.takes(one, content, whose)), None)
         if match is None:
             number, key = next(keys)
             match = _Carried(key, number, is_new=True)
             candidates.append(match)
-            new.append((match, content))
+            new.append(NewVersion(number, key, 1, content, fingerprint=fingerprint))
         match.add(one, whose)
         carried[one.instance] = match
     return carried, new
@@ -239,18 +241,10 @@ def _insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObje
     statements.insert_rows(transaction, finding, rows)
 
 
-def _insert_notes(
-    transaction: Connection, new: Sequence[tuple[_Carried, NoteContent]], now: datetime
-) -> None:
-    if not new:
-        return
-    rows = [{"id": carried.note, "origin": "received"} for carried, _ in new]
+def _insert_notes(transaction: Connection, new: Sequence[NewVersion], now: datetime) -> None:
+    rows = [{"id": version.note, "origin": "received"} for version in new]
     statements.insert_rows(transaction, note, rows)
-    insert_versions(
-        transaction,
-        [NewVersion(carried.note, carried.version, 1, content) for carried, content in new],
-        now=now,
-    )
+    insert_versions(transaction, new, now=now)
 
 
 def _insert_key_objects(
@@ -260,12 +254,13 @@ def _insert_key_objects(
     requests = []
     for one in received:
         version = carried.get(one.instance)
+        identical = _identical(one)
         rows.append(
             {
                 "instance": one.instance,
                 "registration": one.reading.registration,
                 "version": version.version if version else None,
-                "identical_documents": json.dumps(sorted(_identical(one))),
+                "identical_documents": json.dumps(sorted(identical)) if identical else "[]",
                 "unreadable_in_study": "" if version else one.study_instance_uid,
             }
         )

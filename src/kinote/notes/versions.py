@@ -28,6 +28,8 @@ class NewVersion:
     number: int
     content: NoteContent
     studies: list[str] = field(default_factory=list)
+    #: That of the content, where it has been taken already.
+    fingerprint: str = ""
 
 
 def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, now: datetime) -> None:
@@ -127,7 +129,7 @@ def _version_row(version: NewVersion, registered_at: str) -> dict[str, object]:
         "author_verified": content.author.verified,
         "created": content.created,
         "registered_at": registered_at,
-        "fingerprint": content.fingerprint(),
+        "fingerprint": version.fingerprint or content.fingerprint(),
         "references_from": content.references_from,
     }
 

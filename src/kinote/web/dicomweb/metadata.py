@@ -1,17 +1,14 @@
-"""WADO-RS metadata (PS3.18 10.4.1.1.2): the whole headers as intake prepared them, streamed."""
+"""WADO-RS metadata (PS3.18 10.4.1.1.2): the whole headers, streamed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.catalog import packed_header
 from kinote.catalog.catalog import Catalog
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import instance_metadata
+from kinote.catalog.headers import headers
 from kinote.delivery.source import LiveObject
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
@@ -62,19 +59,14 @@ def _headers(catalog: Catalog, objects: Sequence[LiveObject], addresses: Address
     for start in range(0, len(objects), _PAGE):
         page = objects[start : start + _PAGE]
         # Looked up in the live view again: what was withdrawn since the answer began drops out.
-        query = (
-            select(instance_metadata.c.instance, instance_metadata.c.json)
-            .join(live_instance, live_instance.c.id == instance_metadata.c.instance)
-            .where(instance_metadata.c.instance.in_([item.id for item in page]))
-        )
         with catalog.read() as connection:
-            headers = {row.instance: row.json for row in connection.execute(query)}
+            found = headers(connection, [item.id for item in page])
         for item in page:
-            if item.id in headers:
+            if item.id in found:
                 place = addresses.bulk_data(
                     item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid
                 )
-                yield with_absolute_bulk(packed_header.unpack(headers[item.id]), place)
+                yield with_absolute_bulk(found[item.id], place)
 
 
 def _array(members: Iterator[bytes]) -> Iterator[bytes]:

@@ -64,7 +64,13 @@ def _create_change() -> None:
         sa.Column("transaction", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("sequence"),
     )
-    op.create_index("change_in_order", "change", ["transaction", "sequence"], unique=False)
+    op.create_index(
+        "change_in_order",
+        "change",
+        ["transaction", "sequence"],
+        unique=False,
+        sqlite_where=sa.text('"transaction" <> 0'),
+    )
 
 
 def _create_house() -> None:
@@ -401,10 +407,24 @@ def _create_instance() -> None:
         sqlite_where=sa.text("concept_value <> ''"),
         postgresql_where=sa.text("concept_value <> ''"),
     )
-    op.create_index("instance_by_file", "instance", ["file_key"], unique=False)
+    op.create_index(
+        "instance_by_file",
+        "instance",
+        ["file_key"],
+        unique=False,
+        sqlite_where=sa.text("file_key IS NOT NULL"),
+        postgresql_where=sa.text("file_key IS NOT NULL"),
+    )
     op.create_index("instance_by_series", "instance", ["series", "standing", "instance_number"], unique=False)
     op.create_index("instance_by_study", "instance", ["study", "standing"], unique=False)
-    op.create_index("instance_by_uid", "instance", ["sop_instance_uid"])
+    op.create_index(
+        "instance_held_by_uid",
+        "instance",
+        ["sop_instance_uid"],
+        unique=False,
+        sqlite_where=sa.text("standing = 'held'"),
+        postgresql_where=sa.text("standing = 'held'"),
+    )
     op.create_index(
         "instance_is_unique",
         "instance",
