@@ -185,9 +185,12 @@ def test_for_whom_an_object_is_stored() -> None:
 
 
 def test_what_was_not_accepted_cannot_be_asked() -> None:
-    with accepting(Archive()) as (peer, _):
-        with calling(peer) as association, pytest.raises(NotAcceptedError, match=r"1\.2\.9"):
-            list(invoking.find(association, "1.2.9", b""))
+    with (
+        accepting(Archive()) as (peer, _),
+        calling(peer) as association,
+        pytest.raises(NotAcceptedError, match=r"1\.2\.9"),
+    ):
+        list(invoking.find(association, "1.2.9", b""))
 
 
 @pytest.mark.parametrize(
