@@ -54,7 +54,11 @@ def abort(source: int, reason: int = 0) -> Answer:
 
 @dataclass
 class Reference:
-    """Takes the stream from its beginning; `accepts` says which presentation contexts are taken; `answers` are those due. `left` is what was not looked at."""
+    """Takes the stream from its beginning.
+
+    `accepts` says which presentation contexts are taken. `answers` are those due, `left` is how many bytes
+    were not looked at.
+    """
 
     accepts: Callable[[ProposedContext], bool]
     title: str = "KINOTE"
