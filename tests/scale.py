@@ -25,6 +25,8 @@ class Scale:
     objects: int
     #: Rows filled in through the catalog by tests of queries on a full one.
     rows: int
+    #: Scripts of peers that do what they should not, played against the DICOM face.
+    hostile_scripts: int
 
 
 _SHORT = Scale(
@@ -34,6 +36,7 @@ _SHORT = Scale(
     big_object=256 * 1024**2,
     objects=500,
     rows=20_000,
+    hostile_scripts=500,
 )
 
 _LONG = Scale(
@@ -43,6 +46,7 @@ _LONG = Scale(
     big_object=2 * 1024**3,
     objects=20_000,
     rows=2_000_000,
+    hostile_scripts=10_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT

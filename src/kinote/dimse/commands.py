@@ -192,8 +192,13 @@ _RESPONSE = 0x8000
 # --- values ---------------------------------------------------------------------------------------
 
 
-def _read_text(value: bytes) -> str:
+def _read_uid(value: bytes) -> str:
+    """Whatever it is: an answer has to repeat it byte for byte."""
     return value.decode("latin-1").strip("\0 ")
+
+
+def _read_text(value: bytes) -> str:
+    return value.decode("ascii", "replace").replace("\ufffd", "?").strip("\0 ")
 
 
 def _read_number(value: bytes) -> int:
@@ -210,7 +215,7 @@ def _read_tags(value: bytes) -> tuple[int, ...]:
 
 
 def _uid(text: str) -> bytes:
-    value = text.encode("ascii")
+    value = text.encode("latin-1")
     return value + b"\0" * (len(value) % 2)
 
 
@@ -234,7 +239,7 @@ class _Element:
 
 
 def _uid_element(number: int, name: str) -> _Element:
-    return _Element(number, name, _read_text, _uid)
+    return _Element(number, name, _read_uid, _uid)
 
 
 def _text_element(number: int, name: str) -> _Element:
@@ -322,12 +327,14 @@ def decode_command(data: bytes) -> Command:
             raise CommandError(f"Response {code:04X}H is not known here", code)
         found["command_field"] = code
     for name, element, is_required in _FIELDS[command]:
-        value = elements.get(element.number)
-        if value:
-            try:
-                found[name] = element.read(value)
-            except ValueError as error:
-                raise CommandError(f"{element.name} (0000,{element.number:04X}) {error}", code) from error
+        raw = elements.get(element.number)
+        try:
+            value = element.read(raw) if raw else None
+        except ValueError as error:
+            raise CommandError(f"{element.name} (0000,{element.number:04X}) {error}", code) from error
+        # A text of padding alone says nothing.
+        if value is not None and value != "":
+            found[name] = value
         elif is_required:
             raise CommandError(f"{element.name} (0000,{element.number:04X}) is missing", code)
     return command(**found)

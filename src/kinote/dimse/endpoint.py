@@ -60,6 +60,8 @@ class Endpoint:
         self.is_open = True
         self.is_idle = False
         self._is_stopping = False
+        #: Whether a head has come that was none, after which PDUs cannot be told any more.
+        self._is_garbled = False
         self._artim: float | None = None
 
     def data_pieces(self, pdu: DataTransfer) -> tuple[bytes | memoryview, ...]:
@@ -162,9 +164,10 @@ class Endpoint:
         try:
             kind, data = self.connection.receive(seconds)
         except PduError as error:
-            if self.layer.state is State.AWAITING_TRANSPORT_CLOSE:
+            if self._is_garbled:
                 self._drain(seconds)
                 return None
+            self._is_garbled = True
             return self.happen(Event.INVALID_PDU, error)
         except ConnectionLostError as error:
             if self._is_stopping and self.is_idle:

@@ -23,7 +23,7 @@ from kinote.dimse.commands import (
     CStoreResponse,
     Response,
 )
-from kinote.dimse.errors import DimseError
+from kinote.dimse.errors import AssociationError, DimseError
 from kinote.dimse.negotiation import Context
 
 #: Verification SOP Class (PS3.4 A.4).
@@ -135,13 +135,12 @@ def get(
         message_id=association.new_message_id(), affected_sop_class_uid=sop_class_uid, has_data_set=True
     )
     association.send(context, request, identifier)
-    with _cancelling(association, context, request.message_id) as pending:
+    with _cancelling(association, context, request.message_id, store) as pending:
         while pending.is_open:
             message = association.receive_due()
             match message.command:
                 case CStoreRequest():
-                    answer = store(message.context, message.command, association.data_set())
-                    association.send(message.context, answer)
+                    _store(association, message.context, message.command, store)
                 case CGetResponse(message_id_being_responded_to=request.message_id):
                     pending.is_open = statuses.is_pending(message.command.status)
                     yield message.command
@@ -157,28 +156,40 @@ class _Pending:
 
 
 @contextlib.contextmanager
-def _cancelling(association: Association, context: Context, message_id: int) -> Iterator[_Pending]:
+def _cancelling(
+    association: Association, context: Context, message_id: int, store: Store | None = None
+) -> Iterator[_Pending]:
     """Ask the peer to cancel if the answers are not wanted to their end (PS3.7 9.3.2.3)."""
     pending = _Pending()
     try:
         yield pending
     except GeneratorExit:
-        if pending.is_open:
-            association.send(context, CCancelRequest(message_id_being_responded_to=message_id))
-            _pass_over(association, message_id)
+        # Where the association has ended there is nobody to ask, and nobody waits for what comes of it.
+        with contextlib.suppress(AssociationError):
+            if pending.is_open:
+                association.send(context, CCancelRequest(message_id_being_responded_to=message_id))
+                _pass_over(association, message_id, store)
         raise
 
 
-def _pass_over(association: Association, message_id: int) -> None:
+def _pass_over(association: Association, message_id: int, store: Store | None) -> None:
     """What was under way when the request was cancelled, to its last answer."""
     while True:
-        command = association.receive_due().command
-        if (
+        message = association.receive_due()
+        command = message.command
+        if isinstance(command, CStoreRequest) and store is not None:
+            # The peer waits for the answer before it looks at the cancel.
+            _store(association, message.context, command, store)
+        elif (
             isinstance(command, Response)
             and command.message_id_being_responded_to == message_id
             and not statuses.is_pending(command.status)
         ):
             return
+
+
+def _store(association: Association, context: Context, request: CStoreRequest, store: Store) -> None:
+    association.send(context, store(context, request, association.data_set()))
 
 
 def _context(association: Association, sop_class_uid: str) -> Context:

@@ -184,7 +184,7 @@ def _role(information: UserInformation, fields: _Fields) -> UserInformation:
 
 
 def _version_name(information: UserInformation, fields: _Fields) -> UserInformation:
-    name = fields.rest().decode("ascii", "replace").strip("\0 ")
+    name = fields.rest().decode("ascii", "replace").replace("\ufffd", "?").strip("\0 ")
     return replace(information, implementation_version_name=name)
 
 

@@ -1,0 +1,69 @@
+"""Whatever a peer sends, the DICOM face answers as the standard says, and serves on."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from kinote.dimse import invoking
+from kinote.dimse.invoking import VERIFICATION
+from kinote.scp.options import ScpLimits, ScpOptions
+from tests.dimse.ends import descriptors, eventually, nothing_left
+from tests.intake.objects import image
+from tests.intake.test_receiver import data_set
+from tests.scale import SCALE
+from tests.scp.face import Face, face
+from tests.scp.hostile import Author, Script, compare, play
+
+#: After so many scripts it is looked at what they have left.
+_ROUND = 50
+
+
+@pytest.mark.soak
+def test_random_scripts(tmp_path: Path) -> None:
+    author = Author(20260, data_set(image(1)), "1.2.3.4.1")
+    with nothing_left(), face(tmp_path / "data") as house:
+        serve_on(house)
+        threads, files = threading.active_count(), descriptors()
+        for _ in range(SCALE.hostile_scripts // _ROUND):
+            for _ in range(_ROUND):
+                played(author.script(), house)
+            serve_on(house)
+            eventually(lambda: threading.active_count() <= threads, "threads are left")
+            eventually(lambda: descriptors() <= files, "descriptors are left")
+        assert list((tmp_path / "data" / "incoming").iterdir()) == []
+        assert stored(house) <= 1
+
+
+@pytest.mark.soak
+def test_scripts_that_end_in_silence(tmp_path: Path) -> None:
+    """Many at once, since each takes its time."""
+    author = Author(20261, data_set(image(1)), "1.2.3.4.1")
+    hasty = ScpOptions(port=0, limits=ScpLimits(idle_seconds=1, artim_seconds=1, message_seconds=1))
+    scripts = [author.script(silent=True) for _ in range(SCALE.hostile_scripts // 20)]
+    with nothing_left(), face(tmp_path / "data", hasty) as house:
+        with ThreadPoolExecutor(10) as players:
+            list(players.map(lambda script: played(script, house), scripts))
+        serve_on(house)
+        assert list((tmp_path / "data" / "incoming").iterdir()) == []
+
+
+def played(script: Script, house: Face) -> None:
+    compare(script, play(script, (house.host, house.port)))
+
+
+def serve_on(house: Face) -> None:
+    with house.called(VERIFICATION) as association:
+        assert invoking.echo(association).status == 0
+
+
+def stored(house: Face) -> int:
+
+    with house.rooms.catalog.read() as connection:
+        return int(
+            connection.execute(text("SELECT count(*) FROM instance WHERE standing = 'live'")).scalar_one()
+        )
