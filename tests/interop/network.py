@@ -54,11 +54,13 @@ def kinote(
     entities: Sequence[ApplicationEntity] = (),
     *,
     client_certificates: bool = False,
+    ae_title: str = TITLE,
     command: str = "serve",
 ) -> Iterator[Kinote]:
     """Kinote with these entities in its settings, on free ports."""
     folder.mkdir()
     lines = [
+        f'ae_titles = ["{ae_title}"]',
         "dicom_tls_port = 0",
         f'tls_certificate = "{certificates.ours.certificate}"',
         f'tls_key = "{certificates.ours.key}"',
