@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,13 +55,13 @@ def kinote(
     entities: Sequence[ApplicationEntity] = (),
     *,
     client_certificates: bool = False,
-    ae_title: str = TITLE,
+    ae_titles: Sequence[str] = (TITLE,),
     command: str = "serve",
 ) -> Iterator[Kinote]:
     """Kinote with these entities in its settings, on free ports."""
     folder.mkdir()
     lines = [
-        f'ae_titles = ["{ae_title}"]',
+        f"ae_titles = {json.dumps(ae_titles)}",
         "dicom_tls_port = 0",
         f'tls_certificate = "{certificates.ours.certificate}"',
         f'tls_key = "{certificates.ours.key}"',
