@@ -59,11 +59,11 @@ class RunningServer:
         """What it has logged and printed since it was started."""
         return (self.data.parent / f"{self.data.name}.log").read_bytes()[self._log_begins :].decode()
 
-    def dicom_ports(self) -> list[int]:
-        """The ports it listens on for DICOM, first the one without TLS."""
+    def dicom_ports(self, number: int = 1) -> list[int]:
+        """The ports it listens on for DICOM, of which there are so many; first the one without TLS."""
         # They are told right after the address of the HTTP face.
         deadline = time.monotonic() + START_LIMIT
-        while not (found := re.findall(r"^DICOM at .*:(\d+)$", self.log(), re.MULTILINE)):
+        while len(found := re.findall(r"^DICOM at .*:(\d+)$", self.log(), re.MULTILINE)) < number:
             assert time.monotonic() < deadline and self.process.poll() is None, self.log()[-4000:]
             time.sleep(0.05)
         return [int(port) for port in found]

@@ -93,11 +93,20 @@ def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: Dico
     with open_house(settings) as house:
         with out.status("Loading the demo studies"):
             load_demo(house.catalog, house.receiver)
-        serve_house(house, settings, lambda found: out.print(f"Open [bold]{found.url}[/bold] in a browser."))
+        serve_house(house, settings, _announce_demo)
 
 
 def _announce(addresses: Addresses) -> None:
     out.print(f"Kinote is at [bold]{addresses.url}[/bold]")
+    _announce_dicom(addresses)
+
+
+def _announce_demo(addresses: Addresses) -> None:
+    out.print(f"Open [bold]{addresses.url}[/bold] in a browser.")
+    _announce_dicom(addresses)
+
+
+def _announce_dicom(addresses: Addresses) -> None:
     for address in addresses.dicom:
         out.print(f"DICOM at [bold]{address}[/bold]", highlight=False)
 
