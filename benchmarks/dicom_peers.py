@@ -186,6 +186,7 @@ SETTINGS = {
     "storescp": "--fork; -bits with +B; neither indexes nor syncs",
     "dcmqrscp": "--fork; indexes, does not sync",
     "pynetdicom": "its program storescp; neither indexes nor syncs",
+    "pynetdicom-idle": "a receiver of ten lines: its program takes ten associations",
     "sink": "Kinote's upper layer alone, which stores nothing",
 }
 
