@@ -32,17 +32,21 @@ def temporary_folder(parent: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def describe(folder: Path, *packages: str, peers: tuple[str, ...] = ()) -> None:
-    """Print what the figures below were taken with, and how long the disk of `folder` takes to sync."""
+def describe(folder: Path, *packages: str, peers: tuple[str, ...] = ()) -> dict[str, str]:
+    """Print what the figures below were taken with, and how long the disk of `folder` takes to sync; gives it."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    print(f"machine   {os.cpu_count()} cores, {_processor()}, {memory:.0f} GB; {platform.platform()}")
-    print(
-        f"disk      {_file_system(folder)}; fdatasync of 4 KB: {_sync_milliseconds(folder):.2f} ms (median)"
-    )
     own = ["kinote " + _version("kinote"), f"Python {platform.python_version()}"]
     own.append(f"SQLite {sqlite3.sqlite_version}")
-    print(f"versions  {', '.join([*own, *(f'{name} {_version(name)}' for name in packages), *peers])}")
-    print(f"load      {' '.join(f'{load:.2f}' for load in os.getloadavg())} before", flush=True)
+    sync = f"fdatasync of 4 KB: {_sync_milliseconds(folder):.2f} ms (median)"
+    taken_with = {
+        "machine": f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GB; {platform.platform()}",
+        "disk": f"{_file_system(folder)}; {sync}",
+        "versions": ", ".join([*own, *(f"{name} {_version(name)}" for name in packages), *peers]),
+        "load": f"{' '.join(f'{load:.2f}' for load in os.getloadavg())} before",
+    }
+    for name, value in taken_with.items():
+        print(f"{name:<9} {value}", flush=True)
+    return taken_with
 
 
 def program_version(name: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -42,11 +44,29 @@ SMALL = {
     "key_objects": ("--references", "2", "20", "--seconds", "0", "--bomb", "80"),
     "qido": ("--data", "filled", "--times", "1", "--orthanc-seconds", "0.1", "--orthanc-studies", "4"),
     "stow": ("--images", "2", "--key-objects", "2", "--per-request", "2", "--rounds", "1"),
+    "dicom_intake": (
+        *("--images", "2", "--small-images", "2", "--key-objects", "2"),
+        *("--rounds", "1", "--associations", "2"),
+        *("--receivers", "kinote", "orthanc-tuned", "storescp-tuned", "dcmqrscp-tuned", "pynetdicom", "sink"),
+    ),
+    "dicom_sending": ("--images", "4", "--key-objects", "4", "--rounds", "1"),
+    "dicom_idle": ("--associations", "2", "--seconds", "0.1"),
 }
-BESIDE_ORTHANC = {"qido", "stow"}
+BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 
 #: How many rows of figures there are.
-ROWS = {"query": 20, "notes": 6, "intake": 6, "reading_notes": 4, "key_objects": 8, "qido": 5, "stow": 8}
+ROWS = {
+    "query": 20,
+    "notes": 6,
+    "intake": 6,
+    "reading_notes": 4,
+    "key_objects": 8,
+    "qido": 5,
+    "stow": 8,
+    "dicom_intake": 18,
+    "dicom_sending": 8,
+    "dicom_idle": 8,
+}
 
 
 def _run(program: str, *arguments: str, expected: int = 0) -> str:
@@ -84,8 +104,22 @@ def test_benchmark_runs(program: str, filled: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_figures_are_drawn(tmp_path: Path) -> None:
+    case = {"kind": "CT", "associations": 4}
+    rates = {"kinote": 200.0, "storescp": 100.0}
+    run = {
+        "taken_with": {"versions": "A & B", "machine": "2 cores"},
+        "results": [{**case, "receiver": name, "rate": rate} for name, rate in rates.items()],
+    }
+    (tmp_path / "figures.json").write_text(json.dumps(run), encoding="utf-8")
+    _run("picture", str(tmp_path / "figures.json"), str(tmp_path / "images" / "figures.svg"))
+    drawn = ElementTree.parse(tmp_path / "images" / "figures.svg")
+    bars = [float(bar.get("width", "")) for bar in drawn.findall(".//{*}rect") if bar.get("rx")]
+    assert bars[0] == 2 * bars[1]
+
+
 def test_every_benchmark_is_run_here_and_explained() -> None:
-    assert {"fill", *SMALL} == PROGRAMS
+    assert {"fill", "picture", *SMALL} == PROGRAMS
     explained = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `benchmarks\.(\w+)` \|", explained, flags=re.MULTILINE)) == PROGRAMS
 

@@ -35,7 +35,11 @@ class Orthanc:
 
 @contextmanager
 def orthanc(
-    folder: Path, settings: Mapping[str, object] | None = None, *, port: int = 8042
+    folder: Path,
+    settings: Mapping[str, object] | None = None,
+    *,
+    port: int = 8042,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Orthanc]:
     """Run Orthanc on a folder of its own; settings beyond these keep their defaults."""
     folder.mkdir()
@@ -55,7 +59,7 @@ def orthanc(
         )
     )
     with (folder / "orthanc.log").open("wb") as log:
-        process = subprocess.Popen([peer("Orthanc"), str(file)], stdout=log, stderr=log)
+        process = subprocess.Popen([peer("Orthanc"), str(file)], stdout=log, stderr=log, env=environment)
         running = Orthanc(f"http://127.0.0.1:{port}", process.pid)
         try:
             _wait(running)

@@ -1,0 +1,243 @@
+"""Measure sending by C-STORE over four associations: Kinote, Orthanc's job, and DCMTK's storescu and dcmsend.
+
+    python -m benchmarks.dicom_sending
+
+Runs in a network namespace of its own. The receiver is storescp at its best (see `benchmarks.dicom_peers`), or a
+sink that stores nothing, which shows what the senders can do at all. All senders have the same objects: Kinote
+and Orthanc in their stores, DCMTK's programs in folders, a process each. DCMTK and Orthanc run with
+TCP_NODELAY=1. Kinote looks each object up in the live view again when it sends it. Prints medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import httpx
+
+from benchmarks.dicom_peers import NO_DELAY, ORTHANC_TUNED, SETTINGS, TITLE, dcmtk, running, versions
+from benchmarks.dicom_sender import KINDS
+from benchmarks.machine import add_folder, describe, temporary_folder
+from benchmarks.network import enter_own_network
+from benchmarks.table import Table, ratio
+from kinote.app import House, open_house
+from kinote.delivery.sending import Sender, proposals
+from kinote.delivery.source import LiveObject, Selection
+from kinote.dicom.part10 import read_file_meta
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.requestor import Proposal, association
+from kinote.settings import Settings
+from tests.interop.orthanc import orthanc
+
+ASSOCIATIONS = 4
+RECEIVERS = ("storescp-tuned", "sink")
+_OURS = "kinote"
+_INSTANCE = 0x00020003
+
+#: Sends all objects of a kind to a port, over four associations.
+Send = Callable[[int], None]
+
+#: Makes a sender of a folder and of all objects.
+Start = Callable[[Path, Sequence[bytes]], AbstractContextManager[Send]]
+
+
+@contextmanager
+def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
+    """Four associations, each in its thread, from a store that has the objects."""
+    with open_house(Settings.model_validate({"data": folder})) as house:
+        found = _filled(house, files)
+        (contexts,) = proposals(found)
+
+        def send_own(port: int, own: Sequence[LiveObject]) -> None:
+            peer = ApplicationEntity(TITLE, "127.0.0.1", port)
+            with association(peer, "KINOTE", Proposal(contexts)) as opened:
+                sender = Sender(house.source, opened)
+                for each in own:
+                    sent = sender.send(each)
+                    if sent.kind != "completed":
+                        raise RuntimeError(f"Kinote: {sent}")
+
+        def send(port: int) -> None:
+            _at_once([partial(send_own, port, found[at::ASSOCIATIONS]) for at in range(ASSOCIATIONS)])
+
+        yield send
+
+
+def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
+    done = []
+    for file in files:
+        upload = house.receiver.open("benchmark")
+        upload.write(file)
+        done.append(upload.finish())
+    for each in done:
+        if not each.result().succeeded:
+            raise RuntimeError(f"Kinote: {each.result()}")
+    # A statement takes some thousand parameters.
+    uids = [_instance_uid(file) for file in files]
+    with house.catalog.read() as connection:
+        return [
+            each
+            for at in range(0, len(uids), 500)
+            for each in house.source.select(connection, Selection(instances=tuple(uids[at : at + 500])))
+        ]
+
+
+def _instance_uid(file: bytes) -> str:
+    meta = read_file_meta(file).meta
+    assert meta is not None
+    return meta.text(_INSTANCE) or ""
+
+
+@contextmanager
+def orthanc_jobs(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
+    """Four jobs at once, each with its share of the objects."""
+    with (
+        orthanc(folder, ORTHANC_TUNED, environment=NO_DELAY) as server,
+        httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client,
+    ):
+        found = [client.post("/instances", content=file).raise_for_status().json()["ID"] for file in files]
+
+        def send(port: int) -> None:
+            address = {"AET": TITLE, "Host": "127.0.0.1", "Port": port}
+            client.put("/modalities/receiver", json=address).raise_for_status()
+            jobs = [
+                client.post(
+                    "/modalities/receiver/store",
+                    json={"Resources": found[at::ASSOCIATIONS], "Synchronous": False},
+                )
+                .raise_for_status()
+                .json()["ID"]
+                for at in range(ASSOCIATIONS)
+            ]
+            while jobs:
+                states = {job: client.get(f"/jobs/{job}").json()["State"] for job in jobs}
+                if "Failure" in states.values():
+                    raise RuntimeError("Orthanc: a job has failed")
+                jobs = [job for job in jobs if states[job] != "Success"]
+                time.sleep(0.01)
+
+        yield send
+
+
+def _program(*command: str) -> Start:
+    """A program of DCMTK, four of it at once, each on a folder of its own."""
+
+    @contextmanager
+    def start(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
+        folder.mkdir()
+        own = [folder / str(at) for at in range(ASSOCIATIONS)]
+        for at, each in enumerate(own):
+            each.mkdir()
+            for number, file in enumerate(files[at::ASSOCIATIONS]):
+                (each / f"{number}.dcm").write_bytes(file)
+
+        def run(port: int, files: Path) -> None:
+            name, *options = command
+            said = [dcmtk(name), *options, "-aec", TITLE, "127.0.0.1", str(port), str(files)]
+            subprocess.run(said, env=NO_DELAY, check=True)
+
+        yield lambda port: _at_once([partial(run, port, each) for each in own])
+
+    return start
+
+
+def _at_once(work: Sequence[Callable[[], None]]) -> None:
+    with ThreadPoolExecutor(len(work)) as pool:
+        for done in [pool.submit(each) for each in work]:
+            done.result()
+
+
+SENDERS: dict[str, Start] = {
+    "kinote": kinote,
+    "orthanc": orthanc_jobs,
+    "storescu": _program("storescu", "-R", "+sd", "+r"),
+    "dcmsend": _program("dcmsend", "+sd", "+r"),
+}
+
+
+def measure(kind: str, objects: int, options: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
+    """Of each sender, how many objects a second went in each round."""
+    files = [KINDS[kind](number) for number in range(objects)]
+    found: dict[str, list[float]] = {name: [] for name in options.senders}
+    with ExitStack() as stack:
+        senders = {
+            name: stack.enter_context(SENDERS[name](folder / f"{name}-{objects}-{kind[:3].strip()}", files))
+            for name in options.senders
+        }
+        for number in range(options.rounds):
+            # Who comes first in one round comes last in the next.
+            for name in options.senders if number % 2 == 0 else reversed(options.senders):
+                with running([options.receiver], folder / "receiver") as started:
+                    os.sync()
+                    begun = time.perf_counter()
+                    senders[name](started[options.receiver].port)
+                    found[name].append(objects / (time.perf_counter() - begun))
+                shutil.rmtree(folder / "receiver")
+    return found
+
+
+def show(kind: str, objects: int, found: dict[str, list[float]]) -> None:
+    table = Table(("sender", "a second", "least", "most", "Kinote to it"))
+    for name, rates in found.items():
+        share = ratio(median(found[_OURS]), median(rates)) if _OURS in found else "-"
+        table.add(name, median(rates), min(rates), max(rates), share)
+    table.show(f"{kind} x {objects}, {ASSOCIATIONS} associations: objects sent a second")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--senders", nargs="+", choices=SENDERS, default=list(SENDERS), metavar="NAME")
+    parser.add_argument("--receiver", choices=RECEIVERS, default=RECEIVERS[0])
+    parser.add_argument("--images", type=int, default=400, help="of 512 KB [default: 400]")
+    parser.add_argument("--key-objects", type=int, default=2000, help="of 2 KB [default: 2000]")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    add_folder(parser)
+    options = parser.parse_args(arguments)
+    enter_own_network("benchmarks.dicom_sending", list(sys.argv[1:] if arguments is None else arguments))
+    results: list[dict[str, object]] = []
+    with temporary_folder(options.folder) as folder:
+        taken = describe(folder, peers=versions(["storescp", *options.senders]))
+        print(
+            f"settings  {options.rounds} rounds to {options.receiver}; peers with TCP_NODELAY=1", flush=True
+        )
+        for kind, objects in (("CT 512 KB", options.images), ("KOS 2 KB", options.key_objects)):
+            found = measure(kind, objects, options, folder)
+            show(kind, objects, found)
+            results += [
+                {
+                    "kind": kind,
+                    "objects": objects,
+                    "associations": ASSOCIATIONS,
+                    "sender": name,
+                    "rate": median(rates),
+                    "rounds": rates,
+                }
+                for name, rates in found.items()
+            ]
+    if options.json:
+        written = {
+            "program": "dicom_sending",
+            "taken_with": taken,
+            "receiver": options.receiver,
+            "settings": SETTINGS,
+            "results": results,
+        }
+        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
