@@ -181,12 +181,12 @@ def host(data: Path, load: Load) -> None:
         Writer(house.catalog, extent_in(house.catalog), load) as writer,
         suppress(KeyboardInterrupt),
     ):
-        serve(house, settings, lambda url: print(url, flush=True))
+        serve(house, settings, lambda reached: print(reached.url, flush=True))
     print(writer.rate)
 
 
 def _settings(data: Path) -> Settings:
-    return Settings.model_validate({"data": data, "http_port": 0})
+    return Settings.model_validate({"data": data, "http_port": 0, "dicom_port": 0})
 
 
 def measure(data: Path, load: Load) -> Table:

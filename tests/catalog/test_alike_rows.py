@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from kinote.catalog import entry
 from kinote.catalog.alike_rows import AlikeRows
+from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet, scan
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
@@ -75,3 +80,15 @@ def test_long_values_are_read_each_time_and_rows_are_not_kept_without_end() -> N
     for number in (1, 2, 3, 1):
         assert rows(data_set(b"Doe", identity=b"%d" % number))["id"] == str(number)
     assert reader.times == 6
+
+
+@pytest.mark.parametrize(
+    ("read", "attributes", "least"),
+    [(entry._read_study_row, STUDY_ATTRIBUTES, 12), (entry._read_series_row, SERIES_ATTRIBUTES, 7)],
+)
+def test_rows_are_read_from_what_they_are_remembered_by(
+    read: Callable[[DataSet], object], attributes: tuple[int, ...], least: int
+) -> None:
+    names = set(re.findall(r"dataset\.\w+\(\s*tags\.(\w+)", inspect.getsource(read)))
+    assert len(names) >= least
+    assert {name for name in names if getattr(tags, name) not in attributes} == set()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.dicom import walker
+from kinote.dicom import item_shapes
 from kinote.dicom.dataset import scanned
 from kinote.dicom.errors import DicomError
 from kinote.dicom.item_shapes import Shapes
@@ -103,7 +103,7 @@ def test_walking_every_item_would_give_the_same(
         del data[cut % len(data) :]
     by_shape = outcome(bytes(data), syntax, portion)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(walker, "_SINGLE", 1 << 30)
+        patched.setattr(Shapes, "pass_alike", lambda *_: (0, 0, 0))
         assert by_shape == outcome(bytes(data), syntax, portion)
 
 
@@ -129,3 +129,28 @@ def test_items_passed_count_against_the_limits() -> None:
     with pytest.raises(DicomError, match="more elements"):
         scanner.feed(data)
         scanner.finish()
+
+
+def test_what_is_learnt_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[object, tuple[object, ...]] = {}
+    monkeypatch.setattr(Shapes, "_known", known)
+    monkeypatch.setattr(item_shapes, "_ALL", 40)
+    for length in range(2, 60, 2):
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN
+        outcome(written(syntax, [("reference", b"1" * length, 1)]), syntax, 1 << 20)
+        assert 0 < sum(map(len, known.values())) <= 40
+
+
+def test_an_item_without_a_shape_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    shape_of = item_shapes.shape_of
+
+    def counted(*args: object) -> object:
+        looked.append(args)
+        return shape_of(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(item_shapes, "shape_of", counted)
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    unlike = item(writer, "long text", b"1.2.3.45")
+    outcome(writer.sequence(CONTENT, unlike * 500), EXPLICIT_VR_LITTLE_ENDIAN, 1 << 20)
+    assert len(looked) == 1

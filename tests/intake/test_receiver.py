@@ -154,7 +154,7 @@ def test_law_6_success_is_told_after_sync_and_commit(
 
     monkeypatch.setattr(os, "fdatasync", record("data synced", os.fdatasync))
     monkeypatch.setattr(os, "fsync", record("folder synced", os.fsync))
-    monkeypatch.setattr(Path, "rename", record("placed", Path.rename))
+    monkeypatch.setattr(os, "rename", record("placed", os.rename))
 
     def committed(_connection: object) -> None:
         order.append("committed")

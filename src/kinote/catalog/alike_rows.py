@@ -52,12 +52,8 @@ class AlikeRows:
         Beside the bytes it is what they mean: in another character set the same are other texts, and nested numbers
         have a sign or none by Pixel Representation.
         """
-        elements = []
-        for tag in self._attributes:
-            element = dataset.element(tag, _LONGEST)
-            if element is not None:
-                elements.append(element)
-            elif tag in dataset:
-                return None
+        elements = dataset.joined(self._attributes, _LONGEST)
+        if elements is None:
+            return None
         sign = dataset.raw(tags.PIXEL_REPRESENTATION) or b""
-        return dataset.encoding.name, dataset.character_set.terms, sign, b"".join(elements)
+        return dataset.encoding.name, dataset.character_set.terms, sign, elements

@@ -30,9 +30,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 
-from kinote.catalog.dialects import GREATEST_KEY, is_sqlite
+from kinote.catalog.dialects import GREATEST_KEY, is_sqlite, wrapped
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -194,7 +193,7 @@ def straight(connection: Connection, statement: str, rows: Sequence[Sequence[Any
     try:
         driver.executemany(statement, rows)
     except sqlite3.Error as error:
-        raise _wrapped(connection, statement, error) from error
+        raise wrapped(connection, statement, error) from error
 
 
 def straight_rows(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -203,9 +202,5 @@ def straight_rows(connection: Connection, statement: str, parameters: Sequence[A
     try:
         rows: list[tuple[Any, ...]] = driver.execute(statement, parameters).fetchall()
     except sqlite3.Error as error:
-        raise _wrapped(connection, statement, error) from error
+        raise wrapped(connection, statement, error) from error
     return rows
-
-
-def _wrapped(connection: Connection, statement: str, error: sqlite3.Error) -> BaseException:
-    return DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect)

@@ -127,8 +127,8 @@ series = Table(
     _matched("requested_procedure_id"),
     Column("attributes", Text, nullable=False),
     Column("instance_count", Integer, nullable=False, server_default="0"),
-    UniqueConstraint("study", "series_instance_uid", name="series_by_study"),
-    Index("series_by_uid", "series_instance_uid"),
+    # By UID first: that finds a series, too. Those of a study are found by their modalities.
+    UniqueConstraint("series_instance_uid", "study", name="series_by_uid"),
     Index("series_by_modality", "modality", "id"),
     Index("series_modalities", "study", "modality", "instance_count"),
 )

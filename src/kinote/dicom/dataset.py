@@ -8,7 +8,7 @@ the nearest level above that has one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from kinote.dicom import level, tags
 from kinote.dicom.bulk import BulkSpan
@@ -242,6 +242,21 @@ class DataSet:
         """
         found = self._level().get(tag)
         return None if found is None or found[3] - found[1] > longest else self._kept[found[1] : found[3]]
+
+    def joined(self, wanted: Iterable[int], longest: int) -> bytes | None:
+        """The kept bytes of these elements as far as they are there: what tells data sets apart in them.
+
+        None if one of them has more than `longest` bytes.
+        """
+        level, kept = self._level(), self._kept
+        parts = []
+        for tag in wanted:
+            found = level.get(tag)
+            if found is not None:
+                if found[3] - found[1] > longest:
+                    return None
+                parts.append(kept[found[1] : found[3]])
+        return b"".join(parts)
 
     def entries(self, longest: int) -> list[tuple[int, bytes | None]]:
         """The tags of this level, each with the bytes of the whole element, or None if they are more."""

@@ -1,8 +1,8 @@
 """The shape of an item: all in it that is structure, by which the items after it that are built alike pass.
 
-Key objects and enhanced images have sequences of thousands of items that differ in their values only. One of
-them is taken apart here, as strictly as the walker would; those of the same length with the same heads at the
-same places need not be.
+Key objects and enhanced images have sequences of items that differ in their values only, thousands in one, and
+the same few kinds in every object of a sender. One of a kind is taken apart here, as strictly as the walker would;
+those of the same length with the same heads at the same places need not be, in this object or the next.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any
+from typing import Any, ClassVar
 
 from kinote.dicom.element_heads import ITEM_GROUP, UNDEFINED, WATCHED
 from kinote.dicom.encodings import Encoding
 from kinote.dicom.value_representations import SEQUENCES, SHORT
 
-#: Longer items, and items with more in them, are walked: there is little to win.
-_LONGEST, _MOST = 4096, 64
+#: Longer items, in bytes, and items with more heads, are walked: there is little to win.
+LONGEST_ITEM, _MOST = 4096, 64
 
-#: Kinds of items that one walk looks out for.
-_KINDS = 64
+#: Shapes that are kept of items of one length, and in all: some 3 KB each at most.
+_OF_A_LENGTH, _ALL = 4, 4096
 
 #: Sequences within each other in an item that has a shape: a reference needs one, a functional group two.
 NESTED = 2
@@ -47,12 +47,20 @@ class ItemShape:
         return (pos - begin) // size
 
 
+#: By what a shape is found, beside its heads: encoding, longest value, and length of the item.
+_Kind = tuple[Encoding, int, int]
+
+
 class Shapes:
-    """The shapes met in one walk; of implicit values none is longer than `longest_value`."""
+    """The shapes met in all walks, bounded; of implicit values none is longer than `longest_value`."""
+
+    #: Which shapes items of a kind have. When there are too many they are learnt anew.
+    _known: ClassVar[dict[_Kind, tuple[ItemShape, ...]]] = {}
 
     def __init__(self, longest_value: int) -> None:
         self._longest_value = longest_value
-        self._shapes: dict[tuple[Encoding, int], ItemShape | None] = {}
+        #: Kinds of which this walk has met an item without a shape: it looks at no other of these.
+        self._unlike: set[_Kind] = set()
 
     def pass_alike(
         self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding
@@ -61,16 +69,25 @@ class Shapes:
 
         `length` is that of the first; whatever lies beyond `bound` is not there.
         """
-        kind = (encoding, length)
-        if kind not in self._shapes:
-            if pos + 8 + length > bound or len(self._shapes) == _KINDS:
-                return 0, 0, 0
-            self._shapes[kind] = shape_of(data, pos, encoding, self._longest_value)
-        shape = self._shapes[kind]
-        if shape is None:
+        if pos + 8 + length > bound:
             return 0, 0, 0
-        count = shape.run(data, pos, bound)
-        return count, count * shape.size, count * shape.steps
+        kind = (encoding, self._longest_value, length)
+        known = self._known.get(kind, ())
+        for shape in known:
+            count = shape.run(data, pos, bound)
+            if count:
+                return count, count * shape.size, count * shape.steps
+        if len(known) == _OF_A_LENGTH or kind in self._unlike:
+            return 0, 0, 0
+        learnt = shape_of(data, pos, encoding, self._longest_value)
+        if learnt is None:
+            self._unlike.add(kind)
+            return 0, 0, 0
+        if len(self._known) * _OF_A_LENGTH >= _ALL:
+            self._known.clear()
+        self._known[kind] = (*known, learnt)
+        count = learnt.run(data, pos, bound)
+        return count, count * learnt.size, count * learnt.steps
 
 
 class _UnlikeError(Exception):
@@ -83,7 +100,7 @@ def shape_of(data: bytes, pos: int, encoding: Encoding, longest_value: int) -> I
     None unless it is made of plain elements and of sequences whose lengths are known.
     """
     length = encoding.item.unpack_from(data, pos)[2]
-    if length > _LONGEST:
+    if length > LONGEST_ITEM:
         return None
     outline = _Outline(data, encoding, longest_value)
     try:

@@ -32,7 +32,7 @@ from kinote.dicom.errors import (
     TooLargeError,
     TruncatedError,
 )
-from kinote.dicom.item_shapes import NESTED, Shapes
+from kinote.dicom.item_shapes import LONGEST_ITEM, NESTED, Shapes
 from kinote.dicom.limits import Limits
 from kinote.dicom.value_representations import (
     BINARY_BYTES,
@@ -47,9 +47,6 @@ _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 #: What it takes to remember a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
-
-#: Items of a sequence before it is worth looking for others that are built alike.
-_SINGLE = 8
 
 
 class Walk:
@@ -147,7 +144,7 @@ class Walk:
                     group, number, length = encoding.item.unpack_from(data, pos)
                     steps += 1
                     if group == ITEM_GROUP and number == 0xE000:
-                        if path[-1] >= _SINGLE and length != UNDEFINED and len(stack) < deepest_alike:
+                        if length <= LONGEST_ITEM and len(stack) < deepest_alike:
                             bound = end - origin if end - origin < size else size
                             count, passed, made_of = shapes.pass_alike(data, pos, length, bound, encoding)
                             if count:

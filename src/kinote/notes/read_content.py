@@ -25,11 +25,12 @@ def content_of(reading: Reading) -> NoteContent:
 
 
 def _reference(read: ReadReference) -> ContentReference:
+    instance = read.instance
     return ContentReference(
-        study_instance_uid=read.study_instance_uid,
-        series_instance_uid=read.series_instance_uid,
-        sop_class_uid=read.sop_class_uid,
-        sop_instance_uid=read.sop_instance_uid,
+        study_instance_uid=instance.study_instance_uid,
+        series_instance_uid=instance.series_instance_uid,
+        sop_class_uid=instance.sop_class_uid,
+        sop_instance_uid=instance.sop_instance_uid,
         frames=read.frames,
         segments=read.segments,
         presentation_state_uid=read.presentation_state_uid,

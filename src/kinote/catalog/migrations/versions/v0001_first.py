@@ -340,10 +340,9 @@ def _create_series() -> None:
             ["study.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("study", "series_instance_uid", name="series_by_study"),
+        sa.UniqueConstraint("series_instance_uid", "study", name="series_by_uid"),
     )
     op.create_index("series_by_modality", "series", ["modality", "id"], unique=False)
-    op.create_index("series_by_uid", "series", ["series_instance_uid"], unique=False)
     op.create_index("series_modalities", "series", ["study", "modality", "instance_count"], unique=False)
 
 
