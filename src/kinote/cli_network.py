@@ -127,7 +127,7 @@ def _print_reasons(said: Sequence[network.SentFile]) -> None:
 def _caller(peer: str, *, tls: bool, ae_title: str | None) -> network.Caller:
     given: dict[str, Any] = {} if ae_title is None else {"ae_titles": [ae_title]}
     try:
-        return network.caller(read_settings(**given), peer, tls=tls)
+        return network.caller(read_settings(**given).scp_options(), peer, tls=tls)
     except (SettingsError, network.PeerError) as error:
         fail(str(error), USAGE)
 

@@ -26,7 +26,7 @@ from kinote.dimse.tls import TlsOptions
 from kinote.dimse.user_information import ExtendedNegotiation
 from kinote.intake.sources import Refusal, Source
 from kinote.scp.information_models import PATIENT_ROOT, STUDY_ROOT
-from kinote.settings import Settings
+from kinote.scp.options import ScpOptions
 
 #: `TITLE@host:port`, an IPv6 address in brackets.
 _ADDRESS = re.compile(r"(?P<title>[^@]+)@(\[(?P<address>[^\]]+)\]|(?P<host>[^:]+)):(?P<port>[0-9]{1,5})")
@@ -51,9 +51,8 @@ class Caller:
     tls: TlsOptions
 
 
-def caller(settings: Settings, peer: str, *, tls: bool) -> Caller:
-    """Whom `peer` means: an entity of the settings by its title, or `TITLE@host:port`. Raises `PeerError`."""
-    options = settings.scp_options()
+def caller(options: ScpOptions, peer: str, *, tls: bool) -> Caller:
+    """Whom `peer` means: a known entity by its title, or `TITLE@host:port`. Raises `PeerError`."""
     known = options.entities.get(peer)
     if known is not None:
         entity = known.entity

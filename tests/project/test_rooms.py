@@ -41,7 +41,8 @@ def test_law_1_only_the_rooms_of_life_and_death_know_the_instance_tables() -> No
 def test_the_faces_do_not_know_where_bytes_lie() -> None:
     found = [
         str(path.relative_to(PACKAGE))
-        for path in (PACKAGE / "web").rglob("*.py")
+        for face in ("web", "scp")
+        for path in (PACKAGE / face).rglob("*.py")
         for module, _ in imports_of(path)
         if module.startswith("kinote.storage")
     ]
@@ -55,7 +56,7 @@ def test_only_app_and_the_command_line_read_settings() -> None:
         for module, _ in imports_of(path)
         if module == "kinote.settings"
     }
-    assert found <= {"app.py", "cli.py", "serving.py"}
+    assert found <= {"app.py", "cli.py", "cli_network.py", "serving.py"}
 
 
 @pytest.mark.parametrize("library", ["kinote.keyobject.reader", "kinote.keyobject.writer"])

@@ -148,6 +148,22 @@ def test_again_and_held_and_refused_are_said(open_face: Face) -> None:
         assert stored(association, image(5)).status == statuses.SUCCESS
 
 
+@pytest.mark.parametrize("storing", [frozenset(), frozenset({CT})], ids=["another class", "another role"])
+def test_an_object_in_a_context_that_is_not_for_it(open_face: Face, storing: frozenset[str]) -> None:
+    accepted = CT if storing else invoking.VERIFICATION
+    with open_face.called(accepted, storing=storing) as association:
+        context = association.context_for(accepted)
+        assert context is not None
+        command = CStoreRequest(
+            message_id=1, affected_sop_class_uid=CT, affected_sop_instance_uid="1.2.3.4.1", has_data_set=True
+        )
+        association.send(context, command, bare(image(1)))
+        answer = association.receive_due().command
+        assert isinstance(answer, CStoreResponse)
+        assert answer.status == statuses.SOP_CLASS_NOT_SUPPORTED
+    assert not got(open_face, StudyInstanceUID=STUDY)[1]
+
+
 def test_an_object_larger_than_is_taken(tmp_path: Path) -> None:
     options = ScpOptions(port=0, limits=ScpLimits(largest_object=200_000))
     with face(tmp_path / "data", options) as opened, opened.called(CT) as association:

@@ -10,15 +10,24 @@ from kinote.dimse.association import Message
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
+    CEchoResponse,
     CFindRequest,
+    CFindResponse,
     CGetRequest,
+    CGetResponse,
     CMoveRequest,
+    CMoveResponse,
     Command,
     CStoreRequest,
+    CStoreResponse,
+    Request,
+    Response,
     UnrecognizedRequest,
     UnrecognizedResponse,
 )
+from kinote.dimse.invoking import VERIFICATION
 from kinote.scp import get, move, query, storage, verification
+from kinote.scp.information_models import MODEL_OF
 from kinote.scp.session import Session
 
 log = logging.getLogger(__name__)
@@ -52,6 +61,16 @@ PERFORMERS: Mapping[type[Command], Callable[[Session, Message], None]] = {
 }
 
 
+#: What each request of ours is answered with.
+RESPONSES: Mapping[type[Command], type[Response]] = {
+    CEchoRequest: CEchoResponse,
+    CStoreRequest: CStoreResponse,
+    CFindRequest: CFindResponse,
+    CMoveRequest: CMoveResponse,
+    CGetRequest: CGetResponse,
+}
+
+
 def serve(session: Session) -> None:
     """Perform what is asked for until the association has ended."""
     association = session.association
@@ -59,4 +78,43 @@ def serve(session: Session) -> None:
         performer = PERFORMERS.get(type(message.command))
         if performer is None:
             raise association.break_off(f"{type(message.command).__name__} has no place here")
-        performer(session, message)
+        if is_in_its_context(message):
+            performer(session, message)
+        else:
+            _not_here(session, message)
+
+
+def is_in_its_context(message: Message) -> bool:
+    """Whether a request is one of the SOP class that its context was accepted for, in the role agreed on."""
+    command, context = message.command, message.context
+    response = RESPONSES.get(type(command))
+    if response is None:
+        return True
+    return (
+        type(command) is _service_of(context.abstract_syntax)
+        and getattr(command, "affected_sop_class_uid", None) == context.abstract_syntax
+        and context.requestor_is_scu
+    )
+
+
+def _service_of(sop_class_uid: str) -> type[Request]:
+    """Which request a SOP class is asked by."""
+    if sop_class_uid == VERIFICATION:
+        return CEchoRequest
+    model = MODEL_OF.get(sop_class_uid)
+    if model is None:
+        return CStoreRequest
+    return {model.find: CFindRequest, model.move: CMoveRequest, model.get: CGetRequest}[sop_class_uid]
+
+
+def _not_here(session: Session, message: Message) -> None:
+    """SOP class not supported (PS3.7 C.5.6): not in this context."""
+    request = message.command
+    assert isinstance(request, Request)
+    answer = RESPONSES[type(request)](
+        message_id_being_responded_to=request.message_id,
+        status=statuses.SOP_CLASS_NOT_SUPPORTED,
+        error_comment="This context was accepted for another SOP class or role",
+    )
+    session.association.send(message.context, answer)
+    session.done["misplaced", "refused"] += 1
