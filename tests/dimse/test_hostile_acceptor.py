@@ -67,7 +67,9 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "accepts twice": (ACCEPT + ACCEPT, b"", BrokenError, "unexpected AssociateAccept", encode(Abort(2, 2))),
     "closes in place of an answer": (ACCEPT, b"", BrokenError, "has closed", b""),
     "aborts in place of an answer": (ACCEPT, encode(Abort(0)), AbortedError, "its application", b""),
-    "releases in place of an answer": (ACCEPT, encode(ReleaseRequest()), ReleasedError, "while an answer was due", encode(ReleaseReply())),
+    "releases in place of an answer": (
+        ACCEPT, encode(ReleaseRequest()), ReleasedError, "released", encode(ReleaseReply()),
+    ),
     "answers in an unknown context": (
         ACCEPT, data(9, (ANSWER, True, True)), BrokenError, "context 9", encode(Abort(2, 6)),
     ),
