@@ -68,7 +68,7 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "closes in place of an answer": (ACCEPT, b"", BrokenError, "has closed", b""),
     "aborts in place of an answer": (ACCEPT, encode(Abort(0)), AbortedError, "its application", b""),
     "releases in place of an answer": (
-        ACCEPT, encode(ReleaseRequest()), ReleasedError, "while an answer was due", encode(ReleaseReply()),
+        ACCEPT, encode(ReleaseRequest()), ReleasedError, "released", encode(ReleaseReply()),
     ),
     "answers in an unknown context": (
         ACCEPT, data(9, (ANSWER, True, True)), BrokenError, "context 9", encode(Abort(2, 6)),

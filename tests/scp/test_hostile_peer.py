@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from kinote.dimse import invoking
 from kinote.dimse.invoking import VERIFICATION
 from kinote.scp.options import ScpLimits, ScpOptions
-from tests.dimse.ends import descriptors, eventually, nothing_left
+from tests.dimse.ends import eventually, nothing_left
 from tests.intake.objects import image
 from tests.intake.test_receiver import data_set
 from tests.scale import SCALE
@@ -28,13 +29,13 @@ def test_random_scripts(tmp_path: Path) -> None:
     author = Author(20260, data_set(image(1)), "1.2.3.4.1")
     with nothing_left(), face(tmp_path / "data") as house:
         serve_on(house)
-        threads, files = threading.active_count(), descriptors()
+        open_before = sockets()
         for _ in range(SCALE.hostile_scripts // _ROUND):
             for _ in range(_ROUND):
                 played(author.script(), house)
             serve_on(house)
-            eventually(lambda: threading.active_count() <= threads, "threads are left")
-            eventually(lambda: descriptors() <= files, "descriptors are left")
+            eventually(lambda: not threads(), "threads of associations are left")
+            eventually(lambda: sockets() <= open_before, "connections are left")
         assert list((tmp_path / "data" / "incoming").iterdir()) == []
         assert stored(house) <= 1
 
@@ -59,6 +60,21 @@ def played(script: Script, house: Face) -> None:
 def serve_on(house: Face) -> None:
     with house.called(VERIFICATION) as association:
         assert invoking.echo(association).status == 0
+
+
+def threads() -> list[threading.Thread]:
+    """Those of associations; the rooms below have more or less of their own."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("dicom-127.")]
+
+
+def sockets() -> int:
+    """Open ones of this process."""
+    number = 0
+    for each in Path("/proc/self/fd").iterdir():
+        # One may be closed meanwhile, that of the listing itself for instance.
+        with contextlib.suppress(FileNotFoundError):
+            number += str(each.readlink()).startswith("socket:")
+    return number
 
 
 def stored(house: Face) -> int:
