@@ -23,6 +23,7 @@ from kinote.dimse.negotiation import Context
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import withdrawal
 from kinote.lifecycle.withdrawal import Reason
+from kinote.scp import query
 from kinote.scp.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.scp.options import KnownEntity, ScpLimits, ScpOptions, ServiceName
 from tests.scp.face import OPTIONS, Face, face
@@ -288,6 +289,25 @@ def test_a_query_that_is_given_up_is_cancelled_and_the_association_goes_on(open_
             assert statuses.is_pending(next(answers)[0].status)
             answers.close()
         assert len(list(invoking.find(association, STUDY_ROOT.find, asked))) == 31
+
+
+def test_a_query_that_gets_no_turn_is_refused_and_one_that_ends_leaves_its_turn(
+    open_face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "_WAITING", 0.01)
+    fill(open_face, 1)
+    asked = request("STUDY", StudyInstanceUID=STUDY)
+    turns = 0
+    while open_face.rooms.queries.acquire(blocking=False):
+        turns += 1
+    identifier = encoded(asked, IMPLICIT_VR_LITTLE_ENDIAN)
+    with open_face.called((STUDY_ROOT.find, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
+        ((answer, _),) = invoking.find(association, STUDY_ROOT.find, identifier)
+    assert answer.status == statuses.OUT_OF_RESOURCES
+    for _ in range(turns):
+        open_face.rooms.queries.release()
+    for _ in range(turns + 1):
+        assert len(list(finding(open_face, asked))) == 1
 
 
 # --- moving ---------------------------------------------------------------------------------------

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.scp.find import find
-from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.information_models import MODEL_OF
 from kinote.scp.query_options import options_of
 from kinote.scp.session import Session
+
+#: Seconds that a query waits for others to end.
+_WAITING = 30
 
 
 def perform(session: Session, message: Message) -> None:
     request = message.command
     assert isinstance(request, CFindRequest)
     try:
-        last = _answer(session, message, request)
+        with _turn(session):
+            last = _answer(session, message, request)
     except IdentifierError as error:
         last = _response(request, error.status, error)
     session.association.send(message.context, last)
     session.done["find", statuses.word(last.status)] += 1
+
+
+@contextlib.contextmanager
+def _turn(session: Session) -> Iterator[None]:
+    """One of the queries that are answered at once. Raises `IdentifierError` if none of them ends in time."""
+    if not session.rooms.queries.acquire(timeout=_WAITING):
+        raise IdentifierError(Refusal.OUT_OF_RESOURCES, "Too many queries are under way, try again")
+    try:
+        yield
+    finally:
+        session.rooms.queries.release()
 
 
 def _answer(session: Session, message: Message, request: CFindRequest) -> CFindResponse:

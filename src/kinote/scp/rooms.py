@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 
 from kinote.catalog.catalog import Catalog
 from kinote.delivery.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
 
+#: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
+#: last answer has gone out to a caller that may be slow.
+_QUERIES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms below, and the options of the DICOM face."""
+    """The rooms below, the options of the DICOM face, and its share of the readers of the index."""
 
     catalog: Catalog
     receiver: Receiver
     source: Source
     options: ScpOptions
+    queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
