@@ -62,9 +62,9 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
         def send_own(port: int, own: Sequence[LiveObject]) -> None:
             peer = ApplicationEntity(TITLE, "127.0.0.1", port)
             with association(peer, "KINOTE", Proposal(contexts)) as opened:
-                sender = Sender(house.source, opened)
+                sender = Sender(opened)
                 for each in own:
-                    sent = sender.send(each)
+                    sent = sender.send_live(house.source, each)
                     if sent.kind != "completed":
                         raise RuntimeError(f"Kinote: {sent}")
 
