@@ -28,7 +28,7 @@ from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome, refused
 from kinote.intake.placing import Placer
 from kinote.intake.removal import remember, remove_remembered
-from kinote.intake.syncing import Syncers
+from kinote.intake.syncing import Syncers, sync
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.lifecycle import held
@@ -75,7 +75,7 @@ class Receiver:
         """A file for an object that does not stay in memory. Raises `StorageError`."""
         return self._storage.receive()
 
-    def commit(self, arrival: Arrival) -> None:
+    def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
         """Make an object durable, its file first: `arrival.done` is set once it is, or is refused."""
         file = arrival.file
         if file is None:
@@ -96,7 +96,10 @@ class Receiver:
             else:
                 placed(failure)
 
-        self._syncers.sync(file, synced)
+        if sync_here:
+            synced(sync(file))
+        else:
+            self._syncers.sync(file, synced)
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
         """The sender is told; before that, bytes that are not the index's are removed."""
@@ -180,8 +183,12 @@ class Upload:
         except DicomError as error:
             self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
 
-    def finish(self) -> Future[Outcome]:
-        """All bytes are there: the future is done when the object is durable, or refused."""
+    def finish(self, *, sync_here: bool = False) -> Future[Outcome]:
+        """All bytes are there: the future is done when the object is durable, or refused.
+
+        With `sync_here` a file is synced by the calling thread, which is quicker for one that has nothing else to
+        do until the object is durable.
+        """
         if self._refusal is None:
             try:
                 arrival = self._arrival(self._scanner.finish())
@@ -194,7 +201,7 @@ class Upload:
             except DicomError as error:
                 self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
             else:
-                self._receiver.commit(arrival)
+                self._receiver.commit(arrival, sync_here=sync_here)
                 return arrival.done
         assert self._refusal is not None
         self._receiver.observe(self._refusal)

@@ -18,6 +18,15 @@ _THREADS = 16
 _WAITING = 64
 
 
+def sync(file: IncomingFile) -> StorageError | None:
+    """Sync a file in this thread; gives the error if it could not be done."""
+    try:
+        file.finish()
+    except StorageError as error:
+        return error
+    return None
+
+
 class Syncers:
     """The threads that sync. `close()` finishes what was handed over before."""
 
@@ -43,12 +52,7 @@ class Syncers:
         self._threads.shutdown()
 
     def _sync(self, file: IncomingFile, then: Callable[[StorageError | None], None]) -> None:
-        failure: StorageError | None = None
         try:
-            file.finish()
-        except StorageError as error:
-            failure = error
-        try:
-            then(failure)
+            then(sync(file))
         finally:
             self._room.release()

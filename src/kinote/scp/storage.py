@@ -70,7 +70,7 @@ def _receive(session: Session, message: Message, request: CStoreRequest) -> Outc
     except BaseException:
         upload.abandon()
         raise
-    return upload.finish().result()
+    return upload.finish(sync_here=True).result()
 
 
 def _said(outcome: Outcome) -> str:
