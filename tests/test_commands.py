@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,24 +18,10 @@ import pytest
 from kinote.demo.studies import real_images
 from kinote.keyobject.writer import encode_file
 from kinote.settings import Settings
+from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.keyobject.documents import document
 from tests.running_server import RunningServer
-
-SOURCE = Path(__file__).parents[1] / "src"
-
-
-def kinote(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a script does: what it prints goes into pipes, and nobody says how wide they are."""
-    return subprocess.run(
-        [sys.executable, "-m", "kinote", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={name: value for name, value in os.environ.items() if name != "COLUMNS"}
-        | {"PYTHONPATH": str(SOURCE)},
-        check=False,
-    )
 
 
 def filled(folder: Path) -> Path:
