@@ -31,6 +31,7 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
             )
             sop_class_uid, sop_instance_uid = header.get("SOPClassUID"), header.get("SOPInstanceUID")
     except (DicomError, InvalidDicomError, OSError, ValueError, AttributeError, NotImplementedError) as error:
+        # pydicom raises NotImplementedError for a value representation that is none.
         raise UnsendableFileError(f"The file cannot be read: {error}") from error
     if not sop_class_uid or not sop_instance_uid:
         raise UnsendableFileError("The file has no SOP Class UID or no SOP Instance UID.")

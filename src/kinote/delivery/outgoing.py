@@ -122,6 +122,7 @@ def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> OutgoingDataSet:
         RuntimeError,
         ValueError,
     ) as error:
+        # All of these come from pydicom: NotImplementedError where it has no decoder, or no such representation.
         raise TranscodingError(f"The object could not be re-encoded: {error}") from error
     size = encoded.tell()
     encoded.seek(0)

@@ -64,6 +64,7 @@ def can_decode(transfer_syntax: TransferSyntax) -> bool:
     try:
         return bool(get_decoder(UID(transfer_syntax.uid)).is_available)
     except NotImplementedError:
+        # How pydicom says that it knows no decoder for a syntax.
         return False
 
 
@@ -142,6 +143,7 @@ def _by_codec(data: bytes, form: PixelFormat, transfer_syntax: TransferSyntax) -
     try:
         decoder = get_decoder(UID(transfer_syntax.uid))
     except NotImplementedError as error:
+        # How pydicom says so, see `can_decode`.
         raise PictureError(f"There is no decoder for {transfer_syntax.name}.") from error
     if not decoder.is_available:
         missing = "; ".join(decoder.missing_dependencies)

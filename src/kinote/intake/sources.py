@@ -164,6 +164,7 @@ def _archive(path: Path) -> Iterator[_Found | Refusal]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        # zipfile raises NotImplementedError for archives of newer versions and several disks.
         yield Refusal(str(path), f"The ZIP file is damaged: {error}.")
         return
     members = [member for member in archive.infolist() if not member.is_dir()]
@@ -195,6 +196,7 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
     try:
         return cast(BinaryIO, BufferedReader(_Member(cast(BinaryIO, archive.open(member)))))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # zipfile raises NotImplementedError for patched data and strong encryption.
         raise OSError(f"the ZIP file is damaged: {error}") from error
 
 

@@ -18,11 +18,8 @@ def perform(session: Session, message: Message) -> None:
     try:
         objects = retrieval.selected(session, message.context)
     except IdentifierError as error:
-        session.association.send(
-            message.context,
-            retrieval.answer(
-                CGetResponse, request, error.status, said=error.comment, offending=error.offending
-            ),
+        retrieval.refuse(
+            session, message.context, request, CGetResponse, error.status, error.comment, error.offending
         )
         session.done["get", "failure"] += 1
         return

@@ -25,12 +25,17 @@ def perform(session: Session, message: Message) -> None:
     try:
         objects = retrieval.selected(session, message.context)
     except IdentifierError as error:
-        _refuse(session, message, error.status, error.comment, error.offending)
+        retrieval.refuse(
+            session, message.context, request, CMoveResponse, error.status, error.comment, error.offending
+        )
+        session.done["move", "failure"] += 1
         return
     destination = _destination(session, request)
     if destination is None:
         said = f"{request.move_destination} has no address here: add it to entities"
-        _refuse(session, message, statuses.MOVE_DESTINATION_UNKNOWN, said)
+        unknown = statuses.MOVE_DESTINATION_UNKNOWN
+        retrieval.refuse(session, message.context, request, CMoveResponse, unknown, said)
+        session.done["move", "failure"] += 1
         return
     progress = Progress(len(objects))
     sending = _sendings(session, request, destination, objects)
@@ -48,16 +53,6 @@ def perform(session: Session, message: Message) -> None:
         sending.close()
     retrieval.finish(session, message.context, request, progress, CMoveResponse, status)
     session.done["move", statuses.word(status)] += 1
-
-
-def _refuse(
-    session: Session, message: Message, status: int, said: str, offending: tuple[int, ...] = ()
-) -> None:
-    request = message.command
-    assert isinstance(request, CMoveRequest)
-    answer = retrieval.answer(CMoveResponse, request, status, said=said, offending=offending)
-    session.association.send(message.context, answer)
-    session.done["move", "failure"] += 1
 
 
 def _destination(session: Session, request: CMoveRequest) -> ApplicationEntity | None:

@@ -121,6 +121,19 @@ class Progress:
         return statuses.SUB_OPERATIONS_WITH_FAILURES if self.failed or self.warning else statuses.SUCCESS
 
 
+def refuse(
+    session: Session,
+    context: Context,
+    request: CMoveRequest | CGetRequest,
+    response: type[_Answer],
+    status: int,
+    said: str,
+    offending: tuple[int, ...] = (),
+) -> None:
+    """Answer a request for which nothing is sent."""
+    session.association.send(context, answer(response, request, status, said=said, offending=offending))
+
+
 def run(
     session: Session,
     context: Context,
