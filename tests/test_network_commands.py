@@ -49,6 +49,15 @@ def test_files_are_sent_and_found(peer: Face, tmp_path: Path) -> None:
     assert images.stderr.strip() == "5 found."
 
 
+def test_what_the_peer_does_not_take_is_said_in_one_line(peer: Face, tmp_path: Path) -> None:
+    refused = kinote("find", address(peer), "StudyDate=2026-13", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"kinote: KINOTE at {peer.host}:{peer.port} answers with status A900H: "
+        "00080020: '2026-13' is no DA and no range of them.\n"
+    )
+
+
 def test_entities_of_the_settings_are_called_by_their_titles(peer: Face, tmp_path: Path) -> None:
     (tmp_path / "kinote.toml").write_text(
         f'ae_titles = ["ELSEWHERE"]\n[[entities]]\ntitle = "KINOTE"\nhost = "{peer.host}"\nport = {peer.port}\n'

@@ -101,7 +101,10 @@ def identifier(level: str, keys: Sequence[str]) -> Dataset:
                 if sequence not in dataset:
                     setattr(dataset, sequence, [Dataset()])
                 dataset = getattr(dataset, sequence)[0]
-            element = pydicom.DataElement(keyword, pydicom.datadict.dictionary_VR(keyword), None)
+            # What a value may be, the peer says: patterns and ranges are no valid values as such.
+            element = pydicom.DataElement(
+                keyword, pydicom.datadict.dictionary_VR(keyword), None, validation_mode=pydicom.config.IGNORE
+            )
             if element.VR == "SQ":
                 element.value = [Dataset()]
             elif value:
