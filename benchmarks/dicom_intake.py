@@ -6,7 +6,8 @@
 Runs in a network namespace of its own, since most receivers listen on all addresses. In each round all
 receivers begin empty; case by case they get the same objects one after the other. Kinote is as it ships: an
 object is synced, indexed and registered before it is acknowledged. The sender is `benchmarks.dicom_sender`, or
-DCMTK's storescu as it comes, which leaves Nagle's algorithm on. Prints medians of the rounds.
+DCMTK's storescu as it comes, which leaves Nagle's algorithm on. Prints medians of the rounds, and how many objects
+a receiver refused at first in all of them.
 """
 
 from __future__ import annotations
@@ -43,11 +44,21 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """So many objects in so many seconds; some of them were refused at first."""
+
+    objects: int
+    seconds: float
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """What became of a case at a receiver: objects a second, and its processors' microseconds for each."""
+    """What became of a case at a receiver: objects a second, its processors' microseconds for each, refusals."""
 
     rate: float
     busy: float
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,10 @@ class Result:
     def busy(self) -> float:
         return median(one.busy for one in self.rounds)
 
+    @property
+    def refused(self) -> int:
+        return sum(one.refused for one in self.rounds)
+
     def as_json(self) -> dict[str, object]:
         rounds = [one.rate for one in self.rounds]
         return {
@@ -74,22 +89,23 @@ class Result:
             "rate": self.rate,
             "rounds": rounds,
             "microseconds": self.busy,
+            "refused": self.refused,
         }
 
 
-#: Sends a case's objects, numbered from the first, to a receiver; gives how many went, in how many seconds.
-Send = Callable[[Case, int, Running], tuple[int, float]]
+#: Sends a case's objects, numbered from the first, to a receiver.
+Send = Callable[[Case, int, Running], Sent]
 
 
 def preloaded(seconds: int) -> Send:
     """The preloaded sender, which gives up after so many seconds."""
 
-    def send(case: Case, first: int, receiver: Running) -> tuple[int, float]:
+    def send(case: Case, first: int, receiver: Running) -> Sent:
         numbers = (first, case.objects, case.associations, seconds)
         command = [sys.executable, "-m", "benchmarks.dicom_sender", str(receiver.port), TITLE, case.kind]
         done = subprocess.run([*command, *map(str, numbers)], stdout=subprocess.PIPE, check=True)
         found = json.loads(done.stdout)
-        return found["sent"], found["seconds"]
+        return Sent(found["sent"], found["seconds"], found["refused"])
 
     return send
 
@@ -97,7 +113,7 @@ def preloaded(seconds: int) -> Send:
 def storescu(folder: Path) -> Send:
     """DCMTK's program as it comes, sending a folder; its start counts."""
 
-    def send(case: Case, first: int, receiver: Running) -> tuple[int, float]:
+    def send(case: Case, first: int, receiver: Running) -> Sent:
         files = folder / f"{first}"
         if not files.exists():
             files.mkdir()
@@ -106,7 +122,7 @@ def storescu(folder: Path) -> Send:
         command = [dcmtk("storescu"), "-R", "+sd", "+r", "-aec", TITLE, "127.0.0.1", str(receiver.port)]
         begun = time.perf_counter()
         subprocess.run([*command, str(files)], env=PLAIN, check=True)
-        return case.objects, time.perf_counter() - begun
+        return Sent(case.objects, time.perf_counter() - begun, refused=0)
 
     return send
 
@@ -131,20 +147,20 @@ def _measured(case: Case, first: int, receiver: Running, send: Send) -> Measured
     # What the one before has left to be written is not for this one to wait for.
     os.sync()
     before = processor_seconds(receiver.pid)
-    sent, seconds = send(case, first, receiver)
+    sent = send(case, first, receiver)
     busy = processor_seconds(receiver.pid) - before
-    return Measured(sent / seconds, busy / sent * 1e6)
+    return Measured(sent.objects / sent.seconds, busy / sent.objects * 1e6, sent.refused)
 
 
 def show(cases: Sequence[Case], receivers: Sequence[str], results: Sequence[Result]) -> None:
     for case in cases:
-        table = Table(("receiver", "a second", "least", "most", "Kinote to it", "us each"))
+        table = Table(("receiver", "a second", "least", "most", "Kinote to it", "us each", "refused"))
         of_case = {each.receiver: each for each in results if each.case == case}
         for name in receivers:
             one = of_case[name]
             rates = [each.rate for each in one.rounds]
             share = ratio(of_case[_OURS].rate, one.rate) if _OURS in of_case else "-"
-            table.add(name, one.rate, min(rates), max(rates), share, one.busy)
+            table.add(name, one.rate, min(rates), max(rates), share, one.busy, one.refused)
         table.show(f"{case.kind} x {case.objects}, {case.associations} association(s): objects a second")
 
 

@@ -102,6 +102,9 @@ def test_benchmark_runs(program: str, filled: Path, tmp_path: Path) -> None:
     figures = [line for line in printed.splitlines() if re.search(r"  [\d.]+  ", line)]
     assert len(figures) == ROWS[program], printed
     assert list(tmp_path.iterdir()) == []
+    if program == "dicom_intake":
+        refused = [line.split()[-1] for line in figures if line.startswith("kinote")]
+        assert refused == ["0"] * 3
 
 
 def test_figures_are_drawn(tmp_path: Path) -> None:
