@@ -29,8 +29,13 @@ def kinds_of_one_group(acts: Acts, arriving: list[Arriving], monkeypatch: pytest
     """Let objects in that are committed in one group; gives what each was told."""
     group: list[Arrival] = []
     futures = []
+
+    def gather(committer: Committer, arrival: Arrival) -> None:
+        committer.give_up()
+        group.append(arrival)
+
     with monkeypatch.context() as patched:
-        patched.setattr(Committer, "submit", lambda _, arrival: group.append(arrival))
+        patched.setattr(Committer, "submit", gather)
         for each in arriving:
             upload = acts.house.receiver.open("test")
             upload.write(each.file)

@@ -1,5 +1,9 @@
 """Group commit across all senders: what has arrived meanwhile becomes durable together.
 
+A commit costs more than an object in it. So a group that is made up waits for arrivals that are on their way,
+whose bytes are all there and have only to be read, synced and placed: with a few senders, each of which waits
+for its answer, they then share a commit in place of having one each.
+
 The order is law 6: data synced, names placed and their directory synced (both before an arrival comes here),
 transaction committed, and only then is anybody told. A group that fails is filed again object by object,
 so that a bad object harms no other (law 5).
@@ -28,6 +32,9 @@ log = logging.getLogger(__name__)
 #: Objects that share one commit at most: bounds memory and how long the first of them waits.
 GROUP = 200
 
+#: How long a group waits for arrivals that are on their way, in seconds: what a commit takes, or little more.
+_WAIT = 0.002
+
 #: How often an object is filed anew after others were quicker with the same UIDs.
 _ATTEMPTS = 4
 
@@ -49,11 +56,25 @@ class Committer:
         #: Whether a group is to be made up that nobody has begun with.
         self._announced = False
         self._unsettled = 0
+        #: How many arrivals are on their way.
+        self._expected = 0
+
+    def expect(self) -> None:
+        """An arrival is on its way. It is submitted in the end, or given up."""
+        with self._changed:
+            self._expected += 1
+
+    def give_up(self) -> None:
+        """An arrival that was expected does not come."""
+        with self._changed:
+            self._one_less_expected()
 
     def submit(self, arrival: Arrival) -> None:
+        """Hand over an arrival that was expected."""
         with self._changed:
             self._unsettled += 1
             self._ready.append(arrival)
+            self._one_less_expected()
             if self._announced:
                 return
             self._announced = True
@@ -63,13 +84,19 @@ class Committer:
         with self._changed:
             self._changed.wait_for(lambda: self._unsettled == 0)
 
+    def _one_less_expected(self) -> None:
+        self._expected -= 1
+        if not self._expected:
+            self._changed.notify_all()
+
     def _announce(self) -> None:
         group = _Group(self._take)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
-        """The next group: what has gathered, up to the bound."""
+        """The next group: what has gathered, and what comes within a moment, up to the bound."""
         with self._changed:
+            self._changed.wait_for(lambda: not self._expected or len(self._ready) >= GROUP, _WAIT)
             arrivals = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP))]
             self._announced = bool(self._ready)
             more = self._announced

@@ -75,8 +75,19 @@ class Receiver:
         """A file for an object that does not stay in memory. Raises `StorageError`."""
         return self._storage.receive()
 
+    def expect(self) -> None:
+        """All bytes of an object are there: it is committed in the end, or given up."""
+        self._committer.expect()
+
+    def give_up(self) -> None:
+        """An object that was expected is refused."""
+        self._committer.give_up()
+
     def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
-        """Make an object durable, its file first: `arrival.done` is set once it is, or is refused."""
+        """Make an object durable that was expected, its file first.
+
+        `arrival.done` is set once it is durable, or is refused.
+        """
         file = arrival.file
         if file is None:
             self._committer.submit(arrival)
@@ -86,6 +97,7 @@ class Receiver:
             if failure is None:
                 self._committer.submit(arrival)
             else:
+                self._committer.give_up()
                 self._settle(
                     arrival, Filed(arrival.refusal(outcomes.OUT_OF_RESOURCES, str(failure)), kept=False)
                 )
@@ -190,17 +202,8 @@ class Upload:
         do until the object is durable.
         """
         if self._refusal is None:
-            try:
-                arrival = self._arrival(self._scanner.finish())
-            except StorageError as error:
-                self._fail(outcomes.OUT_OF_RESOURCES, str(error))
-            except MissingIdentityError as error:
-                self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error))
-            except NotExpectedError as error:
-                self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error), error.entry)
-            except DicomError as error:
-                self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
-            else:
+            arrival = self._read_whole()
+            if arrival is not None:
                 self._receiver.commit(arrival, sync_here=sync_here)
                 return arrival.done
         assert self._refusal is not None
@@ -208,6 +211,25 @@ class Upload:
         done: Future[Outcome] = Future()
         done.set_result(self._refusal)
         return done
+
+    def _read_whole(self) -> Arrival | None:
+        """The object, which is expected from now on; None, and nothing is expected, if it is refused."""
+        arrival = None
+        self._receiver.expect()
+        try:
+            arrival = self._arrival(self._scanner.finish())
+        except StorageError as error:
+            self._fail(outcomes.OUT_OF_RESOURCES, str(error))
+        except MissingIdentityError as error:
+            self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error))
+        except NotExpectedError as error:
+            self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error), error.entry)
+        except DicomError as error:
+            self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
+        finally:
+            if arrival is None:
+                self._receiver.give_up()
+        return arrival
 
     def abandon(self) -> None:
         """The sender broke off: nothing of the object is kept."""
