@@ -5,12 +5,16 @@
 A thread stands for an association of C-STORE, which waits for each answer. The index holds 20,000 instances
 before. Everything is durable, indexed and registered when it counts. Of the processor's time for an object, one
 part is that of the threads that send (walking, digest, what the index needs), the rest that of those that sync,
-place and commit. Prints medians of the rounds.
+place and commit. Beside it stands what the machine gives: as many threads that do nothing but write the same files,
+take their digests and sync them. Prints medians of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +30,7 @@ from benchmarks.table import Table
 from kinote.app import open_house
 from kinote.intake.receiver import Receiver
 from kinote.settings import Settings
+from kinote.storage.folders import sync_folder
 
 #: An object comes in portions of this, as in the PDUs of usual senders, in bytes.
 PORTION = 128 * 1024
@@ -46,11 +51,15 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Objects a second, and for each object microseconds of the processor: of senders, and of all others."""
+    """Objects a second, and for each object microseconds of the processor: of senders, and of all others.
+
+    And how many bare files a second there were beside that.
+    """
 
     rate: float
     sending: float
     filing: float
+    bare: float
 
 
 def _small_image(number: int) -> bytes:
@@ -69,7 +78,31 @@ def send(receiver: Receiver, file: bytes) -> None:
         raise RuntimeError(f"An object was not stored: {outcome}")
 
 
-def measure(receiver: Receiver, files: Sequence[bytes], senders: int) -> Measured:
+def write_bare(folder: Path, files: Sequence[bytes], writers: int) -> float:
+    """Files a second that so many threads write, digest and sync, each under a name that is synced, too."""
+
+    def write(number: int) -> None:
+        path = folder / str(number)
+        digest = hashlib.sha256()
+        with path.open("xb", buffering=0) as file:
+            view = memoryview(files[number])
+            for start in range(0, len(view), PORTION):
+                file.write(view[start : start + PORTION])
+                digest.update(view[start : start + PORTION])
+            os.fdatasync(file.fileno())
+        sync_folder(folder)
+
+    folder.mkdir()
+    with ThreadPoolExecutor(writers) as pool:
+        begun = time.perf_counter()
+        for _ in pool.map(write, range(len(files))):
+            pass
+        taken = time.perf_counter() - begun
+    shutil.rmtree(folder)
+    return len(files) / taken
+
+
+def measure(receiver: Receiver, files: Sequence[bytes], senders: int, bare: float) -> Measured:
     """Send all files, shared out among so many threads."""
     together = threading.Barrier(senders + 1)
 
@@ -89,7 +122,7 @@ def measure(receiver: Receiver, files: Sequence[bytes], senders: int) -> Measure
         taken = time.perf_counter() - begun
         busy = time.process_time() - busy
     share = 1e6 / len(files)
-    return Measured(len(files) / taken, sending * share, (busy - sending) * share)
+    return Measured(len(files) / taken, sending * share, (busy - sending) * share, bare)
 
 
 def measure_all(
@@ -106,19 +139,20 @@ def measure_all(
                     first = numbers[kind.name]
                     numbers[kind.name] += kind.objects
                     files = [kind.make(one) for one in range(first, first + kind.objects)]
-                    measured = measure(house.receiver, files, many)
+                    bare = write_bare(folder / "bare", files, many)
+                    # What is left to be written is not for the next to wait for.
+                    os.sync()
+                    measured = measure(house.receiver, files, many, bare)
                     if number:
                         found.setdefault((kind.name, many), []).append(measured)
     return found
 
 
 def show(found: dict[tuple[str, int], list[Measured]]) -> None:
-    table = Table(("objects", "senders", "a second", "sender us", "filing us"))
+    figures = ("rate", "sending", "filing", "bare")
+    table = Table(("objects", "senders", "a second", "sender us", "filing us", "bare files a second"))
     for (name, senders), measured in found.items():
-        rate, sending, filing = (
-            median(getattr(one, figure) for one in measured) for figure in ("rate", "sending", "filing")
-        )
-        table.add(name, senders, rate, sending, filing)
+        table.add(name, senders, *(median(getattr(one, figure) for one in measured) for figure in figures))
     table.show("Intake in process: objects a second, and microseconds of processor for each object")
 
 
