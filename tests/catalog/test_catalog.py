@@ -260,7 +260,8 @@ def test_the_victim_of_a_deadlock_is_tried_again(postgresql_url: str) -> None:
         future.result(LIMIT)
     with servers[0].read() as connection:
         assert list(connection.execute(select(house.c.value)).scalars()) == ["011", "011"]
-    assert len(attempts) == 3
+    # The survivor may become the victim of the other's second try, on a machine that is busy.
+    assert len(attempts) >= 3, "there was no deadlock"
     for server in servers:
         server.close()
 

@@ -65,7 +65,8 @@ class Reference:
     answers: list[Answer] = field(default_factory=list)
     left: int = 0
     _standing: _Standing = _Standing.NOTHING
-    _contexts: set[int] = field(default_factory=set)
+    #: The abstract syntaxes of the contexts that were taken.
+    _contexts: dict[int, str] = field(default_factory=dict)
     _command: bytearray | None = None
     _context: int = 0
     #: What is answered when the data set has come, and whether one is under way.
@@ -132,7 +133,7 @@ class Reference:
             self._standing = _Standing.ESTABLISHED
             for context in request.contexts[:128]:
                 if context.id % 2 and context.id not in self._contexts and self.accepts(context):
-                    self._contexts.add(context.id)
+                    self._contexts[context.id] = context.abstract_syntax
             self.answers.append((2, *sorted(self._contexts)))
 
     def _invalid(self, reason: int) -> None:
@@ -181,7 +182,7 @@ class Reference:
                 return
         self._is_in_data = command.has_data_set
         # Only storing reads the data set before it answers, and not where the command says enough.
-        if isinstance(command, CStoreRequest) and command.has_data_set and _names_an_object(command):
+        if isinstance(command, CStoreRequest) and command.has_data_set and self._names_an_object(command):
             self._due = due
         elif due:
             self.answers.append(due)
@@ -195,9 +196,14 @@ class Reference:
                 self.answers.append(self._due)
                 self._due = None
 
-
-def _names_an_object(command: CStoreRequest) -> bool:
-    return all(map(is_tolerable, (command.affected_sop_class_uid, command.affected_sop_instance_uid)))
+    def _names_an_object(self, command: CStoreRequest) -> bool:
+        """One that is no UID, or of a class that its context is not for, is refused for that alone."""
+        class_uid = command.affected_sop_class_uid
+        return (
+            is_tolerable(class_uid)
+            and is_tolerable(command.affected_sop_instance_uid)
+            and class_uid == self._contexts[self._context]
+        )
 
 
 def pdus(stream: bytes) -> Iterator[tuple[int, bytes]]:

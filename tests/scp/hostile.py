@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kinote.dimse.commands import (
@@ -73,7 +74,7 @@ def play(script: Script, address: tuple[str, int]) -> list[Answer] | None:
         except (ConnectionError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-        return [in_short(kind, body) for kind, body in pdus(_all(sock))]
+        return list(_in_short(_all(sock)))
 
 
 def expected(script: Script) -> Reference:
@@ -121,19 +122,25 @@ def _all(sock: socket.socket) -> bytes:
     return bytes(data)
 
 
-def in_short(kind: int, body: bytes) -> Answer:
-    """A PDU of the acceptor as the reference tells it."""
-    match decode(kind, body):
-        case AssociateAccept(contexts=contexts):
-            return (2, *sorted({each.id for each in contexts if each.result == 0}))
-        case AssociateReject(result, source, reason):
-            return (3, result, source, reason)
-        case DataTransfer(values=(value,)):
-            return _answered(decode_answer(bytes(value.fragment)))
-        case Abort(source, reason):
-            return (7, source, reason)
-        case _:
-            return (kind,)
+def _in_short(stream: bytes) -> Iterator[Answer]:
+    """What the acceptor has sent, as the reference tells it."""
+    answer = b""
+    for kind, body in pdus(stream):
+        match decode(kind, body):
+            case AssociateAccept(contexts=contexts):
+                yield (2, *sorted({each.id for each in contexts if each.result == 0}))
+            case AssociateReject(result, source, reason):
+                yield (3, result, source, reason)
+            case DataTransfer(values=(value,)):
+                # In several PDUs for a peer that takes only short ones.
+                answer += value.fragment
+                if value.is_last:
+                    yield _answered(decode_answer(answer))
+                    answer = b""
+            case Abort(source, reason):
+                yield (7, source, reason)
+            case _:
+                yield (kind,)
 
 
 def decode_answer(data: bytes) -> Command:
