@@ -58,6 +58,16 @@ def answer(association: Association, message: Message) -> None:
             raise association.break_off("not here")
 
 
+def keeping(kept: list[bytes]) -> Callable[[Association, Message], None]:
+    """Answers every request, and keeps its data set."""
+
+    def keep(association: Association, message: Message) -> None:
+        kept.append(b"".join(bytes(piece) for piece in association.data_set()))
+        answer(association, message)
+
+    return keep
+
+
 @dataclass
 class Serving:
     """An acceptor's user: does what it is told to for each message, and keeps how it ended."""
