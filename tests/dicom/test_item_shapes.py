@@ -151,6 +151,6 @@ def test_an_item_without_a_shape_is_looked_at_once(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(item_shapes, "shape_of", counted)
     writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
-    unlike = item(writer, "long text", b"1.2.3.45")
+    unlike = item(writer, "bytes", bytes(1030))
     outcome(writer.sequence(CONTENT, unlike * 500), EXPLICIT_VR_LITTLE_ENDIAN, 1 << 20)
     assert len(looked) == 1

@@ -7,14 +7,13 @@ those of the same length with the same heads at the same places need not be, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from kinote.dicom.element_heads import ITEM_GROUP, UNDEFINED, WATCHED
 from kinote.dicom.encodings import Encoding
-from kinote.dicom.value_representations import SEQUENCES, SHORT
+from kinote.dicom.value_representations import LONG, SEQUENCES, SHORT
 
 #: Longer items, in bytes, and items with more heads, are walked: there is little to win.
 LONGEST_ITEM, _MOST = 4096, 64
@@ -30,8 +29,8 @@ NESTED = 2
 class ItemShape:
     """What all items of a kind have in common; made by `shape_of`."""
 
-    #: Gives the heads of an item that begins at a place: its own, its elements', and those of nested items.
-    heads_at: Callable[[bytes, int], tuple[Any, ...]]
+    #: Takes the heads out of an item: its own, its elements', and those of nested items.
+    form: Struct
     heads: tuple[bytes, ...]
     #: The bytes of an item with its head, and how many elements and items it is made of.
     size: int
@@ -39,7 +38,7 @@ class ItemShape:
 
     def run(self, data: bytes, pos: int, bound: int) -> int:
         """How many items of this shape follow each other from `pos` on, whole before `bound`."""
-        heads_at, heads, size = self.heads_at, self.heads, self.size
+        heads_at, heads, size = self.form.unpack_from, self.heads, self.size
         begin = pos
         last = bound - size
         while pos <= last and heads_at(data, pos) == heads:
@@ -62,32 +61,61 @@ class Shapes:
         #: Kinds of which this walk has met an item without a shape: it looks at no other of these.
         self._unlike: set[_Kind] = set()
 
+    def pass_sequence(self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding) -> int:
+        """How many elements and items a sequence is made of; 0 unless it is all here and of items with shapes.
+
+        Its first item begins at `pos`, and its value has `length` bytes.
+        """
+        if length < 8 or pos + length > bound:
+            return 0
+        group, number, first = encoding.item.unpack_from(data, pos)
+        if group != ITEM_GROUP or number != 0xE000:
+            return 0
+        _, passed, made_of = self.pass_alike(data, pos, first, pos + length, encoding)
+        return made_of if passed == length else 0
+
     def pass_alike(
         self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding
     ) -> tuple[int, int, int]:
-        """The items at `pos` that are built alike: how many, and of how many bytes and elements in all.
+        """The items from `pos` on that have shapes: how many, and of how many bytes and elements in all.
 
         `length` is that of the first; whatever lies beyond `bound` is not there.
         """
-        if pos + 8 + length > bound:
-            return 0, 0, 0
-        kind = (encoding, self._longest_value, length)
+        item, longest = encoding.item.unpack_from, self._longest_value
+        begin, count, made_of = pos, 0, 0
+        while length <= LONGEST_ITEM and pos + 8 + length <= bound:
+            for shape in self._known.get((encoding, longest, length), ()):
+                alike = shape.run(data, pos, bound)
+                if alike:
+                    break
+            else:
+                learnt = self._learn(data, pos, (encoding, longest, length))
+                if learnt is None:
+                    break
+                shape, alike = learnt, learnt.run(data, pos, bound)
+            count += alike
+            made_of += alike * shape.steps
+            pos += alike * shape.size
+            if bound - pos < 8:
+                break
+            group, number, length = item(data, pos)
+            if group != ITEM_GROUP or number != 0xE000:
+                break
+        return count, pos - begin, made_of
+
+    def _learn(self, data: bytes, pos: int, kind: _Kind) -> ItemShape | None:
+        """A shape for this item, in which it differs from all that are known; None if it can have none."""
         known = self._known.get(kind, ())
-        for shape in known:
-            count = shape.run(data, pos, bound)
-            if count:
-                return count, count * shape.size, count * shape.steps
         if len(known) == _OF_A_LENGTH or kind in self._unlike:
-            return 0, 0, 0
-        learnt = shape_of(data, pos, encoding, self._longest_value)
+            return None
+        learnt = shape_of(data, pos, kind[0], self._longest_value)
         if learnt is None:
             self._unlike.add(kind)
-            return 0, 0, 0
+            return None
         if len(self._known) * _OF_A_LENGTH >= _ALL:
             self._known.clear()
         self._known[kind] = (*known, learnt)
-        count = learnt.run(data, pos, bound)
-        return count, count * learnt.size, count * learnt.steps
+        return learnt
 
 
 class _UnlikeError(Exception):
@@ -154,11 +182,12 @@ class _Outline:
             group, _, vr, length = encoding.head.unpack_from(self._data, pos)
             if vr in SHORT:
                 return "value", pos + 8, pos + 8 + length
-            if vr == b"SQ" and pos + 12 <= len(self._data) and group != ITEM_GROUP:
-                length = encoding.long.unpack_from(self._data, pos + 8)[0]
-                if length != UNDEFINED:
-                    return "sequence", pos + 12, pos + 12 + length
-            raise _UnlikeError
+            if vr not in LONG or group in WATCHED or pos + 12 > len(self._data):
+                raise _UnlikeError
+            length = encoding.long.unpack_from(self._data, pos + 8)[0]
+            if length == UNDEFINED or (length > self._longest_value and vr != b"SQ"):
+                raise _UnlikeError
+            return "sequence" if vr == b"SQ" else "value", pos + 12, pos + 12 + length
         group, number, length = encoding.head.unpack_from(self._data, pos)
         tag = group << 16 | number
         if length == UNDEFINED:
@@ -175,10 +204,21 @@ class _Outline:
         self._places.append((pos, size))
 
     def shape(self, size: int) -> ItemShape:
+        """The shape of an item of `size` bytes. Heads that follow each other at once are compared as one."""
         begin = here = self._places[0][0]
         form = "="
+        for first, last in self._joined():
+            form += f"{first - here}x{last - first}s"
+            here = last
+        heads = Struct(f"{form}{begin + size - here}x")
+        return ItemShape(heads, heads.unpack_from(self._data, begin), size, len(self._places))
+
+    def _joined(self) -> list[tuple[int, int]]:
+        """Where runs of heads begin and end between which there are values."""
+        runs: list[tuple[int, int]] = []
         for pos, length in self._places:
-            form += f"{pos - here}x{length}s" if pos > here else f"{length}s"
-            here = pos + length
-        heads = Struct(form)
-        return ItemShape(heads.unpack_from, heads.unpack_from(self._data, begin), size, len(self._places))
+            first = pos
+            if runs and runs[-1][1] == pos:
+                first, _ = runs.pop()
+            runs.append((first, pos + length))
+        return runs

@@ -54,15 +54,16 @@ class FileScanner:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, transfer_syntax_uid: str | None = None) -> None:
         self._limits = limits
-        self._beginning = bytearray()
         self._meta: DataSet | None = None
-        self._meta_end = _MetaEnd()
         self._offset = 0
         self._digest = hashlib.sha256()
         self._size = 0
         self._scanner: DataSetScanner | None = None
         if transfer_syntax_uid is not None:
             self._scanner = DataSetScanner(transfer_syntax_uid, limits)
+        else:
+            self._beginning = bytearray()
+            self._meta_end = _MetaEnd()
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         if self._scanner is not None:

@@ -19,9 +19,6 @@ from kinote.dicom.element_heads import (
     is_binary,
     is_long,
     odd_length,
-    plain,
-    plain_implicit,
-    plain_of_root,
 )
 from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import (
@@ -34,6 +31,7 @@ from kinote.dicom.errors import (
 )
 from kinote.dicom.item_shapes import LONGEST_ITEM, NESTED, Shapes
 from kinote.dicom.limits import Limits
+from kinote.dicom.plain_elements import pass_explicit, pass_implicit
 from kinote.dicom.value_representations import (
     BINARY_BYTES,
     LONG,
@@ -106,7 +104,7 @@ class Walk:
         need = 8
         begun = False
         encoding = self.encoding
-        explicit, head = encoding.explicit, encoding.head.unpack_from
+        explicit = encoding.explicit
         # The container the walk is in, sequence or item by turns; `end` is the nearest known one around it.
         end, defined, opened, left_out = _ENDLESS, True, 0, 0
         stack: list[tuple[int, bool, int, int, Encoding]] = []
@@ -114,7 +112,7 @@ class Walk:
         kept, ends, root, path, limits = self._kept, self.ends, self.root, self._path, self.limits
         deepest = 2 * limits.depth
         deepest_alike = deepest - 2 * NESTED
-        watched = min(limits.bulk_binary, limits.bulk_text)
+        watched = min(limits.bulk_binary, limits.bulk_text, UNDEFINED - 1)
         shapes = Shapes(watched)
         steps = fragments = 0
         last_root: tuple[int, bytes, int, int] = (0, b"", 0, 0)
@@ -130,7 +128,7 @@ class Walk:
                     ends[opened] = pos + shift
                 end, defined, opened, left_out, outer = stack.pop()
                 if outer is not encoding:
-                    encoding, explicit, head = outer, outer.explicit, outer.head.unpack_from
+                    encoding, explicit = outer, outer.explicit
                 if not len(stack) & 1:
                     del path[-2:]
                     if not stack:
@@ -173,7 +171,7 @@ class Walk:
                             ends[opened] = pos + shift
                             end, defined, opened, left_out, outer = stack.pop()
                             if outer is not encoding:
-                                encoding, explicit, head = outer, outer.explicit, outer.head.unpack_from
+                                encoding, explicit = outer, outer.explicit
                             del path[-2:]
                             if not stack:
                                 tag, vr, before, start = last_root
@@ -189,15 +187,17 @@ class Walk:
                 bound = end - origin
                 if bound > size:
                     bound = size
-                if not explicit:
-                    pos, count = plain_implicit(
-                        head, data, pos, bound, watched, shift, None if stack else root
-                    )
-                elif stack:
-                    pos, count = plain(head, data, pos, bound)
-                else:
-                    pos, count = plain_of_root(head, data, pos, bound, shift, root)
-                steps += count
+                pos, count, inner = (pass_explicit if explicit else pass_implicit)(
+                    data,
+                    pos,
+                    bound,
+                    encoding,
+                    watched,
+                    shapes if len(stack) + 1 < deepest_alike else None,
+                    None if stack else root,
+                    shift,
+                )
+                steps += count + inner
                 if not stack:
                     self.met += count
                 if pos + 8 > bound:
@@ -307,7 +307,7 @@ class Walk:
                     opened, left_out = start + shift, origin - shift
                     if vr == b"UN":
                         # PS3.5 6.2.2: the content of UN with undefined length is implicit little endian.
-                        encoding, explicit, head = IMPLICIT_LITTLE, False, IMPLICIT_LITTLE.head.unpack_from
+                        encoding, explicit = IMPLICIT_LITTLE, False
                     continue
                 # Bulk: leave it out of the kept bytes.
                 kept.append(data[run:start])
@@ -389,7 +389,7 @@ class Walk:
                 if found is not encoding:
                     self.note(f"declared as {encoding.name}, encoded as {found.name}")
                     self.encoding = encoding = found
-                    explicit, head = found.explicit, found.head.unpack_from
+                    explicit = found.explicit
 
     def _zeros(self, at: int, steps: int, count: int) -> Generator[None, bytes | None, None]:
         self.steps, self.offset = steps, at + count
