@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from kinote.dicom import level, tags
 from kinote.dicom.bulk import BulkSpan
@@ -131,6 +132,19 @@ class DataSet:
         found = self._level().get(tag)
         return "" if found is None else found[0].decode("latin-1")
 
+    def has_any(self, wanted: AbstractSet[int]) -> bool:
+        """Whether any of these attributes is there."""
+        return not self._level().keys().isdisjoint(wanted)
+
+    def sent_otherwise(self, representations: Mapping[int, bytes]) -> list[int]:
+        """Those of these attributes that stand in the bytes with another representation; UN is another one."""
+        level = self._level()
+        return [
+            tag
+            for tag, vr in representations.items()
+            if (found := level.get(tag)) is not None and found[0] and found[0] != vr
+        ]
+
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a value; None if it is not there or was let pass as bulk."""
         found = self._level().get(tag)
@@ -233,7 +247,7 @@ class DataSet:
             encoding = self._encoding
         else:
             return self._sequence_of_unknown(tag, start, end)
-        return Items(self, encoding, list(level.items(self._kept, start, end, encoding, self._ends)))
+        return Items(self, encoding, level.items(self._kept, start, end, encoding, self._ends))
 
     def element(self, tag: int, longest: int) -> bytes | None:
         """The kept bytes of a whole element, nested ones included: what tells equal elements apart.
@@ -353,6 +367,16 @@ class Items:
 
     def __len__(self) -> int:
         return len(self._spans)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the elements of the items are encoded."""
+        return self._encoding
+
+    @property
+    def places(self) -> tuple[bytes, list[tuple[int, int]]]:
+        """The kept bytes of the data set, and where in them each item begins, behind its head, and ends."""
+        return self._level._kept, self._spans
 
     def sent(self, index: int) -> bytes:
         """The kept bytes of an item: what tells equal items apart."""

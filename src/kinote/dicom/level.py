@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from kinote.dicom.element_heads import ITEM_GROUP, UNDEFINED, Element, is_long, odd_length
 from kinote.dicom.encodings import Encoding
@@ -49,9 +49,10 @@ def elements(
 
 def items(
     kept: bytes, start: int, end: int, encoding: Encoding, ends: Mapping[int, int]
-) -> Iterator[tuple[int, int]]:
+) -> list[tuple[int, int]]:
     """Where the items of a sequence begin and end, without their own beginning, with their delimiter."""
-    head = encoding.item.unpack_from
+    found = []
+    head, end_of = encoding.item.unpack_from, ends.get
     pos = start
     last = end - 8
     while pos <= last:
@@ -59,6 +60,7 @@ def items(
         pos += 8
         if number != 0xE000:
             continue
-        stop = ends.get(pos, pos) if length == UNDEFINED else ends.get(pos, pos + length)
-        yield pos, stop
+        stop = end_of(pos, pos if length == UNDEFINED else pos + length)
+        found.append((pos, stop))
         pos = stop
+    return found

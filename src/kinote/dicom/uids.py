@@ -11,8 +11,9 @@ from functools import lru_cache
 IMPLEMENTATION_CLASS_UID = "2.25.267217374951049513806139017396514317857"
 IMPLEMENTATION_VERSION_NAME = "KINOTE_01"
 
-_STRICT = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-_TOLERABLE = re.compile(r"[0-9]+(\.[0-9]+)*")
+#: Possessive, without groups: a key object has UIDs by the thousand, and there is nothing to go back for.
+_STRICT = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))++")
+_TOLERABLE = re.compile(r"[0-9]++(?:\.[0-9]++)*+")
 
 
 def new_uid() -> str:

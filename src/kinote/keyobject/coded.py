@@ -24,28 +24,29 @@ _ESCAPE = "\x1b"
 def read_plain(dataset: DataSet, tag: int) -> str:
     """A code string or UID as it stands, without padding; '' if there is none."""
     raw = dataset.raw(tag)
-    return _plain(raw) if raw else ""
+    return _recurring(raw) if raw else ""
 
 
 def read_uid(dataset: DataSet, tag: int) -> str:
     """A UID that hardly comes twice, so that it is not worth remembering; '' if there is none."""
     raw = dataset.raw(tag)
-    return raw.decode("latin-1").strip("\0 ") if raw else ""
+    return plain(raw) if raw else ""
 
 
-@lru_cache(maxsize=1024)
-def _plain(value: bytes) -> str:
+def plain(value: bytes) -> str:
+    """The bytes of a code string or UID as text, without padding."""
     return value.decode("latin-1").strip("\0 ")
+
+
+_recurring = lru_cache(maxsize=1024)(plain)
 
 
 def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
     """The text of a value, '' if there is none; notes where it is not as the character set declares."""
     text = dataset.text(tag)
-    if not text:
-        return ""
-    if not text.isascii() or _ESCAPE in text:
+    if text and (not text.isascii() or _ESCAPE in text):
         _check_characters(dataset, tag, place, findings)
-    return text
+    return text or ""
 
 
 def read_person_name(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:

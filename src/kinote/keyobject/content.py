@@ -9,6 +9,7 @@ from kinote.dicom.dataset import DataSet, Items
 from kinote.keyobject import concepts
 from kinote.keyobject.alike import Alike
 from kinote.keyobject.coded import (
+    plain,
     read_code_sequence,
     read_numbers,
     read_person_name,
@@ -17,6 +18,7 @@ from kinote.keyobject.coded import (
     read_uid,
 )
 from kinote.keyobject.codes import Code
+from kinote.keyobject.evidence import Evidence
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
 from kinote.keyobject.remembered import Remembered
@@ -74,63 +76,78 @@ class Content:
     observer_items: list[ObserverItem] = field(default_factory=list)
 
 
-def read_content(root: DataSet, evidence: dict[str, FoundInstance], findings: Findings) -> Content:
+def read_content(root: DataSet, evidence: Evidence, findings: Findings) -> Content:
     """The whole tree. Raises `TooDeepContentError` and `TooManyReferencesError`."""
     reader = _Reader(evidence, findings)
-    reader.walk(root)
+    reader.read(root)
     return reader.content
 
 
 class _Level:
-    """A content sequence, how many of its items have been read, and what their places begin with."""
+    """A content sequence, what its items say that are like others, and what their places begin with."""
 
-    __slots__ = ("items", "prefix", "read")
+    __slots__ = ("items", "prefix", "rest")
 
     def __init__(self, items: Items, prefix: str) -> None:
         self.items = items
         self.prefix = prefix
-        self.read = 0
+        #: The items that have not been read yet, by their number.
+        self.rest = enumerate(_REFERENCES_ALIKE.each(*items.places, items.encoding))
 
 
 class _Reader:
-    def __init__(self, evidence: dict[str, FoundInstance], findings: Findings) -> None:
+    def __init__(self, evidence: Evidence, findings: Findings) -> None:
         self.content = Content()
-        self._evidence = evidence
+        self._evidence = evidence.instances
+        self._by_value = evidence.by_value
         self._findings = findings
         self._count = 0
-        #: By whether they stand at the root: value type and SOP class of references without more to them.
-        self._alike: dict[bool, Alike[tuple[str, str]]] = {True: Alike(), False: Alike()}
+        #: How many findings there were before the item that is being read.
+        self._noted = 0
 
-    def walk(self, root: DataSet) -> None:
+    def read(self, root: DataSet) -> None:
         """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
         levels = [_Level(root.sequence(tags.CONTENT_SEQUENCE), "")]
         while levels:
-            current = levels[-1]
-            if current.read == len(current.items):
+            below = self._read_level(levels[-1], is_root=len(levels) == 1)
+            if below is None:
                 levels.pop()
+            elif len(levels) == MAX_DEPTH:
+                raise TooDeepContentError
+            else:
+                levels.append(below)
+
+    def _read_level(self, level: _Level, *, is_root: bool) -> _Level | None:
+        """Read on, up to an item with others below it, which are given; None at the end."""
+        keep = (self.content.root_references if is_root else self.content.nested_references).append
+        for index, alike in level.rest:
+            reference = None if alike is None else self._plain_reference(*alike)
+            if reference is not None:
+                keep(reference)
                 continue
-            index = current.read
-            current.read += 1
-            is_root = len(levels) == 1
-            sent = current.items.sent(index)
-            if self._is_alike(sent, is_root=is_root):
+            if is_root and self._is_known_observer(level.items, index):
                 continue
-            observed = _OBSERVED.find(sent, root.encoding) if is_root else None
-            if observed is not None:
-                self.content.observer_items.append(observed)
-                continue
-            item = current.items.item(index)
-            place = f"{current.prefix}ContentSequence[{index + 1}]"
-            noted, known = len(self._findings), len(self.content.observer_items)
+            item = level.items.item(index)
+            place = f"{level.prefix}ContentSequence[{index + 1}]"
+            self._noted = len(self._findings)
             self._read_item(item, place, is_root=is_root)
-            below = item.sequence(tags.CONTENT_SEQUENCE)
-            if len(self.content.observer_items) > known and len(self._findings) == noted and not len(below):
-                observed = self.content.observer_items[-1]
-                _OBSERVED.remember(sent, item.encoding, observed, *observed.texts)
-            if len(below):
-                if len(levels) == MAX_DEPTH:
-                    raise TooDeepContentError
-                levels.append(_Level(below, place + "."))
+            if tags.CONTENT_SEQUENCE in item:
+                below = item.sequence(tags.CONTENT_SEQUENCE)
+                if len(below):
+                    return _Level(below, place + ".")
+        return None
+
+    def _is_known_observer(self, items: Items, index: int) -> bool:
+        """Whether an item of observer context is one that was read before; then it has been taken."""
+        observed = _OBSERVED.find(items.sent(index), items.encoding)
+        if observed is None:
+            return False
+        self.content.observer_items.append(observed)
+        return True
+
+    def _nothing_is_off(self) -> bool:
+        """Whether there are no findings in the item that is being read."""
+        return len(self._findings) == self._noted
 
     def _read_item(self, item: DataSet, place: str, *, is_root: bool) -> None:
         if tags.REFERENCED_CONTENT_ITEM_IDENTIFIER in item:
@@ -231,27 +248,27 @@ class _Reader:
         else:
             observed = ObserverItem(concept, read_text(item, tags.TEXT_VALUE, place, self._findings))
         self.content.observer_items.append(observed)
+        if self._nothing_is_off() and tags.CONTENT_SEQUENCE not in item:
+            _OBSERVED.remember(item.sent, item.encoding, observed, *observed.texts)
 
     # --- references -----------------------------------------------------------------------------
 
-    def _is_alike(self, sent: bytes, *, is_root: bool) -> bool:
-        """Whether an item is a plain reference like one before; then it has been taken."""
-        known = self._alike[is_root].find(sent)
-        if known is None or not uids.is_valid(known[0]):
-            return False
-        uid, (value_type, class_uid) = known
-        instance = self._evidence.get(uid)
+    def _plain_reference(self, uid_value: bytes, said: tuple[str, str]) -> ReadReference | None:
+        """A reference like one before; None if it must be looked at: its UID, or what the evidence says of it."""
+        value_type, class_uid = said
+        instance = self._by_value.get(uid_value)
         if instance is None:
-            instance = FoundInstance("", "", class_uid, uid)
-        elif instance.sop_class_uid != class_uid:
-            return False
+            uid = plain(uid_value)
+            if not uids.is_valid(uid):
+                return None
+            instance = self._evidence.get(uid) or FoundInstance("", "", class_uid, uid)
+        if instance.sop_class_uid != class_uid:
+            return None
         self._count_one()
-        self._keep(ReadReference(instance, value_type), is_root=is_root)
-        return True
+        return ReadReference(instance, value_type)
 
     def _read_reference(self, item: DataSet, value_type: str, place: str, *, is_root: bool) -> None:
         self._count_one()
-        noted = len(self._findings)
         if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
             self._findings.add("PURPOSE_OF_REFERENCE", place)
         referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
@@ -270,9 +287,10 @@ class _Reader:
             return
         self._keep(ReadReference(instance, value_type), is_root=is_root)
         is_plain = len(item) == _PLAIN and len(referenced) == 1 and tags.RELATIONSHIP_TYPE in item
-        if is_plain and len(self._findings) == noted:
+        if is_plain and self._nothing_is_off():
             said = (value_type, instance.sop_class_uid)
-            self._alike[is_root].learn(item.sent, sop.raw(tags.REFERENCED_SOP_INSTANCE_UID), said)
+            uid_value = sop.raw(tags.REFERENCED_SOP_INSTANCE_UID)
+            _REFERENCES_ALIKE.learn(item.sent, item.encoding, uid_value, said)
 
     def _count_one(self) -> None:
         self._count += 1
@@ -346,6 +364,9 @@ def _is_no_image(class_uid: str) -> bool:
         or class_uid == sop_classes.KEY_OBJECT_SELECTION
     )
 
+
+#: Value type and SOP class of references without more to them.
+_REFERENCES_ALIKE: Alike[tuple[str, str]] = Alike()
 
 #: Observers by the bytes of their item: the same few people and devices make many documents.
 _OBSERVED: Remembered[ObserverItem] = Remembered()

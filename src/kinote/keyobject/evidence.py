@@ -8,9 +8,15 @@ from kinote.dicom import tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.alike import Alike
-from kinote.keyobject.coded import read_numbers, read_plain, read_uid
+from kinote.keyobject.coded import plain, read_numbers, read_plain, read_uid
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import BrokenReference, FoundInstance
+
+#: Where it stands.
+EVIDENCE = "CurrentRequestedProcedureEvidenceSequence"
+
+#: The SOP class of instances without more to them.
+_INSTANCES: Alike[str] = Alike()
 
 
 @dataclass(slots=True)
@@ -18,6 +24,8 @@ class Evidence:
     """What the evidence lists: instances by UID in order, and what is odd about them."""
 
     instances: dict[str, FoundInstance] = field(default_factory=dict)
+    #: Those in which nothing is off, by the bytes of their UID as they stand there.
+    by_value: dict[bytes, FoundInstance] = field(default_factory=dict)
     #: Frame numbers, which have no place in the evidence but which some viewers write there.
     frames: dict[str, tuple[int, ...]] = field(default_factory=dict)
     broken: list[BrokenReference] = field(default_factory=list)
@@ -25,14 +33,15 @@ class Evidence:
 
 def read_evidence(root: DataSet, own_study_uid: str, findings: Findings) -> Evidence:
     """Current Requested Procedure Evidence Sequence; empty where it is missing."""
-    place = "CurrentRequestedProcedureEvidenceSequence"
     return _Reader(findings, own_study_uid).read(
-        root.items(tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE), place
+        root.items(tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE), EVIDENCE
     )
 
 
 def read_identical_documents(root: DataSet, own_uid: str, findings: Findings) -> tuple[FoundInstance, ...]:
     """Identical Documents Sequence: the copies of this document in other studies."""
+    if tags.IDENTICAL_DOCUMENTS_SEQUENCE not in root:
+        return ()
     place = "IdenticalDocumentsSequence"
     copies = _Reader(findings, "").read(root.items(tags.IDENTICAL_DOCUMENTS_SEQUENCE), place)
     if own_uid in copies.instances:
@@ -51,19 +60,16 @@ class _Reader:
         self._own_study_uid = own_study_uid
         self._evidence = Evidence()
         self._series: set[tuple[str, str]] = set()
-        #: The SOP class of instances without more to them.
-        self._alike: Alike[str] = Alike()
 
     def read(self, studies: tuple[DataSet, ...], place: str) -> Evidence:
-        named = {uid for study in studies if (uid := read_plain(study, tags.STUDY_INSTANCE_UID))}
-        # A study that is not named is the one other study there is, else the document's own.
-        inferred = next(iter(named)) if len(named) == 1 else self._own_study_uid
-        for number, study in enumerate(studies, 1):
-            study_uid = read_plain(study, tags.STUDY_INSTANCE_UID)
+        named = [read_plain(study, tags.STUDY_INSTANCE_UID) for study in studies]
+        for number, (study, study_uid) in enumerate(zip(studies, named, strict=True), 1):
             study_place = f"{place}[{number}]"
             if not uids.is_tolerable(study_uid):
                 self._findings.add("REF_STUDY_MISSING", study_place)
-                study_uid = inferred
+                # It is the one other study there is, else the document's own.
+                others = {*named} - {""}
+                study_uid = others.pop() if len(others) == 1 else self._own_study_uid
             if tags.RETRIEVE_URL in study:
                 self._findings.add("RETRIEVAL_DETAILS", study_place, "Retrieve URL")
             for nth, series in enumerate(study.items(tags.REFERENCED_SERIES_SEQUENCE), 1):
@@ -80,14 +86,16 @@ class _Reader:
         self._series.add((study_uid, series_uid))
         if tags.RETRIEVE_URL in series:
             self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
-        instances = series.sequence(tags.REFERENCED_SOP_SEQUENCE)
-        for index in range(len(instances)):
-            known = self._alike.find(instances.sent(index))
-            if known is not None and uids.is_valid(known[0]) and known[0] not in self._evidence.instances:
-                uid, class_uid = known
-                self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
-                continue
-            self._read_instance(instances.item(index), study_uid, series_uid, place, index + 1)
+        items = series.sequence(tags.REFERENCED_SOP_SEQUENCE)
+        instances, by_value = self._evidence.instances, self._evidence.by_value
+        for index, alike in enumerate(_INSTANCES.each(*items.places, items.encoding)):
+            if alike is not None:
+                value, class_uid = alike
+                uid = plain(value)
+                if uids.is_valid(uid) and uid not in instances:
+                    instances[uid] = by_value[value] = FoundInstance(study_uid, series_uid, class_uid, uid)
+                    continue
+            self._read_instance(items.item(index), study_uid, series_uid, place, index + 1)
 
     def _read_instance(self, item: DataSet, study_uid: str, series_uid: str, place: str, number: int) -> None:
         uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
@@ -109,7 +117,8 @@ class _Reader:
             class_uid = ""
         self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
         if len(item) == 2 and class_uid:
-            self._alike.learn(item.sent, item.raw(tags.REFERENCED_SOP_INSTANCE_UID), class_uid)
+            uid_value = item.raw(tags.REFERENCED_SOP_INSTANCE_UID)
+            _INSTANCES.learn(item.sent, item.encoding, uid_value, class_uid)
         elif len(item) > 2:
             self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
 

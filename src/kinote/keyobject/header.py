@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
@@ -18,26 +18,27 @@ _INSTANCE_CREATION_DATE = 0x00080012
 _INSTANCE_CREATION_TIME = 0x00080013
 
 #: Attributes of SR General documents and of images, which have no place in a key object.
-_FOREIGN = (
-    (0x0040A360, "Predecessor Documents Sequence"),
-    (0x0040A385, "Pertinent Other Evidence Sequence"),
-    (0x0040A491, "Completion Flag"),
-    (0x0040A493, "Verification Flag"),
-    (tags.PIXEL_DATA, "Pixel Data"),
-)
+_FOREIGN = {
+    0x0040A360: "Predecessor Documents Sequence",
+    0x0040A385: "Pertinent Other Evidence Sequence",
+    0x0040A491: "Completion Flag",
+    0x0040A493: "Verification Flag",
+    tags.PIXEL_DATA: "Pixel Data",
+}
 
 #: Values whose representation must be right for others to read the object.
-_NAMED = (
-    (tags.INSTANCE_NUMBER, "Instance Number"),
-    (tags.SERIES_NUMBER, "Series Number"),
-    (tags.CONTENT_DATE, "Content Date"),
-    (tags.CONTENT_TIME, "Content Time"),
-    (tags.CONCEPT_NAME_CODE_SEQUENCE, "Concept Name Code Sequence"),
-    (tags.CONTENT_SEQUENCE, "Content Sequence"),
-    (tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, "Current Requested Procedure Evidence Sequence"),
-    (tags.PATIENT_NAME, "Patient's Name"),
-    (tags.PATIENT_ID, "Patient ID"),
-)
+_NAMED = {
+    tags.INSTANCE_NUMBER: "Instance Number",
+    tags.SERIES_NUMBER: "Series Number",
+    tags.CONTENT_DATE: "Content Date",
+    tags.CONTENT_TIME: "Content Time",
+    tags.CONCEPT_NAME_CODE_SEQUENCE: "Concept Name Code Sequence",
+    tags.CONTENT_SEQUENCE: "Content Sequence",
+    tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE: "Current Requested Procedure Evidence Sequence",
+    tags.PATIENT_NAME: "Patient's Name",
+    tags.PATIENT_ID: "Patient ID",
+}
+_REPRESENTATIONS = {tag: implicit_vr(tag).encode() for tag in _NAMED}
 
 
 @dataclass(slots=True)
@@ -79,9 +80,10 @@ def read_header(dataset: DataSet, findings: Findings) -> Header:
         content_date=text(tags.CONTENT_DATE, "ContentDate"),
         content_time=text(tags.CONTENT_TIME, "ContentTime"),
         timezone=text(tags.TIMEZONE_OFFSET_FROM_UTC, "TimezoneOffsetFromUTC"),
-        made=_made(dataset),
+        made=None,
         requests=_requests(dataset, findings),
     )
+    header.made = _made(dataset, header)
     _check_identity(header, findings)
     _check_series(dataset, header, findings)
     _check_dates(dataset, header, findings)
@@ -89,23 +91,20 @@ def read_header(dataset: DataSet, findings: Findings) -> Header:
     return header
 
 
-def _made(dataset: DataSet) -> datetime | None:
+def _made(dataset: DataSet, header: Header) -> datetime | None:
     """Content date and time, else those of the instance's creation (V42)."""
-    offset = parse_offset(dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC))
-    for date_tag, time_tag in (
-        (tags.CONTENT_DATE, tags.CONTENT_TIME),
-        (_INSTANCE_CREATION_DATE, _INSTANCE_CREATION_TIME),
-    ):
-        day = parse_date(dataset.text(date_tag))
-        if day is not None:
-            hour = parse_time(dataset.text(time_tag)) or parse_time("00")
-            assert hour is not None
-            return datetime.combine(day, hour, offset)
-    return None
+    day = parse_date(header.content_date)
+    hour = parse_time(header.content_time)
+    if day is None:
+        day = parse_date(dataset.text(_INSTANCE_CREATION_DATE))
+        hour = parse_time(dataset.text(_INSTANCE_CREATION_TIME))
+    return None if day is None else datetime.combine(day, hour or time(), parse_offset(header.timezone))
 
 
 def _requests(dataset: DataSet, findings: Findings) -> tuple[FoundRequest, ...]:
     place = "ReferencedRequestSequence"
+    if tags.REFERENCED_REQUEST_SEQUENCE not in dataset:
+        return ()
     return tuple(
         FoundRequest(
             study_instance_uid=item.text(tags.STUDY_INSTANCE_UID) or "",
@@ -174,13 +173,11 @@ def _check_document(root: DataSet, findings: Findings) -> None:
         findings.add("ROOT_INCOMPLETE", "ValueType")
     if not _has_template(root):
         findings.add("TEMPLATE", "ContentTemplateSequence")
-    for tag, name in _FOREIGN:
-        if tag in root:
-            findings.add("FOREIGN_ATTRIBUTES", name.replace(" ", ""), name)
-    for tag, name in _NAMED:
-        vr = root.sent_vr(tag)
-        if vr and vr != implicit_vr(tag):
-            findings.add("VR_UNEXPECTED", name.replace(" ", "").replace("'s", ""), name)
+    if root.has_any(_FOREIGN.keys()):
+        for tag in filter(root.__contains__, _FOREIGN):
+            findings.add("FOREIGN_ATTRIBUTES", _FOREIGN[tag].replace(" ", ""), _FOREIGN[tag])
+    for tag in root.sent_otherwise(_REPRESENTATIONS):
+        findings.add("VR_UNEXPECTED", _NAMED[tag].replace(" ", "").replace("'s", ""), _NAMED[tag])
 
 
 def _has_template(root: DataSet) -> bool:

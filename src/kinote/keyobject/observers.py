@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Literal
 
 from kinote.keyobject import concepts
+from kinote.keyobject.codes import Code
 from kinote.keyobject.content import ObserverItem
 from kinote.keyobject.reading import FoundObserver
+
+
+@dataclass(slots=True)
+class _Observer:
+    """An observer as far as its items have been met."""
+
+    kind: Literal["person", "device"]
+    name: str = ""
+    login: str = ""
+    uid: str = ""
 
 
 def observers(items: Iterable[ObserverItem]) -> tuple[FoundObserver, ...]:
     """The observers in order. An observer begins at its type; where senders leave the type out, with a
     second name or UID."""
-    found: list[FoundObserver] = []
+    met: list[_Observer] = []
     for item in items:
         if item.concept == concepts.OBSERVER_TYPE:
-            found.append(FoundObserver("device" if item.code == concepts.DEVICE else "person"))
+            met.append(_Observer("device" if item.code == concepts.DEVICE else "person"))
             continue
         kind, attribute = _MEANING[item.concept]
-        if not found or found[-1].kind != kind or getattr(found[-1], attribute):
-            found.append(FoundObserver("device" if kind == "device" else "person"))
-        found[-1] = _with(found[-1], attribute, item.text)
-    return tuple(observer for observer in found if observer.name or observer.login or observer.uid)
+        if not met or met[-1].kind != kind or getattr(met[-1], attribute):
+            met.append(_Observer(kind))
+        setattr(met[-1], attribute, item.text)
+    return tuple(
+        FoundObserver(one.kind, one.name, one.login, one.uid)
+        for one in met
+        if one.name or one.login or one.uid
+    )
 
 
-def _with(observer: FoundObserver, attribute: str, text: str) -> FoundObserver:
-    if attribute == "name":
-        return replace(observer, name=text)
-    return replace(observer, login=text) if attribute == "login" else replace(observer, uid=text)
-
-
-_MEANING = {
+_MEANING: dict[Code, tuple[Literal["person", "device"], str]] = {
     concepts.PERSON_OBSERVER_NAME: ("person", "name"),
     concepts.PERSON_OBSERVER_LOGIN_NAME: ("person", "login"),
     concepts.DEVICE_OBSERVER_UID: ("device", "uid"),

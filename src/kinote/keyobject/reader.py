@@ -33,7 +33,7 @@ from kinote.keyobject.content import (
     TooManyReferencesError,
     read_content,
 )
-from kinote.keyobject.evidence import Evidence, read_evidence, read_identical_documents
+from kinote.keyobject.evidence import EVIDENCE, Evidence, read_evidence, read_identical_documents
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.header import Header, read_header
 from kinote.keyobject.observers import observers
@@ -158,7 +158,7 @@ def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSe
 def _content(root: DataSet, evidence: Evidence, findings: Findings) -> Content | None:
     """The content tree; None where it is beyond what is read."""
     try:
-        return read_content(root, evidence.instances, findings)
+        return read_content(root, evidence, findings)
     except TooDeepContentError:
         findings.add("TOO_DEEP", "ContentSequence")
     except TooManyReferencesError:
@@ -241,7 +241,7 @@ def _flagged(
 ) -> tuple[list[ReadReference], ReferencesFrom]:
     """What the document flags, and where it says so."""
     if not evidence.instances:
-        findings.add("EVIDENCE_MISSING", "CurrentRequestedProcedureEvidenceSequence")
+        findings.add("EVIDENCE_MISSING", EVIDENCE)
     if content.root_references:
         return _with_frames(content.root_references, evidence, findings), "content"
     if content.nested_references:
@@ -251,11 +251,7 @@ def _flagged(
         findings.add("CONTENT_REFS_MISSING", "ContentSequence")
         references = [ReadReference(instance) for instance in evidence.instances.values()]
         if len(references) > MAX_REFERENCES:
-            findings.add(
-                "TOO_LARGE",
-                "CurrentRequestedProcedureEvidenceSequence",
-                f"more than {MAX_REFERENCES} references",
-            )
+            findings.add("TOO_LARGE", EVIDENCE, f"more than {MAX_REFERENCES} references")
         return _with_frames(references, evidence, findings), "evidence"
     broken = content.broken or evidence.broken
     findings.add("ALL_REFERENCES_BROKEN" if broken else "NO_REFERENCES", "ContentSequence")
@@ -276,8 +272,7 @@ def _with_frames_of(evidence: Evidence, reference: ReadReference, findings: Find
     if reference.frames or not frames:
         return reference
     if sop_classes.has_one_frame(reference.sop_class_uid):
-        place = "CurrentRequestedProcedureEvidenceSequence"
-        findings.add("FRAMES_ON_SINGLE_FRAME", place, reference.sop_instance_uid)
+        findings.add("FRAMES_ON_SINGLE_FRAME", EVIDENCE, reference.sop_instance_uid)
         return reference
     return replace(reference, frames=frames)
 
@@ -293,9 +288,9 @@ def _check_surplus(
         for references in (content.root_references, content.nested_references)
         for reference in references
     }
-    for uid in evidence.instances:
-        if uid not in named and uid not in content.applied:
-            findings.add("EVIDENCE_EXTRA", "CurrentRequestedProcedureEvidenceSequence", uid)
+    surplus = evidence.instances.keys() - named - content.applied
+    for uid in filter(surplus.__contains__, evidence.instances) if surplus else ():
+        findings.add("EVIDENCE_EXTRA", EVIDENCE, uid)
 
 
 def _check_references(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar, dataclass_transform
 
 from kinote.dicom.dataset import DataSet
 from kinote.keyobject.codes import Code
@@ -19,8 +19,20 @@ ReferencesFrom = Literal["content", "image library", "evidence", ""]
 #: The title of a document that has none (V12).
 UNTITLED = Code("untitled", "99KINOTE", "Untitled")
 
+Class = TypeVar("Class")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def _value(cls: type[Class]) -> type[Class]:
+    """A frozen dataclass, but frozen to the type checker only.
+
+    What is frozen at run time sets each field by a call and takes four times as long to make, and a document has
+    tens of thousands of these.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
+
+
+@_value
 class FoundInstance:
     """An instance as a document names it; study and series are empty where the evidence lacks it."""
 
@@ -30,7 +42,7 @@ class FoundInstance:
     sop_instance_uid: str
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class ReadReference:
     """One flagged instance, as found. `frames` and `segments` are empty where all are meant."""
 
@@ -70,7 +82,7 @@ class ReadReference:
         return self.presentation_state.sop_instance_uid if self.presentation_state else ""
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class BrokenReference:
     """A reference that names nothing usable: where it stands, and what it has for a UID."""
 
@@ -78,7 +90,7 @@ class BrokenReference:
     sop_instance_uid: str
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class FoundObserver:
     """Who made the selection (TID 1002): a person by name and login, or a device by UID and name."""
 
@@ -88,7 +100,7 @@ class FoundObserver:
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class FoundRequest:
     """One item of Referenced Request Sequence (PS3.3 C.17.6.2)."""
 
@@ -100,7 +112,7 @@ class FoundRequest:
     filler_order_number: str
 
 
-@dataclass(frozen=True, slots=True)
+@_value
 class Reading:
     """A key object as read. Where `registration` is `unreadable` it flags nothing, and `findings` say why."""
 
