@@ -7,8 +7,6 @@ import io
 import pydicom
 from pydicom.dataset import Dataset
 
-from kinote.dicom.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
-from kinote.keyobject.alike import Alike
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import (
     Device,
@@ -122,37 +120,3 @@ def test_what_has_no_value_and_need_not_be_there_is_left_out() -> None:
     for name in ("ReferencedRequestSequence", "IdenticalDocumentsSequence", "InstitutionName"):
         assert name not in dataset
     assert [item.ValueType for item in dataset.ContentSequence] == ["IMAGE"]
-
-
-def test_items_are_alike_only_where_all_but_the_uid_is_equal() -> None:
-    def find(item: bytes, encoding: Encoding = EXPLICIT_LITTLE) -> tuple[bytes, str] | None:
-        return next(alike.each(b"before" + item + b"behind", [(6, 6 + len(item))], encoding))
-
-    alike: Alike[str] = Alike()
-    alike.learn(b"<1.2.3.4\0>", EXPLICIT_LITTLE, b"1.2.3.4\0", "first")
-    assert find(b"<9.8.7.6\0>") == (b"9.8.7.6\0", "first")
-    assert find(b"<9.8.7.65>") == (b"9.8.7.65", "first")
-    assert find(b"<9.8.7.6\0]") is None
-    assert find(b"<9.8.7\0>") is None
-    assert find(b"<9.8.7.65>", IMPLICIT_LITTLE) is None
-    # A UID that stands twice tells nothing.
-    alike = Alike()
-    alike.learn(b"<1.2><1.2>", EXPLICIT_LITTLE, b"1.2", "twice")
-    assert find(b"<1.3><1.2>") is None
-
-
-def test_of_items_of_a_length_the_last_few_kinds_are_known() -> None:
-    alike: Alike[int] = Alike()
-    for number in range(10, 20):
-        alike.learn(b"%d<9.8>" % number, EXPLICIT_LITTLE, b"9.8", number)
-    found = [next(alike.each(b"%d<7.6>" % number, [(0, 7)], EXPLICIT_LITTLE)) for number in range(10, 20)]
-    assert found == [None] * 6 + [(b"7.6", number) for number in range(16, 20)]
-
-
-def test_items_of_all_lengths_are_known_up_to_a_bound() -> None:
-    alike: Alike[int] = Alike(most=3)
-    for number in range(10):
-        alike.learn(b"." * number + b"<9.8>", EXPLICIT_LITTLE, b"9.8", number)
-    items = [b"." * number + b"<7.6>" for number in range(10)]
-    known = [next(alike.each(item, [(0, len(item))], EXPLICIT_LITTLE)) is not None for item in items]
-    assert known == [False] * 9 + [True]

@@ -103,6 +103,11 @@ class DataSet:
         return self._kept[self._start : self._end]
 
     @property
+    def sent_whole(self) -> bytes:
+        """The same of an item with its head, which stands before it."""
+        return self._kept[self._start - 8 : self._end]
+
+    @property
     def character_set(self) -> CharacterSet:
         """The character set text of this level is in (PS3.5 6.1.2.3)."""
         if self._characters is None:
@@ -236,7 +241,7 @@ class DataSet:
         """The items of a sequence, none of them made yet; for sequences of thousands that are alike."""
         found = self._level().get(tag)
         if found is None:
-            return Items(self, self._encoding, [])
+            return Items(self, self._encoding, 0, 0)
         vr, _, start, end = found
         if vr == b"SQ":
             encoding = self._encoding
@@ -247,7 +252,7 @@ class DataSet:
             encoding = self._encoding
         else:
             return self._sequence_of_unknown(tag, start, end)
-        return Items(self, encoding, level.items(self._kept, start, end, encoding, self._ends))
+        return Items(self, encoding, start, end)
 
     def element(self, tag: int, longest: int) -> bytes | None:
         """The kept bytes of a whole element, nested ones included: what tells equal elements apart.
@@ -291,7 +296,7 @@ class DataSet:
     def _sequence_of_unknown(self, tag: int, start: int, end: int) -> Items:
         """A sequence sent as UN of defined length holds implicit little endian (PS3.5 6.2.2), or should."""
         value = self._kept[start:end]
-        none = Items(self, self._encoding, [])
+        none = Items(self, self._encoding, 0, 0)
         if value[:4] != b"\xfe\xff\x00\xe0":
             return none
         head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
@@ -356,41 +361,40 @@ def _integer(text: str, vr: str | None) -> int | None:
 
 
 class Items:
-    """The items of a sequence, each made when it is asked for; counted from 0."""
+    """The items of a sequence, each found and made when it is asked for.
 
-    __slots__ = ("_encoding", "_level", "_spans")
+    They lie in the `kept` bytes of the data set between `start` and `stop`.
+    """
 
-    def __init__(self, level: DataSet, encoding: Encoding, spans: list[tuple[int, int]]) -> None:
+    __slots__ = ("_level", "encoding", "start", "stop")
+
+    def __init__(self, level: DataSet, encoding: Encoding, start: int, stop: int) -> None:
         self._level = level
-        self._encoding = encoding
-        self._spans = spans
-
-    def __len__(self) -> int:
-        return len(self._spans)
-
-    @property
-    def encoding(self) -> Encoding:
-        """How the elements of the items are encoded."""
-        return self._encoding
+        #: How the elements of the items are encoded.
+        self.encoding = encoding
+        self.start = start
+        self.stop = stop
 
     @property
-    def places(self) -> tuple[bytes, list[tuple[int, int]]]:
-        """The kept bytes of the data set, and where in them each item begins, behind its head, and ends."""
-        return self._level._kept, self._spans
+    def kept(self) -> bytes:
+        return self._level._kept
 
-    def sent(self, index: int) -> bytes:
-        """The kept bytes of an item: what tells equal items apart."""
-        first, last = self._spans[index]
-        return self._level._kept[first:last]
+    def next_from(self, pos: int) -> tuple[int, int] | None:
+        """Where the first item from `pos` on begins, behind its head, and ends; None if there are no more."""
+        return level.next_item(self._level._kept, pos, self.stop, self.encoding, self._level._ends)
 
-    def item(self, index: int) -> DataSet:
-        first, last = self._spans[index]
+    def at(self, place: tuple[int, int]) -> DataSet:
+        """The item that begins, behind its head, and ends there."""
         level = self._level
-        return DataSet(level._kept, first, last, self._encoding, level._ends, level)
+        return DataSet(level._kept, *place, self.encoding, level._ends, level)
 
     def all(self) -> tuple[DataSet, ...]:
-        kept, ends, encoding, level = self._level._kept, self._level._ends, self._encoding, self._level
-        return tuple([DataSet(kept, first, last, encoding, ends, level) for first, last in self._spans])
+        found = []
+        pos = self.start
+        while (place := self.next_from(pos)) is not None:
+            found.append(self.at(place))
+            pos = place[1]
+        return tuple(found)
 
 
 def scanned(scanner: DataSetScanner) -> DataSet:

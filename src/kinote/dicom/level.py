@@ -47,20 +47,16 @@ def elements(
     return found
 
 
-def items(
-    kept: bytes, start: int, end: int, encoding: Encoding, ends: Mapping[int, int]
-) -> list[tuple[int, int]]:
-    """Where the items of a sequence begin and end, without their own beginning, with their delimiter."""
-    found = []
-    head, end_of = encoding.item.unpack_from, ends.get
-    pos = start
-    last = end - 8
-    while pos <= last:
-        _, number, length = head(kept, pos)
+def next_item(
+    kept: bytes, pos: int, end: int, encoding: Encoding, ends: Mapping[int, int]
+) -> tuple[int, int] | None:
+    """Where the first item of a sequence from `pos` on begins, behind its head, and ends, with its delimiter.
+
+    None if there is no item up to the `end` of the sequence.
+    """
+    while pos <= end - 8:
+        _, number, length = encoding.item.unpack_from(kept, pos)
         pos += 8
-        if number != 0xE000:
-            continue
-        stop = end_of(pos, pos if length == UNDEFINED else pos + length)
-        found.append((pos, stop))
-        pos = stop
-    return found
+        if number == 0xE000:
+            return pos, ends.get(pos, pos if length == UNDEFINED else pos + length)
+    return None

@@ -7,19 +7,59 @@ it in this document or in one long before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
 from typing import Generic, TypeVar
 
+from kinote.dicom.dataset import Items
 from kinote.dicom.encodings import Encoding
 from kinote.keyobject.remembered import LONGEST
 
 Said = TypeVar("Said")
 
-#: What stands before and behind the UID, where in the item it begins and ends, and what the item says besides.
-_Kind = tuple[bytes, bytes, int, int, Said]
-
 #: Kinds of one length that are remembered, the last ones first: instances of several SOP classes lie mixed.
 _OF_A_LENGTH = 4
+
+
+@dataclass(slots=True)
+class Run(Generic[Said]):
+    """Items of a sequence that follow each other and are of one kind, or a single one of which none is known."""
+
+    #: The number of the first item, from 0.
+    first: int
+    #: Where it begins, behind its head, and how far it is from there to where the next one does.
+    start: int
+    size: int
+    #: The bytes of the UID of each; none where the kind is not known.
+    values: list[bytes]
+    #: What all say besides.
+    said: Said | None
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Where one of the items begins, behind its head, and ends."""
+        start = self.start + index * self.size
+        return start, start + self.size - 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Said]):
+    """What stands before the UID in an item, its head included, and behind it, and what the item says besides."""
+
+    before: bytes
+    after: bytes
+    form: Struct
+    said: Said
+
+    def values(self, data: memoryview) -> list[bytes]:
+        """The UIDs of the items of this kind that `data` begins with."""
+        before, after = self.before, self.after
+        found: list[bytes] = []
+        for here, value, there in self.form.iter_unpack(data[: len(data) // self.form.size * self.form.size]):
+            if here != before or there != after:
+                break
+            found.append(value)
+        return found
 
 
 class Alike(Generic[Said]):
@@ -29,31 +69,36 @@ class Alike(Generic[Said]):
         self._most = most
         self._kinds: dict[tuple[Encoding, int], tuple[_Kind[Said], ...]] = {}
 
-    def each(
-        self, kept: bytes, places: Iterable[tuple[int, int]], encoding: Encoding
-    ) -> Iterator[tuple[bytes, Said] | None]:
-        """For each of the items that begin and end at these places of `kept` the bytes of its UID, and what it says
-        besides; None where none like it has been read.
-
-        What is learnt of an item is known of those after it.
-        """
-        kinds = self._kinds
-        for start, stop in places:
-            for before, after, begin, end, said in kinds.get((encoding, stop - start), ()):
-                if kept.startswith(before, start) and kept.endswith(after, start, stop):
-                    yield kept[start + begin : start + end], said
+    def runs(self, items: Items) -> Iterator[Run[Said]]:
+        """The items of a sequence in runs of one kind. What is learnt of an item is known of those after it."""
+        kinds, encoding = self._kinds, items.encoding
+        data = memoryview(items.kept)[: items.stop]
+        number = 0
+        pos = items.start
+        while (place := items.next_from(pos)) is not None:
+            start, stop = place
+            pos = start - 8
+            size = stop - pos
+            for kind in kinds.get((encoding, size), ()):
+                values = kind.values(data[pos:])
+                if values:
+                    yield Run(number, start, size, values, kind.said)
+                    number += len(values)
+                    pos += len(values) * size
                     break
             else:
-                yield None
+                yield Run(number, start, size, [], None)
+                number += 1
+                pos = stop
 
     def learn(self, item: bytes, encoding: Encoding, uid_value: bytes | None, said: Said) -> None:
-        """An item was read in which nothing was off: `uid_value` are the bytes of its UID with padding."""
+        """An item was read, in which nothing was off: all its bytes, and those of its UID with padding."""
         if not uid_value or len(item) > LONGEST or item.count(uid_value) != 1:
             return
         before, _, after = item.partition(uid_value)
-        kind = (before, after, len(before), len(item) - len(after), said)
+        form = Struct(f"{len(before)}s{len(uid_value)}s{len(after)}s")
         key = (encoding, len(item))
         known = self._kinds.get(key, ())
         if not known and len(self._kinds) >= self._most:
             self._kinds.clear()
-        self._kinds[key] = (kind, *known[: _OF_A_LENGTH - 1])
+        self._kinds[key] = (_Kind(before, after, form, said), *known[: _OF_A_LENGTH - 1])

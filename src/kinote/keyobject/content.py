@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet, Items
 from kinote.keyobject import concepts
-from kinote.keyobject.alike import Alike
+from kinote.keyobject.alike import Alike, Run
 from kinote.keyobject.coded import (
     plain,
     read_code_sequence,
@@ -84,15 +84,15 @@ def read_content(root: DataSet, evidence: Evidence, findings: Findings) -> Conte
 
 
 class _Level:
-    """A content sequence, what its items say that are like others, and what their places begin with."""
+    """A content sequence, those of its items that have not been read yet, and what their places begin with."""
 
-    __slots__ = ("items", "prefix", "rest")
+    __slots__ = ("is_root", "items", "prefix", "runs")
 
-    def __init__(self, items: Items, prefix: str) -> None:
+    def __init__(self, items: Items, prefix: str, *, is_root: bool) -> None:
         self.items = items
         self.prefix = prefix
-        #: The items that have not been read yet, by their number.
-        self.rest = enumerate(_REFERENCES_ALIKE.each(*items.places, items.encoding))
+        self.is_root = is_root
+        self.runs = _REFERENCES_ALIKE.runs(items)
 
 
 class _Reader:
@@ -107,39 +107,41 @@ class _Reader:
 
     def read(self, root: DataSet) -> None:
         """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
-        levels = [_Level(root.sequence(tags.CONTENT_SEQUENCE), "")]
+        levels = [_Level(root.sequence(tags.CONTENT_SEQUENCE), "", is_root=True)]
         while levels:
-            below = self._read_level(levels[-1], is_root=len(levels) == 1)
+            below = self._read_level(levels[-1])
             if below is None:
                 levels.pop()
-            elif len(levels) == MAX_DEPTH:
+            elif len(levels) == MAX_DEPTH and below.items.next_from(below.items.start) is not None:
                 raise TooDeepContentError
             else:
                 levels.append(below)
 
-    def _read_level(self, level: _Level, *, is_root: bool) -> _Level | None:
+    def _read_level(self, level: _Level) -> _Level | None:
         """Read on, up to an item with others below it, which are given; None at the end."""
-        keep = (self.content.root_references if is_root else self.content.nested_references).append
-        for index, alike in level.rest:
-            reference = None if alike is None else self._plain_reference(*alike)
-            if reference is not None:
-                keep(reference)
-                continue
-            if is_root and self._is_known_observer(level.items, index):
-                continue
-            item = level.items.item(index)
-            place = f"{level.prefix}ContentSequence[{index + 1}]"
-            self._noted = len(self._findings)
-            self._read_item(item, place, is_root=is_root)
-            if tags.CONTENT_SEQUENCE in item:
-                below = item.sequence(tags.CONTENT_SEQUENCE)
-                if len(below):
-                    return _Level(below, place + ".")
+        for run in level.runs:
+            if run.said is not None:
+                self._take_alike(level, run, *run.said)
+            elif not (level.is_root and self._is_known_observer(level.items, run)):
+                below = self._read(level, run, 0)
+                if below is not None:
+                    return below
         return None
 
-    def _is_known_observer(self, items: Items, index: int) -> bool:
+    def _read(self, level: _Level, run: Run[tuple[str, str]], nth: int) -> _Level | None:
+        """Read an item of a run by itself; what lies below it."""
+        item = level.items.at(run.place(nth))
+        place = f"{level.prefix}ContentSequence[{run.first + nth + 1}]"
+        self._noted = len(self._findings)
+        self._read_item(item, place, is_root=level.is_root)
+        if tags.CONTENT_SEQUENCE not in item:
+            return None
+        return _Level(item.sequence(tags.CONTENT_SEQUENCE), place + ".", is_root=False)
+
+    def _is_known_observer(self, items: Items, run: Run[tuple[str, str]]) -> bool:
         """Whether an item of observer context is one that was read before; then it has been taken."""
-        observed = _OBSERVED.find(items.sent(index), items.encoding)
+        start, stop = run.place(0)
+        observed = _OBSERVED.find(items.kept[start:stop], items.encoding)
         if observed is None:
             return False
         self.content.observer_items.append(observed)
@@ -253,22 +255,30 @@ class _Reader:
 
     # --- references -----------------------------------------------------------------------------
 
-    def _plain_reference(self, uid_value: bytes, said: tuple[str, str]) -> ReadReference | None:
-        """A reference like one before; None if it must be looked at: its UID, or what the evidence says of it."""
-        value_type, class_uid = said
-        instance = self._by_value.get(uid_value)
-        if instance is None:
-            uid = plain(uid_value)
-            if not uids.is_valid(uid):
-                return None
-            instance = self._evidence.get(uid) or FoundInstance("", "", class_uid, uid)
-        if instance.sop_class_uid != class_uid:
+    def _take_alike(self, level: _Level, run: Run[tuple[str, str]], value_type: str, class_uid: str) -> None:
+        """Take plain references; one in which something may be off is read by itself."""
+        keep = (self.content.root_references if level.is_root else self.content.nested_references).append
+        for nth, value in enumerate(run.values):
+            instance = self._by_value.get(value) or self._named(value, class_uid)
+            if instance is None or instance.sop_class_uid != class_uid:
+                self._read(level, run, nth)
+                continue
+            self._count += 1
+            if self._count > MAX_REFERENCES:
+                raise TooManyReferencesError
+            keep(ReadReference(instance, value_type))
+
+    def _named(self, uid_value: bytes, class_uid: str) -> FoundInstance | None:
+        """The instance of a UID that the evidence may not have; None if it is no valid one."""
+        uid = plain(uid_value)
+        if not uids.is_valid(uid):
             return None
-        self._count_one()
-        return ReadReference(instance, value_type)
+        return self._evidence.get(uid) or FoundInstance("", "", class_uid, uid)
 
     def _read_reference(self, item: DataSet, value_type: str, place: str, *, is_root: bool) -> None:
-        self._count_one()
+        self._count += 1
+        if self._count > MAX_REFERENCES:
+            raise TooManyReferencesError
         if is_root and tags.CONCEPT_NAME_CODE_SEQUENCE in item:
             self._findings.add("PURPOSE_OF_REFERENCE", place)
         referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
@@ -290,12 +300,7 @@ class _Reader:
         if is_plain and self._nothing_is_off():
             said = (value_type, instance.sop_class_uid)
             uid_value = sop.raw(tags.REFERENCED_SOP_INSTANCE_UID)
-            _REFERENCES_ALIKE.learn(item.sent, item.encoding, uid_value, said)
-
-    def _count_one(self) -> None:
-        self._count += 1
-        if self._count > MAX_REFERENCES:
-            raise TooManyReferencesError
+            _REFERENCES_ALIKE.learn(item.sent_whole, item.encoding, uid_value, said)
 
     def _keep(self, reference: ReadReference, *, is_root: bool) -> None:
         (self.content.root_references if is_root else self.content.nested_references).append(reference)

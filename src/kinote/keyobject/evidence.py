@@ -88,14 +88,19 @@ class _Reader:
             self._findings.add("RETRIEVAL_DETAILS", place, "Retrieve URL")
         items = series.sequence(tags.REFERENCED_SOP_SEQUENCE)
         instances, by_value = self._evidence.instances, self._evidence.by_value
-        for index, alike in enumerate(_INSTANCES.each(*items.places, items.encoding)):
-            if alike is not None:
-                value, class_uid = alike
+        for run in _INSTANCES.runs(items):
+            class_uid = run.said
+            if class_uid is None:
+                self._read_instance(items.at(run.place(0)), study_uid, series_uid, place, run.first + 1)
+                continue
+            for nth, value in enumerate(run.values):
                 uid = plain(value)
                 if uids.is_valid(uid) and uid not in instances:
-                    instances[uid] = by_value[value] = FoundInstance(study_uid, series_uid, class_uid, uid)
+                    found = FoundInstance(study_uid, series_uid, class_uid, uid)
+                    instances[uid] = by_value[value] = found
                     continue
-            self._read_instance(items.item(index), study_uid, series_uid, place, index + 1)
+                item = items.at(run.place(nth))
+                self._read_instance(item, study_uid, series_uid, place, run.first + nth + 1)
 
     def _read_instance(self, item: DataSet, study_uid: str, series_uid: str, place: str, number: int) -> None:
         uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
@@ -118,7 +123,7 @@ class _Reader:
         self._evidence.instances[uid] = FoundInstance(study_uid, series_uid, class_uid, uid)
         if len(item) == 2 and class_uid:
             uid_value = item.raw(tags.REFERENCED_SOP_INSTANCE_UID)
-            _INSTANCES.learn(item.sent, item.encoding, uid_value, class_uid)
+            _INSTANCES.learn(item.sent_whole, item.encoding, uid_value, class_uid)
         elif len(item) > 2:
             self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
 
