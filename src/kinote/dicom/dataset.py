@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 
 from kinote.dicom import level, tags
 from kinote.dicom.bulk import BulkSpan
-from kinote.dicom.character_sets import CharacterSet, character_set
+from kinote.dicom.character_sets import ESCAPE, CharacterSet, character_set
 from kinote.dicom.element_heads import Element
 from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import DicomError
@@ -171,18 +171,35 @@ class DataSet:
             return None
         sent, _, start, end = found
         value = self._kept[start:end]
-        if sent in _ONE_LINE and value.isascii() and b"\x1b" not in value:
+        if sent in _ONE_LINE and value.isascii() and ESCAPE not in value:
             return value.decode("ascii").strip("\0 ")
         vr = self._vr(tag, sent)
         if vr in NUMBERS or vr == "AT":
             return "\\".join([str(number) for number in self._numbers(value, vr, sent)])
-        if value.isascii() and b"\x1b" not in value:
+        if value.isascii() and ESCAPE not in value:
             decoded = value.decode("ascii")
         elif vr in PLAIN_TEXT:
             decoded = value.decode("latin-1")
         else:
             decoded = self.character_set.decode(value, is_person_name=vr == "PN")
         return decoded.rstrip("\0 ") if vr in SINGLE_VALUE else decoded.strip("\0 ")
+
+    def each_text(self, wanted: Iterable[int]) -> list[str]:
+        """The values of several attributes, each as `text` gives it, but '' for one that is not there."""
+        level, kept = self._level(), self._kept
+        texts = []
+        for tag in wanted:
+            found = level.get(tag)
+            if found is None:
+                texts.append("")
+                continue
+            sent, _, start, end = found
+            value = kept[start:end]
+            if sent in _ONE_LINE and value.isascii() and ESCAPE not in value:
+                texts.append(value.decode("ascii").strip("\0 "))
+            else:
+                texts.append(self.text(tag) or "")
+        return texts
 
     def texts(self, tag: int) -> tuple[str, ...]:
         """The values of a multi-valued attribute; empty if there are none."""

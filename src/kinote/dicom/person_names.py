@@ -9,6 +9,8 @@ _GROUPS, _COMPONENTS = 3, 5
 
 def has_surplus(name: str) -> bool:
     """Whether a name has more component groups, or a group more components, than there are."""
+    if "=" not in name:
+        return name.count("^") >= _COMPONENTS
     groups = name.split("=")
     return len(groups) > _GROUPS or any(group.count("^") >= _COMPONENTS for group in groups)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from kinote.dicom import tags
+from kinote.dicom.character_sets import ESCAPE
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.person_names import has_surplus
 from kinote.keyobject.codes import Code
@@ -17,8 +18,7 @@ _CODES: Remembered[Code] = Remembered()
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
 
-#: Begins an escape sequence of code extensions (PS3.5 6.1.2.5).
-_ESCAPE = "\x1b"
+_ESCAPE = chr(ESCAPE)
 
 
 def read_plain(dataset: DataSet, tag: int) -> str:
@@ -44,23 +44,34 @@ _recurring = lru_cache(maxsize=1024)(plain)
 def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
     """The text of a value, '' if there is none; notes where it is not as the character set declares."""
     text = dataset.text(tag)
-    if text and (not text.isascii() or _ESCAPE in text):
-        _check_characters(dataset, tag, place, findings)
+    if text and needs_characters(text):
+        check_characters(dataset, tag, place, findings)
     return text or ""
 
 
 def read_person_name(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
     """A name as it stands, '' if there is none; notes where it has more than names have."""
     text = read_text(dataset, tag, place, findings)
-    if has_surplus(text):
-        findings.add("PERSON_NAME", place, repr(text[:80]))
+    check_person_name(text, place, findings)
     return text
 
 
-def _check_characters(dataset: DataSet, tag: int, place: str, findings: Findings) -> None:
+def check_person_name(name: str, place: str, findings: Findings) -> None:
+    """Note a name that has more than names have."""
+    if has_surplus(name):
+        findings.add("PERSON_NAME", place, repr(name[:80]))
+
+
+def needs_characters(text: str) -> bool:
+    """Whether what text says depends on its character set."""
+    return not text.isascii() or _ESCAPE in text
+
+
+def check_characters(dataset: DataSet, tag: int, place: str, findings: Findings) -> None:
+    """Note a value that is not as the character set declares."""
     characters = dataset.character_set
     raw = dataset.raw(tag)
-    if raw is None or (raw.isascii() and _ESCAPE.encode() not in raw):
+    if raw is None or (raw.isascii() and ESCAPE not in raw):
         return
     if not any(characters.terms):
         findings.add("CHARACTER_SET_UNDECLARED", place)

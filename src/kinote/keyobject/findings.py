@@ -201,6 +201,8 @@ class Findings:
 
     def as_tuple(self) -> tuple[Finding, ...]:
         """All findings, errors first, otherwise in the order they were met."""
+        if not self._places:
+            return ()
         order = {"error": 0, "warning": 1, "info": 2}
         findings = [self._finding(code) for code in self._places]
         return tuple(sorted(findings, key=lambda finding: order[finding.severity]))

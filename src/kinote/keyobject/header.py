@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.dates import is_date, is_offset, is_time, parse_date, parse_offset, parse_time
 from kinote.dicom.value_representations import implicit_vr
-from kinote.keyobject.coded import read_person_name, read_text
+from kinote.keyobject.coded import check_characters, check_person_name, needs_characters, read_text
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import FoundRequest
 from kinote.keyobject.remembered import LONGEST, Remembered
@@ -41,6 +41,24 @@ _NAMED = {
 _REPRESENTATIONS = {tag: implicit_vr(tag).encode() for tag in _NAMED}
 
 
+#: The attributes of a `Header` in its order, and where they stand; '' for UIDs, which are in no character set.
+_ENVELOPE = {
+    tags.SOP_CLASS_UID: "",
+    tags.SOP_INSTANCE_UID: "",
+    tags.SERIES_INSTANCE_UID: "",
+    tags.STUDY_INSTANCE_UID: "",
+    tags.PATIENT_ID: "PatientID",
+    tags.ISSUER_OF_PATIENT_ID: "IssuerOfPatientID",
+    tags.PATIENT_NAME: "PatientName",
+    tags.MODALITY: "Modality",
+    tags.MANUFACTURER: "Manufacturer",
+    tags.SERIES_DESCRIPTION: "SeriesDescription",
+    tags.CONTENT_DATE: "ContentDate",
+    tags.CONTENT_TIME: "ContentTime",
+    tags.TIMEZONE_OFFSET_FROM_UTC: "TimezoneOffsetFromUTC",
+}
+
+
 @dataclass(slots=True)
 class Header:
     """The envelope of a received document, as written; `made` is when, as far as it can be told."""
@@ -58,37 +76,30 @@ class Header:
     content_date: str
     content_time: str
     timezone: str
-    made: datetime | None
-    requests: tuple[FoundRequest, ...]
+    made: datetime | None = field(init=False, default=None)
+    requests: tuple[FoundRequest, ...] = field(init=False, default=())
 
 
 def read_header(dataset: DataSet, findings: Findings) -> Header:
-    def text(tag: int, place: str) -> str:
-        return read_text(dataset, tag, place, findings)
-
-    header = Header(
-        sop_class_uid=dataset.text(tags.SOP_CLASS_UID) or "",
-        sop_instance_uid=dataset.text(tags.SOP_INSTANCE_UID) or "",
-        series_instance_uid=dataset.text(tags.SERIES_INSTANCE_UID) or "",
-        study_instance_uid=dataset.text(tags.STUDY_INSTANCE_UID) or "",
-        patient_id=text(tags.PATIENT_ID, "PatientID"),
-        issuer_of_patient_id=text(tags.ISSUER_OF_PATIENT_ID, "IssuerOfPatientID"),
-        patient_name=read_person_name(dataset, tags.PATIENT_NAME, "PatientName", findings),
-        modality=text(tags.MODALITY, "Modality"),
-        manufacturer=text(tags.MANUFACTURER, "Manufacturer"),
-        series_description=text(tags.SERIES_DESCRIPTION, "SeriesDescription"),
-        content_date=text(tags.CONTENT_DATE, "ContentDate"),
-        content_time=text(tags.CONTENT_TIME, "ContentTime"),
-        timezone=text(tags.TIMEZONE_OFFSET_FROM_UTC, "TimezoneOffsetFromUTC"),
-        made=None,
-        requests=_requests(dataset, findings),
-    )
+    texts = dataset.each_text(_ENVELOPE)
+    header = Header(*texts)
+    _check_texts(dataset, texts, findings)
     header.made = _made(dataset, header)
+    header.requests = _requests(dataset, findings)
     _check_identity(header, findings)
     _check_series(dataset, header, findings)
     _check_dates(dataset, header, findings)
     _check_document(dataset, findings)
     return header
+
+
+def _check_texts(dataset: DataSet, texts: list[str], findings: Findings) -> None:
+    """What is off in text, in the order of the attributes."""
+    for (tag, place), text in zip(_ENVELOPE.items(), texts, strict=True):
+        if place and needs_characters(text):
+            check_characters(dataset, tag, place, findings)
+        if tag == tags.PATIENT_NAME:
+            check_person_name(text, place, findings)
 
 
 def _made(dataset: DataSet, header: Header) -> datetime | None:

@@ -34,7 +34,7 @@ from kinote.keyobject.content import (
     read_content,
 )
 from kinote.keyobject.evidence import EVIDENCE, Evidence, read_evidence, read_identical_documents
-from kinote.keyobject.findings import Findings
+from kinote.keyobject.findings import Finding, Findings
 from kinote.keyobject.header import Header, read_header
 from kinote.keyobject.observers import observers
 from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Registration
@@ -181,11 +181,12 @@ def _reading(
     distinct = _distinct(references, findings)
     if len(content.descriptions) > 1:
         findings.add("DESCRIPTION_SEVERAL", "ContentSequence")
-    registration = _registration(findings)
+    found = findings.as_tuple()
+    registration = _registration(found)
     readable = registration != "unreadable"
     return Reading(
         registration,
-        findings.as_tuple(),
+        found,
         **_identity(root, header),
         title=title,
         modifiers=tuple(content.modifiers),
@@ -225,15 +226,11 @@ def _identity(root: DataSet, header: Header) -> dict[str, Any]:
     }
 
 
-def _registration(findings: Findings) -> Registration:
-    found = findings.as_tuple()
-    if any(finding.severity == "error" for finding in found):
+def _registration(found: tuple[Finding, ...]) -> Registration:
+    severities = {finding.severity for finding in found}
+    if "error" in severities:
         return "unreadable"
-    return (
-        "registered with findings"
-        if any(finding.severity == "warning" for finding in found)
-        else "registered"
-    )
+    return "registered with findings" if "warning" in severities else "registered"
 
 
 def _flagged(
@@ -296,16 +293,19 @@ def _check_surplus(
 def _check_references(
     header: Header, references: list[ReadReference], evidence: Evidence, findings: Findings
 ) -> None:
+    """Each reference against the document itself and its evidence; nearly all name one instance and no more."""
+    listed, own, own_series = evidence.instances, header.sop_instance_uid, header.series_instance_uid
     for number, reference in enumerate(references, 1):
         instance = reference.instance
-        if instance.sop_instance_uid == header.sop_instance_uid:
+        if instance.sop_instance_uid == own:
             findings.add("REF_SELF", f"reference {number}")
-        for named in reference.instances if evidence.instances else ():
-            if named.sop_instance_uid not in evidence.instances:
-                findings.add("REF_NOT_IN_EVIDENCE", f"reference {number}", named.sop_instance_uid)
+        if listed and (instance.sop_instance_uid not in listed or not reference.is_single):
+            for named in reference.instances:
+                if named.sop_instance_uid not in listed:
+                    findings.add("REF_NOT_IN_EVIDENCE", f"reference {number}", named.sop_instance_uid)
         if (
-            instance.series_instance_uid
-            and instance.series_instance_uid == header.series_instance_uid
+            own_series
+            and instance.series_instance_uid == own_series
             and instance.sop_class_uid != KEY_OBJECT_SELECTION
         ):
             findings.add("SERIES_MIXED", "SeriesInstanceUID")
@@ -328,6 +328,8 @@ def _check_studies(header: Header, studies: set[str], copies: set[str], findings
 
 def _distinct(references: list[ReadReference], findings: Findings) -> tuple[ReadReference, ...]:
     """Each reference once: the same instance with other frames or another presentation is another one."""
+    if len({reference.instance.sop_instance_uid for reference in references}) == len(references):
+        return tuple(references)
     distinct: dict[object, ReadReference] = {}
     for reference in references:
         key = (

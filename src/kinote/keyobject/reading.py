@@ -71,6 +71,11 @@ class ReadReference:
         return self.instance.sop_instance_uid
 
     @property
+    def is_single(self) -> bool:
+        """Whether it names the instance alone, and nothing to apply to it."""
+        return self.presentation_state is None and not self.real_world_value_maps
+
+    @property
     def instances(self) -> tuple[FoundInstance, ...]:
         """All that the evidence must list for it (PS3.3 C.17.2.3): the instance and what applies to it."""
         if self.presentation_state:

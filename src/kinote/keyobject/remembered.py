@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from kinote.dicom.character_sets import ESCAPE
 from kinote.dicom.encodings import Encoding
 
 Said = TypeVar("Said")
 
 #: Elements and items beyond this are read each time, in bytes.
 LONGEST = 1024
-
-#: Begins an escape sequence of code extensions (PS3.5 6.1.2.5).
-_ESCAPE = b"\x1b"
 
 
 class Remembered(Generic[Said]):
@@ -32,7 +30,7 @@ class Remembered(Generic[Said]):
 
     def remember(self, sent: bytes | None, encoding: Encoding, said: Said, *texts: str) -> None:
         """Remember what was `said`; `texts` are all in it that a character set may change."""
-        if sent is None or len(sent) > LONGEST or _ESCAPE in sent or not all(map(str.isascii, texts)):
+        if sent is None or len(sent) > LONGEST or ESCAPE in sent or not all(map(str.isascii, texts)):
             return
         if len(self._known) >= self._most:
             self._known.clear()

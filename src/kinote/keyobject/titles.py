@@ -86,8 +86,9 @@ def canonical(code: Code) -> Code:
 
 def title_group(code: Code) -> TitleGroup:
     """The group of a title; a rejection only by value and scheme DCM as written: nothing acts by guess."""
-    if code in _GROUPS:
-        return _GROUPS[code]
+    group = _GROUPS.get(code)
+    if group is not None:
+        return group
     group = _GROUPS.get(canonical(code), TitleGroup.OTHER)
     return TitleGroup.OTHER if group is TitleGroup.REJECTION else group
 
