@@ -21,6 +21,7 @@ from kinote.dicom.transfer_syntaxes import (
     lookup,
 )
 from kinote.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from kinote.dicom.value_representations import SHORT
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
@@ -189,24 +190,24 @@ class _MetaEnd:
                     raise MalformedError("The file has no file meta information", self.start)
                 return 0
             self._at = self.start
-        while len(have) >= self._at + 2:
-            if have[self._at : self._at + 2] != b"\x02\x00":
+        unpack = EXPLICIT_LITTLE.head.unpack_from
+        while len(have) >= self._at + 12:
+            group, _, vr, length = unpack(have, self._at)
+            if group != 2:
                 return self._at
-            if len(have) < self._at + 12:
-                break
-            self._at += self._element_size(have)
+            if vr in SHORT or not is_long(vr):
+                self._at += 8 + length
+            else:
+                self._at += 12 + int.from_bytes(have[self._at + 8 : self._at + 12], "little")
             if self._at > self.start + _META_LIMIT:
                 raise MalformedError("The file meta information is larger than any can be", self.start)
+        if len(have) >= self._at + 2 and have[self._at : self._at + 2] != b"\x02\x00":
+            return self._at
         if not at_end:
             return None
         if self._at != len(have):
             raise TruncatedError("The file ends within its file meta information", len(have))
         return self._at
-
-    def _element_size(self, have: bytearray) -> int:
-        if is_long(bytes(have[self._at + 4 : self._at + 6])):
-            return 12 + int.from_bytes(have[self._at + 8 : self._at + 12], "little")
-        return 8 + int.from_bytes(have[self._at + 6 : self._at + 8], "little")
 
 
 def _corrected(declared: str, found: Encoding) -> str:

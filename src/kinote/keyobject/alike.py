@@ -52,10 +52,10 @@ class _Kind(Generic[Said]):
     said: Said
 
     def values(self, data: memoryview) -> list[bytes]:
-        """The UIDs of the items of this kind that `data` begins with."""
+        """The UIDs of the items of this kind that `data` begins with, which may be a number of them in length."""
         before, after = self.before, self.after
         found: list[bytes] = []
-        for here, value, there in self.form.iter_unpack(data[: len(data) // self.form.size * self.form.size]):
+        for here, value, there in self.form.iter_unpack(data):
             if here != before or there != after:
                 break
             found.append(value)
@@ -72,15 +72,16 @@ class Alike(Generic[Said]):
     def runs(self, items: Items) -> Iterator[Run[Said]]:
         """The items of a sequence in runs of one kind. What is learnt of an item is known of those after it."""
         kinds, encoding = self._kinds, items.encoding
-        data = memoryview(items.kept)[: items.stop]
+        data = memoryview(items.kept)
         number = 0
         pos = items.start
         while (place := items.next_from(pos)) is not None:
             start, stop = place
             pos = start - 8
             size = stop - pos
+            rest = data[pos : items.stop - (items.stop - pos) % size]
             for kind in kinds.get((encoding, size), ()):
-                values = kind.values(data[pos:])
+                values = kind.values(rest)
                 if values:
                     yield Run(number, start, size, values, kind.said)
                     number += len(values)
