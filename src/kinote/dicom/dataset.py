@@ -87,7 +87,7 @@ class DataSet:
         return iter(self._level())
 
     def __contains__(self, tag: object) -> bool:
-        return tag in self._level()
+        return tag in (self._elements or self._level())
 
     def __len__(self) -> int:
         return len(self._level())
@@ -152,7 +152,7 @@ class DataSet:
 
     def raw(self, tag: int) -> bytes | None:
         """The bytes of a value; None if it is not there or was let pass as bulk."""
-        found = self._level().get(tag)
+        found = (self._elements or self._level()).get(tag)
         if found is None:
             return None
         start, end = found[2], found[3]
@@ -165,8 +165,7 @@ class DataSet:
 
     def text(self, tag: int) -> str | None:
         """A value as text, all of it, without padding; '' if it is empty, None if it is not there."""
-        elements = self._elements
-        found = (self._level() if elements is None else elements).get(tag)
+        found = (self._elements or self._level()).get(tag)
         if found is None:
             return None
         sent, _, start, end = found

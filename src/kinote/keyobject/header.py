@@ -83,7 +83,7 @@ class Header:
 def read_header(dataset: DataSet, findings: Findings) -> Header:
     texts = dataset.each_text(_ENVELOPE)
     header = Header(*texts)
-    _check_texts(dataset, texts, findings)
+    _check_texts(dataset, header, texts, findings)
     header.made = _made(dataset, header)
     header.requests = _requests(dataset, findings)
     _check_identity(header, findings)
@@ -93,8 +93,11 @@ def read_header(dataset: DataSet, findings: Findings) -> Header:
     return header
 
 
-def _check_texts(dataset: DataSet, texts: list[str], findings: Findings) -> None:
+def _check_texts(dataset: DataSet, header: Header, texts: list[str], findings: Findings) -> None:
     """What is off in text, in the order of the attributes."""
+    if not needs_characters("".join(texts)):
+        check_person_name(header.patient_name, "PatientName", findings)
+        return
     for (tag, place), text in zip(_ENVELOPE.items(), texts, strict=True):
         if place and needs_characters(text):
             check_characters(dataset, tag, place, findings)
