@@ -22,12 +22,17 @@ class Encoding:
     item: Struct = field(init=False)
     long: Struct = field(init=False)
     short: Struct = field(init=False)
+    #: The delimiters of an item and of a sequence.
+    item_end: bytes = field(init=False)
+    sequence_end: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "head", Struct(self.order + ("HH2sH" if self.explicit else "HHI")))
         object.__setattr__(self, "item", Struct(self.order + "HHI"))
         object.__setattr__(self, "long", Struct(self.order + "I"))
         object.__setattr__(self, "short", Struct(self.order + "H"))
+        object.__setattr__(self, "item_end", self.item.pack(0xFFFE, 0xE00D, 0))
+        object.__setattr__(self, "sequence_end", self.item.pack(0xFFFE, 0xE0DD, 0))
 
 
 EXPLICIT_LITTLE = Encoding("explicit little endian", "<", explicit=True)

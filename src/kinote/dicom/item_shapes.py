@@ -7,6 +7,7 @@ those of the same length with the same heads at the same places need not be, in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar
@@ -29,12 +30,14 @@ NESTED = 2
 class ItemShape:
     """What all items of a kind have in common; made by `shape_of`."""
 
-    #: Takes the heads out of an item: its own, its elements', and those of nested items.
+    #: Takes the heads out of an item: its own, its elements', those of nested items, and delimiters.
     form: Struct
     heads: tuple[bytes, ...]
-    #: The bytes of an item with its head, and how many elements and items it is made of.
+    #: The bytes of an item with its head, and how many elements, items and delimiters it is made of.
     size: int
     steps: int
+    #: Where in the item the contents begin that have no length, and end, with their delimiters.
+    ends: tuple[tuple[int, int], ...]
 
     def run(self, data: bytes, pos: int, bound: int) -> int:
         """How many items of this shape follow each other from `pos` on, whole before `bound`."""
@@ -46,53 +49,80 @@ class ItemShape:
         return (pos - begin) // size
 
 
-#: By what a shape is found, beside its heads: encoding, longest value, and length of the item.
+#: By what a shape is found, beside its heads: encoding, longest value, and length of the item; or, where the item has
+#: none, how far it is to the first delimiter of an item, as a negative number.
 _Kind = tuple[Encoding, int, int]
 
 
 class Shapes:
-    """The shapes met in all walks, bounded; of implicit values none is longer than `longest_value`."""
+    """The shapes met in all walks, bounded; of values whose length takes 32 bits none is longer than `longest_value`.
+
+    What the walk notes of contents without length goes to its `ends`.
+    """
 
     #: Which shapes items of a kind have. When there are too many they are learnt anew.
     _known: ClassVar[dict[_Kind, tuple[ItemShape, ...]]] = {}
 
-    def __init__(self, longest_value: int) -> None:
+    def __init__(self, longest_value: int, ends: dict[int, int]) -> None:
         self._longest_value = longest_value
+        self._ends = ends
         #: Kinds of which this walk has met an item without a shape: it looks at no other of these.
         self._unlike: set[_Kind] = set()
 
-    def pass_sequence(self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding) -> int:
-        """How many elements and items a sequence is made of; 0 unless it is all here and of items with shapes.
+    def pass_sequence(
+        self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
+    ) -> tuple[int, int]:
+        """Where a sequence ends, and of how many elements, items and delimiters it is made.
 
-        Its first item begins at `pos`, and its value has `length` bytes.
+        It has `length` bytes, of which `pos` is the first. It ends at 0 unless it is all here, and made of items that
+        have shapes.
         """
-        if length < 8 or pos + length > bound:
-            return 0
+        last = bound - 8
+        if length != UNDEFINED:
+            bound = pos + length if pos + length <= bound else 0
+            last = bound - 8
+        begin, made_of = pos, 0
+        if pos > last:
+            return 0, 0
         group, number, first = encoding.item.unpack_from(data, pos)
-        if group != ITEM_GROUP or number != 0xE000:
-            return 0
-        _, passed, made_of = self.pass_alike(data, pos, first, pos + length, encoding)
-        return made_of if passed == length else 0
+        if group == ITEM_GROUP and number == 0xE000:
+            _, passed, made_of = self.pass_alike(data, pos, first, bound, encoding, shift)
+            pos += passed
+        if length != UNDEFINED:
+            return (pos, made_of) if pos == bound else (0, 0)
+        if data[pos : pos + 8] != encoding.sequence_end or pos > last:
+            return 0, 0
+        self._ends[begin + shift] = pos + 8 + shift
+        return pos + 8, made_of + 1
 
     def pass_alike(
-        self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding
+        self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
     ) -> tuple[int, int, int]:
         """The items from `pos` on that have shapes: how many, and of how many bytes and elements in all.
 
-        `length` is that of the first; whatever lies beyond `bound` is not there.
+        `length` is that of the first; whatever lies beyond `bound` is not there. Positions plus `shift` are those
+        in the kept bytes.
         """
         item, longest = encoding.item.unpack_from, self._longest_value
         begin, count, made_of = pos, 0, 0
-        while length <= LONGEST_ITEM and pos + 8 + length <= bound:
+        while True:
+            if length == UNDEFINED:
+                length = pos - data.find(encoding.item_end, pos, min(bound, pos + LONGEST_ITEM))
+                if length > 0:
+                    break
+            elif length > LONGEST_ITEM or pos + 8 + length > bound:
+                break
             for shape in self._known.get((encoding, longest, length), ()):
                 alike = shape.run(data, pos, bound)
                 if alike:
                     break
             else:
-                learnt = self._learn(data, pos, (encoding, longest, length))
+                learnt = self._learn(data, pos, bound, (encoding, longest, length))
                 if learnt is None:
                     break
                 shape, alike = learnt, learnt.run(data, pos, bound)
+            if shape.ends:
+                self._note_ends(shape, alike, pos + shift)
             count += alike
             made_of += alike * shape.steps
             pos += alike * shape.size
@@ -103,12 +133,17 @@ class Shapes:
                 break
         return count, pos - begin, made_of
 
-    def _learn(self, data: bytes, pos: int, kind: _Kind) -> ItemShape | None:
+    def _note_ends(self, shape: ItemShape, alike: int, pos: int) -> None:
+        for start in range(pos, pos + alike * shape.size, shape.size):
+            for first, last in shape.ends:
+                self._ends[start + first] = start + last
+
+    def _learn(self, data: bytes, pos: int, bound: int, kind: _Kind) -> ItemShape | None:
         """A shape for this item, in which it differs from all that are known; None if it can have none."""
         known = self._known.get(kind, ())
         if len(known) == _OF_A_LENGTH or kind in self._unlike:
             return None
-        learnt = shape_of(data, pos, kind[0], self._longest_value)
+        learnt = shape_of(data, pos, min(bound, pos + 8 + LONGEST_ITEM), kind[0], self._longest_value)
         if learnt is None:
             self._unlike.add(kind)
             return None
@@ -122,20 +157,17 @@ class _UnlikeError(Exception):
     """There is something in the item that only the walker can judge."""
 
 
-def shape_of(data: bytes, pos: int, encoding: Encoding, longest_value: int) -> ItemShape | None:
-    """The shape of the item that begins at `pos` with a known length and lies whole in `data`.
+def shape_of(data: bytes, pos: int, bound: int, encoding: Encoding, longest_value: int) -> ItemShape | None:
+    """The shape of the item that begins at `pos`.
 
-    None unless it is made of plain elements and of sequences whose lengths are known.
+    None unless it ends before `bound`, and is made of plain elements and of sequences of such items.
     """
-    length = encoding.item.unpack_from(data, pos)[2]
-    if length > LONGEST_ITEM:
-        return None
     outline = _Outline(data, encoding, longest_value)
     try:
-        outline.take_item(pos, pos + 8 + length, sequences=NESTED)
+        end = outline.take_item(pos, bound, sequences=NESTED)
     except _UnlikeError:
         return None
-    return outline.shape(8 + length)
+    return outline.shape(end - pos)
 
 
 class _Outline:
@@ -146,57 +178,78 @@ class _Outline:
         self._encoding = encoding
         self._longest_value = longest_value
         self._places: list[tuple[int, int]] = []
+        #: Where contents without length begin and end.
+        self._ends: list[tuple[int, int]] = []
 
-    def take_item(self, pos: int, stop: int, *, sequences: int) -> None:
-        """An item, in which there may be so many `sequences` within each other."""
-        self._note(pos, 8)
-        pos += 8
-        while pos < stop:
-            if stop - pos < 8:
-                raise _UnlikeError
-            pos = self._take_element(pos, stop, sequences)
-
-    def _take_element(self, pos: int, stop: int, sequences: int) -> int:
-        head, value, end = self._element(pos)
-        if end > stop:
+    def take_item(self, pos: int, bound: int, *, sequences: int) -> int:
+        """An item, in which there may be so many `sequences` within each other; where it ends."""
+        if bound - pos < 8:
             raise _UnlikeError
+        group, number, length = self._encoding.item.unpack_from(self._data, pos)
+        if (group, number) != (ITEM_GROUP, 0xE000):
+            raise _UnlikeError
+        self._note(pos, 8)
+
+        def take_element(pos: int, bound: int) -> int:
+            return self._take_element(pos, bound, sequences)
+
+        return self._take_content(pos + 8, length, bound, self._encoding.item_end, take_element)
+
+    def _take_content(
+        self, pos: int, length: int, bound: int, delimiter: bytes, take: Callable[[int, int], int]
+    ) -> int:
+        """What an item or a sequence of `length` bytes holds, by what takes each part of it; where it ends."""
+        begin = pos
+        if length != UNDEFINED:
+            if pos + length > bound:
+                raise _UnlikeError
+            while pos < begin + length:
+                pos = take(pos, begin + length)
+            return pos
+        while self._data[pos : pos + 8] != delimiter:
+            pos = take(pos, bound)
+        if pos + 8 > bound:
+            raise _UnlikeError
+        self._note(pos, 8)
+        self._ends.append((begin, pos + 8))
+        return pos + 8
+
+    def _take_element(self, pos: int, bound: int, sequences: int) -> int:
+        is_sequence, value, length = self._element(pos, bound)
         self._note(pos, value - pos)
-        if head != "sequence":
-            return end
+        if not is_sequence:
+            if value + length > bound:
+                raise _UnlikeError
+            return value + length
         if not sequences:
             raise _UnlikeError
-        while value < end:
-            if end - value < 8:
-                raise _UnlikeError
-            group, number, length = self._encoding.item.unpack_from(self._data, value)
-            if (group, number) != (ITEM_GROUP, 0xE000) or length == UNDEFINED or value + 8 + length > end:
-                raise _UnlikeError
-            self.take_item(value, value + 8 + length, sequences=sequences - 1)
-            value += 8 + length
-        return end
 
-    def _element(self, pos: int) -> tuple[str, int, int]:
-        """What an element is, where its value begins, and where it ends."""
+        def take_item(pos: int, bound: int) -> int:
+            return self.take_item(pos, bound, sequences=sequences - 1)
+
+        return self._take_content(value, length, bound, self._encoding.sequence_end, take_item)
+
+    def _element(self, pos: int, bound: int) -> tuple[bool, int, int]:
+        """Whether an element is a sequence, where its value begins, and its length."""
         encoding = self._encoding
+        if bound - pos < 8:
+            raise _UnlikeError
         if encoding.explicit:
             group, _, vr, length = encoding.head.unpack_from(self._data, pos)
             if vr in SHORT:
-                return "value", pos + 8, pos + 8 + length
-            if vr not in LONG or group in WATCHED or pos + 12 > len(self._data):
+                return False, pos + 8, length
+            if vr not in LONG or group in WATCHED or bound - pos < 12:
                 raise _UnlikeError
             length = encoding.long.unpack_from(self._data, pos + 8)[0]
-            if length == UNDEFINED or (length > self._longest_value and vr != b"SQ"):
+            is_sequence, value = vr == b"SQ", pos + 12
+        else:
+            group, number, length = encoding.head.unpack_from(self._data, pos)
+            if group in WATCHED:
                 raise _UnlikeError
-            return "sequence" if vr == b"SQ" else "value", pos + 12, pos + 12 + length
-        group, number, length = encoding.head.unpack_from(self._data, pos)
-        tag = group << 16 | number
-        if length == UNDEFINED:
+            is_sequence, value = group << 16 | number in SEQUENCES, pos + 8
+        if not is_sequence and length > self._longest_value:
             raise _UnlikeError
-        if tag in SEQUENCES:
-            return "sequence", pos + 8, pos + 8 + length
-        if group in WATCHED or length > self._longest_value:
-            raise _UnlikeError
-        return "value", pos + 8, pos + 8 + length
+        return is_sequence, value, length
 
     def _note(self, pos: int, size: int) -> None:
         if len(self._places) == _MOST:
@@ -211,7 +264,8 @@ class _Outline:
             form += f"{first - here}x{last - first}s"
             here = last
         heads = Struct(f"{form}{begin + size - here}x")
-        return ItemShape(heads, heads.unpack_from(self._data, begin), size, len(self._places))
+        ends = tuple([(first - begin, last - begin) for first, last in self._ends])
+        return ItemShape(heads, heads.unpack_from(self._data, begin), size, len(self._places), ends)
 
     def _joined(self) -> list[tuple[int, int]]:
         """Where runs of heads begin and end between which there are values."""

@@ -41,12 +41,14 @@ def pass_explicit(
             if vr not in LONG or group in WATCHED or value > bound:
                 break
             length = long(data, pos + 8)[0]
-            if vr == b"SQ":
-                if length:
-                    made_of = shapes.pass_sequence(data, value, length, bound, encoding) if shapes else 0
-                    if not made_of:
-                        break
-                    inner += made_of
+            if vr == b"SQ" and length:
+                if shapes is None:
+                    break
+                stop, made_of = shapes.pass_sequence(data, value, length, bound, encoding, shift)
+                if not stop:
+                    break
+                inner += made_of
+                length = stop - value
             elif length > longest:
                 break
         stop = value + length
@@ -78,12 +80,14 @@ def pass_implicit(
         tag = group << 16 | number
         if group in WATCHED:
             break
-        if tag in SEQUENCES:
-            if length:
-                made_of = shapes.pass_sequence(data, pos + 8, length, bound, encoding) if shapes else 0
-                if not made_of:
-                    break
-                inner += made_of
+        if tag in SEQUENCES and length:
+            if shapes is None:
+                break
+            stop, made_of = shapes.pass_sequence(data, pos + 8, length, bound, encoding, shift)
+            if not stop:
+                break
+            inner += made_of
+            length = stop - pos - 8
         elif length > longest:
             break
         stop = pos + 8 + length

@@ -29,7 +29,7 @@ from kinote.dicom.errors import (
     TooLargeError,
     TruncatedError,
 )
-from kinote.dicom.item_shapes import LONGEST_ITEM, NESTED, Shapes
+from kinote.dicom.item_shapes import NESTED, Shapes
 from kinote.dicom.limits import Limits
 from kinote.dicom.plain_elements import pass_explicit, pass_implicit
 from kinote.dicom.value_representations import (
@@ -113,7 +113,7 @@ class Walk:
         deepest = 2 * limits.depth
         deepest_alike = deepest - 2 * NESTED
         watched = min(limits.bulk_binary, limits.bulk_text, UNDEFINED - 1)
-        shapes = Shapes(watched)
+        shapes = Shapes(watched, ends)
         steps = fragments = 0
         last_root: tuple[int, bytes, int, int] = (0, b"", 0, 0)
         while True:
@@ -142,9 +142,11 @@ class Walk:
                     group, number, length = encoding.item.unpack_from(data, pos)
                     steps += 1
                     if group == ITEM_GROUP and number == 0xE000:
-                        if length <= LONGEST_ITEM and len(stack) < deepest_alike:
+                        if len(stack) < deepest_alike:
                             bound = end - origin if end - origin < size else size
-                            count, passed, made_of = shapes.pass_alike(data, pos, length, bound, encoding)
+                            count, passed, made_of = shapes.pass_alike(
+                                data, pos, length, bound, encoding, shift
+                            )
                             if count:
                                 path[-1] += count
                                 pos += passed
