@@ -7,7 +7,6 @@ those of the same length with the same heads at the same places need not be, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar
@@ -186,48 +185,53 @@ class _Outline:
         if bound - pos < 8:
             raise _UnlikeError
         group, number, length = self._encoding.item.unpack_from(self._data, pos)
-        if (group, number) != (ITEM_GROUP, 0xE000):
+        if group != ITEM_GROUP or number != 0xE000:
             raise _UnlikeError
         self._note(pos, 8)
-
-        def take_element(pos: int, bound: int) -> int:
-            return self._take_element(pos, bound, sequences)
-
-        return self._take_content(pos + 8, length, bound, self._encoding.item_end, take_element)
-
-    def _take_content(
-        self, pos: int, length: int, bound: int, delimiter: bytes, take: Callable[[int, int], int]
-    ) -> int:
-        """What an item or a sequence of `length` bytes holds, by what takes each part of it; where it ends."""
-        begin = pos
-        if length != UNDEFINED:
-            if pos + length > bound:
-                raise _UnlikeError
-            while pos < begin + length:
-                pos = take(pos, begin + length)
-            return pos
-        while self._data[pos : pos + 8] != delimiter:
-            pos = take(pos, bound)
-        if pos + 8 > bound:
-            raise _UnlikeError
-        self._note(pos, 8)
-        self._ends.append((begin, pos + 8))
-        return pos + 8
+        begin = pos = pos + 8
+        end = self._end(begin, length, bound)
+        while pos < end:
+            if length == UNDEFINED and self._is_delimited(begin, pos, end, self._encoding.item_end):
+                return pos + 8
+            pos = self._take_element(pos, end, sequences)
+        return self._ended(pos, length)
 
     def _take_element(self, pos: int, bound: int, sequences: int) -> int:
         is_sequence, value, length = self._element(pos, bound)
         self._note(pos, value - pos)
+        end = self._end(value, length, bound)
         if not is_sequence:
-            if value + length > bound:
-                raise _UnlikeError
-            return value + length
+            return end
         if not sequences:
             raise _UnlikeError
+        pos = value
+        while pos < end:
+            if length == UNDEFINED and self._is_delimited(value, pos, end, self._encoding.sequence_end):
+                return pos + 8
+            pos = self.take_item(pos, end, sequences=sequences - 1)
+        return self._ended(pos, length)
 
-        def take_item(pos: int, bound: int) -> int:
-            return self.take_item(pos, bound, sequences=sequences - 1)
+    def _end(self, begin: int, length: int, bound: int) -> int:
+        """Where content ends, or must end at the latest where it has no length."""
+        if length == UNDEFINED:
+            return bound
+        if begin + length > bound:
+            raise _UnlikeError
+        return begin + length
 
-        return self._take_content(value, length, bound, self._encoding.sequence_end, take_item)
+    def _is_delimited(self, begin: int, pos: int, bound: int, delimiter: bytes) -> bool:
+        """Whether content without length ends at `pos`; then that is noted."""
+        if self._data[pos : pos + 8] != delimiter or pos + 8 > bound:
+            return False
+        self._note(pos, 8)
+        self._ends.append((begin, pos + 8))
+        return True
+
+    def _ended(self, pos: int, length: int) -> int:
+        """Content has come to where it must end: that is well if it has a length."""
+        if length == UNDEFINED:
+            raise _UnlikeError
+        return pos
 
     def _element(self, pos: int, bound: int) -> tuple[bool, int, int]:
         """Whether an element is a sequence, where its value begins, and its length."""
