@@ -36,7 +36,7 @@ from kinote.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, E
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.writer import encode, encode_file
 
-SIZES = (2, 200, 20_000)
+SIZES = (2, 10, 200, 20_000)
 DEPTH = 10_000
 _MEGABYTE = 1 << 20
 
@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--references", type=int, nargs="+", default=SIZES, help="[default: 2 200 20000]")
+    parser.add_argument("--references", type=int, nargs="+", default=SIZES, help="[default: 2 10 200 20000]")
     parser.add_argument("--seconds", type=float, default=2, help="for each piece of work [default: 2]")
     parser.add_argument("--highdicom-most", type=int, default=200, help="references [default: 200]")
     parser.add_argument("--bomb", type=int, default=512, help="megabytes it inflates to [default: 512]")

@@ -18,7 +18,7 @@ from kinote.dicom.element_heads import Element
 from kinote.dicom.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.errors import DicomError
 from kinote.dicom.limits import DEFAULT_LIMITS, KEEP_ALL, Limits
-from kinote.dicom.numbers import parse_decimal, parse_integer, whole
+from kinote.dicom.numbers import as_integer, parse_decimal, unpack
 from kinote.dicom.scanner import DataSetScanner
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.value_representations import (
@@ -36,9 +36,6 @@ from kinote.dicom.value_representations import (
 _ONE_LINE = frozenset(
     vr for vr, name in NAMES.items() if name not in {*NUMBERS, *BINARY, *SINGLE_VALUE, "AT", "SQ"}
 )
-#: Representations whose text here is made of numbers in bytes, and those that have fractions.
-_INTEGERS = frozenset({*NUMBERS, "AT"}) - {"FL", "FD"}
-_FRACTIONS = frozenset({"DS", "FL", "FD"})
 
 #: Up to here the items of a sequence are kept once they were asked for: several readers go through them.
 _FEW = 64
@@ -174,7 +171,8 @@ class DataSet:
             return value.decode("ascii").strip("\0 ")
         vr = self._vr(tag, sent)
         if vr in NUMBERS or vr == "AT":
-            return "\\".join([str(number) for number in self._numbers(value, vr, sent)])
+            order = "<" if sent == b"UN" else self._encoding.order
+            return "\\".join([str(number) for number in unpack(value, vr, order)])
         if value.isascii() and ESCAPE not in value:
             decoded = value.decode("ascii")
         elif vr in PLAIN_TEXT:
@@ -228,7 +226,7 @@ class DataSet:
     def integers(self, tag: int) -> tuple[int, ...]:
         """The values as whole numbers, leaving out what is none; a decimal string may be one, e.g. `1.5e1`."""
         vr = self.vr(tag)
-        found = (_integer(part, vr) for part in self.texts(tag))
+        found = (as_integer(part, vr) for part in self.texts(tag))
         return tuple([number for number in found if number is not None])
 
     def number(self, tag: int) -> float | None:
@@ -351,29 +349,6 @@ class DataSet:
                 return level.integer(tags.PIXEL_REPRESENTATION) == 1
             level = level._outer
         return False
-
-    def _numbers(self, value: bytes, vr: str, sent: bytes) -> tuple[int | float, ...]:
-        order = "<" if sent == b"UN" else self._encoding.order
-        if vr == "AT":
-            parts = struct.unpack(f"{order}{len(value) // 4 * 2}H", value[: len(value) // 4 * 4])
-            return tuple(
-                group << 16 | element for group, element in zip(parts[::2], parts[1::2], strict=True)
-            )
-        form = NUMBERS[vr]
-        size = struct.calcsize("=" + form)
-        count = len(value) // size
-        numbers: tuple[int | float, ...] = struct.unpack(f"{order}{count}{form}", value[: count * size])
-        return numbers
-
-
-def _integer(text: str, vr: str | None) -> int | None:
-    """A value of a representation as a whole number."""
-    if vr in _INTEGERS:
-        return int(text)
-    if vr in _FRACTIONS:
-        number = parse_decimal(text)
-        return None if number is None else whole(number)
-    return parse_integer(text)
 
 
 class Items:
