@@ -1,11 +1,12 @@
-"""Measure reading and writing key objects, beside pydicom and highdicom: by the clock and in memory.
+"""Measure reading and writing key objects, beside pydicom and highdicom: in processor time and in memory.
 
     python -m benchmarks.key_objects
 
 Writing goes from the UIDs of the references to the bytes of a file, reading from these to the references
 with their studies and series. Each library writes its own file and reads Kinote's, in a process of its own.
-Memory is how much that process grows at most the first time (VmHWM); milliseconds are the median of as many
-times as there is time for. highdicom takes no part beyond --highdicom-most references.
+Memory is how much that process grows at most the first time (VmHWM); milliseconds are processor time, in which
+other work on the machine hardly shows, and the median of as many times as there is time for. highdicom takes no
+part beyond --highdicom-most references.
 
 Hostile files are content nested 10,000 deep, and a deflated file that is kilobytes on the disk and hundreds
 of megabytes in memory. What matters there is that reading ends soon, in little memory, and says what is
@@ -47,7 +48,7 @@ _END = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a piece of work took: milliseconds, megabytes of memory at its peak; and what came of it."""
+    """What work took: milliseconds of processor time, megabytes of memory at its peak; and what came of it."""
 
     milliseconds: float
     megabytes: float
@@ -61,9 +62,9 @@ def cost(work: Callable[[], object], seconds: float) -> Cost:
     taken: list[float] = []
     grown, result = 0.0, None
     while not taken or sum(taken) < seconds:
-        begun = time.perf_counter()
+        begun = time.process_time()
         found = work()
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.process_time() - begun)
         if len(taken) == 1:
             grown, result = _memory("VmHWM") - before, found
     return Cost(median(taken[1:] or taken) * 1000, max(grown, 0), result)
