@@ -123,6 +123,23 @@ def test_most_references_are_not_walked(syntax: str, monkeypatch: pytest.MonkeyP
     assert len(passed) < 5
 
 
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_references_without_length_are_not_walked_either(
+    syntax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = []
+    pass_alike = Shapes.pass_alike
+
+    def counted(self: Shapes, *args: object) -> tuple[int, int, int]:
+        result = pass_alike(self, *args)  # type: ignore[arg-type]
+        passed.append(result[0])
+        return result
+
+    monkeypatch.setattr(Shapes, "pass_alike", counted)
+    outcome(written(syntax, [("reference, undelimited", b"1.2.3.45", 1000)]), syntax, 1 << 20)
+    assert sum(passed) >= 990
+
+
 def test_items_passed_count_against_the_limits() -> None:
     data = written(EXPLICIT_VR_LITTLE_ENDIAN, [("reference", b"1.2.3.45", 1000)])
     scanner = DataSetScanner(EXPLICIT_VR_LITTLE_ENDIAN, Limits(elements=3000))

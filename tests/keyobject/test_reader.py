@@ -397,3 +397,17 @@ def test_identical_documents_and_evidence_are_read() -> None:
     reading = changed(next(variant.change for variant in VARIANTS if variant.id == "V97 incomplete"))
     assert [copy.sop_instance_uid for copy in reading.identical_documents] == ["1.2.3.77.1"]
     assert reading.evidence[1] == FoundInstance("1.2.99", "1.2.99.1", ULTRASOUND, "1.2.3.4.2")
+
+
+def test_what_is_off_is_counted_for_each_of_many_items_that_are_alike_and_in_every_document() -> None:
+    def references(count: int) -> bytes:
+        whole = encode(document(*(Reference(instance(number)) for number in range(1, count + 1))))
+        plain = whole.replace(b"CS\x08\0CONTAINS", b"CS\x08\0        ")
+        assert plain.count(b"CS\x08\0        ") >= count
+        return plain
+
+    for count in (3, 5):
+        data = references(count)
+        missing = data.count(b"CS\x08\0        ")
+        (found,) = [one for one in read(data, EXPLICIT).findings if one.code == "RELATIONSHIP_MISSING"]
+        assert f"({missing} times)" in found.text
