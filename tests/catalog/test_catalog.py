@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select, text, update
+from sqlalchemy import Connection, bindparam, event, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from kinote.catalog.catalog import GROUP, Catalog, CatalogClosedError, CatalogOptions
+from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import house, patient, study
 from tests.catalog.archive import data_set, keep
 
@@ -292,3 +293,28 @@ def test_two_servers_write_the_same_new_studies_at_once(postgresql_url: str) -> 
     assert rows == [(20, 1)] * 6
     for server in servers:
         server.close()
+
+
+ONE_NAME = FindOne(select(house.c.value).where(house.c.name == bindparam("name")))
+
+
+def test_what_was_committed_last_is_seen_by_each_query(catalog: Catalog) -> None:
+    with catalog.latest() as connection:
+        assert ONE_NAME(connection, name="a") is None
+        if catalog.is_sqlite:
+            # PostgreSQL's is a transaction, which sees one state.
+            catalog.write(remember("a", "1"))
+            assert ONE_NAME(connection, name="a") == ("1",)
+    catalog.write(remember("b", "2"))
+    with catalog.latest() as connection:
+        assert ONE_NAME(connection, name="b") == ("2",)
+
+
+def test_nobody_waits_for_a_connection_of_single_queries(catalog: Catalog) -> None:
+    catalog.write(remember("a", "1"))
+    with ExitStack() as stack:
+        held = [stack.enter_context(catalog.latest()) for _ in range(CatalogOptions("").readers)]
+        assert [ONE_NAME(connection, name="a") for connection in held] == [("1",)] * len(held)
+        assert len({id(connection) for connection in held}) == len(held)
+    with catalog.latest() as connection:
+        assert (connection in held) is catalog.is_sqlite

@@ -259,6 +259,38 @@ def test_what_is_withdrawn_is_in_no_answer(open_face: Face) -> None:
     assert len(found) == 2
 
 
+def sent_while_the_second_of_three_is_withdrawn(opened: Face) -> list[str]:
+    """What a C-GET sends if it loses an object after the first has come."""
+    fill(opened)
+    sent: list[str] = []
+
+    def take(context: Context, command: CStoreRequest, pieces: Iterator[memoryview]) -> CStoreResponse:
+        for _ in pieces:
+            pass
+        if not sent:
+            opened.rooms.catalog.write(lambda transaction: withdraw(transaction, "1.2.3.4.2"))
+        sent.append(command.affected_sop_instance_uid)
+        return CStoreResponse(message_id_being_responded_to=command.message_id, status=statuses.SUCCESS)
+
+    contexts = ((STUDY_ROOT.get, (IMPLICIT_VR_LITTLE_ENDIAN,)), CT)
+    with opened.called(*contexts, storing=frozenset({CT})) as association:
+        identifier = encoded(request("STUDY", StudyInstanceUID=STUDY), IMPLICIT_VR_LITTLE_ENDIAN)
+        *_, last = invoking.get(association, STUDY_ROOT.get, identifier, take)
+    assert (last.status, last.completed) == (statuses.SUCCESS, len(sent))
+    return sent
+
+
+def test_law_1_an_object_withdrawn_while_others_are_sent_drops_out(open_face: Face) -> None:
+    assert sent_while_the_second_of_three_is_withdrawn(open_face) == ["1.2.3.4.1", "1.2.3.4.3"]
+
+
+def test_breach_of_law_1_sending_what_was_live_once_is_noticed(
+    open_face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_face.rooms.source, "open_live", open_face.rooms.source.open)
+    assert sent_while_the_second_of_three_is_withdrawn(open_face) == ["1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"]
+
+
 def withdraw(transaction: Connection, uid: str) -> None:
     withdrawal.withdraw(
         transaction,

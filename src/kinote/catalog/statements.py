@@ -84,6 +84,25 @@ class ForEach:
         straight(connection, compiled.statement, list(map(compiled.parameters, rows)))
 
 
+class FindOne:
+    """A query for one row by its parameters."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        self._compiled: _Compiled | None = None
+
+    def __call__(self, connection: Connection, **parameters: Any) -> Sequence[Any] | None:
+        """The columns of the first row, None if there is none."""
+        if not is_sqlite(connection):
+            return connection.execute(self._query, parameters).first()
+        compiled = self._compiled
+        if compiled is None:
+            compiled = self._compiled = _Compiled.of(connection, self._query)
+        return next(
+            iter(straight_rows(connection, compiled.statement, compiled.parameters(parameters))), None
+        )
+
+
 class LookUp:
     """A query for the rows whose column is among given values, however many these are.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, sendable
+from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set
 from kinote.delivery.source import LiveObject, Source
 from kinote.dicom import sop_classes, transfer_syntaxes
 from kinote.dimse import statuses
@@ -74,9 +74,22 @@ class Sender:
 
     def send_live(self, source: Source, wanted: LiveObject) -> Sent:
         """Send an object of the store if it is still live."""
-        if not source.is_live(wanted):
+        try:
+            file = source.open_live(wanted)
+        except StorageError as error:
+            return Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
+        if file is None:
             return Sent("gone", wanted.sop_instance_uid, "It has been withdrawn meanwhile.")
-        return self.send(sendable(source, wanted))
+        with file:
+            return self.send(
+                Sendable(
+                    wanted.sop_class_uid,
+                    wanted.sop_instance_uid,
+                    wanted.transfer_syntax_uid,
+                    wanted.size,
+                    lambda: file,
+                )
+            )
 
     def _take_cancel(self, request: CCancelRequest) -> None:
         self._cancelled.add(request.message_id_being_responded_to)

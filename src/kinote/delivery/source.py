@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
+from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import instance_bytes, series, study
 from kinote.storage.local import LocalStorage
 
@@ -91,7 +92,12 @@ _IN_READING_ORDER = (
     live_instance.c.id,
 )
 
-_STILL_LIVE = select(live_instance.c.id).where(live_instance.c.id == bindparam("id"))
+#: Whether an object is live and where its bytes are, or these themselves.
+_LIVE_BYTES = FindOne(
+    select(live_instance.c.file_key, live_instance.c.dataset_offset, instance_bytes.c.dataset)
+    .outerjoin(instance_bytes, instance_bytes.c.instance == live_instance.c.id)
+    .where(live_instance.c.id == bindparam("id"))
+)
 
 
 class Source:
@@ -128,10 +134,19 @@ class Source:
         query = live_objects().where(*_conditions(wanted)).order_by(study.c.id, *_IN_READING_ORDER)
         return [LiveObject(**row) for row in connection.execute(query).mappings()]
 
-    def is_live(self, wanted: LiveObject) -> bool:
-        """Whether an object that was found some time ago is still live."""
-        with self._catalog.read() as connection:
-            return connection.execute(_STILL_LIVE, {"id": wanted.id}).first() is not None
+    def open_live(self, wanted: LiveObject) -> BinaryIO | None:
+        """The bytes of an object that was found some time ago, as `open` gives them; None if it is no longer live.
+
+        What leaves is what was live when it was opened: one query says that and where the bytes are.
+        """
+        with self._catalog.latest() as connection:
+            found = _LIVE_BYTES(connection, id=wanted.id)
+        if found is None:
+            return None
+        file_key, dataset_offset, dataset = found
+        if file_key is None:
+            return io.BytesIO(dataset)
+        return self._storage.open(file_key, dataset_offset)
 
     def open(self, wanted: StoredObject) -> BinaryIO:
         """The bytes of an object as a file, positioned at its data set.
@@ -139,9 +154,7 @@ class Source:
         For an object in the index the file holds just the data set, so `dataset_offset` is 0.
         """
         if wanted.file_key is not None:
-            file = self._storage.open(wanted.file_key)
-            file.seek(wanted.dataset_offset)
-            return file
+            return self._storage.open(wanted.file_key, wanted.dataset_offset)
         with self._catalog.read() as connection:
             dataset = connection.execute(
                 select(instance_bytes.c.dataset).where(instance_bytes.c.instance == wanted.id)

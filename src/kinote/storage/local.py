@@ -104,9 +104,12 @@ class LocalStorage:
         except OSError as error:
             raise StorageError(f"Cannot place files in {self._objects}: {error.strerror}") from error
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, offset: int = 0) -> BinaryIO:
+        """A stored file, at so many bytes from its beginning."""
         try:
-            return (self._objects / key).open("rb", buffering=64 * 1024)
+            file = (self._objects / key).open("rb", buffering=64 * 1024)
+            file.seek(offset)
+            return file
         except OSError as error:
             raise StorageError(f"Cannot open stored file {key}: {error.strerror}") from error
 
