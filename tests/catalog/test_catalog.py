@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, bindparam, event, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kinote.catalog.catalog import GROUP, Catalog, CatalogClosedError, CatalogOptions
 from kinote.catalog.statements import FindOne
@@ -298,23 +298,28 @@ def test_two_servers_write_the_same_new_studies_at_once(postgresql_url: str) -> 
 ONE_NAME = FindOne(select(house.c.value).where(house.c.name == bindparam("name")))
 
 
-def test_what_was_committed_last_is_seen_by_each_query(catalog: Catalog) -> None:
-    with catalog.latest() as connection:
-        assert ONE_NAME(connection, name="a") is None
-        if catalog.is_sqlite:
-            # PostgreSQL's is a transaction, which sees one state.
-            catalog.write(remember("a", "1"))
-            assert ONE_NAME(connection, name="a") == ("1",)
-    catalog.write(remember("b", "2"))
-    with catalog.latest() as connection:
-        assert ONE_NAME(connection, name="b") == ("2",)
+def test_what_was_committed_last_is_found(catalog: Catalog) -> None:
+    assert catalog.find_latest(ONE_NAME, name="a") is None
+    for value in ("1", "2"):
+        catalog.write(remember(f"name {value}", value))
+        assert catalog.find_latest(ONE_NAME, name=f"name {value}") == (value,)
 
 
-def test_nobody_waits_for_a_connection_of_single_queries(catalog: Catalog) -> None:
+def test_many_find_at_once(catalog: Catalog) -> None:
+    """More threads than there are connections that are kept."""
     catalog.write(remember("a", "1"))
-    with ExitStack() as stack:
-        held = [stack.enter_context(catalog.latest()) for _ in range(CatalogOptions("").readers)]
-        assert [ONE_NAME(connection, name="a") for connection in held] == [("1",)] * len(held)
-        assert len({id(connection) for connection in held}) == len(held)
-    with catalog.latest() as connection:
-        assert (connection in held) is catalog.is_sqlite
+    together = threading.Barrier(16)
+
+    def find() -> list[Any]:
+        together.wait(LIMIT)
+        return [catalog.find_latest(ONE_NAME, name="a") for _ in range(20)]
+
+    with ThreadPoolExecutor(16) as pool:
+        found = [pool.submit(find) for _ in range(16)]
+        assert all(each.result(LIMIT) == [("1",)] * 20 for each in found)
+
+
+def test_a_find_that_fails_is_an_error_of_the_database(catalog: Catalog) -> None:
+    catalog.write(lambda transaction: transaction.execute(text("DROP TABLE house")))
+    with pytest.raises(DBAPIError):
+        catalog.find_latest(ONE_NAME, name="a")

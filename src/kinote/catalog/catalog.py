@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from kinote.catalog import dialects
 from kinote.catalog.lookups import LookUps
 from kinote.catalog.migrations import upgrade
+from kinote.catalog.statements import FindOne
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
@@ -82,14 +83,15 @@ class Catalog:
         with self._readers.connect() as connection:
             yield connection
 
-    @contextmanager
-    def latest(self) -> Iterator[Connection]:
-        """A connection for one query of `statements`: it sees what has been committed when it is asked.
+    def find_latest(self, query: FindOne, **parameters: Any) -> Sequence[Any] | None:
+        """What a query for one row finds among all that has been committed when it is asked.
 
         Costs a fraction of `read`, for what is asked once for each of many objects.
         """
-        with self.read() if self._lookups is None else self._lookups.taken() as connection:
-            yield connection
+        if self._lookups is not None:
+            return self._lookups.find(query, parameters)
+        with self.read() as connection:
+            return connection.execute(query.query, parameters).first()
 
     def submit(self, work: Work[Result]) -> Future[Result]:
         """Hand over a piece of work; the future is done once its transaction has committed or failed."""

@@ -102,7 +102,7 @@ def _begin_sqlite(connection: Connection) -> None:
         raise wrapped(connection, "BEGIN", error) from error
 
 
-def wrapped(connection: Connection, statement: str, error: sqlite3.Error) -> BaseException:
+def wrapped(connection: Connection | Engine, statement: str, error: sqlite3.Error) -> BaseException:
     """An error of SQLite's driver as SQLAlchemy would raise it."""
     return DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect)
 

@@ -2,18 +2,20 @@
 
 Taking a connection from SQLAlchemy's pool, beginning and ending a transaction on it costs many times what finding
 one row does. A query in no transaction sees whatever has been committed when it is asked, and keeps nothing
-open when its rows have been fetched.
+open when its row has been fetched.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import PoolProxiedConnection
 
 from kinote.catalog import dialects
+from kinote.catalog.statements import FindOne
 
 #: Connections that are kept; where more threads ask at the same moment, theirs are closed again.
 _KEPT = 4
@@ -24,25 +26,31 @@ class LookUps:
 
     def __init__(self, url: str) -> None:
         self._engine = dialects.engine_for(url, pool_size=0)
-        self._waiting: deque[Connection] = deque()
+        self._waiting: deque[tuple[PoolProxiedConnection, Any]] = deque()
 
-    @contextmanager
-    def taken(self) -> Iterator[Connection]:
-        """A connection that nobody else has meanwhile. Only what goes straight to the driver may be done with it."""
+    def find(self, query: FindOne, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        """The columns of the first row of a query, None if there is none."""
         try:
-            connection = self._waiting.pop()
+            taken = self._waiting.pop()
         except IndexError:
-            connection = self._engine.connect()
+            connection = self._engine.raw_connection()
+            taken = connection, connection.driver_connection
+        compiled = query.compiled(self._engine.dialect)
         try:
-            yield connection
+            row: tuple[Any, ...] | None = (
+                taken[1].execute(compiled.statement, compiled.parameters(parameters)).fetchone()
+            )
+        except sqlite3.Error as error:
+            raise dialects.wrapped(self._engine, compiled.statement, error) from error
         finally:
             if len(self._waiting) < _KEPT:
-                self._waiting.append(connection)
+                self._waiting.append(taken)
             else:
-                connection.close()
+                taken[0].close()
+        return row
 
     def close(self) -> None:
         """Close those that are kept."""
         while self._waiting:
-            self._waiting.pop().close()
+            self._waiting.pop()[0].close()
         self._engine.dispose()

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
+    Dialect,
     Insert,
     Select,
     Table,
@@ -47,8 +48,8 @@ class _Compiled:
     constants: Mapping[str, Any]
 
     @classmethod
-    def of(cls, connection: Connection, built: Any, columns: Iterable[str] | None = None) -> _Compiled:
-        compiled = built.compile(dialect=connection.dialect, column_keys=list(columns) if columns else None)
+    def of(cls, dialect: Dialect, built: Any, columns: Iterable[str] | None = None) -> _Compiled:
+        compiled = built.compile(dialect=dialect, column_keys=list(columns) if columns else None)
         constants = {name: value for name, value in compiled.params.items() if value is not None}
         return cls(str(compiled), _in_order(compiled.positiontup), constants)
 
@@ -80,27 +81,23 @@ class ForEach:
         compiled = self._compiled
         if compiled is None:
             columns = rows[0] if isinstance(self._statement, Insert) else None
-            compiled = self._compiled = _Compiled.of(connection, self._statement, columns)
+            compiled = self._compiled = _Compiled.of(connection.dialect, self._statement, columns)
         straight(connection, compiled.statement, list(map(compiled.parameters, rows)))
 
 
 class FindOne:
-    """A query for one row by its parameters."""
+    """A query for one row by its parameters; see `Catalog.find_latest`."""
 
     def __init__(self, query: Select[Any]) -> None:
-        self._query = query
+        #: Of one row at most: what follows the first stays unread.
+        self.query = query
         self._compiled: _Compiled | None = None
 
-    def __call__(self, connection: Connection, **parameters: Any) -> Sequence[Any] | None:
-        """The columns of the first row, None if there is none."""
-        if not is_sqlite(connection):
-            return connection.execute(self._query, parameters).first()
-        compiled = self._compiled
-        if compiled is None:
-            compiled = self._compiled = _Compiled.of(connection, self._query)
-        return next(
-            iter(straight_rows(connection, compiled.statement, compiled.parameters(parameters))), None
-        )
+    def compiled(self, dialect: Dialect) -> _Compiled:
+        """The query as SQLite's driver takes it."""
+        if self._compiled is None:
+            self._compiled = _Compiled.of(dialect, self.query)
+        return self._compiled
 
 
 class LookUp:
@@ -130,7 +127,7 @@ class LookUp:
             # A join: `IN (SELECT …)` would first build a table of the values, for more than the look-ups take.
             listed = func.json_each(bindparam("wanted")).table_valued("value")
             query = self._query.where(self._column == listed.c.value)
-            compiled = self._compiled = _Compiled.of(connection, query)
+            compiled = self._compiled = _Compiled.of(connection.dialect, query)
         parameters = compiled.parameters({"wanted": _json_list(dict.fromkeys(wanted))})
         return list(map(self._row, straight_rows(connection, compiled.statement, parameters)))
 

@@ -17,6 +17,7 @@ from pydicom.errors import InvalidDicomError
 from kinote.delivery.source import Source, StoredObject
 from kinote.dicom import transfer_syntaxes
 from kinote.dicom.part10 import file_meta_bytes
+from kinote.dimse.association import DataSet
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -54,14 +55,6 @@ def sendable(source: Source, wanted: StoredObject) -> Sendable:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingDataSet:
-    """A data set on its way out: a file positioned at its beginning, which the receiver closes, and its bytes."""
-
-    file: BinaryIO
-    size: int
-
-
 def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
     """An object as a DICOM file (PS3.10): file meta information of ours, then the data set.
 
@@ -72,13 +65,13 @@ def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
 
 
-def data_set(wanted: Sendable, transfer_syntax_uid: str) -> OutgoingDataSet:
-    """An object's data set alone, as it goes over an association.
+def data_set(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
+    """An object's data set alone, as it goes over an association; whoever sends it closes the file.
 
     Raises `TranscodingError` where it cannot be had in the transfer syntax.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
-        return OutgoingDataSet(wanted.open(), wanted.size)
+        return DataSet(wanted.open(), wanted.size)
     return _re_encoded(wanted, transfer_syntax_uid)
 
 
@@ -89,7 +82,7 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> OutgoingDataSet:
+def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
     if transfer_syntax_uid not in TARGETS:
         raise TranscodingError(
             f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
@@ -126,4 +119,4 @@ def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> OutgoingDataSet:
         raise TranscodingError(f"The object could not be re-encoded: {error}") from error
     size = encoded.tell()
     encoded.seek(0)
-    return OutgoingDataSet(encoded, size)
+    return DataSet(encoded, size)

@@ -14,7 +14,7 @@ from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_s
 from kinote.delivery.source import LiveObject, Source
 from kinote.dicom import sop_classes, transfer_syntaxes
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, DataSet
+from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
@@ -58,12 +58,12 @@ class Sender:
             outgoing = data_set(wanted, context.transfer_syntax)
         except (TranscodingError, StorageError, OSError) as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
-        with outgoing.file as file:
+        with outgoing.file:
             answer = store(
                 self._association,
                 context,
                 uid,
-                DataSet(file, outgoing.size),
+                outgoing,
                 self._originator,
                 on_cancel=self._take_cancel,
             )

@@ -139,14 +139,13 @@ class Source:
 
         What leaves is what was live when it was opened: one query says that and where the bytes are.
         """
-        with self._catalog.latest() as connection:
-            found = _LIVE_BYTES(connection, id=wanted.id)
+        found = self._catalog.find_latest(_LIVE_BYTES, id=wanted.id)
         if found is None:
             return None
         file_key, dataset_offset, dataset = found
         if file_key is None:
             return io.BytesIO(dataset)
-        return self._storage.open(file_key, dataset_offset)
+        return self._storage.open(file_key, dataset_offset, buffered=False)
 
     def open(self, wanted: StoredObject) -> BinaryIO:
         """The bytes of an object as a file, positioned at its data set.

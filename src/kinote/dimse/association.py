@@ -18,7 +18,7 @@ from kinote.dimse.commands import LONGEST, Command, decode_command, encode_comma
 from kinote.dimse.endpoint import Endpoint
 from kinote.dimse.errors import AbortReason, AssociationError, CommandError, PduError, ReleasedError
 from kinote.dimse.negotiation import Context
-from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest
+from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest, data_in_pieces
 from kinote.dimse.state_table import Event, State
 
 #: Bytes of a data set that are read and sent at once, in as many PDUs as it takes; and how many these may be,
@@ -102,8 +102,9 @@ class Association:
         What is left of the data set before is passed over. Raises `AssociationError` where the association
         has ended otherwise.
         """
-        for _ in self.data_set():
-            pass
+        if self._open_data is not None:
+            for _ in self.data_set():
+                pass
         if not self._values:
             self._endpoint.begin_idle()
         try:
@@ -192,6 +193,7 @@ class Association:
         Raises `AssociationError` where the association has ended. A file that ends too early ends the
         association: half a data set cannot be taken back.
         """
+        self._endpoint.require_sending()
         pieces = self._pdus(context, encode_command(command), is_command=True, is_last=True)
         if isinstance(data_set, bytes):
             data_set = DataSet(io.BytesIO(data_set), len(data_set))
@@ -210,13 +212,9 @@ class Association:
     def _pdus(
         self, context: Context, data: bytes, *, is_command: bool, is_last: bool
     ) -> list[bytes | memoryview]:
-        view = memoryview(data)
-        pieces: list[bytes | memoryview] = []
-        for at in range(0, max(len(view), 1), self._fragment):
-            end = at + self._fragment
-            value = PresentationData(context.id, is_command, is_last and end >= len(view), view[at:end])
-            pieces += self._endpoint.data_pieces(DataTransfer((value,)))
-        return pieces
+        return data_in_pieces(
+            context.id, data, is_command=is_command, is_last=is_last, fragment=self._fragment
+        )
 
     # --- the end ------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import dataclasses
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from kinote.dimse.errors import CommandError
@@ -22,6 +23,7 @@ LONGEST = 16 * 1024
 
 _HEAD = struct.Struct("<HHI")
 _US = struct.Struct("<H")
+_LENGTH = struct.Struct("<HHII")
 
 _GROUP_LENGTH, _COMMAND_FIELD, _DATA_SET_TYPE = 0x0000, 0x0100, 0x0800
 
@@ -280,9 +282,35 @@ def _fields(command: type[Command]) -> list[tuple[str, _Element, bool]]:
     ]
 
 
-_FIELDS = {
-    command: _fields(command) for command in (*COMMANDS.values(), UnrecognizedRequest, UnrecognizedResponse)
+_ALL = (*COMMANDS.values(), UnrecognizedRequest, UnrecognizedResponse)
+_FIELDS = {command: _fields(command) for command in _ALL}
+
+#: What stands in every command set beside its fields.
+_ALWAYS = {
+    "code": _number_element(_COMMAND_FIELD, "Command Field"),
+    "command_field": _number_element(_COMMAND_FIELD, "Command Field"),
+    "has_data_set": _Element(
+        _DATA_SET_TYPE,
+        "Command Data Set Type",
+        _read_number,
+        lambda follows: _US.pack(_DATA_SET if follows else NO_DATA_SET),
+    ),
 }
+
+
+class _Layout:
+    """In which order the values of a command stand in its command set, and how each is written."""
+
+    def __init__(self, command: type[Command]) -> None:
+        code = "command_field" if command in (UnrecognizedRequest, UnrecognizedResponse) else "code"
+        elements = {name: _ALWAYS[name] for name in (code, "has_data_set")}
+        elements |= {name: element for name, element, _ in _FIELDS[command]}
+        in_order = sorted(elements.items(), key=lambda each: each[1].number)
+        self.values = attrgetter(*(name for name, _ in in_order))
+        self.elements = [(element.number, element.write) for _, element in in_order]
+
+
+_LAYOUTS = {command: _Layout(command) for command in _ALL}
 
 
 # --- command sets ---------------------------------------------------------------------------------
@@ -290,24 +318,14 @@ _FIELDS = {
 
 def encode_command(command: Command) -> bytes:
     """The command set of a command, its group length first."""
-    elements = {
-        _COMMAND_FIELD: _US.pack(_command_field(command)),
-        _DATA_SET_TYPE: _US.pack(_DATA_SET if command.has_data_set else NO_DATA_SET),
-    }
-    for name, element, _ in _FIELDS[type(command)]:
-        value = getattr(command, name)
+    layout = _LAYOUTS[type(command)]
+    pieces: list[bytes] = []
+    for (number, write), value in zip(layout.elements, layout.values(command), strict=True):
         if value is not None:
-            elements[element.number] = element.write(value)
-    body = b"".join(
-        _HEAD.pack(0, number, len(elements[number])) + elements[number] for number in sorted(elements)
-    )
-    return _HEAD.pack(0, _GROUP_LENGTH, 4) + struct.pack("<I", len(body)) + body
-
-
-def _command_field(command: Command) -> int:
-    if isinstance(command, UnrecognizedRequest | UnrecognizedResponse):
-        return command.command_field
-    return command.code
+            written = write(value)
+            pieces += (_HEAD.pack(0, number, len(written)), written)
+    body = b"".join(pieces)
+    return _LENGTH.pack(0, _GROUP_LENGTH, 4, len(body)) + body
 
 
 def decode_command(data: bytes) -> Command:
@@ -342,22 +360,23 @@ def decode_command(data: bytes) -> Command:
 
 def _elements(data: bytes) -> dict[int, bytes]:
     elements: dict[int, bytes] = {}
-    at = 0
-    while at < len(data):
-        if at + _HEAD.size > len(data):
-            raise CommandError(f"The command set ends within an element, after {len(data)} bytes")
-        group, number, length = _HEAD.unpack_from(data, at)
-        at += _HEAD.size
+    size = len(data)
+    end = 0
+    while end < size:
+        begin = end + _HEAD.size
+        if begin > size:
+            raise CommandError(f"The command set ends within an element, after {size} bytes")
+        group, number, length = _HEAD.unpack_from(data, end)
         if group != 0:
             raise CommandError(
                 f"The command set holds ({group:04X},{number:04X}), which is no command element"
             )
-        if at + length > len(data):
+        end = begin + length
+        if end > size:
             raise CommandError(
-                f"(0000,{number:04X}) has {length} bytes, but the command set ends after {len(data) - at}"
+                f"(0000,{number:04X}) has {length} bytes, but the command set ends after {size - begin}"
             )
-        elements[number] = data[at : at + length]
-        at += length
+        elements[number] = data[begin:end]
     return elements
 
 

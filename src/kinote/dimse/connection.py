@@ -84,7 +84,8 @@ class Connection:
         kind, length = HEAD.unpack_from(self._buffer, self._begin)
         self._check(kind, length)
         whole = HEAD.size + length
-        self._make_room(whole)
+        if self._begin + whole > len(self._buffer):
+            self._make_room(whole)
         while self._end - self._begin < whole:
             self._read(deadline)
         begin = self._begin + HEAD.size
@@ -96,7 +97,7 @@ class Connection:
 
         Raises `ConnectionLostError`, or `SilenceError` for a peer that does not take them.
         """
-        total = sum(len(piece) for piece in pieces)
+        total = sum(map(len, pieces))
         try:
             self._send(pieces, total)
         except (BlockingIOError, TimeoutError) as error:
@@ -157,8 +158,6 @@ class Connection:
 
     def _make_room(self, size: int) -> None:
         """Room for `size` bytes from the begin of the PDU on: what has come of it moves to the front."""
-        if self._begin + size <= len(self._buffer):
-            return
         kept = bytes(self._view[self._begin : self._end])
         if size > len(self._buffer):
             # Views of the old buffer may still be in somebody's hands: it stays as it is.

@@ -16,7 +16,7 @@ from kinote.dimse.errors import (
     PduError,
     SilenceError,
 )
-from kinote.dimse.pdu import Abort, DataTransfer, Pdu
+from kinote.dimse.pdu import Abort, Pdu
 from kinote.dimse.state_table import Event, State
 from kinote.dimse.upper_layer import (
     Close,
@@ -64,15 +64,10 @@ class Endpoint:
         self._is_garbled = False
         self._artim: float | None = None
 
-    def data_pieces(self, pdu: DataTransfer) -> tuple[bytes | memoryview, ...]:
-        """The bytes of a P-DATA-TF that may be sent now, for `send` to send with others.
-
-        Raises `BrokenError` where the association has ended.
-        """
+    def require_sending(self) -> None:
+        """Raises `BrokenError` where the association has ended, `NotNowError` where no data may be sent."""
         self._require_open()
-        (effect,) = self.layer.happen(Event.DATA_REQUEST, pdu)
-        assert isinstance(effect, Send)
-        return effect.pieces
+        self.layer.require_sending()
 
     def happen(self, event: Event, given: Given = None) -> Pdu | Lost | None:
         """Tell the layer of an event and do what it says; gives what it indicates."""

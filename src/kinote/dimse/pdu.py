@@ -17,6 +17,8 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 HEAD = struct.Struct(">BxI")
 _VERSION = struct.Struct(">Hxx16s16s32x")
 _PRESENTATION_DATA = struct.Struct(">IBB")
+#: Of a PDU with one presentation data value, both heads.
+_DATA_HEAD = struct.Struct(">BxIIBB")
 
 #: Values of a P-DATA-TF. Of one or two as a rule; without a bound, empty ones would take many times the PDU's memory.
 _MOST_VALUES = 4096
@@ -164,6 +166,27 @@ def encode_in_pieces(pdu: Pdu) -> tuple[bytes | memoryview, ...]:
         pieces += (head + own, value.fragment)
         head = b""
     return tuple(pieces)
+
+
+def data_in_pieces(
+    context_id: int, data: bytes | memoryview, *, is_command: bool, is_last: bool, fragment: int
+) -> list[bytes | memoryview]:
+    """The P-DATA-TF that carry a command or data, of at most so many bytes in each, the data not copied.
+
+    `is_last` says whether the last of these bytes is the last of all.
+    """
+    size = len(data)
+    control = is_command | is_last << 1
+    if size <= fragment:
+        return [_DATA_HEAD.pack(P_DATA_TF, size + 6, size + 2, context_id, control), data]
+    view = memoryview(data)
+    pieces: list[bytes | memoryview] = []
+    for at in range(0, size, fragment):
+        piece = view[at : at + fragment]
+        held = len(piece)
+        own = control if at + held == size else control & 1
+        pieces += (_DATA_HEAD.pack(P_DATA_TF, held + 6, held + 2, context_id, own), piece)
+    return pieces
 
 
 def _pdu(kind: int, value: bytes) -> bytes:

@@ -79,6 +79,9 @@ class NotNowError(DimseError):
         super().__init__(f"{event.name} cannot be asked for in state {state.name}")
 
 
+#: Where P-DATA may be sent.
+_SENDING = frozenset(state for state in State if (state, Event.DATA_REQUEST) in TRANSITIONS)
+
 #: The event that a received PDU is.
 _EVENTS: dict[type[Pdu], Event] = {
     AssociateRequest: Event.ASSOCIATE_RQ,
@@ -100,11 +103,19 @@ class UpperLayer:
 
     def happen(self, event: Event, given: Given = None) -> list[Effect]:
         """Take an event; gives what is to be done, in order. Raises `NotNowError`, and nothing changes."""
-        action = TRANSITIONS.get((self.state, event))
-        if action is None:
+        act = _ACTS.get((self.state, event))
+        if act is None:
             raise NotNowError(self.state, event)
-        self.state, effects = ACTIONS[action](self, given)
+        self.state, effects = act(self, given)
         return effects
+
+    def require_sending(self) -> None:
+        """Raises `NotNowError` unless P-DATA may be sent, which changes nothing of the state (DT-1, AR-7).
+
+        Spares those who send many PDUs to tell of each, as `happen` does.
+        """
+        if self.state not in _SENDING:
+            raise NotNowError(self.state, Event.DATA_REQUEST)
 
     def receive(self, kind: int, data: bytes | memoryview) -> list[Effect]:
         """Take a PDU of the peer, understood or not."""
@@ -169,6 +180,9 @@ def _aa_8(layer: UpperLayer, given: Given) -> _Outcome:
     return State.AWAITING_TRANSPORT_CLOSE, [abort, Indicate(Lost(_why(given))), StartTimer()]
 
 
+#: Looking up a member of an enumeration is a call in Python 3.11, and these are done for every PDU of a message.
+_ESTABLISHED = State.ESTABLISHED
+
 ACTIONS: dict[Action, Callable[[UpperLayer, Given], _Outcome]] = {
     Action.AE_1: lambda _, given: (State.AWAITING_TRANSPORT_OPEN, [Connect()]),
     Action.AE_2: lambda _, given: (State.AWAITING_ASSOCIATE_ANSWER, [_sent(given)]),
@@ -178,8 +192,8 @@ ACTIONS: dict[Action, Callable[[UpperLayer, Given], _Outcome]] = {
     Action.AE_6: _ae_6,
     Action.AE_7: lambda _, given: (State.ESTABLISHED, [_sent(given)]),
     Action.AE_8: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [_sent(given), StartTimer()]),
-    Action.DT_1: lambda _, given: (State.ESTABLISHED, [_sent(given)]),
-    Action.DT_2: lambda _, given: (State.ESTABLISHED, [_told(given)]),
+    Action.DT_1: lambda _, given: (_ESTABLISHED, [_sent(given)]),
+    Action.DT_2: lambda _, given: (_ESTABLISHED, [_told(given)]),
     Action.AR_1: lambda _, given: (State.AWAITING_RELEASE_RP, [_send(ReleaseRequest())]),
     Action.AR_2: lambda _, given: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_told(given)]),
     Action.AR_3: lambda _, given: (State.IDLE, [_told(given), Close()]),
@@ -205,3 +219,6 @@ ACTIONS: dict[Action, Callable[[UpperLayer, Given], _Outcome]] = {
     Action.AA_7: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [_send(Abort(2, _reason(given)))]),
     Action.AA_8: _aa_8,
 }
+
+#: What is to be done in a state when something happens: the table, its actions looked up.
+_ACTS = {where: ACTIONS[action] for where, action in TRANSITIONS.items()}
