@@ -9,6 +9,7 @@ import dataclasses
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -23,7 +24,9 @@ LONGEST = 16 * 1024
 
 _HEAD = struct.Struct("<HHI")
 _US = struct.Struct("<H")
+#: A whole element of one number, the group length and others.
 _LENGTH = struct.Struct("<HHII")
+_NUMBER = struct.Struct("<HHIH")
 
 _GROUP_LENGTH, _COMMAND_FIELD, _DATA_SET_TYPE = 0x0000, 0x0100, 0x0800
 
@@ -298,6 +301,19 @@ _ALWAYS = {
 }
 
 
+def _writer(element: _Element) -> Callable[[Any], bytes]:
+    """Writes an element whole, its head and a value."""
+    number, write = element.number, element.write
+    if write == _US.pack:
+        return partial(_NUMBER.pack, 0, number, _US.size)
+
+    def written(value: Any) -> bytes:
+        raw = write(value)
+        return _HEAD.pack(0, number, len(raw)) + raw
+
+    return written
+
+
 class _Layout:
     """In which order the values of a command stand in its command set, and how each is written."""
 
@@ -307,7 +323,7 @@ class _Layout:
         elements |= {name: element for name, element, _ in _FIELDS[command]}
         in_order = sorted(elements.items(), key=lambda each: each[1].number)
         self.values = attrgetter(*(name for name, _ in in_order))
-        self.elements = [(element.number, element.write) for _, element in in_order]
+        self.writers = [_writer(element) for _, element in in_order]
 
 
 _LAYOUTS = {command: _Layout(command) for command in _ALL}
@@ -319,12 +335,10 @@ _LAYOUTS = {command: _Layout(command) for command in _ALL}
 def encode_command(command: Command) -> bytes:
     """The command set of a command, its group length first."""
     layout = _LAYOUTS[type(command)]
-    pieces: list[bytes] = []
-    for (number, write), value in zip(layout.elements, layout.values(command), strict=True):
-        if value is not None:
-            written = write(value)
-            pieces += (_HEAD.pack(0, number, len(written)), written)
-    body = b"".join(pieces)
+    values = layout.values(command)
+    body = b"".join(
+        [write(value) for write, value in zip(layout.writers, values, strict=True) if value is not None]
+    )
     return _LENGTH.pack(0, _GROUP_LENGTH, 4, len(body)) + body
 
 

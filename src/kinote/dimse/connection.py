@@ -8,6 +8,7 @@ for anew before every read since the system forgets it, cures that for every pee
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import ssl
@@ -28,6 +29,9 @@ _BUFFER = 256 * 1024
 
 #: Bytes of an associate PDU at most; 128 contexts with all transfer syntaxes there are take some 200 KB.
 LARGEST_ASSOCIATE = 1024 * 1024
+
+#: Of a wait of more seconds, a second more or less says nothing.
+_LONG = 20
 
 #: Pieces of one write at most: the system takes 1024 (IOV_MAX), and refuses all where there are more.
 _MOST_PIECES = 1000
@@ -60,8 +64,8 @@ class Connection:
             # A peer that overdoes what was agreed a little is understood.
             P_DATA_TF: max(largest_data * 2, LARGEST_ASSOCIATE),
         }
-        #: Whether reads wait for ever, as they do on a new socket.
-        self._is_patient = True
+        #: How many seconds a read waits at most; 0 is for ever, as on a new socket.
+        self._seconds = 0.0
         #: Bytes that have come in and gone out.
         self.received = 0
         self.sent = 0
@@ -217,12 +221,10 @@ class Connection:
 
     def _wait_at_most(self, deadline: float | None) -> None:
         """Have the system itself end the next read in time: a poll before each would cost more."""
-        if deadline is None and self._is_patient:
-            return
-        # Zero would be for ever.
-        seconds = 0.0 if deadline is None else max(deadline - time.monotonic(), 0.001)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
-        self._is_patient = deadline is None
+        seconds = 0.0 if deadline is None else _waiting(deadline - time.monotonic())
+        if seconds != self._seconds:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+            self._seconds = seconds
 
     # --- writing ------------------------------------------------------------------------------------
 
@@ -236,6 +238,11 @@ class Connection:
         sent = self._socket.sendmsg(pieces)
         if sent < total:
             self._socket.sendall(memoryview(b"".join(pieces))[sent:])
+
+
+def _waiting(left: float) -> float:
+    """How many seconds to wait where so many are left: long ones rounded up, so that they are mostly the same."""
+    return float(math.ceil(left)) if left > _LONG else max(left, 0.001)
 
 
 def _require_time(deadline: float | None) -> None:
