@@ -14,9 +14,12 @@ from typing import BinaryIO
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from kinote.delivery.byte_order import swap_words
+from kinote.delivery.native_pixels import make_native
 from kinote.delivery.source import Source, StoredObject
 from kinote.dicom import transfer_syntaxes
 from kinote.dicom.part10 import file_meta_bytes
+from kinote.dicom.pixel_format import PictureError
 from kinote.dimse.association import DataSet
 
 #: How much of a file is in memory at once, in bytes.
@@ -94,8 +97,11 @@ def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
     stored = b"".join(_chunks(meta, wanted.open()))
     try:
         dataset = pydicom.dcmread(io.BytesIO(stored))
-        if transfer_syntaxes.lookup(wanted.transfer_syntax_uid).encapsulated:
-            dataset.decompress(generate_instance_uid=False)
+        stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
+        if not stored_in.little_endian:
+            swap_words(dataset)
+        if stored_in.encapsulated:
+            make_native(dataset, _at(stored, len(meta)), wanted.transfer_syntax_uid, _TRANSCODING_LIMIT)
         encoded = io.BytesIO()
         # A bare data set: file meta information is for `part10` to write.
         del dataset.file_meta
@@ -107,6 +113,8 @@ def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
             little_endian=True,
             enforce_file_format=False,
         )
+    except PictureError as error:
+        raise TranscodingError(f"The object could not be decompressed: {error}") from error
     except (
         InvalidDicomError,
         AttributeError,
@@ -115,8 +123,14 @@ def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
         RuntimeError,
         ValueError,
     ) as error:
-        # All of these come from pydicom: NotImplementedError where it has no decoder, or no such representation.
+        # All of these come from pydicom: NotImplementedError where a value representation is none.
         raise TranscodingError(f"The object could not be re-encoded: {error}") from error
     size = encoded.tell()
     encoded.seek(0)
     return DataSet(encoded, size)
+
+
+def _at(stored: bytes, offset: int) -> BinaryIO:
+    file = io.BytesIO(stored)
+    file.seek(offset)
+    return file

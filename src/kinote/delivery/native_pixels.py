@@ -1,0 +1,87 @@
+"""The pixels of a compressed object as native ones (PS3.5 8.2), with the attributes that such pixels have."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import DataElement
+from pydicom.dataset import Dataset
+
+from kinote.dicom import tags
+from kinote.dicom.decoding import Samples, decode
+from kinote.dicom.frames import Frames, open_frames
+from kinote.dicom.pixel_format import PictureError, PixelFormat
+from kinote.dicom.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
+
+#: What describes the fragments of compressed pixels alone (PS3.3 C.7.6.3).
+_OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+
+#: Decoders give each pixel its own colour; as native pixels that is another photometric interpretation.
+_NOT_HALVED = {"YBR_FULL_422": "YBR_FULL"}
+
+
+def make_native(dataset: Dataset, file: BinaryIO, transfer_syntax_uid: str, limit: int) -> None:
+    """Put native pixels, of so many bytes at most, into a data set in place of its compressed ones.
+
+    The data set is that of `file`, which stands at its beginning. Colours that compression has transformed
+    become RGB; whether anything was lost when it was compressed stays as the data set says. Raises
+    `PictureError` for what cannot be decoded.
+    """
+    if "PixelData" not in dataset:
+        return
+    if any(_is_compressed(item) for item in dataset.get("IconImageSequence") or ()):
+        raise PictureError("The object holds a compressed icon.")
+    with open_frames(file, transfer_syntax_uid) as frames:
+        form = frames.format
+        if frames.count * form.rows * form.columns * form.samples * form.bits_allocated // 8 > limit:
+            raise PictureError(f"Its pixels would take more than {limit} bytes.")
+        pixels, photometric = _decoded(frames)
+    vr = "OB" if form.bits_allocated <= 8 else "OW"
+    dataset[tags.PIXEL_DATA] = DataElement(tags.PIXEL_DATA, vr, pixels)
+    dataset.PhotometricInterpretation = photometric
+    if form.samples > 1:
+        dataset.PlanarConfiguration = 0
+    if transfer_syntax_uid != ENCAPSULATED_UNCOMPRESSED:
+        # Codestreams say nothing of where in a word the bits are: decoded, they are the lowest.
+        dataset.HighBit = form.bits_stored - 1
+    for keyword in _OF_FRAGMENTS:
+        if keyword in dataset:
+            delattr(dataset, keyword)
+
+
+def _is_compressed(item: Dataset) -> bool:
+    return "PixelData" in item and bool(item["PixelData"].is_undefined_length)
+
+
+def _decoded(frames: Frames) -> tuple[bytes, str]:
+    """The pixels of all frames, and how they are to be interpreted."""
+    form = frames.format
+    photometric = form.photometric
+    words = []
+    for number in range(1, frames.count + 1):
+        samples = decode(frames.read(number), form, frames.transfer_syntax)
+        photometric = samples.photometric
+        words.append(_words(samples, form))
+    if form.bits_allocated == 1:
+        # Frames of single bits follow each other without a gap (PS3.5 8.1.1).
+        flags = np.concatenate([each.reshape(-1) for each in words])
+        return np.packbits(flags, bitorder="little").tobytes(), photometric
+    return b"".join([each.tobytes() for each in words]), _NOT_HALVED.get(photometric, photometric)
+
+
+def _words(samples: Samples, form: PixelFormat) -> NDArray[Any]:
+    """The samples of a frame in words of the length that the object says."""
+    array = samples.array
+    if form.bits_allocated == 1:
+        return array
+    if array.dtype.itemsize * 8 > form.bits_allocated:
+        raise PictureError(
+            f"The compressed frame has samples of {array.dtype.itemsize * 8} bits, "
+            f"but the object allocates {form.bits_allocated}."
+        )
+    if form.signed:
+        # In a wider word a negative value begins with more ones.
+        array = array.view(f"i{array.dtype.itemsize}")
+    return array.astype(f"<i{form.bits_allocated // 8}")

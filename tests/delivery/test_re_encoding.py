@@ -1,0 +1,159 @@
+"""What a receiver gets that takes no syntax in which an object is stored: the same values, natively encoded."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    RLELossless,
+)
+
+from kinote.delivery.outgoing import TARGETS, TranscodingError
+from tests.delivery.natively import UNDECODED, images, natively
+
+SIZE = 8
+
+
+def read(source: Path | bytes, syntax: str = TARGETS[0]) -> Dataset:
+    return pydicom.dcmread(io.BytesIO(natively(source, syntax)))
+
+
+def stored(dataset: Dataset, syntax: UID) -> bytes:
+    """A data set as a file; the values of words are taken as they are."""
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def picture(pixels: bytes, **attributes: object) -> Dataset:
+    dataset = Dataset()
+    dataset.Rows = dataset.Columns = SIZE
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
+    dataset.PixelRepresentation = 0
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    dataset.add_new(0x7FE00010, "OW" if dataset.BitsAllocated > 8 else "OB", pixels)
+    return dataset
+
+
+@pytest.mark.parametrize("syntax", TARGETS)
+def test_pixels_are_those_that_pydicom_decodes(test_data: Path, syntax: str) -> None:
+    """What it has no decoder for is compared with DCMTK's, in tests/interop."""
+    compared = set()
+    for path in images(test_data, lambda dataset: dataset.file_meta.TransferSyntaxUID.is_compressed):
+        decoded = pydicom.dcmread(path)
+        try:
+            decoded.decompress(generate_instance_uid=False)
+        except (NotImplementedError, RuntimeError, ValueError):
+            # How pydicom says that no decoder is installed, that one has failed, or that the pixels are damaged.
+            continue
+        ours = read(path, syntax)
+        assert ours.PixelData == decoded.PixelData, path
+        for keyword in ("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"):
+            assert ours[keyword].value == decoded[keyword].value, (path, keyword)
+        assert ours.get("PlanarConfiguration") == decoded.get("PlanarConfiguration"), path
+        assert ours.get("LossyImageCompression") == pydicom.dcmread(path).get("LossyImageCompression"), path
+        compared.add(decoded.SOPInstanceUID)
+    assert len(compared) > 8
+
+
+def test_what_is_compressed_losslessly_comes_out_as_it_went_in(test_data: Path) -> None:
+    """The same picture lies there natively and in many syntaxes."""
+    native = pydicom.dcmread(next(test_data.rglob("CTImage.dcm")))
+    lossless = {"1.2.4.57", "1.2.4.70", "1.2.4.80", "1.2.4.90", "10008.1.2.5", "1.2.1.99", "10008.1.2.2"}
+    seen = set()
+    for path in test_data.rglob("CTImage.dcm_*"):
+        syntax = pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
+        for ending in lossless:
+            if syntax.endswith(ending):
+                assert read(path).PixelData == native.PixelData, path
+                seen.add(ending)
+    assert seen == lossless
+
+
+def test_words_of_big_endian_are_turned_over() -> None:
+    numbers = np.arange(SIZE * SIZE)
+    dataset = picture(numbers.astype(">u2").tobytes())
+    dataset.add_new(0x60003000, "OW", b"\x01\x02")
+    item = Dataset()
+    item.add_new(0x00283006, "OW", b"\x12\x34\x56\x78")
+    dataset.ModalityLUTSequence = [item]
+    dataset.add_new(0x00660016, "OF", np.array([1.5, -2], ">f4").tobytes())
+    dataset.add_new(0x00081197, "US", 258)
+    sent = read(stored(dataset, ExplicitVRBigEndian))
+    assert sent.PixelData == numbers.astype("<u2").tobytes()
+    assert sent[0x60003000].value == b"\x02\x01"
+    assert sent.ModalityLUTSequence[0][0x00283006].value == b"\x34\x12\x78\x56"
+    assert sent[0x00660016].value == np.array([1.5, -2], "<f4").tobytes()
+    assert sent[0x00081197].value == 258
+
+
+@pytest.mark.parametrize(
+    ("bits", "vr"), [(8, "OB"), (8, "OW"), (32, "OW")], ids=["bytes", "bytes in words", "numbers of 32 bits"]
+)
+def test_pixels_of_big_endian_of_other_sizes(bits: int, vr: str) -> None:
+    numbers = np.arange(SIZE * SIZE).astype(f"<u{bits // 8}")
+    dataset = picture(b"", BitsAllocated=bits, BitsStored=bits, HighBit=bits - 1)
+    swapped = numbers.byteswap().tobytes() if bits == 32 else numbers.tobytes()
+    if (bits, vr) == (8, "OW"):
+        swapped = np.frombuffer(swapped, "<u2").byteswap().tobytes()
+    dataset.add_new(0x7FE00010, vr, swapped)
+    sent = read(stored(dataset, ExplicitVRBigEndian))
+    assert sent.PixelData == numbers.tobytes()
+
+
+def test_a_document_that_says_it_is_compressed() -> None:
+    dataset = Dataset()
+    dataset.PatientID = "P1"
+    sent = read(stored(dataset, JPEGLosslessSV1))
+    assert sent.PatientID == "P1"
+
+
+def compressed(data: bytes, syntax: UID) -> Dataset:
+    dataset = picture(encapsulate([data]), BitsAllocated=8, BitsStored=8, HighBit=7)
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    return dataset
+
+
+def test_what_is_no_codestream_is_not_sent_as_pixels() -> None:
+    with pytest.raises(TranscodingError, match=r"could not be decompressed: The frame is no JPEG Baseline"):
+        read(stored(compressed(b"nothing", JPEGBaseline8Bit), JPEGBaseline8Bit))
+
+
+def test_a_compressed_icon_is_not_sent_as_pixels() -> None:
+    dataset = compressed(b"nothing", RLELossless)
+    dataset.IconImageSequence = [compressed(b"nothing", RLELossless)]
+    with pytest.raises(TranscodingError, match="a compressed icon"):
+        read(stored(dataset, RLELossless))
+
+
+def test_frames_that_would_fill_the_memory_are_not_decoded() -> None:
+    dataset = compressed(b"nothing", RLELossless)
+    dataset.NumberOfFrames = 10_000_000
+    with pytest.raises(TranscodingError, match="more than 536870912 bytes"):
+        read(stored(dataset, RLELossless))
+
+
+def test_what_nobody_decodes_is_said(test_data: Path) -> None:
+    seen = set()
+    for path in images(test_data, lambda dataset: dataset.file_meta.TransferSyntaxUID in UNDECODED):
+        with pytest.raises(TranscodingError, match="There is no decoder for JPEG"):
+            read(path)
+        seen.add(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
+    assert seen == UNDECODED
