@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -14,9 +16,11 @@ from rich.table import Table
 
 from kinote import network
 from kinote.cli_output import FAILED, USAGE, errors, fail, out, progress
+from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.intake import sources as importable
-from kinote.settings import SettingsError, read_settings
+from kinote.named_objects import Named, NothingLiveError, named_objects
+from kinote.settings import Settings, SettingsError, read_settings
 
 #: Files that are listed for one reason.
 _NAMES = 10
@@ -76,7 +80,24 @@ def find(
 
 def send(
     peer: PeerArgument,
-    paths: Annotated[list[Path], typer.Argument(help="Folders, ZIP files, DICOMDIRs or DICOM files.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Folders, ZIP files, DICOMDIRs or DICOM files.")
+    ] = None,
+    studies: Annotated[
+        list[str] | None, typer.Option("--study", help="Send what is live of a study; its UID.")
+    ] = None,
+    series: Annotated[
+        list[str] | None, typer.Option("--series", help="Send what is live of a series; its UID.")
+    ] = None,
+    instances: Annotated[
+        list[str] | None, typer.Option("--instance", help="Send an instance; its SOP Instance UID.")
+    ] = None,
+    notes: Annotated[
+        list[int] | None, typer.Option("--note", help="Send a note with the images it flags; its number.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
+    ] = None,
     associations: Annotated[
         int, typer.Option("--associations", min=1, max=32, help="How many associations to send on at once.")
     ] = 1,
@@ -84,19 +105,28 @@ def send(
     tls: TlsOption = False,
     ae_title: TitleOption = None,
 ) -> None:
-    """Send files to another application entity (C-STORE), and report what it did not take."""
+    """Send files, or objects of the store, to another application entity (C-STORE); report what it did not take."""
+    paths = paths or []
+    named = Named(tuple(studies or ()), tuple(series or ()), tuple(instances or ()), tuple(notes or ()))
+    if not paths and not named:
+        fail("Say what to send: files, or --study, --series, --instance or --note.", USAGE)
     for path in paths:
         if not path.exists():
             fail(f"{path} does not exist.", USAGE)
-    call = _caller(peer, tls=tls, ae_title=ae_title)
+    settings = _settings(data=data, ae_title=ae_title)
+    call = _caller_of(settings, peer, tls=tls)
     counts = {"completed": 0, "warning": 0, "failed": 0, "passed over": 0}
     said = []
-    with progress() as bars:
-        bar = bars.add_task("Sending", total=importable.count(paths))
-        for file in network.send(call, importable.sources(paths), associations):
-            counts[file.sent.kind if file.sent else "passed over"] += 1
-            if file.reason:
-                said.append(file)
+    with _named(settings, named) as objects, progress() as bars:
+        bar = bars.add_task("Sending", total=importable.count(paths) + len(objects))
+        for each in chain(
+            network.send(call, importable.sources(paths), associations),
+            network.send_objects(call, objects, associations),
+        ):
+            is_sent = each.sent is not None and each.sent.kind != "gone"
+            counts[each.sent.kind if each.sent and is_sent else "passed over"] += 1
+            if each.reason:
+                said.append(each)
             bars.advance(bar)
     if as_json:
         listed = [{"name": file.name, "reason": file.reason} for file in said]
@@ -111,7 +141,7 @@ def send(
         raise typer.Exit(FAILED)
 
 
-def _print_reasons(said: Sequence[network.SentFile]) -> None:
+def _print_reasons(said: Sequence[network.SentObject]) -> None:
     """Each reason once, with the files it is for: a peer that is not there has one for all of them."""
     by_reason: dict[str, list[str]] = {}
     for file in said:
@@ -124,10 +154,35 @@ def _print_reasons(said: Sequence[network.SentFile]) -> None:
             out.print(f"  and {len(names) - _NAMES} more; --json lists them all")
 
 
-def _caller(peer: str, *, tls: bool, ae_title: str | None) -> network.Caller:
-    given: dict[str, Any] = {} if ae_title is None else {"ae_titles": [ae_title]}
+@contextmanager
+def _named(settings: Settings, named: Named) -> Iterator[list[Sendable]]:
+    if not named:
+        yield []
+        return
     try:
-        return network.caller(read_settings(**given).scp_options(), peer, tls=tls)
+        with named_objects(settings, named) as objects:
+            yield objects
+    except NothingLiveError as error:
+        fail(str(error))
+
+
+def _settings(data: Path | None = None, ae_title: str | None = None) -> Settings:
+    given: dict[str, Any] = {} if data is None else {"data": data}
+    if ae_title is not None:
+        given["ae_titles"] = [ae_title]
+    try:
+        return read_settings(**given)
+    except SettingsError as error:
+        fail(str(error), USAGE)
+
+
+def _caller(peer: str, *, tls: bool, ae_title: str | None) -> network.Caller:
+    return _caller_of(_settings(ae_title=ae_title), peer, tls=tls)
+
+
+def _caller_of(settings: Settings, peer: str, *, tls: bool) -> network.Caller:
+    try:
+        return network.caller(settings.scp_options(), peer, tls=tls)
     except (SettingsError, network.PeerError) as error:
         fail(str(error), USAGE)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import httpx
 
 from kinote.intake.outcome import Outcome
 
 _CHUNK = 256 * 1024
+
+#: Bytes of a download that are kept in memory; a larger one becomes a file.
+_IN_MEMORY = 16 * 1024 * 1024
 
 
 class ServerError(RuntimeError):
@@ -32,6 +36,25 @@ class Client:
         if response.is_error:
             raise ServerError(_problem(response))
         return response.json()
+
+    def download(self, path: str, media_type: str) -> BinaryIO | None:
+        """What lies there, as a temporary file from its beginning; None if there is no such thing."""
+        file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - whoever asked for it closes it
+        try:
+            with self._http.stream("GET", path, headers={"Accept": media_type}) as response:
+                if response.is_error:
+                    response.read()
+                    file.close()
+                    if response.status_code == 404:
+                        return None
+                    raise ServerError(_problem(response))
+                for chunk in response.iter_bytes(_CHUNK):
+                    file.write(chunk)
+        except httpx.HTTPError as error:
+            file.close()
+            raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
+        file.seek(0)
+        return cast(BinaryIO, file)
 
     def store(self, file: BinaryIO) -> Future[Outcome]:
         """Send one object; the future is done already, since the caller closes its file."""

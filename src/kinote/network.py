@@ -20,7 +20,7 @@ from kinote.delivery.sending import ProposedStorage, Sender, Sent, grouped
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import DimseError
+from kinote.dimse.errors import RefusedError
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import TlsOptions
 from kinote.dimse.user_information import ExtendedNegotiation
@@ -132,7 +132,7 @@ def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
                 yield _decoded(found, implicit=implicit)
             elif not statuses.is_done(answer.status):
                 said = f": {answer.error_comment}" if answer.error_comment else ""
-                raise DimseError(f"{call.peer} answers with status {answer.status:04X}H{said}")
+                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{said}")
 
 
 def value_at(match: Dataset, name: str) -> str:
@@ -164,15 +164,15 @@ def _decoded(data: bytes, *, implicit: bool) -> Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class SentFile:
-    """What became of a file; `sent` is None where there was nothing in it that could be sent."""
+class SentObject:
+    """What became of a file or of an object; `sent` is None where there was nothing that could be sent."""
 
     name: str
     sent: Sent | None
     reason: str
 
 
-def send(call: Caller, files: Iterable[Source | Refusal], associations: int = 1) -> Iterator[SentFile]:
+def send(call: Caller, files: Iterable[Source | Refusal], associations: int = 1) -> Iterator[SentObject]:
     """C-STORE of files, on so many associations at once; what became of each, as it comes about.
 
     An association that does not come about, or ends early, is a failure of the files that were to go over it.
@@ -190,10 +190,20 @@ def send(call: Caller, files: Iterable[Source | Refusal], associations: int = 1)
                 except UnsendableFileError as error:
                     reason = str(error)
             if reason:
-                yield SentFile(file.name, None, reason)
-        for contexts, group in grouped(found):
-            for wanted, sent in _send_group(call, contexts, group, associations):
-                yield SentFile(names[id(wanted)], sent, sent.reason)
+                yield SentObject(file.name, None, reason)
+        for wanted, sent in _send(call, found, associations):
+            yield SentObject(names[id(wanted)], sent, sent.reason)
+
+
+def send_objects(call: Caller, objects: Sequence[Sendable], associations: int = 1) -> Iterator[SentObject]:
+    """The same of objects, each by its SOP Instance UID."""
+    for wanted, sent in _send(call, objects, associations):
+        yield SentObject(wanted.sop_instance_uid, sent, sent.reason)
+
+
+def _send(call: Caller, objects: Sequence[Sendable], associations: int) -> Iterator[tuple[Sendable, Sent]]:
+    for contexts, group in grouped(objects):
+        yield from _send_group(call, contexts, group, associations)
 
 
 def _send_group(
@@ -227,7 +237,7 @@ def _send_waiting(
             sender = Sender(opened)
             while (wanted := _next(waiting)) is not None:
                 tell((wanted, sender.send(wanted)))
-    except DimseError as error:
+    except Exception as error:  # Whatever it is: what became of each object is waited for.
         while (wanted := wanted or _next(waiting)) is not None:
             tell((wanted, Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)))
             wanted = None

@@ -26,7 +26,9 @@ def natively(source: Path | bytes, syntax: str = TARGETS[0]) -> bytes:
         return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
     sendable = sendable_file(open_file)
-    outgoing = data_set(sendable, syntax)
+    stored = sendable.open()
+    assert stored is not None
+    outgoing = data_set(sendable, stored, syntax)
     with outgoing.file as file:
         sent = file.read()
     assert len(sent) == outgoing.size

@@ -36,6 +36,7 @@ _PREPARED = frozenset(
         *INSTANCE_ATTRIBUTES,
         tags.SPECIFIC_CHARACTER_SET,
         tags.INSTANCE_AVAILABILITY,
+        tags.AVAILABLE_TRANSFER_SYNTAX_UID,
         tags.RETRIEVE_URL,
     }
 )
@@ -47,6 +48,7 @@ _study_uid = text_writer(tags.STUDY_INSTANCE_UID, "UI")
 _series_uid = text_writer(tags.SERIES_INSTANCE_UID, "UI")
 _sop_class_uid = text_writer(tags.SOP_CLASS_UID, "UI")
 _sop_instance_uid = text_writer(tags.SOP_INSTANCE_UID, "UI")
+_available_transfer_syntax_uid = text_writer(tags.AVAILABLE_TRANSFER_SYNTAX_UID, "UI")
 _retrieve_url = text_writer(tags.RETRIEVE_URL, "UR")
 _series_of_study = number_writer(tags.NUMBER_OF_STUDY_RELATED_SERIES, "IS")
 _instances_of_study = number_writer(tags.NUMBER_OF_STUDY_RELATED_INSTANCES, "IS")
@@ -130,6 +132,7 @@ def instance_answers(
     with_series: bool,
 ) -> list[Answer]:
     beside = _headers(connection, [row.id for row in rows], wanted)
+    tells_syntax = bool(wanted & {(), (tags.AVAILABLE_TRANSFER_SYNTAX_UID,)})
     answers = []
     for row in rows:
         lines = [
@@ -140,6 +143,8 @@ def instance_answers(
             _sop_instance_uid(row.sop_instance_uid),
             _AVAILABILITY[row.residence],
         ]
+        if tells_syntax:
+            lines.append(_available_transfer_syntax_uid(row.transfer_syntax_uid))
         answers.append(
             Answer(
                 row.study_instance_uid,

@@ -149,6 +149,7 @@ _FROM: Mapping[Level, Select[Any]] = {
         series.c.series_instance_uid,
         live_instance.c.sop_instance_uid,
         live_instance.c.sop_class_uid,
+        live_instance.c.transfer_syntax_uid,
         live_instance.c.residence,
         live_instance.c.attributes,
         series.c.attributes.label("series_attributes"),

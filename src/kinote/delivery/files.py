@@ -11,6 +11,7 @@ from pydicom.errors import InvalidDicomError
 from kinote.delivery.outgoing import Sendable
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import find_dataset
+from kinote.dimse.association import DataSet
 
 
 class UnsendableFileError(ValueError):
@@ -36,9 +37,9 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
     if not sop_class_uid or not sop_instance_uid:
         raise UnsendableFileError("The file has no SOP Class UID or no SOP Instance UID.")
 
-    def open_data_set() -> BinaryIO:
+    def open_data_set() -> DataSet:
         file = open_file()
         file.seek(offset)
-        return file
+        return DataSet(file, size)
 
-    return Sendable(str(sop_class_uid), str(sop_instance_uid), transfer_syntax_uid, size, open_data_set)
+    return Sendable(str(sop_class_uid), str(sop_instance_uid), transfer_syntax_uid, open_data_set)

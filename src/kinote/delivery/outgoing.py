@@ -9,14 +9,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 
 from kinote.delivery.byte_order import swap_words
 from kinote.delivery.native_pixels import make_native
-from kinote.delivery.source import Source, StoredObject
+from kinote.delivery.source import LiveObject, Source, StoredObject
 from kinote.dicom import transfer_syntaxes
 from kinote.dicom.part10 import file_meta_bytes
 from kinote.dicom.pixel_format import PictureError
@@ -38,24 +38,37 @@ class TranscodingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
-    """An object that can be sent; `open` gives a file positioned at its data set, which has `size` bytes."""
+    """An object that can be sent.
+
+    `open` gives its data set as it is stored, which whoever sends it closes; None if it is no longer live. It
+    raises `OSError` where the bytes cannot be had.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    size: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], DataSet | None]
 
 
-def sendable(source: Source, wanted: StoredObject) -> Sendable:
-    """A stored object as one that can be sent."""
-    return Sendable(
-        wanted.sop_class_uid,
-        wanted.sop_instance_uid,
-        wanted.transfer_syntax_uid,
-        wanted.size,
-        lambda: source.open(wanted),
-    )
+def live(source: Source, wanted: LiveObject) -> Sendable:
+    """An object of the store, to be sent if it is still live then."""
+
+    def open_live() -> DataSet | None:
+        file = source.open_live(wanted)
+        return None if file is None else DataSet(file, wanted.size)
+
+    return Sendable(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid, open_live)
+
+
+class Described(Protocol):
+    """What is said of a stored data set."""
+
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def transfer_syntax_uid(self) -> str: ...
 
 
 def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
@@ -64,18 +77,19 @@ def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None
     Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    outgoing = data_set(sendable(source, wanted), syntax)
+    outgoing = data_set(wanted, DataSet(source.open(wanted), wanted.size), syntax)
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
 
 
-def data_set(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
-    """An object's data set alone, as it goes over an association; whoever sends it closes the file.
+def data_set(wanted: Described, stored: DataSet, transfer_syntax_uid: str) -> DataSet:
+    """A stored data set as it goes out; the file of `stored` is closed if another takes its place.
 
     Raises `TranscodingError` where it cannot be had in the transfer syntax.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
-        return DataSet(wanted.open(), wanted.size)
-    return _re_encoded(wanted, transfer_syntax_uid)
+        return stored
+    with stored.file:
+        return _re_encoded(wanted, stored, transfer_syntax_uid)
 
 
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
@@ -85,16 +99,16 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _re_encoded(wanted: Sendable, transfer_syntax_uid: str) -> DataSet:
+def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) -> DataSet:
     if transfer_syntax_uid not in TARGETS:
         raise TranscodingError(
             f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
             f"it has this object as {transfer_syntaxes.lookup(wanted.transfer_syntax_uid).name}."
         )
-    if wanted.size > _TRANSCODING_LIMIT:
+    if data_set.size > _TRANSCODING_LIMIT:
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
     meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
-    stored = b"".join(_chunks(meta, wanted.open()))
+    stored = b"".join(_chunks(meta, data_set.file))
     try:
         dataset = pydicom.dcmread(io.BytesIO(stored))
         stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)

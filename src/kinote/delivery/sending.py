@@ -10,15 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set
+from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, live
 from kinote.delivery.source import LiveObject, Source
 from kinote.dicom import sop_classes, transfer_syntaxes
 from kinote.dimse import statuses
-from kinote.dimse.association import Association
+from kinote.dimse.association import Association, DataSet
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
-from kinote.storage.local import StorageError
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
 SendingKind = Literal["completed", "warning", "failed", "gone"]
@@ -51,45 +50,35 @@ class Sender:
     def send(self, wanted: Sendable) -> Sent:
         """Send an object. Raises `AssociationError` where the association has ended."""
         uid = wanted.sop_instance_uid
+        try:
+            stored = wanted.open()
+        except OSError as error:
+            return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
+        if stored is None:
+            return Sent("gone", uid, "It has been withdrawn meanwhile.")
+        with stored.file:
+            return self._send(wanted, stored)
+
+    def send_live(self, source: Source, wanted: LiveObject) -> Sent:
+        """Send an object of the store if it is still live."""
+        return self.send(live(source, wanted))
+
+    def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
+        uid = wanted.sop_instance_uid
         context = self._context_for(wanted)
         if context is None:
             return Sent("failed", uid, self._why_not(wanted), statuses.SOP_CLASS_NOT_SUPPORTED)
         try:
-            outgoing = data_set(wanted, context.transfer_syntax)
-        except (TranscodingError, StorageError, OSError) as error:
+            outgoing = data_set(wanted, stored, context.transfer_syntax)
+        except (TranscodingError, OSError) as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
-        with outgoing.file:
-            answer = store(
-                self._association,
-                context,
-                uid,
-                outgoing,
-                self._originator,
-                on_cancel=self._take_cancel,
-            )
+        answer = store(
+            self._association, context, uid, outgoing, self._originator, on_cancel=self._take_cancel
+        )
         if answer.status == statuses.SUCCESS:
             return Sent("completed", uid)
         said = answer.error_comment or f"The receiver says {answer.status:04X}H."
         return Sent("warning" if statuses.is_warning(answer.status) else "failed", uid, said, answer.status)
-
-    def send_live(self, source: Source, wanted: LiveObject) -> Sent:
-        """Send an object of the store if it is still live."""
-        try:
-            file = source.open_live(wanted)
-        except StorageError as error:
-            return Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
-        if file is None:
-            return Sent("gone", wanted.sop_instance_uid, "It has been withdrawn meanwhile.")
-        with file:
-            return self.send(
-                Sendable(
-                    wanted.sop_class_uid,
-                    wanted.sop_instance_uid,
-                    wanted.transfer_syntax_uid,
-                    wanted.size,
-                    lambda: file,
-                )
-            )
 
     def _take_cancel(self, request: CCancelRequest) -> None:
         self._cancelled.add(request.message_id_being_responded_to)

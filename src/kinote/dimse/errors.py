@@ -5,6 +5,7 @@ DimseError
 ├── CommandError            bytes that are no command set of PS3.7
 ├── ConnectionLostError     the transport connection has closed or broken
 ├── SilenceError            the peer did not send, or did not read, in the time there was for it
+├── RefusedError            the peer will not do what was asked for; the association is as it should be
 └── AssociationError        an association did not come about, or has ended
     ├── RejectedError           the peer does not want it
     ├── AbortedError            the peer has aborted it
@@ -54,6 +55,10 @@ class ConnectionLostError(DimseError):
 
 class SilenceError(DimseError):
     """Nothing came, or nothing was taken, in the time there was for it."""
+
+
+class RefusedError(DimseError):
+    """The peer will not do what it was asked for, and says so as it should: other things may be asked."""
 
 
 class AssociationError(DimseError):

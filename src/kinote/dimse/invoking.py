@@ -23,7 +23,7 @@ from kinote.dimse.commands import (
     CStoreResponse,
     Response,
 )
-from kinote.dimse.errors import AssociationError, DimseError
+from kinote.dimse.errors import AssociationError, RefusedError
 from kinote.dimse.negotiation import Context
 
 #: Verification SOP Class (PS3.4 A.4).
@@ -35,7 +35,7 @@ _LONGEST_IDENTIFIER = 16 * 1024 * 1024
 _Answer = TypeVar("_Answer", bound=Response)
 
 
-class NotAcceptedError(DimseError):
+class NotAcceptedError(RefusedError):
     """The peer has not accepted the SOP class on this association."""
 
     def __init__(self, sop_class_uid: str) -> None:

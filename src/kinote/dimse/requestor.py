@@ -12,7 +12,7 @@ from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import BrokenError, RejectedError
+from kinote.dimse.errors import BrokenError, RefusedError, RejectedError
 from kinote.dimse.negotiation import MAXIMUM_LENGTH, MOST_CONTEXTS, Context, Result
 from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
 from kinote.dimse.state_table import Event
@@ -44,7 +44,7 @@ def association(
     tls: TlsOptions = NO_CERTIFICATES,
     patience: Patience = PATIENCE,
 ) -> Iterator[Association]:
-    """An association with a peer, released at the end, aborted if the block raises.
+    """An association with a peer, released at the end, aborted if the block raises anything but `RefusedError`.
 
     Raises `RejectedError`, or another `DimseError` that says why there is none.
     """
@@ -55,6 +55,9 @@ def association(
     opened = _open(Endpoint(connection, is_requestor=True, patience=patience), request)
     try:
         yield opened
+    except RefusedError:
+        opened.release()
+        raise
     except BaseException:
         opened.abort()
         raise
