@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kinote import network
+from kinote.app import open_house
 from kinote.cli_output import FAILED, USAGE, errors, fail, out, progress
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
@@ -160,7 +161,7 @@ def _named(settings: Settings, named: Named) -> Iterator[list[Sendable]]:
         yield []
         return
     try:
-        with named_objects(settings, named) as objects:
+        with named_objects(settings.data, lambda: open_house(settings), named) as objects:
             yield objects
     except NothingLiveError as error:
         fail(str(error))

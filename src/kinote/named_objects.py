@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from kinote.app import House, open_house
+from kinote.app import House
 from kinote.client import Client, ServerError
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.source import Selection
@@ -18,7 +19,6 @@ from kinote.dicom.part10 import find_dataset
 from kinote.dimse.association import DataSet
 from kinote.notes import note as notes
 from kinote.notes import reading
-from kinote.settings import Settings
 from kinote.storage.data_directory import running_server
 
 #: As it is stored, by itself.
@@ -68,16 +68,21 @@ class _Store(Protocol):
 
 
 @contextmanager
-def named_objects(settings: Settings, named: Named) -> Iterator[list[Sendable]]:
-    """The objects, which can be opened until the block ends. Raises `NothingLiveError`."""
-    if url := running_server(settings.data):
+def named_objects(
+    data: Path, open_directory: Callable[[], AbstractContextManager[House]], named: Named
+) -> Iterator[list[Sendable]]:
+    """The objects, which can be opened until the block ends. Raises `NothingLiveError`.
+
+    They are those of the server that has the data directory open; without one it is opened here.
+    """
+    if url := running_server(data):
         client = Client(url)
         try:
             yield _found(_Server(client), named)
         finally:
             client.close()
         return
-    with open_house(settings) as house:
+    with open_directory() as house:
         yield _found(_Directory(house), named)
 
 
