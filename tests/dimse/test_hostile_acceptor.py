@@ -57,12 +57,12 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "sends data at once": (ECHOED, b"", BrokenError, "unexpected DataTransfer", encode(Abort(2, 2))),
     "is cut": (ACCEPT[:50], b"", BrokenError, "has closed", b""),
     "closes": (b"", b"", BrokenError, "has closed", b""),
-    "accepts nothing": (accept(), b"", NotAcceptedError, "does not accept", encode(Abort(0))),
+    "accepts nothing": (accept(), b"", NotAcceptedError, "does not accept", encode(ReleaseRequest())),
     "accepts what nobody proposed": (
-        accept(ContextResult(99, 0, IMPLICIT)), b"", NotAcceptedError, "does not accept", encode(Abort(0)),
+        accept(ContextResult(99, 0, IMPLICIT)), b"", NotAcceptedError, "does not accept", encode(ReleaseRequest()),
     ),
     "accepts in another syntax": (
-        accept(ContextResult(1, 0, "1.2.3")), b"", NotAcceptedError, "does not accept", encode(Abort(0)),
+        accept(ContextResult(1, 0, "1.2.3")), b"", NotAcceptedError, "does not accept", encode(ReleaseRequest()),
     ),
     "accepts twice": (ACCEPT + ACCEPT, b"", BrokenError, "unexpected AssociateAccept", encode(Abort(2, 2))),
     "closes in place of an answer": (ACCEPT, b"", BrokenError, "has closed", b""),

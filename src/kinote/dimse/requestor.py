@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kinote.dicom import uids
@@ -12,7 +12,7 @@ from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import BrokenError, RefusedError, RejectedError
+from kinote.dimse.errors import AssociationError, BrokenError, RefusedError, RejectedError
 from kinote.dimse.negotiation import MAXIMUM_LENGTH, MOST_CONTEXTS, Context, Result
 from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
 from kinote.dimse.state_table import Event
@@ -56,7 +56,9 @@ def association(
     try:
         yield opened
     except RefusedError:
-        opened.release()
+        # What was refused is to be told, however the association ends.
+        with suppress(AssociationError):
+            opened.release()
         raise
     except BaseException:
         opened.abort()
