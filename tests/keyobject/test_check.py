@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,12 @@ from kinote.keyobject.findings import RULES, Findings
 from kinote.keyobject.writer import encode, encode_file
 from tests.dicom.elements import Writer
 from tests.keyobject.documents import EXPLICIT, document
-from tests.keyobject.variants import VARIANTS, Variant, code, encoded, good, item, with_value
+from tests.keyobject.variants.changes import code, item, with_value
+from tests.keyobject.variants.table import VARIANTS
+from tests.keyobject.variants.variant import Variant, deflated, encoded, good
 
 IMPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
 JPEG = "1.2.840.10008.1.2.4.50"
-
-
-def deflated(data: bytes) -> bytes:
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return packer.compress(data) + packer.flush()
 
 
 def nested_sequences(levels: int) -> bytes:
@@ -84,9 +80,7 @@ def test_a_bare_implicit_data_set_is_guessed_and_not_wrongly_declared() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.id)
 def test_no_finding_stands_twice_at_a_place(variant: Variant) -> None:
-    dataset = good()
-    variant.change(dataset)
-    findings = check(encoded(dataset), EXPLICIT).findings
+    findings = check(variant.dataset(), variant.syntax).findings
     assert len({(finding.code, finding.place) for finding in findings}) == len(findings)
 
 

@@ -18,6 +18,9 @@ _CODES: Remembered[Code] = Remembered()
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
 
+#: Codecs of Latin scripts, whose text never is UTF-8 by chance. In others it may be.
+_LATIN = frozenset({"latin-1", "iso8859-2", "iso8859-3", "iso8859-4", "iso8859-9", "iso8859-15"})
+
 _ESCAPE = chr(ESCAPE)
 
 
@@ -77,6 +80,17 @@ def check_characters(dataset: DataSet, tag: int, place: str, findings: Findings)
         findings.add("CHARACTER_SET_UNDECLARED", place)
     elif characters.is_known and not characters.decodes(raw, is_person_name=dataset.vr(tag) == "PN"):
         findings.add("CHARACTER_SET", place, "\\".join(characters.terms))
+    elif characters.right in _LATIN and ESCAPE not in raw and _is_utf_8(raw):
+        findings.add("CHARACTER_SET_DOUBTFUL", place, "\\".join(characters.terms))
+
+
+def _is_utf_8(value: bytes) -> bool:
+    """Whether bytes are UTF-8 throughout: as Latin text each would be a capital and a sign or two after it."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> tuple[int, ...]:

@@ -65,6 +65,9 @@ RULES: dict[str, Rule] = {
     "CHARACTER_SET": _warning("PS3.3 C.12.1.1.2", "Text is not in the declared character set: {}."),
     "CHARACTER_SET_UNKNOWN": _warning("PS3.3 C.12.1.1.2", "The character set {} is no defined term."),
     "CHARACTER_SET_UNDECLARED": _warning("PS3.3 C.12.1.1.2", "Text needs a character set, none is declared."),
+    "CHARACTER_SET_DOUBTFUL": _warning(
+        "PS3.3 C.12.1.1.2", "Text is shown as declared ({}), and looks like UTF-8."
+    ),
     "PERSON_NAME": _warning("PS3.5 6.2.1", "A name has more than three groups or five components: {}."),
     "FOREIGN_ATTRIBUTES": _info("PS3.3 A.35.4", "There are attributes of other kinds of objects: {}."),
     # Patient, series and document attributes.
