@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from kinote import cli_network
+from kinote import cli_doctor, cli_network
 from kinote.app import HouseError, open_house
 from kinote.checking import check_files
 from kinote.cli_output import FAILED, USAGE, fail, out, progress
@@ -29,7 +29,7 @@ from kinote.settings import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
-for command in (cli_network.echo, cli_network.find, cli_network.send):
+for command in (cli_network.echo, cli_network.find, cli_network.send, cli_doctor.doctor):
     app.command()(command)
 
 DataOption = Annotated[

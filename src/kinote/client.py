@@ -56,6 +56,13 @@ class Client:
         file.seek(0)
         return cast(BinaryIO, file)
 
+    def post(self, path: str) -> Any:
+        """Do what an API resource does; gives the JSON of its answer."""
+        response = self._request("POST", path)
+        if response.is_error:
+            raise ServerError(_problem(response))
+        return response.json()
+
     def store(self, file: BinaryIO) -> Future[Outcome]:
         """Send one object; the future is done already, since the caller closes its file."""
         response = self._request(

@@ -18,7 +18,7 @@ from kinote.dicom.scanner import DataSetScanner
 from kinote.keyobject import content
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import Reference
-from kinote.keyobject.reader import MAX_BYTES, read, read_dataset
+from kinote.keyobject.reader import LIMITS, MAX_BYTES, read, read_dataset
 from kinote.keyobject.reading import FoundInstance, FoundObserver, Reading
 from kinote.keyobject.titles import TitleGroup, title_group
 from kinote.keyobject.writer import encode
@@ -314,7 +314,9 @@ def test_content_nested_deep_is_too_deep(depth: int, is_closed: bool) -> None:
     begin = struct.pack("<HH2sHIHHI", 0x40, 0xA730, b"SQ", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
     end = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
     reading = read(begin * depth + end * depth * is_closed, EXPLICIT)
-    assert (reading.registration, codes(reading)) == ("unreadable", {"TOO_DEEP"})
+    assert reading.registration == "unreadable"
+    # What can be walked says more than that; what is cut off before it is too deep to be walked is that.
+    assert ("TOO_DEEP" if is_closed or depth > LIMITS.depth else "NOT_READABLE") in codes(reading)
 
 
 def test_a_deflated_bomb_is_too_large_and_costs_no_more_than_the_limit() -> None:

@@ -190,7 +190,9 @@ def test_a_key_object_registered_again_reaches_the_study_of_an_image_that_comes_
     received = ReceivedKeyObject(
         key, place(KOS).study_instance_uid, KOS, read(KOS_DATA, EXPLICIT_VR_LITTLE_ENDIAN)
     )
-    cross(postgresql_url, catalog, lambda transaction: register_again(transaction, received, NOW), IMAGE_DATA)
+    cross(
+        postgresql_url, catalog, lambda transaction: register_again(transaction, [received], NOW), IMAGE_DATA
+    )
     with catalog.read() as connection:
         assert len(notes_of_study(connection, FIRST)) == 1
 

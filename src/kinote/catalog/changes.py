@@ -44,6 +44,8 @@ class Kind(StrEnum):
     REJECTION_NOTE_MADE = "rejection note made"
     REJECTION_NOTE_REGISTERED = "rejection note registered"
     MANIFEST_REGISTERED = "manifest registered"
+    #: What was found in a key object is another than before, since it has been read again.
+    KEY_OBJECT_READ_AGAIN = "key object read again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,13 @@ class ScannedFile:
     """A file that was walked to its end.
 
     `meta` is its file meta information, None where it has none and the transfer syntax was guessed;
+    `declared` is the transfer syntax it is said to be in, `transfer_syntax` the one that it shows;
     `digest` is SHA-256 in hex over the data set's bytes as they are, `size` their number, and
     `dataset_offset` where in the file they begin.
     """
 
     meta: DataSet | None
+    declared: str
     transfer_syntax: str
     dataset: DataSet
     dataset_offset: int
@@ -60,6 +62,7 @@ class FileScanner:
         self._digest = hashlib.sha256()
         self._size = 0
         self._scanner: DataSetScanner | None = None
+        self._is_declared = transfer_syntax_uid is not None
         if transfer_syntax_uid is not None:
             self._scanner = DataSetScanner(transfer_syntax_uid, limits)
         else:
@@ -81,9 +84,11 @@ class FileScanner:
             raise MalformedError("The file has no data set", 0)
         scanner.finish()
         dataset = scanned(scanner)
+        shown = _corrected(scanner.transfer_syntax.uid, dataset.encoding)
         return ScannedFile(
             meta=self._meta,
-            transfer_syntax=_corrected(scanner.transfer_syntax.uid, dataset.encoding),
+            declared=scanner.transfer_syntax.uid if self._is_declared else shown,
+            transfer_syntax=shown,
             dataset=dataset,
             dataset_offset=self._offset,
             digest=self._digest.hexdigest(),
@@ -105,8 +110,10 @@ class FileScanner:
         self._meta = _scanned_meta(bytes(have[self._meta_end.start : end]))
         self._beginning = bytearray()
         self._offset = end
+        declared = _declared(self._meta)
+        self._is_declared = bool(declared)
         # What encoding it is where none is declared, the walker sees by the first element.
-        self._scanner = DataSetScanner(_declared(self._meta) or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
+        self._scanner = DataSetScanner(declared or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
         self._pass_on(bytes(have[end:]))
 
 

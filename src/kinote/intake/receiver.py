@@ -30,6 +30,7 @@ from kinote.intake.placing import Placer
 from kinote.intake.removal import remember, remove_remembered
 from kinote.intake.syncing import Syncers, sync
 from kinote.keyobject import reader
+from kinote.keyobject.file_meta import with_file_meta
 from kinote.keyobject.reading import Reading
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
@@ -276,11 +277,17 @@ class Upload:
         return arrival
 
     def _reading(self, scanned: ScannedFile, arrival: Arrival) -> Reading:
-        """What a key object says: of the data set as walked, or walked again where values were let pass."""
-        syntax = scanned.transfer_syntax
+        """What a key object says, and what is off with what came around its data set."""
+        reading = self._dataset_reading(scanned, arrival)
+        if isinstance(self._expected, BareDataSet):
+            return reading
+        return with_file_meta(reading, scanned.meta, scanned.dataset)
+
+    def _dataset_reading(self, scanned: ScannedFile, arrival: Arrival) -> Reading:
+        """Of the data set as walked, or walked again where values were let pass."""
         if not scanned.dataset.bulk and scanned.size <= reader.MAX_BYTES:
-            return reader.read_dataset(scanned.dataset, syntax)
-        return reader.read(self._key_object_bytes(arrival), syntax)
+            return reader.read_dataset(scanned.dataset, scanned.declared)
+        return reader.read(self._key_object_bytes(arrival), scanned.declared)
 
     def _key_object_bytes(self, arrival: Arrival) -> bytes:
         """The data set of a key object: in memory if small, else read back from its file up to a bound."""

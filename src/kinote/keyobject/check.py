@@ -15,13 +15,11 @@ from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import read_file_meta
+from kinote.keyobject.file_meta import check_file_meta
 from kinote.keyobject.findings import Finding, Findings, found
 from kinote.keyobject.languages import SCHEME
 from kinote.keyobject.reader import MAX_BYTES, read
 from kinote.keyobject.reading import Reading, Registration
-
-_MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
-_MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +65,8 @@ def check_file(data: bytes, *, now: datetime | None = None) -> Report:
     except DicomError as error:
         return Report("unreadable", (found("NOT_READABLE", detail=error),))
     reading = read(data[file.dataset_offset :], file.transfer_syntax, now=now)
-    if file.meta is None:
-        findings.add("FILE_META_MISSING")
-    elif reading.dataset is not None:
-        _compare_meta(file.meta, reading.dataset, findings)
+    check_file_meta(file.meta, reading.dataset, findings)
     return _report(reading, findings)
-
-
-def _compare_meta(meta: DataSet, dataset: DataSet, findings: Findings) -> None:
-    for in_meta, in_dataset, name in (
-        (_MEDIA_STORAGE_SOP_CLASS_UID, tags.SOP_CLASS_UID, "SOP class"),
-        (_MEDIA_STORAGE_SOP_INSTANCE_UID, tags.SOP_INSTANCE_UID, "SOP Instance UID"),
-    ):
-        if meta.text(in_meta) != dataset.text(in_dataset):
-            findings.add("FILE_META_MISMATCH", "file meta information", name)
 
 
 def _report(reading: Reading, findings: Findings) -> Report:

@@ -130,6 +130,9 @@ RULES: dict[str, Rule] = {
     "CROSS_PATIENT": _warning(
         "PS3.3 C.17.6.2", "An image of another patient is referenced; that reference has no effect."
     ),
+    "REJECTION_NOT_AUTHORISED": _warning(
+        "IHE RAD-66", "The rejection has no effect: nobody may reject from elsewhere."
+    ),
     "RETRIEVAL_DETAILS": _info(
         "PS3.3 C.17.2.1", "The evidence says where to retrieve from: {}. It is not used."
     ),

@@ -26,7 +26,6 @@ from kinote.dicom.transfer_syntaxes import (
     lookup,
 )
 from kinote.keyobject.content import (
-    MAX_DEPTH,
     MAX_REFERENCES,
     Content,
     TooDeepContentError,
@@ -44,10 +43,8 @@ from kinote.keyobject.titles import TitleGroup, title_group
 #: A key object beyond this is not read (V55), in bytes, deflated or not.
 MAX_BYTES = 64 * 1024 * 1024
 
-#: Reading is bounded by this: some levels below the deepest content hold codes and references.
+#: Reading is bounded by this, as deep and as wide as what intake has walked: stored bytes are read the same again.
 LIMITS = Limits(
-    depth=MAX_DEPTH + 4,
-    elements=2_000_000,
     header_bytes=MAX_BYTES,
     bulk_text=MAX_BYTES,
     inflated_bytes=MAX_BYTES,

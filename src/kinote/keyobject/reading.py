@@ -5,7 +5,7 @@ Anything may be empty here; what is empty and why is told by the findings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, TypeVar, dataclass_transform
 
@@ -182,3 +182,13 @@ class Reading:
                 if reference.instance.study_instance_uid
             )
         )
+
+
+def with_findings(reading: Reading, more: tuple[Finding, ...]) -> Reading:
+    """The same with findings that were not made by reading it; none of them is an error."""
+    if not more:
+        return reading
+    registration = reading.registration
+    if registration == "registered" and any(one.severity == "warning" for one in more):
+        registration = "registered with findings"
+    return replace(reading, registration=registration, findings=(*reading.findings, *more))

@@ -24,6 +24,7 @@ from kinote.catalog.tables import (
 )
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding, found
+from kinote.keyobject.titles import TitleGroup
 from kinote.notes.note import Note, NoteKeyObject, NoteReference
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.request import Author
@@ -148,6 +149,8 @@ def _note(row: Row[Any], parts: _Parts, *, everything: bool) -> Note:
     carriers = parts.key_objects
     whose = [identity(item) for item in carriers]
     findings = list(dict.fromkeys(parts.findings))
+    if row.origin == "received" and row.title_group == TitleGroup.REJECTION:
+        findings.append(found("REJECTION_NOT_AUTHORISED"))
     references = []
     for item in parts.references:
         reference, derived = _reference(item, whose[0] if whose else None)

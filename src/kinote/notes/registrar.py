@@ -47,6 +47,15 @@ class ReceivedKeyObject:
     reading: Reading
 
 
+@dataclass(frozen=True, slots=True)
+class NextVersion:
+    """What a note is to say from now on that has said something else: the fingerprint, and the version's number."""
+
+    fingerprint: str
+    note: int
+    number: int
+
+
 @dataclass(slots=True)
 class _Carried:
     """A version, new or there before, and the documents that carry it."""
@@ -80,22 +89,34 @@ class _Carried:
         self.patients.add(whose)
 
 
-def register(transaction: Connection, received: Sequence[ReceivedKeyObject], now: datetime) -> None:
-    """Register key objects: findings, notes, key object rows, the studies they belong to."""
+def register(
+    transaction: Connection,
+    received: Sequence[ReceivedKeyObject],
+    now: datetime,
+    following: NextVersion | None = None,
+) -> dict[int, int]:
+    """Register key objects: findings, notes, key object rows, the studies they belong to.
+
+    Those that say what a note is `following` with become its next version. Gives, by the key of their instance,
+    the versions that readable ones carry.
+    """
     if not received:
-        return
+        return {}
     readable = [(one, content_of(one.reading)) for one in received if _is_readable(one.reading)]
     fingerprints = {one.instance: content.fingerprint() for one, content in readable}
     _lock_sets(transaction, fingerprints.values())
     known = _known_versions(transaction, set(fingerprints.values()))
     places = _places_of(transaction, [content for _, content in readable])
     patients = _patients_of(transaction, readable, places)
-    carried, new = _notes_of(transaction, readable, fingerprints, known, patients)
-    _insert_findings(transaction, received)
+    if following is not None:
+        known[following.fingerprint] = []
+    carried, new = _notes_of(transaction, readable, fingerprints, known, patients, following)
+    insert_findings(transaction, received)
     _insert_notes(transaction, new, now)
     _insert_key_objects(transaction, received, carried)
     _insert_studies(transaction, readable, carried, places, patients)
     _record(transaction, readable, carried, now)
+    return {key: match.version for key, match in carried.items()}
 
 
 def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> None:
@@ -110,7 +131,7 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
         for row in waiting
         if arrived[row.sop_instance_uid] != row.study_instance_uid
     }
-    _add_studies(transaction, rows)
+    add_studies(transaction, rows)
     refresh(transaction, {row.version for row in waiting})
 
 
@@ -192,6 +213,7 @@ def _notes_of(
     fingerprints: Mapping[int, str],
     known: dict[str, list[_Carried]],
     patients: Mapping[str, PatientIdentity],
+    following: NextVersion | None,
 ) -> tuple[dict[int, _Carried], list[NewVersion]]:
     """The version that each document carries, by the key of its instance; and those that are new.
 
@@ -206,10 +228,13 @@ def _notes_of(
         candidates = known.setdefault(fingerprint, [])
         match = next((version for version in candidates if version.takes(one, content, whose)), None)
         if match is None:
-            number, key = next(keys)
-            match = _Carried(key, number, is_new=True)
+            note_key, key = next(keys)
+            number = 1
+            if following is not None and following.fingerprint == fingerprint:
+                note_key, number, following = following.note, following.number, None
+            match = _Carried(key, note_key, is_new=True)
             candidates.append(match)
-            new.append(NewVersion(number, key, 1, content, fingerprint=fingerprint))
+            new.append(NewVersion(note_key, key, number, content, fingerprint=fingerprint))
         match.add(one, whose)
         carried[one.instance] = match
     return carried, new
@@ -226,7 +251,7 @@ def _reserved(transaction: Connection, count: int) -> Iterable[tuple[int, int]]:
     )
 
 
-def _insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> None:
+def insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> None:
     rows = [
         {
             "instance": one.instance,
@@ -242,7 +267,7 @@ def _insert_findings(transaction: Connection, received: Sequence[ReceivedKeyObje
 
 
 def _insert_notes(transaction: Connection, new: Sequence[NewVersion], now: datetime) -> None:
-    rows = [{"id": version.note, "origin": "received"} for version in new]
+    rows = [{"id": version.note, "origin": "received"} for version in new if version.number == 1]
     statements.insert_rows(transaction, note, rows)
     insert_versions(transaction, new, now=now)
 
@@ -251,31 +276,35 @@ def _insert_key_objects(
     transaction: Connection, received: Sequence[ReceivedKeyObject], carried: Mapping[int, _Carried]
 ) -> None:
     rows = []
-    requests = []
     for one in received:
         version = carried.get(one.instance)
-        identical = _identical(one)
+        identical = sorted(_identical(one))
         rows.append(
             {
                 "instance": one.instance,
                 "registration": one.reading.registration,
                 "version": version.version if version else None,
-                "identical_documents": json.dumps(sorted(identical)) if identical else "[]",
+                "identical_documents": json.dumps(identical) if identical else "[]",
                 "unreadable_in_study": "" if version else one.study_instance_uid,
             }
         )
-        requests += [
-            {
-                "instance": one.instance,
-                "position": position,
-                "study_instance_uid": request.study_instance_uid,
-                "accession_number": request.accession_number,
-                "requested_procedure_id": request.requested_procedure_id,
-            }
-            for position, request in enumerate(one.reading.requests)
-        ]
     statements.insert_rows(transaction, key_object, rows)
-    statements.insert_rows(transaction, key_object_request, requests)
+    insert_requests(transaction, received)
+
+
+def insert_requests(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> None:
+    rows = [
+        {
+            "instance": one.instance,
+            "position": position,
+            "study_instance_uid": request.study_instance_uid,
+            "accession_number": request.accession_number,
+            "requested_procedure_id": request.requested_procedure_id,
+        }
+        for one in received
+        for position, request in enumerate(one.reading.requests)
+    ]
+    statements.insert_rows(transaction, key_object_request, rows)
 
 
 def _places_of(transaction: Connection, contents: Iterable[NoteContent]) -> dict[str, str]:
@@ -328,11 +357,11 @@ def _insert_studies(
                 ].differs_from(whose)
             elif said:
                 rows[said, match.version] = True
-    _add_studies(transaction, rows)
+    add_studies(transaction, rows)
     refresh(transaction, {match.version for match in carried.values() if not match.is_new})
 
 
-def _add_studies(transaction: Connection, rows: Mapping[tuple[str, int], bool]) -> None:
+def add_studies(transaction: Connection, rows: Mapping[tuple[str, int], bool]) -> None:
     statements.insert_new(
         transaction,
         note_study,

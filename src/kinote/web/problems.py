@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
+from kinote.delivery.reading_again import NeverHadError, NotToBeReadError
 from kinote.dicom.pixel_format import PictureError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.notes.request import (
@@ -173,6 +174,8 @@ class VersionRequiredError(RequestError):
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TranscodingError, HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Not available in this encoding"),
     (PictureError, HTTPStatus.NOT_ACCEPTABLE, "no-picture", "No picture can be made of it"),
+    (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NoteNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (VersionConflictError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),

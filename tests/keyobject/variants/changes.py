@@ -233,6 +233,13 @@ def deeply_nested(levels: int) -> Callable[[bytes], bytes]:
     return rewrite
 
 
+def deeply_private(levels: int) -> Callable[[bytes], bytes]:
+    """The whole document, and after it sequences of a vendor within each other."""
+    begin = struct.pack("<HH2sHIHHI", 0x41, 0x1001, b"SQ", 0, 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
+    end = struct.pack("<HHIHHI", 0xFFFE, 0xE00D, 0, 0xFFFE, 0xE0DD, 0)
+    return lambda data: data + begin * levels + end * levels
+
+
 def pixels(data: bytes) -> bytes:
     return data + struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 64) + bytes(64)
 

@@ -39,5 +39,6 @@ ROWS = (
             modified(code("113015", "DCM", "Series")),
         ),
         "MODIFIER_FOREIGN",
+        noted=frozenset({"REJECTION_NOT_AUTHORISED"}),
     ),
 )

@@ -6,6 +6,7 @@ import io
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 import pydicom
@@ -63,7 +64,7 @@ def file_meta(syntax: str) -> bytes:
     return file_meta_bytes(KEY_OBJECT, SOP, syntax)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variant:
     """A row of the table.
 
@@ -108,11 +109,11 @@ class Variant:
 
     def dataset(self) -> bytes:
         """Its data set as it is sent."""
-        return self._deflated(self._plain())
+        return self._deflated(_plain(self))
 
     def placed(self, number: int) -> bytes:
         """The same under UIDs and a patient of its own."""
-        return self._deflated(placed(self._plain(), number))
+        return self._deflated(placed(_plain(self), number))
 
     def file(self, number: int) -> bytes:
         return placed(self.meta(self.syntax), number) + self.placed(number)
@@ -120,15 +121,18 @@ class Variant:
     def reading(self) -> Reading:
         return read(self.dataset(), self.syntax)
 
-    def _plain(self) -> bytes:
-        if self.written is not None:
-            return self.written()
-        dataset = good()
-        self.change(dataset)
-        return self.rewritten(encoded(dataset, self.encoding))
-
     def _deflated(self, data: bytes) -> bytes:
         return deflated(data) if self.encoding == syntaxes.DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN else data
+
+
+@cache
+def _plain(row: Variant) -> bytes:
+    """The bytes of a variant before it is deflated."""
+    if row.written is not None:
+        return row.written()
+    dataset = good()
+    row.change(dataset)
+    return row.rewritten(encoded(dataset, row.encoding))
 
 
 def variant(

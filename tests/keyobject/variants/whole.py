@@ -11,6 +11,7 @@ from kinote.keyobject.writer import encode
 from tests.keyobject.documents import CT, EXPLICIT, REPORT, instance
 from tests.keyobject.variants.changes import (
     deeply_nested,
+    deeply_private,
     element,
     having,
     in_first,
@@ -68,7 +69,16 @@ ROWS = (
     variant("V55", written=_many, references=_MANY),
     variant("V56 16 levels", nested(15), "REFS_IN_IMAGE_LIBRARY"),
     variant("V56 17 levels", nested(16), "TOO_DEEP", references=0),
-    variant("V56 60 levels", nothing, "TOO_DEEP", rewritten=deeply_nested(60), references=0),
+    variant(
+        "V56 60 levels",
+        nothing,
+        "TOO_DEEP",
+        "RELATIONSHIP_MISSING",
+        "VALUE_TYPE_MISSING",
+        rewritten=deeply_nested(60),
+        references=0,
+    ),
+    variant("sequences of a vendor, 60 levels deep", rewritten=deeply_private(60)),
     variant(
         "V56 10,000 levels",
         nothing,

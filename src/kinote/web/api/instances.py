@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from asyncio import wrap_future
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from kinote.dicom import sop_classes
-from kinote.keyobject import reader
+from kinote.delivery.reading_again import read_again
 from kinote.lifecycle.explain import explain
-from kinote.notes.registrar import ReceivedKeyObject
-from kinote.notes.registration_again import register_again
 from kinote.web.api.finding_list import found_objects
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.problems import ConflictError, UnknownResourceError
-from kinote.web.rooms import Rooms, rooms_of
+from kinote.web.problems import UnknownResourceError
+from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["instances"])
 
@@ -39,16 +36,20 @@ async def explain_instance(request: Request, sop: str) -> Response:
     return answer(page(copies))
 
 
-@router.post("/instances/{sop}/register", summary="Try again to understand a key object")
+@router.post("/instances/{sop}/register", summary="Read a key object again")
 async def register(request: Request, sop: str) -> Response:
-    """Read a key object again that could not be understood. One that is registered stays as it is."""
+    """Read the stored bytes of a key object again, and register what is read now.
+
+    Its findings are replaced. Its note keeps its number; where the document says something else than was read
+    before, that is the note's next version. `changed` says whether anything is another than before, `was` what
+    the registration was.
+    """
     rooms = rooms_of(request)
-    received = await rooms.read(lambda: _read_again(rooms, sop))
-    now = datetime.now(UTC)
-    registration = await wrap_future(
-        rooms.catalog.submit(lambda transaction: register_again(transaction, received, now))
+    became = await to_thread.run_sync(
+        lambda: read_again(rooms.catalog, rooms.source, sop, datetime.now(UTC)),
+        limiter=rooms.threads.uploads,
     )
-    return answer({"sop_instance_uid": sop, "registration": registration})
+    return answer(asdict(became))
 
 
 @router.get("/findings", summary="What was not fully understood")
@@ -72,17 +73,3 @@ async def findings(
         return page(items, cursor_of(following) if following else None)
 
     return answer(await rooms.read(read))
-
-
-def _read_again(rooms: Rooms, sop: str) -> ReceivedKeyObject:
-    with rooms.catalog.read() as connection:
-        item = rooms.source.find_instance(connection, sop)
-    if item is None:
-        raise UnknownResourceError(f"There is no instance {sop} here.")
-    if item.sop_class_uid != sop_classes.KEY_OBJECT_SELECTION:
-        raise ConflictError(f"The instance {sop} is no key object; there is nothing to register.")
-    with rooms.source.open(item) as file:
-        # One byte more than is read: the reader then says that it is too large.
-        data = file.read(reader.MAX_BYTES + 1)
-    reading = reader.read(data, item.transfer_syntax_uid)
-    return ReceivedKeyObject(item.id, item.study_instance_uid, sop, reading)
