@@ -111,6 +111,21 @@ class Acts:
         assert outcome.kind == "known"
         self._agree(self._changes(0), [])
 
+    def read_again(self, uid: str) -> None:
+        """A key object is read again by the reader that read it before: nothing is another than it was."""
+        known = self.model.objects.get(uid)
+        answer = self.house.client.post(f"/api/v1/instances/{uid}/register")
+        if known is None:
+            assert answer.status_code == 404, answer.text
+        elif known.sop_class != KEY_OBJECT or self.model.is_withdrawn(uid):
+            assert answer.status_code == 409, answer.text
+        else:
+            became = answer.json()
+            assert (became["changed"], became["was"]) == (False, became["registration"])
+            assert (became["registration"] == "unreadable") == known.broken
+            assert became["note"] == (None if known.broken else self.model.by_any_document(uid).number)
+        self._agree(self._changes(0), [])
+
     def discard(self, which: int) -> int:
         """Decide against a held copy, and find that it cannot be decided twice; gives its number."""
         item = self.house.items("held")[which]

@@ -203,6 +203,12 @@ class Model:
     def by_document(self, uid: str) -> Note:
         return next(note for note in self.notes.values() if uid in note.current.documents)
 
+    def by_any_document(self, uid: str) -> Note:
+        """The note that a document carries, or has carried in an earlier version of it."""
+        return next(
+            note for note in self.notes.values() for version in note.versions if uid in version.documents
+        )
+
     # --- withdrawals ---
 
     def changing(self, uids: Iterable[str], standing: str) -> list[str]:

@@ -33,6 +33,7 @@ from tests.laws.arrivals import (
 )
 from tests.laws.audit import hold_all, hold_feed, hold_instance
 from tests.laws.conftest import OpenHouse
+from tests.laws.model import key_objects
 from tests.scale import SCALE
 
 LONG = SCALE.law_steps >= 1000
@@ -137,6 +138,17 @@ class AnyActs(RuleBasedStateMachine):
     @rule(data=st.data())
     def what_went_out_comes_in_again(self, data: st.DataObject) -> None:
         self.acts.send_back(data.draw(self._any(self.acts.model.live())).uid)
+
+    @precondition(lambda self: self.acts.model.objects)
+    @rule(data=st.data())
+    def a_document_is_read_again(self, data: st.DataObject) -> None:
+        documents = [each.uid for each in key_objects(self.acts.model.objects.values())]
+        self.acts.read_again(data.draw(self._any(documents) if documents else some_uids))
+
+    @precondition(lambda self: self.acts.model.objects)
+    @rule(uid=some_uids)
+    def somebody_asks_to_read_again_what_is_no_document(self, uid: str) -> None:
+        self.acts.read_again(uid)
 
     @precondition(lambda self: self.acts.model.held)
     @rule(data=st.data())
