@@ -63,7 +63,7 @@ def test_what_is_no_dicom_is_an_error() -> None:
         (EXPLICIT, encoded(good(), IMPLICIT), {"TRANSFER_SYNTAX"}),
         (EXPLICIT, deflated(encode(document())), {"TRANSFER_SYNTAX"}),
         (DEFLATED, encode(document()), {"TRANSFER_SYNTAX"}),
-        (EXPLICIT, nested_sequences(40), {"TOO_DEEP"}),
+        (EXPLICIT, nested_sequences(120), {"TOO_DEEP"}),
         (DEFLATED, deflated(encode(document()) + bytes(80 * 1024 * 1024)), {"TOO_LARGE"}),
     ],
 )
