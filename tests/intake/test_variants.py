@@ -122,6 +122,8 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     opened.close()
 
 
+BEGUN = datetime.now(UTC)
+
 NUMBERS = {
     (row.id, face): number for number, (row, face) in enumerate((r, f) for r in VARIANTS for f in FACES)
 }
@@ -212,6 +214,10 @@ def hold_note(
     assert found == row.codes | row.infos | fate.codes | noted
     told = tuple(each["status"] for each in item["references"])
     assert told == (statuses or ("pending",) * row.references)
+    if row.created:
+        assert item["created"] == row.created
+    else:
+        assert datetime.fromisoformat(item["created"]) >= BEGUN
     if row.frames is not None and settled:
         assert tuple(tuple(each["frames"]) for each in item["references"]) == row.frames
 

@@ -167,7 +167,8 @@ def _note(row: Row[Any], parts: _Parts, *, everything: bool) -> Note:
         description=row.description,
         language=row.language,
         author=Author(row.author_kind, row.author_name, row.author_login, row.author_verified),
-        created=row.created,
+        # A document that does not say when it was made is as old as its registration (V42).
+        created=row.created or row.registered_at,
         origin=row.origin,
         standing="live" if any(item.standing == "live" for item in carriers) else "withdrawn",
         references=tuple(references),

@@ -40,7 +40,8 @@ class Note:
     """A version of a note. Without a title it is a placeholder for a KOS that could not be understood.
 
     The number is None for a placeholder, whose `key_objects` name the KOS and whose `findings` say why.
-    `created` is ISO 8601 with the offset the document gives, if it gives one.
+    `created` is ISO 8601 with the offset the document gives, if it gives one; of a document that does not say when
+    it was made, when it was registered.
     """
 
     id: int | None

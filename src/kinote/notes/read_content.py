@@ -18,10 +18,16 @@ def content_of(reading: Reading) -> NoteContent:
         description=reading.description,
         language=reading.language,
         author=_author(reading.observers),
-        created=moment(reading.content_date, reading.content_time, reading.timezone),
+        created=_created(reading),
         references=tuple(dict.fromkeys(_reference(reference) for reference in reading.distinct_references)),
         references_from=reading.references_from,
     )
+
+
+def _created(reading: Reading) -> str:
+    """Content date and time; where there is no such date, when the instance was created (V42)."""
+    said = moment(reading.content_date, reading.content_time, reading.timezone)
+    return said or (reading.made.isoformat() if reading.made else "")
 
 
 def _reference(read: ReadReference) -> ContentReference:

@@ -95,6 +95,8 @@ class Variant:
     #: What the house says of its references in their order, and of frames where it lets some pass.
     statuses: tuple[str, ...] | None = None
     frames: tuple[tuple[int, ...], ...] | None = None
+    #: When the house says that it was made; "" is when it came.
+    created: str = "2026-11-24T06:30:00+01:00"
     #: Findings that only the index can make.
     noted: frozenset[str] = frozenset()
     #: Files that come after it, and what then is said of its references.
