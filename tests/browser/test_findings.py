@@ -119,3 +119,13 @@ def test_the_administrator_sees_all_of_them(page: Page, description: str) -> Non
     expect(rows.filter(has_text=unreadable)).to_contain_text("Nothing is referenced")
     rows.filter(has_text=unreadable).get_by_role("link").click()
     expect(page.get_by_test_id("note-unreadable")).to_contain_text(unreadable)
+
+
+def test_an_object_is_read_again_on_request(page: Page, description: str) -> None:
+    unreadable = Sender(page).send_document(description, flag_nothing)
+    page.goto("/findings")
+    row = page.get_by_test_id("findings-row").filter(has_text=unreadable)
+    row.get_by_test_id("read-again").press("Enter")
+    expect(page.get_by_test_id("announcer")).to_have_text("Read again: nothing has changed")
+    expect(row).to_contain_text("Nothing is referenced")
+    expect(row.get_by_test_id("read-again")).to_be_focused()

@@ -8,6 +8,7 @@ import type {
   NoteFilter,
   NoteRequest,
   Page,
+  RegisteredAgain,
   Study,
   StudyFilter,
   StudySummary,
@@ -135,3 +136,9 @@ export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query
 export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
 
 export const findings = (cursor: string | null) => get<Page<FoundObject>>(`/findings${query({ cursor })}`);
+
+/** Have a key object read again from its stored bytes. Problem 409: it cannot be. */
+export const registerAgain = (sop: string) =>
+  ask(`/instances/${sop}/register`, { method: "POST" }).then(
+    (response) => response.json() as Promise<RegisteredAgain>,
+  );

@@ -177,3 +177,11 @@ export interface FoundObject {
   registration: string | null;
   findings: Finding[];
 }
+
+/** What became of a key object that was read again (POST instances/{sop}/register). */
+export interface RegisteredAgain extends FoundObject {
+  registration: string;
+  was: string;
+  note: number | null;
+  changed: boolean;
+}

@@ -1,6 +1,9 @@
-import { useEffect } from "react";
-import { findings } from "../api/client";
+import { useEffect, useState } from "react";
+import { findings, registerAgain } from "../api/client";
+import type { FoundObject, RegisteredAgain } from "../api/contract";
+import { asProblem, type Problem } from "../api/problem";
 import { plural } from "../model/when";
+import { useAnnounce } from "../parts/announcer";
 import { FindingList } from "../parts/finding-list";
 import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
@@ -32,25 +35,65 @@ export function FindingsPage() {
       )}
       <ul className="records" data-testid="findings-list">
         {pages.items.map((object) => (
-          <li key={object.sop_instance_uid} className="record" data-testid="findings-row">
-            <div className="record-head">
-              {object.registration && (
-                <span
-                  className={`badge ${object.registration === "unreadable" ? "badge-error" : "badge-warning"}`}
-                >
-                  {object.registration}
-                </span>
-              )}
-              <code className="uid">{object.sop_instance_uid}</code>
-              {object.study_instance_uid && (
-                <Link href={studyAddress(object.study_instance_uid)}>Open its study</Link>
-              )}
-            </div>
-            <FindingList findings={object.findings ?? []} />
-          </li>
+          <FoundRow key={object.sop_instance_uid} found={object} />
         ))}
       </ul>
       <MoreButton pages={pages} testid="more-findings" />
     </section>
+  );
+}
+
+const BADGES: Record<string, string> = {
+  unreadable: "badge-error",
+  "registered with findings": "badge-warning",
+};
+
+/** One object: what was found in it, and reading it again, as one does after an update. */
+function FoundRow({ found }: { found: FoundObject }) {
+  const [again, setAgain] = useState<RegisteredAgain | null>(null);
+  const [reading, setReading] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const announce = useAnnounce();
+  const object = again ?? found;
+
+  const readAgain = async () => {
+    setReading(true);
+    setProblem(null);
+    try {
+      const became = await registerAgain(found.sop_instance_uid);
+      setAgain(became);
+      announce(became.changed ? `Read again: ${became.registration}` : "Read again: nothing has changed");
+    } catch (thrown) {
+      setProblem(asProblem(thrown));
+    }
+    setReading(false);
+  };
+
+  return (
+    <li className="record" data-testid="findings-row">
+      <div className="record-head">
+        {object.registration && (
+          <span className={`badge ${BADGES[object.registration] ?? ""}`}>{object.registration}</span>
+        )}
+        <code className="uid">{object.sop_instance_uid}</code>
+        {object.study_instance_uid && (
+          <Link href={studyAddress(object.study_instance_uid)}>Open its study</Link>
+        )}
+        {object.registration && (
+          <button
+            type="button"
+            className="button"
+            aria-label={`Read ${object.sop_instance_uid} again`}
+            aria-disabled={reading}
+            onClick={() => reading || void readAgain()}
+            data-testid="read-again"
+          >
+            Read again
+          </button>
+        )}
+      </div>
+      {problem && <ProblemNotice problem={problem} />}
+      <FindingList findings={object.findings} />
+    </li>
   );
 }
