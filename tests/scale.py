@@ -17,6 +17,8 @@ class Scale:
     kills: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
     law_steps: int
+    #: Key objects of any content that other people's validators read.
+    documents: int
     #: Examples of each property.
     property_examples: int
     #: Bytes of the biggest object received.
@@ -32,6 +34,7 @@ class Scale:
 _SHORT = Scale(
     kills=5,
     law_steps=150,
+    documents=200,
     property_examples=100,
     big_object=256 * 1024**2,
     objects=500,
@@ -42,6 +45,7 @@ _SHORT = Scale(
 _LONG = Scale(
     kills=50,
     law_steps=20_000,
+    documents=2_000,
     property_examples=5_000,
     big_object=2 * 1024**3,
     objects=20_000,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
 import highdicom
 import pydicom
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 from kinote.keyobject.model import (
     Device,
@@ -32,7 +30,6 @@ from tests.keyobject.documents import (
     VALUE_MAP,
     copies,
     document,
-    documents,
     instance,
     plain_context,
 )
@@ -149,12 +146,3 @@ def test_dciodvfy_takes_every_title(tmp_path: Path, title: object) -> None:
     path = tmp_path / "titled.dcm"
     path.write_bytes(encode_file(KeyObjectDocument(plain_context(), selection)))
     assert dciodvfy_errors(path) == []
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(documents())
-def test_dciodvfy_finds_no_error_in_any_document(tmp_path: Path, made: KeyObjectDocument) -> None:
-    path = tmp_path / "any.dcm"
-    path.write_bytes(encode_file(made))
-    assert dciodvfy_errors(path) == []
-    assert pydicom.dcmread(io.BytesIO(path.read_bytes())).SOPInstanceUID == made.context.sop_instance_uid

@@ -26,6 +26,7 @@ from tests.keyobject.documents import (
     REPORT,
     SEGMENTATION,
     ULTRASOUND,
+    VALUE_MAP,
     copies,
     document,
     instance,
@@ -61,6 +62,13 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("waveform_channels", lambda: Reference(instance(1, ECG), waveform_channels=(1, 2**16))),
     ("presentation_state", lambda: Reference(instance(1), presentation_state=instance(2))),
     ("presentation_state", lambda: Reference(instance(1, REPORT), presentation_state=instance(2, GSPS))),
+    ("real_world_value_maps", lambda: Reference(instance(1), real_world_value_maps=(instance(2, GSPS),))),
+    (
+        "real_world_value_maps",
+        lambda: Reference(
+            instance(1), real_world_value_maps=(instance(2, VALUE_MAP), instance(3, VALUE_MAP))
+        ),
+    ),
     ("references", lambda: selection(references=())),
     ("references", lambda: selection(references=ONE * 2)),
     (
@@ -105,6 +113,10 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("study_description", lambda: plain_context(study_description="x" * 65_535)),
     ("study_instance_uid", lambda: RequestReference("")),
     ("requests.accession_number", lambda: RequestReference("1.2", "\ud800")),
+    (
+        "requests.requested_procedure_code",
+        lambda: RequestReference("1.2", requested_procedure_code=Code("X", "99X")),
+    ),
     ("references", lambda: made(Reference(instance(1, KEY_OBJECT)), sop_instance_uid="1.2.3.4.1")),
     ("series_instance_uid", lambda: made(Reference(instance(1)), series_instance_uid="1.2.3.4")),
     (
@@ -131,10 +143,22 @@ def test_what_is_not_conformant_is_refused_by_the_name_of_its_field(
 
 @pytest.mark.parametrize(
     ("sop_class_uid", "value_type"),
-    [(CT, "IMAGE"), (SEGMENTATION, "IMAGE"), (ECG, "WAVEFORM"), (GSPS, "COMPOSITE"), ("1.2.9", "COMPOSITE")],
+    [
+        (CT, "IMAGE"),
+        (SEGMENTATION, "IMAGE"),
+        ("1.2.840.10008.5.1.4.1.1.82.1", "IMAGE"),
+        (ECG, "WAVEFORM"),
+        ("1.2.840.10008.5.1.4.1.1.9.100.1", "COMPOSITE"),
+        (GSPS, "COMPOSITE"),
+        ("1.2.9", "COMPOSITE"),
+    ],
 )
 def test_classes_decide_the_items(sop_class_uid: str, value_type: str) -> None:
     assert Reference(instance(1, sop_class_uid)).value_type == value_type
+
+
+def test_frames_of_a_parametric_map_can_be_flagged() -> None:
+    assert Reference(instance(1, "1.2.840.10008.5.1.4.1.1.30"), frames=(2,)).frames == (2,)
 
 
 def test_attributes_of_a_study_are_copied_with_their_faults() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from dataclasses import asdict
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from kinote.catalog.entry import entry_of
 from kinote.dicom.dataset import scan
@@ -13,10 +14,12 @@ from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import writer
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.notes.made_entry import MADE_HERE, made_entry
+from kinote.notes.made_from import made_from, made_from_text
 from tests.keyobject.documents import document, documents
 from tests.notes.ward import NOW
 
 
+@settings(deadline=None)
 @given(written=documents())
 @example(written=document())
 def test_an_entry_is_what_intake_would_make(written: KeyObjectDocument) -> None:
@@ -46,3 +49,13 @@ def test_an_entry_is_what_intake_would_make(written: KeyObjectDocument) -> None:
         "issuer_of_patient_id",
     ):
         assert getattr(entry, name) == getattr(found, name)
+
+
+@settings(deadline=None, max_examples=30)
+@given(written=documents())
+def test_law_11_an_envelope_is_kept_whole(written: KeyObjectDocument) -> None:
+    states = [each.presentation_state for each in written.selection.references if each.presentation_state]
+    context, kept = made_from(made_from_text(written.context, states))
+    # As dictionaries, since codes are equal whatever their meaning.
+    assert asdict(context) == asdict(written.context)
+    assert kept == {state.sop_instance_uid: state for state in states}

@@ -8,10 +8,12 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+REAL_WORLD_VALUE_MAPPING = "1.2.840.10008.5.1.4.1.1.67"
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
-_PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
 _WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
+#: Of images, and of waveforms, whose UIDs begin like those of waveforms.
+_PRESENTATION_STATES = ("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.9.100.")
 _SEGMENTATIONS = {
     "1.2.840.10008.5.1.4.1.1.66.4",
     "1.2.840.10008.5.1.4.1.1.66.7",
@@ -24,6 +26,7 @@ _IMAGES_BY_ANOTHER_NAME = _SEGMENTATIONS | {
     "1.2.840.10008.5.1.4.1.1.481.2",
     "1.2.840.10008.5.1.4.1.1.77.1.5.8",
     "1.2.840.10008.5.1.4.1.1.81.1",
+    "1.2.840.10008.5.1.4.1.1.82.1",
     "1.2.840.10008.5.1.4.1.1.6.2",
 }
 
@@ -40,19 +43,21 @@ _SINGLE_FRAME = {
         "4",  # MR
         *("6", "6.1"),  # Ultrasound, retired and today's
         "7",  # Secondary Capture
-        *("29", "30"),  # Hardcopy Grayscale and Color, retired
         "77.1",  # VL Image, retired
         "77.1.1",  # VL Endoscopic
         *("77.1.2", "77.1.3"),  # VL Microscopic, without and with slide coordinates
         "77.1.4",  # VL Photographic
+        "77.1.5.7",  # Ophthalmic Optical Coherence Tomography En Face
+        "77.1.7",  # Dermoscopic Photography
+        *("81.1", "82.1"),  # Ophthalmic Thickness Map, Corneal Topography Map
         "128",  # Positron Emission Tomography
     )
 }
 
 
 def name(uid: str) -> str:
-    """The name PS3.6 has for a class, or the UID itself."""
-    return UID(uid).name if uid in UID_dictionary else uid
+    """The name PS3.6 has for a class, or the UID itself; of some retired ones it has kept but the UID."""
+    return (UID(uid).name or uid) if uid in UID_dictionary else uid
 
 
 @lru_cache(maxsize=4096)
@@ -79,7 +84,7 @@ def is_presentation_state(uid: str) -> bool:
 
 
 def is_waveform(uid: str) -> bool:
-    return uid.startswith(_WAVEFORMS)
+    return uid.startswith(_WAVEFORMS) and not is_presentation_state(uid)
 
 
 def is_segmentation(uid: str) -> bool:

@@ -9,7 +9,13 @@ from kinote.dicom import sop_classes, tags, uids
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.dates import is_date, is_offset, is_time, parse_date, parse_offset, parse_time
 from kinote.dicom.value_representations import implicit_vr
-from kinote.keyobject.coded import check_characters, check_person_name, needs_characters, read_text
+from kinote.keyobject.coded import (
+    check_characters,
+    check_person_name,
+    needs_characters,
+    read_code_sequence,
+    read_text,
+)
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import FoundRequest
 from kinote.keyobject.remembered import LONGEST, Remembered
@@ -129,6 +135,9 @@ def _requests(dataset: DataSet, findings: Findings) -> tuple[FoundRequest, ...]:
             ),
             placer_order_number=read_text(item, tags.PLACER_ORDER_NUMBER, place, findings),
             filler_order_number=read_text(item, tags.FILLER_ORDER_NUMBER, place, findings),
+            requested_procedure_code=read_code_sequence(
+                item, tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, place, findings
+            ),
         )
         for item in dataset.items(tags.REFERENCED_REQUEST_SEQUENCE)
     )

@@ -12,7 +12,8 @@ SCHEME = "RFC5646"
 #: RFC 5646, as far as its form goes.
 _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
-_NAMES = {
+#: Languages by their primary subtag.
+NAMES = {
     "ar": "Arabic",
     "bg": "Bulgarian",
     "ca": "Catalan",
@@ -67,7 +68,7 @@ def is_language_tag(tag: str) -> bool:
 
 def language_code(tag: str) -> Code:
     """The coded language of TID 1204; a tag we have no name for is its own meaning."""
-    name = _NAMES.get(tag.split("-")[0].lower())
+    name = NAMES.get(tag.split("-")[0].lower())
     if name is None:
         return Code(tag, SCHEME, tag[:64])
     return Code(tag, SCHEME, name if "-" not in tag else f"{name} ({tag.partition('-')[2]})"[:64])

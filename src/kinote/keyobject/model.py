@@ -60,7 +60,8 @@ class InstanceReference:
 class Reference:
     """A flagged instance, with frames or segments of it and the presentation state to apply.
 
-    `waveform_channels` are pairs of multiplex group and channel, one after the other.
+    `waveform_channels` are pairs of multiplex group and channel, one after the other. Of real world value
+    mappings one at most can be named (PS3.3 C.18.4); readings have as many as were sent.
     """
 
     instance: InstanceReference
@@ -110,6 +111,19 @@ class Reference:
                 "presentation_state",
                 f"{sop_classes.name(self.presentation_state.sop_class_uid)} is no presentation state",
             )
+        self._check_value_maps()
+
+    def _check_value_maps(self) -> None:
+        field = "real_world_value_maps"
+        maps = self.real_world_value_maps
+        for value_map in maps:
+            class_uid = value_map.sop_class_uid
+            require(
+                class_uid == sop_classes.REAL_WORLD_VALUE_MAPPING,
+                field,
+                f"{sop_classes.name(class_uid)} is no real world value mapping",
+            )
+        require(len(maps) <= 1, field, "a reference names one mapping at most")
 
     def _check_waveform(self) -> None:
         require(self.value_type == "WAVEFORM", "waveform_channels", "only waveforms have channels")
@@ -250,11 +264,24 @@ class RequestReference:
     requested_procedure_description: str = ""
     placer_order_number: str = ""
     filler_order_number: str = ""
+    requested_procedure_code: Code | None = None
 
     def __post_init__(self) -> None:
         require_uids(self, ("study_instance_uid",))
-        for name in self.__slots__:
+        for name in _REQUEST_TEXTS:
             require_copy(f"requests.{name}", getattr(self, name))
+        if self.requested_procedure_code is not None:
+            require_code("requests.requested_procedure_code", self.requested_procedure_code)
+
+
+_REQUEST_TEXTS = (
+    "study_instance_uid",
+    "accession_number",
+    "requested_procedure_id",
+    "requested_procedure_description",
+    "placer_order_number",
+    "filler_order_number",
+)
 
 
 _COPIED = (

@@ -115,6 +115,7 @@ class FoundRequest:
     requested_procedure_description: str
     placer_order_number: str
     filler_order_number: str
+    requested_procedure_code: Code | None = None
 
 
 @_value

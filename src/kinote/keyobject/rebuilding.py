@@ -78,6 +78,7 @@ def _context(reading: Reading, dataset: DataSet) -> DocumentContext:
                 requested_procedure_description=request.requested_procedure_description,
                 placer_order_number=request.placer_order_number,
                 filler_order_number=request.filler_order_number,
+                requested_procedure_code=request.requested_procedure_code,
             )
             for request in reading.requests
         ),

@@ -30,7 +30,7 @@ from kinote.keyobject.model import (
 )
 
 #: The bytes of a document depend on it (law 11).
-WRITER_VERSION = 1
+WRITER_VERSION = 2
 
 _SHORT = Struct("<H").pack
 _LONG = Struct("<I").pack
@@ -114,10 +114,20 @@ def _requests(requests: tuple[RequestReference, ...]) -> bytes:
 def _request(request: RequestReference) -> bytes:
     return _item(
         b"".join(
-            head if not attribute else _text(head, getattr(request, attribute))
+            _requested_procedure(request)
+            if attribute == "requested_procedure_code"
+            else _text(head, getattr(request, attribute))
+            if attribute
+            else head
             for head, attribute in _REQUEST
         )
     )
+
+
+def _requested_procedure(request: RequestReference) -> bytes:
+    """Requested Procedure Code Sequence: type 2, of one item at most."""
+    code = request.requested_procedure_code
+    return _sequence(_REQUESTED_PROCEDURE_CODE, _code_item(code) if code else b"")
 
 
 def _hierarchical(instances: Iterable[InstanceReference]) -> bytes:
@@ -275,6 +285,7 @@ _CONTENT = _head(tags.CONTENT_SEQUENCE, "SQ")
 _EVIDENCE = _head(tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, "SQ")
 _IDENTICAL_DOCUMENTS = _head(tags.IDENTICAL_DOCUMENTS_SEQUENCE, "SQ")
 _REFERENCED_REQUESTS = _head(tags.REFERENCED_REQUEST_SEQUENCE, "SQ")
+_REQUESTED_PROCEDURE_CODE = _head(tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, "SQ")
 _REFERENCED_SERIES = _head(tags.REFERENCED_SERIES_SEQUENCE, "SQ")
 _REFERENCED_SOP = _head(tags.REFERENCED_SOP_SEQUENCE, "SQ")
 _REAL_WORLD_VALUE_MAPS = _head(tags.REFERENCED_REAL_WORLD_VALUE_MAPPING_INSTANCE_SEQUENCE, "SQ")
@@ -337,7 +348,7 @@ _REQUEST: tuple[tuple[bytes, str], ...] = (
     (_sequence(_head(tags.REFERENCED_STUDY_SEQUENCE, "SQ"), b""), ""),
     (_head(tags.STUDY_INSTANCE_UID, "UI"), "study_instance_uid"),
     (_head(tags.REQUESTED_PROCEDURE_DESCRIPTION, "LO"), "requested_procedure_description"),
-    (_sequence(_head(tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, "SQ"), b""), ""),
+    (_REQUESTED_PROCEDURE_CODE, "requested_procedure_code"),
     (_head(tags.REQUESTED_PROCEDURE_ID, "SH"), "requested_procedure_id"),
     (_head(tags.PLACER_ORDER_NUMBER, "LO"), "placer_order_number"),
     (_head(tags.FILLER_ORDER_NUMBER, "LO"), "filler_order_number"),

@@ -170,12 +170,13 @@ def _identical_documents(context: DocumentContext) -> Json | None:
 
 
 def _request(request: RequestReference) -> Json:
+    procedure = request.requested_procedure_code
     return _item_of(
         ("00080050", _text("SH", request.accession_number)),
         ("00081110", _sequence()),
         ("0020000D", _uid(request.study_instance_uid)),
         ("00321060", _text("LO", request.requested_procedure_description)),
-        ("00321064", _sequence()),
+        ("00321064", _code(procedure) if procedure else _sequence()),
         ("00401001", _text("SH", request.requested_procedure_id)),
         ("00402016", _text("LO", request.placer_order_number)),
         ("00402017", _text("LO", request.filler_order_number)),
