@@ -59,9 +59,9 @@ UNKNOWN_TO_DSRDUMP = {
     },
 }
 
-#: Classes of images that have frames (tests/interop/test_sop_classes.py, or their names say so) and of which
-#: dciodvfy says that they have none.
-FRAMELESS_TO_DCIODVFY = {
+#: Classes of images that have frames or segments (tests/interop/test_sop_classes.py, or their names say so) and of
+#: which dciodvfy says that they have none.
+PARTLESS_TO_DCIODVFY = {
     *(
         f"{_STORAGE}{number}" for number in ("481.23", "481.24", "6.3", "66.7", "66.8", "77.1.8", "77.1.9")
     ),  # new
@@ -70,9 +70,9 @@ FRAMELESS_TO_DCIODVFY = {
     *(f"{_STORAGE}501.{number}" for number in ("1", "2.1", "2.2")),  # DICOS, of another standard
     *(f"{_STORAGE}601.{number}" for number in ("1", "2")),  # DICONDE, of another standard
 }
-_NOT_MULTIFRAME = re.compile(
-    r".*\[(\d+)\]/ReferencedSOPSequence\(0008,1199\)\[1\]/ReferencedFrameNumber\(0008,1160\)> - "
-    r"Shall not be present for Referenced SOP Class that is not multi-frame"
+_NO_PARTS = re.compile(
+    r".*\[(\d+)\]/ReferencedSOPSequence\(0008,1199\)\[1\]/Referenced(Frame|Segment)Number\(\w{4},\w{4}\)> - "
+    r"Shall not be present for Referenced SOP Class that is not (multi-frame|segmentation)"
 )
 
 
@@ -113,17 +113,17 @@ def files_of(made: Iterable[KeyObjectDocument], folder: Path) -> list[Path]:
 
 
 def errors_in(made: KeyObjectDocument, code: int, output: str) -> list[str]:
-    """What dciodvfy finds wrong, but for frames of classes that it does not know."""
-    return [line for line in errors_of_dciodvfy(code, output) if not _has_unknown_frames(made, line)]
+    """What dciodvfy finds wrong, but for frames and segments of classes that it does not know."""
+    return [line for line in errors_of_dciodvfy(code, output) if not _has_unknown_parts(made, line)]
 
 
-def _has_unknown_frames(made: KeyObjectDocument, line: str) -> bool:
-    found = _NOT_MULTIFRAME.fullmatch(line)
+def _has_unknown_parts(made: KeyObjectDocument, line: str) -> bool:
+    found = _NO_PARTS.fullmatch(line)
     if found is None:
         return False
     # References come last, and dciodvfy counts items from 1.
     from_the_end = int(found[1]) - 1 - _item_count(made)
-    return made.selection.references[from_the_end].instance.sop_class_uid in FRAMELESS_TO_DCIODVFY
+    return made.selection.references[from_the_end].instance.sop_class_uid in PARTLESS_TO_DCIODVFY
 
 
 def _item_count(made: KeyObjectDocument) -> int:
@@ -158,8 +158,8 @@ def test_dciodvfy_takes_every_class(tmp_path: Path) -> None:
         for uid, (code, output) in zip(STORAGE_CLASSES, said, strict=True)
         if (found := errors_of_dciodvfy(code, output))
     }
-    assert set(errors) <= FRAMELESS_TO_DCIODVFY
-    assert [line for found in errors.values() for line in found if not _NOT_MULTIFRAME.fullmatch(line)] == []
+    assert set(errors) <= PARTLESS_TO_DCIODVFY
+    assert [line for found in errors.values() for line in found if not _NO_PARTS.fullmatch(line)] == []
 
 
 @pytest.mark.soak

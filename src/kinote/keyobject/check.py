@@ -16,6 +16,7 @@ from kinote.dicom.dataset import DataSet
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import read_file_meta
 from kinote.keyobject.file_meta import check_file_meta
+from kinote.keyobject import attributes
 from kinote.keyobject.findings import Finding, Findings, found
 from kinote.keyobject.languages import SCHEME
 from kinote.keyobject.reader import MAX_BYTES, read
@@ -74,16 +75,21 @@ def _report(reading: Reading, findings: Findings) -> Report:
     if other:
         # By the rules of key objects nothing sensible can be said of anything else.
         return Report("unreadable", tuple(other))
+    gathered = [*reading.findings]
     if reading.dataset is not None:
-        _check_modules(reading.dataset, findings)
         _check_context(reading, findings)
         _check_lengths(reading.dataset, findings)
         _check_relationships(reading.dataset, findings)
+        _check_library(reading, findings)
+        gathered += attributes.check(reading.dataset)
+    gathered += findings.as_tuple()
     registration = reading.registration
-    gathered = _each_once((*reading.findings, *findings.as_tuple()))
     if registration == "registered" and any(finding.severity == "warning" for finding in gathered):
         registration = "registered with findings"
-    return Report(registration, gathered)
+    order = {"error": 0, "warning": 1, "info": 2}
+    return Report(
+        registration, tuple(sorted(_each_once(gathered), key=lambda finding: order[finding.severity]))
+    )
 
 
 def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -92,15 +98,6 @@ def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     for finding in findings:
         by_place.setdefault((finding.code, finding.place), finding)
     return tuple(by_place.values())
-
-
-def _check_modules(dataset: DataSet, findings: Findings) -> None:
-    """Type 2 attributes of Patient, General Study, General Equipment (PS3.3 C.7); type 1 of the template."""
-    for tag, name in _TYPE_2:
-        if tag not in dataset:
-            findings.add("TYPE_2_MISSING", name.replace(" ", "").replace("'s", ""), name)
-    if not dataset.text(tags.TIMEZONE_OFFSET_FROM_UTC):
-        findings.add("TIMEZONE_MISSING", "TimezoneOffsetFromUTC")
 
 
 def _check_context(reading: Reading, findings: Findings) -> None:
@@ -128,22 +125,21 @@ def _check_relationships(dataset: DataSet, findings: Findings) -> None:
             findings.add("RELATIONSHIP_ILLEGAL", f"ContentSequence[{number}]", f"{relationship} {value_type}")
 
 
+def _check_library(reading: Reading, findings: Findings) -> None:
+    """Manifests list instances again in an image library (TID 1600)."""
+    library = reading.image_library
+    if library is None:
+        return
+    listed = [entry for group in library.groups for entry in group.entries]
+    named = f"{len(listed)}, of which {len(library.key_objects)} are key objects with their titles"
+    findings.add("IMAGE_LIBRARY", "ContentSequence", named)
+
+
 def _root_items(dataset: DataSet) -> Iterator[tuple[str, str]]:
     for item in dataset.items(tags.CONTENT_SEQUENCE):
         yield item.text(tags.RELATIONSHIP_TYPE) or "", item.text(tags.VALUE_TYPE) or ""
 
 
-_TYPE_2 = (
-    (tags.STUDY_DATE, "Study Date"),
-    (tags.STUDY_TIME, "Study Time"),
-    (tags.ACCESSION_NUMBER, "Accession Number"),
-    (tags.MANUFACTURER, "Manufacturer"),
-    (tags.REFERRING_PHYSICIAN_NAME, "Referring Physician's Name"),
-    (tags.PATIENT_NAME, "Patient's Name"),
-    (tags.PATIENT_BIRTH_DATE, "Patient's Birth Date"),
-    (tags.PATIENT_SEX, "Patient's Sex"),
-    (tags.STUDY_ID, "Study ID"),
-)
 _LENGTHS = (
     (tags.ACCESSION_NUMBER, 16, "Accession Number"),
     (tags.STUDY_ID, 16, "Study ID"),

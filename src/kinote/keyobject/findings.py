@@ -68,6 +68,7 @@ RULES: dict[str, Rule] = {
     "CHARACTER_SET_DOUBTFUL": _warning(
         "PS3.3 C.12.1.1.2", "Text is shown as declared ({}), and looks like UTF-8."
     ),
+    "CHARACTER_SET_ABSENT": _info("PS3.3 C.12.1.1.2", "No character set is named; text is read as ASCII."),
     "PERSON_NAME": _warning("PS3.5 6.2.1", "A name has more than three groups or five components: {}."),
     "FOREIGN_ATTRIBUTES": _info("PS3.3 A.35.4", "There are attributes of other kinds of objects: {}."),
     # Patient, series and document attributes.
@@ -77,6 +78,7 @@ RULES: dict[str, Rule] = {
     "TYPE_1_MISSING": _warning("PS3.3 A.35.4", "{} is missing."),
     "TYPE_2_MISSING": _warning("PS3.3 A.35.4", "{} is absent; it must be there, if only empty."),
     "CONTENT_DATE_TIME": _warning("PS3.3 C.17.6.2", "{} is missing or malformed."),
+    "DATE_TIME_MALFORMED": _warning("PS3.5 6.2", "A date or time is not written as DICOM has it: {}."),
     "TIMEZONE": _warning("PS3.3 C.12.1.1.8", "The timezone offset {} is none; the server's is assumed."),
     "DATED_BEFORE_STUDY": _info("PS3.3 C.17.6.2", "The key object is dated before its study."),
     "DATED_IN_FUTURE": _info("PS3.3 C.17.6.2", "The key object is dated in the future."),
@@ -133,6 +135,7 @@ RULES: dict[str, Rule] = {
     "REJECTION_NOT_AUTHORISED": _warning(
         "IHE RAD-66", "The rejection has no effect: nobody may reject from elsewhere."
     ),
+    "IMAGE_LIBRARY": _info("TID 1600", "An image library lists instances by series: {}."),
     "RETRIEVAL_DETAILS": _info(
         "PS3.3 C.17.2.1", "The evidence says where to retrieve from: {}. It is not used."
     ),

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar, dataclass_transform
 from kinote.dicom.dataset import DataSet
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding
+from kinote.keyobject.image_library import ImageLibrary, read_image_library
 
 Registration = Literal["registered", "registered with findings", "unreadable"]
 ReferencesFrom = Literal["content", "image library", "evidence", ""]
@@ -166,6 +167,11 @@ class Reading:
     @property
     def description(self) -> str:
         return "\n\n".join(self.descriptions)
+
+    @property
+    def image_library(self) -> ImageLibrary | None:
+        """What a manifest says of series and of the key objects it lists (TID 1600); read when asked for."""
+        return read_image_library(self.dataset) if self.dataset is not None else None
 
     @property
     def title_text(self) -> str:

@@ -1,0 +1,78 @@
+"""Checks the attributes of a key object's modules, as far as the reader does without them (PS3.3 A.35.4).
+
+Each that is off has a finding of its own, with its place: whoever mends a producer needs all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet
+from kinote.dicom.dates import is_date, is_time
+from kinote.keyobject.findings import Finding, found
+
+
+def check(root: DataSet) -> Iterator[Finding]:
+    """What is off in the data set of a key object and in its requests."""
+    if tags.SPECIFIC_CHARACTER_SET not in root:
+        yield found("CHARACTER_SET_ABSENT", "SpecificCharacterSet")
+    if not root.text(tags.TIMEZONE_OFFSET_FROM_UTC):
+        yield found("TIMEZONE_MISSING", "TimezoneOffsetFromUTC")
+    yield from _absent(root, _TYPE_2, "")
+    for number, request in enumerate(root.items(tags.REFERENCED_REQUEST_SEQUENCE), 1):
+        yield from _absent(request, _TYPE_2_OF_REQUESTS, f"ReferencedRequestSequence[{number}].")
+    yield from _malformed(root)
+
+
+def _absent(dataset: DataSet, wanted: tuple[tuple[int, str], ...], prefix: str) -> Iterator[Finding]:
+    """Attributes of type 2 that are not there."""
+    for tag, name in wanted:
+        if tag not in dataset:
+            yield found("TYPE_2_MISSING", prefix + _keyword(name), name)
+
+
+def _malformed(root: DataSet) -> Iterator[Finding]:
+    """Dates and times that are not written as today's DICOM has them (PS3.5 6.2)."""
+    for tags_of_kind, is_right in ((_DATES, is_date), (_TIMES, is_time)):
+        for tag, name in tags_of_kind:
+            text = (root.text(tag) or "").strip(" ")
+            if text and not is_right(text):
+                yield found("DATE_TIME_MALFORMED", _keyword(name), f"{name} {text[:80]!r}")
+
+
+def _keyword(name: str) -> str:
+    return "".join(word for word in name.replace("'s", "").replace("/", " ").split())
+
+
+#: Of Patient, General Study and General Equipment (PS3.3 C.7).
+_TYPE_2 = (
+    (tags.STUDY_DATE, "Study Date"),
+    (tags.STUDY_TIME, "Study Time"),
+    (tags.ACCESSION_NUMBER, "Accession Number"),
+    (tags.MANUFACTURER, "Manufacturer"),
+    (tags.REFERRING_PHYSICIAN_NAME, "Referring Physician's Name"),
+    (tags.PATIENT_NAME, "Patient's Name"),
+    (tags.PATIENT_BIRTH_DATE, "Patient's Birth Date"),
+    (tags.PATIENT_SEX, "Patient's Sex"),
+    (tags.STUDY_ID, "Study ID"),
+)
+
+#: Of Referenced Request Sequence (PS3.3 C.17.6.2).
+_TYPE_2_OF_REQUESTS = (
+    (tags.REFERENCED_STUDY_SEQUENCE, "Referenced Study Sequence"),
+    (tags.ACCESSION_NUMBER, "Accession Number"),
+    (tags.PLACER_ORDER_NUMBER, "Placer Order Number / Imaging Service Request"),
+    (tags.FILLER_ORDER_NUMBER, "Filler Order Number / Imaging Service Request"),
+    (tags.REQUESTED_PROCEDURE_ID, "Requested Procedure ID"),
+    (tags.REQUESTED_PROCEDURE_DESCRIPTION, "Requested Procedure Description"),
+    (tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, "Requested Procedure Code Sequence"),
+)
+
+#: Those of the content are the reader's, which needs them.
+_DATES = (
+    (tags.STUDY_DATE, "Study Date"),
+    (tags.SERIES_DATE, "Series Date"),
+    (tags.PATIENT_BIRTH_DATE, "Patient's Birth Date"),
+)
+_TIMES = ((tags.STUDY_TIME, "Study Time"), (tags.SERIES_TIME, "Series Time"))

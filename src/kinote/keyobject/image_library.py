@@ -1,0 +1,208 @@
+"""Reads the image library of a manifest (PS3.16 TID 1600 to 1602, IHE MADO): what it says of series and objects.
+
+The root of a manifest lists its instances flat; the library lists them again by series, with what a viewer
+needs before it retrieves anything: for key objects their titles and descriptions. Descriptors stand under the
+entry they describe (TID 1601) or, in manifests of the trial, before it; codes are those of the standard or
+those of the trial (99IHE), numbers come as NUM or as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kinote.dicom import tags
+from kinote.dicom.dataset import DataSet
+from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
+from kinote.keyobject.codes import Code, dcm
+from kinote.keyobject.findings import Findings
+
+IMAGE_LIBRARY = dcm("111028", "Image Library")
+IMAGE_LIBRARY_GROUP = dcm("126200", "Image Library Group")
+
+#: What descriptors are called here, by their concepts: of the standard, and of the trial of IHE MADO in 2026.
+_DESCRIPTORS = {
+    dcm("121139", "Modality"): "modality",
+    dcm("123014", "Target Region"): "target region",
+    dcm("111027", "Image Laterality"): "laterality",
+    dcm("112002", "Series Instance UID"): "series",
+    dcm("113607", "Series Number"): "series number",
+    dcm("131561", "Series Date"): "date",
+    dcm("131562", "Series Time"): "time",
+    dcm("131563", "Series Description"): "series description",
+    dcm("131564", "Number of Series Related Instances"): "instances",
+    dcm("131565", "Number of Study Related Series"): "series count",
+    dcm("113609", "Instance Number"): "instance number",
+    dcm("121140", "Number of Frames"): "frames",
+    dcm("121144", "Document Title"): "title",
+    dcm("113012", "Key Object Description"): "description",
+    Code("MADOTEMP002", "99IHE"): "series description",
+    Code("MADOTEMP003", "99IHE"): "date",
+    Code("MADOTEMP004", "99IHE"): "time",
+    Code("MADOTEMP007", "99IHE"): "instances",
+    Code("MADOTEMP009", "99IHE"): "series count",
+}
+
+#: Of these there is one for each entry, so that beside entries they describe the next one.
+_OF_ENTRIES = frozenset({"instance number", "frames", "title", "description"})
+_ENTRIES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
+_FIRST_NUMBER = re.compile(r"\d{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryEntry:
+    """An object of a series. `title` and `description` are those of a key object, None and empty of others."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    instance_number: str = ""
+    frame_count: int | None = None
+    title: Code | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryGroup:
+    """A series: dates and times as written, `instance_count` as stated, whatever is listed."""
+
+    series_instance_uid: str = ""
+    series_number: str = ""
+    modality: Code | None = None
+    date: str = ""
+    time: str = ""
+    description: str = ""
+    target_regions: tuple[Code, ...] = ()
+    laterality: Code | None = None
+    instance_count: int | None = None
+    entries: tuple[LibraryEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLibrary:
+    """All that the libraries of a manifest say; `series_count` as stated."""
+
+    modalities: tuple[Code, ...] = ()
+    target_regions: tuple[Code, ...] = ()
+    series_count: int | None = None
+    groups: tuple[LibraryGroup, ...] = ()
+
+    @property
+    def key_objects(self) -> tuple[LibraryEntry, ...]:
+        """The entries that come with a document title: the key objects among what is listed."""
+        return tuple(entry for group in self.groups for entry in group.entries if entry.title)
+
+
+def read_image_library(root: DataSet) -> ImageLibrary | None:
+    """The image library of a key object; None where it has none."""
+    libraries = [item for item in _content(root) if _concept(item) == IMAGE_LIBRARY]
+    if not libraries:
+        return None
+    said = _Descriptors()
+    groups: list[LibraryGroup] = []
+    for library in libraries:
+        for item in _content(library):
+            if read_plain(item, tags.VALUE_TYPE) == "CONTAINER":
+                groups.append(_group(item))
+            else:
+                said.take(item)
+    return ImageLibrary(
+        modalities=said.codes("modality"),
+        target_regions=said.codes("target region"),
+        series_count=said.number("series count"),
+        groups=tuple(groups),
+    )
+
+
+def _group(container: DataSet) -> LibraryGroup:
+    said, before = _Descriptors(), _Descriptors()
+    entries: list[LibraryEntry] = []
+    for item in _content(container):
+        if read_plain(item, tags.VALUE_TYPE) in _ENTRIES:
+            entries.append(_entry(item, before))
+            before = _Descriptors()
+        elif _DESCRIPTORS.get(_concept(item) or IMAGE_LIBRARY) in _OF_ENTRIES:
+            before.take(item)
+        else:
+            said.take(item)
+    return LibraryGroup(
+        series_instance_uid=said.text("series"),
+        series_number=said.text("series number"),
+        modality=said.code("modality"),
+        date=said.text("date"),
+        time=said.text("time"),
+        description=said.text("series description"),
+        target_regions=said.codes("target region"),
+        laterality=said.code("laterality"),
+        instance_count=said.number("instances"),
+        entries=tuple(entries),
+    )
+
+
+def _entry(item: DataSet, before: _Descriptors) -> LibraryEntry:
+    """An entry by what stands under it; what it lacks there may stand before it."""
+    for descriptor in _content(item):
+        before.take(descriptor)
+    referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
+    return LibraryEntry(
+        sop_class_uid=read_plain(referenced[0], tags.REFERENCED_SOP_CLASS_UID) if referenced else "",
+        sop_instance_uid=read_uid(referenced[0], tags.REFERENCED_SOP_INSTANCE_UID) if referenced else "",
+        instance_number=before.text("instance number"),
+        frame_count=before.number("frames"),
+        title=before.code("title"),
+        description=before.text("description"),
+    )
+
+
+class _Descriptors:
+    """What is said of a library, a group or an entry; of what is said again the last counts."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, list[Code]] = {}
+        self._texts: dict[str, str] = {}
+
+    def take(self, item: DataSet) -> None:
+        concept = _concept(item)
+        name = _DESCRIPTORS.get(concept) if concept else None
+        if name is None:
+            return
+        code = read_code_sequence(item, tags.CONCEPT_CODE_SEQUENCE, "", Findings())
+        if code is not None:
+            self._codes.setdefault(name, []).append(code)
+        self._texts[name] = next(_values(item), "")
+
+    def text(self, name: str) -> str:
+        return self._texts.get(name, "")
+
+    def code(self, name: str) -> Code | None:
+        codes = self._codes.get(name)
+        return codes[-1] if codes else None
+
+    def codes(self, name: str) -> tuple[Code, ...]:
+        return tuple(self._codes.get(name, ()))
+
+    def number(self, name: str) -> int | None:
+        """A count: a NUM, or text that begins with one as the manifests of the trial have it."""
+        found = _FIRST_NUMBER.search(self.text(name))
+        return int(found[0]) if found else None
+
+
+# What is off with codes and texts here is the reader's to say, which has walked all content.
+
+
+def _content(item: DataSet) -> Iterable[DataSet]:
+    return item.items(tags.CONTENT_SEQUENCE)
+
+
+def _concept(item: DataSet) -> Code | None:
+    return read_code_sequence(item, tags.CONCEPT_NAME_CODE_SEQUENCE, "", Findings())
+
+
+def _values(item: DataSet) -> Iterator[str]:
+    """The values an item has as text, by whichever attribute its value type calls for."""
+    for tag in (tags.TEXT_VALUE, tags.UID, tags.DATE, tags.TIME):
+        text = read_text(item, tag, "", Findings())
+        if text:
+            yield text
+    for measured in item.items(tags.MEASURED_VALUE_SEQUENCE):
+        yield read_text(measured, tags.NUMERIC_VALUE, "", Findings())
