@@ -19,6 +19,8 @@ class Scale:
     law_steps: int
     #: Key objects of any content that other people's validators read.
     documents: int
+    #: Key objects with something wrong that are read and checked.
+    mutations: int
     #: Examples of each property.
     property_examples: int
     #: Bytes of the biggest object received.
@@ -35,6 +37,7 @@ _SHORT = Scale(
     kills=5,
     law_steps=150,
     documents=200,
+    mutations=1_000,
     property_examples=100,
     big_object=256 * 1024**2,
     objects=500,
@@ -46,6 +49,7 @@ _LONG = Scale(
     kills=50,
     law_steps=20_000,
     documents=2_000,
+    mutations=20_000,
     property_examples=5_000,
     big_object=2 * 1024**3,
     objects=20_000,

@@ -10,70 +10,21 @@ import pydicom
 import pytest
 
 from kinote.keyobject.model import (
-    Device,
     KeyObjectDocument,
     KeyObjectSelection,
-    Person,
     Reference,
-    RequestReference,
 )
-from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST, TITLES, modifiers_for
+from kinote.keyobject.titles import TITLES, modifiers_for
 from kinote.keyobject.writer import encode_file
 from tests.interop.peers import dciodvfy_errors, run
 from tests.keyobject.documents import (
-    ECG,
-    GSPS,
-    KEY_OBJECT,
-    REPORT,
-    SEGMENTATION,
-    ULTRASOUND,
-    VALUE_MAP,
-    copies,
-    document,
     instance,
     plain_context,
 )
+from tests.keyobject.kinds import kinds
 
 #: What dsrdump says of any key object in UTF-8, however good.
 _NOISE = ("does not support this Specific Character Set", "Check for template constraints not yet supported")
-
-
-def kinds() -> dict[str, KeyObjectDocument]:
-    """Documents that differ in what they use of the standard."""
-    author = (Person("Yamada^Tarou=山田^太郎=やまだ^たろう", "taro"), Device("1.2.9", "reading room 3"))
-    of_everything = (
-        Reference(instance(1, ULTRASOUND), frames=(3, 7), presentation_state=instance(8, GSPS)),
-        Reference(instance(2), real_world_value_maps=(instance(9, VALUE_MAP),)),
-        Reference(instance(3, SEGMENTATION), segments=(1, 4)),
-        Reference(instance(4, ECG), waveform_channels=(1, 2)),
-        Reference(instance(5, REPORT)),
-        Reference(instance(6, GSPS)),
-        Reference(instance(7, KEY_OBJECT)),
-    )
-    over_two_studies = (Reference(instance(1)), Reference(instance(2, study="1.2.7")))
-    return {
-        "plain": document(),
-        "without text": document(description=""),
-        "of everything": KeyObjectDocument(
-            plain_context(requests=(RequestReference("1.2.3", "A1", "RP1", "CT thorax", "P1", "F1"),)),
-            KeyObjectSelection(
-                OF_INTEREST,
-                of_everything,
-                description="左上葉の結節影\r\n要再検",
-                language="ja",
-                observers=author,
-            ),
-        ),
-        "over two studies": KeyObjectDocument(
-            plain_context(identical_documents=copies("1.2.7")),
-            KeyObjectSelection(OF_INTEREST, over_two_studies, description="ورم", language="ar"),
-        ),
-        "best in set": KeyObjectDocument(
-            plain_context(),
-            KeyObjectSelection(BEST_IN_SET, (Reference(instance(1)),), modifiers=(BEST_IN_SET_OF[1],)),
-        ),
-        "many": document(*(Reference(instance(number)) for number in range(1, 501))),
-    }
 
 
 @pytest.fixture(params=sorted(kinds()))

@@ -13,7 +13,7 @@ from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.reader import read
 from kinote.keyobject.rebuilding import document_of
 from kinote.keyobject.writer import encode, encode_file
-from tests.keyobject.documents import EXPLICIT, documents
+from tests.keyobject.documents import EXPLICIT, document, documents, plain_context
 
 
 @settings(max_examples=50, deadline=None)
@@ -56,3 +56,14 @@ def test_pydicom_reads_and_writes_the_same_bytes(document: KeyObjectDocument) ->
         if item.ValueType in ("IMAGE", "COMPOSITE", "WAVEFORM")
     ]
     assert uids == [reference.instance.sop_instance_uid for reference in document.selection.references]
+
+
+def test_dates_and_times_that_are_none_are_copied_byte_by_byte() -> None:
+    """A study's time of bytes that no character set has a say in: copied again and again they stay as they were."""
+    received = b"\xfe\xff 10 Uhr\xe9 "
+    plain = encode(KeyObjectDocument(plain_context(study_time="X" * len(received)), document().selection))
+    first = document_of(read(plain.replace(b"X" * len(received), received), EXPLICIT))
+    assert received.strip() in encode(first)
+    assert document_of(read(encode(first), EXPLICIT)) == first
+    beyond = KeyObjectDocument(plain_context(study_time="\u5348\u524d"), document().selection)
+    assert "\u5348\u524d".encode() in encode(beyond)

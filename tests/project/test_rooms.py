@@ -59,21 +59,6 @@ def test_only_app_and_the_command_line_read_settings() -> None:
     assert found <= {"app.py", "cli.py", "cli_doctor.py", "cli_network.py", "serving.py"}
 
 
-@pytest.mark.parametrize("library", ["kinote.keyobject.reader", "kinote.keyobject.writer"])
-def test_the_key_object_library_brings_nothing_of_the_server(library: str) -> None:
-    program = f"import sys, {library}; print(*sorted(sys.modules), sep='\\n')"
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": "src"},
-    )
-    loaded = {module.partition(".")[0] for module in result.stdout.split()}
-    assert loaded & {"sqlalchemy", "fastapi", "starlette", "pydantic", "typer", "httpx"} == set()
-
-
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
 def test_a_room_says_what_it_is_for(room: Path) -> None:
     assert (room / "__init__.py").read_text().startswith('"""')

@@ -35,6 +35,9 @@ WRITER_VERSION = 2
 _SHORT = Struct("<H").pack
 _LONG = Struct("<I").pack
 
+#: Representations that Specific Character Set has no say in (PS3.5 6.1.2.2).
+_OF_NO_CHARACTER_SET = frozenset({b"DA", b"TM", b"CS"})
+
 #: Code values beyond it are Long Code Values, and URNs are URN Code Values (PS3.3 8.1 and 8.8).
 _SHORT_CODE_VALUE = 16
 _URN = ("urn:", "http:", "https:")
@@ -78,9 +81,19 @@ def _head(tag: int, vr: str) -> bytes:
 def _text(head: bytes, value: str) -> bytes:
     """An element of a representation with a two-byte length; UIDs are padded with NUL (PS3.5 9.1)."""
     encoded = value.encode()
+    if len(encoded) != len(value) and head[-2:] in _OF_NO_CHARACTER_SET:
+        encoded = _as_received(value)
     if len(encoded) & 1:
         encoded += b"\0" if head.endswith(b"UI") else b" "
     return head + _SHORT(len(encoded)) + encoded
+
+
+def _as_received(value: str) -> bytes:
+    """A copied value that is no date, time or code string at all: its bytes were read one by one."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
 
 
 def _long_text(head: bytes, value: str) -> bytes:

@@ -1,0 +1,24 @@
+"""Reads key objects from DICOM files (PS3.10), as they lie on disks and media."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kinote.dicom.errors import DicomError
+from kinote.dicom.part10 import read_file_meta
+from kinote.keyobject.findings import found
+from kinote.keyobject.reader import read
+from kinote.keyobject.reading import Reading
+
+
+def read_file(data: bytes, *, now: datetime | None = None) -> Reading:
+    """Read the bytes of a file, or of a bare data set whose transfer syntax is then guessed.
+
+    Never an exception: what cannot be read is `unreadable`, and its findings say why. `now` is as for
+    `kinote.keyobject.reader.read`.
+    """
+    try:
+        file = read_file_meta(data)
+    except DicomError as error:
+        return Reading("unreadable", (found("NOT_READABLE", detail=error),))
+    return read(data[file.dataset_offset :], file.transfer_syntax, now=now)
