@@ -221,8 +221,8 @@ def items_of_another(tree: Tree, place: int, argument: int) -> None:
     sequences = tree.sequences()
     if len(sequences) > 1:
         one, other = sequences[place % len(sequences)], sequences[argument % len(sequences)]
-        within = {id(level) for item in other.items or () for level in _levels(item)}
-        if not any(id(level) in within for item in one.items or () for level in _levels(item)):
+        within = {id(node) for item in other.items or () for level in _levels(item) for node in level}
+        if id(one) not in within:
             one.items = [list(item) for item in other.items or ()]
 
 
