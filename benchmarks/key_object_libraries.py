@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 import pydicom
 from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
+from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from kinote.dicom.part10 import find_dataset
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
-from kinote.keyobject import reader
+from kinote.keyobject.check import check_file
+from kinote.keyobject.files import read_file
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.model import Reference as ModelReference
-from kinote.keyobject.reading import Reading
 from kinote.keyobject.writer import encode_file
 
 
@@ -37,11 +37,13 @@ class Library:
     """One way to write and to read.
 
     `prepare_write` gives what makes the bytes of a file anew each time it is called; `read` gives the
-    flagged images of a file; `judge` says in a word what a reader makes of a file.
+    flagged images of a file; `check` does what it has to see whether a file is right, and says how many faults
+    it found; `judge` says in a word what a reader makes of a file.
     """
 
     prepare_write: Callable[[KeyObjectDocument], Callable[[], bytes]]
     read: Callable[[bytes], list[Reference]]
+    check: Callable[[bytes], int]
     judge: Callable[[bytes], str]
 
 
@@ -67,19 +69,17 @@ def _write_kinote(document: KeyObjectDocument) -> Callable[[], bytes]:
 def _read_kinote(file: bytes) -> list[Reference]:
     return [
         Reference(one.study_instance_uid, one.series_instance_uid, one.sop_class_uid, one.sop_instance_uid)
-        for one in _reading(file).distinct_references
+        for one in read_file(file).distinct_references
     ]
 
 
+def _check_kinote(file: bytes) -> int:
+    return len(check_file(file).findings)
+
+
 def _judge_kinote(file: bytes) -> str:
-    reading = _reading(file)
+    reading = read_file(file)
     return ", ".join((reading.registration, *(found.code for found in reading.findings)))
-
-
-def _reading(file: bytes) -> Reading:
-    stream = io.BytesIO(file)
-    syntax = find_dataset(stream)
-    return reader.read(file[stream.tell() :], syntax)
 
 
 # --- pydicom ----------------------------------------------------------------------------------------
@@ -202,6 +202,21 @@ def _read_pydicom(file: bytes) -> list[Reference]:
     ]
 
 
+def _check_pydicom(file: bytes) -> int:
+    """Every value of every element by its representation: all that pydicom checks."""
+    faults = 0
+    before = config.settings.reading_validation_mode
+    config.settings.reading_validation_mode = config.RAISE
+    try:
+        for _ in pydicom.dcmread(io.BytesIO(file)).iterall():
+            pass
+    except ValueError:
+        faults += 1
+    finally:
+        config.settings.reading_validation_mode = before
+    return faults
+
+
 def _judge_pydicom(file: bytes) -> str:
     try:
         return f"read, {len(_read_pydicom(file))} references"
@@ -264,6 +279,15 @@ def _read_highdicom(file: bytes) -> list[Reference]:
     return found
 
 
+def _check_highdicom(file: bytes) -> int:
+    """It reads strictly or not at all: that is all the checking there is."""
+    try:
+        KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(io.BytesIO(file)))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return 1
+    return 0
+
+
 def _judge_highdicom(file: bytes) -> str:
     try:
         return f"read, {len(_read_highdicom(file))} references"
@@ -273,7 +297,7 @@ def _judge_highdicom(file: bytes) -> str:
 
 #: By name, Kinote first.
 LIBRARIES = {
-    "Kinote": Library(_write_kinote, _read_kinote, _judge_kinote),
-    "pydicom": Library(_write_pydicom, _read_pydicom, _judge_pydicom),
-    "highdicom": Library(_write_highdicom, _read_highdicom, _judge_highdicom),
+    "Kinote": Library(_write_kinote, _read_kinote, _check_kinote, _judge_kinote),
+    "pydicom": Library(_write_pydicom, _read_pydicom, _check_pydicom, _judge_pydicom),
+    "highdicom": Library(_write_highdicom, _read_highdicom, _check_highdicom, _judge_highdicom),
 }

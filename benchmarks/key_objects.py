@@ -1,9 +1,11 @@
-"""Measure reading and writing key objects, beside pydicom and highdicom: in processor time and in memory.
+"""Measure reading, writing and checking key objects, beside pydicom and highdicom: processor time and memory.
 
     python -m benchmarks.key_objects
 
 Writing goes from the UIDs of the references to the bytes of a file, reading from these to the references
-with their studies and series. Each library writes its own file and reads Kinote's, in a process of its own.
+with their studies and series. Checking is what each library has for it: Kinote its checker, pydicom the values
+of all elements by their representations, highdicom its strict reading. Each library writes its own file and
+reads and checks Kinote's, in a process of its own.
 Memory is how much that process grows at most the first time (VmHWM); milliseconds are processor time, in which
 other work on the machine hardly shows, and the median of as many times as there is time for. highdicom takes no
 part beyond --highdicom-most references.
@@ -37,7 +39,7 @@ from kinote.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, E
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.writer import encode, encode_file
 
-SIZES = (2, 10, 200, 20_000)
+SIZES = (1, 10, 1_000, 20_000)
 DEPTH = 10_000
 _MEGABYTE = 1 << 20
 
@@ -114,11 +116,13 @@ def measure(sizes: Sequence[int], seconds: float, highdicom_most: int, patience:
         file = encode_file(made)
         writing: dict[str, Cost] = {}
         reading: dict[str, Cost] = {}
+        checking: dict[str, Cost] = {}
         for name, library in LIBRARIES.items():
             if name == "highdicom" and size > highdicom_most:
                 continue
             written = apart(library.prepare_write(made), seconds, patience)
             read = apart(partial(library.read, file), seconds, patience)
+            checked = apart(partial(library.check, file), seconds, patience)
             if written:
                 assert isinstance(written.result, bytes)
                 _agree(name, made, LIBRARIES["Kinote"].read(written.result))
@@ -126,8 +130,13 @@ def measure(sizes: Sequence[int], seconds: float, highdicom_most: int, patience:
             if read:
                 _agree(name, made, read.result)
                 reading[name] = read
+            if checked:
+                if checked.result:
+                    raise RuntimeError(f"{name} finds faults in a sound key object")
+                checking[name] = checked
         table.add(f"write, {size} references", len(file) / 1000, *_cells(writing))
         table.add(f"read, {size} references", len(file) / 1000, *_cells(reading))
+        table.add(f"check, {size} references", len(file) / 1000, *_cells(checking))
     return table
 
 
@@ -205,9 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--references", type=int, nargs="+", default=SIZES, help="[default: 2 10 200 20000]")
+    parser.add_argument("--references", type=int, nargs="+", default=SIZES, help="[default: 1 10 1000 20000]")
     parser.add_argument("--seconds", type=float, default=2, help="for each piece of work [default: 2]")
-    parser.add_argument("--highdicom-most", type=int, default=200, help="references [default: 200]")
+    parser.add_argument("--highdicom-most", type=int, default=1_000, help="references [default: 1000]")
     parser.add_argument("--bomb", type=int, default=512, help="megabytes it inflates to [default: 512]")
     parser.add_argument(
         "--patience", type=float, default=120, help="seconds for one piece of work [default: 120]"

@@ -60,7 +60,7 @@ ROWS = {
     "notes": 6,
     "intake": 6,
     "reading_notes": 4,
-    "key_objects": 8,
+    "key_objects": 10,
     "qido": 5,
     "stow": 8,
     "dicom_intake": 18,
