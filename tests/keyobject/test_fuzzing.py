@@ -162,7 +162,9 @@ def hold_reading(reading: Reading) -> None:
         assert reading.references
         assert reading.sop_instance_uid and reading.study_instance_uid
         assert all(reference.sop_instance_uid for reference in reading.references)
-        assert set(reading.distinct_references) == set(reading.references)
+        assert set(reading.distinct_references) <= set(reading.references)
+        flagged = {reference.sop_instance_uid for reference in reading.references}
+        assert {reference.sop_instance_uid for reference in reading.distinct_references} == flagged
     # All that is shown of it can be.
     library = reading.image_library
     shown = [

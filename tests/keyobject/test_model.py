@@ -73,6 +73,12 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("references", lambda: selection(references=ONE * 2)),
     (
         "references",
+        lambda: selection(
+            references=(*ONE, Reference(instance(1), real_world_value_maps=(instance(2, VALUE_MAP),)))
+        ),
+    ),
+    (
+        "references",
         lambda: selection(references=(*ONE, Reference(InstanceReference("1.9", "1.9.1", CT, "1.2.3.4.1")))),
     ),
     ("title", lambda: selection(title=Code("X", "99X"))),

@@ -145,6 +145,21 @@ class Reference:
         return value_type_of(self.instance.sop_class_uid)
 
     @property
+    def flagging(self) -> object:
+        """What makes it another one than others of its instance: readers take equal ones for one.
+
+        The mapping to real world values is none of it: it says how pixels are measured, not what is flagged.
+        """
+        state = self.presentation_state
+        return (
+            self.instance.sop_instance_uid,
+            self.frames,
+            self.segments,
+            self.waveform_channels,
+            state.sop_instance_uid if state else "",
+        )
+
+    @property
     def instances(self) -> tuple[InstanceReference, ...]:
         """All that the evidence must list for it (PS3.3 C.17.2.3): the instance and what applies to it."""
         if self.presentation_state:
@@ -233,17 +248,16 @@ class KeyObjectSelection:
     def _check_instances(self) -> None:
         """An instance lies in one series, has one class, and is flagged once in the same way."""
         known: dict[str, InstanceReference] = {}
-        flagged: dict[str, list[Reference]] = {}
+        flagged: set[object] = set()
         for reference in self.references:
-            same = flagged.setdefault(reference.instance.sop_instance_uid, [])
-            require(reference not in same, "references", "a reference is given twice")
-            same.append(reference)
+            flagged.add(reference.flagging)
             for instance in reference.instances:
                 if known.setdefault(instance.sop_instance_uid, instance) != instance:
                     raise InvalidKeyObjectError(
                         "references",
                         f"{instance.sop_instance_uid} is given with two series, studies or classes",
                     )
+        require(len(flagged) == len(self.references), "references", "a reference is given twice")
 
     def evidence(self) -> tuple[InstanceReference, ...]:
         """All instances the document names, each once, in order of first mention."""
