@@ -80,6 +80,10 @@ def test_check_prints_findings_and_fails_on_errors(tmp_path: Path) -> None:
     bad = kinote("check", "good.dcm", "image.dcm", cwd=tmp_path)
     assert bad.returncode == 1
     assert "NOT_A_KEY_OBJECT" in bad.stdout
+    assert bad.stdout.splitlines()[-2:] == [
+        "2 files: 1 registered, 1 unreadable.",
+        "       1  NOT_A_KEY_OBJECT",
+    ]
 
 
 def test_other_addresses_than_loopback_are_refused(tmp_path: Path) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
 
 from kinote import cli_doctor, cli_network
 from kinote.app import HouseError, open_house
-from kinote.checking import check_files
+from kinote.checking import Checked, check_files
 from kinote.cli_output import FAILED, USAGE, fail, out, progress
 from kinote.client import Client, ServerError
 from kinote.demo.loading import DemoError, load_demo
 from kinote.intake import sources as importable
 from kinote.intake.importing import Report, Sink, import_sources, local_sink
+from kinote.keyobject.findings import RULES, Severity
+from kinote.keyobject.reading import Registration
 from kinote.lifecycle.account import account as account_of
 from kinote.lifecycle.explain import explain as explain_instance
 from kinote.logs import set_up_logs
@@ -139,19 +142,15 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check key objects without a server; exit status 1 where one has errors."""
-    checked = list(check_files(files))
+    checked: list[Checked] = []
+    for item in check_files(files):
+        checked.append(item)
+        if not as_json:
+            _print_checked(item)
     if as_json:
         print(json.dumps([asdict(item) for item in checked], ensure_ascii=False, indent=1))
-    else:
-        for item in checked:
-            out.print(f"[bold]{escape(str(item.file))}[/bold]: {item.registration}", highlight=False)
-            for finding in item.findings:
-                colour = {"error": "red", "warning": "yellow"}.get(finding.severity, "cyan")
-                place = f" {finding.place}" if finding.place else ""
-                out.print(
-                    f"  [{colour}]{finding.code}[/{colour}]{escape(f'{place}: {finding.text}')}",
-                    highlight=False,
-                )
+    elif len(checked) > 1:
+        _print_summary(checked)
     if any(finding.severity == "error" for item in checked for finding in item.findings):
         raise typer.Exit(FAILED)
 
@@ -207,6 +206,36 @@ def _sink(settings: Settings) -> Iterator[Sink]:
         return
     with open_house(settings) as house:
         yield local_sink(house.receiver)
+
+
+def _print_checked(item: Checked) -> None:
+    colour = _COLOURS[_severity(item)]
+    out.print(f"[bold]{escape(item.file)}[/bold]: [{colour}]{item.registration}[/{colour}]", highlight=False)
+    for finding in item.findings:
+        colour = _COLOURS[finding.severity]
+        place = f" {finding.place}" if finding.place else ""
+        out.print(
+            f"  [{colour}]{finding.code}[/{colour}]{escape(f'{place}: {finding.text}')}", highlight=False
+        )
+
+
+def _print_summary(checked: list[Checked]) -> None:
+    """How many there are of each kind, and which findings are the most frequent."""
+    kinds = Counter(item.registration for item in checked)
+    said = ", ".join(f"{kinds[kind]} {kind}" for kind in get_args(Registration) if kinds[kind])
+    out.print(f"\n[bold]{len(checked)} files[/bold]: {said}.", highlight=False)
+    found = Counter(finding.code for item in checked for finding in item.findings)
+    for code, times in found.most_common():
+        out.print(f"  {times:>6}  [{_COLOURS[RULES[code].severity]}]{code}", highlight=False)
+
+
+def _severity(item: Checked) -> Severity:
+    """The worst of what was found."""
+    severities = {finding.severity for finding in item.findings}
+    return "error" if "error" in severities else "warning" if "warning" in severities else "info"
+
+
+_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
