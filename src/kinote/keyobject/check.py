@@ -136,8 +136,12 @@ def _check_library(reading: Reading, findings: Findings) -> None:
 
 
 def _root_items(dataset: DataSet) -> Iterator[tuple[str, str]]:
-    for item in dataset.items(tags.CONTENT_SEQUENCE):
+    items = dataset.sequence(tags.CONTENT_SEQUENCE)
+    place = items.next_from(items.start)
+    while place is not None:
+        item = items.at(place)
         yield item.text(tags.RELATIONSHIP_TYPE) or "", item.text(tags.VALUE_TYPE) or ""
+        place = items.next_from(place[1])
 
 
 _LENGTHS = (

@@ -44,6 +44,8 @@ _DESCRIPTORS = {
     Code("MADOTEMP009", "99IHE"): "series count",
 }
 
+_CODE_VALUE = IMAGE_LIBRARY.value.encode("ascii")
+
 #: Of these there is one for each entry, so that beside entries they describe the next one.
 _OF_ENTRIES = frozenset({"instance number", "frames", "title", "description"})
 _ENTRIES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
@@ -95,7 +97,7 @@ class ImageLibrary:
 
 def read_image_library(root: DataSet) -> ImageLibrary | None:
     """The image library of a key object; None where it has none."""
-    libraries = [item for item in _content(root) if _concept(item) == IMAGE_LIBRARY]
+    libraries = list(_libraries(root))
     if not libraries:
         return None
     said = _Descriptors()
@@ -112,6 +114,13 @@ def read_image_library(root: DataSet) -> ImageLibrary | None:
         series_count=said.number("series count"),
         groups=tuple(groups),
     )
+
+
+def _libraries(root: DataSet) -> Iterator[DataSet]:
+    """Content items whose concept is that of a library; without its code nothing is taken apart."""
+    content = root.sequence(tags.CONTENT_SEQUENCE)
+    if content.kept.find(_CODE_VALUE, content.start, content.stop) >= 0:
+        yield from (item for item in content.all() if _concept(item) == IMAGE_LIBRARY)
 
 
 def _group(container: DataSet) -> LibraryGroup:
