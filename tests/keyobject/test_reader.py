@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from kinote.dicom.dataset import scan
 from kinote.dicom.scanner import DataSetScanner
@@ -20,8 +21,8 @@ from kinote.keyobject.reader import LIMITS, MAX_BYTES, read, read_dataset
 from kinote.keyobject.reading import FoundInstance, FoundObserver, Reading
 from kinote.keyobject.titles import TitleGroup, title_group
 from kinote.keyobject.writer import encode
-from tests.keyobject.documents import EXPLICIT, ULTRASOUND, document, instance
-from tests.keyobject.variants.changes import OTHER_STUDY, code, item, titled, with_value, without
+from tests.keyobject.documents import EXPLICIT, GSPS, ULTRASOUND, VALUE_MAP, document, instance
+from tests.keyobject.variants.changes import OTHER_STUDY, code, item, series, sop, titled, with_value, without
 from tests.keyobject.variants.table import BY_ID, VARIANTS
 from tests.keyobject.variants.variant import STUDY, Variant, changed, deflated, encoded, good
 
@@ -367,3 +368,23 @@ def test_what_is_off_is_counted_for_each_of_many_items_that_are_alike_and_in_eve
         missing = data.count(b"CS\x08\0        ")
         (found,) = [one for one in read(data, EXPLICIT).findings if one.code == "RELATIONSHIP_MISSING"]
         assert f"({missing} times)" in found.text
+
+
+@pytest.mark.parametrize(
+    ("name", "class_uid"),
+    [("ReferencedSOPSequence", GSPS), ("ReferencedRealWorldValueMappingInstanceSequence", VALUE_MAP)],
+)
+def test_several_that_are_to_be_applied_are_told(name: str, class_uid: str) -> None:
+    def several(dataset: Dataset) -> None:
+        both = []
+        for uid in ("1.2.3.4.8", "1.2.3.4.9"):
+            applied = Dataset()
+            applied.ReferencedSOPClassUID, applied.ReferencedSOPInstanceUID = class_uid, uid
+            both.append(applied)
+        setattr(sop(dataset), name, both)
+        series(dataset).ReferencedSOPSequence.extend(both)
+
+    reading = changed(several)
+    assert codes(reading) == {"APPLIED_SEVERAL"}
+    named = [each.sop_instance_uid for each in reading.references[0].instances[1:]]
+    assert named == (["1.2.3.4.8"] if class_uid == GSPS else ["1.2.3.4.8", "1.2.3.4.9"])

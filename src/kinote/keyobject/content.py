@@ -358,6 +358,8 @@ class _Reader:
                 continue
             applied.append(self._instance(item, uid, place))
             self.content.applied.add(uid)
+        if len(applied) > 1:
+            self._findings.add("APPLIED_SEVERAL", place)
         return tuple(applied)
 
 

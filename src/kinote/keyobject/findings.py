@@ -124,6 +124,9 @@ RULES: dict[str, Rule] = {
     "FRAMES_ON_SINGLE_FRAME": _warning("PS3.3 C.18.4", "Frames are named of images that have but one: {}."),
     "FRAME_NOT_THERE": _warning("PS3.3 C.18.4", "Frame numbers are left out: the image has frames 1 to {}."),
     "FRAMES_IN_EVIDENCE": _warning("PS3.3 C.17.2.3", "Frame numbers stand in the evidence; they are used."),
+    "APPLIED_SEVERAL": _warning(
+        "PS3.3 C.18.4", "A reference names several presentation states or value mappings, where one may be."
+    ),
     "PRESENTATION_AS_IMAGE": _warning("TID 2010 row 8", "IMAGE items reference what is no image: {}."),
     "COMPOSITE_FOR_IMAGE": _info("TID 2010 row 10", "Images are referenced by COMPOSITE items."),
     "PURPOSE_OF_REFERENCE": _info(
