@@ -17,7 +17,13 @@ from kinote.keyobject.model import (
     Reference,
     RequestReference,
 )
-from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST, QUALITY_REASONS
+from kinote.keyobject.titles import (
+    BEST_IN_SET,
+    BEST_IN_SET_OF,
+    MANIFEST_WITH_DESCRIPTION,
+    OF_INTEREST,
+    QUALITY_REASONS,
+)
 from tests.keyobject.documents import (
     CT,
     ECG,
@@ -82,6 +88,7 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
         lambda: selection(references=(*ONE, Reference(InstanceReference("1.9", "1.9.1", CT, "1.2.3.4.1")))),
     ),
     ("title", lambda: selection(title=Code("X", "99X"))),
+    ("title", lambda: selection(title=MANIFEST_WITH_DESCRIPTION)),
     ("title", lambda: selection(title=dcm("113000", "For Surgery"))),
     ("title", lambda: selection(title=Code("X", "99X", "m" * 65))),
     ("title", lambda: selection(title=Code("X\\Y", "99X", "m"))),

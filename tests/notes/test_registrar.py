@@ -226,7 +226,10 @@ def test_frames_that_are_not_there_are_left_out(filled: Catalog) -> None:
     [REJECTED_FOR_QUALITY_REASONS, Code("113030", "DCM", "Manifest"), Code("MADOTEMP001", "99IHE", "M")],
 )
 def test_acts_and_manifests_are_no_marks(filled: Catalog, title: Code) -> None:
-    receive(filled, key_object(KOS, IMAGE_2, title=title))
+    # The writer writes no manifests with an image library: this one is made of one that it writes.
+    written = Code("MADOTEMP00X", "99IHE", "M") if title.scheme == "99IHE" else title
+    data = key_object(KOS, IMAGE_2, title=written)
+    receive(filled, data.replace(b"MADOTEMP00X", b"MADOTEMP001"))
     assert notes(filled) == []
     (note,) = notes(filled, everything=True)
     assert note.title == title

@@ -17,7 +17,7 @@ from kinote.dicom.dates import is_date, is_offset, is_time
 from kinote.keyobject.codes import Code
 from kinote.keyobject.languages import is_language_tag
 from kinote.keyobject.texts import LONGEST_SHORT_VALUE
-from kinote.keyobject.titles import has_standard_meaning, modifiers_for
+from kinote.keyobject.titles import MANIFEST_WITH_DESCRIPTION, has_standard_meaning, modifiers_for
 from kinote.keyobject.validity import (
     InvalidKeyObjectError,
     require,
@@ -225,6 +225,11 @@ class KeyObjectSelection:
             has_standard_meaning(self.title),
             "title",
             f"{self.title.value} of DCM does not mean {self.title.meaning!r}",
+        )
+        require(
+            self.title != MANIFEST_WITH_DESCRIPTION,
+            "title",
+            "a manifest with description has an image library (TID 2010 row 11), which is read and not written",
         )
         self._check_modifiers()
         self._check_instances()
