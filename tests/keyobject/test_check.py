@@ -12,7 +12,8 @@ from kinote.checking import check_files
 from kinote.dicom.part10 import file_meta_bytes
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import Report, check, check_file
-from kinote.keyobject.findings import RULES, Findings
+from kinote.keyobject.findings import RULES, Findings, found
+from kinote.keyobject.reader import read
 from kinote.keyobject.writer import encode, encode_file
 from tests.dicom.elements import Writer
 from tests.keyobject.documents import EXPLICIT, document
@@ -163,6 +164,22 @@ def test_findings_are_gathered_once_with_how_often() -> None:
     assert first.code == "NO_REFERENCES"
     assert second.place == "ContentSequence[0]"
     assert second.text.endswith("left out: 0, 1, 2 and others. (20000 times)")
+
+
+def test_what_was_found_is_shown_short_and_printable() -> None:
+    """Whatever stands where a word should: sentences go into the index, onto terminals and pages."""
+    modality = b"K\0O\x1b[31m" + b"A" * 60_000 + b"\0\0\0B"
+    reading = read(with_value(encode(document()), 0x00080060, "CS", modality), EXPLICIT)
+    for findings in (
+        reading.findings,
+        check(with_value(encode(document()), 0x00080060, "CS", modality), EXPLICIT).findings,
+    ):
+        (finding,) = (each for each in findings if each.code == "MODALITY")
+        assert finding.text.startswith("The modality is K\\x00O\\x1b[31mAAAA")
+        assert finding.text.isprintable()
+        assert len(finding.text) < 250
+    error = found("NOT_READABLE", detail="x\0" * 5_000)
+    assert error.text.isprintable() and len(error.text) < 700
 
 
 @pytest.mark.parametrize("name", sorted(RULES))

@@ -171,14 +171,26 @@ RULES: dict[str, Rule] = {
     "TIMEZONE_MISSING": _info("PS3.3 C.12.1", "No timezone is given, so the time of the note is unsure."),
 }
 
-#: How many examples a sentence names.
+#: How many examples a sentence names, and how many characters of each and of all of them.
 _EXAMPLES = 3
+_LONGEST_EXAMPLE = 160
+_LONGEST_DETAIL = 600
 
 
 def found(code: str, place: str = "", detail: object = "") -> Finding:
     """A finding by its code; `place` is where, `detail` goes into its sentence."""
     rule = RULES[code]
-    return Finding(code, rule.severity, place, rule.sentence.format(detail))
+    return Finding(code, rule.severity, place, rule.sentence.format(_shown(str(detail), _LONGEST_DETAIL)))
+
+
+def _shown(detail: str, most: int) -> str:
+    """What stands in a value, for people: it may be of any length, and hold what no terminal or index takes."""
+    if len(detail) <= most and detail.isprintable():
+        return detail
+    escaped = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in detail[:most]
+    )
+    return escaped if len(escaped) <= most and len(detail) <= most else escaped[: most - 1] + "…"
 
 
 class Findings:
@@ -201,8 +213,12 @@ class Findings:
         self._times[code] += 1
         self._added += 1
         details = self._details[code]
-        if detail and detail not in details and len(details) <= _EXAMPLES:
-            details.append(detail)
+        if (
+            detail
+            and len(details) <= _EXAMPLES
+            and (shown := _shown(detail, _LONGEST_EXAMPLE)) not in details
+        ):
+            details.append(shown)
 
     def __len__(self) -> int:
         """How many findings were added, repetitions counted."""
