@@ -294,3 +294,19 @@ def test_the_feed_tells_notes_from_records(filled: Catalog, title: Code, kind: s
         (kind, FIRST, KOS),
         ("instance stored", FIRST, KOS),
     ]
+
+
+def test_law_7_texts_with_nuls_are_registered_without_them(filled: Catalog) -> None:
+    """PostgreSQL takes no NUL in a text: the document would be refused, and with it what it flags."""
+    data = key_object(KOS, IMAGE_2)
+    for text, with_nul in (
+        (b"From elsewhere", b"From\0elsewhere"),
+        (b"Far^Away", b"F\0r^Away"),
+        (b"Of Interest", b"Of\0Interest"),
+    ):
+        assert text in data
+        data = data.replace(text, with_nul)
+    receive(filled, data)
+    (note,) = notes(filled)
+    assert (note.description, note.title and note.title.value) == ("Fromelsewhere", "113000")
+    assert "NUL_IN_TEXT" in [one.code for one in note.findings]

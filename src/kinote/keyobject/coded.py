@@ -45,11 +45,17 @@ _recurring = lru_cache(maxsize=1024)(plain)
 
 
 def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
-    """The text of a value, '' if there is none; notes where it is not as the character set declares."""
-    text = dataset.text(tag)
-    if text and needs_characters(text):
+    """The text of a value, '' if there is none; notes where it is not as the character set declares.
+
+    NULs within it are left out: no character set has them in texts, and not every database takes them.
+    """
+    text = dataset.text(tag) or ""
+    if needs_characters(text):
         check_characters(dataset, tag, place, findings)
-    return text or ""
+    if "\0" in text:
+        findings.add("NUL_IN_TEXT", place)
+        text = text.replace("\0", "")
+    return text
 
 
 def read_person_name(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:

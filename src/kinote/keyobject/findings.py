@@ -69,6 +69,7 @@ RULES: dict[str, Rule] = {
         "PS3.3 C.12.1.1.2", "Text is shown as declared ({}), and looks like UTF-8."
     ),
     "CHARACTER_SET_ABSENT": _info("PS3.3 C.12.1.1.2", "No character set is named; text is read as ASCII."),
+    "NUL_IN_TEXT": _warning("PS3.5 6.1.3", "Text has NUL characters within it, which are left out."),
     "PERSON_NAME": _warning("PS3.5 6.2.1", "A name has more than three groups or five components: {}."),
     "FOREIGN_ATTRIBUTES": _info("PS3.3 A.35.4", "There are attributes of other kinds of objects: {}."),
     # Patient, series and document attributes.
