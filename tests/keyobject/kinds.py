@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import pydicom
 from pydicom.dataset import Dataset
 
 from kinote.keyobject.model import (
@@ -13,6 +16,7 @@ from kinote.keyobject.model import (
     RequestReference,
 )
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
+from kinote.keyobject.writer import encode_file
 from tests.keyobject.documents import (
     ECG,
     GSPS,
@@ -26,7 +30,7 @@ from tests.keyobject.documents import (
     instance,
     plain_context,
 )
-from tests.keyobject.variants import code, good, images, item
+from tests.keyobject.variants.changes import code, images, item
 
 
 def kinds() -> dict[str, KeyObjectDocument]:
@@ -73,7 +77,8 @@ def manifest(*, trial: bool = False) -> Dataset:
     As CP-2595 has it, or as in the trial of IHE MADO: other codes, counts as text, and what describes an entry
     stands before it, not under it.
     """
-    dataset = good()
+    two = document(Reference(instance(1)), Reference(instance(2, ULTRASOUND), frames=(3, 7)))
+    dataset = pydicom.dcmread(io.BytesIO(encode_file(two)))
     dataset.ConceptNameCodeSequence = [code("MADOTEMP001", "99IHE", "Manifest with Description")]
     listed = [*images(dataset), _key_object()]
     series = dataset.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]

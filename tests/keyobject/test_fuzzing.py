@@ -28,7 +28,8 @@ from kinote.keyobject.writer import encode
 from tests.keyobject.documents import EXPLICIT, KEY_OBJECT
 from tests.keyobject.kinds import kinds, manifest
 from tests.keyobject.mutations import MUTATIONS, taken_apart
-from tests.keyobject.variants import VARIANTS, encoded, good
+from tests.keyobject.variants.table import VARIANTS
+from tests.keyobject.variants.variant import encoded, good
 from tests.scale import SCALE
 
 #: A mutation: kind, place, argument.

@@ -12,7 +12,7 @@ from kinote.keyobject.titles import TitleGroup, title_group
 from kinote.keyobject.writer import encode
 from tests.keyobject.documents import EXPLICIT, document
 from tests.keyobject.kinds import manifest
-from tests.keyobject.variants import encoded
+from tests.keyobject.variants.variant import encoded
 
 
 @pytest.mark.parametrize("trial", [False, True], ids=["standard", "trial"])

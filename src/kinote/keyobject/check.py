@@ -15,8 +15,8 @@ from kinote.dicom import tags
 from kinote.dicom.dataset import DataSet
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import read_file_meta
-from kinote.keyobject.file_meta import check_file_meta
 from kinote.keyobject import attributes
+from kinote.keyobject.file_meta import check_file_meta
 from kinote.keyobject.findings import Finding, Findings, found
 from kinote.keyobject.languages import SCHEME
 from kinote.keyobject.reader import MAX_BYTES, read
