@@ -107,35 +107,30 @@ def test_walking_every_item_would_give_the_same(
         assert by_shape == outcome(bytes(data), syntax, portion)
 
 
-@pytest.mark.parametrize("syntax", SYNTAXES)
-def test_most_references_are_not_walked(syntax: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    passed = []
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many items were passed by their shapes, each time it was tried."""
+    counts: list[int] = []
     pass_alike = Shapes.pass_alike
 
     def counted(self: Shapes, *args: object) -> tuple[int, int, int]:
         result = pass_alike(self, *args)  # type: ignore[arg-type]
-        passed.append(result[0])
+        counts.append(result[0])
         return result
 
     monkeypatch.setattr(Shapes, "pass_alike", counted)
+    return counts
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_most_references_are_not_walked(syntax: str, passed: list[int]) -> None:
     outcome(written(syntax, [("reference", b"1.2.3.45", 1000)]), syntax, 1 << 20)
     assert sum(passed) >= 990
     assert len(passed) < 5
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_references_without_length_are_not_walked_either(
-    syntax: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    passed = []
-    pass_alike = Shapes.pass_alike
-
-    def counted(self: Shapes, *args: object) -> tuple[int, int, int]:
-        result = pass_alike(self, *args)  # type: ignore[arg-type]
-        passed.append(result[0])
-        return result
-
-    monkeypatch.setattr(Shapes, "pass_alike", counted)
+def test_references_without_length_are_not_walked_either(syntax: str, passed: list[int]) -> None:
     outcome(written(syntax, [("reference, undelimited", b"1.2.3.45", 1000)]), syntax, 1 << 20)
     assert sum(passed) >= 990
 
@@ -156,6 +151,18 @@ def test_what_is_learnt_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         syntax = EXPLICIT_VR_LITTLE_ENDIAN
         outcome(written(syntax, [("reference", b"1" * length, 1)]), syntax, 1 << 20)
         assert 0 < sum(map(len, known.values())) <= 40
+
+
+def test_odd_items_do_not_keep_others_from_being_learnt(passed: list[int]) -> None:
+    """Of the length of usual ones, and built otherwise."""
+    syntax = EXPLICIT_VR_LITTLE_ENDIAN
+    usual = written(syntax, [("reference", b"1.2.3.45", 1000)])
+    for number in range(10):
+        outcome(usual.replace(b"\x40\x00\x10\xa0CS", bytes((0x40, 0, number, 0xA0)) + b"CS"), syntax, 1 << 20)
+    passed.clear()
+    outcome(usual, syntax, 1 << 20)
+    assert sum(passed) >= 990
+    assert len(passed) < 5
 
 
 def test_an_item_without_a_shape_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

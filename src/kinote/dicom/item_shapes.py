@@ -7,6 +7,7 @@ those of the same length with the same heads at the same places need not be, in 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar
@@ -67,6 +68,8 @@ class Shapes:
         self._ends = ends
         #: Kinds of which this walk has met an item without a shape: it looks at no other of these.
         self._unlike: set[_Kind] = set()
+        #: How many shapes of each kind it has learnt: no more than are remembered.
+        self._learnt: Counter[_Kind] = Counter()
 
     def pass_sequence(
         self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
@@ -139,8 +142,7 @@ class Shapes:
 
     def _learn(self, data: bytes, pos: int, bound: int, kind: _Kind) -> ItemShape | None:
         """A shape for this item, in which it differs from all that are known; None if it can have none."""
-        known = self._known.get(kind, ())
-        if len(known) == _OF_A_LENGTH or kind in self._unlike:
+        if kind in self._unlike or self._learnt[kind] == _OF_A_LENGTH:
             return None
         learnt = shape_of(data, pos, min(bound, pos + 8 + LONGEST_ITEM), kind[0], self._longest_value)
         if learnt is None:
@@ -148,7 +150,9 @@ class Shapes:
             return None
         if len(self._known) * _OF_A_LENGTH >= _ALL:
             self._known.clear()
-        self._known[kind] = (*known, learnt)
+        # What is met today is worth more than what odd documents had: the oldest goes.
+        self._known[kind] = (*self._known.get(kind, ())[1 - _OF_A_LENGTH :], learnt)
+        self._learnt[kind] += 1
         return learnt
 
 
