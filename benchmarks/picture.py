@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 #: Who is drawn, in this order, unless said otherwise; the names are those of the tables.
@@ -23,6 +24,9 @@ RECEIVERS = (
     "pynetdicom",
 )
 _OURS = "kinote"
+
+#: Letters of the small text that fit in a line.
+_LINE = 110
 
 _WIDTH, _NAMES, _FIGURES, _ROW, _MARGIN = 720, 150, 70, 22, 16
 _STYLE = """
@@ -57,7 +61,7 @@ def drawn(found: dict[str, Any], receivers: Sequence[str], associations: int) ->
         pieces += _bars(ordered, top + 26)
         top += 26 + _ROW * len(ordered) + 14
     taken = found["taken_with"]
-    for line in (taken["versions"], taken["machine"]):
+    for line in (*wrap(taken["versions"], _LINE), taken["machine"]):
         pieces.append(_text(_MARGIN, top + 8, line, "note"))
         top += 16
     height = top + _MARGIN

@@ -59,7 +59,7 @@ def test_files_are_sent_and_found(peer: Face, tmp_path: Path) -> None:
     (study,) = json.loads(found.stdout)
     assert study["00100010"]["Value"] == [{"Alphabetic": "Müller^Zoë"}]
     assert study["00201208"]["Value"] == [5]
-    images = kinote("find", address(peer), "--level", "IMAGE", "InstanceNumber", "PatientID=P1", cwd=tmp_path)
+    images = kinote("find", address(peer), "--level", "image", "InstanceNumber", "PatientID=P1", cwd=tmp_path)
     assert images.returncode == 0, images.stderr
     assert images.stderr.strip() == "5 found."
 

@@ -55,7 +55,8 @@ def find(
         ),
     ],
     level: Annotated[
-        Literal["PATIENT", "STUDY", "SERIES", "IMAGE"], typer.Option("--level", help="What to look for.")
+        Literal["PATIENT", "STUDY", "SERIES", "IMAGE"],
+        typer.Option("--level", help="What to look for.", case_sensitive=False),
     ] = "STUDY",
     as_json: Annotated[bool, typer.Option("--json", help="Print DICOM JSON.")] = False,
     tls: TlsOption = False,
