@@ -9,14 +9,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 
 from kinote.delivery.byte_order import swap_words
 from kinote.delivery.native_pixels import make_native
-from kinote.delivery.source import LiveObject, Source, StoredObject
+from kinote.delivery.source import Described, LiveObject, Source, StoredObject
 from kinote.dicom import transfer_syntaxes
 from kinote.dicom.part10 import file_meta_bytes
 from kinote.dicom.pixel_format import PictureError
@@ -58,17 +58,6 @@ def live(source: Source, wanted: LiveObject) -> Sendable:
         return None if file is None else DataSet(file, wanted.size)
 
     return Sendable(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid, open_live)
-
-
-class Described(Protocol):
-    """What is said of a stored data set."""
-
-    @property
-    def sop_class_uid(self) -> str: ...
-    @property
-    def sop_instance_uid(self) -> str: ...
-    @property
-    def transfer_syntax_uid(self) -> str: ...
 
 
 def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:

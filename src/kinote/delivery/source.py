@@ -16,17 +16,22 @@ from kinote.catalog.tables import instance_bytes, series, study
 from kinote.storage.local import LocalStorage
 
 
-class StoredObject(Protocol):
-    """What is needed to hand out a stored data set: a `LiveObject`, or a held copy for the administrator."""
+class Described(Protocol):
+    """What is said of a data set."""
 
-    @property
-    def id(self) -> int: ...
     @property
     def sop_class_uid(self) -> str: ...
     @property
     def sop_instance_uid(self) -> str: ...
     @property
     def transfer_syntax_uid(self) -> str: ...
+
+
+class StoredObject(Described, Protocol):
+    """What is needed to hand out a stored data set: a `LiveObject`, or a held copy for the administrator."""
+
+    @property
+    def id(self) -> int: ...
     @property
     def size(self) -> int: ...
     @property

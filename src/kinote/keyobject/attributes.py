@@ -42,7 +42,7 @@ def _malformed(root: DataSet) -> Iterator[Finding]:
 
 
 def _keyword(name: str) -> str:
-    return "".join(word for word in name.replace("'s", "").replace("/", " ").split())
+    return "".join(name.replace("'s", "").replace("/", " ").split())
 
 
 #: Of Patient, General Study and General Equipment (PS3.3 C.7).
