@@ -84,7 +84,7 @@ def serve(
         database=database,
     )
     set_up_logs(as_json=settings.log_json)
-    with open_house(settings) as house:
+    with open_house(settings, "serve") as house:
         serve_house(house, settings, _announce)
 
 
@@ -93,7 +93,7 @@ def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: Dico
     """Run the server with demo studies, in ./kinote-demo unless --data says otherwise."""
     settings = _settings(data=data or Path("kinote-demo"), http_port=http_port, dicom_port=dicom_port)
     set_up_logs(as_json=settings.log_json)
-    with open_house(settings) as house:
+    with open_house(settings, "serve") as house:
         with out.status("Loading the demo studies"):
             load_demo(house.catalog, house.receiver)
         serve_house(house, settings, _announce_demo)
@@ -163,7 +163,7 @@ def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], dat
         found = Client(url).get(f"/api/v1/instances/{uid}/explain")
         copies = found["items"] if found else []
     else:
-        with open_house(settings) as house, house.catalog.read() as connection:
+        with open_house(settings, "look") as house, house.catalog.read() as connection:
             copies = [asdict(item) for item in explain_instance(connection, uid)]
     if not copies:
         fail(f"Kinote has never had an instance {uid}.")
@@ -186,7 +186,7 @@ def account(
     if url := running_server(settings.data):
         found = Client(url).get(f"/api/v1/studies/{study_uid}/account")
     else:
-        with open_house(settings) as house, house.catalog.read() as connection:
+        with open_house(settings, "look") as house, house.catalog.read() as connection:
             counted = account_of(connection, study_uid)
             found = asdict(counted) if counted else None
     if found is None:

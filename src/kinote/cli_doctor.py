@@ -1,4 +1,8 @@
-"""The command that reads everything again that another reader may understand better: `doctor`."""
+"""The command that looks after a store: `doctor`.
+
+It reads everything again that another reader may understand better. When told to, it does what only a person can
+decide: take an index for the right one, set files aside.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,11 @@ from urllib.parse import quote
 
 import typer
 
-from kinote.app import House, open_house
+from kinote.app import House, adopt, open_house
 from kinote.cli_output import FAILED, USAGE, fail, out, progress
 from kinote.client import Client, ServerError
 from kinote.delivery.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
+from kinote.holdings.recovery import recover
 from kinote.settings import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import running_server
 from kinote.storage.local import StorageError
@@ -37,12 +42,23 @@ def doctor(
         Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what has changed as JSON.")] = False,
+    adopt_index: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take this index for the one of this data directory, and nothing else."),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
+    ] = False,
 ) -> None:
     """Read key objects with findings again, as after an update; say what is understood otherwise now."""
     try:
         settings = read_settings(**({"data": data} if data else {}))
     except SettingsError as error:
         fail(str(error), USAGE)
+    if adopt_index or repair:
+        _mend(settings, adopt_index=adopt_index, set_aside=repair)
+        return
     count = 0
     changed: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
@@ -62,6 +78,19 @@ def doctor(
     _print(count, changed, failed, as_json=as_json)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _mend(settings: Settings, *, adopt_index: bool, set_aside: bool) -> None:
+    """What a person has decided; nobody else may have the data directory open."""
+    if adopt_index:
+        adopt(settings)
+        out.print("The index is now the one of this data directory. Start the server, and look at /readyz.")
+    if set_aside:
+        with open_house(settings) as house:
+            done = recover(house.catalog, house.storage, datetime.now(UTC), at_most=None)
+        out.print(
+            f"{done.set_aside} files were set aside in {house.storage.quarantine.folder}.", highlight=False
+        )
 
 
 @contextmanager

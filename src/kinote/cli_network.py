@@ -162,7 +162,7 @@ def _named(settings: Settings, named: Named) -> Iterator[list[Sendable]]:
         yield []
         return
     try:
-        with named_objects(settings.data, lambda: open_house(settings), named) as objects:
+        with named_objects(settings.data, lambda: open_house(settings, "look"), named) as objects:
             yield objects
     except NothingLiveError as error:
         fail(str(error))

@@ -336,7 +336,7 @@ class Acts:
             arriving.finish()
             self.house.storage.place([placed])
         self.house.restart()
-        assert self.house.recovered == (2 if left_behind else 0)
+        assert self.house.recovered.set_aside == (2 if left_behind else 0)
         self._agree(self._changes(0), [])
 
     # --- the feed ---

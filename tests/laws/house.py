@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from sqlalchemy import text
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.delivery.source import Source
+from kinote.holdings.recovery import recover
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
-from kinote.intake.recovery import recover
 from kinote.storage.local import LocalStorage
 from kinote.web.application import Rooms, create_application
 
@@ -74,7 +75,7 @@ class House:
     def _open(self) -> None:
         self.storage = LocalStorage(self.data)
         self.catalog = Catalog(CatalogOptions(self._url))
-        self.recovered = recover(self.catalog, self.storage)
+        self.recovered = recover(self.catalog, self.storage, datetime.now(UTC))
         self.receiver = Receiver(self.catalog, self.storage)
         self.source = Source(self.catalog, self.storage)
         self.client = Client(Rooms(self.catalog, self.receiver, self.source))

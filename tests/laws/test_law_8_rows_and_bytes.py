@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from kinote.holdings.recovery import Recovered
 from kinote.intake.filing import file_arrivals
 from kinote.storage.local import LocalStorage
 from tests.laws.acts import Acts
@@ -112,12 +113,12 @@ def test_breach_of_law_8_recovery_that_leaves_files_is_noticed(
     a_day(acts)
     _file_appears(acts.house)
     with monkeypatch.context() as patched:
-        patched.setattr("tests.laws.house.recover", lambda *_: 0)
+        patched.setattr("tests.laws.house.recover", lambda *_: Recovered())
         acts.house.restart()
         with pytest.raises(AssertionError):
             hold_law_8(acts)
     acts.house.restart()
-    assert acts.house.recovered == 1
+    assert acts.house.recovered.set_aside == 1
     hold_law_8(acts)
 
 

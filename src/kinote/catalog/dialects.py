@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -58,6 +59,20 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
             pool_pre_ping=True,
         )
     raise ValueError(f"database address: {address.get_backend_name()} is neither sqlite nor postgresql")
+
+
+def is_there(url: str | URL) -> bool:
+    """Whether there is a database at an address, whatever is in it; SQLite would make one where there is none."""
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite":
+        return True
+    file = Path(address.database or "")
+    return file.is_file() and file.stat().st_size > 0
+
+
+def shown(url: str | URL) -> str:
+    """A database address as it may be read by anybody: without its password."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -20,6 +20,7 @@ from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
 from kinote.dicom import sop_classes, tags
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import FileScanner, ScannedFile
+from kinote.holdings.removal import remember, remove_remembered
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
@@ -27,7 +28,6 @@ from kinote.intake.expected import BareDataSet, Expected, InStudy, NotExpectedEr
 from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome, refused
 from kinote.intake.placing import Placer
-from kinote.intake.removal import remember, remove_remembered
 from kinote.intake.syncing import Syncers, sync
 from kinote.keyobject import reader
 from kinote.keyobject.file_meta import with_file_meta

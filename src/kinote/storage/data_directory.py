@@ -1,10 +1,12 @@
 """The data directory: everything Kinote keeps, below one folder, used by one owner at a time.
 
-kinote.sqlite   the index (unless it is on PostgreSQL)
-objects/        the files of images
-incoming/       files that are being received
-lock            held while somebody has the directory open
-server.json     where the server listens that has it open
+kinote.sqlite      the index (unless it is on PostgreSQL)
+installation.json  which index it belongs to (`kinote.storage.marks`)
+objects/           the files of images
+incoming/          files that are being received
+quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
+lock               held while somebody has the directory open
+server.json        where the server listens that has it open
 """
 
 from __future__ import annotations
@@ -44,6 +46,11 @@ class DataDirectory:
         self._shared = shared
 
     @property
+    def store(self) -> Path:
+        """The root of the files of images."""
+        return self.path / "objects"
+
+    @property
     def index_url(self) -> str:
         return f"sqlite:///{self.path / 'kinote.sqlite'}"
 
@@ -51,6 +58,10 @@ class DataDirectory:
         """Start-up recovery is done: let the other servers of the same index in."""
         if self._shared:
             fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def is_alone(self) -> bool:
+        """Whether no other server has the directory open now, and none can open it until this one closes."""
+        return not self._shared or self._take(fcntl.LOCK_EX)
 
     def announce(self, url: str) -> None:
         """Tell commands that a server has the directory open, and where it listens."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kinote.storage.folders import make_folder, sync_folder
+from kinote.storage.quarantine import Quarantine
 
 
 class StorageError(OSError):
@@ -66,13 +67,17 @@ class IncomingFile:
 
 
 class LocalStorage:
-    """The files below one directory: `incoming/` for what is arriving, `objects/` for what is stored."""
+    """The files below one directory: `incoming/` for what is arriving, `objects/` for what is stored.
+
+    `quarantine/` is for what recovery sets aside.
+    """
 
     def __init__(self, root: Path) -> None:
         self._incoming = root / "incoming"
         self._objects = root / "objects"
         for folder in (self._incoming, self._objects):
             make_folder(folder)
+        self.quarantine = Quarantine(root / "quarantine")
         #: The folders below `objects/` whose names, and those of all parents, are known to be durable.
         self._durable = {self._objects}
 
@@ -136,12 +141,13 @@ class LocalStorage:
             if at >= hour:
                 yield sorted(f"{at}/{entry.name}" for entry in os.scandir(folder))
 
-    def discard_incoming(self) -> int:
-        """Delete what was being received when the last process ended; gives their number."""
-        left = list(self._incoming.iterdir())
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+    def arriving(self) -> list[Path]:
+        """The files that are being received, or were when the last process ended."""
+        return list(self._incoming.iterdir())
+
+    def path(self, key: str) -> Path:
+        """Where a stored file lies."""
+        return self._objects / key
 
     def _make_folder(self, folder: Path) -> None:
         """Make sure, once for this process, that a folder is there and that its name is durable.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from kinote.catalog.live import live_instance
+from kinote.holdings.health import HoldingsHealth
 from kinote.web.rooms import rooms_of
 
 
@@ -16,12 +19,19 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The index answers too."""
+    """The index answers too; with what a person must look at, which does not keep the server from its work."""
     rooms = rooms_of(request)
 
-    def look() -> None:
+    def look() -> HoldingsHealth:
         with rooms.catalog.read() as connection:
             connection.execute(select(live_instance.c.id).limit(1)).all()
+        return rooms.health()
 
-    await rooms.read(look)
-    return JSONResponse({"status": "ready"})
+    health = await rooms.read(look)
+    return JSONResponse(
+        {
+            "status": "ready",
+            "quarantined_files": health.quarantined,
+            "alerts": [asdict(alert) for alert in health.alerts],
+        }
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram, generate_latest
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
 from kinote.metrics_registry import REGISTRY
+from kinote.web.rooms import rooms_of
 
 _REQUESTS = Histogram(
     "kinote_http_request_seconds",
@@ -27,6 +28,17 @@ _NOTES = Counter(
     "kinote_notes", "Notes made, revised and withdrawn through the REST API.", ["act"], registry=REGISTRY
 )
 
+_QUARANTINED = Gauge(
+    "kinote_quarantined_files",
+    "Files that recovery set aside, and nobody has looked at yet.",
+    registry=REGISTRY,
+)
+_UNKNOWN = Gauge(
+    "kinote_files_unknown_to_index",
+    "Files without a row that start-up recovery did not touch, since they are more than a crash can leave.",
+    registry=REGISTRY,
+)
+
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     _REQUESTS.labels(method, route, str(status)).observe(seconds)
@@ -42,5 +54,9 @@ def observe_note(act: str) -> None:
     _NOTES.labels(act).inc()
 
 
-async def metrics(_request: Request) -> Response:
+async def metrics(request: Request) -> Response:
+    rooms = rooms_of(request)
+    health = await rooms.read(rooms.health)
+    _QUARANTINED.set(health.quarantined)
+    _UNKNOWN.set(health.unknown)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from kinote.catalog.catalog import Catalog
 from kinote.delivery.source import Source
+from kinote.holdings.health import HoldingsHealth
 from kinote.intake.receiver import Receiver
 
 Result = TypeVar("Result")
@@ -56,6 +57,8 @@ class Rooms:
     receiver: Receiver
     source: Source
     options: WebOptions = WebOptions()
+    #: What is wrong with index and bytes, as it is now.
+    health: Callable[[], HoldingsHealth] = HoldingsHealth
     threads: Threads = field(default_factory=Threads)
 
     async def read(self, work: Callable[[], Result]) -> Result:

@@ -1,0 +1,19 @@
+"""Facts about the index itself, each a name and a value: the table `house`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.tables import house
+
+
+def fact(connection: Connection, name: str) -> str | None:
+    """What is written down under a name, None if nothing is."""
+    return connection.execute(select(house.c.value).where(house.c.name == name)).scalar_one_or_none()
+
+
+def write_fact(transaction: Connection, name: str, value: str) -> None:
+    """Write a fact down, in place of what was there."""
+    updated = transaction.execute(house.update().where(house.c.name == name).values(value=value))
+    if updated.rowcount == 0:
+        transaction.execute(house.insert(), {"name": name, "value": value})

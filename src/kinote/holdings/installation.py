@@ -1,0 +1,199 @@
+"""Whether an index is the one of this data directory and this store (law 8).
+
+All three carry the id of their installation, and the store one of its own. Index and data directory also carry a name
+for the last time that they were opened or closed together, new each time: an index from an older backup has an older
+name. What does not belong together is refused before anything is made or changed: an index that does not know the
+files of a store cannot say which of them are nobody's.
+
+The data directory is told a new name first, and keeps the old one until the index has been told, so that a kill in
+between leaves two that agree.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from kinote.catalog.catalog import Catalog
+from kinote.catalog.index_mark import IndexMark, look_at_index, mark_index
+from kinote.storage.marks import (
+    NEVER,
+    DirectoryMark,
+    StoreMark,
+    UnreadableMarkError,
+    directory_mark,
+    holds_files,
+    mark_directory,
+    mark_store,
+    store_mark,
+)
+
+Mark = TypeVar("Mark")
+
+_WHAT_NEXT = (
+    "Nothing was changed. "
+    "If there is nothing else to bring back, run `kinote doctor --adopt` to go on with these."
+)
+
+
+class NotTogetherError(RuntimeError):
+    """Index, data directory and store do not belong together; the message says which to bring back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What was found at the open: the mark of each, None where it has none or is not there."""
+
+    directory: DirectoryMark | None
+    store: StoreMark | None
+    #: None where there is no index yet.
+    index: IndexMark | None
+    #: Whether the store has any file of an object.
+    store_has_files: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where they lie, for messages and for writing: the index as a database address without password."""
+
+    directory: Path
+    store: Path
+    index: str
+
+
+def found_marks(places: Places, url: str, *, damaged_as_none: bool = False) -> Marks:
+    """The marks of a data directory, its store, and the index at a database address. Makes and changes nothing.
+
+    Raises `UnreadableMarkError`, unless a damaged mark counts as none.
+    """
+
+    def read(mark: Callable[[Path], Mark | None], folder: Path) -> Mark | None:
+        try:
+            return mark(folder)
+        except UnreadableMarkError:
+            if not damaged_as_none:
+                raise
+            return None
+
+    return Marks(
+        read(directory_mark, places.directory),
+        read(store_mark, places.store),
+        look_at_index(url),
+        store_has_files=holds_files(places.store),
+    )
+
+
+def prove_together(marks: Marks, places: Places) -> None:
+    """Raises `NotTogetherError` unless the index is the one of this data directory and store, or all are new."""
+    reason = _reason(marks, places)
+    if reason is not None:
+        raise NotTogetherError(f"{reason} {_WHAT_NEXT}")
+
+
+def _reason(marks: Marks, places: Places) -> str | None:
+    directory, store, index = marks.directory, marks.store, marks.index
+    index_id = index.installation if index else None
+    if directory is None:
+        return _of_unmarked_directory(marks, places)
+    if index_id is None:
+        if NEVER in directory.openings and not marks.store_has_files and not (index and index.has_instances):
+            return None  # The first start was ended before it came to the index.
+        return _index_missing(directory, index, places)
+    assert index is not None
+    if index_id != directory.installation:
+        return (
+            f"The index {places.index} and the data directory {places.directory} belong to different installations. "
+            f"Bring back the index of this data directory (at last it was {directory.index}), "
+            "or choose its data directory with --data."
+        )
+    if store is None or (store.store, store.installation) != (index.store, index_id):
+        return (
+            f"The folder {places.store} is not the store whose files the index knows"
+            f"{'' if store else ': its store.json is missing'}. See that its volume is mounted, or bring it back."
+        )
+    if index.opening not in directory.openings:
+        return _one_is_older(directory, index, places)
+    return None
+
+
+def _of_unmarked_directory(marks: Marks, places: Places) -> str | None:
+    index = marks.index
+    if index is not None and index.installation is not None:
+        return (
+            f"The index {places.index} belongs to another data directory than {places.directory}, which is new. Bring "
+            "that one back, or choose it with --data."
+        )
+    if marks.store_has_files and not (index and index.has_instances):
+        return (
+            f"There are files of objects in {places.store}, and the index {places.index} is "
+            f"{'empty' if index else 'not there'}. Bring back the index, or see that the setting database names it."
+        )
+    # All are new, or were made before there were marks: recovery then says whether the index knows the files.
+    return None
+
+
+def _index_missing(directory: DirectoryMark, index: IndexMark | None, places: Places) -> str:
+    if directory.index != places.index:
+        return (
+            f"The index of the data directory {places.directory} is {directory.index}, not {places.index}. See that "
+            "the setting database says so."
+        )
+    state = "has no objects and no mark" if index and not index.has_instances else "has no mark"
+    return (
+        f"The index {places.index} {state if index else 'is not there'}, and the data directory {places.directory} has "
+        "been used with one. Bring back the newest copy of the index."
+    )
+
+
+def _one_is_older(directory: DirectoryMark, index: IndexMark, places: Places) -> str:
+    last = directory.openings[0] if directory.openings else ""
+    seen = index.opening or ""
+    what = f"The index {places.index} was last opened or closed on {_when(seen)}, the data directory on {_when(last)}"
+    if seen < last:
+        return f"{what}: this index is an older copy. Bring back the newest one."
+    return f"{what}: this data directory is an older copy. Bring back the newest one, files included."
+
+
+def _when(opening: str) -> str:
+    return opening.partition(" ")[0] or "an unknown day"
+
+
+def give_marks(marks: Marks, places: Places, catalog: Catalog, now: datetime) -> None:
+    """Write the marks, with a new opening: index, directory and store are one from then on.
+
+    An installation keeps its id, that of the index before that of the directory.
+    """
+    index = marks.index
+    installation = (index and index.installation) or (marks.directory and marks.directory.installation)
+    installation = installation or uuid.uuid4().hex
+    store = (index and index.store) or (marks.store and marks.store.store) or uuid.uuid4().hex
+    openings = marks.directory.openings if marks.directory else (NEVER,)
+    directory = DirectoryMark(installation, places.index, openings)
+    mark_directory(places.directory, directory)
+    mark_store(places.store, StoreMark(store, installation))
+    _tell_both(directory, store, places, catalog, now)
+
+
+def open_anew(marks: Marks, places: Places, catalog: Catalog, now: datetime) -> None:
+    """Give index and data directory, which belong together, the name of a new opening or of its end."""
+    if marks.directory is None or marks.store is None:
+        give_marks(marks, places, catalog, now)
+    else:
+        directory = replace(marks.directory, index=places.index)
+        _tell_both(directory, marks.store.store, places, catalog, now)
+
+
+def _tell_both(directory: DirectoryMark, store: str, places: Places, catalog: Catalog, now: datetime) -> None:
+    opening = f"{now.isoformat(timespec='microseconds')} {secrets.token_hex(4)}"
+    mark_directory(places.directory, replace(directory, openings=(opening, *directory.openings)))
+    catalog.write(
+        lambda transaction: mark_index(
+            transaction, installation=directory.installation, store=store, opening=opening
+        )
+    )
+    mark_directory(places.directory, replace(directory, openings=(opening,)))

@@ -1,0 +1,106 @@
+"""What a data directory and a store say of themselves: to which installation they belong.
+
+Each is a small file beside the bytes. The store has its own, since it may lie on a volume of its own, which may not be
+mounted; so an empty folder is not taken for a store without files.
+
+installation.json   in the data directory
+store.json          in the store's root
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kinote.storage.folders import sync_folder
+
+_OF_DIRECTORY = "installation.json"
+_OF_STORE = "store.json"
+
+#: The name of the opening that an index has which has not been opened with its data directory.
+NEVER = ""
+
+
+class UnreadableMarkError(RuntimeError):
+    """A mark is there and cannot be understood; the message says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryMark:
+    """The mark of a data directory.
+
+    `index` says where its index was at last, as a database address without password. `openings` names the last time
+    that both were opened or closed: two names while the index is being told the newer one (the first of them). `NEVER`
+    among them stands for an index that has not been told any yet.
+    """
+
+    installation: str
+    index: str
+    openings: tuple[str, ...] = (NEVER,)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreMark:
+    """The mark of a store of bytes: its own id and its installation's."""
+
+    store: str
+    installation: str
+
+
+def directory_mark(directory: Path) -> DirectoryMark | None:
+    """The mark of a data directory, None if it has none. Raises `UnreadableMarkError`."""
+    found = _read(directory / _OF_DIRECTORY, ("installation", "index"))
+    if found is None:
+        return None
+    return DirectoryMark(
+        found["installation"], found["index"], tuple(map(str, found.get("openings", [NEVER])))
+    )
+
+
+def store_mark(root: Path) -> StoreMark | None:
+    """The mark of the store below a folder, None if it has none. Raises `UnreadableMarkError`."""
+    found = _read(root / _OF_STORE, ("store", "installation"))
+    return StoreMark(found["store"], found["installation"]) if found else None
+
+
+def holds_files(root: Path) -> bool:
+    """Whether any file of an object lies in the store below a folder."""
+    return next(root.glob("*/*/*/*/*"), None) is not None
+
+
+def mark_directory(directory: Path, mark: DirectoryMark) -> None:
+    """Give a data directory its mark, durably."""
+    _write(directory / _OF_DIRECTORY, asdict(mark))
+
+
+def mark_store(root: Path, mark: StoreMark) -> None:
+    """Give the store below a folder its mark, durably."""
+    _write(root / _OF_STORE, asdict(mark))
+
+
+def _read(path: Path, wanted: tuple[str, ...]) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in wanted):
+        raise UnreadableMarkError(
+            f"{path} is damaged, so it cannot be told which index its files belong to. Bring back a copy of that "
+            "file, or let `kinote doctor --adopt` write a new one, once the index is surely the right one."
+        )
+    return found
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
