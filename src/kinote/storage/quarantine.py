@@ -30,7 +30,7 @@ class Quarantine:
         self._counting = threading.Lock()
         self._counted: tuple[float, int] | None = None
 
-    def set_aside(self, files: Iterable[Path], *, why: str, now: datetime) -> int:
+    def move_in(self, files: Iterable[Path], *, why: str, now: datetime) -> int:
         """Move files here, durably, each with its record; gives their number.
 
         A kill in between leaves a record without a file, or the file where it was: the next recovery goes on.
@@ -38,26 +38,40 @@ class Quarantine:
         moved: set[Path] = set()
         number = 0
         for file in files:
-            if not moved:
-                make_folder(self.folder)
-            target = self._free(file.name)
-            record = {
-                "was_at": str(file),
-                "why": why,
-                "when": now.isoformat(timespec="seconds"),
-                "bytes": file.stat().st_size,
-            }
-            _write_record(target.with_name(target.name + _RECORD), record)
+            target = self._record(file.name, was_at=str(file), size=file.stat().st_size, why=why, now=now)
             file.rename(target)
             moved.add(file.parent)
             number += 1
         if moved:
             # First where they are now: after a power cut in between they are in both folders, not in none.
-            sync_folder(self.folder)
+            self._changed()
             for folder in moved:
                 sync_folder(folder)
-            self._counted = None
         return number
+
+    def write_in(self, name: str, content: bytes, *, was_at: str, why: str, now: datetime) -> None:
+        """Keep bytes here, durably, that were no file of their own."""
+        target = self._record(name, was_at=was_at, size=len(content), why=why, now=now)
+        with target.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        self._changed()
+
+    def _record(self, name: str, *, was_at: str, size: int, why: str, now: datetime) -> Path:
+        """Write down what is about to be set aside; gives where it goes."""
+        make_folder(self.folder)
+        target = self._free(name)
+        record = {"was_at": was_at, "why": why, "when": now.isoformat(timespec="seconds"), "bytes": size}
+        with target.with_name(target.name + _RECORD).open("w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        return target
+
+    def _changed(self) -> None:
+        sync_folder(self.folder)
+        self._counted = None
 
     def count(self) -> int:
         """How many files lie here; looked at anew every few seconds at most."""
@@ -80,10 +94,3 @@ class Quarantine:
             number += 1
             target = self.folder / f"{name}.{number}"
         return target
-
-
-def _write_record(path: Path, record: dict[str, object]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,0 +1,154 @@
+"""Image bytes as local files, one per instance: a file can be looked at, copied and deleted by itself.
+
+A file is created at the name that it keeps. Its data are synced when it is whole, and its directory once for a
+group; a kill before the row is committed leaves a file without a row, which recovery sets aside. Places are by hour of
+arrival, so that a group touches one directory and recovery need not walk the whole store.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from kinote.storage.aligned_file import AlignedFile
+from kinote.storage.folders import make_folder, sync_folder
+from kinote.storage.quarantine import Quarantine
+from kinote.storage.store import Incoming, StorageError
+
+#: A clock that was set back may have put files into hours that seem past.
+_CLOCK_TOLERANCE = timedelta(hours=2)
+
+
+class IncomingFile:
+    """A file being received, at its final name."""
+
+    def __init__(self, store: int, path: str, key: str, *, direct: bool) -> None:
+        self.store = store
+        self.key = key
+        self._path = path
+        try:
+            self._file = AlignedFile(path, direct=direct)
+        except OSError as error:
+            raise StorageError(f"Cannot create the file {path}: {error.strerror}") from error
+
+    @property
+    def is_direct(self) -> bool:
+        return self._file.is_direct
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            raise StorageError(f"Cannot write to {self._path}: {error.strerror}") from error
+
+    def finish(self) -> None:
+        try:
+            self._file.finish()
+            self._file.close()
+        except OSError as error:
+            raise StorageError(f"Cannot sync {self._path}: {error.strerror}") from error
+
+    def read_back(self, offset: int, limit: int) -> bytes:
+        with open(self._path, "rb") as file:  # noqa: PTH123 - a text, as everywhere here
+            file.seek(offset)
+            return file.read(limit)
+
+    def abandon(self) -> None:
+        self._file.close()
+        Path(self._path).unlink(missing_ok=True)
+
+
+class FileStore:
+    """The files below one folder."""
+
+    def __init__(self, root: Path, store: int) -> None:
+        self.id = store
+        self._root = root
+        make_folder(root)
+        #: The folders whose names, and those of all parents, are known to be durable.
+        self._durable = {root}
+        #: Whether the file system has not refused O_DIRECT yet.
+        self._direct = True
+
+    def receive(self, now: datetime) -> IncomingFile:
+        hour = _hour(now)
+        folder = self._root / hour
+        if folder not in self._durable:
+            try:
+                self._make_folder(folder)
+            except OSError as error:
+                raise StorageError(f"Cannot create the folder {folder}: {error.strerror}") from error
+        key = f"{hour}/{uuid.uuid4().hex}.dcm"
+        # Texts: putting paths together takes longer than creating the file.
+        file = IncomingFile(self.id, f"{self._root}/{key}", key, direct=self._direct)
+        self._direct = file.is_direct
+        return file
+
+    def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
+        failed: dict[str, StorageError] = {}
+        folders = {file.key.rpartition("/")[0] for file in group if file.key}
+        for folder in folders:
+            try:
+                sync_folder(self._root / folder)
+            except OSError as error:
+                failed[folder] = StorageError(
+                    f"Cannot sync the folder {self._root / folder}: {error.strerror}"
+                )
+        return [failed.get((file.key or "").rpartition("/")[0]) for file in group]
+
+    def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
+        try:
+            # Texts: putting paths together takes longer than opening the file.
+            file = open(f"{self._root}/{key}", "rb", buffering=64 * 1024 if buffered else 0)  # noqa: PTH123, SIM115
+            file.seek(offset)
+        except OSError as error:
+            raise StorageError(f"Cannot open stored file {key}: {error.strerror}") from error
+        return file
+
+    def remove(self, keys: Iterable[str]) -> None:
+        paths = [self.path(key) for key in keys]
+        try:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            for folder in {path.parent for path in paths if path.parent.is_dir()}:
+                sync_folder(folder)
+        except OSError as error:
+            raise StorageError(f"Cannot remove files from {self._root}: {error.strerror}") from error
+
+    def position(self, now: datetime) -> str:
+        return _hour(now - _CLOCK_TOLERANCE)
+
+    def keys_since(self, position: str) -> Iterator[list[str]]:
+        for folder in sorted(self._root.glob("[0-9]*/*/*/*")):
+            at = folder.relative_to(self._root).as_posix()
+            if at >= position:
+                yield sorted(f"{at}/{entry.name}" for entry in os.scandir(folder))
+
+    def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
+        return quarantine.move_in(map(self.path, keys), why=why, now=now)
+
+    def path(self, key: str) -> Path:
+        """Where a stored file lies."""
+        return self._root / key
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make sure, once for this process, that a folder is there and that its name is durable.
+
+        That it is there says nothing of that: another thread or server may just have made it, or have been
+        killed before it came to its sync.
+        """
+        if folder not in self._durable:
+            self._make_folder(folder.parent)
+            make_folder(folder)
+            self._durable.add(folder)
+
+
+def _hour(moment: datetime) -> str:
+    return moment.strftime("%Y/%m/%d/%H")

@@ -1,0 +1,86 @@
+"""What a store of bytes does, whatever it is made of; `tests/storage/test_any_store.py` holds every store to it.
+
+An object is written to an `Incoming`, finished (its data are durable then), and settled with others of its group (the
+way to it is durable then). Only after that may a row name its key. A key is given once and never again, also where its
+object has been removed, so that a removal that is repeated can meet nobody else's bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+from kinote.storage.quarantine import Quarantine
+
+
+class StorageError(OSError):
+    """The store could not take or give bytes (disk full, permissions, a missing file)."""
+
+
+class Incoming(Protocol):
+    """An object on its way into a store. Finish it, or abandon it."""
+
+    @property
+    def store(self) -> int:
+        """The id of the store that it is for."""
+
+    @property
+    def key(self) -> str | None:
+        """Under which it will be found; None until that is known, which it is once the object has been settled."""
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes. Raises `StorageError`."""
+
+    def finish(self) -> None:
+        """All bytes are there: make them durable, as far as one object by itself can be. Raises `StorageError`."""
+
+    def read_back(self, offset: int, limit: int) -> bytes:
+        """What has been written, from an offset on, once it is finished; `limit` bytes of it at most."""
+
+    def abandon(self) -> None:
+        """Nothing of it is kept. To be called once no row can name it. May be called again."""
+
+
+class Store(Protocol):
+    """A store of bytes. All of it may be called from any thread."""
+
+    @property
+    def id(self) -> int:
+        """What stands beside each key: which store it is a key of."""
+
+    def receive(self, now: datetime) -> Incoming:
+        """A new object to write, which arrives `now`. Raises `StorageError`."""
+
+    def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
+        """Make finished objects durable whole, with one effort for the group; what failed is said of each.
+
+        What has been settled already stays as it is, so that a group may be settled again.
+        """
+
+    def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
+        """A stored object as a file, at so many bytes from its beginning. Raises `StorageError` if it is not there.
+
+        Without a buffer for who reads in large pieces: a read gives fewer bytes only at the end of the object.
+        """
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Delete objects, so that no power cut brings them back. Those that are gone already are let pass.
+
+        Raises `StorageError`.
+        """
+
+    def position(self, now: datetime) -> str:
+        """A position in the order of arrival: everything that is settled later than `now` lies behind it."""
+
+    def keys_since(self, position: str) -> Iterator[list[str]]:
+        """The keys of all objects behind a position ("" for all), in parts; also of objects that were never settled.
+
+        One or the other from before it may be among them.
+        """
+
+    def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
+        """Move objects into the quarantine, durably; gives their number. A kill in between loses none."""
+
+    def close(self) -> None:
+        """Nothing is asked of it any more."""

@@ -1,0 +1,64 @@
+"""All stores of an installation: which of them takes what, and each by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import BinaryIO
+
+from kinote.storage.quarantine import Quarantine
+from kinote.storage.store import Incoming, StorageError, Store
+
+#: Up to here an image lies in a pack, beyond in a file of its own, in bytes.
+SMALL = 64 * 1024
+
+
+class Stores:
+    """Large objects go into one store, small ones into another; what lies in any is opened by its id and key."""
+
+    def __init__(self, large: Store, small: Store, quarantine: Quarantine, *others: Store) -> None:
+        self._large = large
+        self._small = small
+        self.quarantine = quarantine
+        self._by_id: Mapping[int, Store] = {store.id: store for store in (large, small, *others)}
+
+    def __iter__(self) -> Iterator[Store]:
+        return iter(self._by_id.values())
+
+    def receive(self, now: datetime) -> Incoming:
+        """A new object whose size is not known, or is beyond `SMALL`. Raises `StorageError`."""
+        return self._large.receive(now)
+
+    def receive_small(self, now: datetime) -> Incoming:
+        """A new object of `SMALL` bytes at most. Raises `StorageError`."""
+        return self._small.receive(now)
+
+    def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
+        """Make finished objects durable whole, each in its store; what failed is said of each, in their order."""
+        failures: dict[int, StorageError | None] = {}
+        for number, store in self._by_id.items():
+            mine = [at for at, one in enumerate(group) if one.store == number]
+            if mine:
+                failures.update(zip(mine, store.settle([group[at] for at in mine]), strict=True))
+        return [failures[at] for at in range(len(group))]
+
+    def open(self, store: int, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
+        """A stored object as a file. Raises `StorageError` if it is not there."""
+        found = self._by_id.get(store)
+        if found is None:
+            raise StorageError(f"Cannot open {key}: this server does not reach store {store}")
+        return found.open(key, offset, buffered=buffered)
+
+    def remove(self, places: Iterable[tuple[int, str]]) -> None:
+        """Delete objects by store and key, durably. Raises `StorageError`."""
+        by_store: dict[int, list[str]] = {}
+        for store, key in places:
+            by_store.setdefault(store, []).append(key)
+        for store, keys in by_store.items():
+            if store not in self._by_id:
+                raise StorageError(f"Cannot remove {keys[0]}: this server does not reach store {store}")
+            self._by_id[store].remove(keys)
+
+    def close(self) -> None:
+        for store in self._by_id.values():
+            store.close()

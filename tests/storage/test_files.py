@@ -1,0 +1,128 @@
+"""Files of their own: written past the page cache, at their final names."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kinote.storage.aligned_file import BLOCK, BUFFER, AlignedFile
+from kinote.storage.files import FileStore
+from kinote.storage.folders import sync_folder
+from kinote.storage.store import StorageError
+
+NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "store", 1)
+
+
+def test_a_file_has_its_name_from_the_beginning(store: FileStore) -> None:
+    incoming = store.receive(NOW)
+    assert store.path(incoming.key).exists()
+    assert incoming.key.startswith("2026/11/30/12/")
+    incoming.abandon()
+    assert not store.path(incoming.key).exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK, BUFFER - 1, BUFFER + BLOCK + 1])
+def test_whole_blocks_are_written_directly_and_the_file_is_cut_to_size(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    write = os.write
+
+    def recorded(descriptor: int, data: bytes | memoryview) -> int:
+        lengths.append(len(data))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", recorded)
+    file = AlignedFile(tmp_path / "file")
+    file.write(b"x" * size)
+    file.finish()
+    if file.is_direct:
+        assert all(length % BLOCK == 0 for length in lengths)
+    file.close()
+    file.close()
+    assert (tmp_path / "file").read_bytes() == b"x" * size
+
+
+def test_a_disk_that_refuses_in_the_middle_what_it_took_before_gets_the_rest_buffered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of 64 KB, say: only the first write tells."""
+    write = os.write
+
+    def refused(descriptor: int, data: bytes | memoryview) -> int:
+        if file.is_direct:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return write(descriptor, data[: 5 * BLOCK + 3])
+
+    file = AlignedFile(tmp_path / "file")
+    monkeypatch.setattr(os, "write", refused)
+    data = os.urandom(BUFFER + 100_000)
+    file.write(data)
+    file.finish()
+    file.close()
+    assert (tmp_path / "file").read_bytes() == data
+
+
+def test_what_a_buffer_held_before_is_not_seen(tmp_path: Path) -> None:
+    for name, data in (("first", b"\xff" * 10_000), ("second", b"\x01" * 4097)):
+        file = AlignedFile(tmp_path / name)
+        file.write(data)
+        file.finish()
+        file.close()
+    assert (tmp_path / "second").read_bytes() == b"\x01" * 4097
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync", "ftruncate"])
+def test_a_disk_that_is_full_or_fails_is_said(
+    store: FileStore, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = store.receive(NOW)
+    incoming.write(b"x" * 5000)
+
+    def failing(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, failing)
+        with pytest.raises(StorageError, match="No space left on device"):
+            incoming.finish()
+    incoming.abandon()
+    assert list(store.keys_since("")) in ([], [[]])
+
+
+def test_law_5_a_folder_that_cannot_be_synced_fails_its_own_files_only(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = [store.receive(NOW), store.receive(NOW.replace(hour=13)), store.receive(NOW)]
+    for incoming in group:
+        incoming.finish()
+
+    def failing(folder: Path) -> None:
+        if folder.name == "13":
+            raise OSError(errno.EIO, "Input/output error")
+        sync_folder(folder)
+
+    monkeypatch.setattr("kinote.storage.files.sync_folder", failing)
+    first, second, third = store.settle(group)
+    assert (first, third) == (None, None)
+    assert "Input/output error" in str(second)
+    assert store.settle(group)[0] is None
+
+
+def test_a_group_syncs_its_folder_once(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = [store.receive(NOW) for _ in range(5)]
+    for incoming in group:
+        incoming.finish()
+    synced: list[Path] = []
+    monkeypatch.setattr("kinote.storage.files.sync_folder", synced.append)
+    store.settle(group)
+    assert len(synced) == 1
