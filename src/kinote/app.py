@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.migrations import ForeignSchemaError
 from kinote.delivery.source import Source
 from kinote.dimse.acceptor import AddressTakenError
@@ -89,7 +90,7 @@ def _telling_of_folder(path: Path) -> Iterator[None]:
 def _telling_of_index(url: str) -> Iterator[None]:
     try:
         yield
-    except (SQLAlchemyError, ImportError, ForeignSchemaError) as error:
+    except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
         if address.get_backend_name() == "sqlite":
             name = address.database

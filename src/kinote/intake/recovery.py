@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, select
 
 from kinote.catalog.catalog import Catalog
-from kinote.catalog.tables import house, instance
-from kinote.intake.removal import remove_remembered
+from kinote.catalog.tables import house
+from kinote.intake.removal import owned, remove_remembered
 from kinote.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def recover(catalog: Catalog, storage: LocalStorage) -> int:
         swept = connection.execute(select(house.c.value).where(house.c.name == _SWEPT)).scalar_one_or_none()
     for keys in storage.keys_since(swept or ""):
         with catalog.read() as connection:
-            orphans = set(keys) - _owned(connection, keys)
+            orphans = set(keys) - owned(connection, keys)
         storage.remove_durably(orphans)
         removed += len(orphans)
     mark = (now - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
@@ -44,14 +44,6 @@ def recover(catalog: Catalog, storage: LocalStorage) -> int:
     if removed:
         log.warning("Start-up recovery removed files that no object has: %d", removed)
     return removed
-
-
-def _owned(connection: Connection, keys: list[str]) -> set[str]:
-    owned: set[str] = set()
-    for start in range(0, len(keys), 500):
-        query = select(instance.c.file_key).where(instance.c.file_key.in_(keys[start : start + 500]))
-        owned.update(key for key in connection.execute(query).scalars() if key)
-    return owned
 
 
 def _note_sweep(transaction: Connection, mark: str) -> None:
