@@ -95,9 +95,7 @@ def test_law_6_so_for_a_group(doubtful: Doubtful) -> None:
     def breaks(_: Connection) -> None:
         raise ValueError("broken")
 
-    first, broken, second = doubtful.group(
-        doubtful.append("a"), breaks, doubtful.append("b"), cut=Cut.ANSWER
-    )
+    first, broken, second = doubtful.group(doubtful.append("a"), breaks, doubtful.append("b"), cut=Cut.ANSWER)
     hold(doubtful, [first, second], ["1 a", "2 b"])
     assert doubtful.done == ["a", "b"]
     with pytest.raises(ValueError, match="broken"):
@@ -197,7 +195,10 @@ def test_a_commit_that_is_refused_is_not_in_doubt(
 
     def unsound(transaction: Connection) -> None:
         transaction.execute(
-            text("CREATE TEMPORARY TABLE pair (id int PRIMARY KEY, other int REFERENCES pair DEFERRABLE INITIALLY DEFERRED)")
+            text(
+                "CREATE TEMPORARY TABLE pair "
+                "(id int PRIMARY KEY, other int REFERENCES pair DEFERRABLE INITIALLY DEFERRED)"
+            )
         )
         transaction.execute(text("INSERT INTO pair VALUES (1, 2)"))
 
@@ -298,7 +299,10 @@ def index(sqlite_url: str) -> Iterator[Catalog]:
 
 
 def remember(name: str, value: str = "") -> Callable[[Connection], None]:
-    return lambda transaction: transaction.execute(house.insert(), {"name": name, "value": value}) and None
+    def work(transaction: Connection) -> None:
+        transaction.execute(house.insert(), {"name": name, "value": value})
+
+    return work
 
 
 def names_in(file: Path) -> set[str]:
@@ -439,6 +443,6 @@ def test_law_6_a_database_that_is_full_is_a_failure(index: Catalog) -> None:
 
 def test_the_time_to_look_for_it_is_short_on_sqlite(sqlite_url: str) -> None:
     catalog = Catalog(CatalogOptions(sqlite_url))
-    with catalog._writers.connect() as connection:
+    with catalog.read() as connection:
         assert Commits(connection, 30.0)._limit == commits_module._ON_SQLITE
     catalog.close()

@@ -4,16 +4,16 @@ A transaction ends in one of three ways. It fails before COMMIT, or the database
 of it is there, and it may be done anew. It is committed. Or COMMIT was sent and nobody knows: then it is in doubt.
 
 **PostgreSQL.** Every transaction leaves a mark, a row of its own in `commit_mark`, as the last thing before COMMIT. After
-the connection broke, another one inserts the same mark. A unique key makes that wait for a transaction that is still
-being carried out by the server, or whose end the server has not noticed. If the mark is there, the transaction was
-committed; if not, it is gone for good. A row that each writer updates would do as well, but grows a chain of dead
-versions while a backup reads, and each update walks through all of them. `pg_xact_status` would have to be polled while
-the transaction is under way, and says nothing sensible after a failover to another server.
+the connection broke, a new one inserts the same mark. As the key is unique, that waits for a transaction which the
+server still carries out, or whose end it has not noticed. If the mark is there, the transaction was committed;
+if not, it is gone for good. One row for each writer, updated every time, would grow a chain of dead versions while a
+backup reads, and every update would walk through all of them. `pg_xact_status` would have to be polled
+while the transaction is under way, and means nothing after a failover to another server.
 
-**SQLite.** A COMMIT that fails is never visible to anybody while we run. But it may have left all its pages in the
-write-ahead log, only not announced to other connections, and who opens the file after a crash takes them for committed. That is
-impossible once another transaction has been committed: it overwrites them. So no mark is left beforehand, and one is
-written after a failed COMMIT.
+**SQLite.** A COMMIT that fails is visible to nobody while we run. But all its pages may be in the write-ahead log,
+only not announced to other connections; whoever opens the file after a crash then takes them for committed. Once
+another transaction has been committed that is impossible, as it overwrites them. So no mark is left
+beforehand, and one is written after a failed COMMIT.
 """
 
 from __future__ import annotations
@@ -133,9 +133,14 @@ def _moment(ago: str = "0") -> object:
     return func.to_char(func.timezone("UTC", then), 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
 
 
-_earlier_removed = commit_mark.delete().where(commit_mark.c.token == bindparam("earlier")).cte("earlier_removed")
+_earlier_removed = (
+    commit_mark.delete().where(commit_mark.c.token == bindparam("earlier")).cte("earlier_removed")
+)
 _LEAVE_MARK = (
-    commit_mark.insert().inline().values(token=bindparam("token"), left_at=_moment()).add_cte(_earlier_removed)
+    commit_mark.insert()
+    .inline()
+    .values(token=bindparam("token"), left_at=_moment())
+    .add_cte(_earlier_removed)
 )
 _INSERT_UNLESS_THERE = (
     postgresql.insert(commit_mark)

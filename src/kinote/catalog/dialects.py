@@ -151,7 +151,7 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def _leave_nothing_open(connection: Connection) -> None:
-    """A commit that SQLite refuses (a deferred constraint) leaves the transaction open; SQLAlchemy takes it for ended."""
+    """End a transaction that SQLAlchemy takes for ended: SQLite leaves it open where it refuses the commit."""
     if connection.invalidated:
         return
     driver: Any = connection.connection.driver_connection

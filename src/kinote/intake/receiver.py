@@ -137,7 +137,9 @@ class Receiver:
         assert file is not None
         if is_owned(self._catalog, file.key):
             uid = arrival.entry.sop_instance_uid
-            log.error("A file stays that was to be removed: the index has it", extra={"sop_instance_uid": uid})
+            log.error(
+                "A file stays that was to be removed: the index has it", extra={"sop_instance_uid": uid}
+            )
             return
         file.abandon()
         self._storage.remove(file.key)
