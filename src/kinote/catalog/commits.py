@@ -3,7 +3,7 @@
 A transaction ends in one of three ways. It fails before COMMIT, or the database refuses the COMMIT: then nothing
 of it is there, and it may be done anew. It is committed. Or COMMIT was sent and nobody knows: then it is in doubt.
 
-**PostgreSQL.** Every transaction leaves a mark, a row of its own in `commit_mark`, as the last thing before COMMIT. After
+**PostgreSQL.** Every transaction leaves a mark, a row of its own in `commit_mark`, right before COMMIT. After
 the connection broke, a new one inserts the same mark. As the key is unique, that waits for a transaction which the
 server still carries out, or whose end it has not noticed. If the mark is there, the transaction was committed;
 if not, it is gone for good. One row for each writer, updated every time, would grow a chain of dead versions while a
