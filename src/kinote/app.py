@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
 from kinote.delivery.source import Source
@@ -180,7 +181,7 @@ def _telling_of_index(url: str) -> Iterator[None]:
         yield
     except (NotTogetherError, UnreadableMarkError) as error:
         raise HouseError(str(error)) from error
-    except (SQLAlchemyError, ImportError, ForeignSchemaError) as error:
+    except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
         if address.get_backend_name() == "sqlite":
             name = address.database

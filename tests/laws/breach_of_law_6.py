@@ -11,11 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, BinaryIO
 
-from sqlalchemy import Connection
-
 from kinote import cli
 from kinote.catalog import catalog, dialects
 from kinote.catalog.catalog import Catalog
+from kinote.catalog.commits import Commits
 from kinote.client import Client
 from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
@@ -55,9 +54,9 @@ def told_before_the_commit() -> None:
     never = threading.Event()
     serve = cli.__dict__["serve_house"]
 
-    def commit_alone(_catalog: Catalog, connection: Connection, piece: Any) -> None:
-        with dialects.transaction(connection):
-            catalog._settle(piece, piece.work(connection), None)
+    def commit_alone(_catalog: Catalog, commits: Commits, piece: Any) -> None:
+        with commits.transaction():
+            catalog._settle(piece, piece.work(commits.connection), None)
             if serving.is_set():
                 never.wait()
 

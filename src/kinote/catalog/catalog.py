@@ -3,7 +3,8 @@
 Readers have connections of their own and see what was committed. Writers hand over a function of an
 open transaction; a writer thread takes what has queued up meanwhile, runs each in a savepoint of one
 transaction and commits once for all (group commit). A piece of work that fails harms no other; a commit
-that fails is tried again piece by piece (law 5). SQLite has one writer, PostgreSQL a bounded pool.
+that fails is tried again piece by piece (law 5), one in doubt is looked up first (law 6, `commits`). SQLite
+has one writer, PostgreSQL a bounded pool.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from kinote.catalog import dialects
+from kinote.catalog.commits import CommitInDoubtError, Commits, forget_old_marks
 from kinote.catalog.lookups import LookUps
 from kinote.catalog.migrations import upgrade
 from kinote.catalog.statements import FindOne
@@ -40,11 +42,15 @@ class CatalogClosedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class CatalogOptions:
-    """Where the index is, as a database address, and how many may use it at once."""
+    """Where the index is, as a database address, and how many may use it at once.
+
+    A commit whose answer was lost is looked up for `in_doubt_limit` seconds, while its senders wait.
+    """
 
     url: str
     readers: int = 16
     writers: int = 4
+    in_doubt_limit: float = 30.0
 
 
 @dataclass(slots=True)
@@ -65,6 +71,8 @@ class Catalog:
         self._closing = threading.Lock()
         self._closed = False
         upgrade(self._writers)
+        forget_old_marks(self._writers)
+        self._in_doubt_limit = options.in_doubt_limit
         self._lookups = LookUps(options.url) if alone else None
         self._threads = [
             threading.Thread(target=self._write_groups, name=f"catalog-writer-{number}", daemon=True)
@@ -94,7 +102,10 @@ class Catalog:
             return connection.execute(query.query, parameters).first()
 
     def submit(self, work: Work[Result]) -> Future[Result]:
-        """Hand over a piece of work; the future is done once its transaction has committed or failed."""
+        """Hand over a piece of work; the future is done once its transaction has committed or failed.
+
+        It fails with `CommitInDoubtError` where that could not be found out.
+        """
         done: Future[Result] = Future()
         with self._closing:
             if self._closed:
@@ -122,9 +133,10 @@ class Catalog:
 
     def _write_groups(self) -> None:
         with self._writers.connect().execution_options(writes=True) as connection:
+            commits = Commits(connection, self._in_doubt_limit)
             while (first := self._queue.get()) is not None:
                 group, last = self._gather(first)
-                self._commit_group(connection, group)
+                self._commit_group(commits, group)
                 if last:
                     return
 
@@ -143,20 +155,24 @@ class Catalog:
                 return group, False
         return group, True
 
-    def _commit_group(self, connection: Connection, group: list[_Piece]) -> None:
+    def _commit_group(self, commits: Commits, group: list[_Piece]) -> None:
         if len(group) < 2:
             for piece in group:
-                self._commit_alone(connection, piece)
+                self._commit_alone(commits, piece)
             return
+        outcomes: list[tuple[_Piece, Any, BaseException | None]] = []
         try:
-            with dialects.transaction(connection):
-                outcomes = [(piece, self._attempt(connection, piece)) for piece in group]
+            with commits.transaction():
+                outcomes = [(piece, *self._attempt(commits.connection, piece)) for piece in group]
+        except CommitInDoubtError as doubt:
+            # Not tried again: it may all be there.
+            outcomes = [(piece, None, failure or _same_doubt(doubt)) for piece, _, failure in outcomes]
         except Exception:
             # Nothing of the group is durable: each piece alone, so that only the culprit fails.
             for piece in group:
-                self._commit_alone(connection, piece)
+                self._commit_alone(commits, piece)
             return
-        for piece, (result, failure) in outcomes:
+        for piece, result, failure in outcomes:
             _settle(piece, result, failure)
 
     def _attempt(self, connection: Connection, piece: _Piece) -> tuple[Any, BaseException | None]:
@@ -170,26 +186,33 @@ class Catalog:
                 undo()
                 return None, failure
 
-    def _commit_alone(self, connection: Connection, piece: _Piece) -> None:
+    def _commit_alone(self, commits: Commits, piece: _Piece) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             result: Any = None
             failure: BaseException | None = None
             try:
-                with dialects.transaction(connection):
-                    result = piece.work(connection)
+                with commits.transaction():
+                    result = piece.work(commits.connection)
             except DBAPIError as error:
-                if attempt < _ATTEMPTS and _spoils(connection, error):
+                if attempt < _ATTEMPTS and _spoils(commits.connection, error):
                     continue
                 failure = error
             except BaseException as error:  # Whatever it is, it must not end the writer.
                 failure = error
-            _settle(piece, result, failure)
+            _settle(piece, result if failure is None else None, failure)
             return
 
 
 def _spoils(connection: Connection, error: DBAPIError) -> bool:
     """Whether the transaction is lost through no fault of the work: it may be done anew."""
-    return connection.invalidated or dialects.may_be_tried_again(error)
+    return connection.invalidated or error.connection_invalidated or dialects.may_be_tried_again(error)
+
+
+def _same_doubt(doubt: CommitInDoubtError) -> CommitInDoubtError:
+    """One for each who waits: each adds its own to the way that an exception has come."""
+    same = CommitInDoubtError()
+    same.__cause__ = doubt.__cause__
+    return same
 
 
 def _settle(piece: _Piece, result: Any, failure: BaseException | None) -> None:

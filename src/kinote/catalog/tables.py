@@ -472,3 +472,11 @@ house = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+#: A row of its own for each transaction on PostgreSQL, kept until the next one of the same writer (`commits`).
+commit_mark = Table(
+    "commit_mark",
+    metadata,
+    Column("token", _Matched, primary_key=True),
+    Column("left_at", Text, nullable=False),
+)

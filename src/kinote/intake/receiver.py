@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
 from kinote.dicom import sop_classes, tags
 from kinote.dicom.errors import DicomError
 from kinote.dicom.part10 import FileScanner, ScannedFile
-from kinote.holdings.removal import remember, remove_remembered
+from kinote.holdings.removal import is_owned, remember, remove_remembered
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
@@ -115,7 +116,7 @@ class Receiver:
             self._syncers.sync(file, synced)
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
-        """The sender is told; before that, bytes that are not the index's are removed."""
+        """The sender is told; before that, bytes that are surely not the index's are removed."""
         if arrival.file is None or filed.kept:
             self._tell(arrival, filed.outcome)
         else:
@@ -123,14 +124,25 @@ class Receiver:
             self._syncers.run(partial(self._remove_and_tell, arrival, filed.outcome))
 
     def _remove_and_tell(self, arrival: Arrival, outcome: Outcome) -> None:
-        assert arrival.file is not None
         try:
-            arrival.file.abandon()
-            self._storage.remove(arrival.file.key)
-        except OSError:
+            self._remove(arrival)
+        except (OSError, SQLAlchemyError):
             log.warning("A file that is not kept is left to the recovery of the next start", exc_info=True)
         finally:
             self._tell(arrival, outcome)
+
+    def _remove(self, arrival: Arrival) -> None:
+        """Remove the file of an arrival that was not kept, unless a row has it all the same (law 8)."""
+        file = arrival.file
+        assert file is not None
+        if is_owned(self._catalog, file.key):
+            uid = arrival.entry.sop_instance_uid
+            log.error(
+                "A file stays that was to be removed: the index has it", extra={"sop_instance_uid": uid}
+            )
+            return
+        file.abandon()
+        self._storage.remove(file.key)
 
     def _tell(self, arrival: Arrival, outcome: Outcome) -> None:
         try:

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.delivery.reading_again import NeverHadError, NotToBeReadError
@@ -182,7 +183,16 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NotRevisableError, HTTPStatus.CONFLICT, "not-revisable", "The note cannot be changed"),
     (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
     (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
+    (
+        CommitInDoubtError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "commit-in-doubt",
+        "It is not known whether this was done",
+    ),
 )
+
+#: Headers of the problems of some of them: in so many seconds the index may answer again.
+_HEADERS: dict[type[Exception], Mapping[str, str]] = {CommitInDoubtError: {"Retry-After": "30"}}
 
 FAULT = Problem(
     status=HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -205,7 +215,7 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(RefusedContentError.status, "note-refused", "The note is refused", str(error), fields)
     for kind, status, name, title in _TABLE:
         if isinstance(error, kind):
-            return Problem(status, name, title, str(error))
+            return Problem(status, name, title, str(error), headers=_HEADERS.get(kind, {}))
     return None
 
 
