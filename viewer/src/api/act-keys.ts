@@ -1,8 +1,8 @@
 // The keys (Idempotency-Key) under which the server does an act once, however often it is asked for.
 //
-// An act is all that is asked for: method, address, version, content. Its key is kept until the server has answered,
-// also when the page is loaded anew: who presses Save again, because no answer came, sends the same key. An act
-// that was changed meanwhile is another one.
+// An act is all that is asked for: method, address, version, content. Its key is kept until the server has
+// answered, also when the page is loaded anew: who presses Save again, because no answer came, sends the same key.
+// An act that was changed meanwhile is another one.
 
 const STORED = "kinote.acts";
 /** More than can be waiting for an answer: the oldest goes. */
