@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any, BinaryIO, cast
@@ -15,6 +16,9 @@ _CHUNK = 256 * 1024
 
 #: Bytes of a download that are kept in memory; a larger one becomes a file.
 _IN_MEMORY = 16 * 1024 * 1024
+
+#: What happens to a connection that has been there.
+_BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class ServerError(RuntimeError):
@@ -57,8 +61,18 @@ class Client:
         return cast(BinaryIO, file)
 
     def post(self, path: str) -> Any:
-        """Do what an API resource does; gives the JSON of its answer."""
-        response = self._request("POST", path)
+        """Do what an API resource does; gives the JSON of its answer.
+
+        If the connection breaks, nobody knows whether it was done. It is then asked for once more under the same
+        key, under which the server does it once.
+        """
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        try:
+            response = self._request("POST", path, headers=headers)
+        except ServerError as error:
+            if not isinstance(error.__cause__, _BROKEN):
+                raise
+            response = self._request("POST", path, headers=headers)
         if response.is_error:
             raise ServerError(_problem(response))
         return response.json()

@@ -9,7 +9,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.journey import (
     BEST_IN_SET,
@@ -255,6 +255,31 @@ def test_what_the_server_refuses_is_said_beside_its_field(page: Page, descriptio
     page.get_by_test_id("draft-save").click()
     expect(page.get_by_test_id("draft-image").get_by_test_id("field-error")).to_be_visible()
     expect(page.get_by_test_id("draft-description")).to_have_value(description)
+
+
+def test_a_note_whose_answer_is_lost_is_made_once(page: Page, description: str) -> None:
+    """It is saved again after the page was loaded anew: that is the same act."""
+    open_study(page, "CT")
+    page.keyboard.press("k")
+    fill_draft(page, description)
+
+    def lose_answer(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/studies/*/notes*", lose_answer)
+    page.get_by_test_id("draft-save").click()
+    expect(page.get_by_test_id("draft-problem")).to_be_visible()
+    page.unroute("**/api/v1/studies/*/notes*")
+    page.reload()
+    with page.expect_response(lambda answer: answer.request.method == "POST") as asked:
+        page.get_by_test_id("draft-save").click()
+    assert asked.value.headers["idempotent-replayed"] == "true"
+    expect(page.get_by_test_id("draft")).to_be_hidden()
+    expect(note_called(page, description)).to_have_count(1)
 
 
 def test_a_revision_does_not_overwrite_somebody_elses(

@@ -465,6 +465,27 @@ change = Table(
     ),
 )
 
+#: Requests of clients that were carried out under a key of theirs, with what was answered, for some days
+#: (`kinote.catalog.answered_requests`).
+answered_request = Table(
+    "answered_request",
+    metadata,
+    _key(),
+    # Who asked; empty while nobody signs in. Keys of different actors are different keys.
+    _matched("actor"),
+    Column("key", _Matched, nullable=False),
+    # Of everything that was asked for, SHA-256 in hex: tells the request again from another one.
+    Column("digest", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    # Header fields of the answer as a JSON object.
+    Column("headers", Text, nullable=False),
+    # zlib-compressed.
+    Column("body", LargeBinary, nullable=False),
+    Column("answered_at", Text, nullable=False),
+    UniqueConstraint("actor", "key", name="answered_request_by_key"),
+    Index("answered_request_by_time", "answered_at"),
+)
+
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage, and keys that are gone.
 house = Table(
     "house",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.catalog import Catalog, Work
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import finding, key_object
 from kinote.delivery.source import LiveObject, Source, live_objects
@@ -31,15 +31,28 @@ def read_again(catalog: Catalog, source: Source, sop_instance_uid: str, now: dat
 
     Raises `NeverHadError`, `NotToBeReadError`, and `StorageError` where its bytes cannot be had.
     """
+    return catalog.write(reading_again(catalog, source, sop_instance_uid, now))
+
+
+def reading_again(
+    catalog: Catalog, source: Source, sop_instance_uid: str, now: datetime
+) -> Work[RegisteredAgain]:
+    """Read its bytes and those of its like; what is given registers, in a transaction, what was read of them.
+
+    Raises as `read_again` does. The piece of work raises `NotToBeReadError`.
+    """
     with catalog.read() as connection:
         wanted = _found(connection, source, sop_instance_uid)
         carriers = _carriers(connection, wanted)
     received = [_read(source, each) for each in carriers]
-    became = catalog.write(lambda transaction: register_again(transaction, received, now))
-    for each in became:
-        if each.sop_instance_uid == sop_instance_uid:
-            return each
-    raise NotToBeReadError(f"The key object {sop_instance_uid} has been withdrawn from use just now.")
+
+    def registering(transaction: Connection) -> RegisteredAgain:
+        for each in register_again(transaction, received, now):
+            if each.sop_instance_uid == sop_instance_uid:
+                return each
+        raise NotToBeReadError(f"The key object {sop_instance_uid} has been withdrawn from use just now.")
+
+    return registering
 
 
 def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from kinote.catalog.answered_requests import KeyReusedError
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
@@ -181,6 +182,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NoteNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (VersionConflictError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
     (NotRevisableError, HTTPStatus.CONFLICT, "not-revisable", "The note cannot be changed"),
+    (KeyReusedError, HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "The key stands for another request"),
     (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
     (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (
