@@ -22,11 +22,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from psycopg import sql
 from sqlalchemy import Connection, Table, func, select
 
+from benchmarks.bulk_rows import pour
 from benchmarks.uids import IN_ORDER, SCATTERED, Naming
-from kinote.catalog import attribute_lines, dialects
+from kinote.catalog import attribute_lines
 from kinote.catalog.attribute_lines import line
 from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.study_text import index_study_text
@@ -353,26 +353,6 @@ def _add_note(
     batch[key_object].append({"instance": key, "registration": "registered", "version": version})
     folded = fold(description)
     texts.append((note_key, folded, grams(folded)))
-
-
-def pour(transaction: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows that all have the same columns, as fast as the driver can."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    driver: Any = transaction.connection.driver_connection
-    if dialects.is_sqlite(transaction):
-        statement = str(table.insert().compile(dialect=transaction.dialect, column_keys=columns))
-        # The compiled statement names its columns in the table's order.
-        order = [column.name for column in table.columns if column.name in columns]
-        driver.executemany(statement, [[row[name] for name in order] for row in rows])
-        return
-    copied = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with driver.cursor() as cursor, cursor.copy(copied) as copy:
-        for row in rows:
-            copy.write_row(list(row.values()))
 
 
 def filled_directory(data: Path, extent: Extent) -> Path:

@@ -32,9 +32,9 @@ _OURS, _FLOOR = "kinote", "floor"
 _NETWORK = "storescp-tuned"
 
 _MEANINGS = (
-    "Behind each bar: microseconds of processor for each object. Synced: Orthanc syncs files and takes digests, and "
+    "In brackets: microseconds of processor for each object. Synced: Orthanc syncs files and takes digests, and "
     "TCP_NODELAY=1 is set. Tuned: TCP_NODELAY=1, no syncs, no digests. The floor writes, digests, syncs and commits "
-    "the same objects and does nothing else."
+    "the same objects and does nothing else. dcmqrscp and pynetdicom's storescp do not sync."
 )
 
 #: Letters of the small text that fit in a line.
