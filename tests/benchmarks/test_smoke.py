@@ -31,7 +31,6 @@ SMALL = {
         "--key-objects",
         "2",
         "--senders",
-        "1",
         "2",
         "--rounds",
         "1",
@@ -66,7 +65,7 @@ BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 ROWS = {
     "query": 20,
     "notes": 6,
-    "intake": 6,
+    "intake": 3,
     "reading_notes": 4,
     "key_objects": 10,
     "qido": 5,
