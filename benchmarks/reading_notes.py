@@ -30,12 +30,13 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from benchmarks.fill import Extent, study_uid
+from benchmarks.fill import Extent
 from benchmarks.filled import add_filled, extent_in, filled_data
 from benchmarks.machine import describe, temporary_folder
 from benchmarks.notes import note_request
 from benchmarks.sending import connect, get
 from benchmarks.table import Table, percentile
+from benchmarks.uids import study_uid
 from kinote.app import open_house
 from kinote.catalog.catalog import Catalog
 from kinote.logs import set_up_logs
