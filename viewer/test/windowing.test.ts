@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { placed, sideFor, zoomAbout } from "../src/model/viewport";
-import { dragged, windowFacts } from "../src/model/windowing";
+import { placed, sideFor, zoomAbout } from "../src/viewport/view";
+import { dragged, windowFacts } from "../src/viewport/window";
 
 test("windows of the root, with their names", () => {
   const facts = windowFacts({

@@ -3,7 +3,7 @@ import { titles as fetchTitles } from "../api/client";
 import type { NoteFilter, Title } from "../api/contract";
 import { codeKey, titleGroups } from "../model/titles";
 import { Cross, Search } from "../parts/icons";
-import { useTyped } from "../parts/use-typed";
+import { useTyped } from "../lists/use-typed";
 import { isNoteFiltered, NO_NOTE_FILTER } from "./note-filter";
 
 interface NoteFilterBarProps {

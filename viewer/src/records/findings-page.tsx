@@ -5,9 +5,9 @@ import { asProblem, type Problem } from "../api/problem";
 import { plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { FindingList } from "../parts/finding-list";
-import { MoreButton } from "../parts/more-button";
+import { MoreButton } from "../lists/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
-import { usePages } from "../parts/use-pages";
+import { usePages } from "../lists/use-pages";
 import { Link, studyAddress } from "../router";
 
 /** Received objects that were not fully understood, and why. */

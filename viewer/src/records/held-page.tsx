@@ -2,9 +2,9 @@ import { useEffect } from "react";
 import { held, heldFile } from "../api/client";
 import { bytes, moment } from "../model/when";
 import { Download } from "../parts/icons";
-import { MoreButton } from "../parts/more-button";
+import { MoreButton } from "../lists/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
-import { usePages } from "../parts/use-pages";
+import { usePages } from "../lists/use-pages";
 import { Link, studyAddress } from "../router";
 
 /** Copies kept aside because their UID was taken by something else: see, compare, download. */

@@ -1,7 +1,7 @@
 import type { RefObject } from "react";
 import type { StudyFilter } from "../api/contract";
 import { Cross, Search, Star } from "../parts/icons";
-import { useTyped } from "../parts/use-typed";
+import { useTyped } from "../lists/use-typed";
 import { isFiltered, NO_FILTER } from "./filter";
 
 const MODALITIES = [

@@ -3,7 +3,7 @@ import { personName } from "../model/when";
 import { ProblemNotice } from "../parts/problem-notice";
 import { Link } from "../router";
 import { StudyBanner } from "./study-banner";
-import { StudyDesk } from "./study-desk";
+import { StudyDesk } from "../desk/study-desk";
 import { useStudy } from "./use-study";
 
 /** One study: its series, its pictures, its notes. */

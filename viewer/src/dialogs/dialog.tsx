@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
-import { Cross } from "./icons";
+import { Cross } from "../parts/icons";
 
 interface DialogProps {
   title: string;

@@ -1,8 +1,8 @@
 import { type PointerEvent, type ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { wheelSteps } from "../model/positions";
-import { type Box, FITTED, placed, type View, zoomAbout } from "../model/viewport";
-import { dragged, type Window } from "../model/windowing";
-import type { Shown } from "./use-picture";
+import { type Box, FITTED, placed, type View, zoomAbout } from "../viewport/view";
+import { dragged, type Window } from "../viewport/window";
+import type { Shown } from "../viewport/rendered/use-picture";
 
 interface StageProps {
   shown: Shown | null;

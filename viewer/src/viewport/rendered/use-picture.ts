@@ -1,6 +1,6 @@
 // The picture on the stage: the one wanted, or the last one while that is still coming.
 import { useEffect, useRef, useState } from "react";
-import { asProblem, type Problem } from "../api/problem";
+import { asProblem, type Problem } from "../../api/problem";
 import { PictureStore } from "./picture-store";
 
 export interface Wanted {

@@ -9,15 +9,15 @@ import { nextMarked } from "../model/positions";
 import { titleText } from "../model/titles";
 import { useAnnounce } from "../parts/announcer";
 import { go, studyAddress } from "../router";
-import { ConflictDialog, DiscardDialog, KeysDialog, WithdrawDialog } from "./dialogs";
-import { DraftPanel } from "./draft-panel";
-import { NotesPanel } from "./notes-panel";
+import { ConflictDialog, DiscardDialog, KeysDialog, WithdrawDialog } from "../dialogs/dialogs";
+import { DraftPanel } from "../draft/draft-panel";
+import { NotesPanel } from "../notes/notes-panel";
 import { PictureArea } from "./picture-area";
 import { SeriesList } from "./series-list";
 import { useDeskKeys } from "./use-desk-keys";
-import { useDraft } from "./use-draft";
-import { useNotes } from "./use-notes";
-import { useSaving } from "./use-saving";
+import { useDraft } from "../draft/use-draft";
+import { useNotes } from "../notes/use-notes";
+import { useSaving } from "../draft/use-saving";
 import { useScroller } from "./use-scroller";
 
 interface StudyDeskProps {

@@ -3,16 +3,16 @@ import type { Note, Study } from "../api/contract";
 import { type Place, renderedAddress } from "../api/pictures";
 import { neighbours, type Position } from "../model/positions";
 import { titleText } from "../model/titles";
-import { type Box, clampZoom, FITTED, sideFor, type View } from "../model/viewport";
+import { type Box, clampZoom, FITTED, sideFor, type View } from "../viewport/view";
 import { useAnnounce } from "../parts/announcer";
 import { Star } from "../parts/icons";
 import { useKeys } from "../parts/keys";
 import { PositionSlider } from "./position-slider";
 import { Stage } from "./stage";
 import { Toolbar } from "./toolbar";
-import { usePicture, type Wanted } from "./use-picture";
+import { usePicture, type Wanted } from "../viewport/rendered/use-picture";
 import type { Scroller } from "./use-scroller";
-import { useWindows } from "./use-windows";
+import { useWindows } from "../viewport/rendered/use-windows";
 
 interface PictureAreaProps {
   study: Study;

@@ -1,7 +1,7 @@
 // The window chosen for each series, and what its images propose.
 import { useEffect, useState } from "react";
-import { metadataAddress, type Place } from "../api/pictures";
-import { type Window, type WindowFacts, windowFacts } from "../model/windowing";
+import { metadataAddress, type Place } from "../../api/pictures";
+import { type Window, type WindowFacts, windowFacts } from "../window";
 
 type BySeries<Value> = Readonly<Record<string, Value>>;
 

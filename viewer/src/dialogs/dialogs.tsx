@@ -6,7 +6,7 @@ import type { Draft } from "../model/draft";
 import { loadAuthor } from "../model/draft-store";
 import { titleText } from "../model/titles";
 import { moment, personName, plural } from "../model/when";
-import { Dialog } from "../parts/dialog";
+import { Dialog } from "./dialog";
 import { ProblemNotice } from "../parts/problem-notice";
 
 const REASONS = ["Marked by mistake", "Wrong patient or study", "Replaced by another note"];

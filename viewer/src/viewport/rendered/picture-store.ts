@@ -1,5 +1,5 @@
 // Pictures of images, fetched and decoded once and kept while there is room.
-import { asProblem, problemFrom } from "../api/problem";
+import { asProblem, problemFrom } from "../../api/problem";
 
 // Bytes of decoded pictures kept: about a thousand CT slices.
 const ROOM = 1024 * 1024 * 1024;

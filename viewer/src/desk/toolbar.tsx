@@ -1,4 +1,4 @@
-import { type Preset, presetsFor, type Window, type WindowFacts } from "../model/windowing";
+import { type Preset, presetsFor, type Window, type WindowFacts } from "../viewport/window";
 import { Contrast, Fit, Help, Invert, Left, LinkIcon, Right, Star } from "../parts/icons";
 
 interface ToolbarProps {
