@@ -1,15 +1,18 @@
 import { useMemo, useState } from "react";
 import { withdrawNote } from "../api/client";
-import type { Code, Note, Study, Title } from "../api/contract";
+import type { Note, Study, Title } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
 import { holds, isOpen, isUnsaved, type Target } from "../model/draft";
 import { firstTitle, loadAuthor, saveAuthor } from "../model/draft-store";
 import { marksOf, notesAt, type Tile } from "../model/notes";
 import { nextMarked } from "../model/positions";
-import { titleText } from "../model/titles";
+import { codeOf, titleText } from "../model/titles";
 import { useAnnounce } from "../parts/announcer";
 import { go, studyAddress } from "../router";
-import { ConflictDialog, DiscardDialog, KeysDialog, WithdrawDialog } from "../dialogs/dialogs";
+import { ConflictDialog } from "../dialogs/conflict-dialog";
+import { DiscardDialog } from "../dialogs/discard-dialog";
+import { KeysDialog } from "../dialogs/keys-dialog";
+import { WithdrawDialog } from "../dialogs/withdraw-dialog";
 import { DraftPanel } from "../draft/draft-panel";
 import { NotesPanel } from "../notes/notes-panel";
 import { PictureArea } from "./picture-area";
@@ -24,8 +27,6 @@ interface StudyDeskProps {
   study: Study;
   titles: readonly Title[];
 }
-
-const codeOf = ({ scheme, value, meaning }: Title): Code => ({ scheme, value, meaning });
 
 /** The working place: series on the left, the picture in the middle, notes on the right. */
 export function StudyDesk({ study, titles }: StudyDeskProps) {

@@ -4,7 +4,7 @@ import type { Draft, DraftAction, DraftReference } from "../model/draft";
 import { plural } from "../model/when";
 import { Cross, Left, Right } from "../parts/icons";
 import { Picture } from "../parts/picture";
-import { FieldErrors } from "./draft-panel";
+import { FieldErrors } from "./field";
 
 interface DraftImagesProps {
   draft: Draft;

@@ -1,8 +1,9 @@
-import { type Dispatch, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type Dispatch, useEffect, useRef, useState } from "react";
 import type { Title } from "../api/contract";
 import { type Problem, sortErrors } from "../api/problem";
 import { type Draft, type DraftAction, lacks } from "../model/draft";
 import { DraftImages } from "./draft-images";
+import { Field } from "./field";
 import { Modifiers } from "./modifiers";
 import { TitlePicker } from "./title-picker";
 
@@ -135,40 +136,4 @@ function focusWhatIsWrong(form: HTMLFormElement | null): void {
   const said = form?.querySelector<HTMLElement>(".field-errors, .notice");
   const field = said?.closest(".draft-image, .field")?.querySelector<HTMLElement>("select, textarea, input, button");
   (field ?? said)?.focus();
-}
-
-interface FieldIds {
-  id: string;
-  "aria-describedby": string | undefined;
-  "aria-invalid": boolean;
-}
-
-function Field({
-  label,
-  errors,
-  children,
-}: {
-  label: string;
-  errors: string[];
-  children: (ids: FieldIds) => ReactNode;
-}) {
-  const id = useId();
-  const bad = errors.length > 0;
-  return (
-    <div className="field">
-      <label htmlFor={id}>{label}</label>
-      {children({ id, "aria-describedby": bad ? `${id}-error` : undefined, "aria-invalid": bad })}
-      {bad && <FieldErrors id={`${id}-error`} errors={errors} />}
-    </div>
-  );
-}
-
-export function FieldErrors({ id, errors }: { id?: string; errors: string[] }) {
-  return (
-    <div id={id} className="field-errors" role="alert" tabIndex={-1} data-testid="field-error">
-      {errors.map((error) => (
-        <p key={error}>{error}</p>
-      ))}
-    </div>
-  );
 }

@@ -2,7 +2,7 @@ import { type Dispatch, useId } from "react";
 import type { Title } from "../api/contract";
 import type { Draft, DraftAction } from "../model/draft";
 import { codeKey, findTitle, sameCode } from "../model/titles";
-import { FieldErrors } from "./draft-panel";
+import { FieldErrors } from "./field";
 
 interface ModifiersProps {
   draft: Draft;

@@ -1,16 +1,12 @@
 import type { Code, Title } from "../api/contract";
-import { codeKey, findTitle, sameCode, titleGroups } from "../model/titles";
+import { codeKey, codeOf, findTitle, sameCode, titleGroups } from "../model/titles";
+import type { FieldIds } from "./field";
 
-interface TitlePickerProps {
-  id: string;
-  "aria-describedby": string | undefined;
-  "aria-invalid": boolean;
+interface TitlePickerProps extends FieldIds {
   titles: readonly Title[];
   chosen: Code | null;
   onChoose: (title: Code | null) => void;
 }
-
-const codeOf = ({ scheme, value, meaning }: Title): Code => ({ scheme, value, meaning });
 
 const withKey = (title: Title) => (title.hot_key ? `${title.meaning}  [${title.hot_key}]` : title.meaning);
 
