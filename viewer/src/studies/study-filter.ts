@@ -1,9 +1,8 @@
 // What the study list is filtered by, and how that is written in the page's address.
 import type { StudyFilter } from "../api/contract";
+import type { FilterAddress } from "../lists/use-filtered-list";
 
-export const NO_FILTER: StudyFilter = { text: "", modality: "", from: "", to: "", withNotes: false };
-
-export function filterOf(query: URLSearchParams): StudyFilter {
+function read(query: URLSearchParams): StudyFilter {
   return {
     text: query.get("text") ?? "",
     modality: query.get("modality") ?? "",
@@ -13,7 +12,7 @@ export function filterOf(query: URLSearchParams): StudyFilter {
   };
 }
 
-export function filterAddress(filter: StudyFilter): string {
+function write(filter: StudyFilter): string {
   const query = new URLSearchParams();
   if (filter.text) query.set("text", filter.text);
   if (filter.modality) query.set("modality", filter.modality);
@@ -24,4 +23,8 @@ export function filterAddress(filter: StudyFilter): string {
   return written ? `/?${written}` : "/";
 }
 
-export const isFiltered = (filter: StudyFilter) => filterAddress(filter) !== "/";
+export const STUDY_FILTER: FilterAddress<StudyFilter> = {
+  none: { text: "", modality: "", from: "", to: "", withNotes: false },
+  read,
+  write,
+};
