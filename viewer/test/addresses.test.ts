@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { renderedAddress, thumbnailAddress } from "../src/api/pictures";
-import { deepLinkOf, routeOf, studyAddress } from "../src/router";
 import { NOTE_FILTER } from "../src/notes/note-filter";
+import { deepLinkOf, routeOf, studyAddress } from "../src/router";
 import { STUDY_FILTER } from "../src/studies/study-filter";
 
 const place = { study: "1", series: "1.2", sop: "1.2.3" };

@@ -1,5 +1,4 @@
 // The one module that speaks to the REST API.
-import { beginningOf } from "../model/when";
 import type {
   FoundNote,
   FoundObject,
@@ -14,6 +13,7 @@ import type {
   StudySummary,
   Title,
 } from "./contract";
+import { beginningOf } from "./days";
 import { problemFrom } from "./problem";
 
 const ROOT = "/api/v1";

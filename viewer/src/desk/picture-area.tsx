@@ -1,84 +1,38 @@
-import { useMemo, useState } from "react";
-import type { Note, Study } from "../api/contract";
-import { type Place, renderedAddress } from "../api/pictures";
-import { neighbours, type Position } from "../model/positions";
-import { titleText } from "../model/titles";
-import { type Box, clampZoom, FITTED, sideFor, type View } from "../viewport/view";
+import type { Study } from "../api/contract";
 import { useAnnounce } from "../parts/announcer";
-import { Star } from "../parts/icons";
-import { useKeys } from "../parts/keys";
-import { PositionSlider } from "./position-slider";
-import { Stage } from "./stage";
+import { useViewportState } from "../viewport/use-viewport-state";
+import type { Viewport } from "../viewport/viewport";
+import type { ImageMarks } from "./image-marks";
+import type { NameOf } from "./image-stack";
 import { Toolbar } from "./toolbar";
-import { usePicture, type Wanted } from "../viewport/rendered/use-picture";
-import type { Scroller } from "./use-scroller";
-import { useWindows } from "../viewport/rendered/use-windows";
+import type { Scrollers } from "./use-scrollers";
+import { ViewportPane } from "./viewport-pane";
+import type { ViewportId } from "./where";
 
 interface PictureAreaProps {
   study: Study;
-  scroller: Scroller;
-  marked: ReadonlySet<number>;
-  drafted: ReadonlySet<number>;
-  /** The notes that flag the picture on the stage. */
-  notesHere: Note[];
-  starred: boolean;
-  name: string;
+  scrollers: Scrollers;
+  viewportOf: (id: ViewportId) => Viewport;
+  marks: ImageMarks;
+  nameOf: NameOf;
   onStar: () => void;
   onMark: (direction: 1 | -1) => void;
   onHelp: () => void;
 }
 
+/** The viewports, and the tools that work on the active one. */
 export function PictureArea(props: PictureAreaProps) {
-  const { study, scroller, marked, drafted, notesHere, starred, name, onStar, onMark, onHelp } = props;
-  const { series, positions, index, position } = scroller;
+  const { study, scrollers, viewportOf, marks, nameOf, onStar, onMark, onHelp } = props;
   const announce = useAnnounce();
-  const [view, setView] = useState<View>(FITTED);
-  const [inverted, setInverted] = useState(false);
-  const [size, setSize] = useState<Box>({ width: 0, height: 0 });
-  const windows = useWindows(useSample(study, scroller));
-  const { chosen } = windows;
-
-  const addressOf = (at: Position): string => {
-    const { instance, frame } = at;
-    const place = {
-      study: study.study_instance_uid,
-      series: series?.series_instance_uid ?? "",
-      sop: instance.sop_instance_uid,
-    };
-    const side = sideFor(instance, size, view.zoom, window.devicePixelRatio || 1);
-    return renderedAddress(place, frame, { window: chosen, side });
-  };
-  const caption = position?.frame ? `${name}, frame ${position.frame} of ${position.instance.frames}` : name;
-  const address = position && size.width > 0 ? addressOf(position) : null;
-  const wanted = useMemo<Wanted | null>(() => (address ? { address, caption } : null), [address, caption]);
-  const near = size.width > 0 ? neighbours(index, positions.length, scroller.direction) : [];
-  const { shown, loading } = usePicture(
-    wanted,
-    near.flatMap((other) => positions[other] ?? []).map(addressOf),
-  );
-
-  const zoom = (factor: number) =>
-    setView((before) => ({ ...before, zoom: clampZoom(before.zoom * factor) }));
-  const reset = () => {
-    setView(FITTED);
-    setInverted(false);
-    windows.choose(null);
-  };
+  const { series, position, positions } = scrollers.active;
+  const viewport = viewportOf(scrollers.active.viewport);
+  const state = useViewportState(viewport);
   const copyLink = () => {
     navigator.clipboard.writeText(window.location.href).then(
       () => announce("Link copied"),
       () => announce("The browser does not allow copying; the address bar has the link", "bad"),
     );
   };
-  useKeys(({ key }) => {
-    if (key === "+" || key === "=") zoom(1.25);
-    else if (key === "-") zoom(1 / 1.25);
-    else if (key === "0") reset();
-    else if (key === "v") setInverted(!inverted);
-    else return false;
-    return true;
-  });
-
   if (!series) {
     return (
       <section className="picture-area picture-area-empty" aria-label="Picture">
@@ -90,80 +44,25 @@ export function PictureArea(props: PictureAreaProps) {
     <section className="picture-area" aria-label="Picture">
       <Toolbar
         modality={series.modality}
-        facts={windows.facts}
-        window={chosen}
-        zoom={view.zoom}
-        inverted={inverted}
-        starred={starred}
-        hasMarks={marked.size > 0}
-        onWindow={windows.choose}
-        onInvert={() => setInverted(!inverted)}
-        onZoom={zoom}
-        onReset={reset}
+        viewport={viewport}
+        state={state}
+        starred={position !== null && marks.isDrafted(position.instance.sop_instance_uid, position.frame)}
+        hasMarks={marks.markedIn(positions).size > 0}
         onStar={onStar}
         onMark={onMark}
         onLink={copyLink}
         onHelp={onHelp}
       />
-      <Stage
-        shown={shown}
-        loading={loading}
-        name={shown?.wanted.caption ?? caption}
-        view={view}
-        inverted={inverted}
-        window={windows.start}
-        onView={setView}
-        onWindow={windows.choose}
-        onScroll={scroller.scroll}
-        onSize={setSize}
-      >
-        <div className="overlay overlay-left">
-          <span>{shown?.wanted.caption ?? ""}</span>
-        </div>
-        <div className="overlay overlay-bottom">
-          {windows.start && (
-            <span data-testid="window-text">
-              {chosen
-                ? `C ${chosen.center}  W ${chosen.width}`
-                : `C ${windows.start.center}  W ${windows.start.width} (stored)`}
-            </span>
-          )}
-        </div>
-        <StageMarks notes={notesHere} starred={starred} />
-      </Stage>
-      <PositionSlider
-        index={index}
-        count={positions.length}
-        text={caption}
-        marked={marked}
-        drafted={drafted}
-        onIndex={scroller.goTo}
-      />
-    </section>
-  );
-}
-
-/** The image whose metadata stands for its series: the first image. */
-function useSample(study: Study, { series }: Scroller): Place | null {
-  const first = series?.instances.find((instance) => instance.is_image);
-  return series && first
-    ? { study: study.study_instance_uid, series: series.series_instance_uid, sop: first.sop_instance_uid }
-    : null;
-}
-
-function StageMarks({ notes, starred }: { notes: Note[]; starred: boolean }) {
-  return (
-    <div className="stage-marks">
-      {notes.map((note) => (
-        <span key={note.id} className="stage-mark" data-testid="stage-mark">
-          <Star filled /> {titleText(note.title)}
-        </span>
+      {scrollers.all.map((scroller) => (
+        <ViewportPane
+          key={scroller.viewport}
+          study={study}
+          viewport={viewportOf(scroller.viewport)}
+          scroller={scroller}
+          nameOf={nameOf}
+          marks={marks}
+        />
       ))}
-      {starred && (
-        <span className="stage-mark stage-mark-draft" data-testid="stage-mark-draft">
-          <Star filled /> in the draft
-        </span>
-      )}
-    </div>
+    </section>
   );
 }

@@ -1,28 +1,23 @@
-import { type Preset, presetsFor, type Window, type WindowFacts } from "../viewport/window";
-import { Contrast, Fit, Help, Invert, Left, LinkIcon, Right, Star } from "../parts/icons";
+import { Fit, Help, Invert, Left, LinkIcon, Right, Star } from "../parts/icons";
+import { invert, reset, ZOOM_STEP, zoomBy } from "../viewport/tools";
+import type { Viewport, ViewportState } from "../viewport/viewport";
+import { WindowSelect } from "./window-select";
 
 interface ToolbarProps {
   modality: string | null;
-  facts: WindowFacts | null;
-  window: Window | null;
-  zoom: number;
-  inverted: boolean;
+  viewport: Viewport;
+  state: ViewportState;
   starred: boolean;
   hasMarks: boolean;
-  onWindow: (window: Window | null) => void;
-  onInvert: () => void;
-  onZoom: (factor: number) => void;
-  onReset: () => void;
   onStar: () => void;
   onMark: (direction: 1 | -1) => void;
   onLink: () => void;
   onHelp: () => void;
 }
 
-const same = (one: Window, other: Window) => one.center === other.center && one.width === other.width;
-
+/** What is done with the image of the active viewport. */
 export function Toolbar(props: ToolbarProps) {
-  const { facts, zoom, inverted, starred } = props;
+  const { modality, viewport, state, starred } = props;
   return (
     <div className="toolbar" role="group" aria-label="Picture tools">
       <button
@@ -66,14 +61,21 @@ export function Toolbar(props: ToolbarProps) {
           <Right />
         </button>
       </span>
-      {facts?.adjustable !== false && <WindowTool {...props} />}
+      {state.windowFacts?.adjustable !== false && (
+        <WindowSelect
+          modality={modality}
+          stored={state.windowFacts?.own ?? []}
+          window={state.window}
+          onWindow={(window) => viewport.setWindow(window)}
+        />
+      )}
       <button
         type="button"
         className="icon-button"
         aria-label="Invert grey scale"
         title="Invert (V)"
-        aria-pressed={inverted}
-        onClick={props.onInvert}
+        aria-pressed={state.inverted}
+        onClick={() => invert(viewport)}
       >
         <Invert />
       </button>
@@ -83,17 +85,17 @@ export function Toolbar(props: ToolbarProps) {
           className="icon-button"
           aria-label="Zoom out"
           title="Zoom out (−)"
-          onClick={() => props.onZoom(1 / 1.25)}
+          onClick={() => zoomBy(viewport, 1 / ZOOM_STEP)}
         >
           <span aria-hidden="true">−</span>
         </button>
-        <span className="tool-text tool-number">{Math.round(zoom * 100)} %</span>
+        <span className="tool-text tool-number">{Math.round(state.view.zoom * 100)} %</span>
         <button
           type="button"
           className="icon-button"
           aria-label="Zoom in"
           title="Zoom in (+)"
-          onClick={() => props.onZoom(1.25)}
+          onClick={() => zoomBy(viewport, ZOOM_STEP)}
         >
           <span aria-hidden="true">+</span>
         </button>
@@ -103,7 +105,7 @@ export function Toolbar(props: ToolbarProps) {
         className="icon-button"
         aria-label="Reset picture"
         title="Reset window, zoom and position (0)"
-        onClick={props.onReset}
+        onClick={() => reset(viewport)}
         data-testid="reset"
       >
         <Fit />
@@ -129,44 +131,5 @@ export function Toolbar(props: ToolbarProps) {
         <Help />
       </button>
     </div>
-  );
-}
-
-function WindowTool({ modality, facts, window, onWindow }: ToolbarProps) {
-  const own = facts?.own ?? [];
-  const customary = presetsFor(modality).filter((preset) => !own.some((stored) => same(stored, preset)));
-  const presets = [...own, ...customary];
-  const chosen = window ? presets.findIndex((preset) => same(preset, window)) : -1;
-  const value = window === null ? "default" : chosen >= 0 ? String(chosen) : "free";
-  const option = (preset: Preset) => (
-    <option key={`${preset.name} ${preset.center}`} value={presets.indexOf(preset)}>
-      {preset.name} ({preset.center} / {preset.width})
-    </option>
-  );
-  return (
-    <label className="tool-select" title="Window: drag in the picture to change it">
-      <Contrast />
-      <span className="visually-hidden">Window</span>
-      <select
-        value={value}
-        data-tool
-        data-testid="window-preset"
-        onChange={(event) => {
-          const preset = presets[Number(event.target.value)];
-          onWindow(preset ? { center: preset.center, width: preset.width } : null);
-        }}
-      >
-        <option value="default">As stored</option>
-        {own.length > 0 && <optgroup label="In the image">{own.map(option)}</optgroup>}
-        {customary.length > 0 && (
-          <optgroup label={`Customary for ${modality}`}>{customary.map(option)}</optgroup>
-        )}
-        {window && value === "free" && (
-          <option value="free">
-            Free ({window.center} / {window.width})
-          </option>
-        )}
-      </select>
-    </label>
   );
 }

@@ -3,12 +3,17 @@ import type { Study, Title } from "../api/contract";
 import { imageSeries } from "../model/positions";
 import { titleOfKey } from "../model/titles";
 import { useKeys } from "../parts/keys";
-import type { Scroller } from "./use-scroller";
+import { invert, reset, ZOOM_STEP, zoomBy } from "../viewport/tools";
+import type { Viewport } from "../viewport/viewport";
+import type { Scroller } from "./use-scrollers";
 
 interface DeskKeys {
   study: Study;
   titles: readonly Title[];
+  /** Where the active viewport looks. */
   scroller: Scroller;
+  /** The active viewport. */
+  viewport: Viewport;
   onStar: (whole: boolean) => void;
   onStarUnder: (title: Title) => void;
   onMark: (direction: 1 | -1) => void;
@@ -28,6 +33,7 @@ export function useDeskKeys({
   study,
   titles,
   scroller,
+  viewport,
   onStar,
   onStarUnder,
   onMark,
@@ -53,6 +59,10 @@ export function useDeskKeys({
     else if (key === "n") onMark(1);
     else if (key === "p") onMark(-1);
     else if (key === "?") onHelp();
+    else if (key === "+" || key === "=") zoomBy(viewport, ZOOM_STEP);
+    else if (key === "-") zoomBy(viewport, 1 / ZOOM_STEP);
+    else if (key === "0") reset(viewport);
+    else if (key === "v") invert(viewport);
     else if (title) event.repeat || onStarUnder(title);
     else return false;
     return true;

@@ -2,12 +2,12 @@ import { useState } from "react";
 import { findings, registerAgain } from "../api/client";
 import type { FoundObject, RegisteredAgain } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
+import { ListPage } from "../lists/list-page";
+import { usePages } from "../lists/use-pages";
 import { plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { FindingList } from "../parts/finding-list";
 import { ProblemNotice } from "../parts/problem-notice";
-import { ListPage } from "../lists/list-page";
-import { usePages } from "../lists/use-pages";
 import { Link, studyAddress } from "../router";
 
 /** Received objects that were not fully understood, and why. */

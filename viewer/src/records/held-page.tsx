@@ -1,8 +1,8 @@
 import { held, heldFile } from "../api/client";
-import { bytes, moment } from "../model/when";
-import { Download } from "../parts/icons";
 import { ListPage } from "../lists/list-page";
 import { usePages } from "../lists/use-pages";
+import { bytes, moment } from "../model/when";
+import { Download } from "../parts/icons";
 import { Link, studyAddress } from "../router";
 
 /** Copies kept aside because their UID was taken by something else: see, compare, download. */
