@@ -92,7 +92,9 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page, close: str) -> N
 @pytest.mark.parametrize(
     ("address", "search", "row"), [("/", "study-search", "study-row"), ("/notes", "note-search", "note-row")]
 )
-def test_down_leads_from_the_search_field_to_the_rows(page: Page, address: str, search: str, row: str) -> None:
+def test_down_leads_from_the_search_field_to_the_rows(
+    page: Page, address: str, search: str, row: str
+) -> None:
     page.goto(address)
     expect(page.get_by_test_id(row).first).to_be_visible()
     page.keyboard.press("/")
