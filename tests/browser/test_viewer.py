@@ -21,6 +21,7 @@ from tests.browser.journey import (
     note_called,
     note_resource,
     open_study,
+    picture,
     to_position,
     written_by,
 )
@@ -77,12 +78,12 @@ def test_arrow_keys_walk_the_list_and_enter_opens_a_study(page: Page) -> None:
 def test_scrolling_shows_other_pictures(page: Page) -> None:
     open_study(page, "CT")
     stage = page.get_by_test_id("stage")
-    first = stage.get_attribute("data-address")
+    first = stage.get_attribute("data-sop")
     stage.hover()
     page.mouse.wheel(0, 120)
     expect(page.get_by_test_id("position")).to_have_value("1")
     expect(stage).to_have_attribute("data-state", "shown")
-    assert stage.get_attribute("data-address") != first
+    assert stage.get_attribute("data-sop") != first
     page.keyboard.press("End")
     expect(page.get_by_test_id("position")).to_have_value(
         page.get_by_test_id("position").get_attribute("max") or ""
@@ -99,10 +100,10 @@ def test_dragging_changes_the_window_and_reset_brings_the_stored_one_back(page: 
     page.mouse.down()
     page.mouse.move(box["x"] + 320, box["y"] + 240, steps=8)
     page.mouse.up()
-    expect(stage).to_have_attribute("data-address", re.compile("window="))
+    expect(picture(page)).to_have_attribute("data-address", re.compile("window="))
     expect(stage).to_have_attribute("data-state", "shown")
     page.keyboard.press("0")
-    expect(stage).to_have_attribute("data-address", re.compile("rendered$"))
+    expect(picture(page)).to_have_attribute("data-address", re.compile("rendered$"))
 
 
 def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> None:

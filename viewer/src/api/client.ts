@@ -1,5 +1,4 @@
 // The one module that speaks to the REST API.
-import { beginningOf } from "../model/when";
 import { forget, keyOf } from "./act-keys";
 import type {
   FoundNote,
@@ -15,6 +14,7 @@ import type {
   StudySummary,
   Title,
 } from "./contract";
+import { beginningOf } from "./days";
 import { Problem, problemFrom } from "./problem";
 
 const ROOT = "/api/v1";
