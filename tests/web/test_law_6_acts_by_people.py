@@ -17,8 +17,8 @@ from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart
 
-#: Objects tell by UID and digest that they are here already; the number of a held copy is never given again.
-NEEDS_NO_KEY = {"POST /api/v1/objects", "POST /api/v1/held/{held_id}"}
+#: Objects tell by UID and digest that they are here already.
+NEEDS_NO_KEY = {"POST /api/v1/objects"}
 
 NOTE = {"title": {"scheme": "DCM", "value": "113000"}, "references": [{"sop_instance_uid": INSTANCE}]}
 
@@ -70,12 +70,14 @@ def hold_people_repeat_acts_harmlessly(client: httpx.Client, rooms: Rooms) -> No
     revised = {**NOTE, "description": "revised"}
     act("PUT", note, "revise", json=revised, headers={"If-Match": '"1"'})
     act("DELETE", note, "withdraw")
+    (copy,) = client.get("/api/v1/held").json()["items"]
+    act("POST", f"/api/v1/held/{copy['id']}", "decide", json={"decision": "discard"})
 
 
 @pytest.fixture
 def stored(client: httpx.Client) -> httpx.Client:
-    body, headers = multipart([as_file(image(1))])
-    assert client.post("/dicomweb/studies", content=body, headers=headers).status_code == 200
+    body, headers = multipart([as_file(image(1)), as_file(image(1, PatientComments="other"))])
+    assert client.post("/dicomweb/studies", content=body, headers=headers).status_code == 202
     return client
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.catalog import Catalog, Result, Work
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
 from kinote.dicom import sop_classes, tags
 from kinote.dicom.errors import DicomError
@@ -156,11 +156,14 @@ class Receiver:
 
     def discard_held(self, key: int) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        copy = self._catalog.write(lambda transaction: _discard(transaction, key))
-        if copy.file_key is not None:
-            # What does not come about here is done when the next start recovers.
-            remove_remembered(self._catalog, self._storage)
-        return copy
+        return self.write_and_remove(lambda transaction: discard(transaction, key))
+
+    def write_and_remove(self, work: Work[Result]) -> Result:
+        """Do a piece of work in a transaction, then remove the files that have to follow it."""
+        result = self._catalog.write(work)
+        # What does not come about here is done when the next start recovers.
+        remove_remembered(self._catalog, self._storage)
+        return result
 
     def close(self) -> None:
         """Commit what has arrived; nothing may be opened any more."""
@@ -170,7 +173,8 @@ class Receiver:
         self._syncers.close()
 
 
-def _discard(transaction: Connection, key: int) -> HeldCopy:
+def discard(transaction: Connection, key: int) -> HeldCopy:
+    """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
     copy = held.discard(transaction, key, now=datetime.now(UTC))
     if copy.file_key is not None:
         remember(transaction, copy.file_key)
