@@ -21,7 +21,7 @@ from kinote.keyobject.model import (
 )
 from kinote.keyobject.titles import OF_INTEREST
 from kinote.keyobject.writer import WRITER_VERSION, encode
-from tests.keyobject.documents import CT, copies, instance, plain_context
+from tests.keyobject.documents import COPIED, CT, copies, instance, plain_context, with_title
 from tests.keyobject.kinds import kinds
 
 #: Codes at the bounds of the three code value attributes (PS3.3 8.1, 8.8).
@@ -46,7 +46,7 @@ NAMES = ("", "A^B^C^^", "Yamada^Tarou=山田^太郎=やまだ^たろう", "=山�
 def documents() -> dict[str, KeyObjectDocument]:
     return {
         **kinds(),
-        **{f"code {value}": _coded(Code(value, "99編", f"means {value}")) for value in CODES},
+        **{f"code {value}": with_title(Code(value, "99編", f"means {value}")) for value in CODES},
         **{f"copied {value[:20]!r}": _copied(value) for value in COPIES},
         **{f"named {value!r}": _named(value) for value in NAMES},
         "observed": _observed(),
@@ -54,19 +54,10 @@ def documents() -> dict[str, KeyObjectDocument]:
     }
 
 
-def _coded(code: Code) -> KeyObjectDocument:
-    context = plain_context(requests=(RequestReference("1.2.3", requested_procedure_code=code),))
-    references = (Reference(instance(1)),)
-    return KeyObjectDocument(
-        context, KeyObjectSelection(code, references, modifiers=(code,), procedure_codes=(code, code))
-    )
-
-
 def _copied(value: str) -> KeyObjectDocument:
-    names = ("institution_name", "patient_id", "issuer_of_patient_id", "patient_birth_date", "patient_sex")
-    more = ("study_date", "study_time", "study_id", "study_description", "accession_number")
     request = RequestReference("1.2.3", value, value, value, value, value)
-    context = plain_context(**dict.fromkeys((*names, *more), value), requests=(request, request))
+    texts = [name for name in COPIED if name not in ("patient_name", "referring_physician_name")]
+    context = plain_context(**dict.fromkeys(texts, value), requests=(request, request))
     return KeyObjectDocument(context, KeyObjectSelection(OF_INTEREST, (Reference(instance(1)),)))
 
 
