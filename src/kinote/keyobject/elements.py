@@ -6,7 +6,7 @@ rendered from the same list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from struct import Struct, pack
@@ -22,9 +22,25 @@ class Numbers(tuple[int, ...]):
     __slots__ = ()
 
 
+class MadeItems:
+    """Items of a sequence that are made anew whenever somebody goes through them.
+
+    A document has references by the ten thousand: their elements never are in memory all at once.
+    """
+
+    __slots__ = ("_arguments", "_make")
+
+    def __init__(self, make: Callable[..., Iterable[Item]], *arguments: object) -> None:
+        self._make = make
+        self._arguments = arguments
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self._make(*self._arguments))
+
+
 #: Tag, value representation, and the value: text with its values parted by backslashes, numbers of US, or the items
 #: of a sequence. Elements and items are in order of tags, and nothing in them is changed.
-Element: TypeAlias = "tuple[int, str, str | Numbers | tuple[Item, ...]]"
+Element: TypeAlias = "tuple[int, str, str | Numbers | tuple[Item, ...] | MadeItems]"
 Item: TypeAlias = tuple[Element, ...]
 
 #: Attributes that say the same in most documents: of such elements what was made once is remembered.
@@ -65,9 +81,11 @@ def encoded(elements: Iterable[Element], remembered: AbstractSet[int] = RECURRIN
             items: list[bytes] = []
             for item in value:
                 inner = encoded(item)
-                items += (_item_head(len(inner)), inner)
+                items.append(_item_head(len(inner)))
+                items.append(inner)
             content = b"".join(items)
-        parts += (_head(tag, vr, len(content)), content)
+        parts.append(_head(tag, vr, len(content)))
+        parts.append(content)
     return b"".join(parts)
 
 

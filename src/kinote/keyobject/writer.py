@@ -6,8 +6,9 @@ are never made otherwise, so a change here that alters them for the same documen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import starmap
 
 from kinote.dicom import tags
 from kinote.dicom.part10 import file_meta_bytes
@@ -15,7 +16,7 @@ from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import concepts
 from kinote.keyobject.codes import Code
-from kinote.keyobject.elements import Element, Item, Numbers, encoded
+from kinote.keyobject.elements import Element, Item, MadeItems, Numbers, encoded
 from kinote.keyobject.languages import language_code
 from kinote.keyobject.model import (
     Device,
@@ -77,7 +78,7 @@ def elements(document: KeyObjectDocument) -> list[Element]:
         ),
         _TEMPLATE,
         *_optional_items(tags.IDENTICAL_DOCUMENTS_SEQUENCE, _hierarchical(context.identical_documents)),
-        (tags.CONTENT_SEQUENCE, "SQ", tuple(_content(selection))),
+        (tags.CONTENT_SEQUENCE, "SQ", MadeItems(_content, selection)),
     ]
 
 
@@ -119,19 +120,20 @@ def _request(request: RequestReference) -> Item:
 
 def _hierarchical(instances: Iterable[InstanceReference]) -> Iterator[Item]:
     """The Hierarchical SOP Instance Reference Macro (PS3.3 C.17.2.1), in order of first mention."""
-    studies: dict[str, dict[str, list[Item]]] = {}
+    studies: dict[str, dict[str, list[InstanceReference]]] = {}
     for instance in instances:
         series = studies.setdefault(instance.study_instance_uid, {})
-        series.setdefault(instance.series_instance_uid, []).append(_instance(instance))
+        series.setdefault(instance.series_instance_uid, []).append(instance)
     for study_uid, series in studies.items():
-        listed = tuple(
-            (
-                (tags.REFERENCED_SOP_SEQUENCE, "SQ", tuple(items)),
-                (tags.SERIES_INSTANCE_UID, "UI", series_uid),
-            )
-            for series_uid, items in series.items()
-        )
+        listed = tuple(starmap(_series, series.items()))
         yield (tags.REFERENCED_SERIES_SEQUENCE, "SQ", listed), (tags.STUDY_INSTANCE_UID, "UI", study_uid)
+
+
+def _series(series_uid: str, instances: Sequence[InstanceReference]) -> Item:
+    return (
+        (tags.REFERENCED_SOP_SEQUENCE, "SQ", MadeItems(map, _instance, instances)),
+        (tags.SERIES_INSTANCE_UID, "UI", series_uid),
+    )
 
 
 # --- the content tree -----------------------------------------------------------------------------
