@@ -65,6 +65,7 @@ def test_its_page_names_its_modules() -> None:
         "findings",
         "model",
         "writer",
+        "elements",
         "rebuilding",
         "titles",
         "codes",

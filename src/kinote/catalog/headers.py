@@ -1,8 +1,8 @@
 """The whole headers of live instances as DICOM JSON (PS3.18 F).
 
-Of images, whose bytes are files, intake prepares them. Small objects that are no images have their bytes in the
-index: their header is made of these when it is asked for, which few ever are. Preparing it would take a third of
-what receiving a key object does.
+Of images, whose bytes are files, intake prepares them. Small objects that are no images, and key objects made here,
+have their bytes in the index: their header is made of these when it is asked for, which few ever are. Preparing it
+would take a third of what receiving a key object does.
 """
 
 from __future__ import annotations

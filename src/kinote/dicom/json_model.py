@@ -94,17 +94,18 @@ def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str
         # The addresses of values that were let pass say where the item is: they are not for others.
         nested = None if any(len(span.path) > 1 for span in dataset.bulk) else table
         items = enumerate(dataset.items(tag))
-        return _filled(vr, [_item(item, dataset, (*path, index), nested) for index, item in items])
+        return attribute_json(vr, [_item(item, dataset, (*path, index), nested) for index, item in items])
     if vr in BINARY:
         value = dataset.raw(tag) or b""
         if dataset.encoding.order == ">" and vr in _WORDS:
             value = _little(value, _WORDS[vr])
         inline = base64.b64encode(value).decode()
-        return f'{{"vr":"{vr}","InlineBinary":"{inline}"}}' if inline else _filled(vr, ())
-    return _filled(vr, _values(dataset, tag, vr))
+        return f'{{"vr":"{vr}","InlineBinary":"{inline}"}}' if inline else attribute_json(vr, ())
+    return attribute_json(vr, values_json(vr, dataset.text(tag)))
 
 
-def _filled(vr: str, values: Sequence[str]) -> str:
+def attribute_json(vr: str, values: Sequence[str]) -> str:
+    """An attribute with values, or items, that are JSON."""
     return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
 
 
@@ -114,9 +115,8 @@ def _item(item: DataSet, outer: DataSet, path: TagPath, table: dict[bytes, str] 
     return "{" + ",".join(sorted(_fragments_of(item, item.entries(LONGEST), path, table))) + "}"
 
 
-def _values(dataset: DataSet, tag: int, vr: str) -> list[str]:
-    """The values of an attribute, each as JSON."""
-    text = dataset.text(tag)
+def values_json(vr: str, text: str | None) -> list[str]:
+    """The values of an attribute whose text is what `DataSet.text` gives, each as JSON."""
     if not text:
         return []
     if vr in SINGLE_VALUE:

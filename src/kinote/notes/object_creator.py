@@ -25,6 +25,7 @@ from kinote.catalog.entry import InstanceEntry
 from kinote.catalog.tables import HELD, instance, key_object, key_object_request, study
 from kinote.dicom import sop_classes, uids
 from kinote.keyobject import writer
+from kinote.keyobject.elements import encoded
 from kinote.keyobject.model import (
     Device,
     InstanceReference,
@@ -220,8 +221,9 @@ _by_uid = statements.LookUp(
 
 
 def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:
-    dataset = writer.encode(draft.document)
-    return made_entry(draft.document, dataset, now), Placed(standing="live", dataset=dataset)
+    elements = writer.elements(draft.document)
+    dataset = encoded(elements)
+    return made_entry(elements, dataset, now), Placed(standing="live", dataset=dataset)
 
 
 def _insert_key_objects(
