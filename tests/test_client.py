@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kinote.client import Client, ServerError
+from kinote.command.client import Client, ServerError
 
 LOST = b""
 DONE = b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 16\r\n\r\n{"changed":true}'

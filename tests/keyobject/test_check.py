@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import UID
 
-from kinote.checking import check_files
+from kinote.command.check import check_files
 from kinote.dicom.part10 import file_meta_bytes
 from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import Report, check, check_file

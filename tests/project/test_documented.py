@@ -19,7 +19,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind
 from kinote.catalog.matching_keys import MATCHED
-from kinote.cli import app
+from kinote.command.main import app
 from kinote.delivery.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.metrics_registry import REGISTRY

@@ -56,7 +56,7 @@ def test_only_app_and_the_command_line_read_settings() -> None:
         for module, _ in imports_of(path)
         if module == "kinote.settings"
     }
-    assert found <= {"app.py", "cli.py", "cli_doctor.py", "cli_network.py", "serving.py"}
+    assert found <= {"app.py", "command"}
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)

@@ -13,11 +13,13 @@ from typing import Annotated, Any, get_args
 import typer
 from rich.markup import escape
 
-from kinote import cli_doctor, cli_network
 from kinote.app import HouseError, open_house
-from kinote.checking import Checked, check_files
-from kinote.cli_output import FAILED, USAGE, fail, out, progress
-from kinote.client import Client, ServerError
+from kinote.command import doctor, network
+from kinote.command.check import Checked, check_files
+from kinote.command.client import Client, ServerError
+from kinote.command.output import FAILED, USAGE, fail, out, progress
+from kinote.command.serve import Addresses, PortTakenError
+from kinote.command.serve import serve as serve_house
 from kinote.demo.loading import DemoError, load_demo
 from kinote.intake import sources as importable
 from kinote.intake.importing import Report, Sink, import_sources, local_sink
@@ -26,13 +28,11 @@ from kinote.keyobject.reading import Registration
 from kinote.lifecycle.account import account as account_of
 from kinote.lifecycle.explain import explain as explain_instance
 from kinote.logs import set_up_logs
-from kinote.serving import Addresses, PortTakenError
-from kinote.serving import serve as serve_house
 from kinote.settings import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
-for command in (cli_network.echo, cli_network.find, cli_network.send, cli_doctor.doctor):
+for command in (network.echo, network.find, network.send, doctor.doctor):
     app.command()(command)
 
 DataOption = Annotated[

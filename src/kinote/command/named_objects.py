@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from kinote.app import House
-from kinote.client import Client, ServerError
+from kinote.command.client import Client, ServerError
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.source import Selection
 from kinote.dicom.errors import DicomError

@@ -18,8 +18,8 @@ from urllib.parse import quote
 import typer
 
 from kinote.app import House, adopt, open_house
-from kinote.cli_output import FAILED, USAGE, fail, out, progress
-from kinote.client import Client, ServerError
+from kinote.command.client import Client, ServerError
+from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.delivery.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.holdings.recovery import recover
 from kinote.settings import Settings, SettingsError, read_settings

@@ -16,11 +16,11 @@ from rich.table import Table
 
 from kinote import network
 from kinote.app import open_house
-from kinote.cli_output import FAILED, USAGE, errors, fail, out, progress
+from kinote.command.named_objects import Named, NothingLiveError, named_objects
+from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.intake import sources as importable
-from kinote.named_objects import Named, NothingLiveError, named_objects
 from kinote.settings import Settings, SettingsError, read_settings
 
 #: Files that are listed for one reason.
