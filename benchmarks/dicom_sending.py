@@ -44,7 +44,7 @@ from kinote.delivery.source import LiveObject, Selection
 from kinote.dicom.part10 import read_file_meta
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from tests.interop.orthanc import orthanc
 
 ASSOCIATIONS = 4

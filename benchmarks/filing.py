@@ -31,7 +31,7 @@ from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
 from benchmarks.uids import SCATTERED
 from kinote.app import open_house
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 
 FILLED = Extent(100_000, 1_000_000, 10, SCATTERED)
 

@@ -31,7 +31,7 @@ from benchmarks.table import Table, ratio
 from benchmarks.uids import IN_ORDER, Naming
 from kinote.app import open_house
 from kinote.intake.receiver import Receiver
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 
 #: Small images are of other studies than large ones; they are numbered from here.
 _SMALL = 10**6

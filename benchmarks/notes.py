@@ -34,7 +34,7 @@ from kinote.intake.outcome import Outcome
 from kinote.keyobject.titles import OF_INTEREST
 from kinote.notes.make import make
 from kinote.notes.request import Author, NoteRequest, RequestedReference
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 
 EXTENT = Extent(100)
 REFERENCES = 5

@@ -40,12 +40,12 @@ from benchmarks.uids import study_uid
 from kinote.app import open_house
 from kinote.catalog.catalog import Catalog
 from kinote.command.serve import serve
-from kinote.logs import set_up_logs
 from kinote.notes.make import make
 from kinote.notes.note import as_json
 from kinote.notes.reading import notes_of_study
 from kinote.notes.request import NoteRequest
-from kinote.settings import Settings
+from kinote.settings.model import Settings
+from kinote.telemetry.logs import set_up_logs
 
 #: Ten notes to a study, as a radiologist leaves them.
 FILLED = Extent(100_000, notes=1_000_000, images=10)

@@ -17,7 +17,7 @@ import pytest
 
 from kinote.demo.studies import real_images
 from kinote.keyobject.writer import encode_file
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.keyobject.documents import document

@@ -11,7 +11,7 @@ import pytest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.tls import TlsOptions
 from kinote.scp.options import ALL_SERVICES, KnownEntity, ScpOptions, ServiceName
-from kinote.settings import SettingsError, read_settings
+from kinote.settings.model import SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.scp.options import KnownEntity
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.dimse.ends import accepting
 from tests.running_server import RunningServer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.settings import Settings, SettingsError, read_settings
+from kinote.settings.model import Settings, SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)

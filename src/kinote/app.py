@@ -36,7 +36,7 @@ from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
 from kinote.storage.marks import UnreadableMarkError

@@ -9,7 +9,7 @@ from kinote.demo import identity
 from kinote.demo.loading import load_demo
 from kinote.demo.notes import DEMO_NOTES
 from kinote.notes.reading import notes_of_study
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 
 
 def test_loaded_twice_it_is_there_once(tmp_path: Path) -> None:

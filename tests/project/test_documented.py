@@ -22,9 +22,9 @@ from kinote.catalog.matching_keys import MATCHED
 from kinote.command.main import app
 from kinote.delivery.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.metrics_registry import REGISTRY
 from kinote.notes.request import NoteRefusedError
-from kinote.settings import Settings
+from kinote.settings.model import Settings
+from kinote.telemetry.registry import REGISTRY
 from kinote.web import problems
 from kinote.web.application import Rooms, create_application
 from kinote.web.dicomweb import search

@@ -22,7 +22,7 @@ from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.delivery.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.holdings.recovery import recover
-from kinote.settings import Settings, SettingsError, read_settings
+from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import running_server
 from kinote.storage.local import StorageError
 

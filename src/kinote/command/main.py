@@ -27,9 +27,9 @@ from kinote.keyobject.findings import RULES, Severity
 from kinote.keyobject.reading import Registration
 from kinote.lifecycle.account import account as account_of
 from kinote.lifecycle.explain import explain as explain_instance
-from kinote.logs import set_up_logs
-from kinote.settings import Settings, SettingsError, read_settings
+from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
+from kinote.telemetry.logs import set_up_logs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 for command in (network.echo, network.find, network.send, doctor.doctor):

@@ -21,7 +21,7 @@ from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.intake import sources as importable
-from kinote.settings import Settings, SettingsError, read_settings
+from kinote.settings.model import Settings, SettingsError, read_settings
 
 #: Files that are listed for one reason.
 _NAMES = 10

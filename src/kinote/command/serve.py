@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from kinote.app import House, dicom_server, web_application
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 
 #: Seconds that requests under way may take when the server is stopped.
 _GRACE = 30

@@ -1,6 +1,6 @@
 """Settings: `kinote.toml` in the working directory, environment `KINOTE_*`, and what the command line says.
 
-Only `app` and `cli` read them; every room gets its own options.
+Only `app` and `command` read them; every room gets its own options.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pydantic_settings import (
 from kinote.dimse.entity import ApplicationEntity, ae_title
 from kinote.dimse.tls import TlsOptions
 from kinote.scp.options import ALL_SERVICES, KnownEntity, ScpOptions, ServiceName
-from kinote.setting_values import (
+from kinote.settings.values import (
     host_name,
     is_loopback,
     listed,
