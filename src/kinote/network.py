@@ -24,7 +24,7 @@ from kinote.dimse.errors import RefusedError
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import TlsOptions
 from kinote.dimse.user_information import ExtendedNegotiation
-from kinote.intake.sources import Refusal, Source
+from kinote.media.sources import Refusal, Source
 from kinote.scp.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.scp.options import ScpOptions
 

@@ -13,7 +13,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kinote.dicom.dicomdir import MEDIA_STORAGE_DIRECTORY
-from kinote.intake.sources import Refusal, Source, count, sources
+from kinote.media.sources import Refusal, Source, count, sources
 
 DICOM = bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00\x00\x00\x00\x00" + b"made for tests"
 BARE = b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100"

@@ -21,12 +21,12 @@ from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.command.serve import Addresses, PortTakenError
 from kinote.command.serve import serve as serve_house
 from kinote.demo.loading import DemoError, load_demo
-from kinote.intake import sources as importable
 from kinote.intake.importing import Report, Sink, import_sources, local_sink
 from kinote.keyobject.findings import RULES, Severity
 from kinote.keyobject.reading import Registration
 from kinote.lifecycle.account import account as account_of
 from kinote.lifecycle.explain import explain as explain_instance
+from kinote.media import sources as importable
 from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import DataDirectoryInUseError, running_server
 from kinote.telemetry.logs import set_up_logs

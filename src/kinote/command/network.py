@@ -20,7 +20,7 @@ from kinote.command.named_objects import Named, NothingLiveError, named_objects
 from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
-from kinote.intake import sources as importable
+from kinote.media import sources as importable
 from kinote.settings.model import Settings, SettingsError, read_settings
 
 #: Files that are listed for one reason.

@@ -15,7 +15,7 @@ from kinote.demo import studies
 from kinote.demo.notes import DemoNote
 from kinote.intake.importing import import_sources, local_sink
 from kinote.intake.receiver import Receiver
-from kinote.intake.sources import sources
+from kinote.media.sources import sources
 from kinote.notes.make import make
 from kinote.notes.request import Author, NoteRequest, RequestedReference
 

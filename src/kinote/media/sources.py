@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from kinote.dicom import dicomdir
 from kinote.dicom.errors import DicomError
-from kinote.intake import beginnings
+from kinote.media import beginnings
 
 _HEAD = 4096
 
