@@ -19,7 +19,6 @@ from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
-from kinote.delivery.source import Source
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health
@@ -33,6 +32,7 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer

@@ -19,10 +19,10 @@ from kinote.catalog.catalog import Catalog
 from kinote.catalog.headers import headers
 from kinote.catalog.tables import house, instance, instance_metadata
 from kinote.delivery.outgoing import part10
-from kinote.delivery.source import Source
 from kinote.dicom import json_model
 from kinote.dicom.part10 import FileScanner
 from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.source import Source
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import SMALL, Receiver
 from kinote.keyobject.writer import encode_file

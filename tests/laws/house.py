@@ -13,8 +13,8 @@ from anyio.from_thread import start_blocking_portal
 from sqlalchemy import text
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.delivery.source import Source
 from kinote.holdings.recovery import recover
+from kinote.holdings.source import Source
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage

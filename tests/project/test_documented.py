@@ -20,7 +20,7 @@ from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind
 from kinote.catalog.matching_keys import MATCHED
 from kinote.command.main import app
-from kinote.delivery.source import Source
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.notes.request import NoteRefusedError
 from kinote.settings.model import Settings

@@ -16,7 +16,7 @@ from kinote.catalog.answered_requests import LIFETIME
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import answered_request
 from kinote.catalog.timestamps import timestamp
-from kinote.delivery.source import Source
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.metrics import observe_outcome

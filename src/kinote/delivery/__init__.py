@@ -1,4 +1,4 @@
-"""Bytes out.
+"""Bytes out: `outgoing` is what every data set passes on its way, `sending` sends it by C-STORE.
 
-`source` is the only way to the bytes of an instance, `outgoing` what every data set passes on its way.
+Gets bytes from `kinote.holdings` only.
 """

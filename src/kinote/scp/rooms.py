@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
 from kinote.catalog.catalog import Catalog
-from kinote.delivery.source import Source
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
 
