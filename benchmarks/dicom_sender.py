@@ -25,7 +25,7 @@ from functools import partial
 from benchmarks.fill import CT, KOS
 from benchmarks.objects import image, key_object
 from benchmarks.uids import ROOT
-from kinote.dicom.part10 import read_file_meta
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.commands import CStoreRequest, encode_command
 from kinote.dimse.pdu import (
     HEAD,

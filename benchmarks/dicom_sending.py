@@ -40,7 +40,7 @@ from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
 from kinote.app import House, open_house
 from kinote.delivery.sending import Sender, proposals
-from kinote.dicom.part10 import read_file_meta
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.source import LiveObject, Selection

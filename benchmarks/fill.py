@@ -44,7 +44,7 @@ from kinote.catalog.tables import (
 )
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 from kinote.storage.data_directory import DataDirectory
 
 #: Instances of a transaction, about.

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from kinote.delivery.files import UnsendableFileError, sendable_file
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import ProposedStorage, Sender, Sent, grouped
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RefusedError

@@ -23,7 +23,7 @@ from kinote.catalog.tables import (
 )
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
-from kinote.dicom.value_representations import implicit_vr
+from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.lifecycle import counts
 from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from kinote.dicom.dicomdir import MEDIA_STORAGE_DIRECTORY
+from kinote.dicom.files.dicomdir import MEDIA_STORAGE_DIRECTORY
 from kinote.media.sources import Refusal, Source, count, sources
 
 DICOM = bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00\x00\x00\x00\x00" + b"made for tests"

@@ -10,7 +10,7 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from kinote.dicom import transfer_syntaxes
+from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dimse import invoking, statuses
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity

@@ -19,7 +19,7 @@ from pynetdicom.pdu_primitives import (
     UserIdentityNegotiation,
 )
 
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import statuses
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.invoking import VERIFICATION, echo, find, move

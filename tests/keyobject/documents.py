@@ -12,7 +12,8 @@ from datetime import date
 from hypothesis import strategies as st
 from pydicom._uid_dict import UID_dictionary
 
-from kinote.dicom import sop_classes, uids
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values import uids
 from kinote.keyobject.codes import Code
 from kinote.keyobject.languages import NAMES
 from kinote.keyobject.model import (

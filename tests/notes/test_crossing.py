@@ -22,7 +22,7 @@ from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.live import live_instance
 from kinote.catalog.matching import Query, search
 from kinote.catalog.matching_keys import Level, path_of
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.intake.filing import file_arrivals
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.keyobject.reader import read

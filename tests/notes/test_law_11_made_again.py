@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import instance, instance_bytes, key_object, study
-from kinote.dicom import tags
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader, rebuilding, writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST

@@ -11,8 +11,8 @@ from kinote.catalog.catalog import Catalog
 from kinote.catalog.entries import Placed
 from kinote.catalog.headers import headers
 from kinote.catalog.tables import instance, instance_bytes, instance_metadata, key_object
-from kinote.dicom import json_model
-from kinote.dicom.dataset import scan
+from kinote.dicom.elements.dataset import scan
+from kinote.dicom.json import from_elements
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
 from kinote.notes import object_creator
@@ -53,7 +53,8 @@ def hold_law_8(catalog: Catalog) -> int:
     with catalog.read() as connection:
         found = headers(connection, list(live))
     assert found == {
-        key: json_model.metadata_json(scan(row.dataset, row.transfer_syntax_uid)) for key, row in live.items()
+        key: from_elements.metadata_json(scan(row.dataset, row.transfer_syntax_uid))
+        for key, row in live.items()
     }
     return len(rows)
 

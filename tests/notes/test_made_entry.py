@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 
 from kinote.catalog.entry import entry_of, instance_columns
-from kinote.dicom import json_model, tags
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import scan
+from kinote.dicom.json import from_elements
 from kinote.keyobject import writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.elements import Element, encoded
@@ -28,7 +29,7 @@ def hold_to_the_reader(elements: list[Element]) -> None:
     """Compare what is rendered from elements with what is read from their bytes."""
     dataset = encoded(elements)
     scanned = scan(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
-    assert document_json(elements).encode() == json_model.metadata_json(scanned)
+    assert document_json(elements).encode() == from_elements.metadata_json(scanned)
     made = made_entry(elements, dataset, NOW)
     found = entry_of(
         scanned,

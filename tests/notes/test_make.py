@@ -11,8 +11,8 @@ from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import key_object_request, series
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import scan
 from kinote.keyobject import reader
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST

@@ -16,7 +16,7 @@ from kinote.catalog import changes
 from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind, Position
 from kinote.delivery.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.holdings.source import Source
 from kinote.intake.filing import file_arrivals
 from kinote.keyobject.findings import found

@@ -16,8 +16,8 @@ from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import entry_of
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import instance_bytes
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import scan
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import file_arrivals
 from kinote.intake.outcome import Outcome

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association

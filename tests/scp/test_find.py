@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from kinote.catalog import matching
 from kinote.catalog.catalog import Catalog
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
 from kinote.scp.find import Answers, find
 from kinote.scp.identifier_error import IdentifierError, Refusal

@@ -14,8 +14,10 @@ from kinote.catalog import datetimes, normal, packed_header
 from kinote.catalog.alike_rows import AlikeRows
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.timestamps import timestamp
-from kinote.dicom import json_model, tags, uids
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.json import from_elements
+from kinote.dicom.values import uids
 
 Row = dict[str, Any]
 
@@ -93,7 +95,7 @@ def entry_of(
         series_row={**_series_row(dataset), "series_instance_uid": series_uid},
         instance_row={
             **instance_columns(dataset),
-            "attributes": json_model.selection_json(dataset, INSTANCE_ATTRIBUTES),
+            "attributes": from_elements.selection_json(dataset, INSTANCE_ATTRIBUTES),
             "sop_instance_uid": sop_uid,
             "sop_class_uid": class_uid,
             "transfer_syntax_uid": transfer_syntax_uid,
@@ -103,7 +105,7 @@ def entry_of(
             "received_at": received_at,
             "received_from": received_from,
         },
-        metadata=None if bytes_in_index else packed_header.pack(json_model.metadata_json(dataset)),
+        metadata=None if bytes_in_index else packed_header.pack(from_elements.metadata_json(dataset)),
     )
 
 
@@ -130,7 +132,7 @@ def _read_study_row(dataset: DataSet) -> Row:
         "accession_number": normal.text(dataset.text(tags.ACCESSION_NUMBER)),
         "study_description": normal.text(dataset.text(tags.STUDY_DESCRIPTION)),
         **normal.person_name_columns("referring_physician_name", dataset.text(tags.REFERRING_PHYSICIAN_NAME)),
-        "attributes": json_model.selection_json(dataset, STUDY_ATTRIBUTES),
+        "attributes": from_elements.selection_json(dataset, STUDY_ATTRIBUTES),
     }
 
 
@@ -158,7 +160,7 @@ def series_columns(dataset: Level) -> Row:
 def _read_series_row(dataset: DataSet) -> Row:
     return {
         **series_columns(dataset),
-        "attributes": json_model.selection_json(dataset, SERIES_ATTRIBUTES),
+        "attributes": from_elements.selection_json(dataset, SERIES_ATTRIBUTES),
     }
 
 

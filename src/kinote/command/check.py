@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import check_file
 from kinote.keyobject.findings import Finding, found
 from kinote.keyobject.reader import MAX_BYTES

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 from kinote.app import House
 from kinote.command.client import Client, ServerError
 from kinote.delivery.outgoing import Sendable, live
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import find_dataset
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.part10 import find_dataset
 from kinote.dimse.association import DataSet
 from kinote.holdings.source import Selection
 from kinote.notes import note as notes

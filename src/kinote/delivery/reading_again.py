@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog.catalog import Catalog, Work
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import finding, key_object
-from kinote.dicom import sop_classes
+from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.source import LiveObject, Source, live_objects
 from kinote.keyobject import reader
 from kinote.lifecycle.explain import explain

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, live
-from kinote.dicom import sop_classes, transfer_syntaxes
+from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, DataSet
 from kinote.dimse.commands import CCancelRequest

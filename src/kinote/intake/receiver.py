@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.catalog import Catalog, Result, Work
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
-from kinote.dicom import sop_classes, tags
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import FileScanner, ScannedFile
+from kinote.dicom.dictionary import sop_classes, tags
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.part10 import FileScanner, ScannedFile
 from kinote.holdings.removal import is_owned, remember, remove_remembered
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival

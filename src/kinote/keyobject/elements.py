@@ -12,8 +12,8 @@ from functools import lru_cache
 from struct import Struct, pack
 from typing import TypeAlias
 
-from kinote.dicom import tags
-from kinote.dicom.value_representations import PLAIN_TEXT, SHORT, SINGLE_VALUE
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.value_representations import PLAIN_TEXT, SHORT, SINGLE_VALUE
 
 
 class Numbers(tuple[int, ...]):
@@ -95,7 +95,7 @@ def _recurring(element: Element) -> bytes:
 
 
 def text_read(vr: str, text: str) -> str:
-    """What reading the bytes of a text gives (`kinote.dicom.dataset.DataSet.text`)."""
+    """What reading the bytes of a text gives (`kinote.dicom.elements.dataset.DataSet.text`)."""
     if vr in PLAIN_TEXT and not text.isascii():
         text = _text_bytes(vr, text).decode("latin-1")
     return text.rstrip("\0 ") if vr in SINGLE_VALUE else text.strip("\0 ")

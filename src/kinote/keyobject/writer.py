@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import starmap
 
-from kinote.dicom import tags
-from kinote.dicom.part10 import file_meta_bytes
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.keyobject import concepts
 from kinote.keyobject.codes import Code
 from kinote.keyobject.elements import Element, Item, MadeItems, Numbers, encoded

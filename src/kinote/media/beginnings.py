@@ -2,7 +2,7 @@
 
 import struct
 
-from kinote.dicom.dicomdir import MEDIA_STORAGE_DIRECTORY
+from kinote.dicom.files.dicomdir import MEDIA_STORAGE_DIRECTORY
 
 _PREFIX = slice(128, 132)
 

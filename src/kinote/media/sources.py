@@ -13,8 +13,8 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from kinote.dicom import dicomdir
-from kinote.dicom.errors import DicomError
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files import dicomdir
 from kinote.media import beginnings
 
 _HEAD = 4096

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kinote.dicom import sop_classes, uids
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values import uids
 from kinote.keyobject import titles
 from kinote.keyobject.codes import Code
 from kinote.notes.content import ContentReference, NoteContent

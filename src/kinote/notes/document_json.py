@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
-from kinote.dicom.json_model import attribute_json, values_json
+from kinote.dicom.json.from_elements import attribute_json, values_json
 from kinote.keyobject.elements import RECURRING, Element, Item, Numbers, text_read
 
 

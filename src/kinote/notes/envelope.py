@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from kinote.dicom import dates
+from kinote.dicom.values import dates
 from kinote.keyobject.model import DocumentContext, InstanceReference, RequestReference
 from kinote.notes.content import NoteContent
 

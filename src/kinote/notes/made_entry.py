@@ -15,9 +15,9 @@ from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES
 from kinote.catalog.completion import DESCRIBING
 from kinote.catalog.entry import InstanceEntry, Row, instance_columns, series_columns
 from kinote.catalog.timestamps import timestamp
-from kinote.dicom import tags
-from kinote.dicom.numbers import parse_integer
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.values.numbers import parse_integer
 from kinote.keyobject.elements import Element, Numbers, text_read
 from kinote.notes.document_json import document_json
 

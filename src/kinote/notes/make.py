@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from kinote.catalog import changes, statements
 from kinote.catalog.tables import note, note_version
-from kinote.dicom import dates
+from kinote.dicom.values import dates
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.checks import check_request
 from kinote.notes.content import NoteContent, moment

@@ -23,7 +23,8 @@ from kinote.catalog import changes, statements
 from kinote.catalog.entries import InsertedInstance, Placed, insert_with_series
 from kinote.catalog.entry import InstanceEntry
 from kinote.catalog.tables import HELD, instance, key_object, key_object_request, study
-from kinote.dicom import sop_classes, uids
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values import uids
 from kinote.keyobject import writer
 from kinote.keyobject.elements import encoded
 from kinote.keyobject.model import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from kinote.dicom import tags
-from kinote.dicom.character_sets import character_set
-from kinote.dicom.json_encoding import ElementEncoder, Wanted
-from kinote.dicom.transfer_syntaxes import lookup
-from kinote.dicom.value_representations import implicit_vr
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
+from kinote.dicom.dictionary.value_representations import implicit_vr
+from kinote.dicom.json.to_elements import ElementEncoder, Wanted
+from kinote.dicom.values.character_sets import character_set
 from kinote.scp.find_query import supports
 from kinote.scp.identifiers import Identifier
 from kinote.scp.information_models import QueryLevel

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 
 class QueryLevel(IntEnum):

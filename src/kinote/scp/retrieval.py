@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kinote.delivery.sending import Sent
-from kinote.dicom import tags, uids
+from kinote.dicom.dictionary import tags
+from kinote.dicom.values import uids
 from kinote.dimse import statuses
 from kinote.dimse.commands import CGetRequest, CMoveRequest, SubOperations
 from kinote.dimse.negotiation import Context

@@ -20,7 +20,7 @@ from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.delivery.reading_again import NeverHadError, NotToBeReadError
-from kinote.dicom.pixel_format import PictureError
+from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.notes.request import (
     NoteNotFoundError,

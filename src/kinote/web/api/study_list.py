@@ -13,7 +13,7 @@ from kinote.catalog import study_text
 from kinote.catalog.live import live_instance
 from kinote.catalog.normal import text as normal_text
 from kinote.catalog.tables import note_study, note_version, series, study
-from kinote.dicom import sop_classes
+from kinote.dicom.dictionary import sop_classes
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.loading import is_carried
 from kinote.notes.reading import NO_MARKS

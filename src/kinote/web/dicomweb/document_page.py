@@ -9,7 +9,7 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from kinote.dicom import sop_classes
+from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.source import LiveObject, Source
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from kinote.dicom import sop_classes
-from kinote.dicom.errors import DicomError
-from kinote.dicom.frames import open_frames
-from kinote.dicom.pictures import render_frame
-from kinote.dicom.pixel_format import PictureError
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pictures import render_frame
+from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.source import LiveObject, Source
 from kinote.notes.note import Note, NoteReference
 
