@@ -32,8 +32,8 @@ from benchmarks.uids import image_uid
 from kinote.app import House, open_house
 from kinote.intake.outcome import Outcome
 from kinote.keyobject.titles import OF_INTEREST
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
 from kinote.settings.model import Settings
 
 EXTENT = Extent(100)

@@ -40,10 +40,10 @@ from benchmarks.uids import study_uid
 from kinote.app import open_house
 from kinote.catalog.catalog import Catalog
 from kinote.command.serve import serve
-from kinote.notes.make import make
-from kinote.notes.note import as_json
-from kinote.notes.reading import notes_of_study
-from kinote.notes.request import NoteRequest
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteRequest
+from kinote.notes.lists.note import as_json
+from kinote.notes.lists.queries import notes_of_study
 from kinote.settings.model import Settings
 from kinote.telemetry.logs import set_up_logs
 

@@ -8,7 +8,7 @@ from kinote.app import open_house
 from kinote.demo import identity
 from kinote.demo.loading import load_demo
 from kinote.demo.notes import DEMO_NOTES
-from kinote.notes.reading import notes_of_study
+from kinote.notes.lists.queries import notes_of_study
 from kinote.settings.model import Settings
 
 

@@ -16,9 +16,9 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader, rebuilding, writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
-from kinote.notes.object_creator import document_of
-from kinote.notes.request import Author, NoteRequest
-from kinote.notes.revise import revise
+from kinote.notes.acts.request import Author, NoteRequest
+from kinote.notes.acts.revise import revise
+from kinote.notes.creator.create import document_of
 from tests.catalog.archive import store
 from tests.notes.ward import (
     FIRST,

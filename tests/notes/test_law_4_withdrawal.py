@@ -13,9 +13,9 @@ from kinote.catalog.tables import metadata
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts, withdrawal
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes import rejection
-from kinote.notes.revise import revise
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts import rejection
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
 from tests.notes.statements import each_statement
 from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
 

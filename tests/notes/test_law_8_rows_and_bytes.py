@@ -15,9 +15,9 @@ from kinote.dicom.elements.dataset import scan
 from kinote.dicom.json import from_elements
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes import object_creator
-from kinote.notes.revise import revise
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.creator import create
 from tests.notes.ward import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
 
 
@@ -70,7 +70,7 @@ def test_breach_of_law_8_is_noticed(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch, dataset: bytes | None
 ) -> None:
     """Rows first, bytes some other time."""
-    monkeypatch.setattr(object_creator, "Placed", lambda **_: Placed(standing="live", dataset=dataset))
+    monkeypatch.setattr(create, "Placed", lambda **_: Placed(standing="live", dataset=dataset))
     work(filled)
     with pytest.raises(AssertionError):
         hold_law_8(filled)

@@ -18,9 +18,9 @@ from kinote.keyobject import writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.elements import Element, encoded
 from kinote.keyobject.model import KeyObjectDocument
-from kinote.notes.document_json import document_json
-from kinote.notes.made_entry import MADE_HERE, made_entry
-from kinote.notes.made_from import made_from, made_from_text
+from kinote.notes.creator.index_entry import MADE_HERE, made_entry
+from kinote.notes.creator.index_json import document_json
+from kinote.notes.creator.recipe import made_from, made_from_text
 from tests.keyobject.documents import document, documents, odd_copies, with_title
 from tests.notes.ward import NOW
 
@@ -84,7 +84,7 @@ def test_breach_a_code_told_otherwise_than_written_is_noticed(monkeypatch: pytes
     """A URN of few letters told as a Code Value, as one would by its length alone."""
     title = Code("urn:oid:1.2.3", "99X", "own")
     monkeypatch.setattr(
-        "kinote.notes.made_entry.instance_columns",
+        "kinote.notes.creator.index_entry.instance_columns",
         lambda level: {**instance_columns(level), "concept_value": title.value},
     )
     with pytest.raises(AssertionError):

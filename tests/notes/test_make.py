@@ -17,11 +17,11 @@ from kinote.keyobject import reader
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
 from kinote.lifecycle import counts
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import Author
 from kinote.notes.content import moment
-from kinote.notes.make import make
-from kinote.notes.note import as_json
-from kinote.notes.reading import notes_of_instance, notes_of_study
-from kinote.notes.request import Author
+from kinote.notes.lists.note import as_json
+from kinote.notes.lists.queries import notes_of_instance, notes_of_study
 from tests.catalog.archive import store
 from tests.notes.statements import each_statement
 from tests.notes.ward import (

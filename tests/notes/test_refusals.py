@@ -12,8 +12,8 @@ from kinote.catalog.tables import instance, note, patient, study
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, withdraw
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRefusedError, NoteRequest
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import Author, NoteRefusedError, NoteRequest
 from tests.notes.ward import (
     FIRST,
     FIRST_STATE,

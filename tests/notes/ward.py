@@ -31,10 +31,10 @@ from kinote.keyobject.model import (
     Reference,
 )
 from kinote.keyobject.titles import OF_INTEREST
-from kinote.notes.make import make
-from kinote.notes.note import Note
-from kinote.notes.reading import note
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
+from kinote.notes.lists.note import Note
+from kinote.notes.lists.queries import note
 from tests.catalog.archive import CT, data_set, store
 
 NOW = datetime(2026, 11, 24, 5, 31, 0, 250000, tzinfo=UTC)

@@ -22,7 +22,7 @@ from kinote.catalog.matching_keys import MATCHED
 from kinote.command.main import app
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.notes.request import NoteRefusedError
+from kinote.notes.acts.request import NoteRefusedError
 from kinote.settings.model import Settings
 from kinote.telemetry.registry import REGISTRY
 from kinote.web import problems

@@ -20,8 +20,8 @@ import typer
 from kinote.app import House, adopt, open_house
 from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, USAGE, fail, out, progress
-from kinote.delivery.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.holdings.recovery import recover
+from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import running_server
 from kinote.storage.local import StorageError

@@ -17,8 +17,8 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.part10 import find_dataset
 from kinote.dimse.association import DataSet
 from kinote.holdings.source import Selection
-from kinote.notes import note as notes
-from kinote.notes import reading
+from kinote.notes.lists import note as notes
+from kinote.notes.lists import queries
 from kinote.storage.data_directory import running_server
 
 #: As it is stored, by itself.
@@ -129,7 +129,7 @@ class _Directory:
 
     def note(self, number: int) -> Any:
         with self._house.catalog.read() as connection:
-            found = reading.note(connection, number)
+            found = queries.note(connection, number)
         return found and notes.as_json(found)
 
 

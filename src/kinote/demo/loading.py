@@ -16,8 +16,8 @@ from kinote.demo.notes import DemoNote
 from kinote.intake.importing import import_sources, local_sink
 from kinote.intake.receiver import Receiver
 from kinote.media.sources import sources
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
 
 
 class DemoError(RuntimeError):

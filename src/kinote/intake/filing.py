@@ -21,9 +21,9 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
 from kinote.lifecycle.standing import withdrawn_uids
-from kinote.notes import registrar
-from kinote.notes.arrival_locks import lock_instances
 from kinote.notes.belonging import patients_changed
+from kinote.notes.registrar import register
+from kinote.notes.registrar.arrival_locks import lock_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def _follow_up(
             deltas[place] = deltas.get(place, 0) + 1
         if arrival.reading is not None:
             key_objects.append(
-                registrar.ReceivedKeyObject(
+                register.ReceivedKeyObject(
                     instance=row.instance,
                     study_instance_uid=entry.study_instance_uid,
                     sop_instance_uid=entry.sop_instance_uid,
@@ -172,7 +172,7 @@ def _follow_up(
             )
     counts.add(transaction, deltas)
     if key_objects:
-        registrar.register(transaction, key_objects, now)
-    registrar.images_came(transaction, came)
+        register.register(transaction, key_objects, now)
+    register.images_came(transaction, came)
     patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)

@@ -19,16 +19,16 @@ from kinote.catalog.answered_requests import KeyReusedError
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
-from kinote.delivery.reading_again import NeverHadError, NotToBeReadError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.lifecycle.held import HeldNotFoundError
-from kinote.notes.request import (
+from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
     NotRevisableError,
     VersionConflictError,
 )
-from kinote.notes.search import SearchError
+from kinote.notes.lists.search import SearchError
+from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kinote.keyobject.codes import Code
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 

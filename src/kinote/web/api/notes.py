@@ -14,13 +14,13 @@ from starlette.responses import Response
 
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes import reading
-from kinote.notes.make import make
-from kinote.notes.note import Note, as_json
-from kinote.notes.request import NoteNotFoundError
-from kinote.notes.revise import revise
-from kinote.notes.search import SearchError
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteNotFoundError
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.lists import queries
+from kinote.notes.lists.note import Note, as_json
+from kinote.notes.lists.search import SearchError
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
@@ -54,7 +54,7 @@ async def study_notes(
 
     def read() -> list[Note]:
         with rooms.catalog.read() as connection:
-            return reading.notes_of_study(connection, study, everything)
+            return queries.notes_of_study(connection, study, everything)
 
     body = answer(page([as_json(note) for note in await rooms.read(read)]))
     tag = f'"{hashlib.sha256(body.body).hexdigest()[:32]}"'
@@ -96,7 +96,7 @@ async def search_notes(
 ) -> Response:
     """Notes that a live KOS carries; manifests and rejection notes only where their title is asked for."""
     rooms = rooms_of(request)
-    wanted = reading.NoteSearch(
+    wanted = queries.NoteSearch(
         title=title,
         author=author,
         origin=origin,
@@ -109,7 +109,7 @@ async def search_notes(
 
     def read() -> object:
         with rooms.catalog.read() as connection:
-            found = reading.search(connection, wanted)
+            found = queries.search(connection, wanted)
             labels = study_labels(connection, {note.study_instance_uid for note in found.items})
         items = [{**as_json(note), "study": labels.get(note.study_instance_uid)} for note in found.items]
         return page(items, found.next)
@@ -139,7 +139,7 @@ async def get_versions(request: Request, note_id: Key) -> Response:
 
     def read() -> Sequence[Note]:
         with rooms.catalog.read() as connection:
-            return reading.versions(connection, note_id)
+            return queries.versions(connection, note_id)
 
     found = await rooms.read(read)
     if not found:
@@ -203,13 +203,13 @@ async def instance_notes(request: Request, sop: str) -> Response:
 
     def read() -> object:
         with rooms.catalog.read() as connection:
-            return page([as_json(note) for note in reading.notes_of_instance(connection, sop)])
+            return page([as_json(note) for note in queries.notes_of_instance(connection, sop)])
 
     return answer(await rooms.read(read))
 
 
 def _current(connection: Connection, note_id: Key) -> Note:
-    found = reading.note(connection, note_id)
+    found = queries.note(connection, note_id)
     if found is None:
         raise NoteNotFoundError(note_id)
     return found

@@ -15,8 +15,8 @@ from kinote.catalog.normal import text as normal_text
 from kinote.catalog.tables import note_study, note_version, series, study
 from kinote.dicom.dictionary import sop_classes
 from kinote.notes.belonging import belongs_to_study
-from kinote.notes.loading import is_carried
-from kinote.notes.reading import NO_MARKS
+from kinote.notes.lists.load import is_carried
+from kinote.notes.lists.queries import NO_MARKS
 
 _Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.source import LiveObject, Source
-from kinote.notes.note import Note, NoteReference
+from kinote.notes.lists.note import Note, NoteReference
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24

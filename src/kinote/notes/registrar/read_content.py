@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
 from kinote.keyobject.titles import title_group
+from kinote.notes.acts.request import Author
 from kinote.notes.content import ContentReference, NoteContent, moment
-from kinote.notes.request import Author
 
 
 def content_of(reading: Reading) -> NoteContent:

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Row, Select, literal_column, select
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import key_object, note_reference, note_study, note_version
 from kinote.keyobject.titles import TitleGroup
+from kinote.notes.acts.request import Author
 from kinote.notes.content import in_utc
-from kinote.notes.loading import findings_of, is_carried, load, versions_query
-from kinote.notes.note import Note, NoteKeyObject, as_json
-from kinote.notes.request import Author
-from kinote.notes.search import NoteSearch, Page, SearchError, search
+from kinote.notes.lists.load import findings_of, is_carried, load, versions_query
+from kinote.notes.lists.note import Note, NoteKeyObject, as_json
+from kinote.notes.lists.search import NoteSearch, Page, SearchError, search
 
 #: Titles whose documents are not shown as marks.
 NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from kinote.catalog import changes
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes.current import locked_version
-from kinote.notes.rejection import reject
-from kinote.notes.request import NotRevisableError
+from kinote.notes.acts.current import locked_version
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.request import NotRevisableError
 
 ACT = str(changes.Kind.NOTE_WITHDRAWN)
 

@@ -37,12 +37,12 @@ from kinote.keyobject.model import (
     Reference,
 )
 from kinote.lifecycle import counts
+from kinote.notes.acts.request import Author
 from kinote.notes.content import ContentReference, NoteContent
-from kinote.notes.envelope import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
+from kinote.notes.creator.context import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
+from kinote.notes.creator.index_entry import made_entry
+from kinote.notes.creator.recipe import made_from, made_from_text
 from kinote.notes.known_instances import KnownInstance
-from kinote.notes.made_entry import made_entry
-from kinote.notes.made_from import made_from, made_from_text
-from kinote.notes.request import Author
 from kinote.notes.versions import NewVersion, stored_content
 
 

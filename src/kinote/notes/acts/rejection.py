@@ -17,11 +17,11 @@ from kinote.catalog.live import live_instance
 from kinote.catalog.tables import key_object
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, TitleGroup
 from kinote.lifecycle.withdrawal import Reason, withdraw
-from kinote.notes.checks import printable
+from kinote.notes.acts.checks import printable
+from kinote.notes.acts.make import created_text, write_notes
+from kinote.notes.acts.request import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance, known_instances
-from kinote.notes.make import created_text, write_notes
-from kinote.notes.request import Author
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.source import LiveObject, Source, live_objects
 from kinote.keyobject import reader
 from kinote.lifecycle.explain import explain
-from kinote.notes.registrar import ReceivedKeyObject
-from kinote.notes.registration_again import RegisteredAgain, register_again
+from kinote.notes.registrar.again import RegisteredAgain, register_again
+from kinote.notes.registrar.register import ReceivedKeyObject
 
 
 class NeverHadError(LookupError):

@@ -11,14 +11,14 @@ from kinote.catalog import changes, statements
 from kinote.catalog.tables import note_version
 from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason
+from kinote.notes.acts.checks import check_request
+from kinote.notes.acts.current import CurrentVersion, locked_version
+from kinote.notes.acts.make import created_text, named_instances, touched_studies
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest, NotRevisableError
 from kinote.notes.belonging import refresh
-from kinote.notes.checks import check_request
-from kinote.notes.current import CurrentVersion, locked_version
+from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
-from kinote.notes.make import created_text, named_instances, touched_studies
-from kinote.notes.object_creator import make_key_objects
-from kinote.notes.rejection import reject
-from kinote.notes.request import NoteRefusedError, NoteRequest, NotRevisableError
 from kinote.notes.versions import NewVersion, insert_versions, stored_references
 
 ACT = str(changes.Kind.NOTE_REVISED)

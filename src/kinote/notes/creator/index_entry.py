@@ -19,7 +19,7 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.values.numbers import parse_integer
 from kinote.keyobject.elements import Element, Numbers, text_read
-from kinote.notes.document_json import document_json
+from kinote.notes.creator.index_json import document_json
 
 #: Where an instance made here came from.
 MADE_HERE = "kinote"

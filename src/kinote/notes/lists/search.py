@@ -29,8 +29,8 @@ from kinote.catalog.text_index import NOTE_TEXT
 from kinote.catalog.timestamps import asked_timestamp
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import belongs_to_study
-from kinote.notes.loading import is_carried, load, versions_query
-from kinote.notes.note import Note
+from kinote.notes.lists.load import is_carried, load, versions_query
+from kinote.notes.lists.note import Note
 from kinote.notes.versions import author_normal
 
 MAX_LIMIT = 1000

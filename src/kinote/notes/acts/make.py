@@ -11,11 +11,11 @@ from kinote.catalog import changes, statements
 from kinote.catalog.tables import note, note_version
 from kinote.dicom.values import dates
 from kinote.keyobject.titles import TitleGroup
-from kinote.notes.checks import check_request
+from kinote.notes.acts.checks import check_request
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest, Problem
 from kinote.notes.content import NoteContent, moment
+from kinote.notes.creator.create import MadeKeyObject, make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
-from kinote.notes.object_creator import MadeKeyObject, make_key_objects
-from kinote.notes.request import NoteRefusedError, NoteRequest, Problem
 from kinote.notes.versions import NewVersion, insert_versions
 
 

@@ -10,9 +10,9 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject import titles
 from kinote.keyobject.codes import Code
+from kinote.notes.acts.request import AUTHOR_KINDS, Author, NoteRequest, Problem, RequestedReference
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance
-from kinote.notes.request import AUTHOR_KINDS, Author, NoteRequest, Problem, RequestedReference
 
 #: A description of this many characters is read by nobody; more is a mistake of a program.
 MAX_DESCRIPTION = 100_000

@@ -28,12 +28,12 @@ from kinote.catalog.tables import (
 from kinote.keyobject.file_meta import OF_THE_ENVELOPE
 from kinote.keyobject.findings import Finding
 from kinote.keyobject.reading import with_findings
-from kinote.notes.arrival_locks import lock_instances
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
-from kinote.notes.loading import findings_of, is_carried
-from kinote.notes.read_content import content_of
-from kinote.notes.registrar import (
+from kinote.notes.lists.load import findings_of, is_carried
+from kinote.notes.registrar.arrival_locks import lock_instances
+from kinote.notes.registrar.read_content import content_of
+from kinote.notes.registrar.register import (
     NextVersion,
     ReceivedKeyObject,
     add_studies,

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.tables import note, note_version
 from kinote.keyobject.titles import TitleGroup
-from kinote.notes.rejection import Carrier, carriers
-from kinote.notes.request import NoteNotFoundError, NotRevisableError, VersionConflictError
+from kinote.notes.acts.rejection import Carrier, carriers
+from kinote.notes.acts.request import NoteNotFoundError, NotRevisableError, VersionConflictError
 
 
 @dataclass(frozen=True, slots=True)

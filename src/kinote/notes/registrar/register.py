@@ -33,7 +33,7 @@ from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import lock_patients, refresh
 from kinote.notes.content import NoteContent
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
-from kinote.notes.read_content import content_of
+from kinote.notes.registrar.read_content import content_of
 from kinote.notes.versions import NewVersion, insert_versions
 
 
