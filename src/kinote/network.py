@@ -21,11 +21,11 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN,
 from kinote.dimse import invoking, statuses
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RefusedError
+from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import TlsOptions
 from kinote.dimse.user_information import ExtendedNegotiation
 from kinote.media.sources import Refusal, Source
-from kinote.scp.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.scp.options import ScpOptions
 
 #: `TITLE@host:port`, an IPv6 address in brackets.

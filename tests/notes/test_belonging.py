@@ -14,7 +14,7 @@ from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason, withdraw
 from kinote.notes import belonging
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search
-from kinote.web.api.study_list import StudyFilter, studies
+from kinote.notes.lists.studies import StudyFilter, studies
 from tests.catalog.archive import CT
 from tests.notes.ward import (
     FIRST,

@@ -16,9 +16,9 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from kinote.dimse.information_models import QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import read_identifier
-from kinote.scp.information_models import QueryLevel
 from tests.scale import SCALE
 from tests.scp.requests import SYNTAXES, encoded, request
 

@@ -19,12 +19,12 @@ from kinote.dimse.association import Association
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
+from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import withdrawal
 from kinote.lifecycle.withdrawal import Reason
 from kinote.scp import query
-from kinote.scp.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.scp.options import KnownEntity, ScpLimits, ScpOptions, ServiceName
 from tests.scp.face import OPTIONS, Face, face
 from tests.scp.requests import encoded, request

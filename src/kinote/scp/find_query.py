@@ -7,9 +7,9 @@ from kinote.catalog.matching import Query, ignored_keys
 from kinote.catalog.matching_keys import Level
 from kinote.catalog.patients import PATIENT_COUNTS
 from kinote.dicom.dictionary import tags
+from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier
-from kinote.scp.information_models import InformationModel, QueryLevel
 from kinote.scp.query_options import QueryOptions
 
 #: What is kept of studies only, and of series only: no header has it.

@@ -12,8 +12,8 @@ from kinote.dicom.elements.dataset import DataSet, scan
 from kinote.dicom.elements.errors import DicomError, TooDeepError, TooLargeError
 from kinote.dicom.elements.limits import Limits
 from kinote.dicom.json.to_elements import Wanted
+from kinote.dimse.information_models import QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.information_models import QueryLevel
 
 #: What an identifier may cost: real ones have some KB, the largest are lists of thousands of UIDs.
 LIMITS = Limits(

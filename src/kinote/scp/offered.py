@@ -15,6 +15,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from kinote.dimse.acceptor import Caller
+from kinote.dimse.information_models import MODEL_OF
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.negotiation import (
     CALLED_TITLE_NOT_RECOGNIZED,
@@ -25,7 +26,6 @@ from kinote.dimse.negotiation import (
     first_of,
 )
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.scp.information_models import MODEL_OF
 from kinote.scp.options import ALL_SERVICES, ScpOptions, ServiceName
 from kinote.scp.query_options import granted
 

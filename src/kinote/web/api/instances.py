@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.lifecycle.explain import explain
+from kinote.lifecycle.finding_list import found_objects
 from kinote.notes.registrar.reading_again import reading_again
-from kinote.web.api.finding_list import found_objects
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.problems import UnknownResourceError

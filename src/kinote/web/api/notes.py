@@ -21,11 +21,11 @@ from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.lists import queries
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.search import SearchError
+from kinote.notes.lists.studies import study_labels
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
-from kinote.web.api.study_list import study_labels
 from kinote.web.metrics import observe_note
 from kinote.web.problems import FieldError, RefusedContentError, StaleVersionError, VersionRequiredError
 from kinote.web.rooms import rooms_of
