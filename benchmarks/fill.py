@@ -28,7 +28,6 @@ from benchmarks.bulk_rows import pour
 from benchmarks.uids import IN_ORDER, SCATTERED, Naming
 from kinote.catalog import attribute_lines
 from kinote.catalog.attribute_lines import line
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.study_text import index_study_text
 from kinote.catalog.tables import (
     instance,
@@ -44,6 +43,7 @@ from kinote.catalog.tables import (
 )
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
+from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.dicom.dictionary import tags
 from kinote.storage.data_directory import DataDirectory
 

@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
+from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from sqlalchemy import Connection
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.entry import InstanceEntry, entry_of
+from kinote.catalog.transactions import Catalog
 from kinote.dicom.files.part10 import FileScanner
 from kinote.lifecycle import counts
 

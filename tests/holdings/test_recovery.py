@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kinote import app
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.transactions import Catalog
 from kinote.holdings import removal
 from kinote.holdings.health import health
 from kinote.holdings.recovery import Recovered, recover

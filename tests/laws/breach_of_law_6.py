@@ -11,9 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, BinaryIO
 
-from kinote.catalog import catalog, dialects
-from kinote.catalog.catalog import Catalog
+from kinote.catalog import dialects, transactions
 from kinote.catalog.commits import Commits
+from kinote.catalog.transactions import Catalog
 from kinote.command import main
 from kinote.command.client import Client
 from kinote.intake.outcome import Outcome
@@ -56,7 +56,7 @@ def told_before_the_commit() -> None:
 
     def commit_alone(_catalog: Catalog, commits: Commits, piece: Any) -> None:
         with commits.transaction():
-            catalog._settle(piece, piece.work(commits.connection), None)
+            transactions._settle(piece, piece.work(commits.connection), None)
             if serving.is_set():
                 never.wait()
 

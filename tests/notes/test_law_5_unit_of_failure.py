@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from kinote.catalog import changes, dialects
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.transactions import Catalog
 from kinote.intake.outcome import Outcome
 from kinote.notes.acts.make import make
 from kinote.notes.lists.queries import notes_of_study

@@ -7,10 +7,10 @@ import hashlib
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.entries import Placed
 from kinote.catalog.headers import headers
 from kinote.catalog.tables import instance, instance_bytes, instance_metadata, key_object
+from kinote.catalog.transactions import Catalog
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.json import from_elements
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS

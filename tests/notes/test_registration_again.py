@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from kinote.catalog import changes
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind, Position
+from kinote.catalog.transactions import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.holdings.source import Source
 from kinote.intake.filing import file_arrivals

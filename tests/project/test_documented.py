@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind
 from kinote.catalog.matching_keys import MATCHED
+from kinote.catalog.transactions import Catalog
 from kinote.command.main import app
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from kinote.catalog.answered_requests import LIFETIME
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import answered_request
 from kinote.catalog.timestamps import timestamp
+from kinote.catalog.transactions import Catalog
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage

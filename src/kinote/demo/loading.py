@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, exists, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import note
+from kinote.catalog.transactions import Catalog
 from kinote.demo import studies
 from kinote.demo.notes import DemoNote
 from kinote.intake.importing import import_sources, local_sink

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.facts import fact, write_fact
+from kinote.catalog.transactions import Catalog
 from kinote.holdings.removal import owned, remove_remembered
 from kinote.storage.local import LocalStorage
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import house, instance
+from kinote.catalog.transactions import Catalog
 from kinote.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from typing import BinaryIO, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
 from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import instance_bytes, series, study
+from kinote.catalog.transactions import Catalog
 from kinote.storage.local import LocalStorage
 
 

@@ -22,8 +22,8 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.commits import CommitInDoubtError
+from kinote.catalog.transactions import Catalog
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, file_arrivals
 from kinote.intake.outcome import PROCESSING_FAILURE

@@ -16,8 +16,8 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.catalog import Catalog, Result, Work
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
+from kinote.catalog.transactions import Catalog, Result, Work
 from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.part10 import FileScanner, ScannedFile
