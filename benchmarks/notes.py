@@ -33,7 +33,8 @@ from kinote.app import House, open_house
 from kinote.intake.outcome import Outcome
 from kinote.keyobject.titles import OF_INTEREST
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
 from kinote.settings.model import Settings
 
 EXTENT = Extent(100)

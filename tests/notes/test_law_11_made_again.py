@@ -16,8 +16,9 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader, rebuilding, writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
-from kinote.notes.acts.request import Author, NoteRequest
+from kinote.notes.acts.request import NoteRequest
 from kinote.notes.acts.revise import revise
+from kinote.notes.author import Author
 from kinote.notes.creator.create import document_of
 from tests.catalog.archive import store
 from tests.notes.ward import (

@@ -18,7 +18,7 @@ from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
 from kinote.lifecycle import counts
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 from kinote.notes.content import moment
 from kinote.notes.lists.note import as_json
 from kinote.notes.lists.queries import notes_of_instance, notes_of_study

@@ -14,9 +14,9 @@ from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import Author
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.author import Author
 from kinote.notes.lists.queries import NoteSearch, Page, SearchError, search
 from tests.notes.ward import (
     IMAGE,

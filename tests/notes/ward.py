@@ -32,7 +32,8 @@ from kinote.keyobject.model import (
 )
 from kinote.keyobject.titles import OF_INTEREST
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import note
 from tests.catalog.archive import CT, data_set, store

@@ -17,7 +17,8 @@ from kinote.intake.importing import import_sources, local_sink
 from kinote.intake.receiver import Receiver
 from kinote.media.sources import sources
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
 
 
 class DemoError(RuntimeError):

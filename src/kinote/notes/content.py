@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from kinote.dicom.values import dates
 from kinote.keyobject.codes import Code
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject import titles
 from kinote.keyobject.codes import Code
-from kinote.notes.acts.request import AUTHOR_KINDS, Author, NoteRequest, Problem, RequestedReference
+from kinote.notes.acts.request import NoteRequest, Problem, RequestedReference
+from kinote.notes.author import AUTHOR_KINDS, Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance
 

@@ -19,7 +19,7 @@ from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, TitleGroup
 from kinote.lifecycle.withdrawal import Reason, withdraw
 from kinote.notes.acts.checks import printable
 from kinote.notes.acts.make import created_text, write_notes
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance, known_instances
 

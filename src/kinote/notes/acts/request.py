@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from kinote.keyobject.codes import Code
-
-AuthorKind = Literal["person", "device"]
-
-AUTHOR_KINDS: tuple[AuthorKind, ...] = ("person", "device")
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who made a note. The name of a person is written as DICOM's PN (`Family^Given`) or plainly.
-
-    `verified` tells whether Kinote itself knows who it was; otherwise it is as the request says.
-    """
-
-    kind: str = "person"
-    name: str = ""
-    login: str = ""
-    verified: bool = False
+from kinote.notes.author import Author
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +33,7 @@ class NoteRequest:
     modifiers: tuple[Code, ...] = ()
     description: str = ""
     language: str = ""
-    author: Author = Author()
+    author: Author = field(default_factory=Author)
 
 
 @dataclass(frozen=True, slots=True)

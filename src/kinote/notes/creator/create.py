@@ -37,7 +37,7 @@ from kinote.keyobject.model import (
     Reference,
 )
 from kinote.lifecycle import counts
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.creator.context import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
 from kinote.notes.creator.index_entry import made_entry

@@ -25,7 +25,7 @@ from kinote.catalog.tables import (
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding, found
 from kinote.keyobject.titles import TitleGroup
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 from kinote.notes.lists.note import Note, NoteKeyObject, NoteReference
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.versions import numbers_from

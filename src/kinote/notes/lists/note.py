@@ -7,7 +7,7 @@ from typing import Any
 
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, literal_column, select
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import key_object, note_reference, note_study, note_version
 from kinote.keyobject.titles import TitleGroup
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 from kinote.notes.content import in_utc
 from kinote.notes.lists.load import findings_of, is_carried, load, versions_query
 from kinote.notes.lists.note import Note, NoteKeyObject, as_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kinote.keyobject.reading import UNTITLED, FoundObserver, Reading, ReadReference
 from kinote.keyobject.titles import title_group
-from kinote.notes.acts.request import Author
+from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent, moment
 
 
