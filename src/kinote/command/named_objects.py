@@ -14,8 +14,8 @@ from kinote.app import House
 from kinote.command.client import Client, ServerError
 from kinote.delivery.outgoing import Sendable, live
 from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
-from kinote.dimse.association import DataSet
 from kinote.holdings.source import Selection
 from kinote.notes.lists import note as notes
 from kinote.notes.lists import queries
