@@ -15,7 +15,7 @@ from kinote.app import open_house
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.entity import ApplicationEntity
-from kinote.scp.options import KnownEntity
+from kinote.peers.entities import KnownEntity
 from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.dimse.ends import accepting

@@ -14,7 +14,8 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.scp.options import KnownEntity, ScpOptions
+from kinote.peers.entities import KnownEntity
+from kinote.scp.options import ScpOptions
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
 from kinote.storage.local import LocalStorage

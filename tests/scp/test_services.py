@@ -24,8 +24,9 @@ from kinote.dimse.negotiation import Context
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import withdrawal
 from kinote.lifecycle.withdrawal import Reason
+from kinote.peers.entities import KnownEntity, ServiceName
 from kinote.scp import query
-from kinote.scp.options import KnownEntity, ScpLimits, ScpOptions, ServiceName
+from kinote.scp.options import ScpLimits, ScpOptions
 from tests.scp.face import OPTIONS, Face, face
 from tests.scp.requests import encoded, request
 from tests.web.objects import CT, STUDY, image

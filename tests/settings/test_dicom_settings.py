@@ -10,7 +10,8 @@ import pytest
 
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.tls import TlsOptions
-from kinote.scp.options import ALL_SERVICES, KnownEntity, ScpOptions, ServiceName
+from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
+from kinote.scp.options import ScpOptions
 from kinote.settings.model import SettingsError, read_settings
 
 

@@ -14,13 +14,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kinote import network
 from kinote.app import open_house
 from kinote.command.named_objects import Named, NothingLiveError, named_objects
 from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
+from kinote.delivery import transmit
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.media import sources as importable
+from kinote.peers import calling, querying
 from kinote.settings.model import Settings, SettingsError, read_settings
 
 #: Files that are listed for one reason.
@@ -39,7 +40,7 @@ def echo(peer: PeerArgument, tls: TlsOption = False, ae_title: TitleOption = Non
     """See whether another application entity answers (C-ECHO)."""
     call = _caller(peer, tls=tls, ae_title=ae_title)
     begun = time.perf_counter()
-    status = _done(lambda: network.echo(call))
+    status = _done(lambda: calling.echo(call))
     milliseconds = (time.perf_counter() - begun) * 1000
     if status:
         fail(f"{call.peer} answers with status {status:04X}H.")
@@ -65,17 +66,17 @@ def find(
     """Query another application entity (C-FIND)."""
     call = _caller(peer, tls=tls, ae_title=ae_title)
     try:
-        asked = network.identifier(level, keys)
-    except network.PeerError as error:
+        asked = querying.identifier(level, keys)
+    except calling.PeerError as error:
         fail(str(error), USAGE)
-    found = _done(lambda: list(network.find(call, asked)))
+    found = _done(lambda: list(querying.find(call, asked)))
     if as_json:
         print(json.dumps([match.to_json_dict() for match in found], ensure_ascii=False, indent=1))
         return
     names = [key.partition("=")[0] for key in keys]
     table = Table(*names, box=None, header_style="bold")
     for match in found:
-        table.add_row(*(escape(network.value_at(match, name)) for name in names))
+        table.add_row(*(escape(querying.value_at(match, name)) for name in names))
     out.print(table)
     errors.print(f"{len(found)} found.")
 
@@ -122,8 +123,8 @@ def send(
     with _named(settings, named) as objects, progress() as bars:
         bar = bars.add_task("Sending", total=importable.count(paths) + len(objects))
         for each in chain(
-            network.send(call, importable.sources(paths), associations),
-            network.send_objects(call, objects, associations),
+            transmit.send(call, importable.sources(paths), associations),
+            transmit.send_objects(call, objects, associations),
         ):
             is_sent = each.sent is not None and each.sent.kind != "gone"
             counts[each.sent.kind if each.sent and is_sent else "passed over"] += 1
@@ -143,7 +144,7 @@ def send(
         raise typer.Exit(FAILED)
 
 
-def _print_reasons(said: Sequence[network.SentObject]) -> None:
+def _print_reasons(said: Sequence[transmit.SentObject]) -> None:
     """Each reason once, with the files it is for: a peer that is not there has one for all of them."""
     by_reason: dict[str, list[str]] = {}
     for file in said:
@@ -178,14 +179,15 @@ def _settings(data: Path | None = None, ae_title: str | None = None) -> Settings
         fail(str(error), USAGE)
 
 
-def _caller(peer: str, *, tls: bool, ae_title: str | None) -> network.Caller:
+def _caller(peer: str, *, tls: bool, ae_title: str | None) -> calling.Caller:
     return _caller_of(_settings(ae_title=ae_title), peer, tls=tls)
 
 
-def _caller_of(settings: Settings, peer: str, *, tls: bool) -> network.Caller:
+def _caller_of(settings: Settings, peer: str, *, tls: bool) -> calling.Caller:
     try:
-        return network.caller(settings.scp_options(), peer, tls=tls)
-    except (SettingsError, network.PeerError) as error:
+        options = settings.scp_options()
+        return calling.caller(options.entities, peer, by_tls=tls, title=options.titles[0], tls=options.tls)
+    except (SettingsError, calling.PeerError) as error:
         fail(str(error), USAGE)
 
 

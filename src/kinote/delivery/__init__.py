@@ -1,4 +1,5 @@
-"""Bytes out: `outgoing` is what every data set passes on its way, `sending` sends it by C-STORE.
+"""Bytes out: every data set that leaves passes `outgoing`; `sending` sends it on one association by C-STORE,
+`transmit` many on several.
 
-Gets bytes from `kinote.holdings` only.
+Gets stored bytes from `kinote.holdings` and whom to call from `kinote.peers`; never knows where bytes lie.
 """

@@ -26,7 +26,8 @@ from kinote.dimse.negotiation import (
     first_of,
 )
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.scp.options import ALL_SERVICES, ScpOptions, ServiceName
+from kinote.peers.entities import ALL_SERVICES, ServiceName
+from kinote.scp.options import ScpOptions
 from kinote.scp.query_options import granted
 
 #: In which commands' data sets of our own are written and read, the best first.

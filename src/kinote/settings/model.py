@@ -33,7 +33,8 @@ from pydantic_settings import (
 
 from kinote.dimse.entity import ApplicationEntity, ae_title
 from kinote.dimse.tls import TlsOptions
-from kinote.scp.options import ALL_SERVICES, KnownEntity, ScpOptions, ServiceName
+from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
+from kinote.scp.options import ScpOptions
 from kinote.settings.values import (
     host_name,
     is_loopback,
