@@ -257,6 +257,20 @@ def never_use_keys_again(connection: Connection, table: str) -> None:
         connection.exec_driver_sql(_REMEMBER_KEYS.format(table=table))
 
 
+def declare_anew(connection: Connection, table: str, declaration: str) -> None:
+    """Replace the declaration of a table of SQLite by one that takes all that is stored in it as it is."""
+    ((version,),) = connection.exec_driver_sql("PRAGMA schema_version").fetchall()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.exec_driver_sql(
+        "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (declaration, table)
+    )
+    # So that everybody who has the database open reads its schema anew.
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = OFF")
+    # It says so where the declaration cannot be read.
+    connection.exec_driver_sql(f"SELECT 1 FROM {table} LIMIT 0")  # noqa: S608 - a name of ours
+
+
 def has_several_writers(connection: Connection) -> bool:
     """Whether other transactions may be writing at the same time as this one."""
     return not is_sqlite(connection)

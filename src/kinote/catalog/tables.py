@@ -133,8 +133,17 @@ series = Table(
     Index("series_modalities", "study", "modality", "instance_count"),
 )
 
-STANDINGS = ("live", "held", "withdrawn", "purged")
-RESIDENCES = ("local", "derivable", "remote", "none")
+#: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches it.
+store = Table(
+    "store",
+    metadata,
+    _key(),
+    Column("kind", Text, nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("made_at", Text, nullable=False),
+    UniqueConstraint("kind", name="store_by_kind"),
+)
 
 #: The standing that two indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
 #: given, SQLite prepares a statement anew to see which index it then can take.
@@ -149,12 +158,13 @@ instance = Table(
     _matched("sop_instance_uid"),
     _matched("sop_class_uid"),
     _matched("transfer_syntax_uid"),
+    # The words of both are those of the design, section 2; no condition lists them, so that one more costs nothing.
     Column("standing", Text, nullable=False),
     Column("residence", Text, nullable=False),
-    # Of the data set's bytes as received: SHA-256 in hex, and their number.
-    Column("digest", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    # Where the bytes are: a file of `storage` and where in it the data set begins, or `instance_bytes`.
+    # Of the data set's bytes as received: digest in hex, and their number; NULL where they are not made yet.
+    Column("digest", Text),
+    Column("size", BigInteger),
+    # Where the bytes are: the key in `store` and where in the file the data set begins, or `instance_bytes`.
     Column("file_key", Text),
     Column("dataset_offset", Integer, nullable=False, server_default="0"),
     Column("instance_number", BigInteger),
@@ -174,9 +184,10 @@ instance = Table(
     Column("received_from", Text, nullable=False),
     # Why a copy is held: what the instance is that came first, and in what this one differs.
     Column("held_reason", Text),
-    CheckConstraint(f"standing IN {STANDINGS}", name="standing_is_known"),
-    CheckConstraint(f"residence IN {RESIDENCES}", name="residence_is_known"),
-    CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
+    # Of `file_key`; says nothing without one. No reference to `store`: SQLite adds none to a table with rows.
+    Column("store", _Key, nullable=False, server_default="1"),
+    # How `digest` was taken (`kinote.storage.digests`).
+    Column("digest_algorithm", Text, nullable=False, server_default="sha256"),
     Index(
         "instance_is_unique",
         "sop_instance_uid",
@@ -254,6 +265,14 @@ instance_bytes = Table(
     metadata,
     Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
     Column("dataset", LargeBinary, nullable=False),
+)
+
+#: Digests of the pieces of a data set that has several (`kinote.storage.digests`), one after the other.
+instance_pieces = Table(
+    "instance_pieces",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("digests", LargeBinary, nullable=False),
 )
 
 finding = Table(
