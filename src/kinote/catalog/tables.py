@@ -133,7 +133,8 @@ series = Table(
     Index("series_modalities", "study", "modality", "instance_count"),
 )
 
-#: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches it.
+#: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches
+#: them.
 store = Table(
     "store",
     metadata,

@@ -1,9 +1,9 @@
 """Stores of bytes beside the keys of what lies in them; digests of other kinds than SHA-256, and of pieces.
 
 Residences and standings are words of the code from here on: a word that comes later must not cost a rebuild of the
-largest table. On SQLite the conditions are taken out of the table's declaration as it stands in the schema, which is what
-its documentation says for changes that leave what is stored as it is (https://www.sqlite.org/lang_altertable.html,
-section 7): no row is touched.
+largest table. On SQLite the conditions are taken out of the table's declaration as it stands in the schema, which is
+what its documentation says for changes that leave what is stored as it is
+(https://www.sqlite.org/lang_altertable.html, section 7): no row is touched.
 """
 
 from __future__ import annotations
