@@ -1,7 +1,8 @@
 """Receivers of DICOM that are measured beside each other: each with its defaults, and at its best.
 
 At its best (`-tuned`) means: Nagle's algorithm off (`TCP_NODELAY=1`, which DCMTK and what is built on it read
-from the environment), PDUs of 128 KB, and for Orthanc no syncs and no digests.
+from the environment), PDUs of 128 KB, and for Orthanc no syncs and no digests. Orthanc has a third setting between
+the two (`-synced`): Nagle's algorithm off, everything else as it comes.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ _OWN = {**PLAIN, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path
 RECEIVERS: dict[str, Start] = {
     "kinote": _kinote,
     "orthanc": _orthanc(PLAIN, {}),
-    "orthanc-nodelay": _orthanc(NO_DELAY, {}),
+    "orthanc-synced": _orthanc(NO_DELAY, {}),
     "orthanc-tuned": _orthanc(NO_DELAY, ORTHANC_TUNED),
     "storescp": _storescp(PLAIN),
     "storescp-tuned": _storescp(NO_DELAY, "-pdu", _LARGEST_PDU),
@@ -180,9 +181,9 @@ RECEIVERS: dict[str, Start] = {
 
 #: What the names of the tables mean, for those who read only the table.
 SETTINGS = {
-    "-nodelay": "TCP_NODELAY=1",
     "-tuned": f"TCP_NODELAY=1, PDUs of {_LARGEST_PDU} bytes; Orthanc: {ORTHANC_TUNED}",
-    "orthanc": f"its DICOMweb plugin, SQLite, {_ORTHANC['DicomThreadsCount']} threads for DICOM",
+    "orthanc": f"its DICOMweb plugin, SQLite, {_ORTHANC['DicomThreadsCount']} threads for DICOM; else its defaults",
+    "orthanc-synced": "TCP_NODELAY=1; syncs files and takes their MD5, as by default; its index it does not sync",
     "storescp": "--fork; -bits with +B; neither indexes nor syncs",
     "dcmqrscp": "--fork; indexes, does not sync",
     "pynetdicom": "its program storescp; neither indexes nor syncs",

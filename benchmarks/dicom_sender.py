@@ -22,9 +22,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from benchmarks.fill import CT, KOS, ROOT
+from benchmarks.fill import CT, KOS
 from benchmarks.objects import image, key_object
-from kinote.dicom.part10 import read_file_meta
+from benchmarks.uids import ROOT
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.commands import CStoreRequest, encode_command
 from kinote.dimse.pdu import (
     HEAD,

@@ -5,7 +5,10 @@
 Runs in a network namespace of its own. The receiver is storescp at its best (see `benchmarks.dicom_peers`), or a
 sink that stores nothing, which shows what the senders can do at all. All senders have the same objects: Kinote
 and Orthanc in their stores, DCMTK's programs in folders, a process each. DCMTK and Orthanc run with
-TCP_NODELAY=1. Kinote looks each object up in the live view again when it sends it. Prints medians of the rounds.
+TCP_NODELAY=1. Kinote looks each object up in the live view again when it sends it. The receiver begins anew in a
+new folder for each of them; nothing is deleted before the end, memory is warmed before the first round, and each
+measurement waits for a quiet machine. Prints medians of the rounds, and the senders' microseconds of processor
+for each object.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -30,14 +34,17 @@ from benchmarks.dicom_peers import NO_DELAY, ORTHANC_TUNED, SETTINGS, TITLE, dcm
 from benchmarks.dicom_sender import KINDS
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.network import enter_own_network
+from benchmarks.page_cache import forget, warm
+from benchmarks.processes import processor_seconds
+from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
 from kinote.app import House, open_house
 from kinote.delivery.sending import Sender, proposals
-from kinote.delivery.source import LiveObject, Selection
-from kinote.dicom.part10 import read_file_meta
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
-from kinote.settings import Settings
+from kinote.holdings.source import LiveObject, Selection
+from kinote.settings.model import Settings
 from tests.interop.orthanc import orthanc
 
 ASSOCIATIONS = 4
@@ -45,8 +52,22 @@ RECEIVERS = ("storescp-tuned", "sink")
 _OURS = "kinote"
 _INSTANCE = 0x00020003
 
-#: Sends all objects of a kind to a port, over four associations.
-Send = Callable[[int], None]
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Sends all objects of a kind to a port, over four associations; and tells its processor seconds so far."""
+
+    to: Callable[[int], None]
+    busy: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Objects sent a second, and microseconds of the sender's processor for each."""
+
+    rate: float
+    busy: float
+
 
 #: Makes a sender of a folder and of all objects.
 Start = Callable[[Path, Sequence[bytes]], AbstractContextManager[Send]]
@@ -71,7 +92,7 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
         def send(port: int) -> None:
             _at_once([partial(send_own, port, found[at::ASSOCIATIONS]) for at in range(ASSOCIATIONS)])
 
-        yield send
+        yield Send(send, time.process_time)
 
 
 def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
@@ -127,7 +148,7 @@ def orthanc_jobs(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
                 jobs = [job for job in jobs if states[job] != "Success"]
                 time.sleep(0.01)
 
-        yield send
+        yield Send(send, partial(processor_seconds, server.pid))
 
 
 def _program(*command: str) -> Start:
@@ -147,9 +168,15 @@ def _program(*command: str) -> Start:
             said = [dcmtk(name), *options, "-aec", TITLE, "127.0.0.1", str(port), str(files)]
             subprocess.run(said, env=NO_DELAY, check=True)
 
-        yield lambda port: _at_once([partial(run, port, each) for each in own])
+        yield Send(lambda port: _at_once([partial(run, port, each) for each in own]), _ended_children)
 
     return start
+
+
+def _ended_children() -> float:
+    """Processor seconds of programs that were run here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _at_once(work: Sequence[Callable[[], None]]) -> None:
@@ -166,10 +193,13 @@ SENDERS: dict[str, Start] = {
 }
 
 
-def measure(kind: str, objects: int, options: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
-    """Of each sender, how many objects a second went in each round."""
+def measure(
+    kind: str, objects: int, options: argparse.Namespace, folder: Path, quiet: Quiet
+) -> dict[str, list[Measured]]:
+    """Of each sender, what each round gave."""
     files = [KINDS[kind](number) for number in range(objects)]
-    found: dict[str, list[float]] = {name: [] for name in options.senders}
+    warm(folder, 2 * len(options.senders) * sum(map(len, files)))
+    found: dict[str, list[Measured]] = {name: [] for name in options.senders}
     with ExitStack() as stack:
         senders = {
             name: stack.enter_context(SENDERS[name](folder / f"{name}-{objects}-{kind[:3].strip()}", files))
@@ -178,20 +208,29 @@ def measure(kind: str, objects: int, options: argparse.Namespace, folder: Path) 
         for number in range(options.rounds):
             # Who comes first in one round comes last in the next.
             for name in options.senders if number % 2 == 0 else reversed(options.senders):
-                with running([options.receiver], folder / "receiver") as started:
+                own = folder / f"to-{name}-{objects}-{kind[:3].strip()}-{number}"
+                with running([options.receiver], own) as started:
                     os.sync()
-                    begun = time.perf_counter()
-                    senders[name](started[options.receiver].port)
-                    found[name].append(objects / (time.perf_counter() - begun))
-                shutil.rmtree(folder / "receiver")
+                    quiet.wait()
+                    found[name].append(_measured(senders[name], started[options.receiver].port, objects))
+                forget(own)
     return found
 
 
-def show(kind: str, objects: int, found: dict[str, list[float]]) -> None:
-    table = Table(("sender", "a second", "least", "most", "Kinote to it"))
-    for name, rates in found.items():
-        share = ratio(median(found[_OURS]), median(rates)) if _OURS in found else "-"
-        table.add(name, median(rates), min(rates), max(rates), share)
+def _measured(sender: Send, port: int, objects: int) -> Measured:
+    busy, begun = sender.busy(), time.perf_counter()
+    sender.to(port)
+    taken = time.perf_counter() - begun
+    return Measured(objects / taken, (sender.busy() - busy) / objects * 1e6)
+
+
+def show(kind: str, objects: int, found: dict[str, list[Measured]]) -> None:
+    table = Table(("sender", "a second", "least", "most", "Kinote to it", "us each"))
+    middle = {name: median(one.rate for one in each) for name, each in found.items()}
+    for name, each in found.items():
+        rates = [one.rate for one in each]
+        share = ratio(middle[_OURS], middle[name]) if _OURS in found else "-"
+        table.add(name, middle[name], min(rates), max(rates), share, median(one.busy for one in each))
     table.show(f"{kind} x {objects}, {ASSOCIATIONS} associations: objects sent a second")
 
 
@@ -206,16 +245,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     add_folder(parser)
+    add_busy(parser)
     options = parser.parse_args(arguments)
     enter_own_network("benchmarks.dicom_sending", list(sys.argv[1:] if arguments is None else arguments))
     results: list[dict[str, object]] = []
+    quiet = Quiet(options.busy)
     with temporary_folder(options.folder) as folder:
         taken = describe(folder, peers=versions(["storescp", *options.senders]))
         print(
             f"settings  {options.rounds} rounds to {options.receiver}; peers with TCP_NODELAY=1", flush=True
         )
         for kind, objects in (("CT 512 KB", options.images), ("KOS 2 KB", options.key_objects)):
-            found = measure(kind, objects, options, folder)
+            found = measure(kind, objects, options, folder, quiet)
+            print(f"machine   {quiet.describe()}")
             show(kind, objects, found)
             results += [
                 {
@@ -223,15 +265,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     "objects": objects,
                     "associations": ASSOCIATIONS,
                     "sender": name,
-                    "rate": median(rates),
-                    "rounds": rates,
+                    "rate": median(one.rate for one in each),
+                    "rounds": [one.rate for one in each],
+                    "microseconds": median(one.busy for one in each),
                 }
-                for name, rates in found.items()
+                for name, each in found.items()
             ]
     if options.json:
         written = {
             "program": "dicom_sending",
-            "taken_with": taken,
+            "taken_with": {**taken, "quiet": quiet.describe()},
             "receiver": options.receiver,
             "settings": SETTINGS,
             "results": results,

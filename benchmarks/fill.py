@@ -22,12 +22,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from psycopg import sql
 from sqlalchemy import Connection, Table, func, select
 
-from kinote.catalog import attribute_lines, dialects
+from benchmarks.bulk_rows import pour
+from benchmarks.uids import IN_ORDER, SCATTERED, Naming
+from kinote.catalog import attribute_lines
 from kinote.catalog.attribute_lines import line
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.study_text import index_study_text
 from kinote.catalog.tables import (
     instance,
@@ -43,7 +43,8 @@ from kinote.catalog.tables import (
 )
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
-from kinote.dicom import tags
+from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.dicom.dictionary import tags
 from kinote.storage.data_directory import DataDirectory
 
 #: Instances of a transaction, about.
@@ -51,7 +52,6 @@ AT_ONCE = 10_000
 #: Images of a study, unless said otherwise.
 IMAGES = 100
 NOW = "2026-11-24T12:00:00+00:00"
-ROOT = "2.25.99"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 KOS = "1.2.840.10008.5.1.4.1.1.88.59"
 SURNAMES = (
@@ -73,11 +73,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is filled in: studies, images of each (an even number), notes of all together."""
+    """How much is filled in: studies, images of each (an even number), notes of all together; how it is named."""
 
     studies: int
     notes: int = 0
     images: int = IMAGES
+    naming: Naming = IN_ORDER
 
     @property
     def instances(self) -> int:
@@ -91,18 +92,6 @@ class Extent:
     def notes_of(self, number: int) -> int:
         """Notes of one study: as many as of every other, give or take one."""
         return self.notes // self.studies + (number < self.notes % self.studies)
-
-
-def study_uid(number: int) -> str:
-    return f"{ROOT}.1.{number}"
-
-
-def series_uid(number: int, position: int) -> str:
-    return f"{ROOT}.2.{number}.{position}"
-
-
-def image_uid(number: int, position: int) -> str:
-    return f"{ROOT}.3.{number}.{position}"
 
 
 def fill(catalog: Catalog, extent: Extent) -> Iterator[int]:
@@ -167,7 +156,7 @@ def _add_study(
     extent: Extent,
     texts: list[tuple[int, str, list[str]]],
 ) -> None:
-    notes, half = extent.notes_of(number), extent.images // 2
+    notes, half, naming = extent.notes_of(number), extent.images // 2, extent.naming
     patient_key, study_key = _take(keys, patient), _take(keys, study)
     name = f"{SURNAMES[number % len(SURNAMES)]}^Given{number:06}"
     day = f"20{20 + number % 7:02}{1 + number // 7 % 12:02}{1 + number // 84 % 28:02}"
@@ -184,7 +173,7 @@ def _add_study(
     batch[study].append(
         {
             "id": study_key,
-            "study_instance_uid": study_uid(number),
+            "study_instance_uid": naming.study(number),
             "patient": patient_key,
             **described,
             "attributes": attribute_lines.join(
@@ -207,20 +196,21 @@ def _add_study(
         }
     )
     for position in range(2):
-        series_key = _add_series(batch, keys, study_key, number, position, "CT", half)
+        uid = naming.series(number, position)
+        series_key = _add_series(batch, keys, study_key, uid, position, "CT", half)
         for at in range(position * half, (position + 1) * half):
-            _add_instance(batch, keys, study_key, series_key, image_uid(number, at), CT, at + 1)
+            _add_instance(batch, keys, study_key, series_key, naming.image(number, at), CT, at + 1)
     if notes:
-        series_key = _add_series(batch, keys, study_key, number, 2, "KO", notes)
+        series_key = _add_series(batch, keys, study_key, naming.series(number, 2), 2, "KO", notes)
         for at in range(notes):
-            _add_note(batch, keys, (study_key, series_key), number, at, half, texts)
+            _add_note(batch, keys, (study_key, series_key), number, at, extent, texts)
 
 
 def _add_series(
     batch: dict[Table, list[Row]],
     keys: dict[str, int],
     study_key: int,
-    number: int,
+    uid: str,
     position: int,
     modality: str,
     count: int,
@@ -230,7 +220,7 @@ def _add_series(
         {
             "id": key,
             "study": study_key,
-            "series_instance_uid": series_uid(number, position),
+            "series_instance_uid": uid,
             "modality": modality,
             "series_number": position + 1,
             "attributes": attribute_lines.join(
@@ -314,9 +304,10 @@ def _add_note(
     place: tuple[int, int],
     number: int,
     at: int,
-    half: int,
+    extent: Extent,
     texts: list[tuple[int, str, list[str]]],
 ) -> None:
+    naming, half = extent.naming, extent.images // 2
     note_key, version = _take(keys, note), _take(keys, note_version)
     title = TITLES[at % len(TITLES)]
     description = f"Nodule {at} of study {number}"
@@ -349,39 +340,19 @@ def _add_note(
             {
                 "version": version,
                 "position": position,
-                "study_instance_uid": study_uid(number),
-                "series_instance_uid": series_uid(number, 0),
+                "study_instance_uid": naming.study(number),
+                "series_instance_uid": naming.series(number, 0),
                 "sop_class_uid": CT,
-                "sop_instance_uid": image_uid(number, (at + position) % half),
+                "sop_instance_uid": naming.image(number, (at + position) % half),
             }
         )
     batch[note_study].append(
-        {"study_instance_uid": study_uid(number), "version": version, "flags_there": True}
+        {"study_instance_uid": naming.study(number), "version": version, "flags_there": True}
     )
-    key = _add_instance(batch, keys, *place, f"{ROOT}.4.{number}.{at}", KOS, at + 1, title)
+    key = _add_instance(batch, keys, *place, naming.made(number, at), KOS, at + 1, title)
     batch[key_object].append({"instance": key, "registration": "registered", "version": version})
     folded = fold(description)
     texts.append((note_key, folded, grams(folded)))
-
-
-def pour(transaction: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows that all have the same columns, as fast as the driver can."""
-    if not rows:
-        return
-    columns = list(rows[0])
-    driver: Any = transaction.connection.driver_connection
-    if dialects.is_sqlite(transaction):
-        statement = str(table.insert().compile(dialect=transaction.dialect, column_keys=columns))
-        # The compiled statement names its columns in the table's order.
-        order = [column.name for column in table.columns if column.name in columns]
-        driver.executemany(statement, [[row[name] for name in order] for row in rows])
-        return
-    copied = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with driver.cursor() as cursor, cursor.copy(copied) as copy:
-        for row in rows:
-            copy.write_row(list(row.values()))
 
 
 def filled_directory(data: Path, extent: Extent) -> Path:
@@ -407,8 +378,8 @@ def add_extent(parser: argparse.ArgumentParser, extent: Extent) -> None:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"[default: {value}]")
 
 
-def extent_of(options: argparse.Namespace) -> Extent:
-    return Extent(options.studies, options.notes, options.images)
+def extent_of(options: argparse.Namespace, naming: Naming = IN_ORDER) -> Extent:
+    return Extent(options.studies, options.notes, options.images, naming)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -417,13 +388,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("where", help="a data directory that is not there yet, or the address of a database")
     add_extent(parser, Extent(10_000))
+    parser.add_argument(
+        "--scattered", action="store_true", help="UIDs as if drawn by chance, for benchmarks.filing"
+    )
     options = parser.parse_args(arguments)
+    extent = extent_of(options, SCATTERED if options.scattered else IN_ORDER)
     if "://" in options.where:
-        fill_index(options.where, extent_of(options))
+        fill_index(options.where, extent)
         return
     if Path(options.where).exists():
         parser.error(f"{options.where} exists already")
-    filled_directory(Path(options.where), extent_of(options))
+    filled_directory(Path(options.where), extent)
 
 
 if __name__ == "__main__":

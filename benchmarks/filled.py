@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.fill import CT, Extent, add_extent, extent_of, filled_directory, study_uid
+from benchmarks.fill import CT, Extent, add_extent, extent_of, filled_directory
 from benchmarks.machine import add_folder
-from kinote.catalog.catalog import Catalog
+from benchmarks.uids import study_uid
 from kinote.catalog.tables import instance, note, study
+from kinote.catalog.transactions import Catalog
 
 
 def add_filled(parser: argparse.ArgumentParser, extent: Extent) -> None:

@@ -5,36 +5,33 @@
 A thread stands for an association of C-STORE, which waits for each answer. The index holds 20,000 instances
 before. Everything is durable, indexed and registered when it counts. Of the processor's time for an object, one
 part is that of the threads that send (walking, digest, what the index needs), the rest that of those that sync,
-place and commit. Beside it stands what the machine gives: as many threads that do nothing but write the same files,
-take their digests and sync them. Prints medians of the rounds.
+place and commit. Beside it stands the floor: as many threads that do nothing but write the same objects, take their
+digests, sync and commit them (see `benchmarks.floor`). Nothing is deleted before the end, memory is warmed before
+the first round, and each measurement waits for a quiet machine. Prints medians of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from benchmarks.fill import Extent, filled
+from benchmarks.floor import DIGESTS, FLOORS, PORTION, measure_floor
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import image, key_object
-from benchmarks.table import Table
+from benchmarks.page_cache import forget, recall, warm
+from benchmarks.quiet import Quiet, add_busy
+from benchmarks.table import Table, ratio
+from benchmarks.uids import IN_ORDER, Naming
 from kinote.app import open_house
 from kinote.intake.receiver import Receiver
-from kinote.settings import Settings
-from kinote.storage.folders import sync_folder
-
-#: An object comes in portions of this, as in the PDUs of usual senders, in bytes.
-PORTION = 128 * 1024
-
+from kinote.settings.model import Settings
 
 #: Small images are of other studies than large ones; they are numbered from here.
 _SMALL = 10**6
@@ -53,18 +50,29 @@ class Kind:
 class Measured:
     """Objects a second, and for each object microseconds of the processor: of senders, and of all others.
 
-    And how many bare files a second there were beside that.
+    And how many objects a second the floor keeps.
     """
 
     rate: float
     sending: float
     filing: float
-    bare: float
+    floor: float = 0
 
 
-def _small_image(number: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured: kinds, numbers of senders, rounds, and what the index holds before."""
+
+    kinds: Sequence[Kind]
+    senders: Sequence[int]
+    rounds: int
+    extent: Extent
+    digest: str
+
+
+def small_image(number: int, naming: Naming = IN_ORDER) -> bytes:
     """A CT image of 18 KB of pixels."""
-    return image(_SMALL + number, size=96)
+    return image(_SMALL + number, size=96, naming=naming)
 
 
 def send(receiver: Receiver, file: bytes) -> None:
@@ -78,31 +86,7 @@ def send(receiver: Receiver, file: bytes) -> None:
         raise RuntimeError(f"An object was not stored: {outcome}")
 
 
-def write_bare(folder: Path, files: Sequence[bytes], writers: int) -> float:
-    """Files a second that so many threads write, digest and sync, each under a name that is synced, too."""
-
-    def write(number: int) -> None:
-        path = folder / str(number)
-        digest = hashlib.sha256()
-        with path.open("xb", buffering=0) as file:
-            view = memoryview(files[number])
-            for start in range(0, len(view), PORTION):
-                file.write(view[start : start + PORTION])
-                digest.update(view[start : start + PORTION])
-            os.fdatasync(file.fileno())
-        sync_folder(folder)
-
-    folder.mkdir()
-    with ThreadPoolExecutor(writers) as pool:
-        begun = time.perf_counter()
-        for _ in pool.map(write, range(len(files))):
-            pass
-        taken = time.perf_counter() - begun
-    shutil.rmtree(folder)
-    return len(files) / taken
-
-
-def measure(receiver: Receiver, files: Sequence[bytes], senders: int, bare: float) -> Measured:
+def measure(receiver: Receiver, files: Sequence[bytes], senders: int) -> Measured:
     """Send all files, shared out among so many threads."""
     together = threading.Barrier(senders + 1)
 
@@ -122,37 +106,49 @@ def measure(receiver: Receiver, files: Sequence[bytes], senders: int, bare: floa
         taken = time.perf_counter() - begun
         busy = time.process_time() - busy
     share = 1e6 / len(files)
-    return Measured(len(files) / taken, sending * share, (busy - sending) * share, bare)
+    return Measured(len(files) / taken, sending * share, (busy - sending) * share)
 
 
-def measure_all(
-    folder: Path, kinds: Sequence[Kind], senders: Sequence[int], rounds: int, extent: Extent
-) -> dict[tuple[str, int], list[Measured]]:
+def measure_all(folder: Path, plan: Plan, quiet: Quiet) -> dict[tuple[str, int], list[Measured]]:
     """Of each kind and number of senders, what each round gave; a first round only warms up."""
+    warm(folder, 2 * len(plan.senders) * sum(kind.objects * len(kind.make(0)) for kind in plan.kinds))
     found: dict[tuple[str, int], list[Measured]] = {}
     with open_house(Settings.model_validate({"data": folder / "data"})) as house:
-        filled(house.catalog, extent)
-        numbers = {kind.name: 0 for kind in kinds}
-        for number in range(rounds + 1):
-            for kind in kinds:
-                for many in senders:
+        filled(house.catalog, plan.extent)
+        numbers = {kind.name: 0 for kind in plan.kinds}
+        for number in range(plan.rounds + 1):
+            for kind in plan.kinds:
+                for many in plan.senders:
                     first = numbers[kind.name]
                     numbers[kind.name] += kind.objects
                     files = [kind.make(one) for one in range(first, first + kind.objects)]
-                    bare = write_bare(folder / "bare", files, many)
-                    # What is left to be written is not for the next to wait for.
-                    os.sync()
-                    measured = measure(house.receiver, files, many, bare)
+                    quiet.wait()
+                    own = folder / f"floor-{kind.name}-{many}-{number}"
+                    floor = _floor(own, plan.digest, kind, first, many)
+                    forget(own)
+                    quiet.wait()
+                    measured = replace(measure(house.receiver, files, many), floor=floor)
                     if number:
                         found.setdefault((kind.name, many), []).append(measured)
+            forget(folder / "data")
+            recall(folder / "data" / "kinote.sqlite")
     return found
 
 
+def _floor(folder: Path, digest: str, kind: Kind, first: int, senders: int) -> float:
+    form = FLOORS["floor"][kind.name]
+    reached = measure_floor(
+        folder, form, digest, kind=kind.name, first=first, objects=kind.objects, threads=senders
+    )
+    return reached.objects / reached.seconds
+
+
 def show(found: dict[tuple[str, int], list[Measured]]) -> None:
-    figures = ("rate", "sending", "filing", "bare")
-    table = Table(("objects", "senders", "a second", "sender us", "filing us", "bare files a second"))
+    figures = ("rate", "sending", "filing", "floor")
+    table = Table(("objects", "senders", "a second", "sender us", "filing us", "floor a second", "to floor"))
     for (name, senders), measured in found.items():
-        table.add(name, senders, *(median(getattr(one, figure) for one in measured) for figure in figures))
+        middle = [median(getattr(one, figure) for one in measured) for figure in figures]
+        table.add(name, senders, *middle, ratio(middle[0], middle[-1]))
     table.show("Intake in process: objects a second, and microseconds of processor for each object")
 
 
@@ -165,11 +161,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--senders", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--studies", type=int, default=200, help="of 100 images, there before [default: 200]")
+    parser.add_argument("--digest", choices=DIGESTS, default="sha256", help="of the floor [default: sha256]")
     add_folder(parser)
+    add_busy(parser)
     options = parser.parse_args(arguments)
     kinds = [
         Kind("KOS 2 KB", key_object, options.key_objects),
-        Kind("CT 20 KB", _small_image, options.images),
+        Kind("CT 20 KB", small_image, options.images),
         Kind("CT 512 KB", image, options.images),
     ]
     extent = Extent(options.studies)
@@ -178,7 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"settings  {extent.instances} instances before; {options.rounds} rounds of ", end="")
         print(f"{options.key_objects} KOS and {options.images} CT of each size")
         wanted = [kind for kind in kinds if kind.objects]
-        show(measure_all(folder, wanted, options.senders, options.rounds, extent))
+        quiet = Quiet(options.busy)
+        plan = Plan(wanted, options.senders, options.rounds, extent, options.digest)
+        found = measure_all(folder, plan, quiet)
+        print(f"machine   {quiet.describe()}")
+        show(found)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import check_file
 from kinote.keyobject.files import read_file
 from kinote.keyobject.model import KeyObjectDocument

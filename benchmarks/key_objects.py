@@ -33,9 +33,12 @@ from benchmarks.key_object_libraries import LIBRARIES, Reference
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import document
 from benchmarks.table import Cell, Table, ratio
-from kinote.dicom.part10 import file_meta_bytes
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
-from kinote.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+)
+from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.keyobject.model import KeyObjectDocument
 from kinote.keyobject.writer import encode, encode_file
 

@@ -27,7 +27,11 @@ def add_folder(parser: ArgumentParser) -> None:
 
 @contextmanager
 def temporary_folder(parent: Path | None) -> Iterator[Path]:
-    """A folder for all that a measurement writes, removed at its end."""
+    """A folder for all that a measurement writes, removed at its end.
+
+    Nothing in it is removed before: on ext4 new files are made 10 to 40 times slower for minutes after many have
+    been deleted.
+    """
     with tempfile.TemporaryDirectory(prefix="kinote-benchmark-", dir=parent) as folder:
         yield Path(folder)
 

@@ -24,16 +24,18 @@ from statistics import median
 
 from sqlalchemy import Connection
 
-from benchmarks.fill import Extent, filled, image_uid
+from benchmarks.fill import Extent, filled
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import key_object
 from benchmarks.table import Table, ratio
+from benchmarks.uids import image_uid
 from kinote.app import House, open_house
 from kinote.intake.outcome import Outcome
 from kinote.keyobject.titles import OF_INTEREST
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRequest, RequestedReference
-from kinote.settings import Settings
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
+from kinote.settings.model import Settings
 
 EXTENT = Extent(100)
 REFERENCES = 5

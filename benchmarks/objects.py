@@ -11,7 +11,8 @@ from functools import cache
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from benchmarks.fill import CT, IMAGES, ROOT, SURNAMES, image_uid, series_uid, study_uid
+from benchmarks.fill import CT, IMAGES, SURNAMES
+from benchmarks.uids import FIRST, IN_ORDER, ROOT, Naming, image_uid, series_uid, study_uid
 from kinote.keyobject.model import (
     DocumentContext,
     InstanceReference,
@@ -26,46 +27,50 @@ from kinote.keyobject.writer import encode_file
 #: Images that a key object flags: it then has about 2 KB.
 REFERENCES = 5
 
-#: Studies and images are numbered from here: all numbers are of one length, and no UID has a leading zero.
-FIRST = 10**9
-
 #: What stands in the pattern instead of the numbers; such runs occur nowhere else in it.
 _STUDY, _IMAGE = 1444044404, 1777077707
 
 
-def image(number: int, *, size: int = 512) -> bytes:
+def image(number: int, *, size: int = 512, naming: Naming = IN_ORDER) -> bytes:
     """A CT image of `size` rows and columns, as a file; each hundred of them make a study."""
     study, at = divmod(number, IMAGES)
     head, pixels = _pattern(size, SURNAMES[study % len(SURNAMES)])
-    head = head.replace(str(_STUDY).encode(), str(FIRST + study).encode())
+    # Numbers from FIRST on are all of one length, and no UID has a leading zero.
+    uid = naming.image(FIRST + study, FIRST + at)
+    head = head.replace(image_uid(_STUDY, _IMAGE).encode(), uid.encode())
+    head = head.replace(str(_STUDY).encode(), str(naming.number(FIRST + study)).encode())
     return head.replace(str(_IMAGE).encode(), str(FIRST + at).encode()) + pixels
 
 
-def key_object(number: int) -> bytes:
+def key_object(number: int, *, naming: Naming = IN_ORDER) -> bytes:
     """A key object of five images, as a file; twenty of them share a study."""
     study, at = divmod(number * REFERENCES, IMAGES)
-    return encode_file(document(FIRST + study, number, range(FIRST + at, FIRST + at + REFERENCES)))
+    positions = range(FIRST + at, FIRST + at + REFERENCES)
+    return encode_file(document(FIRST + study, number, positions, naming))
 
 
-def document(study: int, number: int, positions: range) -> KeyObjectDocument:
+def document(study: int, number: int, positions: range, naming: Naming = IN_ORDER) -> KeyObjectDocument:
     """A key object that flags images of a study, by their positions in it."""
     flagged = tuple(
-        Reference(InstanceReference(study_uid(study), series_uid(study, 0), CT, image_uid(study, position)))
+        Reference(
+            InstanceReference(naming.study(study), naming.series(study, 0), CT, naming.image(study, position))
+        )
         for position in positions
     )
+    own, shown = naming.number(number), naming.number(study)
     context = DocumentContext(
-        study_instance_uid=study_uid(study),
-        series_instance_uid=f"{ROOT}.5.{number}",
-        sop_instance_uid=f"{ROOT}.6.{number}",
+        study_instance_uid=naming.study(study),
+        series_instance_uid=f"{ROOT}.5.{own}",
+        sop_instance_uid=f"{ROOT}.6.{own}",
         content_date="20261124",
         content_time=f"{number // 3600 % 24:02}{number // 60 % 60:02}{number % 60:02}",
         timezone="+0100",
         manufacturer="Kinote",
-        patient_name=f"{SURNAMES[study % len(SURNAMES)]}^Given{study}",
-        patient_id=f"PAT{study:08}",
+        patient_name=f"{SURNAMES[study % len(SURNAMES)]}^Given{shown}",
+        patient_id=f"PAT{shown:08}",
         study_date="20261123",
         study_time="101530",
-        accession_number=f"ACC{study:08}",
+        accession_number=f"ACC{shown:08}",
     )
     selection = KeyObjectSelection(
         OF_INTEREST, flagged, description=f"Nodule {number}", observers=(Person("Reader^Rhea", "rhea"),)

@@ -15,7 +15,7 @@ _PARENT, _OWN_AND_CHILDREN, _RESIDENT = 1, slice(11, 15), 21
 
 
 def processor_seconds(pid: int) -> float:
-    """What a program has used of the processors, with children that run and that have ended."""
+    """What a program has used of the processors, with all processes below it that run or have ended."""
     return sum(sum(map(int, stat[_OWN_AND_CHILDREN])) for stat in _tree(pid)) / _TICKS
 
 

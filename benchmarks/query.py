@@ -17,12 +17,13 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.fill import SURNAMES, image_uid, study_uid
+from benchmarks.fill import SURNAMES
 from benchmarks.table import Table, percentile
-from kinote.catalog.catalog import Catalog, CatalogOptions
+from benchmarks.uids import image_uid, study_uid
 from kinote.catalog.matching import ALL, Query, search
 from kinote.catalog.matching_keys import Level, path_of
 from kinote.catalog.tables import study
+from kinote.catalog.transactions import Catalog, CatalogOptions
 
 Ask = Callable[[random.Random, int], Query]
 

@@ -30,21 +30,22 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from benchmarks.fill import Extent, study_uid
+from benchmarks.fill import Extent
 from benchmarks.filled import add_filled, extent_in, filled_data
 from benchmarks.machine import describe, temporary_folder
 from benchmarks.notes import note_request
 from benchmarks.sending import connect, get
 from benchmarks.table import Table, percentile
+from benchmarks.uids import study_uid
 from kinote.app import open_house
-from kinote.catalog.catalog import Catalog
-from kinote.logs import set_up_logs
-from kinote.notes.make import make
-from kinote.notes.note import as_json
-from kinote.notes.reading import notes_of_study
-from kinote.notes.request import NoteRequest
-from kinote.serving import serve
-from kinote.settings import Settings
+from kinote.catalog.transactions import Catalog
+from kinote.command.serve import serve
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteRequest
+from kinote.notes.lists.note import as_json
+from kinote.notes.lists.queries import notes_of_study
+from kinote.settings.model import Settings
+from kinote.telemetry.logs import set_up_logs
 
 #: Ten notes to a study, as a radiologist leaves them.
 FILLED = Extent(100_000, notes=1_000_000, images=10)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
 from urllib.parse import urlsplit
 
 _TIMEOUT = 600
@@ -88,12 +86,3 @@ def store(studies_url: str, bodies: Sequence[bytes], senders: int) -> float:
     if stored != sent:
         raise RuntimeError(f"{studies_url}: {stored} of {sent} objects were stored")
     return taken
-
-
-def processor_seconds(pid: int) -> float:
-    """What a process has used of the processors, in user and in kernel mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-_TICKS = os.sysconf("SC_CLK_TCK")

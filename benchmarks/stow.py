@@ -3,8 +3,9 @@
     python -m benchmarks.stow
 
 Runs in a network namespace of its own, since Orthanc listens on all addresses. In each round all receivers
-begin empty; case by case they get the same objects one after the other. Kinote is as it ships: an object is
-synced and committed before it is acknowledged. Prints medians of the rounds.
+begin empty, in new folders; case by case they get the same objects one after the other. Kinote is as it ships: an
+object is synced and committed before it is acknowledged. Nothing is deleted before the end, memory is warmed
+before the first round, and each measurement waits for a quiet machine. Prints medians of the rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from statistics import median
 from benchmarks.machine import add_folder, describe, program_version, temporary_folder
 from benchmarks.network import enter_own_network
 from benchmarks.objects import image, key_object
-from benchmarks.sending import processor_seconds, store, store_body
+from benchmarks.page_cache import forget, warm
+from benchmarks.processes import processor_seconds
+from benchmarks.quiet import Quiet, add_busy
+from benchmarks.sending import store, store_body
 from benchmarks.table import Table, ratio
 from tests.interop.orthanc import orthanc
 from tests.running_server import RunningServer
@@ -76,24 +80,30 @@ def cases(images: int, key_objects: int, per_request: int) -> list[Case]:
     ]
 
 
-def measure(cases: Sequence[Case], rounds: int, folder: Path) -> dict[tuple[int, str], list[Measured]]:
+def measure(
+    cases: Sequence[Case], rounds: int, folder: Path, quiet: Quiet
+) -> dict[tuple[int, str], list[Measured]]:
     """Of each case and receiver, what each round gave."""
+    warm(folder, len(RECEIVERS) * sum(each.objects * len(each.make(0)) for each in cases))
     found: dict[tuple[int, str], list[Measured]] = {}
     for number in range(rounds):
-        with receivers(folder / f"round {number}") as running:
+        own = folder / f"round {number}"
+        with receivers(own) as running:
             first = 0
             for at, case in enumerate(cases):
                 bodies = case.bodies(first)
                 first += case.objects
                 # Who comes first in one round comes last in the next.
                 for name in RECEIVERS if number % 2 == 0 else reversed(RECEIVERS):
-                    found.setdefault((at, name), []).append(_send(case, bodies, *running[name]))
+                    found.setdefault((at, name), []).append(_send(case, bodies, *running[name], quiet))
+        forget(own)
     return found
 
 
-def _send(case: Case, bodies: Sequence[bytes], studies_url: str, pid: int) -> Measured:
+def _send(case: Case, bodies: Sequence[bytes], studies_url: str, pid: int, quiet: Quiet) -> Measured:
     # What the one before has left to be written is not for this one to wait for.
     os.sync()
+    quiet.wait()
     before = processor_seconds(pid)
     seconds = store(studies_url, bodies, case.senders)
     busy = processor_seconds(pid) - before
@@ -125,13 +135,12 @@ def show(cases: Sequence[Case], found: dict[tuple[int, str], list[Measured]]) ->
             *(f"{name}/s" for name in RECEIVERS),
             "to Orthanc",
             "to tuned",
-            "Kinote us",
-            "tuned us",
+            *(f"{name} us" for name in RECEIVERS),
         )
     )
     for at, case in enumerate(cases):
         rates = [median(one.rate for one in found[at, name]) for name in RECEIVERS]
-        busy = [median(one.busy for one in found[at, name]) for name in ("Kinote", "Orthanc tuned")]
+        busy = [median(one.busy for one in found[at, name]) for name in RECEIVERS]
         ratios = [ratio(rates[0], other) for other in rates[1:]]
         table.add(f"{case.kind} x {case.objects}", case.senders, case.per_request, *rates, *ratios, *busy)
     table.show("Intake by STOW-RS: objects a second, and microseconds of processor for each object")
@@ -146,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--per-request", type=int, default=50, help="objects of a long request [default: 50]")
     parser.add_argument("--rounds", type=int, default=3)
     add_folder(parser)
+    add_busy(parser)
     options = parser.parse_args(arguments)
     enter_own_network("benchmarks.stow", list(sys.argv[1:] if arguments is None else arguments))
     wanted = cases(options.images, options.key_objects, options.per_request)
@@ -153,7 +163,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         describe(folder, "uvicorn", peers=(program_version("Orthanc") + " with its DICOMweb plugin, SQLite",))
         print(f"tuned     {json.dumps(TUNED)}")
         print(f"settings  {options.rounds} rounds, senders and receivers on the same cores")
-        show(wanted, measure(wanted, options.rounds, folder))
+        quiet = Quiet(options.busy)
+        found = measure(wanted, options.rounds, folder, quiet)
+        print(f"machine   {quiet.describe()}")
+        show(wanted, found)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ import pytest
 from psycopg import sql
 
 from kinote.catalog import dialects
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.migrations import upgrade
+from kinote.catalog.transactions import Catalog, CatalogOptions
 
 #: Seconds a server may take to start on a machine that is busy with other things.
 START_LIMIT = 60

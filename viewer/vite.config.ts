@@ -12,5 +12,10 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   server: { proxy: { "/api": server, "/dicomweb": server } },
-  test: { include: ["test/**/*.test.ts"], environment: "node" },
+  test: {
+    include: ["test/**/*.test.{ts,tsx}"],
+    // Tests that need a page say so themselves.
+    environment: "node",
+    environmentOptions: { happyDOM: { url: "http://kinote.test/" } },
+  },
 });

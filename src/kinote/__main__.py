@@ -1,5 +1,5 @@
 """`python -m kinote`: the command line."""
 
-from kinote.cli import main
+from kinote.command.main import main
 
 main()

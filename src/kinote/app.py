@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
+from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
-from kinote.delivery.source import Source
+from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health
@@ -32,10 +32,11 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
 from kinote.storage.marks import UnreadableMarkError
@@ -180,7 +181,7 @@ def _telling_of_index(url: str) -> Iterator[None]:
         yield
     except (NotTogetherError, UnreadableMarkError) as error:
         raise HouseError(str(error)) from error
-    except (SQLAlchemyError, ImportError, ForeignSchemaError) as error:
+    except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
         if address.get_backend_name() == "sqlite":
             name = address.database

@@ -32,6 +32,11 @@ def to_position(page: Page, index: int) -> None:
     expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
 
 
+def picture(page: Page) -> Locator:
+    """The canvas on the stage; `data-address` says which picture of the server is drawn on it."""
+    return page.get_by_test_id("stage").locator("canvas")
+
+
 def fill_draft(page: Page, description: str, title: str = FOR_SURGERY) -> None:
     page.get_by_test_id("draft-title").select_option(title)
     page.get_by_test_id("draft-description").fill(description)
@@ -66,14 +71,14 @@ def id_of(note: Locator) -> str:
 def written_by(page: Page, description: str, author: str) -> str:
     """Make a note by somebody else, past the viewer, of the picture on the stage; its number."""
     study = page.url.split("/studies/")[1].split("?")[0]
-    address = page.get_by_test_id("stage").get_attribute("data-address") or ""
+    image = page.get_by_test_id("stage").get_attribute("data-sop") or ""
     answer = page.request.post(
         f"/api/v1/studies/{study}/notes",
         data={
             "title": {"scheme": "DCM", "value": "113003"},
             "description": description,
             "author": {"name": author},
-            "references": [{"sop_instance_uid": address.split("/instances/")[1].split("/")[0]}],
+            "references": [{"sop_instance_uid": image}],
         },
     )
     assert answer.status == 201, answer.text()

@@ -63,6 +63,46 @@ def test_another_page_is_read_from_its_beginning(page: Page) -> None:
     assert focused(page) == "series"
 
 
+@pytest.mark.parametrize("close", ["Escape", "its button"])
+def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page, close: str) -> None:
+    open_study(page, "CT")
+    page.keyboard.press("k")
+    discard = page.get_by_test_id("draft-discard")
+    discard.press("Enter")
+    dialog = page.get_by_test_id("discard-dialog")
+    expect(dialog).to_be_visible()
+    reached = set()
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        # Between its last and its first control the browser's own have their turn.
+        assert focused(page) == "BODY" or page.evaluate("document.activeElement.closest('dialog') !== null")
+        reached.add(focused(page))
+    assert {"discard-confirm", "button", "icon-button"} <= reached
+    # The page behind hears no key.
+    page.keyboard.press("End")
+    expect(page.get_by_test_id("position")).to_have_value("0")
+    if close == "Escape":
+        page.keyboard.press("Escape")
+    else:
+        dialog.get_by_role("button", name="Close").press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(discard).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("address", "search", "row"), [("/", "study-search", "study-row"), ("/notes", "note-search", "note-row")]
+)
+def test_down_leads_from_the_search_field_to_the_rows(
+    page: Page, address: str, search: str, row: str
+) -> None:
+    page.goto(address)
+    expect(page.get_by_test_id(row).first).to_be_visible()
+    page.keyboard.press("/")
+    expect(page.get_by_test_id(search)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_test_id(row).first.get_by_role("link").first).to_be_focused()
+
+
 def test_searching_leaves_the_focus_in_its_field(page: Page) -> None:
     page.goto("/notes")
     page.get_by_test_id("note-search").press_sequentially("nodule")

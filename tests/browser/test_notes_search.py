@@ -23,6 +23,7 @@ from tests.browser.journey import (
     OF_INTEREST,
     note_called,
     open_study,
+    picture,
     to_position,
     written_by,
 )
@@ -94,7 +95,7 @@ def test_further_notes_come_when_asked_for(page: Page, description: str) -> None
 
 def send_manifest(page: Page, description: str) -> None:
     """Send a manifest of the picture on the stage, as another system would."""
-    address = page.get_by_test_id("stage").get_attribute("data-address") or ""
+    address = picture(page).get_attribute("data-address") or ""
     _, _, _, study, _, series, _, image, *_ = address.split("/")
     found = page.request.get(f"/api/v1/studies/{study}").json()
     instances = [one for each in found["series"] for one in each["instances"]]

@@ -9,7 +9,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.journey import (
     BEST_IN_SET,
@@ -21,6 +21,7 @@ from tests.browser.journey import (
     note_called,
     note_resource,
     open_study,
+    picture,
     to_position,
     written_by,
 )
@@ -77,12 +78,12 @@ def test_arrow_keys_walk_the_list_and_enter_opens_a_study(page: Page) -> None:
 def test_scrolling_shows_other_pictures(page: Page) -> None:
     open_study(page, "CT")
     stage = page.get_by_test_id("stage")
-    first = stage.get_attribute("data-address")
+    first = stage.get_attribute("data-sop")
     stage.hover()
     page.mouse.wheel(0, 120)
     expect(page.get_by_test_id("position")).to_have_value("1")
     expect(stage).to_have_attribute("data-state", "shown")
-    assert stage.get_attribute("data-address") != first
+    assert stage.get_attribute("data-sop") != first
     page.keyboard.press("End")
     expect(page.get_by_test_id("position")).to_have_value(
         page.get_by_test_id("position").get_attribute("max") or ""
@@ -99,10 +100,10 @@ def test_dragging_changes_the_window_and_reset_brings_the_stored_one_back(page: 
     page.mouse.down()
     page.mouse.move(box["x"] + 320, box["y"] + 240, steps=8)
     page.mouse.up()
-    expect(stage).to_have_attribute("data-address", re.compile("window="))
+    expect(picture(page)).to_have_attribute("data-address", re.compile("window="))
     expect(stage).to_have_attribute("data-state", "shown")
     page.keyboard.press("0")
-    expect(stage).to_have_attribute("data-address", re.compile("rendered$"))
+    expect(picture(page)).to_have_attribute("data-address", re.compile("rendered$"))
 
 
 def test_a_note_is_made_revised_and_withdrawn(page: Page, description: str) -> None:
@@ -255,6 +256,31 @@ def test_what_the_server_refuses_is_said_beside_its_field(page: Page, descriptio
     page.get_by_test_id("draft-save").click()
     expect(page.get_by_test_id("draft-image").get_by_test_id("field-error")).to_be_visible()
     expect(page.get_by_test_id("draft-description")).to_have_value(description)
+
+
+def test_a_note_whose_answer_is_lost_is_made_once(page: Page, description: str) -> None:
+    """It is saved again after the page was loaded anew: that is the same act."""
+    open_study(page, "CT")
+    page.keyboard.press("k")
+    fill_draft(page, description)
+
+    def lose_answer(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/studies/*/notes*", lose_answer)
+    page.get_by_test_id("draft-save").click()
+    expect(page.get_by_test_id("draft-problem")).to_be_visible()
+    page.unroute("**/api/v1/studies/*/notes*")
+    page.reload()
+    with page.expect_response(lambda answer: answer.request.method == "POST") as asked:
+        page.get_by_test_id("draft-save").click()
+    assert asked.value.headers["idempotent-replayed"] == "true"
+    expect(page.get_by_test_id("draft")).to_be_hidden()
+    expect(note_called(page, description)).to_have_count(1)
 
 
 def test_a_revision_does_not_overwrite_somebody_elses(

@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from sqlalchemy import Connection
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.entry import InstanceEntry, entry_of
-from kinote.dicom.part10 import FileScanner
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.files.part10 import FileScanner
 from kinote.lifecycle import counts
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

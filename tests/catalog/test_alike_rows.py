@@ -12,9 +12,9 @@ import pytest
 from kinote.catalog import entry
 from kinote.catalog.alike_rows import AlikeRows
 from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet, scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import DataSet, scan
 
 _WANTED = (tags.PATIENT_NAME, tags.PATIENT_ID)
 

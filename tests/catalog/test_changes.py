@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection
 
 from kinote.catalog import dialects
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import BEGINNING, Change, Position, RecordedChange, record, since
+from kinote.catalog.transactions import Catalog
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -9,11 +9,11 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.matching import Query, search
 from kinote.catalog.matching_keys import Level, path_of
 from kinote.catalog.study_text import matches
 from kinote.catalog.tables import patient, study
+from kinote.catalog.transactions import Catalog
 from tests.catalog.archive import data_set, keep_each, store
 
 POOR: dict[str, Any] = {"PatientID": "P1"}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinote.catalog import datetimes
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.catalog.matching import Query, search
 from kinote.catalog.matching_keys import Level, path_of
+from kinote.catalog.transactions import Catalog
 from tests.catalog.archive import data_set, store
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from kinote.catalog import statements
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import note
+from kinote.catalog.transactions import Catalog
 
 
 def reserve_and_remove(transaction: Connection) -> list[int]:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, bindparam, update
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.catalog.matching import ALL, Query, ignored_keys, search
 from kinote.catalog.matching_keys import MATCHED, Level, UnknownAttributeError, path_of
@@ -23,7 +22,8 @@ from kinote.catalog.tables import (
 )
 from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
-from kinote.dicom.value_representations import implicit_vr
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.lifecycle import counts
 from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
 

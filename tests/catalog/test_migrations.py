@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from kinote.catalog import dialects
 from kinote.catalog.live import LIVE_INSTANCE_SQL, live_instance
-from kinote.catalog.migrations import ForeignSchemaError, upgrade
+from kinote.catalog.migrations import ForeignSchemaError, configuration, upgrade
 from kinote.catalog.tables import instance, metadata
 from kinote.catalog.text_index import NOTE_TEXT, STUDY_TEXT
 from tests.databases import PostgresServer
@@ -106,6 +107,21 @@ def test_upgrading_again_changes_nothing(empty: MakeDatabase) -> None:
     first = schema(engine)
     upgrade(engine)
     assert schema(engine) == first
+
+
+def test_an_index_of_the_first_schema_is_brought_up_to_date(empty: MakeDatabase) -> None:
+    old, new = empty("old"), empty("new")
+    config = configuration()
+    with old.connect().execution_options(writes=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO house (name, value) VALUES ('kept', 'as it was')"))
+    assert "answered_request" not in inspect(old).get_table_names()
+    upgrade(old)
+    upgrade(new)
+    assert schema(old) == schema(new)
+    with old.connect() as connection:
+        assert connection.execute(text("SELECT value FROM house")).scalars().all() == ["as it was"]
 
 
 def test_two_servers_may_upgrade_at_once(empty: MakeDatabase) -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.catalog.matching import Query, ignored_keys, search
 from kinote.catalog.matching_keys import Level, path_of
-from kinote.dicom import dates
+from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.dicom.values import dates
 from tests.catalog.archive import data_set, store
 from tests.catalog.test_moments import ends, span
 from tests.scale import SCALE

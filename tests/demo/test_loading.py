@@ -8,8 +8,8 @@ from kinote.app import open_house
 from kinote.demo import identity
 from kinote.demo.loading import load_demo
 from kinote.demo.notes import DEMO_NOTES
-from kinote.notes.reading import notes_of_study
-from kinote.settings import Settings
+from kinote.notes.lists.queries import notes_of_study
+from kinote.settings.model import Settings
 
 
 def test_loaded_twice_it_is_there_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kinote.demo import chest, identity
 from kinote.demo.chest_ct import COLUMNS, ROWS, SPACING, earlier_chest_ct
 from kinote.demo.notes import DEMO_NOTES, DemoNote
 from kinote.demo.studies import REAL_IMAGES, DemoStudies, build, real_images
-from kinote.dicom.uids import is_valid
+from kinote.dicom.values.uids import is_valid
 from kinote.keyobject.titles import MAKEABLE_GROUPS, modifiers_for, title_group
 
 

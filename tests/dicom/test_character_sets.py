@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.dicom.character_sets import character_set
+from kinote.dicom.values.character_sets import character_set
 
 
 @pytest.mark.parametrize(

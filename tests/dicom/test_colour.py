@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from kinote.dicom.frames import open_frames
-from kinote.dicom.pictures import pixels
-from kinote.dicom.pixel_format import PictureError
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pictures import pixels
+from kinote.dicom.pixels.pixel_format import PictureError
 from tests.dicom.pixel_objects import as_file, image
 
 #: Primary colours and greys as red, green, blue, and as YBR_FULL by the equations of PS3.3 C.7.6.3.1.2.

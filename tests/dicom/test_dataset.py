@@ -6,14 +6,14 @@ import struct
 
 import pytest
 
-from kinote.dicom.dataset import DataSet, scan, scanned
-from kinote.dicom.errors import MalformedError
-from kinote.dicom.scanner import DataSetScanner
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from kinote.dicom.elements.dataset import DataSet, scan, scanned
+from kinote.dicom.elements.errors import MalformedError
+from kinote.dicom.elements.scanner import DataSetScanner
 from tests.dicom.elements import UNDEFINED, Writer
 
 EXPLICIT = Writer(EXPLICIT_VR_LITTLE_ENDIAN)

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from kinote.dicom import dicomdir
-from kinote.dicom.dicomdir import Medium, ReferencedFile
-from kinote.dicom.errors import DicomError
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files import dicomdir
+from kinote.dicom.files.dicomdir import Medium, ReferencedFile
 
 _SHIPPED = Path(pydicom.data.__file__).parent / "test_files" / "dicomdirtests"
 

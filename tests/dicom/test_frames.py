@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from kinote.dicom.frames import Frames, frame_bytes, frame_count, open_frames
-from kinote.dicom.pixel_format import PictureError
+from kinote.dicom.pixels.frames import Frames, frame_bytes, frame_count, open_frames
+from kinote.dicom.pixels.pixel_format import PictureError
 from tests.dicom.pixel_objects import BASELINE, CountingFile, as_file, at_dataset, image, items
 
 NATIVE = ExplicitVRLittleEndian

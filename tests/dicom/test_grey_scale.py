@@ -12,9 +12,9 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from kinote.dicom.frames import open_frames
-from kinote.dicom.pictures import pixels
-from kinote.dicom.windows import Window
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pictures import pixels
+from kinote.dicom.pixels.windows import Window
 from tests.dicom.pixel_objects import as_file, image
 
 

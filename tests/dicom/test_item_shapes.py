@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.dicom import item_shapes
-from kinote.dicom.dataset import scanned
-from kinote.dicom.errors import DicomError
-from kinote.dicom.item_shapes import Shapes
-from kinote.dicom.limits import Limits
-from kinote.dicom.scanner import DataSetScanner
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from kinote.dicom.elements import item_shapes
+from kinote.dicom.elements.dataset import scanned
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.elements.item_shapes import Shapes
+from kinote.dicom.elements.limits import Limits
+from kinote.dicom.elements.scanner import DataSetScanner
 from tests.dicom.elements import Writer
 from tests.dicom.test_walker_properties import everything
 

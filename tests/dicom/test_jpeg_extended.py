@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from kinote.dicom import jpeg_extended
-from kinote.dicom.frames import frame_bytes
-from kinote.dicom.jpeg_stream import JpegError
+from kinote.dicom.pixels.frames import frame_bytes
+from kinote.dicom.pixels.jpeg import extended
+from kinote.dicom.pixels.jpeg.stream import JpegError
 
 
 def _picture(rows: int, columns: int, bands: int = 1) -> NDArray[np.uint8]:
@@ -39,7 +39,7 @@ def _jpeg(picture: NDArray[np.uint8], **options: Any) -> bytes:
 @pytest.mark.parametrize("quality", [20, 75, 100])
 def test_as_another_decoder(size: tuple[int, int], quality: int) -> None:
     stream = _jpeg(_picture(*size), quality=quality)
-    ours = jpeg_extended.decode(stream)
+    ours = extended.decode(stream)
     theirs = np.array(Image.open(io.BytesIO(stream)))
     assert np.abs(ours.astype(int) - theirs).max() <= 1
 
@@ -48,13 +48,13 @@ def test_restart_markers() -> None:
     stream = _jpeg(_picture(64, 64), quality=80, restart_marker_blocks=5)
     assert stream.count(b"\xff\xd0") >= 1
     theirs = np.array(Image.open(io.BytesIO(stream)))
-    assert np.abs(jpeg_extended.decode(stream).astype(int) - theirs).max() <= 1
+    assert np.abs(extended.decode(stream).astype(int) - theirs).max() <= 1
 
 
 def test_three_components() -> None:
     stream = _jpeg(_picture(40, 56, 3), quality=90, keep_rgb=True)
     theirs = np.array(Image.open(io.BytesIO(stream)))
-    assert np.abs(jpeg_extended.decode(stream).astype(int) - theirs).max() <= 1
+    assert np.abs(extended.decode(stream).astype(int) - theirs).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_three_components() -> None:
 )
 def test_what_is_not_decoded_is_named(stream: bytes, said: str) -> None:
     with pytest.raises(JpegError, match=said):
-        jpeg_extended.decode(stream)
+        extended.decode(stream)
 
 
 _WHOLE = _jpeg(_picture(24, 24), quality=50)
@@ -79,13 +79,13 @@ def test_any_damaged_byte_gives_samples_or_a_jpeg_error(place: int, value: int) 
     damaged = bytearray(_WHOLE)
     damaged[place] = value
     with suppress(JpegError):
-        jpeg_extended.decode(bytes(damaged))
+        extended.decode(bytes(damaged))
 
 
 def test_twelve_bits_of_a_shipped_image() -> None:
     """The body of this bone scan is brighter than what is around it, and nothing is clipped."""
     path = Path(pydicom.data.__file__).parent / "test_files" / "JPGExtended.dcm"
-    samples = jpeg_extended.decode(frame_bytes(path)[0])
+    samples = extended.decode(frame_bytes(path)[0])
     assert samples.shape == (1024, 256)
     assert 255 < samples.max() < 4096
     assert samples[:, 100:156].mean() > 4 * samples[:, :40].mean()
@@ -95,7 +95,7 @@ def test_twelve_bits_of_a_ct_are_near_the_same_ct_without_loss(test_data: Path) 
     folder = test_data / "cornerstonejs+cornerstone3D" / "oddities" / "same_ct_every_transfer_syntax"
     lossy_file = next(folder.glob("CTImage.dcm_*1.2.840.10008.1.2.4.51.dcm"))
     plain_file = next(folder.glob("CTImage.dcm_*1.2.840.10008.1.2.1.dcm"))
-    lossy = jpeg_extended.decode(frame_bytes(lossy_file)[0]).astype(float)
+    lossy = extended.decode(frame_bytes(lossy_file)[0]).astype(float)
     plain = np.frombuffer(frame_bytes(plain_file)[0], "<i2").reshape(512, 512).astype(float)
     slope, intercept = np.polyfit(lossy.reshape(-1), plain.reshape(-1), 1)
     assert np.abs(lossy * slope + intercept - plain).mean() < 20

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinote.dicom import jpeg_lossless
-from kinote.dicom.jpeg_stream import JpegError
+from kinote.dicom.pixels.jpeg import lossless
+from kinote.dicom.pixels.jpeg.stream import JpegError
 from tests.dicom.lossless_encoder import encode
 
 
@@ -25,7 +25,7 @@ def _noise(rows: int, columns: int, components: int, precision: int, seed: int =
 @pytest.mark.parametrize("components", [1, 3])
 def test_all_predictors_and_precisions(predictor: int, precision: int, components: int) -> None:
     samples = _noise(7, 11, components, precision)
-    decoded = jpeg_lossless.decode(encode(samples, precision=precision, predictor=predictor))
+    decoded = lossless.decode(encode(samples, precision=precision, predictor=predictor))
     assert decoded.dtype == (np.uint8 if precision <= 8 else np.uint16)
     assert np.array_equal(decoded.reshape(samples.shape), samples)
 
@@ -59,18 +59,18 @@ def test_round_trip(
         restart_rows=restart_rows,
         interleaved=interleaved,
     )
-    assert np.array_equal(jpeg_lossless.decode(stream).reshape(samples.shape), samples)
+    assert np.array_equal(lossless.decode(stream).reshape(samples.shape), samples)
 
 
 def test_point_transform_leaves_the_low_bits_out() -> None:
     samples = _noise(5, 6, 1, 12)
-    decoded = jpeg_lossless.decode(encode(samples, precision=12, predictor=1, transform=3))
+    decoded = lossless.decode(encode(samples, precision=12, predictor=1, transform=3))
     assert np.array_equal(decoded, samples[..., 0] >> 3 << 3)
 
 
 def test_the_largest_difference_has_no_extra_bits() -> None:
     samples = np.array([[[32768], [0], [32768], [0]]], np.uint16)
-    decoded = jpeg_lossless.decode(encode(samples, precision=16, predictor=1))
+    decoded = lossless.decode(encode(samples, precision=16, predictor=1))
     assert decoded.tolist() == [[32768, 0, 32768, 0]]
 
 
@@ -78,10 +78,10 @@ def test_the_largest_difference_has_no_extra_bits() -> None:
 def test_frames_larger_than_one_block_of_coded_bytes(
     components: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jpeg_lossless, "BLOCK", 7)
+    monkeypatch.setattr(lossless, "BLOCK", 7)
     samples = _noise(9, 13, components, 16)
     stream = encode(samples, precision=16, predictor=1)
-    assert np.array_equal(jpeg_lossless.decode(stream).reshape(samples.shape), samples)
+    assert np.array_equal(lossless.decode(stream).reshape(samples.shape), samples)
 
 
 _WHOLE = encode(_noise(20, 20, 1, 12), precision=12, predictor=1)
@@ -101,7 +101,7 @@ _WHOLE = encode(_noise(20, 20, 1, 12), precision=12, predictor=1)
 )
 def test_damage_is_named(stream: bytes, said: str) -> None:
     with pytest.raises(JpegError, match=said):
-        jpeg_lossless.decode(stream)
+        lossless.decode(stream)
 
 
 @settings(max_examples=150, deadline=None)
@@ -110,7 +110,7 @@ def test_any_damaged_byte_gives_samples_or_a_jpeg_error(place: int, value: int) 
     damaged = bytearray(_WHOLE)
     damaged[place] = value
     with suppress(JpegError):
-        jpeg_lossless.decode(bytes(damaged))
+        lossless.decode(bytes(damaged))
 
 
 def test_a_header_that_lies_about_the_size_costs_no_memory() -> None:
@@ -118,6 +118,6 @@ def test_a_header_that_lies_about_the_size_costs_no_memory() -> None:
     lying = _WHOLE[:at] + b"\xff\xff\xff\xff" + _WHOLE[at + 4 :]
     tracemalloc.start()
     with pytest.raises(JpegError, match="more than"):
-        jpeg_lossless.decode(lying)
+        lossless.decode(lying)
     assert tracemalloc.get_traced_memory()[1] < 4_000_000
     tracemalloc.stop()

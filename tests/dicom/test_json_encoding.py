@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from kinote.dicom.dataset import scan
-from kinote.dicom.json_encoding import ElementEncoder
-from kinote.dicom.json_model import metadata_json
-from kinote.dicom.limits import KEEP_ALL
+from kinote.dicom.elements.dataset import scan
+from kinote.dicom.elements.limits import KEEP_ALL
+from kinote.dicom.json.from_elements import metadata_json
+from kinote.dicom.json.to_elements import ElementEncoder
 from tests.scp.requests import SYNTAXES, encoded
 
 CASES: list[tuple[str, str, Any]] = [

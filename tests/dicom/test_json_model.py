@@ -12,13 +12,13 @@ from typing import Any
 import pydicom
 import pytest
 
-from kinote.dicom import json_model
-from kinote.dicom.dataset import DataSet, scan
-from kinote.dicom.errors import DicomError, MalformedError, TooDeepError
-from kinote.dicom.json_fragments import FragmentCache
-from kinote.dicom.json_input import UnknownBulkError, data_sets_from_json, from_json
-from kinote.dicom.json_model import metadata_json, selection_json
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import DataSet, scan
+from kinote.dicom.elements.errors import DicomError, MalformedError, TooDeepError
+from kinote.dicom.json import from_elements
+from kinote.dicom.json.fragments import FragmentCache
+from kinote.dicom.json.from_elements import metadata_json, selection_json
+from kinote.dicom.json.input import UnknownBulkError, data_sets_from_json, from_json
 from tests.dicom.elements import Writer
 from tests.dicom.test_part10 import CUT, dicom_files, scan_file
 
@@ -153,7 +153,7 @@ def test_the_same_bytes_mean_another_thing_in_another_context() -> None:
 
 def test_what_changed_is_all_that_is_made_for_the_next_of_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
     cache = FragmentCache(1 << 20)
-    monkeypatch.setattr(json_model, "_fragments", cache)
+    monkeypatch.setattr(from_elements, "_fragments", cache)
     writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
 
     def instance(number: int) -> DataSet:
@@ -168,7 +168,7 @@ def test_what_changed_is_all_that_is_made_for_the_next_of_a_series(monkeypatch: 
 
 def test_what_is_alike_in_sequences_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     cache = FragmentCache(1 << 20)
-    monkeypatch.setattr(json_model, "_fragments", cache)
+    monkeypatch.setattr(from_elements, "_fragments", cache)
     writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
 
     def instance(number: int) -> DataSet:
@@ -216,7 +216,7 @@ def test_the_address_of_bulk_in_an_item_is_that_of_its_item() -> None:
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     cache = FragmentCache(50_000)
-    monkeypatch.setattr(json_model, "_fragments", cache)
+    monkeypatch.setattr(from_elements, "_fragments", cache)
     writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
     for number in range(1000):
         dataset = data_set(writer.element(0x00200013, "IS", b"%d" % number))

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from kinote.dicom.dataset import scan, scanned
-from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
-from kinote.dicom.limits import Limits
-from kinote.dicom.scanner import DataSetScanner
-from kinote.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+)
+from kinote.dicom.elements.dataset import scan, scanned
+from kinote.dicom.elements.errors import DicomError, TooDeepError, TooLargeError
+from kinote.dicom.elements.limits import Limits
+from kinote.dicom.elements.scanner import DataSetScanner
 from tests.dicom.elements import UNDEFINED, Writer
 from tests.scale import SCALE
 

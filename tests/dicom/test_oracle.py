@@ -10,8 +10,8 @@ import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.errors import DicomError, MalformedError, TruncatedError
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.elements.errors import DicomError, MalformedError, TruncatedError
 from tests.dicom.test_part10 import CUT, dicom_files, scan_file
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"

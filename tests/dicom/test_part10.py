@@ -8,8 +8,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from kinote.dicom.errors import TruncatedError
-from kinote.dicom.part10 import FileScanner, ScannedFile, file_meta_bytes
+from kinote.dicom.elements.errors import TruncatedError
+from kinote.dicom.files.part10 import FileScanner, ScannedFile, file_meta_bytes
 
 TAGS = (0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00100020, 0x00080060, 0x00081030)
 

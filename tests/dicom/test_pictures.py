@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
-from kinote.dicom.frames import open_frames
-from kinote.dicom.pictures import PictureFormat, is_renderable, pixels, render
-from kinote.dicom.pixel_format import PictureError
-from kinote.dicom.transfer_syntaxes import lookup
-from kinote.dicom.windows import Window
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pictures import PictureFormat, is_renderable, pixels, render
+from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.windows import Window
 from tests.dicom.lossless_encoder import encode
 from tests.dicom.pixel_objects import BASELINE, JPEG_LOSSLESS, as_file, at_dataset, image, items
 

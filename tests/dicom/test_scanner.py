@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from kinote.dicom.dataset import DataSet, scan, scanned
-from kinote.dicom.errors import DicomError, MalformedError, TruncatedError
-from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.elements.dataset import DataSet, scan, scanned
+from kinote.dicom.elements.errors import DicomError, MalformedError, TruncatedError
+from kinote.dicom.elements.scanner import DataSetScanner
 from tests.dicom.elements import Writer
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"

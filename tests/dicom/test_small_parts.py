@@ -6,9 +6,10 @@ from datetime import date, time, timedelta, timezone
 
 import pytest
 
-from kinote.dicom import sop_classes, transfer_syntaxes, uids
-from kinote.dicom.dates import parse_date, parse_offset, parse_time
-from kinote.dicom.person_names import PersonName
+from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
+from kinote.dicom.values import uids
+from kinote.dicom.values.dates import parse_date, parse_offset, parse_time
+from kinote.dicom.values.person_names import PersonName
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.dicom.dataset import DataSet, scan, scanned
-from kinote.dicom.errors import DicomError, TruncatedError
-from kinote.dicom.scanner import DataSetScanner
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from kinote.dicom.elements.dataset import DataSet, scan, scanned
+from kinote.dicom.elements.errors import DicomError, TruncatedError
+from kinote.dicom.elements.scanner import DataSetScanner
 from tests.dicom.elements import Writer
 
 SYNTAXES = [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]

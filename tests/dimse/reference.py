@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from kinote.dicom.uids import is_tolerable
+from kinote.dicom.values.uids import is_tolerable
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,

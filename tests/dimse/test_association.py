@@ -8,8 +8,9 @@ from typing import BinaryIO, cast
 
 import pytest
 
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import invoking
-from kinote.dimse.association import Association, DataSet, Message
+from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CEchoRequest, CStoreRequest, UnrecognizedRequest
 from kinote.dimse.errors import BrokenError, PduError
 from kinote.dimse.pdu import DataTransfer, ReleaseReply, ReleaseRequest, decode, encode

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 from kinote.app import open_house
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.running_server import RunningServer

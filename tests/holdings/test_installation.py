@@ -20,7 +20,7 @@ from kinote.app import House, HouseError, Purpose, adopt, open_house
 from kinote.catalog import dialects
 from kinote.holdings import installation
 from kinote.holdings.recovery import recover
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from tests.databases import PostgresServer
 from tests.intake.objects import image
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from kinote import app
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.transactions import Catalog
 from kinote.holdings import removal
 from kinote.holdings.health import health
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.receiver import Receiver
-from kinote.settings import Settings
+from kinote.settings.model import Settings
 from kinote.storage.local import LocalStorage
 from tests.intake.objects import image
 

@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy import event, select
 
 from kinote.catalog import entries, packed_header
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.headers import headers
 from kinote.catalog.tables import house, instance, instance_metadata
+from kinote.catalog.transactions import Catalog
 from kinote.delivery.outgoing import part10
-from kinote.delivery.source import Source
-from kinote.dicom import json_model
-from kinote.dicom.part10 import FileScanner
+from kinote.dicom.files.part10 import FileScanner
+from kinote.dicom.json import from_elements
 from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.source import Source
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import SMALL, Receiver
 from kinote.keyobject.writer import encode_file
@@ -291,7 +291,7 @@ def test_the_header_of_what_lies_in_the_index_is_made_of_its_bytes(
     for data in files:
         scanner = FileScanner()
         scanner.feed(data)
-        expected.append(json_model.metadata_json(scanner.finish().dataset))
+        expected.append(from_elements.metadata_json(scanner.finish().dataset))
     assert [found[key] for key in keys] == expected
     assert [(row.instance, packed_header.unpack(row.json)) for row in prepared] == [(keys[0], expected[0])]
     assert none == {}

@@ -17,10 +17,10 @@ import pytest
 
 from kinote.dimse.invoking import store
 from kinote.intake.importing import import_sources, local_sink
-from kinote.intake.sources import sources
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.media.sources import sources
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
 from tests.databases import PostgresServer

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from kinote.demo import identity
-from kinote.dicom import tags
-from kinote.dicom.part10 import FileScanner
+from kinote.dicom.dictionary import tags
+from kinote.dicom.files.part10 import FileScanner
 from tests.interop.orthanc import orthanc
 from tests.interop.peers import peer
 from tests.running_server import RunningServer

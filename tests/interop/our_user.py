@@ -10,14 +10,14 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from kinote.dicom import transfer_syntaxes
+from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dimse import invoking, statuses
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions
-from kinote.scp.information_models import STUDY_ROOT
 from tests.interop.test_every_copy import received
 
 OURS = "OURS"

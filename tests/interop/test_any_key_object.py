@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from kinote.dicom import sop_classes
+from kinote.dicom.dictionary import sop_classes
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Device, InstanceReference, KeyObjectDocument, Person, Reference
 from kinote.keyobject.reader import read

@@ -18,9 +18,9 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from kinote.dimse import statuses
 from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.invoking import VERIFICATION, echo, find
 from kinote.dimse.requestor import Proposal, association
-from kinote.scp.information_models import STUDY_ROOT
 from tests.dimse.certificates import options
 from tests.interop.dcmtk import dcmqrscp, storescp, tls
 from tests.interop.network import TITLE, Certificates, Kinote, kinote

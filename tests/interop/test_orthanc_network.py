@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydicom.uid import RLELossless
 
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.tls import TlsOptions
 from tests.interop.journey import notes, retrieve

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kinote.dicom import sop_classes
+from kinote.dicom.dictionary import sop_classes
 
 
 def _table(name: str) -> dict[str, Any]:

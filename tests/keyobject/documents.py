@@ -12,7 +12,8 @@ from datetime import date
 from hypothesis import strategies as st
 from pydicom._uid_dict import UID_dictionary
 
-from kinote.dicom import sop_classes, uids
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values import uids
 from kinote.keyobject.codes import Code
 from kinote.keyobject.languages import NAMES
 from kinote.keyobject.model import (
@@ -52,6 +53,14 @@ STORAGE_CLASSES = (
 PRESENTATION_STATES = tuple(uid for uid in STORAGE_CLASSES if uid.startswith("1.2.840.10008.5.1.4.1.1.11."))
 
 
+#: What of a document is copied from its study, with its faults.
+COPIED = (
+    *("institution_name", "patient_name", "patient_id", "issuer_of_patient_id", "patient_birth_date"),
+    *("patient_sex", "study_date", "study_time", "study_id", "study_description", "accession_number"),
+    "referring_physician_name",
+)
+
+
 def instance(number: int, sop_class_uid: str = CT, study: str = "1.2.3") -> InstanceReference:
     return InstanceReference(study, f"{study}.4", sop_class_uid, f"{study}.4.{number}")
 
@@ -84,6 +93,15 @@ def document(*references: Reference, description: str = "A nodule") -> KeyObject
         OF_INTEREST, references or (Reference(instance(1)),), description=description
     )
     return KeyObjectDocument(plain_context(), selection)
+
+
+def with_title(title: Code) -> KeyObjectDocument:
+    """A document that says its code wherever it can."""
+    context = plain_context(requests=(RequestReference("1.2.3", requested_procedure_code=title),))
+    selection = KeyObjectSelection(
+        title, (Reference(instance(1)),), modifiers=(title,), procedure_codes=(title, title)
+    )
+    return KeyObjectDocument(context, selection)
 
 
 def copies(*studies: str) -> tuple[InstanceReference, ...]:
@@ -158,8 +176,12 @@ private_codes = st.builds(
         [
             "P1",
             "sixteen-letters!",
+            "seventeen-letters",
             "a-code-value-of-more-than-sixteen-characters",
-            "urn:oid:1.2.3.4.5.6.7",
+            "urn:oid:1.2.3",
+            "urn:oid:1.2.3.45",
+            "urn:oid:1.2.3.456",
+            "http:x",
             "https://example.org/codes?id=7#note",
             "編",
         ]
@@ -293,3 +315,30 @@ def documents(draw: st.DrawFn) -> KeyObjectDocument:
     flagged = draw(st.sampled_from([("1.2.3",), ("1.2.3", "1.2.7"), ("1.2.3", "1.2.7", "2.25.12345")]))
     studies = flagged if draw(st.integers(0, 3)) else ("1.2.99", *(flagged if len(flagged) > 1 else ()))
     return KeyObjectDocument(draw(contexts(studies)), draw(selections(flagged)))
+
+
+# --- and what studies are received with ---------------------------------------------------------------
+
+#: Copied as they are: empty values, several values, padding and NULs within and around them, escape sequences, text
+#: where no character set has a say, names with more or less than they can have.
+odd_values = st.sampled_from(
+    [
+        *("", " ", "\0", "\0 ", " led and trailed ", "a\0b\0", "\0a ", "a\nb\t"),
+        *("a\\b", "a\\\\ b \\c ", "\\", " \\ ", "x" * 65, "\x1b$B", "é", "午前", "é\\午", "20260230", "1\\2"),
+        *("A^B^C^^", "=山田^太郎", "Y^T=山田^太郎=やまだ^たろう", "A=B=C=D", "^^", "A\\B=C =", "=", "==\\^"),
+    ]
+) | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def odd_copies() -> st.SearchStrategy[KeyObjectDocument]:
+    """A plain document of a study that was received with faults."""
+    requests = st.builds(
+        RequestReference,
+        st.just("1.2.3"),
+        *[odd_values] * 5,
+        requested_procedure_code=st.none() | private_codes,
+    )
+    contexts = st.fixed_dictionaries(
+        {"requests": st.lists(requests, max_size=2).map(tuple), **dict.fromkeys(COPIED, odd_values)}
+    )
+    return contexts.map(lambda copied: KeyObjectDocument(plain_context(**copied), document().selection))

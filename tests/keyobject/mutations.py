@@ -11,13 +11,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from kinote.dicom.dataset import DataSet, scan
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from kinote.dicom.elements.dataset import DataSet, scan
 from tests.dicom.elements import UNDEFINED, Writer
 
 SYNTAXES = (

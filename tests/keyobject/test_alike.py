@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kinote.dicom.dataset import Items, scan
-from kinote.dicom.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import Items, scan
+from kinote.dicom.elements.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from kinote.keyobject.alike import Alike, Run
 from tests.dicom.elements import Writer
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydicom.uid import UID
 
-from kinote.checking import check_files
-from kinote.dicom.part10 import file_meta_bytes
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.command.check import check_files
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.keyobject.check import Report, check, check_file
 from kinote.keyobject.findings import RULES, Findings, found
 from kinote.keyobject.reader import read

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kinote.dicom.dataset import scanned
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import file_meta_bytes
-from kinote.dicom.scanner import DataSetScanner
-from kinote.dicom.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import scanned
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.elements.scanner import DataSetScanner
+from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.keyobject.check import Report, check, check_file
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import InvalidKeyObjectError

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.part10 import read_file_meta
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.keyobject.check import check_file
 from kinote.keyobject.codes import dcm
 from kinote.keyobject.findings import RULES

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from kinote.dicom.dataset import scan
-from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.elements.dataset import scan
+from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.keyobject import content
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import Reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinote.dicom.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from kinote.dicom.elements.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from kinote.keyobject.remembered import LONGEST, Remembered
 
 

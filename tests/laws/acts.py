@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pydicom
 
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, undo, withdraw
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, Arriving, Flag, KeyObject

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import catalog as catalog_module
+from kinote.catalog import transactions as catalog_module
 from kinote.catalog.live import live_instance
 from kinote.lifecycle import counts
 from kinote.notes import belonging

@@ -11,12 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, BinaryIO
 
-from sqlalchemy import Connection
-
-from kinote import cli
-from kinote.catalog import catalog, dialects
-from kinote.catalog.catalog import Catalog
-from kinote.client import Client
+from kinote.catalog import dialects, transactions
+from kinote.catalog.commits import Commits
+from kinote.catalog.transactions import Catalog
+from kinote.command import main
+from kinote.command.client import Client
 from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
 from kinote.storage import local
@@ -53,11 +52,11 @@ def commits_are_not_synced() -> None:
 def told_before_the_commit() -> None:
     serving = threading.Event()
     never = threading.Event()
-    serve = cli.__dict__["serve_house"]
+    serve = main.__dict__["serve_house"]
 
-    def commit_alone(_catalog: Catalog, connection: Connection, piece: Any) -> None:
-        with dialects.transaction(connection):
-            catalog._settle(piece, piece.work(connection), None)
+    def commit_alone(_catalog: Catalog, commits: Commits, piece: Any) -> None:
+        with commits.transaction():
+            transactions._settle(piece, piece.work(commits.connection), None)
             if serving.is_set():
                 never.wait()
 
@@ -67,7 +66,7 @@ def told_before_the_commit() -> None:
         serve(*arguments)
 
     _put(Catalog, "_commit_alone", commit_alone)
-    _put(cli, "serve_house", served)
+    _put(main, "serve_house", served)
 
 
 def reported_before_the_answer() -> None:
@@ -93,4 +92,4 @@ BREACHES: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     BREACHES[sys.argv.pop(1)]()
-    cli.main()
+    main.main()

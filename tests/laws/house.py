@@ -12,9 +12,9 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import text
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.delivery.source import Source
+from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.holdings.recovery import recover
+from kinote.holdings.source import Source
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
@@ -67,14 +67,14 @@ class Client:
 class House:
     """The open rooms, and what speaks to them as the world outside does."""
 
-    def __init__(self, url: str, data: Path) -> None:
-        self._url = url
+    def __init__(self, url: str, data: Path, *, in_doubt_limit: float = LIMIT) -> None:
+        self._options = CatalogOptions(url, in_doubt_limit=in_doubt_limit)
         self.data = data
         self._open()
 
     def _open(self) -> None:
         self.storage = LocalStorage(self.data)
-        self.catalog = Catalog(CatalogOptions(self._url))
+        self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.storage, datetime.now(UTC))
         self.receiver = Receiver(self.catalog, self.storage)
         self.source = Source(self.catalog, self.storage)

@@ -15,11 +15,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import instance, instance_bytes
-from kinote.dicom.part10 import FileScanner, find_dataset
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.files.part10 import FileScanner, find_dataset
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import store

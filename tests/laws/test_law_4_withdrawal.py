@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from kinote.lifecycle import withdrawal
-from kinote.notes import rejection
+from kinote.notes.acts import rejection
 from tests.laws.acts import Acts
 from tests.laws.audit import hold_law_4
 from tests.laws.day import IN_A_FILE, a_day

@@ -12,7 +12,7 @@ from kinote.intake import filing
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
 from kinote.intake.outcome import PROCESSING_FAILURE
-from kinote.notes import registrar
+from kinote.notes.registrar import register
 from kinote.storage.local import LocalStorage
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Arriving, Image, KeyObject, flag, image_uid
@@ -72,7 +72,7 @@ def hold_law_5(acts: Acts, bad: Arriving, monkeypatch: pytest.MonkeyPatch) -> No
 def bad(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Arriving:
     """An object whose rows, or whose note's, the database will not have."""
     if request.param == "its note":
-        _refuse(monkeypatch, registrar, "register", lambda each: each.sop_instance_uid == BAD_DOCUMENT.uid)
+        _refuse(monkeypatch, register, "register", lambda each: each.sop_instance_uid == BAD_DOCUMENT.uid)
         return BAD_DOCUMENT
     _refuse(monkeypatch, filing, "insert_entries", lambda each: each[0].sop_instance_uid == BAD_IMAGE.uid)
     return BAD_IMAGE

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kinote.dicom.part10 import find_dataset
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.files.part10 import find_dataset
 from kinote.dimse import invoking, statuses
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kinote.delivery import outgoing
-from kinote.dicom.errors import DicomError
+from kinote.dicom.elements.errors import DicomError
 from kinote.intake import filing
 from kinote.intake.filing import Filed
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome

@@ -53,7 +53,7 @@ def test_a_day_walks_through_no_table(open_sqlite_house: OpenHouse) -> None:
 def walks_of(acts: Acts, statements: Any) -> dict[str, str]:
     """The steps of plans that read a whole table, each with its statement."""
     found: dict[str, str] = {}
-    connection = sqlite3.connect(acts.house._url.removeprefix("sqlite:///"))
+    connection = sqlite3.connect(acts.house._options.url.removeprefix("sqlite:///"))
     for statement in list(statements):
         if not statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
             continue

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from kinote.catalog import statements
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.transactions import Catalog
 
 
 @contextmanager

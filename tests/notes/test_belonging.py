@@ -7,14 +7,14 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import note_study
+from kinote.catalog.transactions import Catalog
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason, withdraw
 from kinote.notes import belonging
-from kinote.notes.reading import NoteSearch, notes_of_study, search
-from kinote.web.api.study_list import StudyFilter, studies
+from kinote.notes.lists.queries import NoteSearch, notes_of_study, search
+from kinote.notes.lists.studies import StudyFilter, studies
 from tests.catalog.archive import CT
 from tests.notes.ward import (
     FIRST,

@@ -18,18 +18,18 @@ import pytest
 from pydicom.datadict import tag_for_keyword
 from sqlalchemy import Connection
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.live import live_instance
 from kinote.catalog.matching import Query, search
 from kinote.catalog.matching_keys import Level, path_of
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.intake.filing import file_arrivals
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.keyobject.reader import read
-from kinote.notes import arrival_locks
-from kinote.notes.reading import notes_of_instance, notes_of_study
-from kinote.notes.registrar import ReceivedKeyObject
-from kinote.notes.registration_again import register_again
+from kinote.notes.lists.queries import notes_of_instance, notes_of_study
+from kinote.notes.registrar import arrival_locks
+from kinote.notes.registrar.again import register_again
+from kinote.notes.registrar.register import ReceivedKeyObject
 from tests.catalog.archive import CT, data_set
 from tests.notes.ward import FIRST, KEY_OBJECT, NOW, arrival, dataset, fill, key_object, object_of, place
 

@@ -9,15 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import instance, instance_bytes, key_object, study
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader, rebuilding, writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
-from kinote.notes.object_creator import document_of
-from kinote.notes.request import Author, NoteRequest
-from kinote.notes.revise import revise
+from kinote.notes.acts.request import NoteRequest
+from kinote.notes.acts.revise import revise
+from kinote.notes.author import Author
+from kinote.notes.creator.create import document_of
 from tests.catalog.archive import store
 from tests.notes.ward import (
     FIRST,
@@ -90,12 +92,9 @@ def test_law_11_documents_made_again_are_the_same(filled: Catalog) -> None:
 
 def test_breach_of_law_11_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A time of writing that no row has."""
-    encode = writer.encode
-    monkeypatch.setattr(
-        writer,
-        "encode",
-        lambda document: encode(document) + b"\xfc\xff\xfc\xffOB\x00\x00\x04\x00\x00\x00when",
-    )
+    elements = writer.elements
+    when = (tags.TEXT_VALUE + 1, "UT", "when")
+    monkeypatch.setattr(writer, "elements", lambda document: [*elements(document), when])
     work(filled)
     monkeypatch.undo()
     with pytest.raises(AssertionError):

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import metadata
+from kinote.catalog.transactions import Catalog
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts, withdrawal
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes import rejection
-from kinote.notes.revise import revise
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts import rejection
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
 from tests.notes.statements import each_statement
 from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
 

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Connection
 
 from kinote.catalog import changes, dialects
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.transactions import Catalog
 from kinote.intake.outcome import Outcome
-from kinote.notes import read_content, registrar
-from kinote.notes.make import make
-from kinote.notes.reading import notes_of_study
+from kinote.notes.acts.make import make
+from kinote.notes.lists.queries import notes_of_study
+from kinote.notes.registrar import read_content, register
 from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
 
 
@@ -89,7 +89,7 @@ def test_law_5_a_document_that_cannot_be_registered_fails_alone(
             raise RuntimeError("a reading nobody has thought of")
         return content_of(reading)
 
-    monkeypatch.setattr(registrar, "content_of", failing)
+    monkeypatch.setattr(register, "content_of", failing)
     documents = [
         key_object(f"1.2.1.70.{number}", IMAGE, description=description)
         for number, description in enumerate(("first", "bad", "last"))

@@ -7,14 +7,17 @@ import hashlib
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.entries import Placed
+from kinote.catalog.headers import headers
 from kinote.catalog.tables import instance, instance_bytes, instance_metadata, key_object
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.elements.dataset import scan
+from kinote.dicom.json import from_elements
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes import object_creator
-from kinote.notes.revise import revise
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.creator import create
 from tests.notes.ward import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
 
 
@@ -45,7 +48,14 @@ def hold_law_8(catalog: Catalog) -> int:
         assert row.dataset, f"{row.sop_instance_uid} has no bytes"
         assert (row.digest, row.size) == (hashlib.sha256(row.dataset).hexdigest(), len(row.dataset))
         assert row.sop_instance_uid.encode() in bytes(row.dataset)
-        assert row.json
+        assert row.json is None, "the header is kept beside the bytes that it is made of"
+    live = {row.id: row for row in rows if row.standing == "live"}
+    with catalog.read() as connection:
+        found = headers(connection, list(live))
+    assert found == {
+        key: from_elements.metadata_json(scan(row.dataset, row.transfer_syntax_uid))
+        for key, row in live.items()
+    }
     return len(rows)
 
 
@@ -60,7 +70,7 @@ def test_breach_of_law_8_is_noticed(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch, dataset: bytes | None
 ) -> None:
     """Rows first, bytes some other time."""
-    monkeypatch.setattr(object_creator, "Placed", lambda **_: Placed(standing="live", dataset=dataset))
+    monkeypatch.setattr(create, "Placed", lambda **_: Placed(standing="live", dataset=dataset))
     work(filled)
     with pytest.raises(AssertionError):
         hold_law_8(filled)

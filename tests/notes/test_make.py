@@ -8,20 +8,20 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog import changes
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import key_object_request, series
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import scan
 from kinote.keyobject import reader
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, BEST_IN_SET_OF, OF_INTEREST
 from kinote.lifecycle import counts
+from kinote.notes.acts.make import make
+from kinote.notes.author import Author
 from kinote.notes.content import moment
-from kinote.notes.make import make
-from kinote.notes.note import as_json
-from kinote.notes.reading import notes_of_instance, notes_of_study
-from kinote.notes.request import Author
+from kinote.notes.lists.note import as_json
+from kinote.notes.lists.queries import notes_of_instance, notes_of_study
 from tests.catalog.archive import store
 from tests.notes.statements import each_statement
 from tests.notes.ward import (

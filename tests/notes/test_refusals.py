@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import instance, note, patient, study
+from kinote.catalog.transactions import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, withdraw
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRefusedError, NoteRequest
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest
+from kinote.notes.author import Author
 from tests.notes.ward import (
     FIRST,
     FIRST_STATE,

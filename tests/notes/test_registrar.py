@@ -9,15 +9,15 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog import changes
-from kinote.catalog.catalog import Catalog, CatalogOptions
 from kinote.catalog.tables import finding, note_version
 from kinote.catalog.tables import key_object as key_objects
+from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts
-from kinote.notes.note import Note, as_json
-from kinote.notes.reading import notes_of_instance, notes_of_study
+from kinote.notes.lists.note import Note, as_json
+from kinote.notes.lists.queries import notes_of_instance, notes_of_study
 from tests.notes.statements import each_statement
 from tests.notes.ward import (
     FIRST,

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from kinote.catalog import changes
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind, Position
-from kinote.delivery.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
-from kinote.delivery.source import Source
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.holdings.source import Source
 from kinote.intake.filing import file_arrivals
 from kinote.keyobject.findings import found
 from kinote.keyobject.reader import read
@@ -26,9 +25,10 @@ from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts
 from kinote.lifecycle.withdrawal import Reason, undo, withdraw
 from kinote.notes import belonging
-from kinote.notes.note import Note, as_json
-from kinote.notes.reading import NoteSearch, notes_of_study, search, versions
-from kinote.notes.registration_again import RegisteredAgain
+from kinote.notes.lists.note import Note, as_json
+from kinote.notes.lists.queries import NoteSearch, notes_of_study, search, versions
+from kinote.notes.registrar.again import RegisteredAgain
+from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.storage.local import LocalStorage
 from tests.notes.ward import (
     FIRST,

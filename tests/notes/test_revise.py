@@ -9,25 +9,25 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog import changes
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import withdrawal, withdrawal_target
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, REPLACED_BY_ALTERNATE
 from kinote.lifecycle import counts
 from kinote.lifecycle.withdrawal import Reason, withdraw
-from kinote.notes.note import Note
-from kinote.notes.reading import notes_of_study, versions
-from kinote.notes.request import (
+from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
     NoteRequest,
     NotRevisableError,
     VersionConflictError,
 )
-from kinote.notes.revise import revise
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.lists.note import Note
+from kinote.notes.lists.queries import notes_of_study, versions
 from tests.notes.ward import (
     FIRST,
     FRAMES,

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.transactions import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes.make import make
-from kinote.notes.reading import NoteSearch, Page, SearchError, search
-from kinote.notes.request import Author
-from kinote.notes.revise import revise
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts.make import make
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.author import Author
+from kinote.notes.lists.queries import NoteSearch, Page, SearchError, search
 from tests.notes.ward import (
     IMAGE,
     NOW,

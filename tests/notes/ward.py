@@ -12,12 +12,12 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import entry_of
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import instance_bytes
-from kinote.dicom.dataset import scan
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.dataset import scan
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import file_arrivals
 from kinote.intake.outcome import Outcome
@@ -31,10 +31,11 @@ from kinote.keyobject.model import (
     Reference,
 )
 from kinote.keyobject.titles import OF_INTEREST
-from kinote.notes.make import make
-from kinote.notes.note import Note
-from kinote.notes.reading import note
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
+from kinote.notes.lists.note import Note
+from kinote.notes.lists.queries import note
 from tests.catalog.archive import CT, data_set, store
 
 NOW = datetime(2026, 11, 24, 5, 31, 0, 250000, tzinfo=UTC)

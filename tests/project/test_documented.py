@@ -16,15 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.changes import Kind
 from kinote.catalog.matching_keys import MATCHED
-from kinote.cli import app
-from kinote.delivery.source import Source
+from kinote.catalog.transactions import Catalog
+from kinote.command.main import app
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.metrics_registry import REGISTRY
-from kinote.notes.request import NoteRefusedError
-from kinote.settings import Settings
+from kinote.notes.acts.request import NoteRefusedError
+from kinote.settings.model import Settings
+from kinote.telemetry.registry import REGISTRY
 from kinote.web import problems
 from kinote.web.application import Rooms, create_application
 from kinote.web.dicomweb import search

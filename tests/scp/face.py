@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.delivery.source import Source
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.scp.options import KnownEntity, ScpOptions
+from kinote.peers.entities import KnownEntity
+from kinote.scp.options import ScpOptions
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
 from kinote.storage.local import LocalStorage

@@ -9,18 +9,18 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from kinote.catalog import matching
-from kinote.catalog.catalog import Catalog
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
-from kinote.scp.find import Answers, find
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.information_models import (
+from kinote.catalog.transactions import Catalog
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dimse.information_models import (
     MODEL_OF,
     PATIENT_ROOT,
     PATIENT_STUDY_ONLY,
     STUDY_ROOT,
     InformationModel,
 )
+from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
+from kinote.scp.find import Answers, find
+from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.query_options import QueryOptions, granted, options_of
 from tests.catalog.archive import KOS, MR, data_set, store
 from tests.scp.requests import SYNTAXES, decoded, encoded, request

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from kinote.catalog.matching_keys import path_of
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from kinote.dimse.information_models import QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import read_identifier
-from kinote.scp.information_models import QueryLevel
 from tests.scale import SCALE
 from tests.scp.requests import SYNTAXES, encoded, request
 

@@ -9,9 +9,9 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from kinote.demo.loading import load_demo
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dimse.information_models import STUDY_ROOT
 from kinote.scp.find import find
-from kinote.scp.information_models import STUDY_ROOT
 from kinote.scp.query_options import QueryOptions
 from kinote.web.application import Rooms
 from tests.scp.requests import decoded, encoded, request

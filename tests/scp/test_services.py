@@ -13,19 +13,20 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection
 
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
+from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import withdrawal
 from kinote.lifecycle.withdrawal import Reason
+from kinote.peers.entities import KnownEntity, ServiceName
 from kinote.scp import query
-from kinote.scp.information_models import PATIENT_ROOT, STUDY_ROOT
-from kinote.scp.options import KnownEntity, ScpLimits, ScpOptions, ServiceName
+from kinote.scp.options import ScpLimits, ScpOptions
 from tests.scp.face import OPTIONS, Face, face
 from tests.scp.requests import encoded, request
 from tests.web.objects import CT, STUDY, image

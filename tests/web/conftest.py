@@ -13,8 +13,8 @@ import uvicorn
 from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 
-from kinote.catalog.catalog import Catalog, CatalogOptions
-from kinote.delivery.source import Source
+from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.application import Rooms, WebOptions, create_application

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import finding, instance
+from kinote.catalog.transactions import Catalog
 from kinote.intake.receiver import Receiver
+from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
+from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.storage.local import LocalStorage
-from kinote.web.api.finding_list import found_objects
-from kinote.web.api.study_list import StudyFilter, studies, study_detail
 from tests.web.objects import STUDY, as_file, image
 
 

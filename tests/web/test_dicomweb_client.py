@@ -14,7 +14,7 @@ from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 
 from kinote.catalog.live import live_instance
-from kinote.dicom.part10 import FileScanner
+from kinote.dicom.files.part10 import FileScanner
 from kinote.web.rooms import Rooms
 from tests.web.objects import SERIES, STUDY, image, multipart, pixels
 from tests.web.test_retrieve import ANY, parts

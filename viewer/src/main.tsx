@@ -3,6 +3,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import "./styles/base.css";
 import "./styles/parts.css";
+import "./styles/lists.css";
 import "./styles/studies.css";
 import "./styles/study.css";
 import "./styles/notes.css";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { renderedAddress, thumbnailAddress } from "../src/api/pictures";
+import { NOTE_FILTER } from "../src/notes/note-filter";
 import { deepLinkOf, routeOf, studyAddress } from "../src/router";
-import { noteFilterAddress, noteFilterOf } from "../src/notes/note-filter";
-import { filterAddress, filterOf } from "../src/studies/filter";
+import { STUDY_FILTER } from "../src/studies/study-filter";
 
 const place = { study: "1", series: "1.2", sop: "1.2.3" };
 const root = "/dicomweb/studies/1/series/1.2/instances/1.2.3";
@@ -38,7 +38,7 @@ test("a deep link is read as it was written; a frame that is none is left out", 
 
 test("the filter of the study list survives the address", () => {
   const filter = { text: "山田 & co", modality: "CT", from: "2026-01-01", to: "", withNotes: true };
-  expect(filterOf(new URL(filterAddress(filter), "http://x").searchParams)).toEqual(filter);
+  expect(STUDY_FILTER.read(new URL(STUDY_FILTER.write(filter), "http://x").searchParams)).toEqual(filter);
 });
 
 test("the filter of the notes survives the address", () => {
@@ -50,5 +50,5 @@ test("the filter of the notes survives the address", () => {
     origin: "received",
     since: "2026-11-24",
   };
-  expect(noteFilterOf(new URL(noteFilterAddress(filter), "http://x").searchParams)).toEqual(filter);
+  expect(NOTE_FILTER.read(new URL(NOTE_FILTER.write(filter), "http://x").searchParams)).toEqual(filter);
 });

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
-import { placed, sideFor, zoomAbout } from "../src/model/viewport";
-import { dragged, windowFacts } from "../src/model/windowing";
+import { placed, sideFor } from "../src/viewport/rendered/fitting";
+import { windowFacts } from "../src/viewport/rendered/window-facts";
+import { zoomAbout } from "../src/viewport/view";
+import { dragged } from "../src/viewport/window";
 
 test("windows of the root, with their names", () => {
   const facts = windowFacts({

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
 
 #: Elements beyond this are not worth remembering by, in bytes.
 _LONGEST = 1024

@@ -17,7 +17,7 @@ from kinote.catalog.headers import headers
 from kinote.catalog.live import live_instance
 from kinote.catalog.matching_keys import TagPath
 from kinote.catalog.tables import series
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 #: PS3.3 C.4.23.1.1: at once, after a recall, or not any more.
 _ONLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "ONLINE")

@@ -6,7 +6,7 @@ asks for. UIDs of the levels above, counts and modalities are added from their c
 
 from __future__ import annotations
 
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 STUDY_ATTRIBUTES = (
     tags.STUDY_DATE,

@@ -18,7 +18,7 @@ from kinote.catalog.entry import InstanceEntry, Row
 from kinote.catalog.patient_keys import patient_keys
 from kinote.catalog.study_text import index_study_text
 from kinote.catalog.tables import study
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 #: The columns of an entry's study row that hold what the data set says, beside whose it is.
 DESCRIBING = (

@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from kinote.catalog.normal import text
-from kinote.dicom import dates
+from kinote.dicom.values import dates
 
 _VALUE = re.compile(
     r"(\d{4})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?)?)?)?([+-]\d{4})?",

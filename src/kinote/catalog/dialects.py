@@ -30,6 +30,16 @@ from sqlalchemy.sql.operators import custom_op
 #: Milliseconds another process's write (a backup, an administrator's shell) may hold us up.
 _BUSY_TIMEOUT = 30_000
 
+#: What libpq waits for a server that has vanished without a word, unless the address says otherwise: some 30 s in
+#: place of hours. Has no effect on sockets of this machine.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 #: "KINO": any number, the same in every process.
 _SCHEMA_LOCK = 0x4B494E4F
 
@@ -57,6 +67,7 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
             max_overflow=0,
             pool_timeout=60,
             pool_pre_ping=True,
+            connect_args={name: value for name, value in _PATIENCE.items() if name not in address.query},
         )
     raise ValueError(f"database address: {address.get_backend_name()} is neither sqlite nor postgresql")
 
@@ -127,21 +138,61 @@ def snapshots(engine: Engine) -> Engine:
     return engine if is_sqlite(engine) else engine.execution_options(isolation_level="REPEATABLE READ")
 
 
+class UnansweredCommitError(Exception):
+    """COMMIT was sent, and the database has not said whether it was carried out; `reason` is what came instead."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """A transaction around the block: committed at its end, or gone if anything fails.
 
-    A commit that SQLite refuses (a full disk, a deferred constraint) leaves the transaction open, and
-    SQLAlchemy takes it for ended.
+    Raises `UnansweredCommitError` where it may be either.
     """
+    committing = False
     try:
         with connection.begin():
             yield
-    except BaseException:
-        if not connection.invalidated:
-            driver: Any = connection.connection.driver_connection
-            driver.rollback()
+            committing = True
+    except BaseException as failure:
+        in_doubt = committing and not _is_refusal(connection, failure)
+        _leave_nothing_open(connection)
+        if in_doubt:
+            raise UnansweredCommitError(failure) from failure
         raise
+
+
+def _leave_nothing_open(connection: Connection) -> None:
+    """End a transaction that SQLAlchemy takes for ended: SQLite leaves it open where it refuses the commit."""
+    if connection.invalidated:
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.rollback()
+    except Exception:
+        # A connection that cannot even do that is of no use any more.
+        connection.invalidate()
+
+
+def _is_refusal(connection: Connection, failure: BaseException) -> bool:
+    """Whether this came from a COMMIT that the database has surely not carried out."""
+    said = failure.orig if isinstance(failure, DBAPIError) else None
+    if isinstance(said, sqlite3.Error):
+        # Everything else can happen after the last page was written, a lack of memory for one.
+        return said.sqlite_errorcode & 0xFF in _REFUSED_BY_SQLITE
+    state = getattr(said, "sqlstate", None)
+    if state is None or connection.invalidated or connection.connection.driver_connection.closed:  # type: ignore[union-attr]
+        return False
+    return not state.startswith(_LOST_BY_POSTGRESQL)
+
+
+_REFUSED_BY_SQLITE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CONSTRAINT}
+
+#: Connection exceptions, statement completion unknown, shutdown and crash of the server.
+_LOST_BY_POSTGRESQL = ("08", "40003", "57P")
 
 
 @contextmanager
@@ -204,6 +255,20 @@ def never_use_keys_again(connection: Connection, table: str) -> None:
     """Let `statements.reserve_ids` give no key of a row that is gone: somebody may still hold its number."""
     if is_sqlite(connection):
         connection.exec_driver_sql(_REMEMBER_KEYS.format(table=table))
+
+
+def declare_anew(connection: Connection, table: str, declaration: str) -> None:
+    """Replace the declaration of a table of SQLite by one that takes all that is stored in it as it is."""
+    ((version,),) = connection.exec_driver_sql("PRAGMA schema_version").fetchall()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.exec_driver_sql(
+        "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (declaration, table)
+    )
+    # So that everybody who has the database open reads its schema anew.
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = OFF")
+    # It says so where the declaration cannot be read.
+    connection.exec_driver_sql(f"SELECT 1 FROM {table} LIMIT 0")  # noqa: S608 - a name of ours
 
 
 def has_several_writers(connection: Connection) -> bool:

@@ -5,18 +5,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from kinote.catalog import datetimes, normal, packed_header
 from kinote.catalog.alike_rows import AlikeRows
 from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.timestamps import timestamp
-from kinote.dicom import json_model, tags, uids
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.json import from_elements
+from kinote.dicom.values import uids
 
 Row = dict[str, Any]
+
+
+class Level(Protocol):
+    """A level of a data set as far as columns are read from it: of one that was scanned, or that is being made."""
+
+    def text(self, tag: int) -> str | None: ...
+
+    def integer(self, tag: int) -> int | None: ...
+
+    def items(self, tag: int) -> Sequence[Level]: ...
 
 
 class MissingIdentityError(ValueError):
@@ -81,7 +94,8 @@ def entry_of(
         study_row={**study_row, "study_instance_uid": study_uid, "received_at": received_at},
         series_row={**_series_row(dataset), "series_instance_uid": series_uid},
         instance_row={
-            **_instance_row(dataset),
+            **instance_columns(dataset),
+            "attributes": from_elements.selection_json(dataset, INSTANCE_ATTRIBUTES),
             "sop_instance_uid": sop_uid,
             "sop_class_uid": class_uid,
             "transfer_syntax_uid": transfer_syntax_uid,
@@ -91,7 +105,7 @@ def entry_of(
             "received_at": received_at,
             "received_from": received_from,
         },
-        metadata=None if bytes_in_index else packed_header.pack(json_model.metadata_json(dataset)),
+        metadata=None if bytes_in_index else packed_header.pack(from_elements.metadata_json(dataset)),
     )
 
 
@@ -118,11 +132,12 @@ def _read_study_row(dataset: DataSet) -> Row:
         "accession_number": normal.text(dataset.text(tags.ACCESSION_NUMBER)),
         "study_description": normal.text(dataset.text(tags.STUDY_DESCRIPTION)),
         **normal.person_name_columns("referring_physician_name", dataset.text(tags.REFERRING_PHYSICIAN_NAME)),
-        "attributes": json_model.selection_json(dataset, STUDY_ATTRIBUTES),
+        "attributes": from_elements.selection_json(dataset, STUDY_ATTRIBUTES),
     }
 
 
-def _read_series_row(dataset: DataSet) -> Row:
+def series_columns(dataset: Level) -> Row:
+    """What a data set says of its series, in the normal form of queries."""
     request = next(iter(dataset.items(tags.REQUEST_ATTRIBUTES_SEQUENCE)), None)
     return {
         "modality": normal.text(dataset.text(tags.MODALITY)),
@@ -139,7 +154,13 @@ def _read_series_row(dataset: DataSet) -> Row:
             request.text(tags.SCHEDULED_PROCEDURE_STEP_ID) if request else None
         ),
         "requested_procedure_id": normal.text(request.text(tags.REQUESTED_PROCEDURE_ID) if request else None),
-        "attributes": json_model.selection_json(dataset, SERIES_ATTRIBUTES),
+    }
+
+
+def _read_series_row(dataset: DataSet) -> Row:
+    return {
+        **series_columns(dataset),
+        "attributes": from_elements.selection_json(dataset, SERIES_ATTRIBUTES),
     }
 
 
@@ -148,7 +169,8 @@ _study_row = AlikeRows(STUDY_ATTRIBUTES, _read_study_row)
 _series_row = AlikeRows(SERIES_ATTRIBUTES, _read_series_row)
 
 
-def _instance_row(dataset: DataSet) -> Row:
+def instance_columns(dataset: Level) -> Row:
+    """What a data set says of itself, in the normal form of queries."""
     concept = next(iter(dataset.items(tags.CONCEPT_NAME_CODE_SEQUENCE)), None)
     return {
         "instance_number": normal.number(dataset.integer(tags.INSTANCE_NUMBER)),
@@ -163,5 +185,4 @@ def _instance_row(dataset: DataSet) -> Row:
         "concept_scheme": normal.text(concept.text(tags.CODING_SCHEME_DESIGNATOR) if concept else None),
         "concept_value": normal.text(concept.text(tags.CODE_VALUE) if concept else None),
         "concept_meaning": normal.text(concept.text(tags.CODE_MEANING) if concept else None),
-        "attributes": json_model.selection_json(dataset, INSTANCE_ATTRIBUTES),
     }

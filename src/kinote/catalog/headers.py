@@ -1,8 +1,8 @@
 """The whole headers of live instances as DICOM JSON (PS3.18 F).
 
-Of images, whose bytes are files, intake prepares them. Small objects that are no images have their bytes in the
-index: their header is made of these when it is asked for, which few ever are. Preparing it would take a third of
-what receiving a key object does.
+Of images, whose bytes are files, intake prepares them. Small objects that are no images, and key objects made here,
+have their bytes in the index: their header is made of these when it is asked for, which few ever are. Preparing it
+would take a third of what receiving a key object does.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select
 from kinote.catalog import packed_header
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import instance_bytes, instance_metadata
-from kinote.dicom import json_model
-from kinote.dicom.dataset import scan
+from kinote.dicom.elements.dataset import scan
+from kinote.dicom.json import from_elements
 
 
 def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
@@ -35,7 +35,7 @@ def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
     return {
         row.id: packed_header.unpack(row.json)
         if row.json is not None
-        else json_model.metadata_json(scan(row.dataset, row.transfer_syntax_uid))
+        else from_elements.metadata_json(scan(row.dataset, row.transfer_syntax_uid))
         for row in connection.execute(query)
         if row.json is not None or row.dataset is not None
     }

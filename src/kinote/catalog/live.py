@@ -6,7 +6,7 @@ rooms that bring objects in and manage their life and death; `tests/project` hol
 
 from __future__ import annotations
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import Column, Connection, MetaData, Table, select
 
 from kinote.catalog.tables import instance
 
@@ -19,3 +19,8 @@ LIVE_INSTANCE_SQL = (
 )
 
 live_instance = Table("live_instance", _views, *(Column(column.name, column.type) for column in instance.c))
+
+
+def see_that_it_answers(connection: Connection) -> None:
+    """Read a row, if there is one; whatever is wrong with the index is raised."""
+    connection.execute(select(live_instance.c.id).limit(1)).all()

@@ -30,7 +30,7 @@ from kinote.catalog.tables import (
     study,
 )
 from kinote.catalog.time_zones import TIMEZONE, asked_offset, in_zone
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 #: As what to include: every attribute known of the level, for instances the whole header.
 ALL: frozenset[TagPath] = frozenset({()})

@@ -12,7 +12,7 @@ import unicodedata
 from datetime import date as calendar_date
 from functools import lru_cache
 
-from kinote.dicom import dates
+from kinote.dicom.values import dates
 
 #: Component groups of a PN, in their order (PS3.5 6.2.1).
 NAME_GROUPS = ("alphabetic", "ideographic", "phonetic")

@@ -18,7 +18,7 @@ from kinote.catalog.attributes import PATIENT_ATTRIBUTES
 from kinote.catalog.matching import PAGE, STREAMED, Query, conditions_of
 from kinote.catalog.matching_keys import Level
 from kinote.catalog.tables import study
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 #: How much is live of a patient (PS3.4 C.3.4).
 PATIENT_COUNTS = (

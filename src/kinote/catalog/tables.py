@@ -133,8 +133,18 @@ series = Table(
     Index("series_modalities", "study", "modality", "instance_count"),
 )
 
-STANDINGS = ("live", "held", "withdrawn", "purged")
-RESIDENCES = ("local", "derivable", "remote", "none")
+#: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches
+#: them.
+store = Table(
+    "store",
+    metadata,
+    _key(),
+    Column("kind", Text, nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("made_at", Text, nullable=False),
+    UniqueConstraint("kind", name="store_by_kind"),
+)
 
 #: The standing that two indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
 #: given, SQLite prepares a statement anew to see which index it then can take.
@@ -149,12 +159,13 @@ instance = Table(
     _matched("sop_instance_uid"),
     _matched("sop_class_uid"),
     _matched("transfer_syntax_uid"),
+    # The words of both are those of the design, section 2; no condition lists them, so that one more costs nothing.
     Column("standing", Text, nullable=False),
     Column("residence", Text, nullable=False),
-    # Of the data set's bytes as received: SHA-256 in hex, and their number.
-    Column("digest", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
-    # Where the bytes are: a file of `storage` and where in it the data set begins, or `instance_bytes`.
+    # Of the data set's bytes as received: digest in hex, and their number; NULL where they are not made yet.
+    Column("digest", Text),
+    Column("size", BigInteger),
+    # Where the bytes are: the key in `store` and where in the file the data set begins, or `instance_bytes`.
     Column("file_key", Text),
     Column("dataset_offset", Integer, nullable=False, server_default="0"),
     Column("instance_number", BigInteger),
@@ -174,9 +185,10 @@ instance = Table(
     Column("received_from", Text, nullable=False),
     # Why a copy is held: what the instance is that came first, and in what this one differs.
     Column("held_reason", Text),
-    CheckConstraint(f"standing IN {STANDINGS}", name="standing_is_known"),
-    CheckConstraint(f"residence IN {RESIDENCES}", name="residence_is_known"),
-    CheckConstraint("(residence = 'local') OR (file_key IS NULL)", name="only_local_has_a_file"),
+    # Of `file_key`; says nothing without one. No reference to `store`: SQLite adds none to a table with rows.
+    Column("store", _Key, nullable=False, server_default="1"),
+    # How `digest` was taken (`kinote.storage.digests`).
+    Column("digest_algorithm", Text, nullable=False, server_default="sha256"),
     Index(
         "instance_is_unique",
         "sop_instance_uid",
@@ -254,6 +266,14 @@ instance_bytes = Table(
     metadata,
     Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
     Column("dataset", LargeBinary, nullable=False),
+)
+
+#: Digests of the pieces of a data set that has several (`kinote.storage.digests`), one after the other.
+instance_pieces = Table(
+    "instance_pieces",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("digests", LargeBinary, nullable=False),
 )
 
 finding = Table(
@@ -465,10 +485,39 @@ change = Table(
     ),
 )
 
+#: Requests of clients that were carried out under a key of theirs, with what was answered, for some days
+#: (`kinote.catalog.answered_requests`).
+answered_request = Table(
+    "answered_request",
+    metadata,
+    _key(),
+    # Who asked; empty while nobody signs in. Keys of different actors are different keys.
+    _matched("actor"),
+    Column("key", _Matched, nullable=False),
+    # Of everything that was asked for, SHA-256 in hex: tells the request again from another one.
+    Column("digest", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    # Header fields of the answer as a JSON object.
+    Column("headers", Text, nullable=False),
+    # zlib-compressed.
+    Column("body", LargeBinary, nullable=False),
+    Column("answered_at", Text, nullable=False),
+    UniqueConstraint("actor", "key", name="answered_request_by_key"),
+    Index("answered_request_by_time", "answered_at"),
+)
+
 #: Facts about the index itself, e.g. up to when start-up recovery has swept the storage, and keys that are gone.
 house = Table(
     "house",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+#: A row of its own for each transaction on PostgreSQL, kept until the next one of the same writer (`commits`).
+commit_mark = Table(
+    "commit_mark",
+    metadata,
+    Column("token", _Matched, primary_key=True),
+    Column("left_at", Text, nullable=False),
 )

@@ -17,7 +17,8 @@ from sqlalchemy import ColumnElement, Connection, and_, false, func, literal_col
 from kinote.catalog.conditions import InvalidKeyError, Moment, Range, between
 from kinote.catalog.matching_keys import TagPath
 from kinote.catalog.tables import study
-from kinote.dicom import dates, tags
+from kinote.dicom.dictionary import tags
+from kinote.dicom.values import dates
 
 #: What asks in another zone rather than for one.
 TIMEZONE: TagPath = (tags.TIMEZONE_OFFSET_FROM_UTC,)

@@ -1,4 +1,5 @@
-"""Bytes out.
+"""Bytes out: every data set that leaves passes `outgoing`; `sending` sends it on one association by C-STORE,
+`transmit` many on several.
 
-`source` is the only way to the bytes of an instance, `outgoing` what every data set passes on its way.
+Gets stored bytes from `kinote.holdings` and whom to call from `kinote.peers`; never knows where bytes lie.
 """

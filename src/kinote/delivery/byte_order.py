@@ -9,7 +9,7 @@ import numpy as np
 from pydicom import DataElement
 from pydicom.dataset import Dataset
 
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
 
 #: Bytes of a word by value representation (PS3.5 Table 6.2-1).
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}

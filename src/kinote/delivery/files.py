@@ -9,9 +9,9 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from kinote.delivery.outgoing import Sendable
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import find_dataset
-from kinote.dimse.association import DataSet
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.data_set_file import DataSet
+from kinote.dicom.files.part10 import find_dataset
 
 
 class UnsendableFileError(ValueError):

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydicom import DataElement
 from pydicom.dataset import Dataset
 
-from kinote.dicom import tags
-from kinote.dicom.decoding import Samples, decode
-from kinote.dicom.frames import Frames, open_frames
-from kinote.dicom.pixel_format import PictureError, PixelFormat
-from kinote.dicom.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
+from kinote.dicom.pixels.decoding import Samples, decode
+from kinote.dicom.pixels.frames import Frames, open_frames
+from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
 
 #: What describes the fragments of compressed pixels alone (PS3.3 C.7.6.3).
 _OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")

@@ -16,11 +16,11 @@ from pydicom.errors import InvalidDicomError
 
 from kinote.delivery.byte_order import swap_words
 from kinote.delivery.native_pixels import make_native
-from kinote.delivery.source import Described, LiveObject, Source, StoredObject
-from kinote.dicom import transfer_syntaxes
-from kinote.dicom.part10 import file_meta_bytes
-from kinote.dicom.pixel_format import PictureError
-from kinote.dimse.association import DataSet
+from kinote.dicom.dictionary import transfer_syntaxes
+from kinote.dicom.files.data_set_file import DataSet
+from kinote.dicom.files.part10 import file_meta_bytes
+from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.source import Described, LiveObject, Source, StoredObject
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, live
-from kinote.delivery.source import LiveObject, Source
-from kinote.dicom import sop_classes, transfer_syntaxes
+from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, DataSet
+from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
+from kinote.holdings.source import LiveObject, Source
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
 SendingKind = Literal["completed", "warning", "failed", "gone"]

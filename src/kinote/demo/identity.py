@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinote.dicom.uids import uid_from
+from kinote.dicom.values.uids import uid_from
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection, exists, select
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.tables import note
+from kinote.catalog.transactions import Catalog
 from kinote.demo import studies
 from kinote.demo.notes import DemoNote
 from kinote.intake.importing import import_sources, local_sink
 from kinote.intake.receiver import Receiver
-from kinote.intake.sources import sources
-from kinote.notes.make import make
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.media.sources import sources
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
 
 
 class DemoError(RuntimeError):

@@ -1,4 +1,5 @@
-"""What Kinote needs of DICOM, pure: element walker, character sets, dates, UIDs, JSON, DICOMDIR, pictures.
+"""What Kinote needs of DICOM, pure: data sets, values, JSON, files, pictures.
 
-Knows no database and no network. May import pydicom and numpy, and nothing else of Kinote.
+Knows no database and no network. May import pydicom and numpy, and nothing else of Kinote. Each of its parts
+knows those below it only: `pixels`; `files` and `json`; `elements`; `values`; `dictionary`.
 """

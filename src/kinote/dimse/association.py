@@ -12,8 +12,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
 
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse.commands import LONGEST, Command, decode_command, encode_command
 from kinote.dimse.endpoint import Endpoint
 from kinote.dimse.errors import AbortReason, AssociationError, CommandError, PduError, ReleasedError
@@ -42,14 +42,6 @@ class Message:
 
     context: Context
     command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """A data set to be sent: a file at its beginning, and how many bytes of it."""
-
-    file: BinaryIO
-    size: int
 
 
 class Association:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, DataSet
+from kinote.dimse.association import Association
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from kinote.dicom import uids
+from kinote.dicom.values import uids
 from kinote.dimse.pdu import (
     APPLICATION_CONTEXT,
     AssociateAccept,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from kinote.dicom import uids
+from kinote.dicom.values import uids
 from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience

@@ -1,5 +1,6 @@
-"""What we hold: that index and bytes belong together, and stay together.
+"""The bytes that we hold: the one way to them, and how rows and bytes are brought to agree again.
 
-Proves at the open that an index is the one of its data directory and store, recovers after a crash, and removes the
-files of rows that are gone. May use `kinote.lifecycle`, `kinote.catalog`, `kinote.storage` and what is below them.
+`installation` proves at the open that index and bytes belong together. `source` looks an instance up in the live view
+at that moment and opens its bytes; whoever reads stored bytes asks it. `recovery` runs when a server starts; `removal`
+takes away the files of rows that are gone. May use `kinote.lifecycle` and what lies below it.
 """

@@ -19,8 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.index_mark import IndexMark, look_at_index, mark_index
+from kinote.catalog.transactions import Catalog
 from kinote.storage.marks import (
     NEVER,
     DirectoryMark,

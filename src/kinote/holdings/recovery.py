@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.facts import fact, write_fact
-from kinote.holdings.removal import keys_with_rows, remove_remembered
+from kinote.catalog.transactions import Catalog
+from kinote.holdings.removal import owned, remove_remembered
 from kinote.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
@@ -88,9 +88,9 @@ def _without_row(catalog: Catalog, storage: LocalStorage, hour: str, limit: int 
     found = 0
     for keys in storage.keys_since(hour):
         with catalog.read() as connection:
-            owned = keys_with_rows(connection, keys)
+            known = owned(connection, keys)
         for key in keys:
-            if key in owned:
+            if key in known:
                 continue
             yield key
             found += 1

@@ -6,7 +6,7 @@ for its answer, they then share a commit in place of having one each.
 
 The order is law 6: data synced, names placed and their directory synced (both before an arrival comes here),
 transaction committed, and only then is anybody told. A group that fails is filed again object by object,
-so that a bad object harms no other (law 5).
+so that a bad object harms no other (law 5); one that may be committed all the same is not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from kinote.catalog.catalog import Catalog
+from kinote.catalog.commits import CommitInDoubtError
+from kinote.catalog.transactions import Catalog
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, file_arrivals
 from kinote.intake.outcome import PROCESSING_FAILURE
@@ -38,7 +39,7 @@ _WAIT = 0.002
 #: How often an object is filed anew after others were quicker with the same UIDs.
 _ATTEMPTS = 4
 
-#: Told what became of an arrival, and whether its bytes are now the index's, by the thread that committed.
+#: Told what became of an arrival, and whether its bytes are or may be the index's, by the thread that committed.
 Settle = Callable[[Arrival, Filed], None]
 
 
@@ -109,8 +110,9 @@ class Committer:
         if failure is None:
             for arrival, filed in zip(group.arrivals, done.result(), strict=True):
                 self._settled(arrival, filed)
-        elif len(group.arrivals) == 1:
-            self._failed(group.arrivals[0], 1, failure)
+        elif len(group.arrivals) == 1 or isinstance(failure, CommitInDoubtError):
+            for arrival in group.arrivals:
+                self._failed(arrival, 1, failure)
         else:
             log.info(
                 "A group could not be filed together; its objects are filed one by one", exc_info=failure
@@ -137,7 +139,8 @@ class Committer:
         uid = arrival.entry.sop_instance_uid
         log.error("An object could not be filed", exc_info=failure, extra={"sop_instance_uid": uid})
         outcome = arrival.refusal(PROCESSING_FAILURE, f"The object could not be filed: {failure}")
-        self._settled(arrival, Filed(outcome, kept=False))
+        # A row that names its file may be there, or may come to light when the index is opened next.
+        self._settled(arrival, Filed(outcome, kept=isinstance(failure, CommitInDoubtError)))
 
     def _settled(self, arrival: Arrival, filed: Filed) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kinote.catalog.entry import InstanceEntry
-from kinote.dicom.part10 import file_meta_bytes
+from kinote.dicom.files.part10 import file_meta_bytes
 
 
 class NotExpectedError(ValueError):

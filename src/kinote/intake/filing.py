@@ -21,14 +21,14 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
 from kinote.lifecycle.standing import withdrawn_uids
-from kinote.notes import registrar
-from kinote.notes.arrival_locks import lock_instances
 from kinote.notes.belonging import patients_changed
+from kinote.notes.registrar import register
+from kinote.notes.registrar.arrival_locks import lock_instances
 
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The outcome of one arrival, and whether its bytes are now the index's."""
+    """The outcome of one arrival, and whether its bytes are now the index's, or may be."""
 
     outcome: Outcome
     kept: bool
@@ -41,6 +41,10 @@ class _Known:
     digest: str
     transfer_syntax_uid: str
     standing: str
+    file_key: str | None
+
+    def has_the_file_of(self, arrival: Arrival) -> bool:
+        return arrival.file is not None and self.file_key == arrival.file.key
 
     def is_same_data_set(self, arrival: Arrival) -> bool:
         return (self.digest, self.transfer_syntax_uid) == (
@@ -59,11 +63,18 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
     kept: list[tuple[Arrival, Placed]] = []
     for arrival in arrivals:
         others = known.setdefault(arrival.entry.sop_instance_uid, [])
+        if any(other.has_the_file_of(arrival) for other in others):
+            # It was filed before, and whoever files it anew did not hear of that: the row is its own.
+            filed.append(Filed(arrival.outcome("stored"), kept=True))
+            continue
         decision, standing = _decide(arrival, others, withdrawn)
         filed.append(decision)
         if decision.kept:
-            others.append(_Known(arrival.entry.digest, arrival.entry.transfer_syntax_uid, standing))
-            kept.append((arrival, _placed(arrival, standing, decision.outcome.reason)))
+            placed = _placed(arrival, standing, decision.outcome.reason)
+            kept.append((arrival, placed))
+            others.append(
+                _Known(arrival.entry.digest, arrival.entry.transfer_syntax_uid, standing, placed.file_key)
+            )
     if kept:
         inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
         _follow_up(transaction, kept, inserted, now)
@@ -73,15 +84,23 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
     for row in _in_use(transaction, uids):
-        known[row.sop_instance_uid] = [_Known(row.digest, row.transfer_syntax_uid, row.standing)]
+        known[row.sop_instance_uid] = [
+            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
+        ]
     # Copies are held beside an instance only.
     for row in _held(transaction, known):
-        known[row.sop_instance_uid].append(_Known(row.digest, row.transfer_syntax_uid, row.standing))
+        known[row.sop_instance_uid].append(
+            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
+        )
     return known
 
 
 _copies = select(
-    instance.c.sop_instance_uid, instance.c.digest, instance.c.transfer_syntax_uid, instance.c.standing
+    instance.c.sop_instance_uid,
+    instance.c.digest,
+    instance.c.transfer_syntax_uid,
+    instance.c.standing,
+    instance.c.file_key,
 )
 _in_use = statements.LookUp(_copies.where(instance.c.standing != HELD), instance.c.sop_instance_uid)
 _held = statements.LookUp(_copies.where(instance.c.standing == HELD), instance.c.sop_instance_uid)
@@ -144,7 +163,7 @@ def _follow_up(
             deltas[place] = deltas.get(place, 0) + 1
         if arrival.reading is not None:
             key_objects.append(
-                registrar.ReceivedKeyObject(
+                register.ReceivedKeyObject(
                     instance=row.instance,
                     study_instance_uid=entry.study_instance_uid,
                     sop_instance_uid=entry.sop_instance_uid,
@@ -153,7 +172,7 @@ def _follow_up(
             )
     counts.add(transaction, deltas)
     if key_objects:
-        registrar.register(transaction, key_objects, now)
-    registrar.images_came(transaction, came)
+        register.register(transaction, key_objects, now)
+    register.images_came(transaction, came)
     patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from kinote.intake.outcome import Outcome, OutcomeKind
 from kinote.intake.receiver import Receiver
-from kinote.intake.sources import Refusal, Source
+from kinote.media.sources import Refusal, Source
 
 #: Objects under way at once: enough to share commits, few enough to bound open files and memory.
 _UNDER_WAY = 64

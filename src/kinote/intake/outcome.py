@@ -22,7 +22,8 @@ OutcomeKind = Literal["stored", "known", "held", "refused"]
 class Outcome:
     """Stored, known already (the same data set), held (the same UID with other content), or refused.
 
-    A refusal has a status and a reason, and nothing of the object was kept. Everything else is durable.
+    A refusal has a status and a reason, and nothing of the object was kept, unless the reason says that this is
+    not known. Everything else is durable.
     """
 
     kind: OutcomeKind

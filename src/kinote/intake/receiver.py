@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
-from kinote.dicom import sop_classes, tags
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import FileScanner, ScannedFile
-from kinote.holdings.removal import remember, remove_remembered
+from kinote.catalog.transactions import Catalog, Result, Work
+from kinote.dicom.dictionary import sop_classes, tags
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.part10 import FileScanner, ScannedFile
+from kinote.holdings.removal import is_owned, remember, remove_remembered
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
@@ -115,7 +116,7 @@ class Receiver:
             self._syncers.sync(file, synced)
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
-        """The sender is told; before that, bytes that are not the index's are removed."""
+        """The sender is told; before that, bytes that are surely not the index's are removed."""
         if arrival.file is None or filed.kept:
             self._tell(arrival, filed.outcome)
         else:
@@ -123,14 +124,25 @@ class Receiver:
             self._syncers.run(partial(self._remove_and_tell, arrival, filed.outcome))
 
     def _remove_and_tell(self, arrival: Arrival, outcome: Outcome) -> None:
-        assert arrival.file is not None
         try:
-            arrival.file.abandon()
-            self._storage.remove(arrival.file.key)
-        except OSError:
+            self._remove(arrival)
+        except (OSError, SQLAlchemyError):
             log.warning("A file that is not kept is left to the recovery of the next start", exc_info=True)
         finally:
             self._tell(arrival, outcome)
+
+    def _remove(self, arrival: Arrival) -> None:
+        """Remove the file of an arrival that was not kept, unless a row has it all the same (law 8)."""
+        file = arrival.file
+        assert file is not None
+        if is_owned(self._catalog, file.key):
+            uid = arrival.entry.sop_instance_uid
+            log.error(
+                "A file stays that was to be removed: the index has it", extra={"sop_instance_uid": uid}
+            )
+            return
+        file.abandon()
+        self._storage.remove(file.key)
 
     def _tell(self, arrival: Arrival, outcome: Outcome) -> None:
         try:
@@ -144,11 +156,14 @@ class Receiver:
 
     def discard_held(self, key: int) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        copy = self._catalog.write(lambda transaction: _discard(transaction, key))
-        if copy.file_key is not None:
-            # What does not come about here is done when the next start recovers.
-            remove_remembered(self._catalog, self._storage)
-        return copy
+        return self.write_and_remove(lambda transaction: discard(transaction, key))
+
+    def write_and_remove(self, work: Work[Result]) -> Result:
+        """Do a piece of work in a transaction, then remove the files that have to follow it."""
+        result = self._catalog.write(work)
+        # What does not come about here is done when the next start recovers.
+        remove_remembered(self._catalog, self._storage)
+        return result
 
     def close(self) -> None:
         """Commit what has arrived; nothing may be opened any more."""
@@ -158,7 +173,8 @@ class Receiver:
         self._syncers.close()
 
 
-def _discard(transaction: Connection, key: int) -> HeldCopy:
+def discard(transaction: Connection, key: int) -> HeldCopy:
+    """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
     copy = held.discard(transaction, key, now=datetime.now(UTC))
     if copy.file_key is not None:
         remember(transaction, copy.file_key)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Generic, TypeVar
 
-from kinote.dicom.dataset import Items
-from kinote.dicom.encodings import Encoding
+from kinote.dicom.elements.dataset import Items
+from kinote.dicom.elements.encodings import Encoding
 from kinote.keyobject.remembered import LONGEST
 
 Said = TypeVar("Said")

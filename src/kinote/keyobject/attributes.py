@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.dates import is_date, is_time
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.values.dates import is_date, is_time
 from kinote.keyobject.findings import Finding, found
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import read_file_meta
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.keyobject import attributes
 from kinote.keyobject.file_meta import check_file_meta
 from kinote.keyobject.findings import Finding, Findings, found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from kinote.dicom import tags
-from kinote.dicom.character_sets import ESCAPE
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.person_names import has_surplus
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.values.character_sets import ESCAPE
+from kinote.dicom.values.person_names import has_surplus
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.remembered import LONGEST, Remembered

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kinote.dicom import sop_classes, tags, uids
-from kinote.dicom.dataset import DataSet, Items
+from kinote.dicom.dictionary import sop_classes, tags
+from kinote.dicom.elements.dataset import DataSet, Items
+from kinote.dicom.values import uids
 from kinote.keyobject import concepts
 from kinote.keyobject.alike import Alike, Run
 from kinote.keyobject.coded import (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kinote.dicom import tags, uids
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.values import uids
 from kinote.keyobject.alike import Alike
 from kinote.keyobject.coded import plain, read_numbers, read_plain, read_uid
 from kinote.keyobject.findings import Findings

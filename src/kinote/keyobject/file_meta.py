@@ -5,8 +5,8 @@ Over an association there is no file meta information; what is stored has one of
 
 from __future__ import annotations
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import Reading, with_findings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kinote.dicom.errors import DicomError
-from kinote.dicom.part10 import read_file_meta
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files.part10 import read_file_meta
 from kinote.keyobject.findings import found
 from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
-from kinote.dicom import sop_classes, tags, uids
-from kinote.dicom.dataset import DataSet
-from kinote.dicom.dates import is_date, is_offset, is_time, parse_date, parse_offset, parse_time
-from kinote.dicom.value_representations import implicit_vr
+from kinote.dicom.dictionary import sop_classes, tags
+from kinote.dicom.dictionary.value_representations import implicit_vr
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.values import uids
+from kinote.dicom.values.dates import is_date, is_offset, is_time, parse_date, parse_offset, parse_time
 from kinote.keyobject.coded import (
     check_characters,
     check_person_name,

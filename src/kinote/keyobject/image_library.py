@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
 from kinote.keyobject.codes import Code, dcm
 from kinote.keyobject.findings import Findings

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from kinote.dicom import sop_classes, uids
-from kinote.dicom.dates import is_date, is_offset, is_time
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values import uids
+from kinote.dicom.values.dates import is_date, is_offset, is_time
 from kinote.keyobject.codes import Code
 from kinote.keyobject.languages import is_language_tag
 from kinote.keyobject.texts import LONGEST_SHORT_VALUE

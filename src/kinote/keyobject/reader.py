@@ -12,19 +12,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from kinote.dicom import encodings, sop_classes, tags
-from kinote.dicom.dataset import DataSet, scanned
-from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
-from kinote.dicom.limits import Limits
-from kinote.dicom.scanner import DataSetScanner
-from kinote.dicom.sop_classes import KEY_OBJECT_SELECTION
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary import sop_classes, tags
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.dictionary.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     lookup,
 )
+from kinote.dicom.elements import encodings
+from kinote.dicom.elements.dataset import DataSet, scanned
+from kinote.dicom.elements.errors import DicomError, TooDeepError, TooLargeError
+from kinote.dicom.elements.limits import Limits
+from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.keyobject.content import (
     MAX_REFERENCES,
     Content,

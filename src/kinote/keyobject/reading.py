@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, TypeVar, dataclass_transform
 
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding
 from kinote.keyobject.image_library import ImageLibrary, read_image_library

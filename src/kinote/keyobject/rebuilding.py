@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.model import (
     Device,
     DocumentContext,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from kinote.dicom.character_sets import ESCAPE
-from kinote.dicom.encodings import Encoding
+from kinote.dicom.elements.encodings import Encoding
+from kinote.dicom.values.character_sets import ESCAPE
 
 Said = TypeVar("Said")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kinote.dicom.person_names import has_surplus
+from kinote.dicom.values.person_names import has_surplus
 
 #: Characters at most: of one value, and of one component group of a name.
 _LONGEST = {"LO": 64, "SH": 16, "PN": 64}

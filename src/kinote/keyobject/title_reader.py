@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Findings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinote.dicom import uids
+from kinote.dicom.values import uids
 from kinote.keyobject.codes import Code
 from kinote.keyobject.texts import problem_with, problem_with_copy
 

@@ -1,4 +1,6 @@
-"""Key image notes: make, revise, withdraw, read, search; the object creator and the registrar.
+"""Key image notes: what a note is made of, and its versions in the index.
 
-Object creator (makes KOS of note versions) and registrar (makes notes of KOS) work on an open transaction.
+`acts` makes, revises and withdraws notes; the object `creator` makes KOS of versions, and the `registrar`
+notes of KOS; `lists` answers what the interfaces ask. All work on a transaction that the caller has opened.
+May use `kinote.holdings`, `kinote.lifecycle` and what lies below them.
 """

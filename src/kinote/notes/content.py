@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kinote.dicom import dates
+from kinote.dicom.values import dates
 from kinote.keyobject.codes import Code
-from kinote.notes.request import Author
+from kinote.notes.author import Author
 
 
 @dataclass(frozen=True, slots=True)

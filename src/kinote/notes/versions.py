@@ -15,8 +15,8 @@ from kinote.catalog.text_grams import fold, grams
 from kinote.catalog.text_index import NOTE_TEXT
 from kinote.catalog.timestamps import timestamp
 from kinote.keyobject.codes import Code
+from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
-from kinote.notes.request import Author
 
 
 @dataclass(slots=True)

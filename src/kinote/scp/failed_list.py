@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from kinote.dicom import tags
-from kinote.dicom.json_encoding import ElementEncoder
-from kinote.dicom.transfer_syntaxes import lookup
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
+from kinote.dicom.json.to_elements import ElementEncoder
 
 #: UIDs in the list at most: in explicit VR its length has 16 bits.
 _MOST = 1000

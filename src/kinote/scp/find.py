@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.catalog.matching import Query, pages
 from kinote.catalog.patients import patient_pages
+from kinote.catalog.transactions import Catalog
+from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
 from kinote.scp.find_answers import AnswerEncoder
 from kinote.scp.find_query import is_fully_supported, query_of
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier, read_identifier
-from kinote.scp.information_models import InformationModel, QueryLevel
 from kinote.scp.query_options import QueryOptions
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from kinote.dicom import tags
-from kinote.dicom.character_sets import character_set
-from kinote.dicom.json_encoding import ElementEncoder, Wanted
-from kinote.dicom.transfer_syntaxes import lookup
-from kinote.dicom.value_representations import implicit_vr
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
+from kinote.dicom.dictionary.value_representations import implicit_vr
+from kinote.dicom.json.to_elements import ElementEncoder, Wanted
+from kinote.dicom.values.character_sets import character_set
+from kinote.dimse.information_models import QueryLevel
 from kinote.scp.find_query import supports
 from kinote.scp.identifiers import Identifier
-from kinote.scp.information_models import QueryLevel
 
 _UTF_8 = ("ISO_IR 192", "utf-8")
 

@@ -6,10 +6,10 @@ from kinote.catalog.attributes import PATIENT_ATTRIBUTES, SERIES_ATTRIBUTES, STU
 from kinote.catalog.matching import Query, ignored_keys
 from kinote.catalog.matching_keys import Level
 from kinote.catalog.patients import PATIENT_COUNTS
-from kinote.dicom import tags
+from kinote.dicom.dictionary import tags
+from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier
-from kinote.scp.information_models import InformationModel, QueryLevel
 from kinote.scp.query_options import QueryOptions
 
 #: What is kept of studies only, and of series only: no header has it.

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kinote.catalog.matching_keys import TagPath
-from kinote.dicom import tags
-from kinote.dicom.dataset import DataSet, scan
-from kinote.dicom.errors import DicomError, TooDeepError, TooLargeError
-from kinote.dicom.json_encoding import Wanted
-from kinote.dicom.limits import Limits
-from kinote.dicom.value_representations import implicit_vr
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.value_representations import implicit_vr
+from kinote.dicom.elements.dataset import DataSet, scan
+from kinote.dicom.elements.errors import DicomError, TooDeepError, TooLargeError
+from kinote.dicom.elements.limits import Limits
+from kinote.dicom.json.to_elements import Wanted
+from kinote.dimse.information_models import QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.information_models import QueryLevel
 
 #: What an identifier may cost: real ones have some KB, the largest are lists of thousands of UIDs.
 LIMITS = Limits(

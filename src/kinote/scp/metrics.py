@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
-from kinote.metrics_registry import REGISTRY
 from kinote.scp.report import RELEASED, AssociationReport
+from kinote.telemetry.registry import REGISTRY
 
 _ASSOCIATIONS = Histogram(
     "kinote_dicom_association_seconds",

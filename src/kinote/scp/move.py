@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from kinote.delivery.sending import Sender, Sent, grouped
-from kinote.delivery.source import LiveObject
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CMoveRequest, CMoveResponse
@@ -13,6 +12,7 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
+from kinote.holdings.source import LiveObject
 from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Progress

@@ -8,13 +8,14 @@ from functools import lru_cache
 
 from pydicom._uid_dict import UID_dictionary
 
-from kinote.dicom.transfer_syntaxes import (
+from kinote.dicom.dictionary.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from kinote.dimse.acceptor import Caller
+from kinote.dimse.information_models import MODEL_OF
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.negotiation import (
     CALLED_TITLE_NOT_RECOGNIZED,
@@ -25,8 +26,8 @@ from kinote.dimse.negotiation import (
     first_of,
 )
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.scp.information_models import MODEL_OF
-from kinote.scp.options import ALL_SERVICES, ScpOptions, ServiceName
+from kinote.peers.entities import ALL_SERVICES, ServiceName
+from kinote.scp.options import ScpOptions
 from kinote.scp.query_options import granted
 
 #: In which commands' data sets of our own are written and read, the best first.

@@ -4,33 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 
-from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.negotiation import MAXIMUM_LENGTH
 from kinote.dimse.tls import TlsOptions
-
-
-class ServiceName(StrEnum):
-    """What others may ask of us, by the DIMSE service of PS3.7 it begins with."""
-
-    ECHO = "echo"
-    STORE = "store"
-    FIND = "find"
-    MOVE = "move"
-    GET = "get"
-
-
-ALL_SERVICES = frozenset(ServiceName)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownEntity:
-    """An application entity that the administrator has named, and what it may ask of us."""
-
-    entity: ApplicationEntity
-    services: frozenset[ServiceName] = ALL_SERVICES
+from kinote.peers.entities import KnownEntity
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
+from kinote.dimse.information_models import MODEL_OF
 from kinote.scp.find import find
 from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.information_models import MODEL_OF
 from kinote.scp.query_options import options_of
 from kinote.scp.session import Session
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kinote.delivery.sending import Sent
-from kinote.delivery.source import LiveObject, Selection
-from kinote.dicom import tags, uids
+from kinote.dicom.dictionary import tags
+from kinote.dicom.values import uids
 from kinote.dimse import statuses
 from kinote.dimse.commands import CGetRequest, CMoveRequest, SubOperations
+from kinote.dimse.information_models import MODEL_OF, QueryLevel
 from kinote.dimse.negotiation import Context
+from kinote.holdings.source import LiveObject, Selection
 from kinote.scp.failed_list import failed_list
 from kinote.scp.find_query import check_level
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier, read_identifier
-from kinote.scp.information_models import MODEL_OF, QueryLevel
 from kinote.scp.session import Session, comment
 
 #: Seconds between two answers that say how far it has come.

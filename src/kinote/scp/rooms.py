@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
-from kinote.catalog.catalog import Catalog
-from kinote.delivery.source import Source
+from kinote.catalog.transactions import Catalog
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
 

@@ -25,9 +25,9 @@ from kinote.dimse.commands import (
     UnrecognizedRequest,
     UnrecognizedResponse,
 )
+from kinote.dimse.information_models import MODEL_OF
 from kinote.dimse.invoking import VERIFICATION
 from kinote.scp import get, move, query, storage, verification
-from kinote.scp.information_models import MODEL_OF
 from kinote.scp.session import Session
 
 log = logging.getLogger(__name__)

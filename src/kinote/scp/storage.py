@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from kinote.dicom import uids
+from kinote.dicom.values import uids
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CStoreRequest, CStoreResponse

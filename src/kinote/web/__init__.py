@@ -1,4 +1,4 @@
 """The HTTP face: DICOMweb, the REST API, the files of the viewer.
 
-Never imports `kinote.storage`; gets bytes from `kinote.delivery`.
+Has no SQL, and never imports `kinote.storage`; gets stored bytes from `kinote.holdings`.
 """

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from kinote.catalog.live import live_instance
+from kinote.catalog.live import see_that_it_answers
 from kinote.holdings.health import HoldingsHealth
 from kinote.web.rooms import rooms_of
 
@@ -24,7 +23,7 @@ async def readyz(request: Request) -> Response:
 
     def look() -> HoldingsHealth:
         with rooms.catalog.read() as connection:
-            connection.execute(select(live_instance.c.id).limit(1)).all()
+            see_that_it_answers(connection)
         return rooms.health()
 
     health = await rooms.read(look)

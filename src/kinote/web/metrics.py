@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
-from kinote.metrics_registry import REGISTRY
+from kinote.telemetry.registry import REGISTRY
 from kinote.web.rooms import rooms_of
 
 _REQUESTS = Histogram(

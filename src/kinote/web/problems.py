@@ -15,18 +15,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from kinote.catalog.answered_requests import KeyReusedError
+from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.conditions import InvalidKeyError
 from kinote.delivery.outgoing import TranscodingError
-from kinote.delivery.reading_again import NeverHadError, NotToBeReadError
-from kinote.dicom.pixel_format import PictureError
+from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.lifecycle.held import HeldNotFoundError
-from kinote.notes.request import (
+from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
     NotRevisableError,
     VersionConflictError,
 )
-from kinote.notes.search import SearchError
+from kinote.notes.lists.search import SearchError
+from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -180,9 +182,19 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NoteNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (VersionConflictError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
     (NotRevisableError, HTTPStatus.CONFLICT, "not-revisable", "The note cannot be changed"),
+    (KeyReusedError, HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "The key stands for another request"),
     (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
     (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
+    (
+        CommitInDoubtError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "commit-in-doubt",
+        "It is not known whether this was done",
+    ),
 )
+
+#: Headers of the problems of some of them: in so many seconds the index may answer again.
+_HEADERS: dict[type[Exception], Mapping[str, str]] = {CommitInDoubtError: {"Retry-After": "30"}}
 
 FAULT = Problem(
     status=HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -205,7 +217,7 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(RefusedContentError.status, "note-refused", "The note is refused", str(error), fields)
     for kind, status, name, title in _TABLE:
         if isinstance(error, kind):
-            return Problem(status, name, title, str(error))
+            return Problem(status, name, title, str(error), headers=_HEADERS.get(kind, {}))
     return None
 
 

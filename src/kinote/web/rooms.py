@@ -10,9 +10,9 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
-from kinote.catalog.catalog import Catalog
-from kinote.delivery.source import Source
+from kinote.catalog.transactions import Catalog
 from kinote.holdings.health import HoldingsHealth
+from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 
 Result = TypeVar("Result")

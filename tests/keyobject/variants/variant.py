@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pydicom
 from pydicom.dataset import Dataset
 
-from kinote.dicom import transfer_syntaxes as syntaxes
-from kinote.dicom.part10 import file_meta_bytes
+from kinote.dicom.dictionary import transfer_syntaxes as syntaxes
+from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.keyobject.model import KeyObjectDocument, KeyObjectSelection, Reference
 from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kinote.dicom import transfer_syntaxes as syntaxes
-from kinote.dicom.part10 import file_meta_bytes
+from kinote.dicom.dictionary import transfer_syntaxes as syntaxes
+from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode
 from tests.keyobject.documents import CT, EXPLICIT, REPORT, instance

@@ -1,5 +1,5 @@
 // The one module that speaks to the REST API.
-import { beginningOf } from "../model/when";
+import { forget, keyOf } from "./act-keys";
 import type {
   FoundNote,
   FoundObject,
@@ -14,7 +14,8 @@ import type {
   StudySummary,
   Title,
 } from "./contract";
-import { problemFrom } from "./problem";
+import { beginningOf } from "./days";
+import { Problem, problemFrom } from "./problem";
 
 const ROOT = "/api/v1";
 
@@ -99,38 +100,43 @@ export const note = (id: Note["id"]) => get<Note>(`/notes/${id}`);
 
 export const titles = () => get<Page<Title>>("/titles");
 
-async function send(
-  method: string,
-  path: string,
-  body: NoteRequest,
-  headers: HeadersInit = {},
-): Promise<Note> {
-  const response = await ask(path, {
-    method,
-    body: JSON.stringify(body),
-    headers: { "Content-Type": "application/json", ...headers },
-  });
-  return response.json() as Promise<Note>;
+interface ActParts {
+  body?: NoteRequest;
+  /** The version that the act is made from. */
+  version?: number;
+}
+
+/** Have something done, once: under a key that it keeps until the server has answered. */
+async function act<Answer>(method: string, path: string, { body, version }: ActParts = {}): Promise<Answer> {
+  const headers = new Headers();
+  const init: RequestInit = { method, headers };
+  if (version !== undefined) headers.set("If-Match", `"${version}"`);
+  if (body) {
+    headers.set("Content-Type", "application/json");
+    init.body = JSON.stringify(body);
+  }
+  const asked = [method, path, version ?? "", init.body ?? ""].join(" ");
+  headers.set("Idempotency-Key", keyOf(asked));
+  try {
+    const answer = (await (await ask(path, init)).json()) as Answer;
+    forget(asked);
+    return answer;
+  } catch (thrown) {
+    // A refusal is an answer; a gateway that gave up is none.
+    if (thrown instanceof Problem && thrown.status < 500) forget(asked);
+    throw thrown;
+  }
 }
 
 export const makeNote = (studyUid: string, body: NoteRequest) =>
-  send("POST", `/studies/${studyUid}/notes`, body);
+  act<Note>("POST", `/studies/${studyUid}/notes`, { body });
 
 /** Revise a note. Problem 412: somebody else revised it after `version`. */
 export const reviseNote = (id: Note["id"], version: number, body: NoteRequest) =>
-  send("PUT", `/notes/${id}`, body, { "If-Match": `"${version}"` });
+  act<Note>("PUT", `/notes/${id}`, { body, version });
 
-export async function withdrawNote(
-  id: Note["id"],
-  version: number,
-  reason: string,
-  who: string,
-): Promise<void> {
-  await ask(`/notes/${id}${query({ reason, who })}`, {
-    method: "DELETE",
-    headers: { "If-Match": `"${version}"` },
-  });
-}
+export const withdrawNote = (id: Note["id"], version: number, reason: string, who: string) =>
+  act<Note>("DELETE", `/notes/${id}${query({ reason, who })}`, { version });
 
 export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query({ cursor })}`);
 export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
@@ -138,7 +144,4 @@ export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
 export const findings = (cursor: string | null) => get<Page<FoundObject>>(`/findings${query({ cursor })}`);
 
 /** Have a key object read again from its stored bytes. Problem 409: it cannot be. */
-export const registerAgain = (sop: string) =>
-  ask(`/instances/${sop}/register`, { method: "POST" }).then(
-    (response) => response.json() as Promise<RegisteredAgain>,
-  );
+export const registerAgain = (sop: string) => act<RegisteredAgain>("POST", `/instances/${sop}/register`);

@@ -1,7 +1,7 @@
 // Unsaved drafts and the author's name, kept in the browser.
 import type { Code, Title } from "../api/contract";
 import type { Draft } from "./draft";
-import { findTitle } from "./titles";
+import { codeOf, findTitle } from "./titles";
 
 const AUTHOR = "kinote.author";
 const draftKey = (study: string) => `kinote.draft.${study}`;
@@ -28,7 +28,7 @@ export const saveLastTitle = (title: Code) =>
 export function firstTitle(titles: readonly Title[]): Code | null {
   const last = attempt(() => JSON.parse(localStorage.getItem(LAST_TITLE) ?? "null") as Code | null, null);
   const title = findTitle(titles, last) ?? findTitle(titles, OF_INTEREST);
-  return title?.can_be_made ? { scheme: title.scheme, value: title.value, meaning: title.meaning } : null;
+  return title?.can_be_made ? codeOf(title) : null;
 }
 
 export function draftFrom(text: string | null): Draft | null {

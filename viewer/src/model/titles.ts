@@ -5,6 +5,8 @@ export const sameCode = (one: Code, other: Code) => one.scheme === other.scheme 
 
 export const codeKey = (code: Code) => `${code.scheme}|${code.value}`;
 
+export const codeOf = ({ scheme, value, meaning }: Title): Code => ({ scheme, value, meaning });
+
 export const titleText = (title: Code | null) => title?.meaning || title?.value || "Untitled";
 
 const GROUP_NAMES: Record<string, string> = {

@@ -22,12 +22,6 @@ export function moment(instant: string | null | undefined): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-/** The moment at which a day (`2026-11-24`) begins here, as the server writes moments; empty for no day. */
-export function beginningOf(day: string): string {
-  const moment = new Date(`${day}T00:00`);
-  return Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
-}
-
 /** Age in whole years on the day of the study; null when either date is missing. */
 export function ageAt(birth: string | null | undefined, on: string | null | undefined): number | null {
   const born = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day(birth));

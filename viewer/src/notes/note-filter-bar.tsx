@@ -1,116 +1,63 @@
-import { type RefObject, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { titles as fetchTitles } from "../api/client";
-import type { NoteFilter, Title } from "../api/contract";
+import type { FoundNote, NoteFilter, Title } from "../api/contract";
+import { FilterBar } from "../lists/filter-bar";
+import { ChoiceField, DayField, TextField } from "../lists/filter-fields";
+import type { FilteredList } from "../lists/use-filtered-list";
 import { codeKey, titleGroups } from "../model/titles";
-import { Cross, Search } from "../parts/icons";
-import { useTyped } from "../parts/use-typed";
-import { isNoteFiltered, NO_NOTE_FILTER } from "./note-filter";
+import { NOTE_FILTER } from "./note-filter";
 
-interface NoteFilterBarProps {
-  filter: NoteFilter;
-  search: RefObject<HTMLInputElement | null>;
-  /** Change parts of the filter, and leave the others as they are by then. */
-  onChange: (part: Partial<NoteFilter>) => void;
-}
-
-export function NoteFilterBar({ filter, search, onChange }: NoteFilterBarProps) {
-  const [text, setText] = useTyped(filter.text, (typed) => onChange({ text: typed }));
+export function NoteFilterBar({ list }: { list: FilteredList<NoteFilter, FoundNote> }) {
+  const { filter, isFiltered, change, search, toFirstRow } = list;
   return (
-    <form className="filter-bar" onSubmit={(event) => event.preventDefault()}>
-      <search className="filter-search">
-        <Search />
-        <input
-          ref={search}
-          type="search"
-          dir="auto"
-          value={text}
-          placeholder="Part of a description"
-          aria-label="Search descriptions of notes"
-          aria-keyshortcuts="/"
-          data-testid="note-search"
-          onChange={(event) => setText(event.target.value)}
-        />
-        <span className="kbd" aria-hidden="true">
-          /
-        </span>
-      </search>
-      <TitleFilter chosen={filter.title} onChoose={(title) => onChange({ title })} />
-      <TypedField
+    <FilterBar
+      text={filter.text}
+      label="Search descriptions of notes"
+      hint="Part of a description"
+      isFiltered={isFiltered}
+      search={search}
+      testids={{ search: "note-search", clear: "note-filter-clear" }}
+      onText={(text) => change({ text })}
+      onClear={() => change(NOTE_FILTER.none)}
+      onArrowDown={toFirstRow}
+    >
+      <TitleField chosen={filter.title} onChoose={(title) => change({ title })} />
+      <TextField
         label="Author"
         hint="Family name"
         value={filter.author}
         testid="note-author-filter"
-        onType={(author) => onChange({ author })}
+        onChange={(author) => change({ author })}
       />
-      <TypedField
+      <TextField
         label="Patient ID"
         hint="Whole ID"
         value={filter.patient}
         testid="note-patient-filter"
-        onType={(patient) => onChange({ patient })}
+        onChange={(patient) => change({ patient })}
       />
-      <label className="field-inline">
-        <span>Origin</span>
-        <select
-          value={filter.origin}
-          data-testid="note-origin-filter"
-          onChange={(event) => onChange({ origin: event.target.value })}
-        >
-          <option value="">Any</option>
-          <option value="authored">Authored here</option>
-          <option value="received">Received</option>
-          <option value="migrated">Migrated</option>
-        </select>
-      </label>
-      <label className="field-inline">
-        <span>Since</span>
-        <input
-          type="date"
-          value={filter.since}
-          data-testid="note-since-filter"
-          onChange={(event) => onChange({ since: event.target.value })}
-        />
-      </label>
-      {isNoteFiltered(filter) && (
-        <button
-          type="button"
-          className="button plain"
-          data-testid="note-filter-clear"
-          onClick={() => onChange(NO_NOTE_FILTER)}
-        >
-          <Cross /> Clear
-        </button>
-      )}
-    </form>
+      <ChoiceField
+        label="Origin"
+        value={filter.origin}
+        testid="note-origin-filter"
+        onChange={(origin) => change({ origin })}
+      >
+        <option value="">Any</option>
+        <option value="authored">Authored here</option>
+        <option value="received">Received</option>
+        <option value="migrated">Migrated</option>
+      </ChoiceField>
+      <DayField
+        label="Since"
+        value={filter.since}
+        testid="note-since-filter"
+        onChange={(since) => change({ since })}
+      />
+    </FilterBar>
   );
 }
 
-interface TypedFieldProps {
-  label: string;
-  hint: string;
-  value: string;
-  testid: string;
-  onType: (text: string) => void;
-}
-
-function TypedField({ label, hint, value, testid, onType }: TypedFieldProps) {
-  const [text, setText] = useTyped(value, onType);
-  return (
-    <label className="field-inline">
-      <span>{label}</span>
-      <input
-        type="text"
-        size={14}
-        value={text}
-        placeholder={hint}
-        data-testid={testid}
-        onChange={(event) => setText(event.target.value)}
-      />
-    </label>
-  );
-}
-
-function TitleFilter({ chosen, onChoose }: { chosen: string; onChoose: (title: string) => void }) {
+function TitleField({ chosen, onChoose }: { chosen: string; onChoose: (title: string) => void }) {
   const [titles, setTitles] = useState<readonly Title[]>([]);
   useEffect(() => {
     fetchTitles().then(
@@ -121,25 +68,18 @@ function TitleFilter({ chosen, onChoose }: { chosen: string; onChoose: (title: s
   }, []);
   const known = titles.some((title) => codeKey(title) === chosen);
   return (
-    <label className="field-inline title-filter">
-      <span>Title</span>
-      <select
-        value={chosen}
-        data-testid="note-title-filter"
-        onChange={(event) => onChoose(event.target.value)}
-      >
-        <option value="">Any key image note</option>
-        {chosen && !known && <option value={chosen}>{chosen}</option>}
-        {titleGroups(titles, () => true).map((group) => (
-          <optgroup key={group.group} label={group.name}>
-            {group.titles.map((title) => (
-              <option key={codeKey(title)} value={codeKey(title)}>
-                {title.meaning}
-              </option>
-            ))}
-          </optgroup>
-        ))}
-      </select>
-    </label>
+    <ChoiceField label="Title" value={chosen} testid="note-title-filter" onChange={onChoose}>
+      <option value="">Any key image note</option>
+      {chosen && !known && <option value={chosen}>{chosen}</option>}
+      {titleGroups(titles, () => true).map((group) => (
+        <optgroup key={group.group} label={group.name}>
+          {group.titles.map((title) => (
+            <option key={codeKey(title)} value={codeKey(title)}>
+              {title.meaning}
+            </option>
+          ))}
+        </optgroup>
+      ))}
+    </ChoiceField>
   );
 }

@@ -1,45 +1,43 @@
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { findings, registerAgain } from "../api/client";
 import type { FoundObject, RegisteredAgain } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
+import { ListPage } from "../lists/list-page";
+import { usePages } from "../lists/use-pages";
 import { plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { FindingList } from "../parts/finding-list";
-import { MoreButton } from "../parts/more-button";
 import { ProblemNotice } from "../parts/problem-notice";
-import { usePages } from "../parts/use-pages";
 import { Link, studyAddress } from "../router";
 
 /** Received objects that were not fully understood, and why. */
 export function FindingsPage() {
   const pages = usePages(findings);
-  useEffect(() => {
-    document.title = "Findings · Kinote";
-  }, []);
   return (
-    <section className="page" aria-labelledby="findings-title">
-      <div className="page-head">
-        <h1 id="findings-title">Findings</h1>
-        <p className="quiet">{pages.items.length > 0 ? plural(pages.items.length, "object") : ""}</p>
-      </div>
-      <p className="lead">
-        Received Key Object Selection documents in which something is off. All of them are kept and handed on
-        exactly as received.
-      </p>
-      {pages.problem && <ProblemNotice problem={pages.problem} onRetry={pages.retry} />}
-      {!pages.starting && !pages.problem && pages.items.length === 0 && (
+    <ListPage
+      title="Findings"
+      pages={pages}
+      counted={(count) => plural(count, "object")}
+      lead={
+        <>
+          Received Key Object Selection documents in which something is off. All of them are kept and handed on
+          exactly as received.
+        </>
+      }
+      nothing={
         <div className="empty" data-testid="no-findings">
           <h2>No findings</h2>
           <p>Every document received so far was understood.</p>
         </div>
-      )}
+      }
+      testids={{ more: "more-findings" }}
+    >
       <ul className="records" data-testid="findings-list">
         {pages.items.map((object) => (
           <FoundRow key={object.sop_instance_uid} found={object} />
         ))}
       </ul>
-      <MoreButton pages={pages} testid="more-findings" />
-    </section>
+    </ListPage>
   );
 }
 

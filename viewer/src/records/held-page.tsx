@@ -1,34 +1,31 @@
-import { useEffect } from "react";
 import { held, heldFile } from "../api/client";
+import { ListPage } from "../lists/list-page";
+import { usePages } from "../lists/use-pages";
 import { bytes, moment } from "../model/when";
 import { Download } from "../parts/icons";
-import { MoreButton } from "../parts/more-button";
-import { ProblemNotice } from "../parts/problem-notice";
-import { usePages } from "../parts/use-pages";
 import { Link, studyAddress } from "../router";
 
 /** Copies kept aside because their UID was taken by something else: see, compare, download. */
 export function HeldPage() {
   const pages = usePages(held);
-  useEffect(() => {
-    document.title = "Held copies · Kinote";
-  }, []);
   return (
-    <section className="page" aria-labelledby="held-title">
-      <div className="page-head">
-        <h1 id="held-title">Held copies</h1>
-      </div>
-      <p className="lead">
-        Objects that came with the UID of another object. The first one stays live; these were kept exactly as
-        received and are shown nowhere else.
-      </p>
-      {pages.problem && <ProblemNotice problem={pages.problem} onRetry={pages.retry} />}
-      {!pages.starting && !pages.problem && pages.items.length === 0 && (
+    <ListPage
+      title="Held copies"
+      pages={pages}
+      lead={
+        <>
+          Objects that came with the UID of another object. The first one stays live; these were kept exactly as
+          received and are shown nowhere else.
+        </>
+      }
+      nothing={
         <div className="empty" data-testid="no-held">
           <h2>Nothing is held</h2>
           <p>Every object received so far has its own place.</p>
         </div>
-      )}
+      }
+      testids={{ more: "more-held" }}
+    >
       {pages.items.length > 0 && (
         <table className="record-table" data-testid="held-list">
           <thead>
@@ -72,7 +69,6 @@ export function HeldPage() {
           </tbody>
         </table>
       )}
-      <MoreButton pages={pages} testid="more-held" />
-    </section>
+    </ListPage>
   );
 }

@@ -1,9 +1,10 @@
 import { useEffect } from "react";
+import { StudyDesk } from "../desk/study-desk";
 import { personName } from "../model/when";
 import { ProblemNotice } from "../parts/problem-notice";
 import { Link } from "../router";
+import { createRenderedViewport } from "../viewport/rendered/rendered-viewport";
 import { StudyBanner } from "./study-banner";
-import { StudyDesk } from "./study-desk";
 import { useStudy } from "./use-study";
 
 /** One study: its series, its pictures, its notes. */
@@ -17,7 +18,7 @@ export function StudyPage({ uid }: { uid: string }) {
     return (
       <div className="study-page" data-testid="study-page">
         <StudyBanner study={study} />
-        <StudyDesk study={study} titles={titles} />
+        <StudyDesk study={study} titles={titles} createViewport={createRenderedViewport} />
       </div>
     );
   }

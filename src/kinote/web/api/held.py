@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import part10
+from kinote.intake.receiver import discard
 from kinote.lifecycle.held import HeldCopy, held, held_copy
+from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.response_body import iterated
@@ -74,13 +78,18 @@ async def held_file(request: Request, held_id: Key) -> Response:
 
 
 @router.post("/held/{held_id}", summary="Decide about a held copy")
-async def decide(request: Request, held_id: Key, body: Decision) -> Response:
+async def decide(request: Request, held_id: Key, body: Decision, act: AskedAct) -> Response:
     """Carry out the decision; answers with the copy as it was."""
     rooms = rooms_of(request)
-    copy = await to_thread.run_sync(
-        lambda: rooms.receiver.discard_held(held_id), limiter=rooms.threads.uploads
+
+    def work(transaction: Connection) -> Response:
+        return answer({**_json(discard(transaction, held_id)), "decision": body.decision})
+
+    answered = await to_thread.run_sync(
+        lambda: rooms.receiver.write_and_remove(act.once(work, datetime.now(UTC))),
+        limiter=rooms.threads.uploads,
     )
-    return answer({**_json(copy), "decision": body.decision})
+    return answered.response
 
 
 def _json(copy: HeldCopy) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.delivery.reading_again import read_again
 from kinote.lifecycle.explain import explain
-from kinote.web.api.finding_list import found_objects
+from kinote.lifecycle.finding_list import found_objects
+from kinote.notes.registrar.reading_again import reading_again
+from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
@@ -37,7 +39,7 @@ async def explain_instance(request: Request, sop: str) -> Response:
 
 
 @router.post("/instances/{sop}/register", summary="Read a key object again")
-async def register(request: Request, sop: str) -> Response:
+async def register(request: Request, sop: str, act: AskedAct) -> Response:
     """Read the stored bytes of a key object again, and register what is read now.
 
     Its findings are replaced. Its note keeps its number; where the document says something else than was read
@@ -45,11 +47,21 @@ async def register(request: Request, sop: str) -> Response:
     the registration was.
     """
     rooms = rooms_of(request)
-    became = await to_thread.run_sync(
-        lambda: read_again(rooms.catalog, rooms.source, sop, datetime.now(UTC)),
-        limiter=rooms.threads.uploads,
-    )
-    return answer(asdict(became))
+    now = datetime.now(UTC)
+
+    def again() -> Answered:
+        # Asked before anything is read: meanwhile the document may have been withdrawn.
+        earlier = act.earlier(now)
+        if earlier is not None:
+            return earlier
+        registering = reading_again(rooms.catalog, rooms.source, sop, now)
+
+        def work(transaction: Connection) -> Response:
+            return answer(asdict(registering(transaction)))
+
+        return rooms.catalog.write(act.once(work, now))
+
+    return (await to_thread.run_sync(again, limiter=rooms.threads.uploads)).response
 
 
 @router.get("/findings", summary="What was not fully understood")

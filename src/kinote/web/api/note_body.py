@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kinote.keyobject.codes import Code
-from kinote.notes.request import Author, NoteRequest, RequestedReference
+from kinote.notes.acts.request import NoteRequest, RequestedReference
+from kinote.notes.author import Author
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 

@@ -6,8 +6,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kinote.notes import reading
-from kinote.notes.request import NoteNotFoundError
+from kinote.notes.acts.request import NoteNotFoundError
+from kinote.notes.lists import queries
 from kinote.web.api.keys import Key
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError
@@ -38,7 +38,7 @@ async def rendered_note(request: Request, note_id: Key) -> Response:
 
     def read() -> Summary:
         with rooms.catalog.read() as connection:
-            note = reading.note(connection, note_id)
+            note = queries.note(connection, note_id)
             if note is None:
                 raise NoteNotFoundError(note_id)
             return summary(connection, rooms.source, note)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from asyncio import wrap_future
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,17 +14,18 @@ from starlette.responses import Response
 
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason
-from kinote.notes import reading
-from kinote.notes.make import make
-from kinote.notes.note import Note, as_json
-from kinote.notes.request import NoteNotFoundError
-from kinote.notes.revise import revise
-from kinote.notes.search import SearchError
-from kinote.notes.withdraw import withdraw_note
+from kinote.notes.acts.make import make
+from kinote.notes.acts.request import NoteNotFoundError
+from kinote.notes.acts.revise import revise
+from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.lists import queries
+from kinote.notes.lists.note import Note, as_json
+from kinote.notes.lists.search import SearchError
+from kinote.notes.lists.studies import study_labels
+from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
-from kinote.web.api.study_list import study_labels
 from kinote.web.metrics import observe_note
 from kinote.web.problems import FieldError, RefusedContentError, StaleVersionError, VersionRequiredError
 from kinote.web.rooms import rooms_of
@@ -54,7 +54,7 @@ async def study_notes(
 
     def read() -> list[Note]:
         with rooms.catalog.read() as connection:
-            return reading.notes_of_study(connection, study, everything)
+            return queries.notes_of_study(connection, study, everything)
 
     body = answer(page([as_json(note) for note in await rooms.read(read)]))
     tag = f'"{hashlib.sha256(body.body).hexdigest()[:32]}"'
@@ -65,21 +65,19 @@ async def study_notes(
 
 
 @router.post("/studies/{study}/notes", status_code=201, summary="Make a note")
-async def make_note(request: Request, study: str, body: NoteBody) -> Response:
+async def make_note(study: str, body: NoteBody, act: AskedAct) -> Response:
     """Make a note and, in the same transaction, the KOS documents that carry it: one per study it touches.
 
     At least one reference lies in the study. What is wrong is refused as a whole, each field named.
     """
-    rooms = rooms_of(request)
     now = _now()
 
-    def work(transaction: Connection) -> Note:
+    def work(transaction: Connection) -> Response:
         (note_id,) = make(transaction, [body.request()], study_instance_uid=study, now=now)
-        return _current(transaction, note_id)
+        made = _current(transaction, note_id)
+        return _one(made, status=201, headers={"Location": f"/api/v1/notes/{note_id}"})
 
-    made = await wrap_future(rooms.catalog.submit(work))
-    observe_note("made")
-    return _one(made, status=201, headers={"Location": f"/api/v1/notes/{made.id}"})
+    return _counted("made", await act.do(work, now))
 
 
 @router.get("/notes", summary="Search notes, newest first")
@@ -98,7 +96,7 @@ async def search_notes(
 ) -> Response:
     """Notes that a live KOS carries; manifests and rejection notes only where their title is asked for."""
     rooms = rooms_of(request)
-    wanted = reading.NoteSearch(
+    wanted = queries.NoteSearch(
         title=title,
         author=author,
         origin=origin,
@@ -111,7 +109,7 @@ async def search_notes(
 
     def read() -> object:
         with rooms.catalog.read() as connection:
-            found = reading.search(connection, wanted)
+            found = queries.search(connection, wanted)
             labels = study_labels(connection, {note.study_instance_uid for note in found.items})
         items = [{**as_json(note), "study": labels.get(note.study_instance_uid)} for note in found.items]
         return page(items, found.next)
@@ -141,7 +139,7 @@ async def get_versions(request: Request, note_id: Key) -> Response:
 
     def read() -> Sequence[Note]:
         with rooms.catalog.read() as connection:
-            return reading.versions(connection, note_id)
+            return queries.versions(connection, note_id)
 
     found = await rooms.read(read)
     if not found:
@@ -150,16 +148,15 @@ async def get_versions(request: Request, note_id: Key) -> Response:
 
 
 @router.put("/notes/{note_id}", summary="Revise a note")
-async def revise_note(request: Request, note_id: Key, body: NoteBody, if_match: IfMatch = None) -> Response:
+async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfMatch = None) -> Response:
     """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
     expected = _expected(if_match)
     if expected is None:
         raise VersionRequiredError('Send If-Match with the version you have seen, e.g. If-Match: "2".')
-    rooms = rooms_of(request)
     now = _now()
     asked = body.request()
 
-    def work(transaction: Connection) -> Note:
+    def work(transaction: Connection) -> Response:
         revise(
             transaction,
             note_id,
@@ -168,27 +165,24 @@ async def revise_note(request: Request, note_id: Key, body: NoteBody, if_match: 
             now=now,
             who=asked.author.login or asked.author.name,
         )
-        return _current(transaction, note_id)
+        return _one(_current(transaction, note_id))
 
-    revised = await wrap_future(rooms.catalog.submit(work))
-    observe_note("revised")
-    return _one(revised)
+    return _counted("revised", await act.do(work, now))
 
 
 @router.delete("/notes/{note_id}", summary="Withdraw a note")
 async def delete_note(
-    request: Request,
     note_id: Key,
+    act: AskedAct,
     reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
     who: Annotated[str, Query(description="Who withdraws it.")] = "",
     if_match: IfMatch = None,
 ) -> Response:
     """Take the note out of use, with its documents; it can still be read by its number."""
-    rooms = rooms_of(request)
     expected = _expected(if_match)
     now = _now()
 
-    def work(transaction: Connection) -> Note:
+    def work(transaction: Connection) -> Response:
         withdraw_note(
             transaction,
             note_id,
@@ -197,11 +191,9 @@ async def delete_note(
             now=now,
             expected_version=expected,
         )
-        return _current(transaction, note_id)
+        return _one(_current(transaction, note_id))
 
-    withdrawn = await wrap_future(rooms.catalog.submit(work))
-    observe_note("withdrawn")
-    return _one(withdrawn)
+    return _counted("withdrawn", await act.do(work, now))
 
 
 @router.get("/instances/{sop}/notes", summary="Which notes flag an image")
@@ -211,13 +203,13 @@ async def instance_notes(request: Request, sop: str) -> Response:
 
     def read() -> object:
         with rooms.catalog.read() as connection:
-            return page([as_json(note) for note in reading.notes_of_instance(connection, sop)])
+            return page([as_json(note) for note in queries.notes_of_instance(connection, sop)])
 
     return answer(await rooms.read(read))
 
 
 def _current(connection: Connection, note_id: Key) -> Note:
-    found = reading.note(connection, note_id)
+    found = queries.note(connection, note_id)
     if found is None:
         raise NoteNotFoundError(note_id)
     return found
@@ -226,6 +218,12 @@ def _current(connection: Connection, note_id: Key) -> Note:
 def _one(note: Note, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     body: dict[str, Any] = as_json(note)
     return answer(body, status=status, headers={"ETag": f'"{note.version}"', **(headers or {})})
+
+
+def _counted(act: str, answered: Answered) -> Response:
+    if answered.is_new:
+        observe_note(act)
+    return answered.response
 
 
 def _expected(if_match: str | None) -> int | None:

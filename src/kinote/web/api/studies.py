@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from kinote.catalog import normal
 from kinote.lifecycle.account import account
+from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.api.study_list import StudyFilter, studies, study_detail
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError
 from kinote.web.rooms import rooms_of
 

@@ -11,10 +11,10 @@ from typing import BinaryIO
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.delivery.source import LiveObject, Source
-from kinote.dicom import transfer_syntaxes
-from kinote.dicom.bulk import BulkSpan
-from kinote.dicom.scanner import DataSetScanner
+from kinote.dicom.dictionary import transfer_syntaxes
+from kinote.dicom.elements.bulk import BulkSpan
+from kinote.dicom.elements.scanner import DataSetScanner
+from kinote.holdings.source import LiveObject, Source
 from kinote.web.dicomweb.frame_media import OCTETS
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary

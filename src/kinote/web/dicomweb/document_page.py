@@ -9,8 +9,8 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from kinote.delivery.source import LiveObject, Source
-from kinote.dicom import sop_classes
+from kinote.dicom.dictionary import sop_classes
+from kinote.holdings.source import LiveObject, Source
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.web.dicomweb.resources import CACHED, entity_tag, not_modified

@@ -8,10 +8,10 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.delivery.source import LiveObject, Source
-from kinote.dicom.decoding import decode
-from kinote.dicom.frames import Frames, open_frames
-from kinote.dicom.pixel_format import PixelFormat
+from kinote.dicom.pixels.decoding import decode
+from kinote.dicom.pixels.frames import Frames, open_frames
+from kinote.dicom.pixels.pixel_format import PixelFormat
+from kinote.holdings.source import LiveObject, Source
 from kinote.web.dicomweb.frame_media import FrameForm, frame_form
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary

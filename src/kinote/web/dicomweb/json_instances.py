@@ -12,9 +12,10 @@ from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from kinote.dicom import tags, uids
-from kinote.dicom.part10 import file_meta_bytes
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.files.part10 import file_meta_bytes
+from kinote.dicom.values import uids
 from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
 from kinote.web.negotiation import MediaType
 

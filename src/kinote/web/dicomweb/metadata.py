@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.catalog.catalog import Catalog
 from kinote.catalog.headers import headers
-from kinote.delivery.source import LiveObject
+from kinote.catalog.transactions import Catalog
+from kinote.holdings.source import LiveObject
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
 from kinote.web.negotiation import accepted, choose

@@ -8,10 +8,10 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.delivery.source import LiveObject, Source
-from kinote.dicom import sop_classes
-from kinote.dicom.frames import open_frames
-from kinote.dicom.pictures import render_frame
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pictures import render_frame
+from kinote.holdings.source import LiveObject, Source
 from kinote.web.dicomweb.document_page import document_page
 from kinote.web.dicomweb.frames import check_frame, frame_numbers
 from kinote.web.dicomweb.rendering import Rendering, rendering

@@ -8,7 +8,7 @@ from typing import Literal
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from kinote.dicom.windows import FUNCTIONS, Window
+from kinote.dicom.pixels.windows import FUNCTIONS, Window
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import BadRequestError, NotAcceptableError
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.delivery.source import LiveObject
+from kinote.holdings.source import LiveObject
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
 

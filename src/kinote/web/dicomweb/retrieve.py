@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import TranscodingError, part10
-from kinote.delivery.source import LiveObject, Source
+from kinote.holdings.source import LiveObject, Source
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.multipart_related import Part, multipart_body, new_boundary

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from kinote.delivery.outgoing import TARGETS
-from kinote.dicom import transfer_syntaxes
-from kinote.dicom.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.dictionary import transfer_syntaxes
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.web.negotiation import MediaType
 
 #: Stored with loss: decoding them would pretend to pixels nobody has, so they go out as they are.

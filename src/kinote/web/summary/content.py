@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from kinote.delivery.source import LiveObject, Source
-from kinote.dicom import sop_classes
-from kinote.dicom.errors import DicomError
-from kinote.dicom.frames import open_frames
-from kinote.dicom.pictures import render_frame
-from kinote.dicom.pixel_format import PictureError
-from kinote.notes.note import Note, NoteReference
+from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pictures import render_frame
+from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.source import LiveObject, Source
+from kinote.notes.lists.note import Note, NoteReference
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from html import escape
 
-from kinote.delivery.source import Source
+from kinote.holdings.source import Source
 from kinote.web.summary.content import KeyImage, Summary, pictures
 
 _STYLE = (

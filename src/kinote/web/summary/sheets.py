@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageDraw, ImageFont
 
-from kinote.delivery.source import Source
+from kinote.holdings.source import Source
 from kinote.web.summary.content import KeyImage, Summary, pictures
 
 #: A4 at 150 dots per inch, its margin, and how pictures lie on it, in pixels.

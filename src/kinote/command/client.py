@@ -1,0 +1,113 @@
+"""Talking to a running Kinote: what commands do when a server has the data directory open."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, BinaryIO, cast
+
+import httpx
+
+from kinote.intake.outcome import Outcome
+
+_CHUNK = 256 * 1024
+
+#: Bytes of a download that are kept in memory; a larger one becomes a file.
+_IN_MEMORY = 16 * 1024 * 1024
+
+#: What happens to a connection that has been there.
+_BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
+class ServerError(RuntimeError):
+    """The running server refused, or could not be reached; the message is for the user."""
+
+
+class Client:
+    """One running server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(600, connect=10), trust_env=False)
+
+    def get(self, path: str) -> Any:
+        """The JSON of an API resource, None if there is no such thing."""
+        response = self._request("GET", path)
+        if response.status_code == 404:
+            return None
+        if response.is_error:
+            raise ServerError(_problem(response))
+        return response.json()
+
+    def download(self, path: str, media_type: str) -> BinaryIO | None:
+        """What lies there, as a temporary file from its beginning; None if there is no such thing."""
+        file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - whoever asked for it closes it
+        try:
+            with self._http.stream("GET", path, headers={"Accept": media_type}) as response:
+                if response.is_error:
+                    response.read()
+                    file.close()
+                    if response.status_code == 404:
+                        return None
+                    raise ServerError(_problem(response))
+                for chunk in response.iter_bytes(_CHUNK):
+                    file.write(chunk)
+        except httpx.HTTPError as error:
+            file.close()
+            raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
+        file.seek(0)
+        return cast(BinaryIO, file)
+
+    def post(self, path: str) -> Any:
+        """Do what an API resource does; gives the JSON of its answer.
+
+        If the connection breaks, nobody knows whether it was done. It is then asked for once more under the same
+        key, under which the server does it once.
+        """
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        try:
+            response = self._request("POST", path, headers=headers)
+        except ServerError as error:
+            if not isinstance(error.__cause__, _BROKEN):
+                raise
+            response = self._request("POST", path, headers=headers)
+        if response.is_error:
+            raise ServerError(_problem(response))
+        return response.json()
+
+    def store(self, file: BinaryIO) -> Future[Outcome]:
+        """Send one object; the future is done already, since the caller closes its file."""
+        response = self._request(
+            "POST", "/api/v1/objects", content=_chunks(file), headers={"Content-Type": "application/dicom"}
+        )
+        future: Future[Outcome] = Future()
+        if response.is_error:
+            future.set_result(Outcome("refused", reason=_problem(response)))
+        else:
+            found = response.json()
+            future.set_result(Outcome(**{**found, "findings": tuple(found["findings"])}))
+        return future
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+def _problem(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        return f"The server answered {response.status_code}."
+    return str(problem.get("detail") or problem.get("title"))

@@ -1,0 +1,88 @@
+"""Running the faces of an open house until somebody stops it."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from kinote.app import House, dicom_server, web_application
+from kinote.settings.model import Settings
+
+#: Seconds that requests under way may take when the server is stopped.
+_GRACE = 30
+
+
+class PortTakenError(RuntimeError):
+    """The address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server is reached: by HTTP, and by DICOM as `TITLE@host:port` where it listens for that."""
+
+    url: str
+    dicom: tuple[str, ...]
+
+
+def serve(house: House, settings: Settings, announce: Callable[[Addresses], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` gets the addresses once requests are accepted."""
+    # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
+    # closed by whoever opened it, not left as by a crash.
+    signal.signal(signal.SIGTERM, _leave)
+    listener = _listener(settings.http_host, settings.http_port)
+    url = f"http://{_address(settings.http_host, listener.getsockname()[1])}"
+    dicom = dicom_server(house, settings)
+    try:
+        title = settings.ae_titles[0]
+        house.directory.announce(url)
+        announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
+        _serve_http(house, settings, listener)
+    finally:
+        dicom.close()
+
+
+def _serve_http(house: House, settings: Settings, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        web_application(house, settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+        loop="uvloop",
+        http="httptools",
+    )
+    server = uvicorn.Server(config)
+    # All that was loaded until now stays to the end: the garbage collector need not go through it again.
+    gc.collect()
+    gc.freeze()
+    server.run(sockets=[listener])
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sees that this is TCP and turns Nagle's algorithm off for us.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with --http-port."
+        ) from error
+    listener.listen(512)
+    return listener

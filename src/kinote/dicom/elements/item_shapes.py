@@ -1,0 +1,286 @@
+"""The shape of an item: all in it that is structure, by which the items after it that are built alike pass.
+
+Key objects and enhanced images have sequences of items that differ in their values only, thousands in one, and
+the same few kinds in every object of a sender. One of a kind is taken apart here, as strictly as the walker would;
+those of the same length with the same heads at the same places need not be, in this object or the next.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from struct import Struct
+from typing import ClassVar
+
+from kinote.dicom.dictionary.value_representations import LONG, SEQUENCES, SHORT
+from kinote.dicom.elements.element_heads import ITEM_GROUP, UNDEFINED, WATCHED
+from kinote.dicom.elements.encodings import Encoding
+
+#: Longer items, in bytes, and items with more heads, are walked: there is little to win.
+LONGEST_ITEM, _MOST = 4096, 64
+
+#: Shapes that are kept of items of one length, and in all: some 3 KB each at most.
+_OF_A_LENGTH, _ALL = 4, 4096
+
+#: Sequences within each other in an item that has a shape: a reference needs one, a functional group two.
+NESTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ItemShape:
+    """What all items of a kind have in common; made by `shape_of`."""
+
+    #: Takes the heads out of an item: its own, its elements', those of nested items, and delimiters.
+    form: Struct
+    heads: tuple[bytes, ...]
+    #: The bytes of an item with its head, and how many elements, items and delimiters it is made of.
+    size: int
+    steps: int
+    #: Where in the item the contents begin that have no length, and end, with their delimiters.
+    ends: tuple[tuple[int, int], ...]
+
+    def run(self, data: bytes, pos: int, bound: int) -> int:
+        """How many items of this shape follow each other from `pos` on, whole before `bound`."""
+        heads_at, heads, size = self.form.unpack_from, self.heads, self.size
+        begin = pos
+        last = bound - size
+        while pos <= last and heads_at(data, pos) == heads:
+            pos += size
+        return (pos - begin) // size
+
+
+#: By what a shape is found, beside its heads: encoding, longest value, and length of the item; or, where the item has
+#: none, how far it is to the first delimiter of an item, as a negative number.
+_Kind = tuple[Encoding, int, int]
+
+
+class Shapes:
+    """The shapes met in all walks, bounded; of values whose length takes 32 bits none is longer than `longest_value`.
+
+    What the walk notes of contents without length goes to its `ends`.
+    """
+
+    #: Which shapes items of a kind have. When there are too many they are learnt anew.
+    _known: ClassVar[dict[_Kind, tuple[ItemShape, ...]]] = {}
+
+    def __init__(self, longest_value: int, ends: dict[int, int]) -> None:
+        self._longest_value = longest_value
+        self._ends = ends
+        #: Kinds of which this walk has met an item without a shape: it looks at no other of these.
+        self._unlike: set[_Kind] = set()
+        #: How many shapes of each kind it has learnt: no more than are remembered.
+        self._learnt: Counter[_Kind] = Counter()
+
+    def pass_sequence(
+        self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
+    ) -> tuple[int, int]:
+        """Where a sequence ends, and of how many elements, items and delimiters it is made.
+
+        It has `length` bytes, of which `pos` is the first. It ends at 0 unless it is all here, and made of items that
+        have shapes.
+        """
+        last = bound - 8
+        if length != UNDEFINED:
+            bound = pos + length if pos + length <= bound else 0
+            last = bound - 8
+        begin, made_of = pos, 0
+        if pos > last:
+            return 0, 0
+        group, number, first = encoding.item.unpack_from(data, pos)
+        if group == ITEM_GROUP and number == 0xE000:
+            _, passed, made_of = self.pass_alike(data, pos, first, bound, encoding, shift)
+            pos += passed
+        if length != UNDEFINED:
+            return (pos, made_of) if pos == bound else (0, 0)
+        if data[pos : pos + 8] != encoding.sequence_end or pos > last:
+            return 0, 0
+        self._ends[begin + shift] = pos + 8 + shift
+        return pos + 8, made_of + 1
+
+    def pass_alike(
+        self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
+    ) -> tuple[int, int, int]:
+        """The items from `pos` on that have shapes: how many, and of how many bytes and elements in all.
+
+        `length` is that of the first; whatever lies beyond `bound` is not there. Positions plus `shift` are those
+        in the kept bytes.
+        """
+        item, longest = encoding.item.unpack_from, self._longest_value
+        begin, count, made_of = pos, 0, 0
+        while True:
+            if length == UNDEFINED:
+                length = pos - data.find(encoding.item_end, pos, min(bound, pos + LONGEST_ITEM))
+                if length > 0:
+                    break
+            elif length > LONGEST_ITEM or pos + 8 + length > bound:
+                break
+            for shape in self._known.get((encoding, longest, length), ()):
+                alike = shape.run(data, pos, bound)
+                if alike:
+                    break
+            else:
+                learnt = self._learn(data, pos, bound, (encoding, longest, length))
+                if learnt is None:
+                    break
+                shape, alike = learnt, learnt.run(data, pos, bound)
+            if shape.ends:
+                self._note_ends(shape, alike, pos + shift)
+            count += alike
+            made_of += alike * shape.steps
+            pos += alike * shape.size
+            if bound - pos < 8:
+                break
+            group, number, length = item(data, pos)
+            if group != ITEM_GROUP or number != 0xE000:
+                break
+        return count, pos - begin, made_of
+
+    def _note_ends(self, shape: ItemShape, alike: int, pos: int) -> None:
+        for start in range(pos, pos + alike * shape.size, shape.size):
+            for first, last in shape.ends:
+                self._ends[start + first] = start + last
+
+    def _learn(self, data: bytes, pos: int, bound: int, kind: _Kind) -> ItemShape | None:
+        """A shape for this item, in which it differs from all that are known; None if it can have none."""
+        if kind in self._unlike or self._learnt[kind] == _OF_A_LENGTH:
+            return None
+        learnt = shape_of(data, pos, min(bound, pos + 8 + LONGEST_ITEM), kind[0], self._longest_value)
+        if learnt is None:
+            self._unlike.add(kind)
+            return None
+        if len(self._known) * _OF_A_LENGTH >= _ALL:
+            self._known.clear()
+        # What is met today is worth more than what odd documents had: the oldest goes.
+        self._known[kind] = (*self._known.get(kind, ())[1 - _OF_A_LENGTH :], learnt)
+        self._learnt[kind] += 1
+        return learnt
+
+
+class _UnlikeError(Exception):
+    """There is something in the item that only the walker can judge."""
+
+
+def shape_of(data: bytes, pos: int, bound: int, encoding: Encoding, longest_value: int) -> ItemShape | None:
+    """The shape of the item that begins at `pos`.
+
+    None unless it ends before `bound`, and is made of plain elements and of sequences of such items.
+    """
+    outline = _Outline(data, encoding, longest_value)
+    try:
+        end = outline.take_item(pos, bound, sequences=NESTED)
+    except _UnlikeError:
+        return None
+    return outline.shape(end - pos)
+
+
+class _Outline:
+    """Goes through one item and notes where its heads are."""
+
+    def __init__(self, data: bytes, encoding: Encoding, longest_value: int) -> None:
+        self._data = data
+        self._encoding = encoding
+        self._longest_value = longest_value
+        self._places: list[tuple[int, int]] = []
+        #: Where contents without length begin and end.
+        self._ends: list[tuple[int, int]] = []
+
+    def take_item(self, pos: int, bound: int, *, sequences: int) -> int:
+        """An item, in which there may be so many `sequences` within each other; where it ends."""
+        if bound - pos < 8:
+            raise _UnlikeError
+        group, number, length = self._encoding.item.unpack_from(self._data, pos)
+        if group != ITEM_GROUP or number != 0xE000:
+            raise _UnlikeError
+        self._note(pos, 8)
+        begin = pos = pos + 8
+        end = self._end(begin, length, bound)
+        while pos < end:
+            if length == UNDEFINED and self._is_delimited(begin, pos, end, self._encoding.item_end):
+                return pos + 8
+            pos = self._take_element(pos, end, sequences)
+        return self._ended(pos, length)
+
+    def _take_element(self, pos: int, bound: int, sequences: int) -> int:
+        is_sequence, value, length = self._element(pos, bound)
+        self._note(pos, value - pos)
+        end = self._end(value, length, bound)
+        if not is_sequence:
+            return end
+        if not sequences:
+            raise _UnlikeError
+        pos = value
+        while pos < end:
+            if length == UNDEFINED and self._is_delimited(value, pos, end, self._encoding.sequence_end):
+                return pos + 8
+            pos = self.take_item(pos, end, sequences=sequences - 1)
+        return self._ended(pos, length)
+
+    def _end(self, begin: int, length: int, bound: int) -> int:
+        """Where content ends, or must end at the latest where it has no length."""
+        if length == UNDEFINED:
+            return bound
+        if begin + length > bound:
+            raise _UnlikeError
+        return begin + length
+
+    def _is_delimited(self, begin: int, pos: int, bound: int, delimiter: bytes) -> bool:
+        """Whether content without length ends at `pos`; then that is noted."""
+        if self._data[pos : pos + 8] != delimiter or pos + 8 > bound:
+            return False
+        self._note(pos, 8)
+        self._ends.append((begin, pos + 8))
+        return True
+
+    def _ended(self, pos: int, length: int) -> int:
+        """Content has come to where it must end: that is well if it has a length."""
+        if length == UNDEFINED:
+            raise _UnlikeError
+        return pos
+
+    def _element(self, pos: int, bound: int) -> tuple[bool, int, int]:
+        """Whether an element is a sequence, where its value begins, and its length."""
+        encoding = self._encoding
+        if bound - pos < 8:
+            raise _UnlikeError
+        if encoding.explicit:
+            group, _, vr, length = encoding.head.unpack_from(self._data, pos)
+            if vr in SHORT:
+                return False, pos + 8, length
+            if vr not in LONG or group in WATCHED or bound - pos < 12:
+                raise _UnlikeError
+            length = encoding.long.unpack_from(self._data, pos + 8)[0]
+            is_sequence, value = vr == b"SQ", pos + 12
+        else:
+            group, number, length = encoding.head.unpack_from(self._data, pos)
+            if group in WATCHED:
+                raise _UnlikeError
+            is_sequence, value = group << 16 | number in SEQUENCES, pos + 8
+        if not is_sequence and length > self._longest_value:
+            raise _UnlikeError
+        return is_sequence, value, length
+
+    def _note(self, pos: int, size: int) -> None:
+        if len(self._places) == _MOST:
+            raise _UnlikeError
+        self._places.append((pos, size))
+
+    def shape(self, size: int) -> ItemShape:
+        """The shape of an item of `size` bytes. Heads that follow each other at once are compared as one."""
+        begin = here = self._places[0][0]
+        form = "="
+        for first, last in self._joined():
+            form += f"{first - here}x{last - first}s"
+            here = last
+        heads = Struct(f"{form}{begin + size - here}x")
+        ends = tuple([(first - begin, last - begin) for first, last in self._ends])
+        return ItemShape(heads, heads.unpack_from(self._data, begin), size, len(self._places), ends)
+
+    def _joined(self) -> list[tuple[int, int]]:
+        """Where runs of heads begin and end between which there are values."""
+        runs: list[tuple[int, int]] = []
+        for pos, length in self._places:
+            first = pos
+            if runs and runs[-1][1] == pos:
+                first, _ = runs.pop()
+            runs.append((first, pos + length))
+        return runs

@@ -1,0 +1,173 @@
+"""DICOM JSON (PS3.18 annex F) from scanned data sets.
+
+The JSON of an element is made once for all that have the same bytes (`fragments`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from json.encoder import encode_basestring as _quoted
+
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.value_representations import BINARY, SINGLE_VALUE
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.elements.errors import TagPath
+from kinote.dicom.json.fragments import LONGEST, FragmentCache
+from kinote.dicom.values.numbers import EXACT, parse_decimal, parse_integer
+from kinote.dicom.values.person_names import PersonName
+
+#: Inline binary values are little endian (PS3.18 F.2.7): bytes of a word, by representation.
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+#: Attributes that are no part of any JSON, or say something else in it.
+_LEFT_OUT = frozenset({tags.SPECIFIC_CHARACTER_SET, tags.DATA_SET_TRAILING_PADDING})
+
+#: JSON is UTF-8 whatever the data set was in (PS3.18 F.2).
+_UTF_8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+_fragments = FragmentCache(64 * 1024 * 1024)
+
+
+def metadata_json(dataset: DataSet) -> bytes:
+    """The whole data set as one JSON object, in UTF-8, an attribute a line, in order of tags.
+
+    Values that were let pass are `"BulkDataURI":"/<tag>"`, nested ones `"/<tag>/<item>/<tag>"`.
+    """
+    lines = _lines(dataset, dataset.entries(LONGEST))
+    if tags.SPECIFIC_CHARACTER_SET in dataset:
+        lines.append(_UTF_8)
+    return _object(lines).encode()
+
+
+def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
+    """A JSON object with these attributes of a data set, as far as it has them, in order of tags.
+
+    One attribute a line, so that answers are put together from lines without parsing them.
+    """
+    present = [(tag, dataset.element(tag, LONGEST)) for tag in wanted if tag in dataset]
+    return _object(_lines(dataset, present))
+
+
+#: The tags of elements, each with its bytes, or None where they are too long to be remembered by.
+_Entries = Iterable[tuple[int, bytes | None]]
+
+
+def _lines(dataset: DataSet, entries: _Entries) -> list[str]:
+    return _fragments_of(dataset, entries, (), _fragments.table(dataset))
+
+
+def _object(lines: list[str]) -> str:
+    # Each begins with its tag.
+    return "{" + ",\n".join(sorted(lines)) + "}"
+
+
+def _fragments_of(
+    dataset: DataSet, entries: _Entries, path: TagPath, table: dict[bytes, str] | None
+) -> list[str]:
+    """The attributes of a level, each as `"GGGGEEEE":{…}`; looked up and remembered if there is a table."""
+    fragments = []
+    for tag, element in entries:
+        if tag in _LEFT_OUT or tag & 0xFFFF == 0 or tag >> 16 in (0x0000, 0x0002):
+            continue
+        known = None if table is None or element is None else table.get(element)
+        if known is None:
+            known = f'"{tag:08X}":{_attribute(dataset, tag, (*path, tag), table)}'
+            if table is not None and element is not None and len(known) <= LONGEST:
+                _fragments.remember(table, element, known)
+        fragments.append(known)
+    return fragments
+
+
+def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str] | None) -> str:
+    vr = dataset.vr(tag) or "UN"
+    if dataset.is_bulk(tag):
+        steps = (str(part) if index % 2 else f"{part:08X}" for index, part in enumerate(path))
+        return f'{{"vr":"{vr}","BulkDataURI":"/{"/".join(steps)}"}}'
+    if vr == "SQ":
+        # The addresses of values that were let pass say where the item is: they are not for others.
+        nested = None if any(len(span.path) > 1 for span in dataset.bulk) else table
+        items = enumerate(dataset.items(tag))
+        return attribute_json(vr, [_item(item, dataset, (*path, index), nested) for index, item in items])
+    if vr in BINARY:
+        value = dataset.raw(tag) or b""
+        if dataset.encoding.order == ">" and vr in _WORDS:
+            value = _little(value, _WORDS[vr])
+        inline = base64.b64encode(value).decode()
+        return f'{{"vr":"{vr}","InlineBinary":"{inline}"}}' if inline else attribute_json(vr, ())
+    return attribute_json(vr, values_json(vr, dataset.text(tag)))
+
+
+def attribute_json(vr: str, values: Sequence[str]) -> str:
+    """An attribute with values, or items, that are JSON."""
+    return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
+
+
+def _item(item: DataSet, outer: DataSet, path: TagPath, table: dict[bytes, str] | None) -> str:
+    if table is not None and not item.has_context_of(outer):
+        table = _fragments.table(item)
+    return "{" + ",".join(sorted(_fragments_of(item, item.entries(LONGEST), path, table))) + "}"
+
+
+def values_json(vr: str, text: str | None) -> list[str]:
+    """The values of an attribute whose text is what `DataSet.text` gives, each as JSON."""
+    if not text:
+        return []
+    if vr in SINGLE_VALUE:
+        return [_quoted(text)]
+    parts = [part.strip(" \0") for part in text.split("\\")]
+    convert = _CONVERSIONS.get(vr)
+    if convert is None:
+        return [_quoted(part) if part else "null" for part in parts]
+    return [_encode(convert(part)) for part in parts]
+
+
+def _person_name(value: str) -> dict[str, str] | None:
+    name = PersonName.parse(value)
+    groups = {"Alphabetic": name.alphabetic, "Ideographic": name.ideographic, "Phonetic": name.phonetic}
+    return {group: text for group, text in groups.items() if text} or None
+
+
+def _integer_string(part: str) -> object:
+    """A number where the text is an IS; otherwise the text itself, so that nothing is lost."""
+    number = parse_integer(part)
+    return part or None if number is None else number
+
+
+def _decimal_string(part: str) -> object:
+    number = parse_decimal(part)
+    return part or None if number is None else number
+
+
+def _integer(part: str) -> object:
+    number = int(part)
+    return number if abs(number) < EXACT else part
+
+
+def _fraction(part: str) -> object:
+    number = float(part)
+    return number if math.isfinite(number) else _NOT_FINITE[part]
+
+
+def _little(value: bytes, size: int) -> bytes:
+    """Big endian words as little endian ones."""
+    whole = len(value) // size * size
+    return b"".join(value[at : at + size][::-1] for at in range(0, whole, size)) + value[whole:]
+
+
+#: How a value that is no text by itself stands in JSON (PS3.18 F.2.3), by representation. Numbers beyond
+#: `EXACT` are texts, for they lose digits in the browsers that read them.
+_CONVERSIONS: dict[str, Callable[[str], object]] = {
+    "PN": _person_name,
+    "IS": _integer_string,
+    "DS": _decimal_string,
+    "AT": lambda part: f"{int(part):08X}",
+    **dict.fromkeys(("US", "SS", "UL", "SL", "UV", "SV"), _integer),
+    **dict.fromkeys(("FL", "FD"), _fraction),
+}

@@ -1,0 +1,137 @@
+"""Elements in bytes from their DICOM JSON (PS3.18 F.2), in any transfer syntax: what queries are answered with.
+
+The JSON is our own (`kinote.dicom.json.from_elements`), so a value is what its representation says. Values that are
+kept elsewhere (BulkDataURI) become empty.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional
+
+from pydicom.valuerep import format_number_as_ds
+
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
+from kinote.dicom.dictionary.value_representations import BINARY, NUMBERS, SHORT, implicit_vr
+from kinote.dicom.elements import encodings
+
+#: Attributes by tag; of a sequence those of its items, None where all of a value is meant.
+Wanted = Mapping[int, Optional["Wanted"]]
+
+#: Bytes of the words of binary values, which JSON has in little endian (F.2.7).
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_NUL_PADDED = frozenset({"UI", *BINARY})
+#: What a length of 16 bits holds.
+_LONGEST_SHORT = 0xFFFE
+#: Encoded elements that are remembered; those of the answers to one query are much alike.
+_REMEMBERED = 4096
+#: A DS has this many characters.
+_LONGEST_DECIMAL = 16
+
+
+class ElementEncoder:
+    """Encodes elements in one transfer syntax, their text by one codec of Python's."""
+
+    def __init__(self, transfer_syntax_uid: str, codec: str) -> None:
+        encoding = encodings.declared(lookup(transfer_syntax_uid))
+        self._order, self._explicit = encoding.order, encoding.explicit
+        self._item = encoding.item
+        self._codec = codec
+        self._known: dict[str, bytes] = {}
+
+    def line(self, line: str, wanted: Wanted | None = None) -> bytes:
+        """An element from its line (`"GGGGEEEE":{…}`); of a sequence only what is wanted of its items."""
+        if wanted is not None:
+            return self.attribute(int(line[1:9], 16), json.loads(line[11:]), wanted)
+        known = self._known.get(line)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            known = self._known[line] = self.attribute(int(line[1:9], 16), json.loads(line[11:]))
+        return known
+
+    def text(self, tag: int, value: str) -> bytes:
+        """An element with a text as its value; without one it is empty."""
+        vr = implicit_vr(tag)
+        return self.element(tag, vr, self._padded(vr, value.encode(self._codec, "replace")))
+
+    def attribute(self, tag: int, attribute: Mapping[str, Any], wanted: Wanted | None = None) -> bytes:
+        """An element from its JSON object."""
+        vr = attribute["vr"]
+        if vr == "SQ":
+            items = attribute.get("Value", ())
+            return self.element(tag, vr, b"".join([self._encoded_item(item, wanted) for item in items]))
+        return self.element(tag, vr, self._padded(vr, self._value(vr, attribute)))
+
+    def element(self, tag: int, vr: str, value: bytes) -> bytes:
+        """An element with a value in bytes, whose length is even."""
+        length = len(value)
+        if not self._explicit:
+            return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length) + value
+        head = struct.pack(self._order + "HH", tag >> 16, tag & 0xFFFF)
+        letters = vr.encode()
+        if letters in SHORT:
+            if length <= _LONGEST_SHORT:
+                return head + letters + struct.pack(self._order + "H", length) + value
+            # PS3.5 6.2.2: what is too long for its representation is UN.
+            letters = b"UN"
+        return head + letters + struct.pack(self._order + "HI", 0, length) + value
+
+    def _encoded_item(self, item: Mapping[str, Any] | None, wanted: Wanted | None) -> bytes:
+        attributes = {int(tag, 16): attribute for tag, attribute in (item or {}).items()}
+        if wanted is None:
+            parts = [self.attribute(tag, attributes[tag]) for tag in sorted(attributes)]
+        else:
+            parts = [
+                self.attribute(tag, attributes[tag], wanted[tag])
+                if tag in attributes
+                else self.element(tag, implicit_vr(tag), b"")
+                for tag in sorted(wanted)
+            ]
+        content = b"".join(parts)
+        return self._item.pack(0xFFFE, 0xE000, len(content)) + content
+
+    def _value(self, vr: str, attribute: Mapping[str, Any]) -> bytes:
+        values: Sequence[Any] = attribute.get("Value", ())
+        if vr in BINARY:
+            inline = base64.b64decode(attribute.get("InlineBinary", ""))
+            size = _WORDS.get(vr, 1) if self._order == ">" else 1
+            return b"".join(
+                [inline[at : at + size][::-1] for at in range(0, len(inline), size)] if size > 1 else [inline]
+            )
+        if vr in NUMBERS:
+            convert: Callable[[Any], Any] = float if vr in ("FL", "FD") else int
+            numbers = [convert(value) for value in values if value is not None]
+            return struct.pack(f"{self._order}{len(numbers)}{NUMBERS[vr]}", *numbers)
+        if vr == "AT":
+            parts = [part for value in values if value for part in (int(value[:4], 16), int(value[4:], 16))]
+            return struct.pack(f"{self._order}{len(parts)}H", *parts)
+        write = _TEXTS.get(vr, _plain)
+        return "\\".join([write(value) for value in values]).encode(self._codec, "replace")
+
+    def _padded(self, vr: str, value: bytes) -> bytes:
+        return value + (b"\0" if vr in _NUL_PADDED else b" ") if len(value) & 1 else value
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, dict):
+        return _plain(value)
+    groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
+    return "=".join(groups).rstrip("=")
+
+
+def _decimal(value: Any) -> str:
+    if not isinstance(value, float):
+        return _plain(value)
+    written = str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return written if len(written) <= _LONGEST_DECIMAL else format_number_as_ds(value)
+
+
+_TEXTS: dict[str, Callable[[Any], str]] = {"PN": _name, "DS": _decimal}

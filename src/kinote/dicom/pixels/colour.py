@@ -1,0 +1,74 @@
+"""From the samples of a colour frame to 8 bit red, green and blue (PS3.3 C.7.6.3.1.2)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.pixels.decoding import Samples, Words
+from kinote.dicom.pixels.lookup_tables import palette
+from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
+
+#: Luminance, then what blue and red difference add to red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
+_FROM_YBR_FULL = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)
+_FROM_YBR_PARTIAL = _FROM_YBR_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]], np.float32)
+
+
+def is_colour(form: PixelFormat) -> bool:
+    """Whether frames of a format are shown in colour."""
+    return form.samples > 1 or form.photometric == "PALETTE COLOR"
+
+
+def to_rgb(
+    samples: Samples, form: PixelFormat, header: DataSet, *, little_endian: bool = True
+) -> NDArray[np.uint8]:
+    """The colours of a frame, (rows, columns, 3). Raises `PictureError` for a colour space that is not known."""
+    if samples.photometric == "PALETTE COLOR":
+        return _from_palette(samples, form, header, little_endian=little_endian)
+    if samples.array.ndim != 3 or samples.array.shape[2] != 3:
+        raise PictureError(f"Frames of {form.samples} samples a pixel ({samples.photometric}) are not shown.")
+    array = _eight_bits(samples, form)
+    if samples.photometric in ("YBR_PARTIAL_422", "YBR_PARTIAL_420"):
+        return _from_ybr(array, _FROM_YBR_PARTIAL, 16.0)
+    if samples.photometric.startswith("YBR_"):
+        return _from_ybr(array, _FROM_YBR_FULL, 0.0)
+    if samples.photometric != "RGB":
+        raise PictureError(f"The colour space {samples.photometric} is not known here.")
+    return array
+
+
+def _eight_bits(samples: Samples, form: PixelFormat) -> NDArray[np.uint8]:
+    array = samples.array
+    if array.dtype == np.uint8 and form.bits_stored == 8:
+        return array
+    bits = min(form.bits_stored, 8 * array.itemsize)
+    if samples.words is not None:
+        array = samples.words.values(array)
+    if bits > 8:
+        return (array >> bits - 8).astype(np.uint8)
+    return (array.astype(np.float32) * (255 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)
+
+
+def _from_ybr(array: NDArray[np.uint8], matrix: NDArray[np.float32], black: float) -> NDArray[np.uint8]:
+    colours = np.empty(array.shape, np.uint8)
+    offset = np.array([black, 128.0, 128.0], np.float32)
+    for row in range(len(array)):  # a whole frame in floating point would take twelve times its size
+        colours[row] = np.clip((array[row] - offset) @ matrix + 0.5, 0, 255)
+    return colours
+
+
+def _from_palette(
+    samples: Samples, form: PixelFormat, header: DataSet, *, little_endian: bool
+) -> NDArray[np.uint8]:
+    array = samples.array
+    if array.ndim != 2 or array.dtype.kind not in "iu" or array.itemsize > 2:
+        raise PictureError("PALETTE COLOR needs one sample of up to 16 bits a pixel.")
+    unsigned = array.view(np.uint16 if array.itemsize == 2 else np.uint8)
+    words = samples.words or Words(8 * array.itemsize, 0, array.dtype.kind == "i")
+    stored = words.values(np.arange(1 << 8 * array.itemsize)).astype(np.float64)
+    table = np.empty((len(stored), 3), np.uint8)
+    for colour in range(3):
+        entries = palette(header, colour, signed=form.signed, little_endian=little_endian)
+        shift = max(entries.bits - 8, 0) if max(np.frombuffer(entries.entries, np.uint16)) > 255 else 0
+        table[:, colour] = entries.mapped(stored).astype(np.uint16) >> shift
+    colours: NDArray[np.uint8] = table[unsigned]
+    return colours

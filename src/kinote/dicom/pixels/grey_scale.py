@@ -1,0 +1,203 @@
+"""From the samples of a grey frame to 8 bit greys (PS3.3 C.11, PS3.4 N.2): modality, VOI, presentation.
+
+Frames of up to 16 bits go through one table of the greys of all words, made once for all frames that are
+shown alike.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinote.dicom.pixels.decoding import Samples, Words
+from kinote.dicom.pixels.functional_groups import FrameAttributes
+from kinote.dicom.pixels.lookup_tables import LookupTable, lookup_table
+from kinote.dicom.pixels.pixel_format import PixelFormat
+from kinote.dicom.pixels.windows import FUNCTIONS, Window
+
+_PIXEL_PADDING_VALUE = 0x00280120
+_PIXEL_PADDING_RANGE_LIMIT = 0x00280121
+_WINDOW_CENTER = 0x00281050
+_WINDOW_WIDTH = 0x00281051
+_RESCALE_INTERCEPT = 0x00281052
+_RESCALE_SLOPE = 0x00281053
+_VOI_LUT_FUNCTION = 0x00281056
+_MODALITY_LUT_SEQUENCE = 0x00283000
+_VOI_LUT_SEQUENCE = 0x00283010
+_FRAME_VOI_LUT_SEQUENCE = 0x00289132
+_PIXEL_VALUE_TRANSFORMATION_SEQUENCE = 0x00289145
+_SEGMENTATION_TYPE = 0x00620001
+_MAXIMUM_FRACTIONAL_VALUE = 0x0062000E
+
+#: Of the values of a frame without a window, this share at either end is left out: single hot pixels.
+_OUTLIERS = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class GreyTransform:
+    """How values become greys. Without `window` and `voi_lut`, `span` is spread over all greys; without it,
+    the values of the frame itself are."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    modality_lut: LookupTable | None = None
+    voi_lut: LookupTable | None = None
+    window: Window | None = None
+    span: tuple[float, float] | None = None
+    inverted: bool = False
+    #: Stored values from the first to the second are no part of the picture and black.
+    padding: tuple[int, int] | None = None
+
+    def modality(self, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Stored values in output units: Hounsfield units, optical density … (PS3.3 C.11.1)."""
+        if self.modality_lut is not None:
+            return self.modality_lut.mapped(stored)
+        return stored * self.slope + self.intercept
+
+    def greys(self, stored: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Greys of stored values, 0 black to 255 white; needs `window`, `voi_lut` or `span`."""
+        shown = self._brightness(self.modality(stored))
+        if self.inverted:
+            shown = 1.0 - shown
+        greys = (np.nan_to_num(shown) * 255.0 + 0.5).astype(np.uint8)
+        if self.padding is not None:
+            greys[(stored >= self.padding[0]) & (stored <= self.padding[1])] = 0
+        return greys
+
+    def _brightness(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.window is not None:
+            return self.window.shown(values)
+        if self.voi_lut is not None:
+            return self.voi_lut.mapped(values) / ((1 << self.voi_lut.bits) - 1)
+        low, high = self.span or (0.0, 1.0)
+        if high <= low:
+            return np.zeros_like(values)
+        return np.clip((values - low) / (high - low), 0.0, 1.0)
+
+
+def grey_transform(
+    frame: FrameAttributes, form: PixelFormat, *, window: Window | None = None, little_endian: bool = True
+) -> GreyTransform:
+    """How a frame's own attributes say that it is shown; `window` takes the place of its windows and VOI LUT."""
+    modality = frame.macro(_PIXEL_VALUE_TRANSFORMATION_SEQUENCE)
+    slope = modality.number(_RESCALE_SLOPE)
+    transform = GreyTransform(
+        slope=slope if slope and np.isfinite(slope) else 1.0,
+        intercept=modality.number(_RESCALE_INTERCEPT) or 0.0,
+        inverted=form.photometric == "MONOCHROME1",
+        padding=_padding(frame, form),
+        window=window,
+    )
+    luts = frame.header.items(_MODALITY_LUT_SEQUENCE)
+    if luts:
+        lut = lookup_table(luts[0], signed=form.signed, little_endian=little_endian)
+        transform = replace(transform, modality_lut=lut)
+    if window is not None:
+        return transform
+    negative = transform.modality_lut is None and (form.signed or transform.intercept < 0)
+    return _with_voi(transform, frame, form, signed=negative, little_endian=little_endian)
+
+
+def _with_voi(
+    transform: GreyTransform, frame: FrameAttributes, form: PixelFormat, *, signed: bool, little_endian: bool
+) -> GreyTransform:
+    voi = frame.macro(_FRAME_VOI_LUT_SEQUENCE)
+    luts = voi.items(_VOI_LUT_SEQUENCE)
+    lut = lookup_table(luts[0], signed=signed, little_endian=little_endian) if luts else None
+    if lut is not None:
+        return replace(transform, voi_lut=lut)
+    centre, width = voi.number(_WINDOW_CENTER), voi.number(_WINDOW_WIDTH)
+    if centre is not None and width is not None:
+        function = (voi.text(_VOI_LUT_FUNCTION) or "LINEAR").upper()
+        function = function if function in FUNCTIONS else "LINEAR"
+        if 0 < width < 1:
+            function = "LINEAR_EXACT" if function == "LINEAR" else function
+        if width > 0 and np.isfinite((centre, width)).all():
+            return replace(transform, window=Window(centre, width, function))
+    return replace(transform, span=_full_span(frame, form, transform))
+
+
+def _full_span(
+    frame: FrameAttributes, form: PixelFormat, transform: GreyTransform
+) -> tuple[float, float] | None:
+    """The values that frames of 8 bits and less can have: these are made to be shown as they are."""
+    plain = transform.modality_lut is None and (transform.slope, transform.intercept) == (1.0, 0.0)
+    kind = frame.header.text(_SEGMENTATION_TYPE)
+    if kind == "FRACTIONAL":
+        return 0.0, float(frame.header.integer(_MAXIMUM_FRACTIONAL_VALUE) or 255)
+    if not plain or form.floating or form.bits_stored > 8 or kind == "LABELMAP":
+        return None
+    low = -(1 << form.bits_stored - 1) if form.signed else 0
+    return float(low), float(low + (1 << form.bits_stored) - 1)
+
+
+def _padding(frame: FrameAttributes, form: PixelFormat) -> tuple[int, int] | None:
+    """Pixel Padding Value and its range limit (PS3.3 C.7.5.1.1.2), as stored values."""
+    value = frame.header.integer(_PIXEL_PADDING_VALUE)
+    if value is None or form.floating:
+        return None
+    limit = frame.header.integer(_PIXEL_PADDING_RANGE_LIMIT)
+    words = Words(form.bits_stored, 0, form.signed)
+    ends = words.values(np.array([value, value if limit is None else limit], np.int64))
+    return int(ends.min()), int(ends.max())
+
+
+def to_grey(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
+    """The greys of a frame, (rows, columns)."""
+    array = samples.array
+    if array.dtype.kind not in "iu" or array.itemsize > 2:
+        return _greys_of_wide(samples, transform)
+    unsigned: NDArray[Any] = array.view(np.uint16 if array.itemsize == 2 else np.uint8)
+    words = samples.words or Words(8 * array.itemsize, 0, array.dtype.kind == "i")
+    if transform.window is None and transform.voi_lut is None and transform.span is None:
+        counts = np.bincount(unsigned.reshape(-1), minlength=1 << 8 * array.itemsize)
+        present = np.flatnonzero(counts)
+        stored = words.values(present).astype(np.float64)
+        transform = replace(transform, span=_span(stored, transform, counts[present]))
+    greys: NDArray[np.uint8] = _grey_table(words, transform, 8 * array.itemsize).take(unsigned)
+    return greys
+
+
+@lru_cache(maxsize=64)
+def _grey_table(words: Words, transform: GreyTransform, word_bits: int) -> NDArray[np.uint8]:
+    table = transform.greys(words.values(np.arange(1 << word_bits)).astype(np.float64))
+    table.setflags(write=False)
+    return table
+
+
+def _greys_of_wide(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
+    """Frames of 32 bits and of floating point numbers, row by row to keep memory in bounds."""
+    array = samples.array
+    if transform.window is None and transform.voi_lut is None and transform.span is None:
+        transform = replace(transform, span=_span(_values(array, samples.words).reshape(-1), transform))
+    greys = np.empty(array.shape, np.uint8)
+    for row in range(len(array)):
+        greys[row] = transform.greys(_values(array[row], samples.words))
+    return greys
+
+
+def _values(array: NDArray[np.generic], words: Words | None) -> NDArray[np.float64]:
+    return (array if words is None else words.values(array)).astype(np.float64)
+
+
+def _span(
+    stored: NDArray[np.float64], transform: GreyTransform, counts: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
+    """The values of a frame from darkest to brightest, without padding and outliers."""
+    kept = np.isfinite(stored)
+    if transform.padding is not None:
+        kept &= (stored < transform.padding[0]) | (stored > transform.padding[1])
+    values = transform.modality(stored[kept])
+    if not values.size:
+        return 0.0, 1.0
+    order = np.argsort(values, kind="stable")
+    values = values[order]
+    reached = np.cumsum(np.ones(len(values)) if counts is None else counts[kept][order])
+    low, high = (
+        values[np.searchsorted(reached, share * reached[-1])] for share in (_OUTLIERS, 1 - _OUTLIERS)
+    )
+    if high <= low:
+        low, high = values[0], values[-1]
+    return float(low), float(high)

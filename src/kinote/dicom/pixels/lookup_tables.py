@@ -1,0 +1,114 @@
+"""Look-up tables in data sets: modality, VOI and palette (PS3.3 C.11.1.1, C.11.2.1.1, C.7.9)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.pixels.pixel_format import PictureError
+
+_LUT_DESCRIPTOR = 0x00283002
+_LUT_DATA = 0x00283006
+_MAX_SEGMENTS = 65536
+_MAX_ENTRIES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class LookupTable:
+    """What values from `first` on are mapped to; values outside take the first or last entry.
+
+    `entries` are unsigned 16 bit words in the order of the machine, of which `bits` are used.
+    """
+
+    first: int
+    bits: int
+    entries: bytes
+
+    def mapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The entries for values."""
+        table = np.frombuffer(self.entries, np.uint16)
+        places = np.nan_to_num(np.clip(np.rint(values) - self.first, 0, len(table) - 1)).astype(np.intp)
+        found: NDArray[np.float64] = table[places].astype(np.float64)
+        return found
+
+
+def lookup_table(item: DataSet, *, signed: bool, little_endian: bool) -> LookupTable | None:
+    """The table of a Modality or VOI LUT Sequence item; None where it is not usable.
+
+    `signed`: whether what is looked up can be negative, which the descriptor's second value then is, too.
+    """
+    data = item.raw(_LUT_DATA)
+    return _table(item, _LUT_DESCRIPTOR, data, signed=signed, little_endian=little_endian)
+
+
+def palette(header: DataSet, colour: int, *, signed: bool, little_endian: bool) -> LookupTable:
+    """The palette of a colour: 0 red, 1 green, 2 blue. Raises `PictureError` where there is none."""
+    data = header.raw(0x00281201 + colour)
+    segmented = header.raw(0x00281221 + colour)
+    if data is None and segmented is not None:
+        data, little_endian = _expanded(segmented, little_endian), True
+    table = _table(header, 0x00281101 + colour, data, signed=signed, little_endian=little_endian)
+    if table is None:
+        raise PictureError(f"The palette for {('red', 'green', 'blue')[colour]} is missing or damaged.")
+    return table
+
+
+def _table(
+    item: DataSet, descriptor_tag: int, data: bytes | None, *, signed: bool, little_endian: bool
+) -> LookupTable | None:
+    descriptor = item.integers(descriptor_tag)
+    if len(descriptor) < 3 or not data:
+        return None
+    count = descriptor[0] & 0xFFFF or 65536  # PS3.3 C.11.1.1.1: 0 stands for 65536
+    first = descriptor[1] & 0xFFFF
+    if first > 0x7FFF and (signed or item.vr(descriptor_tag) == "SS"):
+        first -= 0x10000
+    if len(data) >= 2 * count:
+        entries = np.frombuffer(data, "<u2" if little_endian else ">u2", count=count)
+    elif len(data) >= count:
+        entries = np.frombuffer(data, np.uint8, count=count)
+    else:
+        return None
+    bits = max(descriptor[2] if 1 <= descriptor[2] <= 16 else 16, int(entries.max()).bit_length())
+    return LookupTable(first, bits, entries.astype(np.uint16).tobytes())
+
+
+def _expanded(data: bytes, little_endian: bool) -> bytes:
+    """A segmented palette (PS3.3 C.7.9.2) as little endian words."""
+    words = struct.unpack(f"{'<' if little_endian else '>'}{len(data) // 2}H", data[: len(data) // 2 * 2])
+    entries: list[int] = []
+    for at in islice(_segments(words), _MAX_SEGMENTS):
+        length = words[at + 1]
+        if words[at] == 0:
+            entries.extend(words[at + 2 : at + 2 + length])
+        else:
+            before = entries[-1] if entries else 0
+            entries.extend(np.rint(np.linspace(before, words[at + 2], length + 1)[1:]).astype(int).tolist())
+        if len(entries) > _MAX_ENTRIES:
+            break
+    return struct.pack(f"<{len(entries)}H", *entries)
+
+
+def _segments(words: tuple[int, ...]) -> Iterator[int]:
+    """Where each discrete (0) and linear (1) segment begins, in the order they are to be taken.
+
+    An indirect segment (2) stands for some that came before; these may not be indirect themselves.
+    """
+    at, back, left = 0, -1, 0
+    while at + 2 < len(words):
+        if back >= 0 and not left:
+            at, back = back, -1
+            continue
+        left -= 1
+        kind, length = words[at], words[at + 1]
+        if kind == 2 and back < 0 and at + 3 < len(words):
+            at, back, left = (words[at + 2] | words[at + 3] << 16) // 2, at + 4, length
+        elif kind in (0, 1):
+            yield at
+            at += 3 if kind else 2 + length
+        else:
+            raise PictureError(f"The segmented palette is damaged: it has a segment of type {kind}.")

@@ -1,0 +1,130 @@
+"""Frames as pictures: JPEG, PNG and GIF of one frame as its own attributes say that it is shown."""
+
+import io
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kinote.dicom.dictionary.sop_classes import is_image
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.pixels.colour import is_colour, to_rgb
+from kinote.dicom.pixels.decoding import can_decode, decode
+from kinote.dicom.pixels.frames import Frames, open_frames
+from kinote.dicom.pixels.functional_groups import FrameAttributes
+from kinote.dicom.pixels.grey_scale import grey_transform, to_grey
+from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.windows import Window
+
+PictureFormat = Literal["jpeg", "png", "gif"]
+
+_PIXEL_MEASURES_SEQUENCE = 0x00289110
+_PIXEL_SPACING = 0x00280030
+_PIXEL_ASPECT_RATIO = 0x00280034
+_IMAGER_PIXEL_SPACING = 0x00181164
+_NOMINAL_SCANNED_PIXEL_SPACING = 0x00182010
+
+#: The longest side of a picture, in pixels: what JPEG can hold.
+_LONGEST = 65500
+_MOST_PIXELS = 1 << 27
+
+
+def render(
+    source: Path | BinaryIO,
+    frame: int = 1,
+    *,
+    transfer_syntax_uid: str | None = None,
+    window: Window | None = None,
+    viewport: tuple[int, int] | None = None,
+    format: PictureFormat = "jpeg",  # noqa: A002 - the word of the field
+    quality: int = 90,
+) -> bytes:
+    """One frame, counted from 1, as a picture.
+
+    `source` and `transfer_syntax_uid` are as in `open_frames`. `window` takes the place of the object's own;
+    colour frames have none. `viewport` is the width and height into which the picture is fitted, in pixels.
+    Pixels that are not square are made so. Raises `PictureError`.
+    """
+    with open_frames(source, transfer_syntax_uid) as frames:
+        return render_frame(frames, frame, window=window, viewport=viewport, format=format, quality=quality)
+
+
+def render_frame(
+    frames: Frames,
+    frame: int = 1,
+    *,
+    window: Window | None = None,
+    viewport: tuple[int, int] | None = None,
+    format: PictureFormat = "jpeg",  # noqa: A002 - the word of the field
+    quality: int = 90,
+) -> bytes:
+    """As `render`, for one who shows several frames of an object."""
+    picture = Image.fromarray(pixels(frames, frame, window=window))
+    size = _size(picture.size, _aspect(frames, frame), viewport)
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    encoded = io.BytesIO()
+    if format == "jpeg":
+        picture.save(encoded, "JPEG", quality=quality)
+    elif format == "png":
+        picture.save(encoded, "PNG", compress_level=4)
+    else:
+        picture.save(encoded, "GIF")
+    return encoded.getvalue()
+
+
+def pixels(frames: Frames, frame: int = 1, *, window: Window | None = None) -> NDArray[np.uint8]:
+    """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`."""
+    form = frames.format
+    little_endian = frames.transfer_syntax.little_endian
+    try:
+        samples = decode(frames.read(frame), form, frames.transfer_syntax)
+        if is_colour(form):
+            return to_rgb(samples, form, frames.header, little_endian=little_endian)
+        attributes = FrameAttributes(frames.header, frame)
+        return to_grey(samples, grey_transform(attributes, form, window=window, little_endian=little_endian))
+    except DicomError as error:
+        raise PictureError(f"The object cannot be read: {error}.") from error
+
+
+def is_renderable(sop_class_uid: str, transfer_syntax_uid: str, has_pixel_data: bool | None) -> bool:
+    """Whether pictures can be expected of an object; `has_pixel_data` None if that is not known."""
+    has_pixels = is_image(sop_class_uid) if has_pixel_data is None else has_pixel_data
+    return has_pixels and can_decode(lookup(transfer_syntax_uid))
+
+
+def _aspect(frames: Frames, frame: int) -> float:
+    """Height of a pixel as a multiple of its width (PS3.3 C.7.6.3.1.7, 10.7.1.3); 1 where nothing sane is said."""
+    header = frames.header
+    measures = FrameAttributes(header, frame).macro(_PIXEL_MEASURES_SEQUENCE)
+    for place, tag in (
+        (measures, _PIXEL_SPACING),
+        (header, _IMAGER_PIXEL_SPACING),
+        (header, _NOMINAL_SCANNED_PIXEL_SPACING),
+        (header, _PIXEL_ASPECT_RATIO),
+    ):
+        vertical, horizontal = (*place.numbers(tag), None, None)[:2]
+        if vertical is None or horizontal is None:
+            continue
+        if vertical > 0 and horizontal > 0 and 0.1 <= vertical / horizontal <= 10:
+            return vertical / horizontal
+    return 1.0
+
+
+def _size(size: tuple[int, int], aspect: float, viewport: tuple[int, int] | None) -> tuple[int, int]:
+    """The size of the picture: pixels square, no pixel lost by that, and fitted into the viewport if given."""
+    width, height = float(size[0]), float(size[1])
+    if abs(aspect - 1) > 0.005:
+        width, height = (width, height * aspect) if aspect > 1 else (width / aspect, height)
+    if viewport is not None:
+        if min(viewport) < 1:
+            raise PictureError(f"The viewport is {viewport[0]} x {viewport[1]}; it must be at least 1 x 1.")
+        scale = min(viewport[0] / width, viewport[1] / height)
+        width, height = width * scale, height * scale
+    fitted = max(round(width), 1), max(round(height), 1)
+    if max(fitted) > _LONGEST or fitted[0] * fitted[1] > _MOST_PIXELS:
+        raise PictureError(f"A picture of {fitted[0]} x {fitted[1]} pixels is larger than is made here.")
+    return fitted

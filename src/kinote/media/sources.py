@@ -1,0 +1,222 @@
+"""What there is to import: folders, ZIP files, the files a DICOMDIR names, single files.
+
+What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the
+reason.
+"""
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.files import dicomdir
+from kinote.media import beginnings
+
+_HEAD = 4096
+
+#: A ZIP file may hold this many times its own size. Studies reach 50; bombs begin in the thousands.
+_ZIP_RATIO = 200
+#: … and this much, in bytes, whatever its ratio: small archives of empty pictures are no attack.
+_ZIP_ALWAYS = 256 * 1024 * 1024
+_ZIP_MEMBERS = 1_000_000
+_ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file that looks like DICOM. `size` is in bytes; `open` may be called later and more than once.
+
+    Reading raises `OSError` where the file, or the ZIP file it lies in, is damaged.
+    """
+
+    name: str
+    size: int | None
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One file that is not handed on, and why, in a sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file not yet looked into."""
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+def sources(paths: Iterable[Path]) -> Iterator[Source | Refusal]:
+    """Everything below the paths, each file once, folders in the order of their names."""
+    for found in _everything(paths):
+        yield found if isinstance(found, Refusal) else _looked_into(found)
+
+
+def count(paths: Iterable[Path]) -> int:
+    """How many things `sources` will yield: for a progress bar, without looking into them."""
+    return sum(1 for _ in _everything(paths))
+
+
+def _looked_into(found: _Found) -> Source | Refusal:
+    try:
+        with found.open() as file:
+            reason = beginnings.why_not_dicom(file.read(_HEAD))
+    except OSError as error:
+        return Refusal(found.name, f"The file cannot be read: {error.strerror or error}.")
+    return Refusal(found.name, reason) if reason else Source(found.name, found.size, found.open)
+
+
+def _everything(paths: Iterable[Path]) -> Iterator[_Found | Refusal]:
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        if path.is_dir():
+            yield from _folder(path, seen)
+        elif _is_dicomdir(path):
+            yield from _medium(path)
+        else:
+            yield from _file(path)
+
+
+def _folder(root: Path, seen: set[tuple[int, int]]) -> Iterator[_Found | Refusal]:
+    """All files below a folder; links are followed, but no folder is entered twice."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            names = sorted(entry.name for entry in folder.iterdir())
+        except OSError as error:
+            yield Refusal(str(folder), f"The folder cannot be read: {error.strerror or error}.")
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inner = []
+        for name in names:
+            path = folder / name
+            if path.is_dir():
+                inner.append(path)
+                continue
+            yield from _file(path)
+            if name.casefold() == "dicomdir" and _is_dicomdir(path):
+                yield from (part for part in _medium(path) if isinstance(part, Refusal))
+        waiting.extend(reversed(inner))
+
+
+def _file(path: Path) -> Iterator[_Found | Refusal]:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            yield Refusal(str(path), "This is a device, pipe or socket, not a file.")
+            return
+        with path.open("rb") as file:
+            is_zip = file.read(4) in _ZIP_MAGIC
+    except OSError as error:
+        yield Refusal(str(path), f"The file cannot be read: {error.strerror or error}.")
+        return
+    if is_zip:
+        yield from _archive(path)
+    else:
+        yield _Found(str(path), status.st_size, lambda: path.open("rb"))
+
+
+def _is_dicomdir(path: Path) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return beginnings.is_dicomdir(file.read(512))
+    except OSError:
+        return False
+
+
+def _medium(path: Path) -> Iterator[_Found | Refusal]:
+    """The files a DICOMDIR names, each once, with the missing ones as refusals."""
+    try:
+        with path.open("rb") as file:
+            named = dicomdir.read(file)
+    except (OSError, DicomError) as error:
+        yield Refusal(str(path), f"The DICOMDIR cannot be read: {error}.")
+        return
+    medium = dicomdir.Medium(path.parent)
+    for file_id in dict.fromkeys(record.file_id for record in named):
+        found = medium.resolve(file_id)
+        if found is None:
+            name = str(path.parent / "/".join(file_id))
+            yield Refusal(name, f"{path.name} names this file, but it is not there.")
+        else:
+            yield from _file(found)
+
+
+def _archive(path: Path) -> Iterator[_Found | Refusal]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        # zipfile raises NotImplementedError for archives of newer versions and several disks.
+        yield Refusal(str(path), f"The ZIP file is damaged: {error}.")
+        return
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    size = path.stat().st_size
+    total = sum(member.file_size for member in members)
+    if len(members) > _ZIP_MEMBERS or total > max(_ZIP_ALWAYS, _ZIP_RATIO * size):
+        yield Refusal(
+            str(path),
+            f"The ZIP file of {size} bytes says that it holds {total} bytes in {len(members)} files, "
+            "beyond all measure; unpack it and import the folder if you trust it.",
+        )
+        return
+    for member in members:
+        yield _member(path, archive, member)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Found | Refusal:
+    name = f"{path}!{member.filename}"
+    if member.flag_bits & _ENCRYPTED:
+        return Refusal(
+            name, "The file is encrypted; unpack the ZIP file with its password and import the folder."
+        )
+    if member.compress_type not in _ZIP_METHODS:
+        return Refusal(name, f"The file is compressed by method {member.compress_type}, not known here.")
+    return _Found(name, member.file_size, lambda: _open_member(archive, member))
+
+
+def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
+    try:
+        return cast(BinaryIO, BufferedReader(_Member(cast(BinaryIO, archive.open(member)))))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # zipfile raises NotImplementedError for patched data and strong encryption.
+        raise OSError(f"the ZIP file is damaged: {error}") from error
+
+
+class _Member(RawIOBase):
+    """A member of a ZIP file, streamed; damage comes out as `OSError`, as from any file."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._stream.read(len(buffer))
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+            raise OSError(f"the ZIP file is damaged: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

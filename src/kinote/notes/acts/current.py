@@ -1,0 +1,48 @@
+"""The current version of a note, locked for a change to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.tables import note, note_version
+from kinote.keyobject.titles import TitleGroup
+from kinote.notes.acts.rejection import Carrier, carriers
+from kinote.notes.acts.request import NoteNotFoundError, NotRevisableError, VersionConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentVersion:
+    """The version a change begins with; `carriers` are its live KOS, none if it has been withdrawn."""
+
+    note: int
+    origin: str
+    version: int
+    number: int
+    carriers: tuple[Carrier, ...]
+
+
+def locked_version(transaction: Connection, note_id: int, expected_version: int | None) -> CurrentVersion:
+    """Lock a note and give its current version.
+
+    Raises `NoteNotFoundError`, `VersionConflictError` where another version is expected, and
+    `NotRevisableError` for the record of a rejection, which is no note to change.
+    """
+    origin = transaction.execute(
+        select(note.c.origin).where(note.c.id == note_id).with_for_update()
+    ).scalar_one_or_none()
+    if origin is None:
+        raise NoteNotFoundError(note_id)
+    row = transaction.execute(
+        select(note_version.c.id, note_version.c.number, note_version.c.title_group).where(
+            note_version.c.note == note_id, note_version.c.is_current
+        )
+    ).one()
+    if expected_version is not None and row.number != expected_version:
+        raise VersionConflictError(note_id, row.number)
+    if row.title_group == TitleGroup.REJECTION:
+        raise NotRevisableError(
+            f"Note {note_id} is the record of a rejection; it can be neither changed nor withdrawn."
+        )
+    return CurrentVersion(note_id, origin, row.id, row.number, tuple(carriers(transaction, row.id)))

@@ -1,0 +1,116 @@
+"""Making notes: checked against the index, written with their KOS, visible everywhere at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kinote.catalog import changes, statements
+from kinote.catalog.tables import note, note_version
+from kinote.dicom.values import dates
+from kinote.keyobject.titles import TitleGroup
+from kinote.notes.acts.checks import check_request
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest, Problem
+from kinote.notes.content import NoteContent, moment
+from kinote.notes.creator.create import MadeKeyObject, make_key_objects
+from kinote.notes.known_instances import KnownInstance, known_instances
+from kinote.notes.versions import NewVersion, insert_versions
+
+
+def make(
+    transaction: Connection,
+    requests: Sequence[NoteRequest],
+    *,
+    study_instance_uid: str | None,
+    now: datetime,
+) -> list[int]:
+    """Make notes, all or none, in few statements; gives their numbers in order.
+
+    `now` is aware: its offset becomes that of documents whose study was received without one. With a
+    `study_instance_uid`, each note flags at least one image of that study, and counts as made there.
+    Raises `NoteRefusedError` with everything that is wrong; of several requests the fields name which:
+    `[2].references[0].frames`.
+    """
+    if not requests:
+        return []
+    known = known_instances(transaction, named_instances(requests))
+    contents = _checked(requests, known, study_instance_uid, now)
+    return [
+        version.note for version in write_notes(transaction, contents, known, study_instance_uid, now=now)[0]
+    ]
+
+
+def write_notes(
+    transaction: Connection,
+    contents: Sequence[NoteContent],
+    known: dict[str, KnownInstance],
+    study_instance_uid: str | None,
+    *,
+    now: datetime,
+) -> tuple[list[NewVersion], list[MadeKeyObject]]:
+    """Write notes that have been checked, and their KOS."""
+    numbers = statements.reserve_ids(transaction, note, len(contents))
+    keys = statements.reserve_ids(transaction, note_version, len(contents))
+    statements.insert_rows(transaction, note, [{"id": number, "origin": "authored"} for number in numbers])
+    versions = [
+        NewVersion(number, key, 1, content, touched_studies(content, study_instance_uid))
+        for number, key, content in zip(numbers, keys, contents, strict=True)
+    ]
+    insert_versions(transaction, versions, now=now)
+    happened = [
+        changes.Change(_made(version.content), study_instance_uid=version.studies[0], note=version.note)
+        for version in versions
+    ]
+    made = make_key_objects(transaction, versions, known, happened, now=now)
+    return versions, made
+
+
+def _made(content: NoteContent) -> changes.Kind:
+    is_rejection = content.title_group == TitleGroup.REJECTION
+    return changes.Kind.REJECTION_NOTE_MADE if is_rejection else changes.Kind.NOTE_MADE
+
+
+def named_instances(requests: Iterable[NoteRequest]) -> set[str]:
+    """The UIDs that requests name: of instances to flag, and of presentation states."""
+    named = set()
+    for request in requests:
+        for reference in request.references:
+            named.add(reference.sop_instance_uid)
+            if reference.presentation_state_uid:
+                named.add(reference.presentation_state_uid)
+    return named
+
+
+def touched_studies(content: NoteContent, first: str | None) -> list[str]:
+    """The studies whose images a note flags; the one it was made in comes first."""
+    studies = dict.fromkeys(reference.study_instance_uid for reference in content.references)
+    if first in studies:
+        return [first, *(uid for uid in studies if uid != first)]
+    return list(studies)
+
+
+def created_text(now: datetime) -> str:
+    """When a note is made, exactly as its document will say."""
+    return moment(dates.date_text(now), dates.time_text(now), dates.offset_text(now))
+
+
+def _checked(
+    requests: Sequence[NoteRequest],
+    known: dict[str, KnownInstance],
+    study_instance_uid: str | None,
+    now: datetime,
+) -> list[NoteContent]:
+    contents = []
+    problems: list[Problem] = []
+    created = created_text(now)
+    for position, request in enumerate(requests):
+        content, wrong = check_request(request, known, study_instance_uid=study_instance_uid, created=created)
+        if content is not None:
+            contents.append(content)
+        place = f"[{position}]." if len(requests) > 1 else ""
+        problems += [Problem(place + problem.field, problem.message) for problem in wrong]
+    if problems:
+        raise NoteRefusedError(problems)
+    return contents

@@ -1,0 +1,73 @@
+"""What somebody asks for when making or revising a note, and how it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kinote.keyobject.codes import Code
+from kinote.notes.author import Author
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedReference:
+    """An image (or other instance) to flag. Study and series are looked up; if given they must be right.
+
+    Frames and segments count from 1; none means all of them. The presentation state is how to show it.
+    """
+
+    sop_instance_uid: str
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    frames: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
+    presentation_state_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRequest:
+    """A note to be made: its title (CID 7010), modifiers, text, language (RFC 5646), author, references."""
+
+    title: Code
+    references: tuple[RequestedReference, ...]
+    modifiers: tuple[Code, ...] = ()
+    description: str = ""
+    language: str = ""
+    author: Author = field(default_factory=Author)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a request: the field, e.g. `references[1].frames`, and what to do."""
+
+    field: str
+    message: str
+
+
+class NoteRefusedError(ValueError):
+    """A note cannot be made as asked; `problems` holds everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
+
+
+class NoteNotFoundError(LookupError):
+    """There is no note with this number."""
+
+    def __init__(self, note_id: int) -> None:
+        super().__init__(f"There is no note {note_id}.")
+        self.note_id = note_id
+
+
+class VersionConflictError(RuntimeError):
+    """Somebody else has changed the note meanwhile; `current` is the number of its version now."""
+
+    def __init__(self, note_id: int, current: int) -> None:
+        super().__init__(f"Note {note_id} is at version {current} now; read it again before changing it.")
+        self.note_id = note_id
+        self.current = current
+
+
+class NotRevisableError(RuntimeError):
+    """The note cannot be changed: it was received from elsewhere, or it has been withdrawn."""

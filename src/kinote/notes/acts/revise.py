@@ -1,0 +1,91 @@
+"""Revising a note: a new version with KOS of its own; those of the old one are withdrawn, its rows stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kinote.catalog import changes, statements
+from kinote.catalog.tables import note_version
+from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
+from kinote.lifecycle.withdrawal import Reason
+from kinote.notes.acts.checks import check_request
+from kinote.notes.acts.current import CurrentVersion, locked_version
+from kinote.notes.acts.make import created_text, named_instances, touched_studies
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest, NotRevisableError
+from kinote.notes.belonging import refresh
+from kinote.notes.creator.create import make_key_objects
+from kinote.notes.known_instances import KnownInstance, known_instances
+from kinote.notes.versions import NewVersion, insert_versions, stored_references
+
+ACT = str(changes.Kind.NOTE_REVISED)
+
+
+def revise(
+    transaction: Connection,
+    note_id: int,
+    request: NoteRequest,
+    *,
+    expected_version: int,
+    now: datetime,
+    who: str,
+) -> None:
+    """Replace what an authored note says. References it has already stay, whatever became of their images.
+
+    Raises `NoteNotFoundError`, `VersionConflictError`, `NotRevisableError`, `NoteRefusedError`.
+    """
+    current = locked_version(transaction, note_id, expected_version)
+    if current.origin != "authored":
+        raise NotRevisableError(
+            f"Note {note_id} was {current.origin} from elsewhere; copy it to change it, or withdraw it."
+        )
+    if not current.carriers:
+        raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
+    known = known_instances(transaction, named_instances([request]))
+    version = _new_version(transaction, current, request, known, now)
+    happened = [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)]
+    made = make_key_objects(transaction, [version], known, happened, now=now)
+    # Of what was flagged already, something may have turned out to be another patient's.
+    refresh(transaction, [version.version])
+    successors = ", ".join(key_object.sop_instance_uid for key_object in made)
+    reject(
+        transaction,
+        current.carriers,
+        act=ACT,
+        reason=Reason(
+            REPLACED_BY_ALTERNATE,
+            f"Version {version.number} of the note replaces it, key object {successors}.",
+        ),
+        who=who,
+        now=now,
+    )
+
+
+def _new_version(
+    transaction: Connection,
+    current: CurrentVersion,
+    request: NoteRequest,
+    known: Mapping[str, KnownInstance],
+    now: datetime,
+) -> NewVersion:
+    """Check the request beside what the current version has, and write the version that follows it."""
+    content, problems = check_request(
+        request,
+        known,
+        study_instance_uid=None,
+        created=created_text(now),
+        kept=stored_references(transaction, current.version),
+    )
+    if content is None:
+        raise NoteRefusedError(problems)
+    transaction.execute(
+        note_version.update().where(note_version.c.id == current.version).values(is_current=False)
+    )
+    (key,) = statements.reserve_ids(transaction, note_version, 1)
+    first = current.carriers[0].place.study_instance_uid
+    version = NewVersion(current.note, key, current.number + 1, content, touched_studies(content, first))
+    insert_versions(transaction, [version], now=now)
+    return version

@@ -1,0 +1,98 @@
+"""Asking another application entity what it has: C-FIND, at our end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dimse import invoking, statuses
+from kinote.dimse.errors import RefusedError
+from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
+from kinote.dimse.requestor import Proposal, association
+from kinote.dimse.user_information import ExtendedNegotiation
+from kinote.peers.calling import Caller, PeerError
+
+#: Relational queries, combined dates and times, fuzzy names, time zones (PS3.4 C.5.1.1), as far as the peer has them.
+_ALL_OPTIONS = b"\1\1\1\1"
+
+
+def identifier(level: str, keys: Sequence[str]) -> Dataset:
+    """The identifier of a query: `Keyword=value` for what is to match, `Keyword` for what is to be told.
+
+    What lies in a sequence is named with points, `ConceptNameCodeSequence.CodeValue=113000`. Raises
+    `PeerError` for what is no attribute.
+    """
+    asked = Dataset()
+    asked.QueryRetrieveLevel = level
+    if any(not key.isascii() for key in keys):
+        asked.SpecificCharacterSet = "ISO_IR 192"
+    for key in keys:
+        path, _, value = key.partition("=")
+        *sequences, keyword = path.split(".")
+        dataset = asked
+        try:
+            for sequence in sequences:
+                if sequence not in dataset:
+                    setattr(dataset, sequence, [Dataset()])
+                dataset = getattr(dataset, sequence)[0]
+            # What a value may be, the peer says: patterns and ranges are no valid values as such.
+            element = pydicom.DataElement(
+                keyword, pydicom.datadict.dictionary_VR(keyword), None, validation_mode=pydicom.config.IGNORE
+            )
+            if element.VR == "SQ":
+                element.value = [Dataset()]
+            elif value:
+                element.value = value.split("\\") if "\\" in value else value
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise PeerError(f"{key!r} asks for nothing that is known: {error}") from error
+        dataset.add(element)
+    return asked
+
+
+def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
+    """C-FIND; the matches. Raises `DimseError`."""
+    model = PATIENT_ROOT if asked.QueryRetrieveLevel == "PATIENT" else STUDY_ROOT
+    proposal = Proposal(
+        [(model.find, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))],
+        extended=(ExtendedNegotiation(model.find, _ALL_OPTIONS),),
+    )
+    with association(call.peer, call.title, proposal, tls=call.tls) as opened:
+        context = opened.context_for(model.find)
+        if context is None:
+            raise invoking.NotAcceptedError(model.find)
+        implicit = context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
+        for answer, found in invoking.find(opened, model.find, _encoded(asked, implicit=implicit)):
+            if statuses.is_pending(answer.status):
+                yield _decoded(found, implicit=implicit)
+            elif not statuses.is_done(answer.status):
+                said = f": {answer.error_comment}" if answer.error_comment else ""
+                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{said}")
+
+
+def value_at(match: Dataset, name: str) -> str:
+    """What a match says of an attribute that was asked for, as people read it; of a sequence its first item."""
+    *sequences, keyword = name.split(".")
+    dataset = match
+    for sequence in sequences:
+        items = dataset.get(sequence)
+        if not items:
+            return ""
+        dataset = items[0]
+    element = dataset.get(keyword)
+    if element is None:
+        return ""
+    return f"{len(element)} items" if isinstance(element, pydicom.Sequence) else str(element)
+
+
+def _encoded(dataset: Dataset, *, implicit: bool) -> bytes:
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, dataset, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+    return buffer.getvalue()
+
+
+def _decoded(data: bytes, *, implicit: bool) -> Dataset:
+    return pydicom.filereader.read_dataset(io.BytesIO(data), is_implicit_VR=implicit, is_little_endian=True)

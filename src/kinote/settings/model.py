@@ -1,0 +1,313 @@
+"""Settings: `kinote.toml` in the working directory, environment `KINOTE_*`, and what the command line says.
+
+Only `app` and `command` read them; every room gets its own options.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from kinote.dimse.entity import ApplicationEntity, ae_title
+from kinote.dimse.tls import TlsOptions
+from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
+from kinote.scp.options import ScpOptions
+from kinote.settings.values import (
+    host_name,
+    is_loopback,
+    listed,
+    listening_host,
+    loopback,
+    named,
+    no_folder,
+    none_if_empty,
+    origin,
+    postgresql,
+    some,
+    tables,
+)
+
+_FILE = "kinote.toml"
+_PREFIX = "KINOTE_"
+
+_TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without backslash and control characters"
+
+#: What each setting may be, to end the sentence "It must be …".
+_ALLOWED = {
+    "data": "the path of a folder",
+    "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
+    "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
+    "only; put a reverse proxy that authenticates in front of it",
+    "http_port": "a whole number from 0 to 65535",
+    "allowed_hosts": "host names without scheme and port, separated by commas or as a list",
+    "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "
+    "or as a list",
+    "log_json": "true or false",
+    "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
+    "any_called_title": "true or false",
+    "dicom_host": "an IP address, or localhost",
+    "dicom_port": "a whole number from 0 to 65535, or empty",
+    "dicom_tls_port": "a whole number from 0 to 65535, or empty",
+    "tls_certificate": "the path of a PEM file, or empty",
+    "tls_key": "the path of a PEM file, or empty",
+    "tls_authorities": "the path of a PEM file, or empty",
+    "tls_client_certificates": "true or false",
+    "entities": "a list of tables, [[entities]], or in a variable JSON: "
+    '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
+    "unknown_callers": "true or false",
+    "private_classes": "true or false",
+}
+
+#: When the DICOM face may be reached from elsewhere.
+_GUARDS = (
+    "It must be a loopback address unless unknown_callers is false and each of the entities has a host, or "
+    "tls_client_certificates is true and dicom_port is empty."
+)
+
+#: What each part of an entity may be.
+_ALLOWED_OF_ENTITY = {
+    "title": _TITLE,
+    "host": "a host name or an IP address",
+    "port": "a whole number from 1 to 65535",
+    "tls": "true or false",
+    "check_name": "true or false",
+    "services": f"a list of some of {', '.join(ServiceName)}",
+}
+
+#: Options of the command line that are not called as their settings.
+_OPTIONS = {"ae_titles": "--ae-title"}
+
+#: Settings whose values are not repeated in messages: they may hold a password.
+_SECRET = frozenset({"database"})
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the message has a line for each fault, with where it stands."""
+
+
+_Title = Annotated[str, AfterValidator(ae_title)]
+_File = Annotated[Path | None, AfterValidator(no_folder), BeforeValidator(none_if_empty)]
+_Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _ContradictionsError(ValueError):
+    """Settings that do not go together: for each fault the setting to change, and what is wrong."""
+
+    def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+class EntitySettings(BaseModel):
+    """Another application entity, as the administrator names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: _Title
+    host: Annotated[str, AfterValidator(host_name)] | None = None
+    port: int | None = Field(None, ge=1, le=65535)
+    tls: bool = False
+    check_name: bool = True
+    services: frozenset[ServiceName] = ALL_SERVICES
+
+    def known(self) -> KnownEntity:
+        entity = ApplicationEntity(self.title, self.host, self.port, self.tls, self.check_name)
+        return KnownEntity(entity, self.services)
+
+
+class Settings(BaseSettings):
+    """All settings of a Kinote server."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file=_FILE, extra="forbid")
+
+    data: Annotated[Path, BeforeValidator(named)] = Field(
+        Path("kinote-data"), description="The data directory: everything Kinote keeps."
+    )
+    database: Annotated[str, AfterValidator(postgresql)] = Field(
+        "", description="Address of a PostgreSQL database; empty for SQLite in the data directory."
+    )
+    http_host: Annotated[str, AfterValidator(loopback)] = Field(
+        "127.0.0.1", description="The address the HTTP face listens on; loopback only."
+    )
+    http_port: int = Field(8080, ge=0, le=65535, description="The port of the HTTP face; 0 takes a free one.")
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(host_name)], ...], NoDecode, BeforeValidator(listed)
+    ] = Field((), description="Further host names by which browsers may reach it.")
+    allowed_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)
+    ] = Field((), description="Origins of further pages that may change things through it.")
+    log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
+    ae_titles: Annotated[tuple[_Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
+        ("KINOTE",), description="Our AE titles; with the first of them others are called."
+    )
+    any_called_title: bool = Field(False, description="Take associations that call another AE title.")
+    dicom_host: Annotated[str, AfterValidator(listening_host)] = Field(
+        "127.0.0.1", description="The address the DICOM face listens on."
+    )
+    dicom_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
+        11112, description="The port of the DICOM face; 0 takes a free one. Empty: no DICOM without TLS."
+    )
+    dicom_tls_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
+        None, description="The port for DICOM by TLS; empty for none."
+    )
+    tls_certificate: _File = Field(None, description="Our certificate, PEM.")
+    tls_key: _File = Field(None, description="Its private key, PEM; empty if it is in the same file.")
+    tls_authorities: _File = Field(None, description="Certificates whose holders are believed, PEM.")
+    tls_client_certificates: bool = Field(
+        False, description="Let in by TLS only entities with a certificate of those authorities."
+    )
+    entities: Annotated[tuple[EntitySettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="The application entities that are known."
+    )
+    unknown_callers: bool = Field(True, description="Let in entities that are not known.")
+    private_classes: bool = Field(True, description="Take objects of private SOP classes.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if faults := tuple(_contradictions(self)):
+            raise _ContradictionsError(faults)
+        return self
+
+    def scp_options(self) -> ScpOptions:
+        """What the DICOM face is told."""
+        return ScpOptions(
+            titles=self.ae_titles,
+            any_called_title=self.any_called_title,
+            host=self.dicom_host,
+            port=self.dicom_port,
+            tls_port=self.dicom_tls_port,
+            tls=TlsOptions(
+                self.tls_certificate, self.tls_key, self.tls_authorities, self.tls_client_certificates
+            ),
+            entities=MappingProxyType({entity.title: entity.known() for entity in self.entities}),
+            unknown_callers=self.unknown_callers,
+            private_classes=self.private_classes,
+        )
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Settings that do not go together: which to change, and what is wrong."""
+    if not is_loopback(settings.dicom_host) and not _is_guarded(settings):
+        yield (
+            "dicom_host",
+            f"{settings.dicom_host!r} is refused: whoever reaches the port can store and query. {_GUARDS}",
+        )
+    if settings.dicom_tls_port is not None and settings.tls_certificate is None:
+        yield "dicom_tls_port", "TLS needs a certificate: set tls_certificate too."
+    if settings.dicom_tls_port and settings.dicom_tls_port == settings.dicom_port:
+        yield "dicom_tls_port", "DICOM with and without TLS cannot share a port: dicom_port is the same."
+    if settings.tls_key is not None and settings.tls_certificate is None:
+        yield "tls_key", "A key is of no use without its certificate: set tls_certificate too."
+    if settings.tls_client_certificates and settings.tls_authorities is None:
+        yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
+    yield from _contradictions_of_entities(settings.entities)
+
+
+def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for entity in entities:
+        if entity.title in seen:
+            yield "entities", f"The title {entity.title!r} is there twice; each names one entity."
+        seen.add(entity.title)
+        if entity.port is not None and entity.host is None:
+            yield "entities", f"{entity.title!r} has a port, and no host it would belong to."
+
+
+def _is_guarded(settings: Settings) -> bool:
+    """Whether only those come in whom the administrator has named, by address or by certificate."""
+    named = not settings.unknown_callers and all(entity.host for entity in settings.entities)
+    return named or (settings.tls_client_certificates and settings.dicom_port is None)
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings that hold, with those `given` on the command line. Raises `SettingsError`."""
+    file = Path(_FILE).absolute()
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = [fault for found in error.errors() for fault in _faults(found, given, file)]
+        # A list of which several items are wrong has one line for each of them.
+        raise SettingsError("\n".join(dict.fromkeys(faults))) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is no valid TOML: {error}.") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _faults(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> Iterator[str]:
+    """What is said about something that is wrong, each with its place."""
+    contradictions = found.get("ctx", {}).get("error")
+    if isinstance(contradictions, _ContradictionsError):
+        for name, what in contradictions.faults:
+            yield f"{_place(name, given, file)}: {what}"
+        return
+    name, *inner = map(str, found["loc"])
+    yield f"{_place(name, given, file)}: {_fault(name, inner, found)}"
+
+
+def _fault(name: str, inner: list[str], found: ErrorDetails) -> str:
+    if name not in _ALLOWED:
+        return _unknown(name)
+    if name == "entities" and len(inner) > 1:
+        return _fault_of_entity(int(inner[0]) + 1, inner[1], found)
+    value = "This value" if name in _SECRET else repr(found["input"])
+    return f"{value} is refused. It must be {_ALLOWED[name]}."
+
+
+def _fault_of_entity(number: int, part: str, found: ErrorDetails) -> str:
+    if part not in _ALLOWED_OF_ENTITY:
+        return f"Entity {number} has {part}, which is no part of one. The parts are {', '.join(_ALLOWED_OF_ENTITY)}."
+    if found["type"] == "missing":
+        return f"Entity {number} has no {part}. It must be {_ALLOWED_OF_ENTITY[part]}."
+    return f"{part} of entity {number}: {found['input']!r} is refused. It must be {_ALLOWED_OF_ENTITY[part]}."
+
+
+def _unknown(name: str) -> str:
+    alike = difflib.get_close_matches(name, _ALLOWED, n=1)
+    hint = f" Did you mean {alike[0]}?" if alike else ""
+    return f"There is no such setting.{hint} The settings are {', '.join(_ALLOWED)}."
+
+
+def _place(name: str, given: Mapping[str, Any], file: Path) -> str:
+    """Where the value of a setting comes from: the first of its places that has one."""
+    if name in given:
+        return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    variable = f"{_PREFIX}{name}".upper()
+    for known in os.environ:
+        if known.upper() == variable:
+            return f"{known} in the environment"
+    return f"{name} in {file}"

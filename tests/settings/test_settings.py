@@ -1,0 +1,177 @@
+"""What may be set, in which places, and what is said about what may not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kinote.settings.model import Settings, SettingsError, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("KINOTE_")]:
+        monkeypatch.delenv(name)
+
+
+def refused(**given: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(**given)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "hosts"),
+    [
+        ("a.b", ("a.b",)),
+        ("a.b, c.d", ("a.b", "c.d")),
+        (" a.b ,, ", ("a.b",)),
+        ('["a.b", "c.d"]', ("a.b", "c.d")),
+        ("", ()),
+        ("[]", ()),
+    ],
+)
+def test_a_list_is_written_with_commas_or_as_json(
+    monkeypatch: pytest.MonkeyPatch, value: str, hosts: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("KINOTE_ALLOWED_HOSTS", value)
+    assert read_settings().allowed_hosts == hosts
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("kinote.toml").write_text('http_port = 1\nlog_json = true\nallowed_hosts = ["a.b"]\n')
+    monkeypatch.setenv("KINOTE_HTTP_PORT", "2")
+    assert read_settings().http_port == 2
+    settings = read_settings(http_port=3)
+    assert (settings.http_port, settings.log_json, settings.allowed_hosts) == (3, True, ("a.b",))
+
+
+#: A value that each setting refuses, and a part of what is said to be allowed.
+WRONG = {
+    "data": ("", "path"),
+    "database": ("mysql://reader:geheim@db/x", "postgresql://"),
+    "http_host": ("0.0.0.0", "loopback"),
+    "http_port": ("99999", "0 to 65535"),
+    "allowed_hosts": ("https://a.b/", "host names"),
+    "allowed_origins": ("a.b", "https://HOST"),
+    "log_json": ("perhaps", "true or false"),
+    "ae_titles": ("SEVENTEEN LETTERS", "1 to 16 characters"),
+    "any_called_title": ("perhaps", "true or false"),
+    "dicom_host": ("pacs.example", "IP address"),
+    "dicom_port": ("99999", "0 to 65535"),
+    "dicom_tls_port": ("-1", "0 to 65535"),
+    "tls_certificate": (".", "PEM file"),
+    "tls_key": (".", "PEM file"),
+    "tls_authorities": (".", "PEM file"),
+    "tls_client_certificates": ("perhaps", "true or false"),
+    "entities": ("CT1", "[[entities]]"),
+    "unknown_callers": ("perhaps", "true or false"),
+    "private_classes": ("perhaps", "true or false"),
+}
+
+#: Options that are not called as their settings.
+OPTIONS = {"ae_titles": "--ae-title"}
+
+
+def test_there_is_a_wrong_value_of_every_setting() -> None:
+    assert set(WRONG) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_refused_is_told_with_its_place_and_what_is_allowed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value, allowed = WRONG[name]
+    Path("kinote.toml").write_text(f'{name} = "{value}"\n')
+    by_file = refused()
+    assert by_file.startswith(f"{name} in {Path('kinote.toml').absolute()}: ")
+    monkeypatch.setenv(f"KINOTE_{name}".upper(), value)
+    by_variable = refused()
+    assert by_variable.startswith(f"KINOTE_{name.upper()} in the environment: ")
+    by_option = refused(**{name: value})
+    assert by_option.startswith(f"{OPTIONS.get(name) or '--' + name.replace('_', '-')}: ")
+    for message in (by_file, by_variable, by_option):
+        assert allowed in message
+        assert "\n" not in message
+        assert "geheim" not in message
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "nothing at all",
+        "postgres://kinote:geheim@db/kinote",
+        "postgresql://kinote:geheim@db:port/kinote",
+        "sqlite:///x",
+        "://",
+    ],
+)
+def test_an_address_that_is_no_database_s_is_refused(database: str) -> None:
+    message = refused(database=database)
+    assert message.startswith("--database: ")
+    assert "postgresql://" in message
+    assert "geheim" not in message
+
+
+def test_every_fault_is_told_on_a_line_of_its_own() -> None:
+    Path("kinote.toml").write_text('http_port = -1\nlog_json = "x"\n')
+    assert [line.split(" in ")[0] for line in refused().splitlines()] == ["http_port", "log_json"]
+
+
+def test_a_name_that_is_no_setting_is_refused_and_the_settings_are_named() -> None:
+    Path("kinote.toml").write_text("htp_port = 1\n")
+    message = refused()
+    assert message.startswith(f"htp_port in {Path('kinote.toml').absolute()}: ")
+    assert "Did you mean http_port?" in message
+    Path("kinote.toml").write_text("[xyzzy]\na = 1\n")
+    assert all(name in refused() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("content", [b"http_port = \n", b'data = "\xff"\n', b"\xff\xfe", b"= 1"])
+def test_a_file_that_is_no_toml_is_named(content: bytes) -> None:
+    Path("kinote.toml").write_bytes(content)
+    message = refused()
+    assert message.startswith(f"{Path('kinote.toml').absolute()} is no valid TOML: ")
+    assert "\n" not in message
+
+
+def test_json_that_is_none_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINOTE_ALLOWED_HOSTS", '["a.b"')
+    assert refused().startswith("KINOTE_ALLOWED_HOSTS in the environment: ")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "*",
+        "ftp://a.b",
+        "https://",
+        "https://a.b/path",
+        "https://a.b?x",
+        "https://x@a.b",
+        "https://a.b:x",
+    ],
+)
+def test_what_no_browser_calls_an_origin_is_refused(origin: str) -> None:
+    assert repr(origin) in refused(allowed_origins=[origin])
+
+
+@pytest.mark.parametrize(
+    ("written", "said_by_browsers"),
+    [
+        ("https://a.b", "https://a.b"),
+        ("HTTPS://A.B/", "https://a.b"),
+        ("https://a.b:443", "https://a.b"),
+        ("http://a.b:80", "http://a.b"),
+        ("http://a.b:443", "http://a.b:443"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_say_it(written: str, said_by_browsers: str) -> None:
+    assert read_settings(allowed_origins=written).allowed_origins == (said_by_browsers,)

@@ -1,0 +1,7 @@
+// Days as the REST API asks for them.
+
+/** The moment at which a day (`2026-11-24`) begins here, as the server writes moments; empty for no day. */
+export function beginningOf(day: string): string {
+  const moment = new Date(`${day}T00:00`);
+  return Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
+}
