@@ -45,7 +45,7 @@ class CommitInDoubtError(RuntimeError):
     def __init__(self) -> None:
         super().__init__(
             "It is not known whether this was stored: the index did not answer while it was being committed. "
-            "Send it again."
+            "Send it again: an object that is stored is known then, an act under the same key is not done twice."
         )
 
 

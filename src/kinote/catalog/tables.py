@@ -260,7 +260,8 @@ instance_metadata = Table(
     Column("json", LargeBinary, nullable=False),
 )
 
-#: Data sets up to 64 KB of objects that are no images: row and bytes cannot disagree.
+#: Data sets up to 64 KB of objects that are no images, and those of key objects made here: row and bytes cannot
+#: disagree.
 instance_bytes = Table(
     "instance_bytes",
     metadata,
