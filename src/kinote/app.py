@@ -38,8 +38,9 @@ from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import left_arriving, local_stores, store_roots
 from kinote.storage.marks import UnreadableMarkError
+from kinote.storage.stores import Stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_outcome
 
@@ -61,7 +62,7 @@ class House:
 
     directory: DataDirectory
     catalog: Catalog
-    storage: LocalStorage
+    stores: Stores
     receiver: Receiver
     source: Source
     #: What start-up recovery did; nothing where the house was not opened to serve.
@@ -76,21 +77,22 @@ def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]
     """
     with _open_directory(settings) as directory:
         url = settings.database or directory.index_url
-        places = Places(directory.path, directory.store, shown(url))
+        places = Places(directory.path, store_roots(directory.path), shown(url))
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url)
             prove_together(marks, places)
-            storage = LocalStorage(directory.path)
             catalog = Catalog(CatalogOptions(url=url))
         try:
             with _telling_of_index(url), _telling_of_folder(directory.path):
-                recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, storage)
+                stores = local_stores(directory.path)
+                recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, stores)
             directory.recovered()
-            receiver = Receiver(catalog, storage, observe=observe_outcome)
+            receiver = Receiver(catalog, stores, observe=observe_outcome)
             try:
-                yield House(directory, catalog, storage, receiver, Source(catalog, storage), recovered)
+                yield House(directory, catalog, stores, receiver, Source(catalog, stores), recovered)
             finally:
                 receiver.close()
+                stores.close()
                 if is_marked and directory.is_alone():
                     _end(places, url, catalog)
         finally:
@@ -113,20 +115,24 @@ def _take_over(
     marks: Marks,
     places: Places,
     catalog: Catalog,
-    storage: LocalStorage,
+    stores: Stores,
 ) -> tuple[Recovered, bool]:
     """Recover and mark, where nobody else has the directory; gives whether the end is to be marked, too."""
     if not directory.was_alone or purpose == "look":
         return Recovered(), False
     now = datetime.now(UTC)
-    recovered = recover(catalog, storage, now) if purpose == "serve" else Recovered()
+    recovered = (
+        recover(catalog, stores, now, left=left_arriving(places.directory))
+        if purpose == "serve"
+        else Recovered()
+    )
     unknown = recovered.unknown
     made_before_marks = marks.directory is None and marks.index is not None and marks.index.has_instances
     if made_before_marks and unknown:
         raise NotTogetherError(
-            f"The index {places.index} does not know {unknown} files in {places.store}, more than a crash can leave: "
-            "it is not the newest index of this data directory, or that of another one. Bring back the right one. "
-            "If this is what is left, run `kinote doctor --adopt` first."
+            f"The index {places.index} does not know {unknown} objects in {places.directory}, more than a crash can "
+            "leave. It is not the newest index of this data directory, or it is that of another one. Bring back the "
+            "right one. If this is what is left, run `kinote doctor --adopt` first."
         )
     # Where recovery has doubts, the right index may still be brought back: it must not come to be an older one.
     if unknown or (made_before_marks and purpose != "serve"):
@@ -150,10 +156,10 @@ def adopt(settings: Settings) -> None:
     """
     with _open_directory(settings) as directory:
         url = settings.database or directory.index_url
-        places = Places(directory.path, directory.store, shown(url))
+        places = Places(directory.path, store_roots(directory.path), shown(url))
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url, damaged_as_none=True)
-            LocalStorage(directory.path)
+            local_stores(directory.path).close()
             catalog = Catalog(CatalogOptions(url=url))
             try:
                 give_marks(marks, places, catalog, datetime.now(UTC))
@@ -205,7 +211,7 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         catalog=house.catalog,
         receiver=house.receiver,
         source=house.source,
-        health=partial(health, house.storage.quarantine, house.recovered),
+        health=partial(health, house.stores.quarantine, house.recovered),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )
     return create_application(rooms)

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.entry import InstanceEntry, entry_of
 from kinote.catalog.transactions import Catalog
-from kinote.dicom.files.part10 import FileScanner
 from kinote.lifecycle import counts
+from kinote.storage.digests import digest_of
+from tests.walked import walked
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -54,13 +55,11 @@ def entry(made: Dataset) -> InstanceEntry:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.file_meta = meta
     dcmwrite(buffer, made, enforce_file_format=True)
-    scanner = FileScanner()
-    scanner.feed(buffer.getvalue())
-    scanned = scanner.finish()
+    scanned, data = walked(buffer.getvalue())
     return entry_of(
         scanned.dataset,
         transfer_syntax_uid=scanned.transfer_syntax,
-        digest=scanned.digest,
+        digest=digest_of(data),
         size=scanned.size,
         received_from="test",
         now=NOW,

@@ -10,16 +10,14 @@ from kinote.app import open_house
 from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.intake.objects import image
+from tests.kept_bytes import left_behind
 from tests.running_server import RunningServer
 
 
 def _left_by_a_crash(data: Path, number: int) -> None:
     with open_house(Settings.model_validate({"data": data})) as house:
         for content in range(number):
-            file = house.storage.receive()
-            file.write(image(content))
-            file.finish()
-            house.storage.place([file])
+            left_behind(house.stores, image(content))
 
 
 def _said(server: RunningServer, path: str) -> str:
@@ -51,7 +49,7 @@ def test_an_administrator_decides_about_files_that_the_index_does_not_know(tmp_p
         upload.write(image())
         assert upload.finish().result(30).kind == "stored"
     (data / "kinote.sqlite").unlink()
-    refused = kinote("import", data / "objects", "--data", data, cwd=tmp_path)
+    refused = kinote("import", data / "packs", "--data", data, cwd=tmp_path)
     assert (refused.returncode, "kinote doctor --adopt" in refused.stderr) == (1, True)
     adopted = kinote("doctor", "--adopt", "--data", data, cwd=tmp_path)
     assert (adopted.returncode, adopted.stderr) == (0, "")

@@ -23,6 +23,7 @@ from kinote.holdings.recovery import recover
 from kinote.settings.model import Settings
 from tests.databases import PostgresServer
 from tests.intake.objects import image
+from tests.kept_bytes import kept_below
 
 
 @dataclass(slots=True)
@@ -51,8 +52,8 @@ class Place:
                 upload.write(image(number))
                 assert upload.finish().result(30).kind == "stored"
 
-    def files(self) -> list[Path]:
-        return sorted((self.data / "objects").rglob("*.dcm"))
+    def objects(self) -> set[tuple[int, str]]:
+        return kept_below(self.data)
 
     def copy_index(self, to: str) -> None:
         if self.server:
@@ -102,10 +103,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 def refusal(place: Place, purpose: Purpose = "serve") -> str:
     """What is said at the open; nothing may have changed."""
-    before = place.files()
+    before = place.objects()
     with pytest.raises(HouseError) as refused, place.open(purpose):
         pass
-    assert place.files() == before
+    assert place.objects() == before
     assert not (place.data / "quarantine").exists()
     return str(refused.value)
 
@@ -115,7 +116,7 @@ def test_law_8_an_index_that_is_lost_is_not_replaced(place: Place) -> None:
     place.lose_index()
     for purpose in ("serve", "work", "look"):
         assert "Bring back the newest copy of the index" in refusal(place, purpose)
-    assert len(place.files()) == 2
+    assert len(place.objects()) == 2
     assert place.server or not (place.data / "kinote.sqlite").exists(), "none was made in its place"
 
 
@@ -126,10 +127,10 @@ def test_law_8_an_older_index_is_refused_and_the_newest_is_taken(place: Place) -
     place.copy_index("newest")
     place.bring_back_index("older")
     assert "this index is an older copy. Bring back the newest one" in refusal(place)
-    assert len(place.files()) == 3
+    assert len(place.objects()) == 3
     place.bring_back_index("newest")
     place.store(4)
-    assert len(place.files()) == 4
+    assert len(place.objects()) == 4
 
 
 def test_law_8_an_index_copied_while_the_server_ran_is_older_once_it_has_closed(place: Place) -> None:
@@ -179,9 +180,10 @@ def test_law_8_a_new_data_directory_for_a_used_index_is_refused(place: Place, tm
     assert "belongs to another data directory" in refusal(place)
 
 
-def test_law_8_a_volume_that_is_not_mounted_is_not_an_empty_store(place: Place) -> None:
+@pytest.mark.parametrize("folder", ["objects", "packs"])
+def test_law_8_a_volume_that_is_not_mounted_is_not_an_empty_store(place: Place, folder: str) -> None:
     place.store(1)
-    objects = place.data / "objects"
+    objects = place.data / folder
     objects.rename(place.data / "volume")
     objects.mkdir()
     assert "See that its volume is mounted" in refusal(place)
@@ -308,18 +310,20 @@ def test_law_8_from_before_there_were_marks_an_index_that_does_not_know_the_file
     _forget_marks(place)
     with monkeypatch.context() as patched:
         patched.setattr(app, "recover", partial(recover, at_most=5))
-        assert "does not know 7 files" in refusal(place)
+        assert "does not know 7 objects" in refusal(place)
     place.lose_index()
     assert "Bring back the index" in refusal(place)
 
 
 def _forget_marks(place: Place) -> None:
     (place.data / "installation.json").unlink()
-    (place.data / "objects" / "store.json").unlink()
+    for kind in ("objects", "packs"):
+        (place.data / kind / "store.json").unlink()
     url = place.settings.database or f"sqlite:///{place.data / 'kinote.sqlite'}"
     engine = dialects.engine_for(url, pool_size=1)
     with engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM house WHERE name IN ('installation', 'store', 'opening')")
+        connection.exec_driver_sql("DELETE FROM house WHERE name IN ('installation', 'opening')")
+        connection.exec_driver_sql("DELETE FROM store")
     engine.dispose()
 
 
@@ -332,7 +336,7 @@ def test_an_administrator_may_go_on_with_an_older_index(place: Place) -> None:
     adopt(place.settings)
     with place.open() as house:
         assert house.recovered.set_aside == 2
-    assert len(place.files()) == 1
+    assert len(place.objects()) == 1
     assert len(list((place.data / "quarantine").glob("*.dcm"))) == 2
     for file in (place.data / "quarantine").glob("*.dcm"):
         record = json.loads(file.with_name(f"{file.name}.json").read_text())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,158 +19,160 @@ from kinote.holdings.health import health
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import FILES, PACKS, local_stores
+from kinote.storage.quarantine import Quarantine
+from kinote.storage.stores import Stores
 from tests.intake.objects import image
+from tests.kept_bytes import kept_places, left_behind
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> LocalStorage:
-    return LocalStorage(tmp_path / "data")
+def stores(tmp_path: Path) -> Stores:
+    return local_stores(tmp_path / "data")
 
 
 @pytest.fixture
-def receiver(catalog: Catalog, storage: LocalStorage) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, storage)
+def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, stores)
     yield receiver
     receiver.close()
 
 
 def store(receiver: Receiver, number: int = 1) -> None:
     upload = receiver.open("test")
-    upload.write(image(number))
+    upload.write(image(number, rows=4000 if number % 2 else 16))
     assert upload.finish().result(30).kind == "stored"
 
 
-def left_behind(storage: LocalStorage, content: bytes, *, placed: bool) -> Path:
-    """A file as a kill leaves it: while it was received, or in its place and without its row."""
-    file = storage.receive()
-    file.write(content)
-    file.finish()
-    if placed:
-        storage.place([file])
-        return storage.path(file.key)
-    return file.path
+def contents(stores: Stores) -> list[bytes]:
+    """The bytes of all objects, those in the quarantine included."""
+    kept = [stores.open(*place).read() for place in kept_places(stores)]
+    return sorted([*kept, *set_aside(stores)])
 
 
-def bytes_below(folder: Path) -> list[bytes]:
-    """The contents of all files of objects, wherever they are."""
-    return sorted(
-        file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.suffix != ".json"
-    )
+def set_aside(stores: Stores) -> list[bytes]:
+    folder = stores.quarantine.folder
+    files = sorted(folder.iterdir()) if folder.exists() else []
+    return sorted(file.read_bytes() for file in files if file.suffix != ".json")
 
 
 def test_law_8_recovery_leaves_no_bytes_without_a_row_and_deletes_none(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver, tmp_path: Path
+    catalog: Catalog, stores: Stores, receiver: Receiver, tmp_path: Path
 ) -> None:
-    store(receiver)
-    (kept,) = (key for keys in storage.keys_since("") for key in keys)
-    left = [left_behind(storage, b"placed", placed=True), left_behind(storage, b"arriving", placed=False)]
-    before = bytes_below(tmp_path / "data")
-    assert recover(catalog, storage, NOW) == Recovered(set_aside=2)
-    assert [key for keys in storage.keys_since("") for key in keys] == [kept]
-    assert storage.arriving() == []
-    assert bytes_below(tmp_path / "data") == before
-    for file in left:
-        record = json.loads((storage.quarantine.folder / f"{file.name}.json").read_text())
-        assert record["was_at"] == str(file)
-        assert "not told that it is stored" in record["why"]
+    store(receiver, 1)
+    store(receiver, 2)
+    kept = kept_places(stores)
+    assert {number for number, _ in kept} == {FILES, PACKS}
+    left_behind(stores, b"settled")
+    left_behind(stores, b"arriving", whole=False)
+    left_behind(stores, b"small", small=True)
+    old = tmp_path / "data" / "incoming" / "of an older version"
+    old.parent.mkdir()
+    old.write_bytes(b"arriving then")
+    before = contents(stores)
+    assert recover(catalog, stores, NOW, left=[old]) == Recovered(set_aside=4)
+    assert kept_places(stores) == kept
+    assert contents(stores) == sorted([*before, b"arriving then"])
+    assert set_aside(stores) == [b"arriving", b"arriving then", b"settled", b"small"]
+    records = [json.loads(file.read_text()) for file in stores.quarantine.folder.glob("*.json")]
+    assert len(records) == 4
+    for record in records:
+        assert str(tmp_path) in record["was_at"]
+        assert "not told that they are stored" in record["why"]
         assert datetime.fromisoformat(record["when"]) == NOW.replace(microsecond=0)
-    assert storage.quarantine.count() == 2
-    assert recover(catalog, storage, NOW) == Recovered()
+    assert stores.quarantine.count() == 4
+    assert recover(catalog, stores, NOW) == Recovered()
 
 
 def test_law_8_more_than_a_crash_can_leave_is_not_touched(
-    catalog: Catalog,
-    storage: LocalStorage,
-    receiver: Receiver,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    catalog: Catalog, stores: Stores, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     store(receiver)
-    for _ in range(3):
-        left_behind(storage, b"placed", placed=True)
-    left_behind(storage, b"arriving", placed=False)
-    before = bytes_below(tmp_path / "data")
+    for small in (True, False, True):
+        left_behind(stores, b"settled", small=small)
+    left_behind(stores, b"arriving", whole=False)
+    places = kept_places(stores)
     with caplog.at_level(logging.ERROR):
-        refused = recover(catalog, storage, NOW, at_most=3)
+        refused = recover(catalog, stores, NOW, at_most=3)
     assert refused == Recovered(unknown=4)
     assert "more than a crash can leave" in caplog.text
-    assert bytes_below(tmp_path / "data") == before
-    assert not storage.quarantine.folder.exists()
-    (alert,) = health(storage.quarantine, refused).alerts
+    assert kept_places(stores) == places
+    assert not stores.quarantine.folder.exists()
+    (alert,) = health(stores.quarantine, refused).alerts
     assert (alert.code, "4 files" in alert.text) == ("FILES_UNKNOWN_TO_INDEX", True)
-    # Looked at again at the next start, from the same hour on; a person may let them be set aside.
-    assert recover(catalog, storage, NOW + timedelta(days=2), at_most=3) == refused
-    assert recover(catalog, storage, NOW + timedelta(days=2), at_most=None) == Recovered(set_aside=4)
-    (alert,) = health(storage.quarantine, Recovered()).alerts
+    # Looked at again at the next start, from the same position on; a person may let them be set aside.
+    assert recover(catalog, stores, NOW + timedelta(days=2), at_most=3) == refused
+    assert recover(catalog, stores, NOW + timedelta(days=2), at_most=None) == Recovered(set_aside=4)
+    (alert,) = health(stores.quarantine, Recovered()).alerts
     assert alert.code == "QUARANTINE_NOT_EMPTY"
 
 
 def test_breach_of_law_8_recovery_without_its_bound_touches_what_it_must_not(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver, tmp_path: Path
+    catalog: Catalog, stores: Stores, receiver: Receiver
 ) -> None:
     """What the test above would see if the bound were gone."""
     store(receiver)
     catalog.write(lambda transaction: transaction.exec_driver_sql("UPDATE instance SET file_key = 'another'"))
-    (key,) = (key for keys in storage.keys_since("") for key in keys)
-    assert recover(catalog, storage, NOW, at_most=0) == Recovered(unknown=1)
-    assert storage.path(key).exists()
-    recover(catalog, storage, NOW, at_most=None)
-    assert not storage.path(key).exists()
+    places = kept_places(stores)
+    assert recover(catalog, stores, NOW, at_most=0) == Recovered(unknown=1)
+    assert kept_places(stores) == places
+    recover(catalog, stores, NOW, at_most=None)
+    assert kept_places(stores) == set()
 
 
-def test_files_of_one_name_stand_beside_each_other_in_the_quarantine(storage: LocalStorage) -> None:
+def test_files_of_one_name_stand_beside_each_other_in_the_quarantine(stores: Stores, tmp_path: Path) -> None:
     for content in (b"first", b"second", b"third"):
-        file = storage.path("2026/01/01/00/one.dcm")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file = tmp_path / "one.dcm"
         file.write_bytes(content)
-        storage.quarantine.set_aside([file], why="a test", now=NOW)
-    names = sorted(file.name for file in storage.quarantine.folder.glob("*") if file.suffix != ".json")
+        stores.quarantine.move_in([file], why="a test", now=NOW)
+    names = sorted(file.name for file in stores.quarantine.folder.glob("*") if file.suffix != ".json")
     assert names == ["one.dcm", "one.dcm.2", "one.dcm.3"]
-    assert sorted(bytes_below(storage.quarantine.folder)) == [b"first", b"second", b"third"]
-    assert storage.quarantine.count() == 3
+    assert set_aside(stores) == [b"first", b"second", b"third"]
+    assert stores.quarantine.count() == 3
 
 
-def test_law_8_a_file_to_be_removed_stays_while_a_row_has_it(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver
+def test_law_8_bytes_to_be_removed_stay_while_a_row_has_them(
+    catalog: Catalog, stores: Stores, receiver: Receiver
 ) -> None:
-    store(receiver)
-    (kept,) = (key for keys in storage.keys_since("") for key in keys)
-    gone = left_behind(storage, b"its row is gone", placed=True)
-    key = str(gone.relative_to(storage.path("")))
-    for one in (kept, key):
-        catalog.write(partial(removal.remember, file_key=one))
-    assert removal.remove_remembered(catalog, storage) == 1
-    assert storage.path(kept).exists()
-    assert not gone.exists()
-    assert removal.remove_remembered(catalog, storage) == 0
+    store(receiver, 1)
+    store(receiver, 2)
+    kept = kept_places(stores)
+    gone = {left_behind(stores, b"its row is gone"), left_behind(stores, b"and its", small=True)}
+    for place in kept | gone:
+        catalog.write(partial(removal.remember, place=place))
+    assert removal.remove_remembered(catalog, stores) == 2
+    assert kept_places(stores) == kept
+    assert removal.remove_remembered(catalog, stores) == 0
 
 
-def test_a_kill_while_files_are_set_aside_loses_none(
-    catalog: Catalog, storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("small", [True, False])
+def test_a_kill_while_objects_are_set_aside_loses_none(
+    catalog: Catalog, stores: Stores, monkeypatch: pytest.MonkeyPatch, small: bool
 ) -> None:
+    """Of a pack, an object is in both places for a moment, and may be there twice in the end."""
     for number in range(3):
-        left_behind(storage, b"%d" % number, placed=True)
-    before = bytes_below(tmp_path / "data")
+        left_behind(stores, b"%d" % number, small=small)
+    before = contents(stores)
     calls = 0
-    rename = Path.rename
+    record = Quarantine._record
 
-    def killed(path: Path, target: Path) -> Path:
+    def killed(quarantine: Quarantine, name: str, **said: Any) -> Path:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return rename(path, target)
+        return record(quarantine, name, **said)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", killed)
+        patched.setattr(Quarantine, "_record", killed)
         with pytest.raises(KeyboardInterrupt):
-            recover(catalog, storage, NOW)
-    assert bytes_below(tmp_path / "data") == before
-    assert recover(catalog, storage, NOW) == Recovered(set_aside=2)
-    assert bytes_below(storage.quarantine.folder) == before
+            recover(catalog, stores, NOW)
+    assert set(contents(stores)) == set(before)
+    recover(catalog, stores, NOW)
+    assert set(set_aside(stores)) == set(before)
+    assert kept_places(stores) == set()
 
 
 def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     settings = Settings.model_validate({"data": tmp_path / "data"})
     looked: list[str] = []
 
-    def recovering(*_: object) -> Recovered:
+    def recovering(*_: object, **_named: object) -> Recovered:
         looked.append("recovered")
         return Recovered()
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from kinote.storage.data_directory import DataDirectory
-from kinote.storage.local import LocalStorage
+from kinote.storage.files import FileStore
+from kinote.storage.local import local_stores
+
+NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def test_law_6_a_new_data_directory_has_a_durable_name(tmp_path: Path, synced: l
     data = tmp_path / "new" / "data"
     DataDirectory(data).close()
     assert {tmp_path, tmp_path / "new"} <= set(synced)
-    LocalStorage(data)
+    local_stores(data)
     assert data in synced
 
 
@@ -37,16 +41,17 @@ def test_law_6_folders_that_somebody_else_has_just_made_are_made_durable_too(
     tmp_path: Path, synced: list[Path]
 ) -> None:
     """Another thread, another server, or one that was killed: nobody knows whether it came to its sync."""
-    storage = LocalStorage(tmp_path)
-    first, second = storage.receive(), storage.receive()
-    folder = (tmp_path / "objects" / first.key).parent
-    folder.mkdir(parents=True)
+    store = FileStore(tmp_path / "objects", 1)
+    hour = tmp_path / "objects" / "2026" / "11" / "30" / "12"
+    hour.mkdir(parents=True)
+    first = store.receive(NOW)
+    assert {hour, *hour.parents[:4]} - set(synced) == {hour}
     first.finish()
-    storage.place([first])
-    assert folder.parents[3] == tmp_path / "objects"
-    assert {folder, *folder.parents[:4]} <= set(synced)
+    store.settle([first])
+    assert hour in synced
     synced.clear()
     # Once it is known to be durable only what is new is synced.
+    second = store.receive(NOW)
     second.finish()
-    storage.place([second])
-    assert synced == [folder]
+    store.settle([second])
+    assert synced == [hour]

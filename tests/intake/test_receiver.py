@@ -24,25 +24,28 @@ from kinote.dicom.json import from_elements
 from kinote.holdings.recovery import Recovered, recover
 from kinote.holdings.source import Source
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
-from kinote.intake.receiver import SMALL, Receiver
+from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
+from kinote.storage.stores import SMALL, Stores
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
 from tests.intake.objects import image
+from tests.kept_bytes import kept_places
 from tests.keyobject.documents import document
+from tests.walked import digest_of_data_set
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> LocalStorage:
-    return LocalStorage(tmp_path / "data")
+def stores(tmp_path: Path) -> Stores:
+    return local_stores(tmp_path / "data")
 
 
 @pytest.fixture
-def receiver(catalog: Catalog, storage: LocalStorage) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, storage)
+def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, stores)
     yield receiver
     receiver.close()
 
@@ -67,10 +70,6 @@ def receive(receiver: Receiver, *files: bytes) -> list[Outcome]:
     return [future.result(30) for future in futures]
 
 
-def stored_files(storage: LocalStorage) -> set[str]:
-    return {key for keys in storage.keys_since("") for key in keys}
-
-
 def data_set(data: bytes) -> bytes:
     scanner = FileScanner()
     scanner.feed(data)
@@ -78,7 +77,7 @@ def data_set(data: bytes) -> bytes:
 
 
 def test_the_same_again_is_known_and_other_content_is_held(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver
+    catalog: Catalog, stores: Stores, receiver: Receiver
 ) -> None:
     first = image()
     assert [outcome.kind for outcome in receive(receiver, first)] == ["stored"]
@@ -92,7 +91,7 @@ def test_the_same_again_is_known_and_other_content_is_held(
         ).all()
         assert [row.standing for row in rows] == ["live", "held"]
         assert counts.differences(connection) == []
-    assert len(stored_files(storage)) == 2
+    assert len(kept_places(stores)) == 2
 
 
 def test_duplicates_within_one_group(catalog: Catalog, receiver: Receiver) -> None:
@@ -110,16 +109,16 @@ def test_duplicates_within_one_group(catalog: Catalog, receiver: Receiver) -> No
     ],
 )
 def test_what_cannot_be_filed_is_refused_by_name(
-    storage: LocalStorage, receiver: Receiver, attribute: str, named: str
+    stores: Stores, receiver: Receiver, attribute: str, named: str
 ) -> None:
     (outcome,) = receive(receiver, without(image(), attribute))
     assert outcome.kind == "refused"
     assert named in outcome.reason
-    assert stored_files(storage) == set()
+    assert kept_places(stores) == set()
 
 
 def test_law_5_a_bad_object_harms_no_other_of_its_group(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, stores: Stores, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert = entries.insert_entries
 
@@ -138,13 +137,13 @@ def test_law_5_a_bad_object_harms_no_other_of_its_group(
         "stored",
         "stored",
     ]
-    assert len(stored_files(storage)) == 5
+    assert len(kept_places(stores)) == 5
     with catalog.read() as connection:
         assert counts.differences(connection) == []
 
 
 def test_law_6_success_is_told_after_sync_and_commit(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, stores: Stores, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
 
@@ -157,26 +156,25 @@ def test_law_6_success_is_told_after_sync_and_commit(
 
     monkeypatch.setattr(os, "fdatasync", record("data synced", os.fdatasync))
     monkeypatch.setattr(os, "fsync", record("folder synced", os.fsync))
-    monkeypatch.setattr(os, "rename", record("placed", os.rename))
 
     def committed(_connection: object) -> None:
         order.append("committed")
 
     event.listen(catalog._writers, "commit", committed)
     upload = receiver.open("test")
-    upload.write(image())
+    upload.write(image(rows=4000))
     future = upload.finish()
     future.add_done_callback(lambda _: order.append("told"))
     future.result(30)
     named = [step for step in order if step != "folder synced"]
-    assert named == ["data synced", "placed", "committed", "told"]
-    assert "folder synced" in order[order.index("placed") : order.index("committed")]
+    assert named == ["data synced", "committed", "told"]
+    assert "folder synced" in order[order.index("data synced") : order.index("committed")]
 
 
 def test_law_7_every_file_comes_back_as_it_was(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver, test_data: Path
+    catalog: Catalog, stores: Stores, receiver: Receiver, test_data: Path
 ) -> None:
-    source = Source(catalog, storage)
+    source = Source(catalog, stores)
     sent = {path: path.read_bytes() for path in dicom_files(test_data)}
     outcomes = dict(zip(sent, receive(receiver, *sent.values()), strict=True))
     refused = [path.name for path, outcome in outcomes.items() if outcome.kind == "refused"]
@@ -190,7 +188,7 @@ def test_law_7_every_file_comes_back_as_it_was(
                 connection, outcome.study_instance_uid, sop_instance_uid=outcome.sop_instance_uid
             )
         expected = data_set(sent[path])
-        if not found or found[0].digest != _digest(sent[path]):
+        if not found or found[0].digest != digest_of_data_set(sent[path]):
             continue
         live += 1
         assert data_set(b"".join(part10(source, found[0]))) == expected
@@ -199,19 +197,13 @@ def test_law_7_every_file_comes_back_as_it_was(
         assert counts.differences(connection) == []
 
 
-def _digest(data: bytes) -> str:
-    scanner = FileScanner()
-    scanner.feed(data)
-    return scanner.finish().digest
-
-
 def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, stores: Stores, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receive(receiver, image())
-    kept = stored_files(storage)
-    receive(receiver, image(PatientName="Other^Name"))
-    recover(catalog, storage, NOW)
+    receive(receiver, image(rows=4000))
+    kept = kept_places(stores)
+    receive(receiver, image(rows=4000, PatientName="Other^Name"))
+    recover(catalog, stores, NOW)
     # As if these hours had been swept long ago.
     catalog.write(lambda tx: tx.execute(house.update().values(value="9999/01/01/00")))
     with catalog.read() as connection:
@@ -220,14 +212,14 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
         patch.setattr(Path, "unlink", refused_by_the_disk)
         with pytest.raises(OSError, match="the disk"):
             receiver.discard_held(copy.id)
-    assert len(stored_files(storage)) == 2
-    assert recover(catalog, storage, NOW) == Recovered(removed=1)
-    assert stored_files(storage) == kept
-    assert recover(catalog, storage, NOW) == Recovered()
+    assert len(kept_places(stores)) == 2
+    assert recover(catalog, stores, NOW) == Recovered(removed=1)
+    assert kept_places(stores) == kept
+    assert recover(catalog, stores, NOW) == Recovered()
 
 
 def test_a_file_that_cannot_be_closed_is_refused(
-    storage: LocalStorage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    stores: Stores, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[int] = set()
     sync, close = os.fdatasync, os.close
@@ -244,9 +236,9 @@ def test_a_file_that_cannot_be_closed_is_refused(
 
     monkeypatch.setattr(os, "fdatasync", note_and_sync)
     monkeypatch.setattr(os, "close", close_and_fail)
-    (outcome,) = receive(receiver, image())
+    (outcome,) = receive(receiver, image(rows=4000))
     assert (outcome.kind, outcome.status) == ("refused", OUT_OF_RESOURCES)
-    assert stored_files(storage) == set()
+    assert kept_places(stores) == set()
 
 
 def refused_by_the_disk(*_arguments: object, **_options: object) -> None:
@@ -254,7 +246,7 @@ def refused_by_the_disk(*_arguments: object, **_options: object) -> None:
 
 
 def test_small_objects_without_pixels_lie_in_the_index(
-    catalog: Catalog, storage: LocalStorage, receiver: Receiver
+    catalog: Catalog, stores: Stores, receiver: Receiver
 ) -> None:
     dataset = pydicom.dcmread(io.BytesIO(image()))
     del dataset.PixelData
@@ -262,18 +254,18 @@ def test_small_objects_without_pixels_lie_in_the_index(
     dataset.save_as(buffer)
     assert len(buffer.getvalue()) < SMALL
     receive(receiver, buffer.getvalue())
-    assert stored_files(storage) == set()
-    source = Source(catalog, storage)
+    assert kept_places(stores) == set()
+    source = Source(catalog, stores)
     with catalog.read() as connection:
         (found,) = source.find(connection, "1.2.3")
     assert source.open(found).read() == data_set(buffer.getvalue())
 
 
-def test_an_abandoned_upload_leaves_nothing(storage: LocalStorage, receiver: Receiver) -> None:
+def test_an_abandoned_upload_leaves_nothing(stores: Stores, receiver: Receiver) -> None:
     upload = receiver.open("test")
     upload.write(image(rows=9000)[:200_000])
     upload.abandon()
-    assert storage.arriving() == []
+    assert kept_places(stores) == set()
 
 
 def test_the_header_of_what_lies_in_the_index_is_made_of_its_bytes(

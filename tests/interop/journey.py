@@ -18,10 +18,10 @@ import httpx
 
 from kinote.demo import identity
 from kinote.dicom.dictionary import tags
-from kinote.dicom.files.part10 import FileScanner
 from tests.interop.orthanc import orthanc
 from tests.interop.peers import peer
 from tests.running_server import RunningServer
+from tests.walked import digest_of_data_set, walked
 
 STUDIES = (identity.CHEST_CT, identity.EARLIER_CHEST_CT, identity.LIVER_US)
 AUTHOR = {"kind": "person", "name": "Yamada^Tarou", "login": "yamada"}
@@ -142,10 +142,8 @@ def stored(client: httpx.Client, service: str) -> Digests:
 def digests(files: Iterator[bytes] | list[bytes]) -> Digests:
     found = {}
     for data in files:
-        scanner = FileScanner()
-        scanner.feed(data)
-        scanned = scanner.finish()
-        found[scanned.dataset.text(tags.SOP_INSTANCE_UID) or ""] = scanned.digest
+        scanned, _ = walked(data)
+        found[scanned.dataset.text(tags.SOP_INSTANCE_UID) or ""] = digest_of_data_set(data)
     return found
 
 

@@ -17,6 +17,7 @@ import pydicom
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, undo, withdraw
+from tests.kept_bytes import left_behind
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, Arriving, Flag, KeyObject
 from tests.laws.house import LIMIT, House, Json, Seen
 from tests.laws.model import Kept, Model, Note, Version, Withdrawal
@@ -326,17 +327,14 @@ class Acts:
 
     # --- the house itself ---
 
-    def restart(self, left_behind: bytes = b"") -> None:
+    def restart(self, left_behind_bytes: bytes = b"") -> None:
         """Close and open; a kill may have left a file half received and another without its row."""
-        if left_behind:
-            placed, arriving = self.house.storage.receive(), self.house.storage.receive()
-            for file in (placed, arriving):
-                file.write(left_behind)
-            placed.finish()
-            arriving.finish()
-            self.house.storage.place([placed])
+        if left_behind_bytes:
+            left_behind(self.house.stores, left_behind_bytes)
+            left_behind(self.house.stores, left_behind_bytes, whole=False)
+            left_behind(self.house.stores, left_behind_bytes, small=True)
         self.house.restart()
-        assert self.house.recovered.set_aside == (2 if left_behind else 0)
+        assert self.house.recovered.set_aside == (3 if left_behind_bytes else 0)
         self._agree(self._changes(0), [])
 
     # --- the feed ---

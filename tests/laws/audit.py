@@ -6,7 +6,6 @@ it does.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from kinote.catalog import transactions as catalog_module
 from kinote.catalog.live import live_instance
 from kinote.lifecycle import counts
 from kinote.notes import belonging
+from kinote.storage.digests import digest_of
 from tests.laws.acts import Acts
 from tests.laws.arrivals import KEY_OBJECT, STUDIES, data_set
 from tests.laws.house import House, Json
@@ -316,12 +316,15 @@ def hold_law_8(acts: Acts) -> None:
     """No row without its bytes, no bytes without a row, and each row says what they are."""
     house = acts.house
     lying = house.stored_bytes()
-    rows = house.rows("SELECT id, file_key, digest, size, residence FROM instance")
+    rows = house.rows("SELECT id, store, file_key, digest, digest_algorithm, size, residence FROM instance")
     for row in rows:
         assert row.residence == "local"
-        assert (row.digest, row.size) == (hashlib.sha256(lying[row.id]).hexdigest(), len(lying[row.id]))
-    assert house.files() == {row.file_key for row in rows if row.file_key}
-    for table in ("instance_bytes", "instance_metadata", "finding", "key_object"):
+        assert (row.digest, row.size) == (
+            digest_of(lying[row.id], row.digest_algorithm).root,
+            len(lying[row.id]),
+        )
+    assert house.places() == {(row.store, row.file_key) for row in rows if row.file_key}
+    for table in ("instance_bytes", "instance_metadata", "instance_pieces", "finding", "key_object"):
         orphans = house.rows(
             f"SELECT instance FROM {table} WHERE instance NOT IN (SELECT id FROM instance)"  # noqa: S608
         )

@@ -5,11 +5,14 @@ What a breach puts off never happens: whoever watches need not be quicker than i
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, BinaryIO
+
+import pytest
 
 from kinote.catalog import dialects, transactions
 from kinote.catalog.commits import Commits
@@ -18,8 +21,9 @@ from kinote.command import main
 from kinote.command.client import Client
 from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
-from kinote.storage import local
-from kinote.storage.local import IncomingFile
+from kinote.storage import files
+from kinote.storage.aligned_file import AlignedFile
+from kinote.storage.pack import Pack
 
 
 def _put(owner: object, name: str, instead: object) -> None:
@@ -28,7 +32,26 @@ def _put(owner: object, name: str, instead: object) -> None:
 
 
 def data_is_not_synced() -> None:
-    _put(IncomingFile, "finish", IncomingFile._close)
+    _put(AlignedFile, "finish", _written_only)
+
+
+def _written_only(file: AlignedFile) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fdatasync", lambda _: None)
+        _finish(file)
+
+
+_finish = AlignedFile.finish
+
+
+def packs_are_not_synced() -> None:
+    begin = Pack.__init__
+
+    def hurry(pack: Pack, *arguments: Any, **named: Any) -> None:
+        begin(pack, *arguments, **named)
+        pack._connection.execute("PRAGMA synchronous = NORMAL")
+
+    _put(Pack, "__init__", hurry)
 
 
 def data_is_synced_later() -> None:
@@ -36,7 +59,7 @@ def data_is_synced_later() -> None:
 
 
 def names_are_not_synced() -> None:
-    _put(local, "sync_folder", lambda _: None)
+    _put(files, "sync_folder", lambda _: None)
 
 
 def commits_are_not_synced() -> None:
@@ -82,6 +105,7 @@ BREACHES: dict[str, Callable[[], None]] = {
     each.__name__: each
     for each in (
         data_is_not_synced,
+        packs_are_not_synced,
         data_is_synced_later,
         names_are_not_synced,
         commits_are_not_synced,

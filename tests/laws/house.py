@@ -14,11 +14,14 @@ from sqlalchemy import text
 
 from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.holdings.recovery import recover
+from kinote.holdings.removal import Place
 from kinote.holdings.source import Source
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
+from kinote.storage.store import StorageError
 from kinote.web.application import Rooms, create_application
+from tests.kept_bytes import kept_places
 
 #: Seconds that anything may take before it counts as lost.
 LIMIT = 60
@@ -73,16 +76,17 @@ class House:
         self._open()
 
     def _open(self) -> None:
-        self.storage = LocalStorage(self.data)
+        self.stores = local_stores(self.data)
         self.catalog = Catalog(self._options)
-        self.recovered = recover(self.catalog, self.storage, datetime.now(UTC))
-        self.receiver = Receiver(self.catalog, self.storage)
-        self.source = Source(self.catalog, self.storage)
+        self.recovered = recover(self.catalog, self.stores, datetime.now(UTC))
+        self.receiver = Receiver(self.catalog, self.stores)
+        self.source = Source(self.catalog, self.stores)
         self.client = Client(Rooms(self.catalog, self.receiver, self.source))
 
     def close(self) -> None:
         self.client.close()
         self.receiver.close()
+        self.stores.close()
         self.catalog.close()
 
     def restart(self) -> None:
@@ -142,19 +146,20 @@ class House:
         """The bytes that lie behind each row, by its key, read where they are."""
         lying = {}
         for row in self.rows(
-            "SELECT i.id, i.file_key, i.dataset_offset, b.dataset FROM instance i "
+            "SELECT i.id, i.store, i.file_key, i.dataset_offset, b.dataset FROM instance i "
             "LEFT JOIN instance_bytes b ON b.instance = i.id"
         ):
             assert (row.file_key is None) != (row.dataset is None), f"row {row.id} has not its bytes once"
             if row.file_key is None:
                 lying[row.id] = bytes(row.dataset)
                 continue
-            file = self.data / "objects" / row.file_key
-            assert file.is_file(), f"row {row.id} has no file"
-            lying[row.id] = file.read_bytes()[row.dataset_offset :]
+            try:
+                with self.stores.open(row.store, row.file_key, row.dataset_offset) as file:
+                    lying[row.id] = file.read()
+            except StorageError as error:
+                raise AssertionError(f"row {row.id} has no bytes: {error}") from error
         return lying
 
-    def files(self) -> set[str]:
-        """The keys of all files below the data directory."""
-        objects = self.data / "objects"
-        return {path.relative_to(objects).as_posix() for path in objects.rglob("*") if path.is_file()}
+    def places(self) -> set[Place]:
+        """Where all objects lie in the stores."""
+        return kept_places(self.stores)

@@ -19,7 +19,7 @@ from kinote.catalog.tables import instance, instance_bytes
 from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.dicom.files.part10 import FileScanner, find_dataset
+from kinote.dicom.files.part10 import find_dataset
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import store
@@ -28,12 +28,14 @@ from kinote.dimse.statuses import SUCCESS
 from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
 from tests.intake.objects import CT, image
+from tests.kept_bytes import kept_places
 from tests.keyobject.documents import document
 from tests.keyobject.documents import instance as flagged
 from tests.running_server import RunningServer
 from tests.scale import SCALE
+from tests.walked import digest_of_data_set
 
 SENDERS = 10
 
@@ -107,9 +109,7 @@ def an_object(number: int) -> tuple[str, bytes]:
 
 
 def digest(data: bytes) -> str:
-    scanner = FileScanner()
-    scanner.feed(data)
-    return scanner.finish().digest
+    return digest_of_data_set(data)
 
 
 @pytest.mark.soak
@@ -142,7 +142,7 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
 
 def check_store(data: Path, acknowledged: dict[str, str]) -> None:
     catalog = Catalog(CatalogOptions(f"sqlite:///{data / 'kinote.sqlite'}"))
-    storage = LocalStorage(data)
+    stores = local_stores(data)
     try:
         with catalog.read() as connection:
             assert counts.differences(connection) == []
@@ -150,6 +150,7 @@ def check_store(data: Path, acknowledged: dict[str, str]) -> None:
                 select(
                     instance.c.sop_instance_uid,
                     instance.c.digest,
+                    instance.c.store,
                     instance.c.file_key,
                     instance.c.dataset_offset,
                     instance_bytes.c.dataset,
@@ -157,14 +158,13 @@ def check_store(data: Path, acknowledged: dict[str, str]) -> None:
             ).all()
         stored = {row.sop_instance_uid: row.digest for row in rows}
         assert acknowledged.items() <= stored.items()
-        assert {row.file_key for row in rows if row.file_key} == {
-            key for keys in storage.keys_since("") for key in keys
-        }
+        assert {(row.store, row.file_key) for row in rows if row.file_key} == kept_places(stores)
         for row in rows:
             if row.file_key:
-                with storage.open(row.file_key) as file:
+                with stores.open(row.store, row.file_key) as file:
                     assert digest(file.read()) == row.digest
             else:
                 assert row.dataset
     finally:
+        stores.close()
         catalog.close()

@@ -13,7 +13,7 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
 from kinote.intake.outcome import PROCESSING_FAILURE
 from kinote.notes.registrar import register
-from kinote.storage.local import LocalStorage
+from kinote.storage.stores import Stores
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Arriving, Image, KeyObject, flag, image_uid
 from tests.laws.audit import hold_all
@@ -133,6 +133,6 @@ def test_breach_of_law_5_a_bad_object_that_leaves_its_file_is_noticed(
     acts: Acts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _refuse(monkeypatch, filing, "insert_entries", lambda each: each[0].sop_instance_uid == BAD_IMAGE.uid)
-    monkeypatch.setattr(LocalStorage, "remove", lambda *_: None)
+    monkeypatch.setattr(Stores, "discard", lambda *_: None)
     with pytest.raises(AssertionError):
         hold_law_5(acts, BAD_IMAGE, monkeypatch)

@@ -286,20 +286,20 @@ def test_law_8_a_file_stays_where_nobody_can_say_whether_a_row_has_it(
     acts: Acts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acts.receive(LARGE_IMAGE)
-    before = acts.house.files()
+    before = acts.house.places()
 
     def fails(*_: object) -> bool:
         raise OperationalError("SELECT", None, Exception("no connection"))
 
     monkeypatch.setattr(receiving, "is_owned", fails)
     assert [each.kind for each in acts.house.receive([LARGE_IMAGE.file])] == ["known"]
-    assert len(acts.house.files()) == len(before) + 1
+    assert len(acts.house.places()) == len(before) + 1
 
 
 def test_law_8_a_remembered_file_stays_that_a_row_has(acts: Acts) -> None:
     acts.receive(LARGE_IMAGE)
-    (key,) = acts.house.files()
-    acts.house.catalog.write(lambda transaction: remember(transaction, key))
+    (place,) = acts.house.places()
+    acts.house.catalog.write(lambda transaction: remember(transaction, place))
     acts.house.restart()
     hold_law_7(acts)
     hold_law_8(acts)
@@ -310,7 +310,7 @@ def test_breach_of_law_8_a_file_that_goes_though_a_row_has_it_is_noticed(
 ) -> None:
     def not_asked(receiver: Receiver, arrival: Arrival) -> None:
         assert arrival.file is not None
-        receiver._storage.remove(arrival.file.key)
+        receiver._stores.discard(arrival.file)
 
     monkeypatch.setattr(Receiver, "_remove", not_asked)
     with pytest.raises(AssertionError):

@@ -33,7 +33,10 @@ BREACHED = (sys.executable, "-m", "tests.laws.breach_of_law_6")
 SUCCESS = ("HTTP/1.1 20", r"\4\0\0\0")
 
 #: What an object in a file, and what one in the index, has to go through before anybody is told.
-IN_A_FILE = ("data synced", "placed", "name synced", "committed")
+IN_A_FILE = ("data synced", "name synced", "committed")
+IN_A_PACK = ("packed", "committed")
+#: Rows of an image that is too large for a pack.
+LARGE = 4000
 IN_THE_INDEX = ("committed",)
 
 
@@ -79,7 +82,11 @@ def c_store(faces: Faces, sop_class: str, uid: str, file: bytes) -> None:
 
 
 def c_store_image(faces: Faces) -> None:
-    c_store(faces, CT, "1.2.3.4.7", image(7))
+    c_store(faces, CT, "1.2.3.4.7", image(7, rows=LARGE))
+
+
+def c_store_small_image(faces: Faces) -> None:
+    c_store(faces, CT, "1.2.3.4.8", image(8))
 
 
 def c_store_key_object(faces: Faces) -> None:
@@ -93,7 +100,11 @@ def asked(answer: httpx.Response) -> None:
 
 
 def stow_image(faces: Faces, number: int = 1) -> None:
-    asked(faces.web.post("/dicomweb/studies", **multipart(image(number))))
+    asked(faces.web.post("/dicomweb/studies", **multipart(image(number, rows=LARGE))))
+
+
+def stow_small_image(faces: Faces) -> None:
+    asked(faces.web.post("/dicomweb/studies", **multipart(image(9))))
 
 
 def stow_key_object(faces: Faces) -> None:
@@ -105,7 +116,7 @@ def make_note(faces: Faces) -> None:
 
 
 def stow_both(faces: Faces) -> None:
-    asked(faces.web.post("/dicomweb/studies", **multipart(image(2), image(3), key_object())))
+    asked(faces.web.post("/dicomweb/studies", **multipart(image(2, rows=LARGE), image(3), key_object())))
 
 
 def revise_note(faces: Faces) -> None:
@@ -162,9 +173,11 @@ def test_law_6_a_server_tells_after_sync_and_commit(place: Place) -> None:
         (stow_image, IN_A_FILE),
         (make_note, IN_THE_INDEX),
         (stow_key_object, IN_THE_INDEX),
-        (stow_both, IN_A_FILE),
+        (stow_both, (*IN_A_FILE, *IN_A_PACK)),
+        (stow_small_image, IN_A_PACK),
         (revise_note, IN_THE_INDEX),
         (withdraw_note, IN_THE_INDEX),
+        (c_store_small_image, IN_A_PACK),
         (c_store_image, IN_A_FILE),
         (c_store_key_object, IN_THE_INDEX),
     ]
@@ -180,6 +193,8 @@ def test_law_6_a_server_tells_after_sync_and_commit(place: Place) -> None:
     ("breach", "act", "noticed"),
     [
         ("data_is_not_synced", stow_image, "what a power cut would take back"),
+        ("packs_are_not_synced", stow_small_image, "what a power cut would take back"),
+        ("packs_are_not_synced", c_store_small_image, "what a power cut would take back"),
         ("data_is_synced_later", stow_image, "what a power cut would take back"),
         ("names_are_not_synced", stow_image, "what a power cut would take back"),
         ("told_before_the_commit", stow_image, "told before the commit"),
@@ -221,7 +236,7 @@ def files(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "files"
     folder.mkdir()
     for number in range(1, 6):
-        (folder / f"{number}.dcm").write_bytes(image(number))
+        (folder / f"{number}.dcm").write_bytes(image(number, rows=LARGE))
     (folder / "note.dcm").write_bytes(key_object())
     yield folder
 

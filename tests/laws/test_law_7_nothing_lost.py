@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.intake import filing
 from kinote.intake.filing import Filed
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome
-from kinote.intake.receiver import Upload
-from kinote.storage.local import IncomingFile
+from kinote.intake.upload import Upload
+from kinote.storage.files import IncomingFile
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, NO_PIXELS, Arriving, Image, KeyObject, flag, image_uid
 from tests.laws.audit import hold_law_7
@@ -44,7 +45,8 @@ def alter_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def altering(file: IncomingFile) -> None:
         finish(file)
-        file.path.write_bytes(_altered(file.path.read_bytes()))
+        path = Path(file.path)
+        path.write_bytes(_altered(path.read_bytes()))
 
     monkeypatch.setattr(IncomingFile, "finish", altering)
 
@@ -56,7 +58,8 @@ def correct_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def correcting(file: IncomingFile) -> None:
         finish(file)
-        file.path.write_bytes(file.path.read_bytes().replace(b"Patient^", b"Correct^"))
+        path = Path(file.path)
+        path.write_bytes(path.read_bytes().replace(b"Patient^", b"Correct^"))
 
     monkeypatch.setattr(IncomingFile, "finish", correcting)
 

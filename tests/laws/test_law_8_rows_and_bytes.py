@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 from kinote.holdings.recovery import Recovered
 from kinote.intake.filing import file_arrivals
-from kinote.storage.local import LocalStorage
+from kinote.storage.store import Incoming, StorageError
+from kinote.storage.stores import Stores
+from tests.kept_bytes import left_behind
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Image
 from tests.laws.audit import hold_law_8
@@ -30,16 +32,24 @@ def _file_vanishes(house: House) -> None:
 
 
 def _file_appears(house: House) -> None:
-    file = house.storage.receive()
-    file.write(b"nobody's")
-    file.finish()
-    house.storage.place([file])
+    left_behind(house.stores, b"nobody's")
+
+
+def _small_one_appears(house: House) -> None:
+    left_behind(house.stores, b"nobody's", small=True)
 
 
 def _file_changes(house: House) -> None:
     (row,) = house.rows("SELECT file_key FROM instance WHERE sop_instance_uid = :uid", uid=IN_A_FILE)
     with (house.data / "objects" / row.file_key).open("ab") as file:
         file.write(b"more")
+
+
+def _vanish(_stores: Stores, group: Sequence[Incoming]) -> list[StorageError | None]:
+    """Their keys are known, and nothing lies there."""
+    for incoming in group:
+        incoming.abandon()
+    return [None] * len(group)
 
 
 def _done(statement: str) -> Callable[[House], object]:
@@ -54,6 +64,7 @@ _OF_ONE = f"(SELECT id FROM instance WHERE sop_instance_uid = '{IN_THE_INDEX}' A
     [
         pytest.param(_file_vanishes, id="a file vanishes"),
         pytest.param(_file_appears, id="a file appears"),
+        pytest.param(_small_one_appears, id="a small object appears in a pack"),
         pytest.param(_file_changes, id="a file grows"),
         pytest.param(_done(f"DELETE FROM instance_bytes WHERE instance = {_OF_ONE}"), id="bytes vanish"),  # noqa: S608
         pytest.param(_done(f"UPDATE instance SET size = size + 1 WHERE id = {_OF_ONE}"), id="another size"),  # noqa: S608
@@ -79,7 +90,7 @@ def test_breach_of_law_8_a_file_that_outlives_its_row_is_noticed(
     acts.receive(Image(FIRST, LARGE))
     acts.receive(Image(FIRST, LARGE, content=1))
     hold_law_8(acts)
-    monkeypatch.setattr(LocalStorage, "remove_durably", _nothing)
+    monkeypatch.setattr(Stores, "remove", _nothing)
     acts.discard(0)
     with pytest.raises(AssertionError):
         hold_law_8(acts)
@@ -90,7 +101,7 @@ def test_breach_of_law_8_a_file_that_is_kept_twice_is_noticed(
 ) -> None:
     """The same again is known, and its file is to go."""
     acts.receive(Image(FIRST, LARGE))
-    monkeypatch.setattr(LocalStorage, "remove", _nothing)
+    monkeypatch.setattr(Stores, "discard", _nothing)
     acts.receive(Image(FIRST, LARGE))
     with pytest.raises(AssertionError):
         hold_law_8(acts)
@@ -100,7 +111,7 @@ def test_breach_of_law_8_a_row_committed_before_its_file_is_in_place_is_noticed(
     acts: Acts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a kill between the two would leave it, were the row committed first."""
-    monkeypatch.setattr(LocalStorage, "place", _nothing)
+    monkeypatch.setattr(Stores, "settle", _vanish)
     outcomes = acts.house.receive([Image(FIRST, LARGE).file])
     assert [outcome.kind for outcome in outcomes] == ["stored"]
     with pytest.raises(AssertionError):
@@ -132,7 +143,7 @@ def test_breach_of_law_8_a_group_whose_rows_fail_and_whose_files_stay_is_noticed
     monkeypatch.setattr("kinote.intake.committer.file_arrivals", failing)
     assert [outcome.kind for outcome in acts.house.receive([Image(FIRST, LARGE).file])] == ["refused"]
     hold_law_8(acts)
-    monkeypatch.setattr(LocalStorage, "remove", _nothing)
+    monkeypatch.setattr(Stores, "discard", _nothing)
     assert [outcome.kind for outcome in acts.house.receive([Image(FIRST, LARGE).file])] == ["refused"]
     with pytest.raises(AssertionError):
         hold_law_8(acts)

@@ -159,12 +159,15 @@ class Disk:
         return self._is_needed(path) and self._synced.get(synced_with, 0) <= at
 
     def _is_needed(self, path: str) -> bool:
-        """Objects, the index and the way to them; what is arriving is nobody's yet."""
+        """Objects, the index and the way to them."""
         index = f"{self._data}/kinote.sqlite"
-        if path == index and path in self._contents:
+        if path.endswith((".lock", "-shm")):
+            return False
+        if (path == index or path.endswith(".pack")) and path in self._contents:
             # Its pages are in the log as well, until that is gone.
-            return f"{index}-wal" not in self._there
-        return path in (self._data, index, f"{index}-wal") or path.startswith(f"{self._data}/objects")
+            return f"{path}-wal" not in self._there
+        stores = (f"{self._data}/objects", f"{self._data}/packs")
+        return path in (self._data, index, f"{index}-wal") or path.startswith(stores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +205,13 @@ def _step(call: Call, disk: Disk) -> str:
     if not call.succeeded:
         return ""
     if call.name in ("fsync", "fdatasync"):
-        if "/incoming/" in call.path:
+        if call.path.endswith(".dcm"):
             return "data synced"
+        if call.path.endswith(".pack-wal"):
+            return "packed"
         if call.path.endswith("kinote.sqlite-wal"):
             return "committed"
         return "name synced" if disk.names_in(call.path) else ""
-    if call.name == "rename" and "/incoming/" in call.texts[0]:
-        return "placed"
     # PostgreSQL says that it has committed (its protocol's CommandComplete).
     commits = call.name == "recvfrom" and any(text.startswith(r"C\0\0\0\vCOMMIT\0") for text in call.texts)
     return "committed" if commits else ""

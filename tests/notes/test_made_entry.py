@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import asdict
 
 import pytest
@@ -21,6 +20,7 @@ from kinote.keyobject.model import KeyObjectDocument
 from kinote.notes.creator.index_entry import MADE_HERE, made_entry
 from kinote.notes.creator.index_json import document_json
 from kinote.notes.creator.recipe import made_from, made_from_text
+from kinote.storage.digests import digest_of
 from tests.keyobject.documents import document, documents, odd_copies, with_title
 from tests.notes.ward import NOW
 
@@ -34,7 +34,7 @@ def hold_to_the_reader(elements: list[Element]) -> None:
     found = entry_of(
         scanned,
         transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-        digest=hashlib.sha256(dataset).hexdigest(),
+        digest=digest_of(dataset),
         size=len(dataset),
         received_from=MADE_HERE,
         now=NOW,

@@ -29,7 +29,7 @@ from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search, versions
 from kinote.notes.registrar.again import RegisteredAgain
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
 from tests.notes.ward import (
     FIRST,
     IMAGE,
@@ -52,7 +52,7 @@ KOS, COPY = "1.2.1.70.1", "1.2.2.70.1"
 
 @pytest.fixture
 def source(filled: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    yield Source(filled, LocalStorage(tmp_path_factory.mktemp("data")))
+    yield Source(filled, local_stores(tmp_path_factory.mktemp("data")))
     with filled.read() as connection:
         assert counts.differences(connection) == []
         assert belonging.differences(connection) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from kinote.notes.acts.request import NoteRequest, RequestedReference
 from kinote.notes.author import Author
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import note
+from kinote.storage.digests import digest_of
 from tests.catalog.archive import CT, data_set, store
 
 NOW = datetime(2026, 11, 24, 5, 31, 0, 250000, tzinfo=UTC)
@@ -198,7 +198,7 @@ def arrival(dataset: bytes, now: datetime) -> Arrival:
     entry = entry_of(
         scanned,
         transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
-        digest=hashlib.sha256(dataset).hexdigest(),
+        digest=digest_of(dataset),
         size=len(dataset),
         received_from="test",
         now=now,

@@ -18,7 +18,7 @@ from kinote.peers.entities import KnownEntity
 from kinote.scp.options import ScpOptions
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
 
 #: Options of a face for tests: a free port.
 OPTIONS = ScpOptions(port=0)
@@ -61,9 +61,9 @@ def face(folder: Path, options: ScpOptions = OPTIONS, *entities: KnownEntity) ->
     folder.mkdir(exist_ok=True)
     options = replace(options, entities={known.entity.title: known for known in entities})
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
-    storage = LocalStorage(folder)
-    receiver = Receiver(catalog, storage)
-    rooms = Rooms(catalog, receiver, Source(catalog, storage), options)
+    stores = local_stores(folder)
+    receiver = Receiver(catalog, stores)
+    rooms = Rooms(catalog, receiver, Source(catalog, stores), options)
     server = DicomServer(rooms)
     try:
         yield Face(rooms, server)

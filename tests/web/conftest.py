@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_outcome
 
@@ -24,11 +24,11 @@ from kinote.web.metrics import observe_outcome
 @pytest.fixture
 def rooms(tmp_path: Path) -> Iterator[Rooms]:
     """The rooms of one Kinote, empty."""
-    storage = LocalStorage(tmp_path / "data")
+    stores = local_stores(tmp_path / "data")
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
-    receiver = Receiver(catalog, storage, observe=observe_outcome)
+    receiver = Receiver(catalog, stores, observe=observe_outcome)
     viewer = tmp_path / "viewer"
-    yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=viewer))
+    yield Rooms(catalog, receiver, Source(catalog, stores), WebOptions(viewer=viewer))
     receiver.close()
     catalog.close()
 

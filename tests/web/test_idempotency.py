@@ -18,7 +18,7 @@ from kinote.catalog.timestamps import timestamp
 from kinote.catalog.transactions import Catalog
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
-from kinote.storage.local import LocalStorage
+from kinote.storage.local import local_stores
 from kinote.web.metrics import observe_outcome
 from kinote.web.rooms import Rooms, WebOptions
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart
@@ -37,7 +37,7 @@ OF_THE_MOMENT = {"date", "server"}
 @pytest.fixture
 def rooms(tmp_path: Path, catalog: Catalog) -> Iterator[Rooms]:
     """The rooms of one Kinote, on either kind of database."""
-    storage = LocalStorage(tmp_path / "data")
+    storage = local_stores(tmp_path / "data")
     receiver = Receiver(catalog, storage, observe=observe_outcome)
     yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=tmp_path / "viewer"))
     receiver.close()

@@ -17,14 +17,22 @@ from kinote.catalog.completion import complete_studies, describes_anew, describi
 from kinote.catalog.entry import InstanceEntry, Row
 from kinote.catalog.patient_keys import patient_keys
 from kinote.catalog.study_text import index_study_text
-from kinote.catalog.tables import instance, instance_bytes, instance_metadata, series, study
+from kinote.catalog.tables import (
+    instance,
+    instance_bytes,
+    instance_metadata,
+    instance_pieces,
+    series,
+    study,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """How an instance comes to lie: its standing, and its bytes in a stored file or in the index itself."""
+    """How an instance comes to lie: its standing, and its bytes in a store of bytes or in the index itself."""
 
     standing: str
+    store: int = 1
     file_key: str | None = None
     dataset_offset: int = 0
     dataset: bytes | None = None
@@ -90,6 +98,7 @@ def _insert_instances(
     rows: list[Row] = []
     described: list[Row] = []
     datasets: list[Row] = []
+    pieces: list[Row] = []
     for key, (study_key, series_key), (entry, place) in zip(keys, places, placed, strict=True):
         inserted.append(InsertedInstance(key, study_key, series_key))
         rows.append(
@@ -99,6 +108,7 @@ def _insert_instances(
                 "study": study_key,
                 "series": series_key,
                 "standing": place.standing,
+                "store": place.store,
                 "file_key": place.file_key,
                 "dataset_offset": place.dataset_offset,
                 "held_reason": place.held_reason,
@@ -106,10 +116,13 @@ def _insert_instances(
         )
         if entry.metadata is not None:
             described.append({"instance": key, "json": entry.metadata})
+        if entry.digest.pieces:
+            pieces.append({"instance": key, "digests": entry.digest.pieces})
         if place.dataset is not None:
             datasets.append({"instance": key, "dataset": place.dataset})
     statements.insert_rows(transaction, instance, rows)
     statements.insert_rows(transaction, instance_metadata, described)
+    statements.insert_rows(transaction, instance_pieces, pieces)
     statements.insert_rows(transaction, instance_bytes, datasets)
     return inserted
 

@@ -32,6 +32,17 @@ class Level(Protocol):
     def items(self, tag: int) -> Sequence[Level]: ...
 
 
+class TakenDigest(Protocol):
+    """A digest of a data set's bytes: `root` in hex, and those of its pieces one after the other if it has several."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def pieces(self) -> bytes: ...
+
+
 class MissingIdentityError(ValueError):
     """A data set lacks, or has malformed, one of the UIDs without which it cannot be filed.
 
@@ -52,7 +63,7 @@ class InstanceEntry:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
-    digest: str
+    digest: TakenDigest
     patient_id: str
     issuer_of_patient_id: str
     study_row: Row
@@ -66,7 +77,7 @@ def entry_of(
     dataset: DataSet,
     *,
     transfer_syntax_uid: str,
-    digest: str,
+    digest: TakenDigest,
     size: int,
     received_from: str,
     now: datetime,
@@ -100,7 +111,8 @@ def entry_of(
             "sop_class_uid": class_uid,
             "transfer_syntax_uid": transfer_syntax_uid,
             "residence": "local",
-            "digest": digest,
+            "digest": digest.root,
+            "digest_algorithm": digest.algorithm,
             "size": size,
             "received_at": received_at,
             "received_from": received_from,

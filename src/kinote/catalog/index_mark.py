@@ -5,29 +5,31 @@ Read before the catalog is opened, so that nothing is made or changed where it d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, inspect, literal, select
 
 from kinote.catalog import dialects
 from kinote.catalog.facts import fact, write_fact
-from kinote.catalog.tables import house, instance
+from kinote.catalog.tables import house, instance, store
+from kinote.catalog.timestamps import timestamp
 
 _INSTALLATION = "installation"
-_STORE = "store"
 _OPENING = "opening"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexMark:
-    """The marks of an index; all are None until it has been given any.
+    """The marks of an index; there are none until it has been given any.
 
-    `installation` and `store` are ids. `opening` names the last time that it was opened or closed with its data
-    directory. `has_instances` says whether any object was ever filed in it and is still known.
+    `installation` is an id, `stores` are the ids of the stores whose objects it knows, by their kinds. `opening` names
+    the last time that it was opened or closed with its data directory. `has_instances` says whether it has any object.
     """
 
     installation: str | None
-    store: str | None
+    stores: Mapping[str, str]
     opening: str | None
     has_instances: bool
 
@@ -42,11 +44,13 @@ def look_at_index(url: str) -> IndexMark | None:
     engine = dialects.engine_for(url, pool_size=1)
     try:
         with engine.connect() as connection:
-            if not {house.name, instance.name} <= set(inspect(connection).get_table_names()):
+            tables = set(inspect(connection).get_table_names())
+            if not {house.name, instance.name} <= tables:
                 return None
             return IndexMark(
                 fact(connection, _INSTALLATION),
-                fact(connection, _STORE),
+                # An older schema knows one store only, and has no mark either.
+                _stores(connection) if store.name in tables else {},
                 fact(connection, _OPENING),
                 _has_instances(connection),
             )
@@ -54,10 +58,25 @@ def look_at_index(url: str) -> IndexMark | None:
         engine.dispose()
 
 
-def mark_index(transaction: Connection, *, installation: str, store: str, opening: str) -> None:
-    """Write the marks of an index."""
-    for name, value in ((_INSTALLATION, installation), (_STORE, store), (_OPENING, opening)):
-        write_fact(transaction, name, value)
+def mark_index(transaction: Connection, mark: IndexMark, host: str, now: datetime) -> None:
+    """Write the marks of an index; `host` is the machine that reaches its stores."""
+    for name, value in ((_INSTALLATION, mark.installation), (_OPENING, mark.opening)):
+        write_fact(transaction, name, value or "")
+    known = _stores(transaction)
+    for kind, uid in mark.stores.items():
+        if kind not in known:
+            row = {"id": KINDS[kind], "kind": kind, "uid": uid, "host": host, "made_at": timestamp(now)}
+            transaction.execute(store.insert(), row)
+        elif known[kind] != uid:
+            transaction.execute(store.update().where(store.c.kind == kind).values(uid=uid))
+
+
+#: The kinds of stores, and their ids: those that `instance.store` has.
+KINDS: Mapping[str, int] = {"files": 1, "packs": 2}
+
+
+def _stores(connection: Connection) -> Mapping[str, str]:
+    return {row.kind: row.uid for row in connection.execute(select(store.c.kind, store.c.uid))}
 
 
 def _has_instances(connection: Connection) -> bool:

@@ -24,7 +24,7 @@ from kinote.holdings.recovery import recover
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import running_server
-from kinote.storage.local import StorageError
+from kinote.storage.store import StorageError
 
 #: Key objects that are looked up at once.
 _PAGE = 1000
@@ -87,9 +87,9 @@ def _mend(settings: Settings, *, adopt_index: bool, set_aside: bool) -> None:
         out.print("The index is now the one of this data directory. Start the server, and look at /readyz.")
     if set_aside:
         with open_house(settings) as house:
-            done = recover(house.catalog, house.storage, datetime.now(UTC), at_most=None)
+            done = recover(house.catalog, house.stores, datetime.now(UTC), at_most=None)
         out.print(
-            f"{done.set_aside} files were set aside in {house.storage.quarantine.folder}.", highlight=False
+            f"{done.set_aside} files were set aside in {house.stores.quarantine.folder}.", highlight=False
         )
 
 

@@ -12,8 +12,9 @@ between leaves two that agree.
 from __future__ import annotations
 
 import secrets
+import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from kinote.storage.marks import (
     StoreMark,
     UnreadableMarkError,
     directory_mark,
-    holds_files,
+    holds_bytes,
     mark_directory,
     mark_store,
     store_mark,
@@ -50,24 +51,28 @@ class Marks:
     """What was found at the open: the mark of each, None where it has none or is not there."""
 
     directory: DirectoryMark | None
-    store: StoreMark | None
+    #: By the kind of store.
+    stores: Mapping[str, StoreMark | None]
     #: None where there is no index yet.
     index: IndexMark | None
-    #: Whether the store has any file of an object.
-    store_has_files: bool
+    #: Whether any store has bytes of an object.
+    stores_have_bytes: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where they lie, for messages and for writing: the index as a database address without password."""
+    """Where they lie, for messages and for writing: the index as a database address without password.
+
+    `stores` are the roots of the stores, by their kinds.
+    """
 
     directory: Path
-    store: Path
+    stores: Mapping[str, Path]
     index: str
 
 
 def found_marks(places: Places, url: str, *, damaged_as_none: bool = False) -> Marks:
-    """The marks of a data directory, its store, and the index at a database address. Makes and changes nothing.
+    """The marks of a data directory, its stores, and the index at a database address. Makes and changes nothing.
 
     Raises `UnreadableMarkError`, unless a damaged mark counts as none.
     """
@@ -82,9 +87,9 @@ def found_marks(places: Places, url: str, *, damaged_as_none: bool = False) -> M
 
     return Marks(
         read(directory_mark, places.directory),
-        read(store_mark, places.store),
+        {kind: read(store_mark, root) for kind, root in places.stores.items()},
         look_at_index(url),
-        store_has_files=holds_files(places.store),
+        stores_have_bytes=any(map(holds_bytes, places.stores.values())),
     )
 
 
@@ -96,12 +101,16 @@ def prove_together(marks: Marks, places: Places) -> None:
 
 
 def _reason(marks: Marks, places: Places) -> str | None:
-    directory, store, index = marks.directory, marks.store, marks.index
+    directory, index = marks.directory, marks.index
     index_id = index.installation if index else None
     if directory is None:
         return _of_unmarked_directory(marks, places)
     if index_id is None:
-        if NEVER in directory.openings and not marks.store_has_files and not (index and index.has_instances):
+        if (
+            NEVER in directory.openings
+            and not marks.stores_have_bytes
+            and not (index and index.has_instances)
+        ):
             return None  # The first start was ended before it came to the index.
         return _index_missing(directory, index, places)
     assert index is not None
@@ -111,11 +120,13 @@ def _reason(marks: Marks, places: Places) -> str | None:
             f"Bring back the index of this data directory (at last it was {directory.index}), "
             "or choose its data directory with --data."
         )
-    if store is None or (store.store, store.installation) != (index.store, index_id):
-        return (
-            f"The folder {places.store} is not the store whose files the index knows"
-            f"{'' if store else ': its store.json is missing'}. See that its volume is mounted, or bring it back."
-        )
+    for kind, uid in index.stores.items():
+        store = marks.stores.get(kind)
+        if store is None or (store.store, store.installation) != (uid, index_id):
+            return (
+                f"The folder {places.stores[kind]} is not the store whose objects the index knows"
+                f"{'' if store else ': its store.json is missing'}. See that its volume is mounted, or bring it back."
+            )
     if index.opening not in directory.openings:
         return _one_is_older(directory, index, places)
     return None
@@ -128,9 +139,9 @@ def _of_unmarked_directory(marks: Marks, places: Places) -> str | None:
             f"The index {places.index} belongs to another data directory than {places.directory}, which is new. Bring "
             "that one back, or choose it with --data."
         )
-    if marks.store_has_files and not (index and index.has_instances):
+    if marks.stores_have_bytes and not (index and index.has_instances):
         return (
-            f"There are files of objects in {places.store}, and the index {places.index} is "
+            f"There are objects in {places.directory}, and the index {places.index} is "
             f"{'empty' if index else 'not there'}. Bring back the index, or see that the setting database names it."
         )
     # All are new, or were made before there were marks: recovery then says whether the index knows the files.
@@ -171,29 +182,31 @@ def give_marks(marks: Marks, places: Places, catalog: Catalog, now: datetime) ->
     index = marks.index
     installation = (index and index.installation) or (marks.directory and marks.directory.installation)
     installation = installation or uuid.uuid4().hex
-    store = (index and index.store) or (marks.store and marks.store.store) or uuid.uuid4().hex
+    stores = {}
+    for kind, found in marks.stores.items():
+        stores[kind] = (index and index.stores.get(kind)) or (found and found.store) or uuid.uuid4().hex
     openings = marks.directory.openings if marks.directory else (NEVER,)
     directory = DirectoryMark(installation, places.index, openings)
     mark_directory(places.directory, directory)
-    mark_store(places.store, StoreMark(store, installation))
-    _tell_both(directory, store, places, catalog, now)
+    for kind, uid in stores.items():
+        mark_store(places.stores[kind], StoreMark(uid, installation))
+    _tell_both(directory, stores, places, catalog, now)
 
 
 def open_anew(marks: Marks, places: Places, catalog: Catalog, now: datetime) -> None:
     """Give index and data directory, which belong together, the name of a new opening or of its end."""
-    if marks.directory is None or marks.store is None:
+    stores = {kind: found.store for kind, found in marks.stores.items() if found is not None}
+    if marks.directory is None or len(stores) < len(marks.stores):
         give_marks(marks, places, catalog, now)
     else:
-        directory = replace(marks.directory, index=places.index)
-        _tell_both(directory, marks.store.store, places, catalog, now)
+        _tell_both(replace(marks.directory, index=places.index), stores, places, catalog, now)
 
 
-def _tell_both(directory: DirectoryMark, store: str, places: Places, catalog: Catalog, now: datetime) -> None:
+def _tell_both(
+    directory: DirectoryMark, stores: Mapping[str, str], places: Places, catalog: Catalog, now: datetime
+) -> None:
     opening = f"{now.isoformat(timespec='microseconds')} {secrets.token_hex(4)}"
     mark_directory(places.directory, replace(directory, openings=(opening, *directory.openings)))
-    catalog.write(
-        lambda transaction: mark_index(
-            transaction, installation=directory.installation, store=store, opening=opening
-        )
-    )
+    mark = IndexMark(directory.installation, stores, opening, has_instances=True)
+    catalog.write(lambda transaction: mark_index(transaction, mark, socket.gethostname(), now))
     mark_directory(places.directory, replace(directory, openings=(opening,)))

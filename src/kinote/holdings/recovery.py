@@ -1,49 +1,44 @@
 """Start-up recovery: no bytes without a row (law 8).
 
-A kill can leave files that were being received, and files that were placed while the transaction that would have
+A kill can leave objects in a store that were being received, and whole ones while the transaction that would have
 owned them never committed. Nobody was told that they are stored. They are set aside, never deleted: the index may
 be the wrong one. Where there are more of them than a kill can leave, that is likely, and nothing is touched until a
 person has looked.
 
-Only the hours since the last recovery can hold such files; files that were to be removed with their rows are
-remembered (`kinote.holdings.removal`).
+Only what has come since the last recovery is looked at; bytes that were to be removed with their rows are remembered
+(`kinote.holdings.removal`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.transactions import Catalog
 from kinote.holdings.removal import owned, remove_remembered
-from kinote.storage.local import LocalStorage
+from kinote.storage.store import Store
+from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-_SWEPT = "storage swept until"
+#: Objects without a row that a kill can leave at most: those that are being received (200 associations, 16 bodies of
+#: HTTP), those whose data are synced (80) or that wait for a commit behind them (16 bodies with 400 objects each are
+#: held back at 256), and those of groups that were to be committed (four of 200). Where there are more, the index is
+#: not the one that these objects belong to.
+MOST_LEFT = 2000
 
-#: A clock that was set back may have put files into hours already swept.
-_CLOCK_TOLERANCE = timedelta(hours=2)
-
-#: Files without a row that a kill can leave at most: objects that are being received (200 associations, 16 bodies of
-#: HTTP), those that are on their way to a commit (280), and those of a group that was to be committed (200). Where
-#: there are more, the index is not the one that these files belong to.
-MOST_LEFT = 1000
-
-_WAS_ARRIVING = (
-    "It was still being received when the server ended, so its sender was not told that it is stored."
-)
-_NO_ROW = "No object of the index has this file, so its sender was not told that it is stored."
+_NO_ROW = "No object of the index has these bytes, so their sender was not told that they are stored."
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What recovery did: files it set aside, and files of removed rows that it removed.
+    """What recovery did: objects it set aside, and bytes of removed rows that it removed.
 
-    `unknown` is the number of files without a row that it did not touch, since no kill leaves so many.
+    `unknown` is the number of objects without a row that it did not touch, since no kill leaves so many.
     """
 
     set_aside: int = 0
@@ -52,43 +47,48 @@ class Recovered:
 
 
 def recover(
-    catalog: Catalog, storage: LocalStorage, now: datetime, *, at_most: int | None = MOST_LEFT
+    catalog: Catalog,
+    stores: Stores,
+    now: datetime,
+    *,
+    left: Sequence[Path] = (),
+    at_most: int | None = MOST_LEFT,
 ) -> Recovered:
-    """Set aside what the last process left half-done, unless it is more than `at_most` files.
+    """Set aside what the last process left half-done, unless it is more than `at_most` objects.
 
+    `left` are files outside of the stores that are certainly no objects of the index.
     To be called only by a server, and while nobody else uses the data directory.
     """
-    with catalog.read() as connection:
-        swept = fact(connection, _SWEPT) or ""
-    arriving = storage.arriving()
-    unknown = list(_without_row(catalog, storage, swept, limit=at_most))
-    if at_most is not None and len(arriving) + len(unknown) > at_most:
-        number = len(arriving) + sum(1 for _ in _without_row(catalog, storage, swept, limit=None))
+    unknown = {store.id: list(_without_row(catalog, store, limit=at_most)) for store in stores}
+    if at_most is not None and sum(map(len, unknown.values())) > at_most:
+        number = sum(1 for store in stores for _ in _without_row(catalog, store, limit=None))
         log.error(
-            "Files of the store are unknown to the index, and are more than a crash can leave: nothing is touched. "
-            "See that this is the newest index of this data directory: kinote doctor says what can be done",
+            "Objects in the stores are unknown to the index, and are more than a crash can leave: nothing is touched. "
+            "See that this is the newest index of this data directory: /readyz says what can be done",
             extra={"unknown_files": number},
         )
         return Recovered(unknown=number)
-    removed = remove_remembered(catalog, storage)
-    set_aside = storage.quarantine.set_aside(arriving, why=_WAS_ARRIVING, now=now)
-    set_aside += storage.quarantine.set_aside(map(storage.path, unknown), why=_NO_ROW, now=now)
-    mark = (now - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
-    catalog.write(lambda transaction: write_fact(transaction, _SWEPT, mark))
+    removed = remove_remembered(catalog, stores)
+    set_aside = stores.quarantine.move_in(left, why=_NO_ROW, now=now)
+    for store in stores:
+        set_aside += store.set_aside(unknown[store.id], stores.quarantine, why=_NO_ROW, now=now)
+        _remember_position(catalog, store, now)
     if set_aside:
         log.warning(
-            "Start-up recovery set files aside that no object has",
-            extra={"files": set_aside, "folder": str(storage.quarantine.folder)},
+            "Start-up recovery set objects aside that no row has",
+            extra={"files": set_aside, "folder": str(stores.quarantine.folder)},
         )
     return Recovered(set_aside=set_aside, removed=removed)
 
 
-def _without_row(catalog: Catalog, storage: LocalStorage, hour: str, limit: int | None) -> Iterator[str]:
-    """The keys of stored files, from an hour on, that no row has; one more than `limit` at most."""
+def _without_row(catalog: Catalog, store: Store, limit: int | None) -> Iterator[str]:
+    """The keys of objects, of those since the last recovery, that no row has; one more than `limit` at most."""
     found = 0
-    for keys in storage.keys_since(hour):
+    with catalog.read() as connection:
+        position = fact(connection, _swept(store)) or ""
+    for keys in store.keys_since(position):
         with catalog.read() as connection:
-            known = owned(connection, keys)
+            known = owned(connection, store.id, keys)
         for key in keys:
             if key in known:
                 continue
@@ -96,3 +96,13 @@ def _without_row(catalog: Catalog, storage: LocalStorage, hour: str, limit: int 
             found += 1
             if limit is not None and found > limit:
                 return
+
+
+def _remember_position(catalog: Catalog, store: Store, now: datetime) -> None:
+    position = store.position(now)
+    catalog.write(lambda transaction: write_fact(transaction, _swept(store), position))
+
+
+def _swept(store: Store) -> str:
+    """The name of the fact up to where a store has been looked through."""
+    return f"store {store.id} swept until"

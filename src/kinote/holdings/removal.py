@@ -14,48 +14,63 @@ from sqlalchemy import Connection, bindparam, select
 from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import house, instance
 from kinote.catalog.transactions import Catalog
-from kinote.storage.local import LocalStorage
+from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
 _TO_REMOVE = "file to remove "
 
-_owner = FindOne(select(instance.c.id).where(instance.c.file_key == bindparam("file_key")))
+#: Where bytes lie: a store and the key in it.
+Place = tuple[int, str]
+
+_owner = FindOne(
+    select(instance.c.id).where(
+        instance.c.file_key == bindparam("file_key"), instance.c.store == bindparam("store")
+    )
+)
 
 
-def is_owned(catalog: Catalog, file_key: str) -> bool:
-    """Whether a row has this file, among all that has been committed by now."""
-    return catalog.find_latest(_owner, file_key=file_key) is not None
+def is_owned(catalog: Catalog, place: Place) -> bool:
+    """Whether a row has these bytes, among all that has been committed by now."""
+    store, file_key = place
+    return catalog.find_latest(_owner, store=store, file_key=file_key) is not None
 
 
-def owned(connection: Connection, file_keys: Sequence[str]) -> set[str]:
-    """Those of the files that rows have."""
+def owned(connection: Connection, store: int, file_keys: Sequence[str]) -> set[str]:
+    """Those of the keys in a store that rows have."""
     found: set[str] = set()
     for start in range(0, len(file_keys), 500):
         some = file_keys[start : start + 500]
-        query = select(instance.c.file_key).where(instance.c.file_key.in_(some))
+        query = select(instance.c.file_key).where(instance.c.file_key.in_(some), instance.c.store == store)
         found.update(key for key in connection.execute(query).scalars() if key)
     return found
 
 
-def remember(transaction: Connection, file_key: str) -> None:
-    """Say in the transaction that removes the last row of a file that the file has to follow."""
-    transaction.execute(house.insert(), {"name": _TO_REMOVE + file_key, "value": file_key})
+def remember(transaction: Connection, place: Place) -> None:
+    """Say in the transaction that removes the last row of some bytes that these have to follow."""
+    store, file_key = place
+    written = f"{store} {file_key}"
+    transaction.execute(house.insert(), {"name": _TO_REMOVE + written, "value": written})
 
 
-def remove_remembered(catalog: Catalog, storage: LocalStorage) -> int:
-    """Remove all files that have to be, unless a row has them after all; gives their number."""
+def remove_remembered(catalog: Catalog, stores: Stores) -> int:
+    """Remove all bytes that have to be, unless a row has them after all; gives their number."""
     with catalog.read() as connection:
         is_one = house.c.name.startswith(_TO_REMOVE, autoescape=True)
-        keys = list(connection.execute(select(house.c.value).where(is_one)).scalars())
-        still_owned = owned(connection, keys)
-    if still_owned:
-        log.error("Files stay that were to be removed: the index has them: %d", len(still_owned))
-    if keys:
-        storage.remove_durably(key for key in keys if key not in still_owned)
-        catalog.write(lambda transaction: _forget(transaction, keys))
-    return len(keys) - len(still_owned)
+        wanted = list(connection.execute(select(house.c.value).where(is_one)).scalars())
+        places = [(int(store), key) for store, _, key in (each.partition(" ") for each in wanted)]
+        kept = {
+            (store, key)
+            for store in {store for store, _ in places}
+            for key in owned(connection, store, [key for at, key in places if at == store])
+        }
+    if kept:
+        log.error("Bytes stay that were to be removed: the index has them: %d", len(kept))
+    if places:
+        stores.remove(place for place in places if place not in kept)
+        catalog.write(lambda transaction: _forget(transaction, wanted))
+    return len(places) - len(kept)
 
 
-def _forget(transaction: Connection, keys: Sequence[str]) -> None:
-    transaction.execute(house.delete().where(house.c.name.in_([_TO_REMOVE + key for key in keys])))
+def _forget(transaction: Connection, written: Sequence[str]) -> None:
+    transaction.execute(house.delete().where(house.c.name.in_([_TO_REMOVE + each for each in written])))

@@ -13,7 +13,7 @@ from kinote.catalog.live import live_instance
 from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import instance_bytes, series, study
 from kinote.catalog.transactions import Catalog
-from kinote.storage.local import LocalStorage
+from kinote.storage.stores import Stores
 
 
 class Described(Protocol):
@@ -35,6 +35,8 @@ class StoredObject(Described, Protocol):
     @property
     def size(self) -> int: ...
     @property
+    def store(self) -> int: ...
+    @property
     def file_key(self) -> str | None: ...
     @property
     def dataset_offset(self) -> int: ...
@@ -50,12 +52,13 @@ class LiveObject:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
-    #: SHA-256 of the data set as received, in hex, and its size in bytes.
+    #: Of the data set as received, in hex, and its size in bytes.
     digest: str
     size: int
     frames: int | None
     pixel_rows: int | None
     pixel_columns: int | None
+    store: int
     file_key: str | None
     #: Where in the opened file the data set begins, in bytes.
     dataset_offset: int
@@ -99,7 +102,12 @@ _IN_READING_ORDER = (
 
 #: Whether an object is live and where its bytes are, or these themselves.
 _LIVE_BYTES = FindOne(
-    select(live_instance.c.file_key, live_instance.c.dataset_offset, instance_bytes.c.dataset)
+    select(
+        live_instance.c.store,
+        live_instance.c.file_key,
+        live_instance.c.dataset_offset,
+        instance_bytes.c.dataset,
+    )
     .outerjoin(instance_bytes, instance_bytes.c.instance == live_instance.c.id)
     .where(live_instance.c.id == bindparam("id"))
 )
@@ -108,9 +116,9 @@ _LIVE_BYTES = FindOne(
 class Source:
     """Finds live objects and opens their bytes."""
 
-    def __init__(self, catalog: Catalog, storage: LocalStorage) -> None:
+    def __init__(self, catalog: Catalog, stores: Stores) -> None:
         self._catalog = catalog
-        self._storage = storage
+        self._stores = stores
 
     def find(
         self,
@@ -147,10 +155,10 @@ class Source:
         found = self._catalog.find_latest(_LIVE_BYTES, id=wanted.id)
         if found is None:
             return None
-        file_key, dataset_offset, dataset = found
+        store, file_key, dataset_offset, dataset = found
         if file_key is None:
             return io.BytesIO(dataset)
-        return self._storage.open(file_key, dataset_offset, buffered=False)
+        return self._stores.open(store, file_key, dataset_offset, buffered=False)
 
     def open(self, wanted: StoredObject) -> BinaryIO:
         """The bytes of an object as a file, positioned at its data set.
@@ -158,7 +166,7 @@ class Source:
         For an object in the index the file holds just the data set, so `dataset_offset` is 0.
         """
         if wanted.file_key is not None:
-            return self._storage.open(wanted.file_key, wanted.dataset_offset)
+            return self._stores.open(wanted.store, wanted.file_key, wanted.dataset_offset)
         with self._catalog.read() as connection:
             dataset = connection.execute(
                 select(instance_bytes.c.dataset).where(instance_bytes.c.instance == wanted.id)
@@ -181,6 +189,7 @@ def live_objects() -> Select[tuple[object, ...]]:
             live_instance.c.frames,
             live_instance.c.pixel_rows,
             live_instance.c.pixel_columns,
+            live_instance.c.store,
             live_instance.c.file_key,
             live_instance.c.dataset_offset,
         )

@@ -8,23 +8,41 @@ from dataclasses import dataclass, field
 from kinote.catalog.entry import InstanceEntry
 from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject.reading import Reading
-from kinote.storage.local import IncomingFile
+from kinote.storage.digests import digesting
+from kinote.storage.store import Incoming
+
+#: Bytes that are read at once.
+_TOGETHER = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Arrival:
     """What the commit needs of a received object.
 
-    Its bytes are either in `file`, which is synced and in its place before the commit, or, for small objects
-    that are no images, in `dataset`. `reading` is there for key objects.
+    Its bytes are either in `file`, which is durable before the commit, or, for small objects that are no images,
+    in `dataset`. `reading` is there for key objects.
     """
 
     entry: InstanceEntry
     dataset_offset: int = 0
-    file: IncomingFile | None = None
+    file: Incoming | None = None
     dataset: bytes | None = None
     reading: Reading | None = None
     done: Future[Outcome] = field(default_factory=Future)
+
+    def digest_in(self, algorithm: str) -> str:
+        """The digest of the data set, taken in another way where that is asked for. Raises `UnknownAlgorithmError`."""
+        if algorithm == self.entry.digest.algorithm:
+            return self.entry.digest.root
+        taken = digesting(algorithm)
+        if self.file is None:
+            taken.update(self.dataset or b"")
+            return taken.finish().root
+        at = self.dataset_offset
+        while chunk := self.file.read_back(at, _TOGETHER):
+            taken.update(chunk)
+            at += len(chunk)
+        return taken.finish().root
 
     def refusal(self, status: int, reason: str) -> Outcome:
         """The outcome of an object that cannot be kept; `status` is a DICOM failure status."""

@@ -4,8 +4,8 @@ A commit costs more than an object in it. So a group that is made up waits for a
 whose bytes are all there and have only to be read, synced and placed: with a few senders, each of which waits
 for its answer, they then share a commit in place of having one each.
 
-The order is law 6: data synced, names placed and their directory synced (both before an arrival comes here),
-transaction committed, and only then is anybody told. A group that fails is filed again object by object,
+The order is law 6: data synced (before an arrival comes here), the way to them made durable with one effort for the
+group, transaction committed, and only then is anybody told. A group that fails is filed again object by object,
 so that a bad object harms no other (law 5); one that may be committed all the same is not.
 """
 
@@ -26,7 +26,9 @@ from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.transactions import Catalog
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, file_arrivals
-from kinote.intake.outcome import PROCESSING_FAILURE
+from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE
+from kinote.storage.store import StorageError
+from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,9 @@ class Committer:
     A group is made up when a writer is ready for it, not before: it takes all that came until then.
     """
 
-    def __init__(self, catalog: Catalog, settle: Settle) -> None:
+    def __init__(self, catalog: Catalog, stores: Stores, settle: Settle) -> None:
         self._catalog = catalog
+        self._stores = stores
         self._settle = settle
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
@@ -91,7 +94,7 @@ class Committer:
             self._changed.notify_all()
 
     def _announce(self) -> None:
-        group = _Group(self._take)
+        group = _Group(self._take, self._stores)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
@@ -106,6 +109,8 @@ class Committer:
         return arrivals
 
     def _committed(self, group: _Group, done: Future[list[Filed]]) -> None:
+        for arrival, refusal in group.refused:
+            self._settled(arrival, refused_by_store(arrival, refusal))
         failure = done.exception()
         if failure is None:
             for arrival, filed in zip(group.arrivals, done.result(), strict=True):
@@ -128,7 +133,9 @@ class Committer:
             else:
                 self._failed(arrival, attempt, failure)
 
-        self._catalog.submit(_Group(lambda: [arrival]).file).add_done_callback(committed)
+        self._catalog.submit(
+            lambda transaction: file_arrivals(transaction, [arrival], datetime.now(UTC))
+        ).add_done_callback(committed)
 
     def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
         """After a try with one arrival that came to nothing: the next, or the end."""
@@ -156,10 +163,33 @@ class Committer:
 class _Group:
     """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
-    def __init__(self, take: Callable[[], list[Arrival]]) -> None:
+    def __init__(self, take: Callable[[], list[Arrival]], stores: Stores) -> None:
         self._take = take
+        self._stores = stores
         self.arrivals: Sequence[Arrival] = ()
+        #: Those whose bytes a store could not make durable.
+        self.refused: list[tuple[Arrival, StorageError]] = []
 
     def file(self, transaction: Connection) -> list[Filed]:
-        self.arrivals = self.arrivals or self._take()
+        if not self.arrivals and not self.refused:
+            self.arrivals = self._take()
+            self._make_durable()
         return file_arrivals(transaction, self.arrivals, datetime.now(UTC))
+
+    def _make_durable(self) -> None:
+        """One bad file harms no other (law 5)."""
+        with_files = [arrival for arrival in self.arrivals if arrival.file is not None]
+        failures = self._stores.settle([arrival.file for arrival in with_files if arrival.file is not None])
+        self.refused = [
+            (arrival, failure)
+            for arrival, failure in zip(with_files, failures, strict=True)
+            if failure is not None
+        ]
+        if self.refused:
+            gone = {id(arrival) for arrival, _ in self.refused}
+            self.arrivals = [arrival for arrival in self.arrivals if id(arrival) not in gone]
+
+
+def refused_by_store(arrival: Arrival, failure: StorageError) -> Filed:
+    """What becomes of an arrival whose bytes could not be made durable."""
+    return Filed(arrival.refusal(OUT_OF_RESOURCES, str(failure)), kept=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -39,17 +40,20 @@ class _Known:
     """An instance with the same SOP Instance UID, in the index or earlier in the group."""
 
     digest: str
+    digest_algorithm: str
     transfer_syntax_uid: str
     standing: str
+    store: int
     file_key: str | None
 
     def has_the_file_of(self, arrival: Arrival) -> bool:
-        return arrival.file is not None and self.file_key == arrival.file.key
+        file = arrival.file
+        return file is not None and (self.store, self.file_key) == (file.store, file.key)
 
     def is_same_data_set(self, arrival: Arrival) -> bool:
-        return (self.digest, self.transfer_syntax_uid) == (
-            arrival.entry.digest,
-            arrival.entry.transfer_syntax_uid,
+        return (
+            self.transfer_syntax_uid == arrival.entry.transfer_syntax_uid
+            and self.digest == arrival.digest_in(self.digest_algorithm)
         )
 
 
@@ -72,8 +76,16 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
         if decision.kept:
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
+            digest = arrival.entry.digest
             others.append(
-                _Known(arrival.entry.digest, arrival.entry.transfer_syntax_uid, standing, placed.file_key)
+                _Known(
+                    digest.root,
+                    digest.algorithm,
+                    arrival.entry.transfer_syntax_uid,
+                    standing,
+                    placed.store,
+                    placed.file_key,
+                )
             )
     if kept:
         inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
@@ -84,22 +96,26 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
     for row in _in_use(transaction, uids):
-        known[row.sop_instance_uid] = [
-            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
-        ]
+        known[row.sop_instance_uid] = [_known_of(row)]
     # Copies are held beside an instance only.
     for row in _held(transaction, known):
-        known[row.sop_instance_uid].append(
-            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
-        )
+        known[row.sop_instance_uid].append(_known_of(row))
     return known
+
+
+def _known_of(row: Any) -> _Known:
+    return _Known(
+        row.digest, row.digest_algorithm, row.transfer_syntax_uid, row.standing, row.store, row.file_key
+    )
 
 
 _copies = select(
     instance.c.sop_instance_uid,
     instance.c.digest,
+    instance.c.digest_algorithm,
     instance.c.transfer_syntax_uid,
     instance.c.standing,
+    instance.c.store,
     instance.c.file_key,
 )
 _in_use = statements.LookUp(_copies.where(instance.c.standing != HELD), instance.c.sop_instance_uid)
@@ -126,6 +142,7 @@ def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> 
 def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:
     return Placed(
         standing=standing,
+        store=arrival.file.store if arrival.file else 1,
         file_key=arrival.file.key if arrival.file else None,
         dataset_offset=arrival.dataset_offset if arrival.file else 0,
         dataset=arrival.dataset,

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from kinote.storage.local import IncomingFile, StorageError
+from kinote.storage.store import Incoming, StorageError
 
 #: Files that are synced at once.
 _THREADS = 16
@@ -18,7 +18,7 @@ _THREADS = 16
 _WAITING = 64
 
 
-def sync(file: IncomingFile) -> StorageError | None:
+def sync(file: Incoming) -> StorageError | None:
     """Sync a file in this thread; gives the error if it could not be done."""
     try:
         file.finish()
@@ -34,7 +34,7 @@ class Syncers:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="intake-syncer")
         self._room = threading.BoundedSemaphore(_THREADS + _WAITING)
 
-    def sync(self, file: IncomingFile, then: Callable[[StorageError | None], None]) -> None:
+    def sync(self, file: Incoming, then: Callable[[StorageError | None], None]) -> None:
         """Sync a file and go on in that thread, with the error if it could not be done."""
         self._room.acquire()
         self._threads.submit(self._sync, file, then)
@@ -51,7 +51,7 @@ class Syncers:
     def close(self) -> None:
         self._threads.shutdown()
 
-    def _sync(self, file: IncomingFile, then: Callable[[StorageError | None], None]) -> None:
+    def _sync(self, file: Incoming, then: Callable[[StorageError | None], None]) -> None:
         try:
             then(sync(file))
         finally:

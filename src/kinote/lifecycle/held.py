@@ -8,7 +8,15 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, select
 
 from kinote.catalog import changes
-from kinote.catalog.tables import finding, instance, instance_bytes, instance_metadata, series, study
+from kinote.catalog.tables import (
+    finding,
+    instance,
+    instance_bytes,
+    instance_metadata,
+    instance_pieces,
+    series,
+    study,
+)
 
 
 class HeldNotFoundError(LookupError):
@@ -31,6 +39,7 @@ class HeldCopy:
     received_from: str
     digest: str
     size: int
+    store: int
     file_key: str | None
     dataset_offset: int
 
@@ -54,7 +63,7 @@ def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     The live copy keeps the UID, so no tombstone is needed.
     """
     copy = held_copy(transaction, key)
-    for table in (instance_metadata, instance_bytes, finding):
+    for table in (instance_metadata, instance_bytes, instance_pieces, finding):
         transaction.execute(table.delete().where(table.c.instance == key))
     transaction.execute(instance.delete().where(instance.c.id == key))
     happened = changes.Change(
@@ -79,6 +88,7 @@ def _held() -> Select[tuple[object, ...]]:
             instance.c.received_from,
             instance.c.digest,
             instance.c.size,
+            instance.c.store,
             instance.c.file_key,
             instance.c.dataset_offset,
         )

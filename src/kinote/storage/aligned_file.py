@@ -69,6 +69,10 @@ class AlignedFile:
                 self._flush(self._filled)
         os.fdatasync(self._descriptor)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._descriptor < 0
+
     def close(self) -> None:
         """May be called again."""
         descriptor, self._descriptor = self._descriptor, -1

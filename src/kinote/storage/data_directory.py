@@ -2,8 +2,8 @@
 
 kinote.sqlite      the index (unless it is on PostgreSQL)
 installation.json  which index it belongs to (`kinote.storage.marks`)
-objects/           the files of images
-incoming/          files that are being received
+objects/           images, each a file of its own
+packs/             small images, many to a file
 quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
 lock               held while somebody has the directory open
 server.json        where the server listens that has it open
@@ -44,11 +44,6 @@ class DataDirectory:
                 "Stop that server, or give this one another directory with --data."
             )
         self._shared = shared
-
-    @property
-    def store(self) -> Path:
-        """The root of the files of images."""
-        return self.path / "objects"
 
     @property
     def index_url(self) -> str:

@@ -26,10 +26,12 @@ _CLOCK_TOLERANCE = timedelta(hours=2)
 class IncomingFile:
     """A file being received, at its final name."""
 
+    waits_for_disk = True
+
     def __init__(self, store: int, path: str, key: str, *, direct: bool) -> None:
         self.store = store
         self.key = key
-        self._path = path
+        self.path = path
         try:
             self._file = AlignedFile(path, direct=direct)
         except OSError as error:
@@ -43,23 +45,24 @@ class IncomingFile:
         try:
             self._file.write(chunk)
         except OSError as error:
-            raise StorageError(f"Cannot write to {self._path}: {error.strerror}") from error
+            raise StorageError(f"Cannot write to {self.path}: {error.strerror}") from error
 
     def finish(self) -> None:
         try:
-            self._file.finish()
-            self._file.close()
+            if not self._file.is_closed:
+                self._file.finish()
+                self._file.close()
         except OSError as error:
-            raise StorageError(f"Cannot sync {self._path}: {error.strerror}") from error
+            raise StorageError(f"Cannot sync {self.path}: {error.strerror}") from error
 
     def read_back(self, offset: int, limit: int) -> bytes:
-        with open(self._path, "rb") as file:  # noqa: PTH123 - a text, as everywhere here
+        with open(self.path, "rb") as file:  # noqa: PTH123 - a text, as everywhere here
             file.seek(offset)
             return file.read(limit)
 
     def abandon(self) -> None:
         self._file.close()
-        Path(self._path).unlink(missing_ok=True)
+        Path(self.path).unlink(missing_ok=True)
 
 
 class FileStore:

@@ -66,9 +66,9 @@ def store_mark(root: Path) -> StoreMark | None:
     return StoreMark(found["store"], found["installation"]) if found else None
 
 
-def holds_files(root: Path) -> bool:
-    """Whether any file of an object lies in the store below a folder."""
-    return next(root.glob("*/*/*/*/*"), None) is not None
+def holds_bytes(root: Path) -> bool:
+    """Whether any file but the mark lies in the store below a folder."""
+    return any(path.name != _OF_STORE and path.is_file() for path in root.rglob("*"))
 
 
 def mark_directory(directory: Path, mark: DirectoryMark) -> None:

@@ -26,6 +26,8 @@ MAX_BYTES = 2 * 1024**3
 class IncomingSmall:
     """A small object being received: it stays in memory until its group is settled."""
 
+    waits_for_disk = False
+
     def __init__(self, store: int) -> None:
         self.store = store
         self.key: str | None = None

@@ -29,17 +29,24 @@ class Incoming(Protocol):
     def key(self) -> str | None:
         """Under which it will be found; None until that is known, which it is once the object has been settled."""
 
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether `finish` waits for the disk: then it is for a thread that nobody else waits for."""
+
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take the next bytes. Raises `StorageError`."""
 
     def finish(self) -> None:
-        """All bytes are there: make them durable, as far as one object by itself can be. Raises `StorageError`."""
+        """All bytes are there: make them durable, as far as one object by itself can be. Raises `StorageError`.
+
+        May be called again.
+        """
 
     def read_back(self, offset: int, limit: int) -> bytes:
         """What has been written, from an offset on, once it is finished; `limit` bytes of it at most."""
 
     def abandon(self) -> None:
-        """Nothing of it is kept. To be called once no row can name it. May be called again."""
+        """Nothing of it is kept. For who has not settled it (else `Store.remove`). May be called again."""
 
 
 class Store(Protocol):

@@ -42,6 +42,12 @@ class Stores:
                 failures.update(zip(mine, store.settle([group[at] for at in mine]), strict=True))
         return [failures[at] for at in range(len(group))]
 
+    def discard(self, incoming: Incoming) -> None:
+        """Nothing is kept of an object that no row names, however far it has come. Raises OSError."""
+        incoming.abandon()
+        if incoming.key is not None:
+            self._by_id[incoming.store].remove([incoming.key])
+
     def open(self, store: int, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
         """A stored object as a file. Raises `StorageError` if it is not there."""
         found = self._by_id.get(store)

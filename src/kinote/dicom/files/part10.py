@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -36,8 +36,7 @@ class ScannedFile:
 
     `meta` is its file meta information, None where it has none and the transfer syntax was guessed;
     `declared` is the transfer syntax it is said to be in, `transfer_syntax` the one that it shows;
-    `digest` is SHA-256 in hex over the data set's bytes as they are, `size` their number, and
-    `dataset_offset` where in the file they begin.
+    `size` is the number of the data set's bytes, and `dataset_offset` where in the file they begin.
     """
 
     meta: DataSet | None
@@ -45,21 +44,26 @@ class ScannedFile:
     transfer_syntax: str
     dataset: DataSet
     dataset_offset: int
-    digest: str
     size: int
 
 
 class FileScanner:
     """Walks a DICOM file as its bytes arrive; see `DataSetScanner`.
 
-    Give it the transfer syntax to walk a bare data set, as it comes over an association.
+    Give it the transfer syntax to walk a bare data set, as it comes over an association. The bytes of the data set are
+    handed to `pass_by` as they are, of which a digest may be taken.
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, transfer_syntax_uid: str | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        transfer_syntax_uid: str | None = None,
+        pass_by: Callable[[bytes | bytearray | memoryview], object] | None = None,
+    ) -> None:
         self._limits = limits
         self._meta: DataSet | None = None
         self._offset = 0
-        self._digest = hashlib.sha256()
+        self._pass_by = pass_by
         self._size = 0
         self._scanner: DataSetScanner | None = None
         self._is_declared = transfer_syntax_uid is not None
@@ -91,13 +95,13 @@ class FileScanner:
             transfer_syntax=shown,
             dataset=dataset,
             dataset_offset=self._offset,
-            digest=self._digest.hexdigest(),
             size=self._size,
         )
 
     def _pass_on(self, chunk: bytes | bytearray | memoryview) -> None:
         assert self._scanner is not None
-        self._digest.update(chunk)
+        if self._pass_by is not None:
+            self._pass_by(chunk)
         self._size += len(chunk)
         self._scanner.feed(chunk)
 

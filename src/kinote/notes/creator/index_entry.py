@@ -6,7 +6,6 @@ again would take longer than all else that making a note does.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -20,6 +19,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.values.numbers import parse_integer
 from kinote.keyobject.elements import Element, Numbers, text_read
 from kinote.notes.creator.index_json import document_json
+from kinote.storage.digests import digest_of
 
 #: Where an instance made here came from.
 MADE_HERE = "kinote"
@@ -39,7 +39,7 @@ def made_entry(elements: Sequence[Element], dataset: bytes, now: datetime) -> In
     document = _Written(elements)
     series_uid, sop_uid = document.uid(tags.SERIES_INSTANCE_UID), document.uid(tags.SOP_INSTANCE_UID)
     class_uid = document.uid(tags.SOP_CLASS_UID)
-    digest = hashlib.sha256(dataset).hexdigest()
+    digest = digest_of(dataset)
     return InstanceEntry(
         study_instance_uid=document.uid(tags.STUDY_INSTANCE_UID),
         series_instance_uid=series_uid,
@@ -62,7 +62,8 @@ def made_entry(elements: Sequence[Element], dataset: bytes, now: datetime) -> In
             "sop_class_uid": class_uid,
             "transfer_syntax_uid": EXPLICIT_VR_LITTLE_ENDIAN,
             "residence": "local",
-            "digest": digest,
+            "digest": digest.root,
+            "digest_algorithm": digest.algorithm,
             "size": len(dataset),
             "received_at": timestamp(now),
             "received_from": MADE_HERE,

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 from kinote.intake.expected import InStudy
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
-from kinote.intake.receiver import Upload
+from kinote.intake.upload import Upload
 from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
 from kinote.web.negotiation import media_type
 from kinote.web.problems import BadRequestError
