@@ -205,7 +205,11 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
     receive(receiver, image(rows=4000, PatientName="Other^Name"))
     recover(catalog, stores, NOW)
     # As if these hours had been swept long ago.
-    catalog.write(lambda tx: tx.execute(house.update().values(value="9999/01/01/00")))
+    catalog.write(
+        lambda tx: tx.execute(
+            house.update().where(house.c.name == "store 1 swept until").values(value="9999/01/01/00")
+        )
+    )
     with catalog.read() as connection:
         (copy,) = held.held(connection)
     with monkeypatch.context() as patch:
