@@ -25,11 +25,10 @@ from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-#: Objects without a row that a kill can leave at most: those that are being received (200 associations, 16 bodies of
-#: HTTP), those whose data are synced (80) or that wait for a commit behind them (16 bodies with 400 objects each are
-#: held back at 256), and those of groups that were to be committed (four of 200). Where there are more, the index is
-#: not the one that these objects belong to.
-MOST_LEFT = 2000
+#: Objects without a row that a kill can leave at most: those that are being received (one for each of 200 associations
+#: and of 16 bodies of HTTP), and those on their way to a commit (one for each association, and 512 that have come by
+#: HTTP or from files). Where there are more, the index is not the one that these objects belong to.
+MOST_LEFT = 1000
 
 _NO_ROW = "No object of the index has these bytes, so their sender was not told that they are stored."
 

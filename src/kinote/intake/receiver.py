@@ -6,6 +6,7 @@ Faces open an `Upload` for each object, write what comes, and finish it.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +30,10 @@ from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
+#: Objects with bytes in a store that may be on their way to a commit, beside one for each association. Senders are held
+#: back beyond that; so a crash leaves no more of them without a row (`kinote.holdings.recovery.MOST_LEFT`).
+_ON_THEIR_WAY = 512
+
 _ANY_FILE = InStudy()
 
 
@@ -47,6 +52,7 @@ class Receiver:
         self._observe = observe
         self._committer = Committer(catalog, stores, self._settle)
         self._syncers = Syncers()
+        self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
 
     def open(self, received_from: str, expected: Expected = _ANY_FILE) -> Upload:
         """Begin to receive one object; `received_from` says by which face and from whom.
@@ -77,6 +83,9 @@ class Receiver:
         `arrival.done` is set once it is durable, or is refused.
         """
         file = arrival.file
+        if file is not None and not sync_here:
+            self._room.acquire()
+            arrival.done.add_done_callback(lambda _: self._room.release())
         if file is None or not file.waits_for_disk:
             self._committer.submit(arrival)
             return
