@@ -1,5 +1,5 @@
 """Bytes in: durable, indexed and registered in one transaction, in groups across all senders.
 
-`receiver` takes one object as a stream, `syncing` and `placing` make files durable, `committer` gathers
-groups, and `filing` is the transaction. May use `kinote.notes` and what lies below it.
+`receiver` opens an `upload` for each object, which takes it as a stream. `syncing` makes files durable beside the
+senders, `committer` gathers groups, and `filing` is the transaction. May use `kinote.notes` and what lies below it.
 """
