@@ -4,7 +4,7 @@ Readers have connections of their own and see what was committed. Writers hand o
 open transaction; a writer thread takes what has queued up meanwhile, runs each in a savepoint of one
 transaction and commits once for all (group commit). A piece of work that fails harms no other; a commit
 that fails is tried again piece by piece (law 5), one in doubt is looked up first (law 6, `commits`). SQLite
-has one writer, PostgreSQL a bounded pool.
+has one writer, PostgreSQL a bounded pool. Who waits for changes is told after the commit (`announcements`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from kinote.catalog import dialects
+from kinote.catalog.announcements import Announcements, has_changes
 from kinote.catalog.commits import CommitInDoubtError, Commits, forget_old_marks
 from kinote.catalog.lookups import LookUps
 from kinote.catalog.migrations import upgrade
+from kinote.catalog.notifications import Notifications
 from kinote.catalog.statements import FindOne
 
 Result = TypeVar("Result")
@@ -74,6 +76,9 @@ class Catalog:
         forget_old_marks(self._writers)
         self._in_doubt_limit = options.in_doubt_limit
         self._lookups = LookUps(options.url) if alone else None
+        #: Told after every commit that brought changes, by whichever server it was.
+        self.announcements = Announcements()
+        self._notifications = None if alone else Notifications(options.url, self.announcements.announce)
         self._threads = [
             threading.Thread(target=self._write_groups, name=f"catalog-writer-{number}", daemon=True)
             for number in range(writers)
@@ -126,6 +131,8 @@ class Catalog:
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
+        if self._notifications is not None:
+            self._notifications.close()
         if self._lookups is not None:
             self._lookups.close()
         self._readers.dispose()
@@ -161,9 +168,11 @@ class Catalog:
                 self._commit_alone(commits, piece)
             return
         outcomes: list[tuple[_Piece, Any, BaseException | None]] = []
+        changed = False
         try:
             with commits.transaction():
                 outcomes = [(piece, *self._attempt(commits.connection, piece)) for piece in group]
+                changed = has_changes(commits.connection)
         except CommitInDoubtError as doubt:
             # Not tried again: it may all be there.
             outcomes = [(piece, None, failure or _same_doubt(doubt)) for piece, _, failure in outcomes]
@@ -174,6 +183,14 @@ class Catalog:
             return
         for piece, result, failure in outcomes:
             _settle(piece, result, failure)
+        if changed:
+            self._announce()
+
+    def _announce(self) -> None:
+        """Changes were committed, or may have been."""
+        self.announcements.announce()
+        if self._notifications is not None:
+            self._notifications.send()
 
     def _attempt(self, connection: Connection, piece: _Piece) -> tuple[Any, BaseException | None]:
         """Do a piece within its savepoint; raises only what spoils the whole transaction."""
@@ -190,9 +207,11 @@ class Catalog:
         for attempt in range(1, _ATTEMPTS + 1):
             result: Any = None
             failure: BaseException | None = None
+            changed = False
             try:
                 with commits.transaction():
                     result = piece.work(commits.connection)
+                    changed = has_changes(commits.connection)
             except DBAPIError as error:
                 if attempt < _ATTEMPTS and _spoils(commits.connection, error):
                     continue
@@ -200,6 +219,8 @@ class Catalog:
             except BaseException as error:  # Whatever it is, it must not end the writer.
                 failure = error
             _settle(piece, result if failure is None else None, failure)
+            if changed and (failure is None or isinstance(failure, CommitInDoubtError)):
+                self._announce()
             return
 
 

@@ -14,6 +14,7 @@ from kinote.catalog.transactions import Catalog
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
+from kinote.web.event_streams import EventStreams
 
 Result = TypeVar("Result")
 
@@ -60,6 +61,7 @@ class Rooms:
     #: What is wrong with index and bytes, as it is now.
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     threads: Threads = field(default_factory=Threads)
+    streams: EventStreams = field(default_factory=EventStreams)
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Run a short piece of reading in a thread."""
