@@ -41,7 +41,7 @@ from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
 from kinote.storage.marks import UnreadableMarkError
 from kinote.web.application import Rooms, WebOptions, create_application
-from kinote.web.metrics import observe_outcome
+from kinote.web.metrics import observe_background, observe_outcome
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]
             marks = found_marks(places, url)
             prove_together(marks, places)
             storage = LocalStorage(directory.path)
-            catalog = Catalog(CatalogOptions(url=url))
+            catalog = Catalog(CatalogOptions(url=url), observe_background=observe_background)
         try:
             with _telling_of_index(url), _telling_of_folder(directory.path):
                 recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, storage)

@@ -69,6 +69,8 @@ class Notifications:
 
     def close(self) -> None:
         """Send what is still to be sent, if that can be done at once, and end."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._wake()
         self._thread.join()

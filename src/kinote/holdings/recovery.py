@@ -74,7 +74,7 @@ def recover(
     set_aside = storage.quarantine.set_aside(arriving, why=_WAS_ARRIVING, now=now)
     set_aside += storage.quarantine.set_aside(map(storage.path, unknown), why=_NO_ROW, now=now)
     mark = (now - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
-    catalog.write(lambda transaction: write_fact(transaction, _SWEPT, mark))
+    catalog.submit(lambda transaction: write_fact(transaction, _SWEPT, mark), background=True).result()
     if set_aside:
         log.warning(
             "Start-up recovery set files aside that no object has",
