@@ -40,10 +40,16 @@ from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
 from kinote.storage.marks import UnreadableMarkError
+from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_background, observe_outcome
 
 log = logging.getLogger(__name__)
+
+
+def system_clock() -> datetime:
+    """This moment, in UTC. The only place that asks for it: everybody else is given a clock."""
+    return datetime.now(UTC)
 
 
 class HouseError(RuntimeError):
@@ -64,12 +70,13 @@ class House:
     storage: LocalStorage
     receiver: Receiver
     source: Source
+    clock: Clock
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
 
 @contextmanager
-def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]:
+def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = system_clock) -> Iterator[House]:
     """Open the data directory and all rooms on it, once it is proved that they belong together.
 
     Raises `DataDirectoryInUseError` if another has it, `HouseError` if it or the index cannot be used.
@@ -84,15 +91,17 @@ def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]
             catalog = Catalog(CatalogOptions(url=url), observe_background=observe_background)
         try:
             with _telling_of_index(url), _telling_of_folder(directory.path):
-                recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, storage)
+                recovered, is_marked = _take_over(
+                    directory, purpose, marks, places, catalog, storage, clock()
+                )
             directory.recovered()
-            receiver = Receiver(catalog, storage, observe=observe_outcome)
+            receiver = Receiver(catalog, storage, clock=clock, observe=observe_outcome)
             try:
-                yield House(directory, catalog, storage, receiver, Source(catalog, storage), recovered)
+                yield House(directory, catalog, storage, receiver, Source(catalog, storage), clock, recovered)
             finally:
                 receiver.close()
                 if is_marked and directory.is_alone():
-                    _end(places, url, catalog)
+                    _end(places, url, catalog, clock())
         finally:
             catalog.close()
 
@@ -114,11 +123,11 @@ def _take_over(
     places: Places,
     catalog: Catalog,
     storage: LocalStorage,
+    now: datetime,
 ) -> tuple[Recovered, bool]:
     """Recover and mark, where nobody else has the directory; gives whether the end is to be marked, too."""
     if not directory.was_alone or purpose == "look":
         return Recovered(), False
-    now = datetime.now(UTC)
     recovered = recover(catalog, storage, now) if purpose == "serve" else Recovered()
     unknown = recovered.unknown
     made_before_marks = marks.directory is None and marks.index is not None and marks.index.has_instances
@@ -135,10 +144,10 @@ def _take_over(
     return recovered, True
 
 
-def _end(places: Places, url: str, catalog: Catalog) -> None:
+def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:
     """A copy of the index taken until now is an older one from here on."""
     try:
-        open_anew(found_marks(places, url), places, catalog, datetime.now(UTC))
+        open_anew(found_marks(places, url), places, catalog, now)
     except (OSError, SQLAlchemyError, UnreadableMarkError):
         log.warning("The data directory and its index could not be marked as closed", exc_info=True)
 
@@ -156,7 +165,7 @@ def adopt(settings: Settings) -> None:
             LocalStorage(directory.path)
             catalog = Catalog(CatalogOptions(url=url))
             try:
-                give_marks(marks, places, catalog, datetime.now(UTC))
+                give_marks(marks, places, catalog, system_clock())
             finally:
                 catalog.close()
 
@@ -205,6 +214,7 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         catalog=house.catalog,
         receiver=house.receiver,
         source=house.source,
+        clock=house.clock,
         health=partial(health, house.storage.quarantine, house.recovered),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )

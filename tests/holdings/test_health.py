@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kinote.app import open_house
 from kinote.settings.model import Settings
+from tests.clock import clock
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.running_server import RunningServer
@@ -16,7 +17,7 @@ from tests.running_server import RunningServer
 def _left_by_a_crash(data: Path, number: int) -> None:
     with open_house(Settings.model_validate({"data": data})) as house:
         for content in range(number):
-            file = house.storage.receive()
+            file = house.storage.receive(clock())
             file.write(image(content))
             file.finish()
             house.storage.place([file])

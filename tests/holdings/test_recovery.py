@@ -19,6 +19,7 @@ from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
 from kinote.storage.local import LocalStorage
+from tests.clock import clock
 from tests.intake.objects import image
 
 NOW = datetime.now(UTC)
@@ -31,7 +32,7 @@ def storage(tmp_path: Path) -> LocalStorage:
 
 @pytest.fixture
 def receiver(catalog: Catalog, storage: LocalStorage) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, storage)
+    receiver = Receiver(catalog, storage, clock=clock)
     yield receiver
     receiver.close()
 
@@ -44,7 +45,7 @@ def store(receiver: Receiver, number: int = 1) -> None:
 
 def left_behind(storage: LocalStorage, content: bytes, *, placed: bool) -> Path:
     """A file as a kill leaves it: while it was received, or in its place and without its row."""
-    file = storage.receive()
+    file = storage.receive(clock())
     file.write(content)
     file.finish()
     if placed:

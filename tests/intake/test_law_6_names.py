@@ -9,6 +9,7 @@ import pytest
 
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
+from tests.clock import clock
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_law_6_folders_that_somebody_else_has_just_made_are_made_durable_too(
 ) -> None:
     """Another thread, another server, or one that was killed: nobody knows whether it came to its sync."""
     storage = LocalStorage(tmp_path)
-    first, second = storage.receive(), storage.receive()
+    first, second = storage.receive(clock()), storage.receive(clock())
     folder = (tmp_path / "objects" / first.key).parent
     folder.mkdir(parents=True)
     first.finish()

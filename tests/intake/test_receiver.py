@@ -28,6 +28,7 @@ from kinote.intake.receiver import SMALL, Receiver
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import LocalStorage
+from tests.clock import clock
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
 from tests.intake.objects import image
 from tests.keyobject.documents import document
@@ -42,7 +43,7 @@ def storage(tmp_path: Path) -> LocalStorage:
 
 @pytest.fixture
 def receiver(catalog: Catalog, storage: LocalStorage) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, storage)
+    receiver = Receiver(catalog, storage, clock=clock)
     yield receiver
     receiver.close()
 

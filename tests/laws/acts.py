@@ -17,6 +17,7 @@ import pydicom
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, undo, withdraw
+from tests.clock import clock
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, Arriving, Flag, KeyObject
 from tests.laws.house import LIMIT, House, Json, Seen
 from tests.laws.model import Kept, Model, Note, Version, Withdrawal
@@ -329,7 +330,7 @@ class Acts:
     def restart(self, left_behind: bytes = b"") -> None:
         """Close and open; a kill may have left a file half received and another without its row."""
         if left_behind:
-            placed, arriving = self.house.storage.receive(), self.house.storage.receive()
+            placed, arriving = self.house.storage.receive(clock()), self.house.storage.receive(clock())
             for file in (placed, arriving):
                 file.write(left_behind)
             placed.finish()

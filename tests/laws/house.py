@@ -19,6 +19,7 @@ from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.application import Rooms, create_application
+from tests.clock import clock
 
 #: Seconds that anything may take before it counts as lost.
 LIMIT = 60
@@ -76,9 +77,9 @@ class House:
         self.storage = LocalStorage(self.data)
         self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.storage, datetime.now(UTC))
-        self.receiver = Receiver(self.catalog, self.storage)
+        self.receiver = Receiver(self.catalog, self.storage, clock=clock)
         self.source = Source(self.catalog, self.storage)
-        self.client = Client(Rooms(self.catalog, self.receiver, self.source))
+        self.client = Client(Rooms(self.catalog, self.receiver, self.source, clock=clock))
 
     def close(self) -> None:
         self.client.close()

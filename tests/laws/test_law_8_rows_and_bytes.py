@@ -11,6 +11,7 @@ from sqlalchemy import text
 from kinote.holdings.recovery import Recovered
 from kinote.intake.filing import file_arrivals
 from kinote.storage.local import LocalStorage
+from tests.clock import clock
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Image
 from tests.laws.audit import hold_law_8
@@ -30,7 +31,7 @@ def _file_vanishes(house: House) -> None:
 
 
 def _file_appears(house: House) -> None:
-    file = house.storage.receive()
+    file = house.storage.receive(clock())
     file.write(b"nobody's")
     file.finish()
     house.storage.place([file])

@@ -20,6 +20,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.api import changes as feed
 from kinote.web.application import Rooms, create_application
+from tests.clock import clock
 from tests.running_server import RunningServer
 from tests.web.conftest import running
 from tests.web.event_stream import listening
@@ -125,9 +126,9 @@ def test_what_an_older_transaction_holds_back_comes_when_it_has_ended(
     """Nobody tells of a transaction that is rolled back, or that has made no changes."""
     storage = LocalStorage(tmp_path / "data")
     catalog = Catalog(CatalogOptions(postgresql_url))
-    receiver = Receiver(catalog, storage)
+    receiver = Receiver(catalog, storage, clock=clock)
     engine = dialects.engine_for(postgresql_url, pool_size=1)
-    rooms = Rooms(catalog, receiver, Source(catalog, storage))
+    rooms = Rooms(catalog, receiver, Source(catalog, storage), clock=clock)
     with (
         running(create_application(rooms)) as address,
         httpx.Client(base_url=address, timeout=LIMIT, trust_env=False) as client,

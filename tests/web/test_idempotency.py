@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.metrics import observe_outcome
 from kinote.web.rooms import Rooms, WebOptions
+from tests.clock import clock
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart
 
 NOTES = f"/api/v1/studies/{STUDY}/notes"
@@ -38,8 +39,10 @@ OF_THE_MOMENT = {"date", "server"}
 def rooms(tmp_path: Path, catalog: Catalog) -> Iterator[Rooms]:
     """The rooms of one Kinote, on either kind of database."""
     storage = LocalStorage(tmp_path / "data")
-    receiver = Receiver(catalog, storage, observe=observe_outcome)
-    yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=tmp_path / "viewer"))
+    receiver = Receiver(catalog, storage, clock=clock, observe=observe_outcome)
+    yield Rooms(
+        catalog, receiver, Source(catalog, storage), WebOptions(viewer=tmp_path / "viewer"), clock=clock
+    )
     receiver.close()
 
 

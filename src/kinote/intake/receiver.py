@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -36,6 +36,7 @@ from kinote.keyobject.reading import Reading
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
 from kinote.storage.local import IncomingFile, LocalStorage, StorageError
+from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +58,14 @@ class Receiver:
         catalog: Catalog,
         storage: LocalStorage,
         *,
+        clock: Clock,
         observe: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         self._catalog = catalog
         self._storage = storage
+        self.clock = clock
         self._observe = observe
-        self._committer = Committer(catalog, self._settle)
+        self._committer = Committer(catalog, self._settle, clock)
         self._placer = Placer(storage)
         self._syncers = Syncers()
 
@@ -75,7 +78,7 @@ class Receiver:
 
     def receive_file(self) -> IncomingFile:
         """A file for an object that does not stay in memory. Raises `StorageError`."""
-        return self._storage.receive()
+        return self._storage.receive(self.clock())
 
     def expect(self) -> None:
         """All bytes of an object are there: it is committed in the end, or given up."""
@@ -156,7 +159,7 @@ class Receiver:
 
     def discard_held(self, key: int) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        return self.write_and_remove(lambda transaction: discard(transaction, key))
+        return self.write_and_remove(lambda transaction: discard(transaction, key, self.clock()))
 
     def write_and_remove(self, work: Work[Result]) -> Result:
         """Do a piece of work in a transaction, then remove the files that have to follow it."""
@@ -173,9 +176,9 @@ class Receiver:
         self._syncers.close()
 
 
-def discard(transaction: Connection, key: int) -> HeldCopy:
+def discard(transaction: Connection, key: int, now: datetime) -> HeldCopy:
     """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
-    copy = held.discard(transaction, key, now=datetime.now(UTC))
+    copy = held.discard(transaction, key, now=now)
     if copy.file_key is not None:
         remember(transaction, copy.file_key)
     return copy
@@ -277,7 +280,7 @@ class Upload:
             digest=scanned.digest,
             size=scanned.size,
             received_from=self._received_from,
-            now=datetime.now(UTC),
+            now=self._receiver.clock(),
             bytes_in_index=self._file is None and not has_pixels,
         )
         self._expected.check(entry)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -81,10 +81,10 @@ class LocalStorage:
         #: The folders below `objects/` whose names, and those of all parents, are known to be durable.
         self._durable = {self._objects}
 
-    def receive(self) -> IncomingFile:
-        """A new file to write to."""
+    def receive(self, now: datetime) -> IncomingFile:
+        """A new file to write to, for what arrives `now`, in UTC."""
         name = uuid.uuid4().hex
-        hour = datetime.now(UTC).strftime("%Y/%m/%d/%H")
+        hour = now.strftime("%Y/%m/%d/%H")
         return IncomingFile(self._incoming / name, f"{hour}/{name}.dcm")
 
     def place(self, files: Iterable[IncomingFile]) -> None:
