@@ -41,10 +41,16 @@ from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import left_arriving, local_stores, store_roots
 from kinote.storage.marks import UnreadableMarkError
 from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
-from kinote.web.metrics import observe_outcome
+from kinote.web.metrics import observe_background, observe_outcome
 
 log = logging.getLogger(__name__)
+
+
+def system_clock() -> datetime:
+    """This moment, in UTC. The only place that asks for it: everybody else is given a clock."""
+    return datetime.now(UTC)
 
 
 class HouseError(RuntimeError):
@@ -65,12 +71,13 @@ class House:
     stores: Stores
     receiver: Receiver
     source: Source
+    clock: Clock
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
 
 @contextmanager
-def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]:
+def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = system_clock) -> Iterator[House]:
     """Open the data directory and all rooms on it, once it is proved that they belong together.
 
     Raises `DataDirectoryInUseError` if another has it, `HouseError` if it or the index cannot be used.
@@ -81,20 +88,20 @@ def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url)
             prove_together(marks, places)
-            catalog = Catalog(CatalogOptions(url=url))
+            catalog = Catalog(CatalogOptions(url=url), observe_background=observe_background)
         try:
             with _telling_of_index(url), _telling_of_folder(directory.path):
                 stores = local_stores(directory.path)
-                recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, stores)
+                recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, stores, clock())
             directory.recovered()
-            receiver = Receiver(catalog, stores, observe=observe_outcome)
+            receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
             try:
-                yield House(directory, catalog, stores, receiver, Source(catalog, stores), recovered)
+                yield House(directory, catalog, stores, receiver, Source(catalog, stores), clock, recovered)
             finally:
                 receiver.close()
                 stores.close()
                 if is_marked and directory.is_alone():
-                    _end(places, url, catalog)
+                    _end(places, url, catalog, clock())
         finally:
             catalog.close()
 
@@ -116,11 +123,11 @@ def _take_over(
     places: Places,
     catalog: Catalog,
     stores: Stores,
+    now: datetime,
 ) -> tuple[Recovered, bool]:
     """Recover and mark, where nobody else has the directory; gives whether the end is to be marked, too."""
     if not directory.was_alone or purpose == "look":
         return Recovered(), False
-    now = datetime.now(UTC)
     recovered = (
         recover(catalog, stores, now, left=left_arriving(places.directory))
         if purpose == "serve"
@@ -141,10 +148,10 @@ def _take_over(
     return recovered, True
 
 
-def _end(places: Places, url: str, catalog: Catalog) -> None:
+def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:
     """A copy of the index taken until now is an older one from here on."""
     try:
-        open_anew(found_marks(places, url), places, catalog, datetime.now(UTC))
+        open_anew(found_marks(places, url), places, catalog, now)
     except (OSError, SQLAlchemyError, UnreadableMarkError):
         log.warning("The data directory and its index could not be marked as closed", exc_info=True)
 
@@ -162,7 +169,7 @@ def adopt(settings: Settings) -> None:
             local_stores(directory.path).close()
             catalog = Catalog(CatalogOptions(url=url))
             try:
-                give_marks(marks, places, catalog, datetime.now(UTC))
+                give_marks(marks, places, catalog, system_clock())
             finally:
                 catalog.close()
 
@@ -211,6 +218,7 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         catalog=house.catalog,
         receiver=house.receiver,
         source=house.source,
+        clock=house.clock,
         health=partial(health, house.stores.quarantine, house.recovered),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )

@@ -15,7 +15,7 @@ from kinote.settings.model import Settings
 def test_loaded_twice_it_is_there_once(tmp_path: Path) -> None:
     with open_house(Settings.model_validate({"data": tmp_path / "data"})) as house:
         for _ in range(2):
-            load_demo(house.catalog, house.receiver)
+            load_demo(house.catalog, house.receiver, house.clock)
         with house.catalog.read() as connection:
             for study in (identity.CHEST_CT, identity.RADIOGRAPH, identity.HEAD_MR, identity.LIVER_US):
                 notes = notes_of_study(connection, study.uid)

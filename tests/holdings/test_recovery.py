@@ -22,6 +22,7 @@ from kinote.settings.model import Settings
 from kinote.storage.local import FILES, PACKS, local_stores
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
+from tests.clock import clock
 from tests.intake.objects import image
 from tests.kept_bytes import kept_places, left_behind
 
@@ -35,7 +36,7 @@ def stores(tmp_path: Path) -> Stores:
 
 @pytest.fixture
 def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, stores)
+    receiver = Receiver(catalog, stores, clock=clock)
     yield receiver
     receiver.close()
 

@@ -19,6 +19,7 @@ from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
+from tests.clock import clock
 from tests.intake.objects import image
 
 #: Seconds in which everything here is long done; and in which a writer that does not wait has begun.
@@ -45,6 +46,7 @@ def committer(catalog: Catalog, tmp_path: Path) -> Iterator[Committer]:
         catalog,
         local_stores(tmp_path / "stores"),
         lambda arrival, filed: arrival.done.set_result(filed.outcome),
+        clock,
     )
     yield committer
     committer.close()
@@ -54,7 +56,7 @@ def committer(catalog: Catalog, tmp_path: Path) -> Iterator[Committer]:
 def arrivals(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Arrival]:
     """Two arrivals that have been read."""
     read: list[Arrival] = []
-    receiver = Receiver(catalog, local_stores(tmp_path / "data"))
+    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
     monkeypatch.setattr(receiver, "commit", lambda arrival, sync_here: read.append(arrival))
     for number in (1, 2):
         upload = receiver.open("test")
@@ -104,7 +106,7 @@ def test_nobody_waits_long_for_what_never_comes(
 
 
 def test_whatever_becomes_of_an_object_nothing_is_expected_any_more(catalog: Catalog, tmp_path: Path) -> None:
-    receiver = Receiver(catalog, local_stores(tmp_path / "data"))
+    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
     for data in (image(1), image(1, rows=64), image(1)[:200], b"no DICOM", image(2, StudyInstanceUID="")):
         upload = receiver.open("test")
         upload.write(data)

@@ -29,6 +29,7 @@ from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import local_stores
 from kinote.storage.stores import SMALL, Stores
+from tests.clock import clock
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
 from tests.intake.objects import image
 from tests.kept_bytes import kept_places
@@ -45,7 +46,7 @@ def stores(tmp_path: Path) -> Stores:
 
 @pytest.fixture
 def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, stores)
+    receiver = Receiver(catalog, stores, clock=clock)
     yield receiver
     receiver.close()
 

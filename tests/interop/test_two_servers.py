@@ -17,6 +17,7 @@ from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.lifecycle import counts
 from tests.interop.test_every_copy import held_copies, received, retrieved
 from tests.running_server import RunningServer
+from tests.web.event_stream import listening
 from tests.web.objects import STUDY, as_file, image, multipart
 
 TITLE = {"scheme": "DCM", "value": "113000"}
@@ -170,6 +171,15 @@ def test_notes_through_both_at_once(pair: Pair) -> None:
     assert fed == feed(second)
     kinds = Counter(kind for _, kind, _, note in fed if note in notes)
     assert kinds == {"note made": 8, "note revised": 4, "note withdrawn": 4}
+
+
+@pytest.mark.timeout(300)
+def test_who_listens_at_one_hears_of_what_comes_through_the_other(pair: Pair) -> None:
+    first, second = pair
+    with listening(first) as listener:
+        for number in range(1, 4):
+            assert store(second, [as_file(image(number))]).status_code == 200
+            assert listener.next_kind() == "instance stored"
 
 
 @pytest.mark.timeout(300)

@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.storage.store import StorageError
 from kinote.web.application import Rooms, create_application
+from tests.clock import clock
 from tests.kept_bytes import kept_places
 
 #: Seconds that anything may take before it counts as lost.
@@ -79,9 +80,9 @@ class House:
         self.stores = local_stores(self.data)
         self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.stores, datetime.now(UTC))
-        self.receiver = Receiver(self.catalog, self.stores)
+        self.receiver = Receiver(self.catalog, self.stores, clock=clock)
         self.source = Source(self.catalog, self.stores)
-        self.client = Client(Rooms(self.catalog, self.receiver, self.source))
+        self.client = Client(Rooms(self.catalog, self.receiver, self.source, clock=clock))
 
     def close(self) -> None:
         self.client.close()

@@ -19,6 +19,7 @@ from kinote.scp.options import ScpOptions
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
 from kinote.storage.local import local_stores
+from tests.clock import clock
 
 #: Options of a face for tests: a free port.
 OPTIONS = ScpOptions(port=0)
@@ -62,7 +63,7 @@ def face(folder: Path, options: ScpOptions = OPTIONS, *entities: KnownEntity) ->
     options = replace(options, entities={known.entity.title: known for known in entities})
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
-    receiver = Receiver(catalog, stores)
+    receiver = Receiver(catalog, stores, clock=clock)
     rooms = Rooms(catalog, receiver, Source(catalog, stores), options)
     server = DicomServer(rooms)
     try:

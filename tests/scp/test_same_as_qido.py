@@ -14,6 +14,7 @@ from kinote.dimse.information_models import STUDY_ROOT
 from kinote.scp.find import find
 from kinote.scp.query_options import QueryOptions
 from kinote.web.application import Rooms
+from tests.clock import clock
 from tests.scp.requests import decoded, encoded, request
 from tests.web.conftest import address, client, rooms
 
@@ -42,7 +43,7 @@ KEY_OBJECT = (
 
 
 def test_the_same_answers(rooms: Rooms, client: httpx.Client) -> None:
-    load_demo(rooms.catalog, rooms.receiver)
+    load_demo(rooms.catalog, rooms.receiver, clock)
     cases: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
         ("STUDY", {}, STUDY + COUNTS),
         ("STUDY", {"ModalitiesInStudy": "KO", "PatientName": "*a*"}, STUDY),

@@ -19,6 +19,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_outcome
+from tests.clock import clock
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
     """The rooms of one Kinote, empty."""
     stores = local_stores(tmp_path / "data")
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
-    receiver = Receiver(catalog, stores, observe=observe_outcome)
+    receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
     viewer = tmp_path / "viewer"
-    yield Rooms(catalog, receiver, Source(catalog, stores), WebOptions(viewer=viewer))
+    yield Rooms(catalog, receiver, Source(catalog, stores), WebOptions(viewer=viewer), clock=clock)
     receiver.close()
     catalog.close()
 

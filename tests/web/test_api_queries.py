@@ -15,12 +15,13 @@ from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.storage.local import local_stores
+from tests.clock import clock
 from tests.web.objects import STUDY, as_file, image
 
 
 @pytest.fixture
 def receiver(catalog: Catalog, tmp_path: Path) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, local_stores(tmp_path / "data"))
+    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
     for number in (1, 2):
         store(receiver, as_file(image(number)))
     store(

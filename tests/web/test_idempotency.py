@@ -37,9 +37,11 @@ OF_THE_MOMENT = {"date", "server"}
 @pytest.fixture
 def rooms(tmp_path: Path, catalog: Catalog) -> Iterator[Rooms]:
     """The rooms of one Kinote, on either kind of database."""
-    storage = local_stores(tmp_path / "data")
-    receiver = Receiver(catalog, storage, observe=observe_outcome)
-    yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=tmp_path / "viewer"))
+    stores = local_stores(tmp_path / "data")
+    receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
+    yield Rooms(
+        catalog, receiver, Source(catalog, stores), WebOptions(viewer=tmp_path / "viewer"), clock=clock
+    )
     receiver.close()
 
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select, tuple_
 
 from kinote.catalog import dialects, statements
+from kinote.catalog.announcements import note_changes
 from kinote.catalog.tables import change
 from kinote.catalog.timestamps import timestamp
 
@@ -90,9 +91,10 @@ class RecordedChange:
 
 
 def record(transaction: Connection, happened: Sequence[Change], *, now: datetime) -> None:
-    """Write changes into the feed, in the transaction they happened in."""
+    """Write changes into the feed, in the transaction they happened in. When it has committed, readers are woken."""
     if not happened:
         return
+    note_changes(transaction)
     writer = dialects.current_transaction(transaction)
     made_at = timestamp(now)
     statements.insert_rows(
@@ -138,3 +140,17 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
         )
         for row in connection.execute(query)
     ]
+
+
+def is_held_back(connection: Connection, position: Position) -> bool:
+    """Whether changes after a position have been committed that cannot be read yet.
+
+    To be asked in the transaction of `since`, which found none. What they wait for is an older transaction that is
+    still open. It may end without changes, and then nobody is told: who waits for them looks again soon.
+    """
+    settled = dialects.only_settled(connection, change.c.transaction)
+    if settled is None:
+        return False
+    after = tuple_(change.c.transaction, change.c.sequence) > (position.transaction, position.sequence)
+    # No matter whether they are settled: `since` has seen the same state, and found none that are.
+    return connection.execute(select(change.c.sequence).where(after).limit(1)).first() is not None

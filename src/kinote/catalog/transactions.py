@@ -4,33 +4,39 @@ Readers have connections of their own and see what was committed. Writers hand o
 open transaction; a writer thread takes what has queued up meanwhile, runs each in a savepoint of one
 transaction and commits once for all (group commit). A piece of work that fails harms no other; a commit
 that fails is tried again piece by piece (law 5), one in doubt is looked up first (law 6, `commits`). SQLite
-has one writer, PostgreSQL a bounded pool.
+has one writer, PostgreSQL a bounded pool. Who waits for changes is told after the commit (`announcements`).
 """
 
 from __future__ import annotations
 
-import queue
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from kinote.catalog import dialects
+from kinote.catalog.announcements import Announcements, has_changes
 from kinote.catalog.commits import CommitInDoubtError, Commits, forget_old_marks
 from kinote.catalog.lookups import LookUps
 from kinote.catalog.migrations import upgrade
+from kinote.catalog.notifications import Notifications
 from kinote.catalog.statements import FindOne
+from kinote.catalog.waiting_work import GROUP, HELD_AT_MOST, Budget, Piece, Turn, WaitingWork
+
+__all__ = ["GROUP", "Catalog", "CatalogClosedError", "CatalogOptions", "Result", "Work"]
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
-
-#: Pieces of work that share one commit at most: bounds how long the first of them waits.
-GROUP = 128
 
 #: How often a piece of work is begun anew after the database chose it as the victim of a deadlock.
 _ATTEMPTS = 5
@@ -53,27 +59,34 @@ class CatalogOptions:
     in_doubt_limit: float = 30.0
 
 
-@dataclass(slots=True)
-class _Piece:
-    work: Work[Any]
-    done: Future[Any]
-
-
 class Catalog:
-    """The open index. `close()` finishes what was handed over before."""
+    """The open index. `close()` finishes what was handed over before.
 
-    def __init__(self, options: CatalogOptions) -> None:
+    `observe_background` is told how many seconds each piece of background work held its writer; `steady` gives seconds
+    of a clock that is never set.
+    """
+
+    def __init__(
+        self,
+        options: CatalogOptions,
+        *,
+        observe_background: Callable[[float], None] = lambda seconds: None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._observe_background = observe_background
+        self._steady = steady
         self._readers = dialects.snapshots(dialects.engine_for(options.url, pool_size=options.readers))
         alone = dialects.is_sqlite(self._readers)
         writers = 1 if alone else options.writers
         self._writers = dialects.engine_for(options.url, pool_size=writers)
-        self._queue: queue.SimpleQueue[_Piece | None] = queue.SimpleQueue()
-        self._closing = threading.Lock()
-        self._closed = False
+        self._waiting = WaitingWork(writers)
         upgrade(self._writers)
         forget_old_marks(self._writers)
         self._in_doubt_limit = options.in_doubt_limit
         self._lookups = LookUps(options.url) if alone else None
+        #: Told after every commit that brought changes, by whichever server it was.
+        self.announcements = Announcements()
+        self._notifications = None if alone else Notifications(options.url, self.announcements.announce)
         self._threads = [
             threading.Thread(target=self._write_groups, name=f"catalog-writer-{number}", daemon=True)
             for number in range(writers)
@@ -101,31 +114,40 @@ class Catalog:
         with self.read() as connection:
             return connection.execute(query.query, parameters).first()
 
-    def submit(self, work: Work[Result]) -> Future[Result]:
+    def submit(self, work: Work[Result], *, background: bool = False) -> Future[Result]:
         """Hand over a piece of work; the future is done once its transaction has committed or failed.
 
-        It fails with `CommitInDoubtError` where that could not be found out.
+        It fails with `CommitInDoubtError` where that could not be found out. Work that nobody waits for goes to the
+        `background`: it has a transaction of its own when there is time for it. It must be short; see `in_turns`.
         """
         done: Future[Result] = Future()
-        with self._closing:
-            if self._closed:
-                raise CatalogClosedError("The catalog is closed; nothing more can be written.")
-            self._queue.put(_Piece(work, done))
+        if not self._waiting.put(Piece(work, done), background=background):
+            raise CatalogClosedError("The catalog is closed; nothing more can be written.")
         return done
 
     def write(self, work: Work[Result]) -> Result:
         """Do a piece of work in a transaction and wait until it is durable; raises what the work raises."""
         return self.submit(work).result()
 
+    def in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
+        """Do long background work, in as many transactions as it takes; raises what a step raises.
+
+        A step does some of what is left, as long as its budget is not spent, and says whether there is more.
+        """
+
+        @wraps(step)
+        def piece(transaction: Connection) -> bool:
+            return step(transaction, Budget(self._steady))
+
+        while self.submit(piece, background=True).result():
+            pass
+
     def close(self) -> None:
-        with self._closing:
-            if self._closed:
-                return
-            self._closed = True
-        for _ in self._threads:
-            self._queue.put(None)
+        self._waiting.close()
         for thread in self._threads:
             thread.join()
+        if self._notifications is not None:
+            self._notifications.close()
         if self._lookups is not None:
             self._lookups.close()
         self._readers.dispose()
@@ -134,36 +156,36 @@ class Catalog:
     def _write_groups(self) -> None:
         with self._writers.connect().execution_options(writes=True) as connection:
             commits = Commits(connection, self._in_doubt_limit)
-            while (first := self._queue.get()) is not None:
-                group, last = self._gather(first)
-                self._commit_group(commits, group)
-                if last:
-                    return
+            while (turn := self._waiting.take()) is not None:
+                begun = self._steady()
+                self._commit_group(commits, turn.pieces)
+                if turn.is_background:
+                    self._tell_how_long(turn, self._steady() - begun)
+                self._waiting.finished(turn)
 
-    def _gather(self, first: _Piece) -> tuple[list[_Piece], bool]:
-        """What has queued up, without what was given up meanwhile; and whether that was the last."""
-        group = []
-        piece: _Piece | None = first
-        while piece is not None:
-            if piece.done.set_running_or_notify_cancel():
-                group.append(piece)
-            if len(group) == GROUP:
-                return group, False
-            try:
-                piece = self._queue.get_nowait()
-            except queue.Empty:
-                return group, False
-        return group, True
+    def _tell_how_long(self, turn: Turn, seconds: float) -> None:
+        self._observe_background(seconds)
+        if seconds > HELD_AT_MOST:
+            (piece,) = turn.pieces
+            log.warning(
+                "A piece of background work held a writer of the index for too long",
+                extra={
+                    "milliseconds": round(seconds * 1000),
+                    "work": getattr(piece.work, "__qualname__", ""),
+                },
+            )
 
-    def _commit_group(self, commits: Commits, group: list[_Piece]) -> None:
+    def _commit_group(self, commits: Commits, group: list[Piece]) -> None:
         if len(group) < 2:
             for piece in group:
                 self._commit_alone(commits, piece)
             return
-        outcomes: list[tuple[_Piece, Any, BaseException | None]] = []
+        outcomes: list[tuple[Piece, Any, BaseException | None]] = []
+        changed = False
         try:
             with commits.transaction():
                 outcomes = [(piece, *self._attempt(commits.connection, piece)) for piece in group]
+                changed = has_changes(commits.connection)
         except CommitInDoubtError as doubt:
             # Not tried again: it may all be there.
             outcomes = [(piece, None, failure or _same_doubt(doubt)) for piece, _, failure in outcomes]
@@ -174,8 +196,16 @@ class Catalog:
             return
         for piece, result, failure in outcomes:
             _settle(piece, result, failure)
+        if changed:
+            self._announce()
 
-    def _attempt(self, connection: Connection, piece: _Piece) -> tuple[Any, BaseException | None]:
+    def _announce(self) -> None:
+        """Changes were committed, or may have been."""
+        self.announcements.announce()
+        if self._notifications is not None:
+            self._notifications.send()
+
+    def _attempt(self, connection: Connection, piece: Piece) -> tuple[Any, BaseException | None]:
         """Do a piece within its savepoint; raises only what spoils the whole transaction."""
         with dialects.savepoint(connection) as undo:
             try:
@@ -186,13 +216,15 @@ class Catalog:
                 undo()
                 return None, failure
 
-    def _commit_alone(self, commits: Commits, piece: _Piece) -> None:
+    def _commit_alone(self, commits: Commits, piece: Piece) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             result: Any = None
             failure: BaseException | None = None
+            changed = False
             try:
                 with commits.transaction():
                     result = piece.work(commits.connection)
+                    changed = has_changes(commits.connection)
             except DBAPIError as error:
                 if attempt < _ATTEMPTS and _spoils(commits.connection, error):
                     continue
@@ -200,6 +232,8 @@ class Catalog:
             except BaseException as error:  # Whatever it is, it must not end the writer.
                 failure = error
             _settle(piece, result if failure is None else None, failure)
+            if changed and (failure is None or isinstance(failure, CommitInDoubtError)):
+                self._announce()
             return
 
 
@@ -215,7 +249,7 @@ def _same_doubt(doubt: CommitInDoubtError) -> CommitInDoubtError:
     return same
 
 
-def _settle(piece: _Piece, result: Any, failure: BaseException | None) -> None:
+def _settle(piece: Piece, result: Any, failure: BaseException | None) -> None:
     if failure is None:
         piece.done.set_result(result)
     else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from kinote.app import system_clock
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import check_file
 from kinote.keyobject.findings import Finding, found
@@ -59,5 +59,5 @@ def _check(path: Path) -> Checked:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         return Checked(str(path), "unreadable", (found("NOT_READABLE", detail=error.strerror),))
-    report = check_file(data, now=datetime.now(UTC))
+    report = check_file(data, now=system_clock())
     return Checked(str(path), report.registration, report.findings)

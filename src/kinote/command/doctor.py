@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -87,7 +86,7 @@ def _mend(settings: Settings, *, adopt_index: bool, set_aside: bool) -> None:
         out.print("The index is now the one of this data directory. Start the server, and look at /readyz.")
     if set_aside:
         with open_house(settings) as house:
-            done = recover(house.catalog, house.stores, datetime.now(UTC), at_most=None)
+            done = recover(house.catalog, house.stores, house.clock(), at_most=None)
         out.print(
             f"{done.set_aside} files were set aside in {house.stores.quarantine.folder}.", highlight=False
         )
@@ -138,7 +137,7 @@ def _those(house: House) -> Iterator[str]:
 
 def _read(house: House, uid: str) -> dict[str, Any]:
     try:
-        return asdict(read_again(house.catalog, house.source, uid, datetime.now(UTC)))
+        return asdict(read_again(house.catalog, house.source, uid, house.clock()))
     except (NeverHadError, NotToBeReadError, StorageError) as error:
         raise _NotReadError(str(error)) from error
 

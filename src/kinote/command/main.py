@@ -95,7 +95,7 @@ def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: Dico
     set_up_logs(as_json=settings.log_json)
     with open_house(settings, "serve") as house:
         with out.status("Loading the demo studies"):
-            load_demo(house.catalog, house.receiver)
+            load_demo(house.catalog, house.receiver, house.clock)
         serve_house(house, settings, _announce_demo)
 
 

@@ -13,8 +13,9 @@ import uvicorn
 
 from kinote.app import House, dicom_server, web_application
 from kinote.settings.model import Settings
+from kinote.web.application import end_event_streams
 
-#: Seconds that requests under way may take when the server is stopped.
+#: Seconds that requests under way may take when the server is stopped; event streams end at once.
 _GRACE = 30
 
 
@@ -48,8 +49,9 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
 
 
 def _serve_http(house: House, settings: Settings, listener: socket.socket) -> None:
+    application = web_application(house, settings)
     config = uvicorn.Config(
-        web_application(house, settings),
+        application,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -57,11 +59,23 @@ def _serve_http(house: House, settings: Settings, listener: socket.socket) -> No
         loop="uvloop",
         http="httptools",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, lambda: end_event_streams(application))
     # All that was loaded until now stays to the end: the garbage collector need not go through it again.
     gc.collect()
     gc.freeze()
     server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams that would never end by themselves before it waits for requests under way."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 def _address(host: str, port: int) -> str:

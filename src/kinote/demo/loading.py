@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +18,14 @@ from kinote.media.sources import sources
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRequest, RequestedReference
 from kinote.notes.author import Author
+from kinote.telemetry.clock import Clock
 
 
 class DemoError(RuntimeError):
     """The demo could not be loaded; the message says which file was not taken and why."""
 
 
-def load_demo(catalog: Catalog, receiver: Receiver) -> None:
+def load_demo(catalog: Catalog, receiver: Receiver, clock: Clock) -> None:
     """Bring the demo studies in, and make their notes; a demo that is loaded already is left as it is."""
     if _is_loaded(catalog):
         return
@@ -37,7 +37,7 @@ def load_demo(catalog: Catalog, receiver: Receiver) -> None:
                     f"{imported.name} of the demo was not taken: {imported.outcome.reason} "
                     "Give the demo a data directory of its own with --data."
                 )
-    catalog.write(partial(_make_notes, notes=demo.notes))
+    catalog.write(partial(_make_notes, notes=demo.notes, clock=clock))
 
 
 def _is_loaded(catalog: Catalog) -> bool:
@@ -46,13 +46,13 @@ def _is_loaded(catalog: Catalog) -> bool:
         return bool(connection.scalar(select(exists().where(note.c.origin == "authored"))))
 
 
-def _make_notes(transaction: Connection, *, notes: tuple[DemoNote, ...]) -> None:
+def _make_notes(transaction: Connection, *, notes: tuple[DemoNote, ...], clock: Clock) -> None:
     for demo_note in notes:
         make(
             transaction,
             [_request(demo_note)],
             study_instance_uid=demo_note.study_instance_uid,
-            now=datetime.now(UTC),
+            now=clock(),
         )
 
 

@@ -99,7 +99,9 @@ def _without_row(catalog: Catalog, store: Store, limit: int | None) -> Iterator[
 
 def _remember_position(catalog: Catalog, store: Store, now: datetime) -> None:
     position = store.position(now)
-    catalog.write(lambda transaction: write_fact(transaction, _swept(store), position))
+    catalog.submit(
+        lambda transaction: write_fact(transaction, _swept(store), position), background=True
+    ).result()
 
 
 def _swept(store: Store) -> str:

@@ -16,7 +16,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -29,6 +28,7 @@ from kinote.intake.filing import Filed, file_arrivals
 from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE
 from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,10 @@ class Committer:
     A group is made up when a writer is ready for it, not before: it takes all that came until then.
     """
 
-    def __init__(self, catalog: Catalog, stores: Stores, settle: Settle) -> None:
+    def __init__(self, catalog: Catalog, stores: Stores, settle: Settle, clock: Clock) -> None:
         self._catalog = catalog
         self._stores = stores
+        self._clock = clock
         self._settle = settle
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
@@ -94,7 +95,7 @@ class Committer:
             self._changed.notify_all()
 
     def _announce(self) -> None:
-        group = _Group(self._take, self._stores)
+        group = _Group(self._take, self._stores, self._clock)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
@@ -134,7 +135,7 @@ class Committer:
                 self._failed(arrival, attempt, failure)
 
         self._catalog.submit(
-            lambda transaction: file_arrivals(transaction, [arrival], datetime.now(UTC))
+            lambda transaction: file_arrivals(transaction, [arrival], self._clock())
         ).add_done_callback(committed)
 
     def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
@@ -163,9 +164,10 @@ class Committer:
 class _Group:
     """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
-    def __init__(self, take: Callable[[], list[Arrival]], stores: Stores) -> None:
+    def __init__(self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock) -> None:
         self._take = take
         self._stores = stores
+        self._clock = clock
         self.arrivals: Sequence[Arrival] = ()
         #: Those whose bytes a store could not make durable.
         self.refused: list[tuple[Arrival, StorageError]] = []
@@ -174,7 +176,7 @@ class _Group:
         if not self.arrivals and not self.refused:
             self.arrivals = self._take()
             self._make_durable()
-        return file_arrivals(transaction, self.arrivals, datetime.now(UTC))
+        return file_arrivals(transaction, self.arrivals, self._clock())
 
     def _make_durable(self) -> None:
         """One bad file harms no other (law 5)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -27,6 +27,7 @@ from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +46,14 @@ class Receiver:
         catalog: Catalog,
         stores: Stores,
         *,
+        clock: Clock,
         observe: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
         self._catalog = catalog
         self._stores = stores
+        self.clock = clock
         self._observe = observe
-        self._committer = Committer(catalog, stores, self._settle)
+        self._committer = Committer(catalog, stores, self._settle, clock)
         self._syncers = Syncers()
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
 
@@ -63,11 +66,11 @@ class Receiver:
 
     def receive_large(self) -> Incoming:
         """For an object that does not stay in memory. Raises `StorageError`."""
-        return self._stores.receive(datetime.now(UTC))
+        return self._stores.receive(self.clock())
 
     def receive_small(self) -> Incoming:
         """For a small object. Raises `StorageError`."""
-        return self._stores.receive_small(datetime.now(UTC))
+        return self._stores.receive_small(self.clock())
 
     def expect(self) -> None:
         """All bytes of an object are there: it is committed in the end, or given up."""
@@ -142,7 +145,7 @@ class Receiver:
 
     def discard_held(self, key: int) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        return self.write_and_remove(lambda transaction: discard(transaction, key))
+        return self.write_and_remove(lambda transaction: discard(transaction, key, self.clock()))
 
     def write_and_remove(self, work: Work[Result]) -> Result:
         """Do a piece of work in a transaction, then remove the files that have to follow it."""
@@ -158,9 +161,9 @@ class Receiver:
         self._syncers.close()
 
 
-def discard(transaction: Connection, key: int) -> HeldCopy:
+def discard(transaction: Connection, key: int, now: datetime) -> HeldCopy:
     """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
-    copy = held.discard(transaction, key, now=datetime.now(UTC))
+    copy = held.discard(transaction, key, now=now)
     if copy.file_key is not None:
         remember(transaction, (copy.store, copy.file_key))
     return copy

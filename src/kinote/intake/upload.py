@@ -8,7 +8,6 @@ does not grow with the object.
 from __future__ import annotations
 
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from typing import Protocol
 
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
@@ -25,6 +24,7 @@ from kinote.keyobject.reading import Reading
 from kinote.storage.digests import digesting
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import SMALL
+from kinote.telemetry.clock import Clock
 
 #: A KOS is read whole to be registered; beyond this it is kept as an object but not read (V55), in bytes.
 _KEY_OBJECT_LIMIT = 64 * 1024 * 1024
@@ -32,6 +32,8 @@ _KEY_OBJECT_LIMIT = 64 * 1024 * 1024
 
 class Destination(Protocol):
     """What an upload asks of who receives it."""
+
+    clock: Clock
 
     def receive_large(self) -> Incoming:
         """Of an object that does not stay in memory. Raises `StorageError`."""
@@ -150,7 +152,7 @@ class Upload:
             digest=self._digest.finish(),
             size=scanned.size,
             received_from=self._received_from,
-            now=datetime.now(UTC),
+            now=self._receiver.clock(),
             bytes_in_index=self._file is None and not has_pixels,
         )
         self._expected.check(entry)

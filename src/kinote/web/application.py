@@ -23,7 +23,7 @@ from kinote.web.rooms import Rooms, WebOptions
 from kinote.web.security_headers import SecurityHeaders
 from kinote.web.viewer_files import viewer_file
 
-__all__ = ["Rooms", "WebOptions", "create_application"]
+__all__ = ["Rooms", "WebOptions", "create_application", "end_event_streams"]
 
 _DESCRIPTION = """Key Image Notes: make, read, revise and withdraw them; see which studies have them and what
 became of what was received. Images and documents themselves are at `/dicomweb` (DICOM PS3.18).
@@ -65,6 +65,12 @@ def create_application(rooms: Rooms) -> FastAPI:
     application.add_middleware(RequestLog)
     application.add_middleware(SecurityHeaders)
     return application
+
+
+def end_event_streams(application: FastAPI) -> None:
+    """The server is being stopped. To be called in its event loop."""
+    rooms: Rooms = application.state.rooms
+    rooms.streams.end()
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -28,6 +28,12 @@ _NOTES = Counter(
     "kinote_notes", "Notes made, revised and withdrawn through the REST API.", ["act"], registry=REGISTRY
 )
 
+_BACKGROUND = Histogram(
+    "kinote_background_write_seconds",
+    "How long pieces of background work held a writer of the index; none should take more than 0.05.",
+    registry=REGISTRY,
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3),
+)
 _QUARANTINED = Gauge(
     "kinote_quarantined_files",
     "Files that recovery set aside, and nobody has looked at yet.",
@@ -47,6 +53,11 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 def observe_outcome(outcome: Outcome) -> None:
     """Count what became of a received object."""
     _OBJECTS.labels(outcome.kind).inc()
+
+
+def observe_background(seconds: float) -> None:
+    """Take note of how long a piece of background work held a writer of the index."""
+    _BACKGROUND.observe(seconds)
 
 
 def observe_note(act: str) -> None:

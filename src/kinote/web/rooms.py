@@ -14,6 +14,8 @@ from kinote.catalog.transactions import Catalog
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
+from kinote.telemetry.clock import Clock
+from kinote.web.event_streams import EventStreams
 
 Result = TypeVar("Result")
 
@@ -57,9 +59,11 @@ class Rooms:
     receiver: Receiver
     source: Source
     options: WebOptions = WebOptions()
+    clock: Clock = field(kw_only=True)
     #: What is wrong with index and bytes, as it is now.
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     threads: Threads = field(default_factory=Threads)
+    streams: EventStreams = field(default_factory=EventStreams)
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Run a short piece of reading in a thread."""

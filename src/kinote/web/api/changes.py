@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import anyio
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -18,8 +17,15 @@ from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["changes"])
 
-#: Seconds between looks at the feed for a client that listens; also keeps its connection awake.
-_INTERVAL = 1.0
+#: Seconds after which a stream without news says that it is still there, for what stands between us and the client.
+_STILL_THERE = 15.0
+
+#: Seconds between two looks at the feed for one stream at least, however often something is committed.
+_SPACING = 0.25
+
+#: Seconds until a stream looks again whose changes an older transaction holds back: at first, and at most.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
 _EVENTS_AT_ONCE = 500
 
 _DESCRIPTION = f"""Changes in order; a reader who goes on from the last position it has seen misses nothing.
@@ -54,7 +60,7 @@ async def feed(
         if last_event_id:
             after = _position("Last-Event-ID", last_event_id)
         return StreamingResponse(
-            _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
+            _events(rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
         )
     found = await _since(rooms, after, limit + 1)
     following = str(found[limit - 1].position) if len(found) > limit else None
@@ -69,15 +75,40 @@ async def _since(rooms: Rooms, after: changes.Position, limit: int) -> list[chan
     return await rooms.read(read)
 
 
-async def _events(request: Request, rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
-    while not await request.is_disconnected():
-        found = await _since(rooms, after, _EVENTS_AT_ONCE)
-        for change in found:
-            after = change.position
-            yield f"id: {after}\nevent: {change.change.kind}\ndata: {json.dumps(_json(change))}\n\n"
-        if not found:
-            yield ": nothing new\n\n"
-            await anyio.sleep(_INTERVAL)
+async def _news(rooms: Rooms, after: changes.Position) -> tuple[list[changes.RecordedChange], bool]:
+    """The changes after a position, and whether there are some that cannot be read yet."""
+
+    def read() -> tuple[list[changes.RecordedChange], bool]:
+        with rooms.catalog.read() as connection:
+            found = changes.since(connection, after, _EVENTS_AT_ONCE)
+            return found, not found and changes.is_held_back(connection, after)
+
+    return await rooms.read(read)
+
+
+async def _events(rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
+    """What a stream says until the server ends; whoever reads it ends it by going away."""
+    with rooms.streams.open(rooms.catalog.announcements) as stream:
+        pause = _FIRST_PAUSE
+        while not stream.has_ended:
+            stream.look()
+            found, held_back = await _news(rooms, after)
+            for change in found:
+                after = change.position
+                yield f"id: {after}\nevent: {change.change.kind}\ndata: {json.dumps(_json(change))}\n\n"
+            if len(found) == _EVENTS_AT_ONCE:
+                continue
+            if held_back:
+                await stream.rest(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            pause = _FIRST_PAUSE
+            if found:
+                # Enough for many commits, and too short to be noticed by a person.
+                await stream.rest(_SPACING)
+            while not stream.is_awake:
+                yield ": nothing new\n\n"
+                await stream.wait(_STILL_THERE)
 
 
 def _json(change: changes.RecordedChange) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
@@ -81,12 +80,13 @@ async def held_file(request: Request, held_id: Key) -> Response:
 async def decide(request: Request, held_id: Key, body: Decision, act: AskedAct) -> Response:
     """Carry out the decision; answers with the copy as it was."""
     rooms = rooms_of(request)
+    now = rooms.clock()
 
     def work(transaction: Connection) -> Response:
-        return answer({**_json(discard(transaction, held_id)), "decision": body.decision})
+        return answer({**_json(discard(transaction, held_id, now)), "decision": body.decision})
 
     answered = await to_thread.run_sync(
-        lambda: rooms.receiver.write_and_remove(act.once(work, datetime.now(UTC))),
+        lambda: rooms.receiver.write_and_remove(act.once(work, now)),
         limiter=rooms.threads.uploads,
     )
     return answered.response

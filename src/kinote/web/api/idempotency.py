@@ -51,6 +51,10 @@ class Act:
         self._rooms = rooms
         self._keyed = keyed
 
+    def now(self) -> datetime:
+        """When it is asked for, in UTC."""
+        return self._rooms.clock()
+
     async def do(self, work: Callable[[Connection], Response], now: datetime) -> Answered:
         """Do it in a transaction of its own, unless it has been done under this key; see `once`."""
         return await wrap_future(self._rooms.catalog.submit(self.once(work, now)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -47,7 +46,7 @@ async def register(request: Request, sop: str, act: AskedAct) -> Response:
     the registration was.
     """
     rooms = rooms_of(request)
-    now = datetime.now(UTC)
+    now = rooms.clock()
 
     def again() -> Answered:
         # Asked before anything is read: meanwhile the document may have been withdrawn.

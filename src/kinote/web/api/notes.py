@@ -70,7 +70,7 @@ async def make_note(study: str, body: NoteBody, act: AskedAct) -> Response:
 
     At least one reference lies in the study. What is wrong is refused as a whole, each field named.
     """
-    now = _now()
+    now = _now(act)
 
     def work(transaction: Connection) -> Response:
         (note_id,) = make(transaction, [body.request()], study_instance_uid=study, now=now)
@@ -153,7 +153,7 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
     expected = _expected(if_match)
     if expected is None:
         raise VersionRequiredError('Send If-Match with the version you have seen, e.g. If-Match: "2".')
-    now = _now()
+    now = _now(act)
     asked = body.request()
 
     def work(transaction: Connection) -> Response:
@@ -180,7 +180,7 @@ async def delete_note(
 ) -> Response:
     """Take the note out of use, with its documents; it can still be read by its number."""
     expected = _expected(if_match)
-    now = _now()
+    now = _now(act)
 
     def work(transaction: Connection) -> Response:
         withdraw_note(
@@ -239,6 +239,6 @@ def _expected(if_match: str | None) -> int | None:
     return int(found[1])
 
 
-def _now() -> datetime:
+def _now(act: AskedAct) -> datetime:
     """This moment, in the time zone of the server: documents are written in it."""
-    return datetime.now().astimezone()
+    return act.now().astimezone()

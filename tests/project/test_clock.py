@@ -1,0 +1,105 @@
+"""`app` provides the clock; no other code asks for the time."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project.sources import PACKAGE
+
+#: What gives the time of day. `datetime.fromtimestamp` and the like are given one.
+_OF_DAY = {
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+    "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "strftime", "asctime"},
+}
+
+#: What measures how long something takes, and cannot be set.
+_STEADY = {
+    "time": {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "thread_time"}
+}
+
+#: Who measures that, and why: a limit of our own patience, or a figure that is told.
+_MAY_MEASURE = {
+    "catalog/commits.py": "how long a commit in doubt is looked up",
+    "catalog/dialects.py": "how long two who open a new database wait for each other",
+    "catalog/notifications.py": "when to look again for what nobody has told",
+    "catalog/transactions.py": "how long background work holds a writer",
+    "command/network.py": "how long an echo took",
+    "dimse/association.py": "time-outs of the network",
+    "dimse/connection.py": "time-outs of the network",
+    "dimse/endpoint.py": "time-outs of the network",
+    "dimse/tls_socket.py": "time-outs of the network",
+    "scp/retrieval.py": "when the last interim answer was sent",
+    "scp/server.py": "how long an association lasted",
+    "storage/data_directory.py": "how long to wait for another server's recovery",
+    "storage/quarantine.py": "how long a count is good for",
+    "web/request_log.py": "how long a request took",
+}
+
+
+def _asked(text: str, names: dict[str, set[str]]) -> Iterator[str]:
+    """Where source text uses one of the names of a module or class, also by another name for it."""
+    tree = ast.parse(text)
+    called = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            # `datetime.now`, and `datetime.datetime.now` where the module is imported.
+            of = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+            if node.attr in names.get(called.get(of, of), ()):
+                yield f"{of}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and node.module in names:
+            yield from (alias.name for alias in node.names if alias.name in names[node.module])
+
+
+def _files() -> dict[str, str]:
+    return {
+        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+def test_only_app_asks_for_the_time() -> None:
+    asking = {name: found for name, text in _files().items() if (found := list(_asked(text, _OF_DAY)))}
+    assert asking == {"app.py": ["datetime.now"]}
+
+
+def test_who_measures_how_long_something_takes_says_why() -> None:
+    assert {name for name, text in _files().items() if any(_asked(text, _STEADY))} == set(_MAY_MEASURE)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from datetime import datetime\nmade = datetime.now()",
+        "from datetime import datetime\nclock = datetime.now",
+        "import datetime\nmade = datetime.datetime.now(datetime.UTC)",
+        "import datetime as dt\nmade = dt.datetime.utcnow()",
+        "from datetime import date as day\nmade = day.today()",
+        "import time\nmade = time.time()",
+        "import time as t\nmade = t.time_ns()",
+        "from time import time\nmade = time()",
+        "from time import strftime as written\nmade = written('%Y')",
+    ],
+)
+def test_whoever_asks_is_found(source: str) -> None:
+    assert list(_asked(source, _OF_DAY))
+
+
+def test_whoever_is_given_the_time_is_not_found() -> None:
+    source = (
+        "from datetime import datetime\n\ndef made(now: datetime) -> str:\n    return datetime.isoformat(now)"
+    )
+    assert not list(_asked(source, _OF_DAY))
+
+
+def test_the_list_of_who_measures_names_files() -> None:
+    assert [name for name in _MAY_MEASURE if not Path(PACKAGE, name).is_file()] == []
