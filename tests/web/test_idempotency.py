@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.metrics import observe_outcome
 from kinote.web.rooms import Rooms, WebOptions
+from tests.clock import clock
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart
 
 NOTES = f"/api/v1/studies/{STUDY}/notes"
