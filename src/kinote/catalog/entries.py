@@ -30,6 +30,11 @@ class Placed:
     dataset: bytes | None = None
     held_reason: str | None = None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the UID means this one from now on; a held copy stands beside the one that it means."""
+        return self.standing != "held"
+
 
 @dataclass(frozen=True, slots=True)
 class InsertedInstance:
@@ -102,6 +107,7 @@ def _insert_instances(
                 "file_key": place.file_key,
                 "dataset_offset": place.dataset_offset,
                 "held_reason": place.held_reason,
+                "is_current": place.is_current,
             }
         )
         if entry.metadata is not None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -22,8 +21,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    literal_column,
     text,
+    true,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -146,10 +145,6 @@ store = Table(
     UniqueConstraint("kind", name="store_by_kind"),
 )
 
-#: The standing that two indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
-#: given, SQLite prepares a statement anew to see which index it then can take.
-HELD: ColumnElement[str] = literal_column("'held'")
-
 instance = Table(
     "instance",
     metadata,
@@ -189,19 +184,22 @@ instance = Table(
     Column("store", _Key, nullable=False, server_default="1"),
     # How `digest` was taken (`kinote.storage.digests`).
     Column("digest_algorithm", Text, nullable=False, server_default="sha256"),
+    # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
+    # stand beside it, and are never live.
+    Column("is_current", Boolean, nullable=False, server_default=true()),
+    # SQLite takes either only for who says in its very words what it is of: `is_current`, or that it is not.
     Index(
-        "instance_is_unique",
+        "instance_current",
         "sop_instance_uid",
         unique=True,
-        sqlite_where=text("standing <> 'held'"),
-        postgresql_where=text("standing <> 'held'"),
+        sqlite_where=text("is_current = 1"),
+        postgresql_where=text("is_current"),
     ),
-    # The few that one leaves out. SQLite takes either only for who says in its very words what it is of (`HELD`).
     Index(
-        "instance_held_by_uid",
+        "instance_other_copies",
         "sop_instance_uid",
-        sqlite_where=text("standing = 'held'"),
-        postgresql_where=text("standing = 'held'"),
+        sqlite_where=text("is_current = 0"),
+        postgresql_where=text("NOT is_current"),
     ),
     Index("instance_by_series", "series", "standing", "instance_number"),
     Index("instance_by_study", "study", "standing"),
@@ -462,6 +460,9 @@ withdrawal_target = Table(
     metadata,
     Column("withdrawal", _Key, ForeignKey("withdrawal.id"), primary_key=True),
     Column("sop_instance_uid", _Matched, primary_key=True),
+    # The one copy that is meant; NULL for whatever the UID means, now and later. No reference: the row of a copy that
+    # was discarded is gone, and its key means no other (`dialects.never_use_keys_again`).
+    Column("instance", _Key),
     Index("withdrawal_target_by_uid", "sop_instance_uid"),
 )
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog import changes, statements
 from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.tables import HELD, instance
+from kinote.catalog.tables import instance
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
@@ -42,6 +42,7 @@ class _Known:
     transfer_syntax_uid: str
     standing: str
     file_key: str | None
+    is_current: bool
 
     def has_the_file_of(self, arrival: Arrival) -> bool:
         return arrival.file is not None and self.file_key == arrival.file.key
@@ -73,7 +74,13 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
             others.append(
-                _Known(arrival.entry.digest, arrival.entry.transfer_syntax_uid, standing, placed.file_key)
+                _Known(
+                    arrival.entry.digest,
+                    arrival.entry.transfer_syntax_uid,
+                    standing,
+                    placed.file_key,
+                    placed.is_current,
+                )
             )
     if kept:
         inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
@@ -83,14 +90,14 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
-    for row in _in_use(transaction, uids):
+    for row in _current(transaction, uids):
         known[row.sop_instance_uid] = [
-            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
+            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key, is_current=True)
         ]
-    # Copies are held beside an instance only.
-    for row in _held(transaction, known):
+    # Other copies stand beside a current one only.
+    for row in _others(transaction, known):
         known[row.sop_instance_uid].append(
-            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
+            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key, is_current=False)
         )
     return known
 
@@ -102,25 +109,48 @@ _copies = select(
     instance.c.standing,
     instance.c.file_key,
 )
-_in_use = statements.LookUp(_copies.where(instance.c.standing != HELD), instance.c.sop_instance_uid)
-_held = statements.LookUp(_copies.where(instance.c.standing == HELD), instance.c.sop_instance_uid)
+_current = statements.LookUp(_copies.where(instance.c.is_current), instance.c.sop_instance_uid)
+_others = statements.LookUp(_copies.where(~instance.c.is_current), instance.c.sop_instance_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What happens to an arrival whose UID means an instance already, by the standing of that one."""
+
+    #: Whether the same data set, which needs no second copy, is answered with "known".
+    knows_its_like: bool
+    #: Why an arrival is held that is not; `{}` takes in what it differs.
+    held_because: str
+
+
+_BESIDE = {
+    "live": _Beside(True, "An instance with this SOP Instance UID is live with {}."),
+    "withdrawn": _Beside(True, "An instance with this SOP Instance UID is withdrawn with {}."),
+    # Its bytes are gone, so that not even the same data set is known. An act that lets the UID come back revives
+    # the row of the tombstone here.
+    "purged": _Beside(
+        False,
+        "The instance with this SOP Instance UID was purged, and its UID does not come back by accident.",
+    ),
+}
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:
     """What becomes of an arrival beside those with the same UID; and the standing it gets if kept."""
-    if any(other.is_same_data_set(arrival) for other in others):
-        return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
-    first = next((other for other in others if other.standing != "held"), None)
-    if first is None:
+    current = next((other for other in others if other.is_current), None)
+    if current is None:
         standing = "withdrawn" if arrival.entry.sop_instance_uid in withdrawn else "live"
         return Filed(arrival.outcome("stored"), kept=True), standing
+    beside = _BESIDE[current.standing]
+    alike = [other for other in others if other.is_same_data_set(arrival)]
+    if any(other.standing == "held" or (other is current and beside.knows_its_like) for other in alike):
+        return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
     differs = (
         "the same content in another transfer syntax, or other content"
-        if first.transfer_syntax_uid != arrival.entry.transfer_syntax_uid
+        if current.transfer_syntax_uid != arrival.entry.transfer_syntax_uid
         else "other content"
     )
-    reason = f"An instance with this SOP Instance UID is {first.standing} with {differs}."
-    return Filed(arrival.outcome("held", reason), kept=True), "held"
+    return Filed(arrival.outcome("held", beside.held_because.format(differs)), kept=True), "held"
 
 
 def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:

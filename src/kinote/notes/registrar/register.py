@@ -17,7 +17,6 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, dialects, statements
 from kinote.catalog.tables import (
-    HELD,
     finding,
     instance,
     key_object,
@@ -172,7 +171,7 @@ _places = statements.LookUp(
     (
         select(instance.c.sop_instance_uid, study.c.study_instance_uid)
         .join(study, study.c.id == instance.c.study)
-        .where(instance.c.standing != HELD)
+        .where(instance.c.is_current)
     ),
     instance.c.sop_instance_uid,
 )
