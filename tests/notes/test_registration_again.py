@@ -190,6 +190,16 @@ def test_what_came_around_the_data_set_is_remembered(filled: Catalog, source: So
     assert not again(filled, source).changed
 
 
+def test_what_was_found_beside_other_objects_stays_and_bears_on_nothing(
+    filled: Catalog, source: Source
+) -> None:
+    data = key_object(KOS, IMAGE, patient="P9")
+    file(filled, (data, reading_of(data)))
+    became = again(filled, source)
+    assert [each.code for each in became.findings if each.code == "STUDY_DIFFERS"] == ["STUDY_DIFFERS"]
+    assert (became.registration, became.changed) == (reading_of(data).registration, False)
+
+
 def test_all_documents_of_a_note_are_read_again_together(filled: Catalog, source: Source) -> None:
     right, wrong = copies(IMAGE, SECOND_IMAGE), copies(IMAGE, SECOND_IMAGE, description="misread")
     file(filled, *((right[uid], reading_of(wrong[uid])) for uid in right))

@@ -249,6 +249,20 @@ instance = Table(
     ),
 )
 
+#: What was received where a correction says otherwise: the columns of patient, study, series and instance hold what
+#: holds now. No correction is made yet; read by `kinote.catalog.received_values`.
+received_value = Table(
+    "received_value",
+    metadata,
+    # 'patient', 'study', 'series' or 'instance', and the key of its row.
+    Column("level", _Matched, primary_key=True),
+    Column("key", _Key, primary_key=True),
+    # The attribute's keyword (PS3.6 6), those of UIDs included, and its value as text, as in a data set.
+    Column("attribute", _Matched, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
 #: bytes are in `instance_bytes` is made of these (`kinote.catalog.headers`).
 instance_metadata = Table(

@@ -20,6 +20,7 @@ from kinote.catalog.tables import instance
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
+from kinote.lifecycle.differing import record_differences
 from kinote.lifecycle.standing import withdrawn_uids
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar import register
@@ -201,6 +202,7 @@ def _follow_up(
                 )
             )
     counts.add(transaction, deltas)
+    record_differences(transaction, ((row.instance, row.differences) for row in inserted if row.differences))
     if key_objects:
         register.register(transaction, key_objects, now)
     register.images_came(transaction, came)

@@ -13,6 +13,7 @@ from kinote.catalog.transactions import Catalog, Work
 from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.source import LiveObject, Source, live_objects
 from kinote.keyobject import reader
+from kinote.lifecycle.differing import BESIDE_OTHERS
 from kinote.lifecycle.explain import explain
 from kinote.notes.registrar.again import RegisteredAgain, register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
@@ -62,7 +63,9 @@ def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 100
         .join(key_object, key_object.c.instance == live_instance.c.id)
         .where(
             live_instance.c.id.in_(
-                select(finding.c.instance).where(finding.c.severity.in_(("warning", "error")))
+                select(finding.c.instance).where(
+                    finding.c.severity.in_(("warning", "error")), finding.c.code.not_in(BESIDE_OTHERS)
+                )
             ),
             live_instance.c.id > after,
         )

@@ -1,4 +1,4 @@
-"""A SOP Instance UID has one current row, and other copies beside it; a withdrawal can name one of them."""
+"""One current row for each SOP Instance UID, other copies beside it; received values beside those that hold now."""
 
 from __future__ import annotations
 
@@ -17,11 +17,21 @@ LIVE_INSTANCE = {
 }
 
 KEY: TypeEngine[int] = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+MATCHED: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     _tell_current_rows()
     op.add_column("withdrawal_target", sa.Column("instance", KEY, nullable=True))
+    op.create_table(
+        "received_value",
+        sa.Column("level", MATCHED, nullable=False),
+        sa.Column("key", KEY, nullable=False),
+        sa.Column("attribute", MATCHED, nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "key", "attribute"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _tell_current_rows() -> None:
