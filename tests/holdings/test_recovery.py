@@ -140,7 +140,7 @@ def test_law_8_a_file_to_be_removed_stays_while_a_row_has_it(
     gone = left_behind(storage, b"its row is gone", placed=True)
     key = str(gone.relative_to(storage.path("")))
     for one in (kept, key):
-        catalog.write(partial(removal.remember, file_key=one))
+        catalog.write(partial(removal.remember, file=(1, one), now=NOW))
     assert removal.remove_remembered(catalog, storage) == 1
     assert storage.path(kept).exists()
     assert not gone.exists()

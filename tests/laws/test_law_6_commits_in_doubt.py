@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -299,7 +299,7 @@ def test_law_8_a_file_stays_where_nobody_can_say_whether_a_row_has_it(
 def test_law_8_a_remembered_file_stays_that_a_row_has(acts: Acts) -> None:
     acts.receive(LARGE_IMAGE)
     (key,) = acts.house.files()
-    acts.house.catalog.write(lambda transaction: remember(transaction, key))
+    acts.house.catalog.write(lambda transaction: remember(transaction, (1, key), datetime.now(UTC)))
     acts.house.restart()
     hold_law_7(acts)
     hold_law_8(acts)

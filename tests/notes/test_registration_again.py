@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import changes
+from kinote.catalog import changes, tables
 from kinote.catalog.changes import Kind, Position
 from kinote.catalog.transactions import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.holdings.source import Source
 from kinote.intake.filing import file_arrivals
+from kinote.keyobject import reader
 from kinote.keyobject.findings import found
 from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading, with_findings
@@ -108,6 +109,33 @@ def test_what_is_read_the_same_again_changes_nothing(filled: Catalog, source: So
     assert (became.was, became.registration, became.changed) == ("registered", "registered", False)
     assert notes(filled) == before
     assert told(filled, since) == []
+
+
+def test_what_an_older_reader_read_is_read_again_until_this_one_has(
+    filled: Catalog, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(filled, request(IMAGE))
+    file(
+        filled,
+        *((data, reading_of(data)) for data in (key_object(KOS, IMAGE), key_object(COPY, SECOND_IMAGE))),
+    )
+    with filled.read() as connection:
+        assert to_be_read_again(connection) == []
+    # Of an index of before the version of readers was noted.
+    filled.write(lambda transaction: transaction.execute(tables.key_object.update().values(reader_version=0)))
+    for version in (1, 3):
+        monkeypatch.setattr(reader, "VERSION", version)
+        left = {KOS, COPY}
+        while left:
+            with filled.read() as connection:
+                those = to_be_read_again(connection)
+                assert to_be_read_again(connection, limit=1) == those[:1]
+                assert to_be_read_again(connection, after=those[0][0]) == those[1:]
+            assert {uid for _, uid in those} == left
+            assert not again(filled, source, min(left)).changed
+            left.remove(min(left))
+        with filled.read() as connection:
+            assert to_be_read_again(connection) == []
 
 
 def test_what_was_unreadable_becomes_a_note(filled: Catalog, source: Source) -> None:

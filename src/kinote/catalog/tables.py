@@ -263,6 +263,17 @@ received_value = Table(
     sqlite_with_rowid=False,
 )
 
+#: Files that rows had which are gone, until they are removed (`kinote.holdings.removal`).
+owed_removal = Table(
+    "owed_removal",
+    metadata,
+    # No reference to `store`, as in `instance`.
+    Column("store", _Key, primary_key=True),
+    Column("key", _Matched, primary_key=True),
+    Column("since", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
 #: bytes are in `instance_bytes` is made of these (`kinote.catalog.headers`).
 instance_metadata = Table(
@@ -425,9 +436,19 @@ key_object = Table(
     _matched("unreadable_in_study"),
     # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
     Column("made_from", Text),
+    # Of the reader that read it (`kinote.keyobject.reader`); 0 for one of which that was not noted.
+    Column("reader_version", Integer, nullable=False, server_default="0"),
     CheckConstraint(f"registration IN {REGISTRATIONS}", name="registration_is_known"),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
+    # What was made here was read by no reader.
+    Index(
+        "key_object_by_reader",
+        "reader_version",
+        "instance",
+        sqlite_where=text("made_from IS NULL"),
+        postgresql_where=text("made_from IS NULL"),
+    ),
     Index(
         "key_object_unreadable",
         "unreadable_in_study",
@@ -535,4 +556,64 @@ commit_mark = Table(
     metadata,
     Column("token", _Matched, primary_key=True),
     Column("left_at", Text, nullable=False),
+)
+
+#: Server processes. Written by each about itself from the issue on that lets several share a database.
+node = Table(
+    "node",
+    metadata,
+    # Drawn anew at each start.
+    Column("id", _Matched, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("heartbeat_at", Text, nullable=False),
+)
+
+#: Other systems that we know, managed by people. For sign-in of systems and for delivery, to come.
+peer = Table(
+    "peer",
+    metadata,
+    _key(),
+    Column("name", _Matched, nullable=False),
+    # By which it is known when it calls, and what it may: JSON lists of words.
+    Column("ae_titles", Text, nullable=False, server_default="[]"),
+    Column("rights", Text, nullable=False, server_default="[]"),
+    UniqueConstraint("name", name="peer_by_name"),
+)
+
+#: Where a peer is reached. For delivery, to come.
+endpoint = Table(
+    "endpoint",
+    metadata,
+    _key(),
+    _to("peer", "peer.id", nullable=False),
+    # 'dimse', 'dicomweb', 'mllp' or 'folder'; and as that has it: `AE@host:port`, a URL, `host:port`, a path.
+    Column("kind", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    UniqueConstraint("peer", "kind", "address", name="endpoint_of_peer"),
+)
+
+#: Where objects are sent, under a name that people choose. For delivery, to come.
+destination = Table(
+    "destination",
+    metadata,
+    _key(),
+    Column("name", _Matched, nullable=False),
+    _to("endpoint", "endpoint.id", nullable=False),
+    # What is sent there and how, as a JSON object.
+    Column("policy", Text, nullable=False, server_default="{}"),
+    UniqueConstraint("name", name="destination_by_name"),
+)
+
+#: Evidence that an archive holds an instance (law 9), the strongest there is of each. For archiving, to come.
+location = Table(
+    "location",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("archive", _Key, ForeignKey("peer.id"), primary_key=True),
+    # 'acknowledged', 'found' or 'committed'; only what is committed allows to evict.
+    Column("evidence", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Index("location_by_archive", "archive", "instance"),
+    sqlite_with_rowid=False,
 )

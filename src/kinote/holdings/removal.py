@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from kinote.catalog.statements import FindOne
-from kinote.catalog.tables import house, instance
+from kinote.catalog.statements import FindOne, insert_new
+from kinote.catalog.tables import instance, owed_removal
+from kinote.catalog.timestamps import timestamp
 from kinote.catalog.transactions import Catalog
 from kinote.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
-
-_TO_REMOVE = "file to remove "
 
 _owner = FindOne(select(instance.c.id).where(instance.c.file_key == bindparam("file_key")))
 
@@ -38,24 +38,29 @@ def owned(connection: Connection, file_keys: Sequence[str]) -> set[str]:
     return found
 
 
-def remember(transaction: Connection, file_key: str) -> None:
-    """Say in the transaction that removes the last row of a file that the file has to follow."""
-    transaction.execute(house.insert(), {"name": _TO_REMOVE + file_key, "value": file_key})
+def remember(transaction: Connection, file: tuple[int, str], now: datetime) -> None:
+    """Say in the transaction that removes the last row of a file (its store and key) that it has to follow."""
+    store, key = file
+    row = {"store": store, "key": key, "since": timestamp(now)}
+    insert_new(transaction, owed_removal, [row], unique=["store", "key"])
 
 
 def remove_remembered(catalog: Catalog, storage: LocalStorage) -> int:
     """Remove all files that have to be, unless a row has them after all; gives their number."""
     with catalog.read() as connection:
-        is_one = house.c.name.startswith(_TO_REMOVE, autoescape=True)
-        keys = list(connection.execute(select(house.c.value).where(is_one)).scalars())
+        owed = [(row.store, row.key) for row in connection.execute(select(owed_removal))]
+        keys = [key for _, key in owed]
         still_owned = owned(connection, keys)
     if still_owned:
         log.error("Files stay that were to be removed: the index has them: %d", len(still_owned))
     if keys:
         storage.remove_durably(key for key in keys if key not in still_owned)
-        catalog.write(lambda transaction: _forget(transaction, keys))
+        catalog.write(lambda transaction: _forget(transaction, owed))
     return len(keys) - len(still_owned)
 
 
-def _forget(transaction: Connection, keys: Sequence[str]) -> None:
-    transaction.execute(house.delete().where(house.c.name.in_([_TO_REMOVE + key for key in keys])))
+def _forget(transaction: Connection, files: Sequence[tuple[int, str]]) -> None:
+    removed = owed_removal.delete().where(
+        owed_removal.c.store == bindparam("of_store"), owed_removal.c.key == bindparam("of_key")
+    )
+    transaction.execute(removed, [{"of_store": store, "of_key": key} for store, key in files])

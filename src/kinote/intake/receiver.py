@@ -175,9 +175,10 @@ class Receiver:
 
 def discard(transaction: Connection, key: int) -> HeldCopy:
     """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
-    copy = held.discard(transaction, key, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    copy = held.discard(transaction, key, now=now)
     if copy.file_key is not None:
-        remember(transaction, copy.file_key)
+        remember(transaction, (copy.store, copy.file_key), now)
     return copy
 
 

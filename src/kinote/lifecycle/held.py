@@ -31,6 +31,7 @@ class HeldCopy:
     received_from: str
     digest: str
     size: int
+    store: int
     file_key: str | None
     dataset_offset: int
 
@@ -79,6 +80,7 @@ def _held() -> Select[tuple[object, ...]]:
             instance.c.received_from,
             instance.c.digest,
             instance.c.size,
+            instance.c.store,
             instance.c.file_key,
             instance.c.dataset_offset,
         )

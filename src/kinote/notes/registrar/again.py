@@ -25,6 +25,7 @@ from kinote.catalog.tables import (
     note_version,
     study,
 )
+from kinote.keyobject import reader
 from kinote.keyobject.file_meta import OF_THE_ENVELOPE
 from kinote.keyobject.findings import Finding
 from kinote.keyobject.reading import with_findings
@@ -216,7 +217,11 @@ def _stay(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> Non
         transaction.execute(
             key_object.update()
             .where(key_object.c.instance == one.instance)
-            .values(registration=one.reading.registration, identical_documents=json.dumps(named))
+            .values(
+                registration=one.reading.registration,
+                identical_documents=json.dumps(named),
+                reader_version=reader.VERSION,
+            )
         )
     _forget_details(transaction, received)
     insert_findings(transaction, received)

@@ -95,5 +95,5 @@ async def decide(request: Request, held_id: Key, body: Decision, act: AskedAct) 
 def _json(copy: HeldCopy) -> dict[str, Any]:
     fields = asdict(copy)
     # Where the bytes lie is nobody's business.
-    del fields["file_key"], fields["dataset_offset"]
+    del fields["store"], fields["file_key"], fields["dataset_offset"]
     return fields
