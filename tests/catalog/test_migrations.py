@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kinote.catalog.live import LIVE_INSTANCE_SQL, live_instance
 from kinote.catalog.migrations import ForeignSchemaError, configuration, upgrade
 from kinote.catalog.tables import instance, metadata
 from kinote.catalog.text_index import NOTE_TEXT, STUDY_TEXT
+from kinote.catalog.timestamps import timestamp
 from tests.databases import PostgresServer
 
 MakeDatabase = Callable[[str], Engine]
@@ -90,7 +92,7 @@ def test_law_1_the_live_view_shows_every_column(empty: MakeDatabase) -> None:
     if dialects.is_sqlite(engine):
         with engine.connect() as connection:
             kept = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'live_instance'"))
-            assert kept.scalar_one() == LIVE_INSTANCE_SQL
+            assert kept.scalar_one() == LIVE_INSTANCE_SQL["sqlite"]
 
 
 def test_both_text_indexes_are_there(empty: MakeDatabase) -> None:
@@ -115,13 +117,21 @@ def test_an_index_of_the_first_schema_is_brought_up_to_date(empty: MakeDatabase)
     with old.connect().execution_options(writes=True) as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        connection.execute(text("INSERT INTO house (name, value) VALUES ('kept', 'as it was')"))
+        connection.execute(
+            text(
+                "INSERT INTO house (name, value) VALUES ('kept', 'as it was'), ('file to remove a/b_1', 'a/b_1')"
+            )
+        )
     assert "answered_request" not in inspect(old).get_table_names()
     upgrade(old)
     upgrade(new)
     assert schema(old) == schema(new)
     with old.connect() as connection:
         assert connection.execute(text("SELECT value FROM house")).scalars().all() == ["as it was"]
+        # A file that was still to be removed is.
+        owed = connection.execute(text("SELECT store, key, since FROM owed_removal")).one()
+        assert (owed.store, owed.key) == (1, "a/b_1")
+        assert timestamp(datetime.fromisoformat(owed.since)) == owed.since
 
 
 def test_two_servers_may_upgrade_at_once(empty: MakeDatabase) -> None:

@@ -142,7 +142,7 @@ def test_law_8_bytes_to_be_removed_stay_while_a_row_has_them(
     kept = kept_places(stores)
     gone = {left_behind(stores, b"its row is gone"), left_behind(stores, b"and its", small=True)}
     for place in kept | gone:
-        catalog.write(partial(removal.remember, place=place))
+        catalog.write(partial(removal.remember, place=place, now=NOW))
     assert removal.remove_remembered(catalog, stores) == 2
     assert kept_places(stores) == kept
     assert removal.remove_remembered(catalog, stores) == 0

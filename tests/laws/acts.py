@@ -252,8 +252,8 @@ class Acts:
         """Take a document made by the house, once another reader finds in it what it ought to say."""
         assert uid not in self.model.objects
         (row,) = self.house.rows(
-            "SELECT b.dataset FROM instance_bytes b JOIN instance i ON i.id = b.instance "
-            "WHERE i.sop_instance_uid = :uid AND i.standing <> 'held'",
+            "SELECT b.dataset FROM instance_bytes b JOIN live_instance i ON i.id = b.instance "
+            "WHERE i.sop_instance_uid = :uid",
             uid=uid,
         )
         dataset = bytes(row.dataset)

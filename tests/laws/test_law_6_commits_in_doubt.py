@@ -25,6 +25,7 @@ from kinote.intake.filing import Filed, file_arrivals
 from kinote.intake.receiver import Receiver
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
+from tests.clock import clock
 from tests.cut_connections import ConnectionCutter, Cut, cutting
 from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import CT, FIRST, LARGE, SECOND, Arriving, Image, KeyObject, data_set, flag
@@ -299,7 +300,7 @@ def test_law_8_a_file_stays_where_nobody_can_say_whether_a_row_has_it(
 def test_law_8_a_remembered_file_stays_that_a_row_has(acts: Acts) -> None:
     acts.receive(LARGE_IMAGE)
     (place,) = acts.house.places()
-    acts.house.catalog.write(lambda transaction: remember(transaction, place))
+    acts.house.catalog.write(lambda transaction: remember(transaction, place, clock()))
     acts.house.restart()
     hold_law_7(acts)
     hold_law_8(acts)

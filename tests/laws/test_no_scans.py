@@ -58,7 +58,10 @@ def walks_of(acts: Acts, statements: Any) -> dict[str, str]:
         if not statement.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")):
             continue
         for *_, step in connection.execute("EXPLAIN QUERY PLAN " + statement):
-            walked = re.fullmatch(r"SCAN (\w+)(?: AS \w+)?", step)
+            # A range of keys of all instances is a walk, too: it ends where enough of the wanted ones have been met.
+            walked = re.fullmatch(r"SCAN (\w+)(?: AS \w+)?", step) or re.fullmatch(
+                r"SEARCH (instance) USING INTEGER PRIMARY KEY \(rowid[<>]\?.*\)", step
+            )
             if walked and walked[1] not in SMALL:
                 found[step] = statement
     connection.close()

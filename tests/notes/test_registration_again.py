@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import changes
+from kinote.catalog import changes, tables
 from kinote.catalog.changes import Kind, Position
 from kinote.catalog.transactions import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.holdings.source import Source
 from kinote.intake.filing import file_arrivals
+from kinote.keyobject import reader
 from kinote.keyobject.findings import found
 from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading, with_findings
@@ -110,6 +111,33 @@ def test_what_is_read_the_same_again_changes_nothing(filled: Catalog, source: So
     assert told(filled, since) == []
 
 
+def test_what_an_older_reader_read_is_read_again_until_this_one_has(
+    filled: Catalog, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(filled, request(IMAGE))
+    file(
+        filled,
+        *((data, reading_of(data)) for data in (key_object(KOS, IMAGE), key_object(COPY, SECOND_IMAGE))),
+    )
+    with filled.read() as connection:
+        assert to_be_read_again(connection) == []
+    # Of an index of before the version of readers was noted.
+    filled.write(lambda transaction: transaction.execute(tables.key_object.update().values(reader_version=0)))
+    for version in (1, 3):
+        monkeypatch.setattr(reader, "VERSION", version)
+        left = {KOS, COPY}
+        while left:
+            with filled.read() as connection:
+                those = to_be_read_again(connection)
+                assert to_be_read_again(connection, limit=1) == those[:1]
+                assert to_be_read_again(connection, after=those[0][0]) == those[1:]
+            assert {uid for _, uid in those} == left
+            assert not again(filled, source, min(left)).changed
+            left.remove(min(left))
+        with filled.read() as connection:
+            assert to_be_read_again(connection) == []
+
+
 def test_what_was_unreadable_becomes_a_note(filled: Catalog, source: Source) -> None:
     file(filled, (key_object(KOS, IMAGE), UNREADABLE))
     (placeholder,) = notes(filled)
@@ -188,6 +216,16 @@ def test_what_came_around_the_data_set_is_remembered(filled: Catalog, source: So
     file(filled, (data, with_findings(reading_of(data), findings)))
     assert again(filled, source).findings == findings[:2]
     assert not again(filled, source).changed
+
+
+def test_what_was_found_beside_other_objects_stays_and_bears_on_nothing(
+    filled: Catalog, source: Source
+) -> None:
+    data = key_object(KOS, IMAGE, patient="P9")
+    file(filled, (data, reading_of(data)))
+    became = again(filled, source)
+    assert [each.code for each in became.findings if each.code == "STUDY_DIFFERS"] == ["STUDY_DIFFERS"]
+    assert (became.registration, became.changed) == (reading_of(data).registration, False)
 
 
 def test_all_documents_of_a_note_are_read_again_together(filled: Catalog, source: Source) -> None:

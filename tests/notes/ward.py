@@ -56,15 +56,15 @@ SECOND_IMAGE, SECOND_STATE = "1.2.2.1.1", "1.2.2.3.1"
 OTHER_IMAGE = "1.3.1.1.1"
 
 
+def patient_name(study: str) -> str:
+    return "Roe^Richard" if study == OTHER else "Müller^Jürgen=山田^太郎"
+
+
 def object_of(uid: str, sop_class_uid: str = CT, **attributes: Any) -> Dataset:
     """An instance whose UID begins with those of its series and study."""
     series = uid.rpartition(".")[0]
     study = series.rpartition(".")[0]
-    whose = (
-        {"PatientID": "P2", "PatientName": "Roe^Richard"}
-        if study == OTHER
-        else {"PatientID": "P1", "PatientName": "Müller^Jürgen=山田^太郎"}
-    )
+    whose = {"PatientID": "P2" if study == OTHER else "P1", "PatientName": patient_name(study)}
     described = {
         "PatientBirthDate": "19700101",
         "PatientSex": "O",
@@ -168,7 +168,7 @@ def key_object(
         content_time="101112",
         timezone="+0100",
         patient_id=patient,
-        patient_name="Any^One",
+        patient_name=patient_name(where.study_instance_uid),
         identical_documents=tuple(place(copy, KEY_OBJECT) for copy in copies),
     )
     return writer.encode(KeyObjectDocument(context, selection))

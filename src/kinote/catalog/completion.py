@@ -87,21 +87,22 @@ def _rank(standing: str) -> int:
 
 def complete_studies(
     transaction: Connection, met: Iterable[tuple[Mapping[str, Any], Describing]]
-) -> set[str]:
+) -> tuple[list[Mapping[str, Any]], set[str]]:
     """Complete the rows of studies; rows without gaps cost nothing.
 
-    Gives the Study Instance UIDs of those that are another patient's than before.
+    Gives those that are other than before, as they are now, and the Study Instance UIDs of those that are another
+    patient's.
     """
     wanting = [(row, offered) for row, offered in met if _changed(row, offered) is not None]
     if not wanting:
-        return set()
+        return [], set()
     completed = [
         (row, now)
         for row, offered in _locked(transaction, wanting)
         if (now := _changed(row, offered)) is not None
     ]
     if not completed:
-        return set()
+        return [], set()
     moved = [now for row, now in completed if any(now[name] != row[name] for name in _IDENTITY)]
     keys = patient_keys(transaction, [(now["patient_id"], now["issuer_of_patient_id"]) for now in moved])
     for now, key in zip(moved, keys, strict=True):
@@ -112,7 +113,7 @@ def complete_studies(
         study.update().where(study.c.id == bindparam("key")).values(**columns), list(map(_parameters, rows))
     )
     index_study_text(transaction, rows)
-    return {now["study_instance_uid"] for now in moved}
+    return [now for _, now in completed], {now["study_instance_uid"] for now in moved}
 
 
 def _locked(

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog import statements
 from kinote.catalog.completion import complete_studies, describes_anew, describing
+from kinote.catalog.differing import OF_SERIES, Difference, differs_from_series, differs_from_study
 from kinote.catalog.entry import InstanceEntry, Row
 from kinote.catalog.patient_keys import patient_keys
 from kinote.catalog.study_text import index_study_text
@@ -38,6 +39,11 @@ class Placed:
     dataset: bytes | None = None
     held_reason: str | None = None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the UID means this one from now on; a held copy stands beside the one that it means."""
+        return self.standing != "held"
+
 
 @dataclass(frozen=True, slots=True)
 class InsertedInstance:
@@ -48,6 +54,8 @@ class InsertedInstance:
     series: int
     #: Whether its coming has told whose the study is: another patient's than was known before.
     tells_patient: bool = False
+    #: What it says of its study and series other than these are known by; nothing is said of held copies.
+    differences: tuple[Difference, ...] = ()
 
 
 def insert_entries(
@@ -55,19 +63,26 @@ def insert_entries(
 ) -> list[InsertedInstance]:
     """Put a group of instances into the index; gives their keys in the same order."""
     studies, told = _studies(transaction, placed)
-    series_keys = _series(transaction, placed, studies)
-    places = [
-        (study_key, series_keys[study_key, entry.series_instance_uid])
+    series_rows = _series(transaction, placed, {uid: int(row["id"]) for uid, row in studies.items()})
+    known = [
+        (study_row, series_rows[study_row["id"], entry.series_instance_uid])
         for entry, _ in placed
-        for study_key in (studies[entry.study_instance_uid],)
+        for study_row in (studies[entry.study_instance_uid],)
     ]
+    places = [(study_row["id"], series_row["id"]) for study_row, series_row in known]
     inserted = _insert_instances(transaction, placed, places)
-    if not told:
-        return inserted
-    return [
-        replace(one, tells_patient=entry.study_instance_uid in told)
-        for one, (entry, _) in zip(inserted, placed, strict=True)
-    ]
+    for at, ((entry, place), (study_row, series_row)) in enumerate(zip(placed, known, strict=True)):
+        tells_patient = entry.study_instance_uid in told
+        differences = _differences(entry, study_row, series_row) if place.is_current else ()
+        if tells_patient or differences:
+            inserted[at] = replace(inserted[at], tells_patient=tells_patient, differences=differences)
+    return inserted
+
+
+def _differences(
+    entry: InstanceEntry, study_row: Mapping[str, Any], series_row: Mapping[str, Any]
+) -> tuple[Difference, ...]:
+    return differs_from_study(entry.study_row, study_row) + differs_from_series(entry.series_row, series_row)
 
 
 def insert_with_series(
@@ -112,6 +127,7 @@ def _insert_instances(
                 "file_key": place.file_key,
                 "dataset_offset": place.dataset_offset,
                 "held_reason": place.held_reason,
+                "is_current": place.is_current,
             }
         )
         if entry.metadata is not None:
@@ -129,8 +145,8 @@ def _insert_instances(
 
 def _studies(
     transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]]
-) -> tuple[dict[str, int], set[str]]:
-    """The keys of the entries' studies, made where they are new, completed where they have gaps.
+) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
+    """The rows of the entries' studies by UID, made where they are new, completed where they have gaps.
 
     And the UIDs of those that are now known to be another patient's.
     """
@@ -147,8 +163,10 @@ def _studies(
         made = _known_studies(transaction, [entry.study_instance_uid for entry in new])
         index_study_text(transaction, made)
         known |= {row["study_instance_uid"]: row for row in made}
-    told = complete_studies(transaction, [(known[uid], described) for uid, described in by_uid.items()])
-    return {uid: int(row["id"]) for uid, row in known.items()}, told
+    completed, told = complete_studies(
+        transaction, [(known[uid], described) for uid, described in by_uid.items()]
+    )
+    return known | {row["study_instance_uid"]: row for row in completed}, told
 
 
 def _with_standing(placed: Iterable[tuple[InstanceEntry, Placed]]) -> Iterator[tuple[InstanceEntry, str]]:
@@ -164,20 +182,24 @@ _studies_by_uid = statements.LookUp(select(study), study.c.study_instance_uid)
 
 def _series(
     transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
-) -> dict[tuple[int, str], int]:
-    """The keys of the entries' series, made where they are new; the first live instance describes them."""
+) -> dict[tuple[int, str], Mapping[str, Any]]:
+    """The rows of the entries' series by study and UID, as far as others may differ from them.
+
+    They are made where they are new; the first live instance describes them.
+    """
     wanted = describing(
         _with_standing(placed), lambda entry: (studies[entry.study_instance_uid], entry.series_instance_uid)
     )
     known = _known_series(transaction, wanted)
     anew = [
         {
-            "key": known[place].id,
+            "key": known[place]["id"],
             **{f"new_{name}": described.entries[0].series_row[name] for name in _OF_SERIES},
         }
         for place, described in wanted.items()
-        if place in known and describes_anew(known[place].instance_count, described.standing)
+        if place in known and describes_anew(known[place]["instance_count"], described.standing)
     ]
+    now = {row["key"]: {"id": row["key"], **{name: row[f"new_{name}"] for name in OF_SERIES}} for row in anew}
     _describe_series(transaction, sorted(anew, key=lambda row: row["key"]))
     rows = [
         {**wanted[place].entries[0].series_row, "study": place[0]}
@@ -187,20 +209,28 @@ def _series(
     if rows:
         statements.insert_new(transaction, series, rows, unique=["study", "series_instance_uid"])
         known = _known_series(transaction, wanted)
-    return {place: row.id for place, row in known.items()}
+    return {place: now.get(row["id"], row) for place, row in known.items()}
 
 
-def _known_series(transaction: Connection, places: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Any]:
+def _known_series(
+    transaction: Connection, places: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], Mapping[str, Any]]:
     wanted = set(places)
     return {
-        place: row
+        place: row._asdict()
         for row in _series_by_uid(transaction, {uid for _, uid in wanted})
         if (place := (row.study, row.series_instance_uid)) in wanted
     }
 
 
 _series_by_uid = statements.LookUp(
-    select(series.c.study, series.c.series_instance_uid, series.c.id, series.c.instance_count),
+    select(
+        series.c.study,
+        series.c.series_instance_uid,
+        series.c.id,
+        series.c.instance_count,
+        *(series.c[name] for name in OF_SERIES),
+    ),
     series.c.series_instance_uid,
 )
 

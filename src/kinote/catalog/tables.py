@@ -13,7 +13,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -22,8 +21,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    literal_column,
     text,
+    true,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -146,10 +145,6 @@ store = Table(
     UniqueConstraint("kind", name="store_by_kind"),
 )
 
-#: The standing that two indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
-#: given, SQLite prepares a statement anew to see which index it then can take.
-HELD: ColumnElement[str] = literal_column("'held'")
-
 instance = Table(
     "instance",
     metadata,
@@ -189,19 +184,22 @@ instance = Table(
     Column("store", _Key, nullable=False, server_default="1"),
     # How `digest` was taken (`kinote.storage.digests`).
     Column("digest_algorithm", Text, nullable=False, server_default="sha256"),
+    # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
+    # stand beside it, and are never live.
+    Column("is_current", Boolean, nullable=False, server_default=true()),
+    # SQLite takes either only for who says in its very words what it is of: `is_current`, or that it is not.
     Index(
-        "instance_is_unique",
+        "instance_current",
         "sop_instance_uid",
         unique=True,
-        sqlite_where=text("standing <> 'held'"),
-        postgresql_where=text("standing <> 'held'"),
+        sqlite_where=text("is_current = 1"),
+        postgresql_where=text("is_current"),
     ),
-    # The few that one leaves out. SQLite takes either only for who says in its very words what it is of (`HELD`).
     Index(
-        "instance_held_by_uid",
+        "instance_other_copies",
         "sop_instance_uid",
-        sqlite_where=text("standing = 'held'"),
-        postgresql_where=text("standing = 'held'"),
+        sqlite_where=text("is_current = 0"),
+        postgresql_where=text("NOT is_current"),
     ),
     Index("instance_by_series", "series", "standing", "instance_number"),
     Index("instance_by_study", "study", "standing"),
@@ -249,6 +247,31 @@ instance = Table(
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
     ),
+)
+
+#: What was received where a correction says otherwise: the columns of patient, study, series and instance hold what
+#: holds now. No correction is made yet; read by `kinote.catalog.received_values`.
+received_value = Table(
+    "received_value",
+    metadata,
+    # 'patient', 'study', 'series' or 'instance', and the key of its row.
+    Column("level", _Matched, primary_key=True),
+    Column("key", _Key, primary_key=True),
+    # The attribute's keyword (PS3.6 6), those of UIDs included, and its value as text, as in a data set.
+    Column("attribute", _Matched, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Files that rows had which are gone, until they are removed (`kinote.holdings.removal`).
+owed_removal = Table(
+    "owed_removal",
+    metadata,
+    # No reference to `store`, as in `instance`.
+    Column("store", _Key, primary_key=True),
+    Column("key", _Matched, primary_key=True),
+    Column("since", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 #: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
@@ -414,9 +437,19 @@ key_object = Table(
     _matched("unreadable_in_study"),
     # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
     Column("made_from", Text),
+    # Of the reader that read it (`kinote.keyobject.reader`); 0 for one of which that was not noted.
+    Column("reader_version", Integer, nullable=False, server_default="0"),
     CheckConstraint(f"registration IN {REGISTRATIONS}", name="registration_is_known"),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
+    # What was made here was read by no reader.
+    Index(
+        "key_object_by_reader",
+        "reader_version",
+        "instance",
+        sqlite_where=text("made_from IS NULL"),
+        postgresql_where=text("made_from IS NULL"),
+    ),
     Index(
         "key_object_unreadable",
         "unreadable_in_study",
@@ -463,6 +496,9 @@ withdrawal_target = Table(
     metadata,
     Column("withdrawal", _Key, ForeignKey("withdrawal.id"), primary_key=True),
     Column("sop_instance_uid", _Matched, primary_key=True),
+    # The one copy that is meant; NULL for whatever the UID means, now and later. No reference: the row of a copy that
+    # was discarded is gone, and its key means no other (`dialects.never_use_keys_again`).
+    Column("instance", _Key),
     Index("withdrawal_target_by_uid", "sop_instance_uid"),
 )
 
@@ -521,4 +557,64 @@ commit_mark = Table(
     metadata,
     Column("token", _Matched, primary_key=True),
     Column("left_at", Text, nullable=False),
+)
+
+#: Server processes. Written by each about itself from the issue on that lets several share a database.
+node = Table(
+    "node",
+    metadata,
+    # Drawn anew at each start.
+    Column("id", _Matched, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("heartbeat_at", Text, nullable=False),
+)
+
+#: Other systems that we know, managed by people. For sign-in of systems and for delivery, to come.
+peer = Table(
+    "peer",
+    metadata,
+    _key(),
+    Column("name", _Matched, nullable=False),
+    # By which it is known when it calls, and what it may: JSON lists of words.
+    Column("ae_titles", Text, nullable=False, server_default="[]"),
+    Column("rights", Text, nullable=False, server_default="[]"),
+    UniqueConstraint("name", name="peer_by_name"),
+)
+
+#: Where a peer is reached. For delivery, to come.
+endpoint = Table(
+    "endpoint",
+    metadata,
+    _key(),
+    _to("peer", "peer.id", nullable=False),
+    # 'dimse', 'dicomweb', 'mllp' or 'folder'; and as that has it: `AE@host:port`, a URL, `host:port`, a path.
+    Column("kind", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    UniqueConstraint("peer", "kind", "address", name="endpoint_of_peer"),
+)
+
+#: Where objects are sent, under a name that people choose. For delivery, to come.
+destination = Table(
+    "destination",
+    metadata,
+    _key(),
+    Column("name", _Matched, nullable=False),
+    _to("endpoint", "endpoint.id", nullable=False),
+    # What is sent there and how, as a JSON object.
+    Column("policy", Text, nullable=False, server_default="{}"),
+    UniqueConstraint("name", name="destination_by_name"),
+)
+
+#: Evidence that an archive holds an instance (law 9), the strongest there is of each. For archiving, to come.
+location = Table(
+    "location",
+    metadata,
+    Column("instance", _Key, ForeignKey("instance.id"), primary_key=True),
+    Column("archive", _Key, ForeignKey("peer.id"), primary_key=True),
+    # 'acknowledged', 'found' or 'committed'; only what is committed allows to evict.
+    Column("evidence", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Index("location_by_archive", "archive", "instance"),
+    sqlite_with_rowid=False,
 )

@@ -50,7 +50,8 @@ def doctor(
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
     ] = False,
 ) -> None:
-    """Read key objects with findings again, as after an update; say what is understood otherwise now."""
+    """Read key objects again after an update: those with findings, and those that an older reader read. Say what
+    is understood otherwise now."""
     try:
         settings = read_settings(**({"data": data} if data else {}))
     except SettingsError as error:
@@ -99,8 +100,8 @@ def _at_server(url: str) -> Iterator[tuple[Iterator[str], Reader]]:
     def those() -> Iterator[str]:
         cursor = ""
         while True:
-            page = client.get(f"/api/v1/findings?severity=warning&limit={_PAGE}&cursor={quote(cursor)}")
-            yield from (item["sop_instance_uid"] for item in page["items"] if item["registration"])
+            page = client.get(f"/api/v1/instances/to-register?limit={_PAGE}&cursor={quote(cursor)}")
+            yield from (item["sop_instance_uid"] for item in page["items"])
             cursor = page["next"]
             if not cursor:
                 return
@@ -147,7 +148,7 @@ def _print(count: int, changed: list[dict[str, Any]], failed: list[dict[str, str
         print(json.dumps({"read": count, "changed": changed, "failed": failed}, ensure_ascii=False, indent=1))
         return
     out.print(
-        f"{count} key objects with findings read again: {len(changed)} understood otherwise than before, "
+        f"{count} key objects read again: {len(changed)} understood otherwise than before, "
         f"{len(failed)} not to be read."
     )
     for item in changed:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from kinote.catalog.statements import FindOne
-from kinote.catalog.tables import house, instance
+from kinote.catalog.statements import FindOne, insert_new
+from kinote.catalog.tables import instance, owed_removal
+from kinote.catalog.timestamps import timestamp
 from kinote.catalog.transactions import Catalog
 from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
-
-_TO_REMOVE = "file to remove "
 
 #: Where bytes lie: a store and the key in it.
 Place = tuple[int, str]
@@ -46,31 +46,32 @@ def owned(connection: Connection, store: int, file_keys: Sequence[str]) -> set[s
     return found
 
 
-def remember(transaction: Connection, place: Place) -> None:
+def remember(transaction: Connection, place: Place, now: datetime) -> None:
     """Say in the transaction that removes the last row of some bytes that these have to follow."""
-    store, file_key = place
-    written = f"{store} {file_key}"
-    transaction.execute(house.insert(), {"name": _TO_REMOVE + written, "value": written})
+    store, key = place
+    row = {"store": store, "key": key, "since": timestamp(now)}
+    insert_new(transaction, owed_removal, [row], unique=["store", "key"])
 
 
 def remove_remembered(catalog: Catalog, stores: Stores) -> int:
     """Remove all bytes that have to be, unless a row has them after all; gives their number."""
     with catalog.read() as connection:
-        is_one = house.c.name.startswith(_TO_REMOVE, autoescape=True)
-        wanted = list(connection.execute(select(house.c.value).where(is_one)).scalars())
-        places = [(int(store), key) for store, _, key in (each.partition(" ") for each in wanted)]
+        owed = [(row.store, row.key) for row in connection.execute(select(owed_removal))]
         kept = {
             (store, key)
-            for store in {store for store, _ in places}
-            for key in owned(connection, store, [key for at, key in places if at == store])
+            for store in {store for store, _ in owed}
+            for key in owned(connection, store, [key for at, key in owed if at == store])
         }
     if kept:
         log.error("Bytes stay that were to be removed: the index has them: %d", len(kept))
-    if places:
-        stores.remove(place for place in places if place not in kept)
-        catalog.write(lambda transaction: _forget(transaction, wanted))
-    return len(places) - len(kept)
+    if owed:
+        stores.remove(place for place in owed if place not in kept)
+        catalog.write(lambda transaction: _forget(transaction, owed))
+    return len(owed) - len(kept)
 
 
-def _forget(transaction: Connection, written: Sequence[str]) -> None:
-    transaction.execute(house.delete().where(house.c.name.in_([_TO_REMOVE + each for each in written])))
+def _forget(transaction: Connection, places: Sequence[Place]) -> None:
+    removed = owed_removal.delete().where(
+        owed_removal.c.store == bindparam("of_store"), owed_removal.c.key == bindparam("of_key")
+    )
+    transaction.execute(removed, [{"of_store": store, "of_key": key} for store, key in places])

@@ -17,10 +17,11 @@ from sqlalchemy import Connection, select
 from kinote.catalog import changes, statements
 from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.tables import HELD, instance
+from kinote.catalog.tables import instance
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
+from kinote.lifecycle.differing import record_differences
 from kinote.lifecycle.standing import withdrawn_uids
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar import register
@@ -45,6 +46,7 @@ class _Known:
     standing: str
     store: int
     file_key: str | None
+    is_current: bool
 
     def has_the_file_of(self, arrival: Arrival) -> bool:
         file = arrival.file
@@ -85,6 +87,7 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
                     standing,
                     placed.store,
                     placed.file_key,
+                    placed.is_current,
                 )
             )
     if kept:
@@ -95,17 +98,23 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
-    for row in _in_use(transaction, uids):
-        known[row.sop_instance_uid] = [_known_of(row)]
-    # Copies are held beside an instance only.
-    for row in _held(transaction, known):
-        known[row.sop_instance_uid].append(_known_of(row))
+    for row in _current(transaction, uids):
+        known[row.sop_instance_uid] = [_known_of(row, is_current=True)]
+    # Other copies stand beside a current one only.
+    for row in _others(transaction, known):
+        known[row.sop_instance_uid].append(_known_of(row, is_current=False))
     return known
 
 
-def _known_of(row: Any) -> _Known:
+def _known_of(row: Any, *, is_current: bool) -> _Known:
     return _Known(
-        row.digest, row.digest_algorithm, row.transfer_syntax_uid, row.standing, row.store, row.file_key
+        row.digest,
+        row.digest_algorithm,
+        row.transfer_syntax_uid,
+        row.standing,
+        row.store,
+        row.file_key,
+        is_current,
     )
 
 
@@ -118,25 +127,48 @@ _copies = select(
     instance.c.store,
     instance.c.file_key,
 )
-_in_use = statements.LookUp(_copies.where(instance.c.standing != HELD), instance.c.sop_instance_uid)
-_held = statements.LookUp(_copies.where(instance.c.standing == HELD), instance.c.sop_instance_uid)
+_current = statements.LookUp(_copies.where(instance.c.is_current), instance.c.sop_instance_uid)
+_others = statements.LookUp(_copies.where(~instance.c.is_current), instance.c.sop_instance_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What happens to an arrival whose UID means an instance already, by the standing of that one."""
+
+    #: Whether the same data set, which needs no second copy, is answered with "known".
+    knows_its_like: bool
+    #: Why an arrival is held that is not; `{}` takes in what it differs.
+    held_because: str
+
+
+_BESIDE = {
+    "live": _Beside(True, "An instance with this SOP Instance UID is live with {}."),
+    "withdrawn": _Beside(True, "An instance with this SOP Instance UID is withdrawn with {}."),
+    # Its bytes are gone, so that not even the same data set is known. An act that lets the UID come back revives
+    # the row of the tombstone here.
+    "purged": _Beside(
+        False,
+        "The instance with this SOP Instance UID was purged, and its UID does not come back by accident.",
+    ),
+}
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:
     """What becomes of an arrival beside those with the same UID; and the standing it gets if kept."""
-    if any(other.is_same_data_set(arrival) for other in others):
-        return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
-    first = next((other for other in others if other.standing != "held"), None)
-    if first is None:
+    current = next((other for other in others if other.is_current), None)
+    if current is None:
         standing = "withdrawn" if arrival.entry.sop_instance_uid in withdrawn else "live"
         return Filed(arrival.outcome("stored"), kept=True), standing
+    beside = _BESIDE[current.standing]
+    alike = [other for other in others if other.is_same_data_set(arrival)]
+    if any(other.standing == "held" or (other is current and beside.knows_its_like) for other in alike):
+        return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
     differs = (
         "the same content in another transfer syntax, or other content"
-        if first.transfer_syntax_uid != arrival.entry.transfer_syntax_uid
+        if current.transfer_syntax_uid != arrival.entry.transfer_syntax_uid
         else "other content"
     )
-    reason = f"An instance with this SOP Instance UID is {first.standing} with {differs}."
-    return Filed(arrival.outcome("held", reason), kept=True), "held"
+    return Filed(arrival.outcome("held", beside.held_because.format(differs)), kept=True), "held"
 
 
 def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:
@@ -188,6 +220,7 @@ def _follow_up(
                 )
             )
     counts.add(transaction, deltas)
+    record_differences(transaction, ((row.instance, row.differences) for row in inserted if row.differences))
     if key_objects:
         register.register(transaction, key_objects, now)
     register.images_came(transaction, came)

@@ -165,5 +165,5 @@ def discard(transaction: Connection, key: int, now: datetime) -> HeldCopy:
     """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
     copy = held.discard(transaction, key, now=now)
     if copy.file_key is not None:
-        remember(transaction, (copy.store, copy.file_key))
+        remember(transaction, (copy.store, copy.file_key), now)
     return copy

@@ -48,6 +48,11 @@ def _info(source: str, sentence: str) -> Rule:
 
 
 RULES: dict[str, Rule] = {
+    # An object of any kind beside the others of its study (`kinote.lifecycle.differing`).
+    "STUDY_DIFFERS": _warning(
+        "PS3.3 A.1.2", "It says of its patient or study what other instances do not: {}."
+    ),
+    "SERIES_DIFFERS": _info("PS3.3 A.1.2", "It says of its series what other instances do not: {}."),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

@@ -41,6 +41,10 @@ from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Reg
 from kinote.keyobject.title_reader import check_modifiers, read_title
 from kinote.keyobject.titles import TitleGroup, title_group
 
+#: Raised whenever the reader understands a document otherwise than before: those that an older one read are read
+#: again then (`kinote doctor`).
+VERSION = 1
+
 #: A key object beyond this is not read (V55), in bytes, deflated or not.
 MAX_BYTES = 64 * 1024 * 1024
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, or_, select
 
 from kinote.catalog.tables import (
-    HELD,
     finding,
     instance,
     key_object,
@@ -66,11 +65,12 @@ _BYTES = {
 
 
 def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
-    """Explain an instance: the copy in use first, then held ones. Empty if Kinote has never had it."""
+    """Explain an instance: its current row first, then other copies. Empty if Kinote has never had it."""
     query = (
         select(
             instance.c.id,
             instance.c.standing,
+            instance.c.is_current,
             instance.c.residence,
             instance.c.received_at,
             instance.c.received_from,
@@ -85,16 +85,18 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         # Each by its own index.
         .where(
             or_(
-                and_(instance.c.sop_instance_uid == sop_instance_uid, instance.c.standing != HELD),
-                and_(instance.c.sop_instance_uid == sop_instance_uid, instance.c.standing == HELD),
+                and_(instance.c.sop_instance_uid == sop_instance_uid, instance.c.is_current),
+                and_(instance.c.sop_instance_uid == sop_instance_uid, ~instance.c.is_current),
             )
         )
-        .order_by(instance.c.standing == "held", instance.c.id)
+        .order_by(~instance.c.is_current, instance.c.id)
     )
     withdrawals = _withdrawals(connection, sop_instance_uid)
     explained = []
     for row in connection.execute(query).all():
-        named_by = () if row.standing == "held" else withdrawals
+        named_by = tuple(
+            said for copy, said in withdrawals if copy == row.id or (copy is None and row.is_current)
+        )
         sentences = [_BECAUSE[row.standing]]
         if row.held_reason:
             sentences.append(row.held_reason)
@@ -113,7 +115,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
                 series_instance_uid=row.series_instance_uid,
                 standing=row.standing,
                 residence=row.residence,
-                visible=row.standing == "live",
+                visible=row.standing == "live" and row.is_current,
                 received_at=row.received_at,
                 received_from=row.received_from,
                 registration=row.registration,
@@ -125,25 +127,31 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
     return explained
 
 
-def _withdrawals(connection: Connection, sop_instance_uid: str) -> tuple[ExplainedWithdrawal, ...]:
+def _withdrawals(
+    connection: Connection, sop_instance_uid: str
+) -> list[tuple[int | None, ExplainedWithdrawal]]:
+    """The withdrawals that name the UID, each with the key of the one copy that it means, if it means one."""
     query = (
-        select(withdrawal)
+        select(withdrawal, withdrawal_target.c.instance)
         .join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)
         .where(withdrawal_target.c.sop_instance_uid == sop_instance_uid)
         .order_by(withdrawal.c.id)
     )
-    return tuple(
-        ExplainedWithdrawal(
-            act=row.act,
-            reason=row.reason_meaning,
-            text=row.reason_text,
-            who=row.who,
-            made_at=row.made_at,
-            undone_at=row.undone_at,
-            rejection_note_uid=row.rejection_note_uid,
+    return [
+        (
+            row.instance,
+            ExplainedWithdrawal(
+                act=row.act,
+                reason=row.reason_meaning,
+                text=row.reason_text,
+                who=row.who,
+                made_at=row.made_at,
+                undone_at=row.undone_at,
+                rejection_note_uid=row.rejection_note_uid,
+            ),
         )
         for row in connection.execute(query)
-    )
+    ]
 
 
 def _findings(connection: Connection, instance_key: int) -> tuple[Finding, ...]:

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog import statements
-from kinote.catalog.tables import HELD, instance, study, withdrawal, withdrawal_target
+from kinote.catalog.tables import instance, study, withdrawal, withdrawal_target
 from kinote.lifecycle import counts
 
 
 def withdrawn_uids(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
-    """Those UIDs that a withdrawal in force names, whether or not their instance has come yet."""
-    return {row.sop_instance_uid for row in _withdrawn(connection, sop_instance_uids)}
+    """Those UIDs that a withdrawal in force names, whether or not their instance has come yet.
+
+    A withdrawal that names one copy says nothing of what else has the UID or will have it.
+    """
+    return {row.sop_instance_uid for row in _withdrawn(connection, sop_instance_uids) if row.instance is None}
 
 
 _withdrawn = statements.LookUp(
-    select(withdrawal_target.c.sop_instance_uid)
+    select(withdrawal_target.c.sop_instance_uid, withdrawal_target.c.instance)
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     .where(withdrawal.c.undone_at.is_(None)),
     withdrawal_target.c.sop_instance_uid,
@@ -37,12 +40,12 @@ class Settled:
 
 
 def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[Settled]:
-    """Make the standing of these instances what their withdrawals say, and the counters with it.
+    """Make the standing of the current rows of these UIDs what their withdrawals say, and the counters with it.
 
-    Held copies and tombstones keep their standing. Gives those whose standing changed.
+    Other copies and tombstones keep their standing. Gives those whose standing changed.
     """
     uids = sorted(set(sop_instance_uids))
-    withdrawn = withdrawn_uids(transaction, uids)
+    withdrawn = {(row.sop_instance_uid, row.instance) for row in _withdrawn(transaction, uids)}
     changed: list[dict[str, object]] = []
     deltas: dict[tuple[int, int], int] = {}
     moved: list[Settled] = []
@@ -58,13 +61,14 @@ def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[Se
         .join(study, study.c.id == instance.c.study)
         .where(
             instance.c.sop_instance_uid.in_(uids),
-            instance.c.standing != HELD,
+            instance.c.is_current,
             instance.c.standing.in_(("live", "withdrawn")),
         )
         .order_by(instance.c.id)
         .with_for_update(of=instance)
     ):
-        now = "withdrawn" if row.sop_instance_uid in withdrawn else "live"
+        uid = row.sop_instance_uid
+        now = "withdrawn" if (uid, None) in withdrawn or (uid, row.id) in withdrawn else "live"
         if now == row.standing:
             continue
         changed.append({"key": row.id, "now": now})

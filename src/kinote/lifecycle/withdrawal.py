@@ -6,7 +6,7 @@ change feed (law 4). Whoever withdraws makes the rejection note in that same tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,8 +41,13 @@ def withdraw(
     who: str,
     now: datetime,
     rejection_note_uid: str = "",
+    copies: Mapping[str, int] | None = None,
 ) -> int:
-    """Withdraw instances, also such as have not come yet; gives the key of the withdrawal."""
+    """Withdraw instances, also such as have not come yet; gives the key of the withdrawal.
+
+    `copies` gives, by UID, the key of the one copy that is meant where it is not whatever the UID means.
+    """
+    meant = copies or {}
     key = transaction.execute(
         withdrawal.insert().returning(withdrawal.c.id),
         {
@@ -58,7 +63,10 @@ def withdraw(
     ).scalar_one()
     transaction.execute(
         withdrawal_target.insert(),
-        [{"withdrawal": key, "sop_instance_uid": uid} for uid in sorted(set(sop_instance_uids))],
+        [
+            {"withdrawal": key, "sop_instance_uid": uid, "instance": meant.get(uid)}
+            for uid in sorted(set(sop_instance_uids))
+        ],
     )
     _announce(transaction, settle(transaction, sop_instance_uids), Kind.INSTANCE_WITHDRAWN, now)
     return int(key)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func,
 
 from kinote.catalog import dialects, statements
 from kinote.catalog.live import live_instance
-from kinote.catalog.tables import HELD, instance, key_object, note_reference, note_study, patient, study
+from kinote.catalog.tables import instance, key_object, note_reference, note_study, patient, study
 
 #: Versions that one statement is for: SQLite may be built to take no more than 32,766 parameters.
 _TOGETHER = 10_000
@@ -77,7 +77,7 @@ def _flags_there() -> ColumnElement[bool]:
     place = study.alias("flagged_study")
     known = note_reference.outerjoin(
         flagged,
-        and_(flagged.c.sop_instance_uid == note_reference.c.sop_instance_uid, flagged.c.standing != HELD),
+        and_(flagged.c.sop_instance_uid == note_reference.c.sop_instance_uid, flagged.c.is_current),
     ).outerjoin(place, place.c.id == flagged.c.study)
     return exists(
         select(note_reference.c.position)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from kinote.catalog import statements
-from kinote.catalog.tables import HELD, instance, series, study
+from kinote.catalog.tables import instance, series, study
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 
 
@@ -62,6 +62,6 @@ _by_uid = statements.LookUp(
             )
         )
     )
-    .where(instance.c.standing != HELD),
+    .where(instance.c.is_current),
     instance.c.sop_instance_uid,
 )

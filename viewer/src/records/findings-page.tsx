@@ -20,14 +20,14 @@ export function FindingsPage() {
       counted={(count) => plural(count, "object")}
       lead={
         <>
-          Received Key Object Selection documents in which something is off. All of them are kept and handed on
-          exactly as received.
+          Received Key Object Selection documents in which something is off, and objects that differ from the others
+          of their study. All of them are kept and handed on exactly as received.
         </>
       }
       nothing={
         <div className="empty" data-testid="no-findings">
           <h2>No findings</h2>
-          <p>Every document received so far was understood.</p>
+          <p>Every object received so far was understood.</p>
         </div>
       }
       testids={{ more: "more-findings" }}

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog import changes, statements
 from kinote.catalog.entries import InsertedInstance, Placed, insert_with_series
 from kinote.catalog.entry import InstanceEntry
-from kinote.catalog.tables import HELD, instance, key_object, key_object_request, study
+from kinote.catalog.tables import instance, key_object, key_object_request, study
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject import writer
@@ -113,7 +113,7 @@ def document_of(connection: Connection, sop_instance_uid: str) -> KeyObjectDocum
         .join(instance, instance.c.id == key_object.c.instance)
         .where(
             instance.c.sop_instance_uid == sop_instance_uid,
-            instance.c.standing != HELD,
+            instance.c.is_current,
             key_object.c.made_from.is_not(None),
         )
     ).one_or_none()

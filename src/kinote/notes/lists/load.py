@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
 from kinote.catalog import statements
 from kinote.catalog.live import live_instance
 from kinote.catalog.tables import (
-    HELD,
     finding,
     instance,
     key_object,
@@ -109,7 +108,7 @@ _references = statements.LookUp(
                 note_reference.outerjoin(
                     instance,
                     (instance.c.sop_instance_uid == note_reference.c.sop_instance_uid)
-                    & (instance.c.standing != HELD),
+                    & instance.c.is_current,
                 )
                 .outerjoin(study, study.c.id == instance.c.study)
                 .outerjoin(series, series.c.id == instance.c.series)

@@ -25,9 +25,11 @@ from kinote.catalog.tables import (
     note_version,
     study,
 )
+from kinote.keyobject import reader
 from kinote.keyobject.file_meta import OF_THE_ENVELOPE
 from kinote.keyobject.findings import Finding
 from kinote.keyobject.reading import with_findings
+from kinote.lifecycle.differing import BESIDE_OTHERS
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
 from kinote.notes.lists.load import findings_of, is_carried
@@ -161,10 +163,13 @@ def _states(transaction: Connection, keys: Sequence[int]) -> dict[int, _State]:
 
 
 def _with_envelope(one: ReceivedKeyObject, before: _State) -> ReceivedKeyObject:
-    """With the findings of what came around the data set, which nobody can make again."""
+    """With the findings of what came around the data set, and beside it, which nobody can make again."""
     made = {each.code for each in one.reading.findings}
     kept = tuple(each for each in before.findings if each.code in OF_THE_ENVELOPE - made)
-    return replace(one, reading=with_findings(one.reading, kept))
+    reading = with_findings(one.reading, kept)
+    # Of these the registration says nothing.
+    beside = tuple(each for each in before.findings if each.code in BESIDE_OTHERS)
+    return replace(one, reading=replace(reading, findings=(*reading.findings, *beside)))
 
 
 def _read_version_again(
@@ -212,7 +217,11 @@ def _stay(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> Non
         transaction.execute(
             key_object.update()
             .where(key_object.c.instance == one.instance)
-            .values(registration=one.reading.registration, identical_documents=json.dumps(named))
+            .values(
+                registration=one.reading.registration,
+                identical_documents=json.dumps(named),
+                reader_version=reader.VERSION,
+            )
         )
     _forget_details(transaction, received)
     insert_findings(transaction, received)

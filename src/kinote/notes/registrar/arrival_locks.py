@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, select
 
 from kinote.catalog import dialects, statements
-from kinote.catalog.tables import HELD, instance
+from kinote.catalog.tables import instance
 from kinote.keyobject.reading import Reading
 
 #: More UIDs than these are not locked one by one, since a database has room for some thousands of locks only.
@@ -44,5 +44,5 @@ def lock_instances(transaction: Connection, came: Iterable[str], readings: Itera
 
 
 _here = statements.LookUp(
-    select(instance.c.sop_instance_uid).where(instance.c.standing != HELD), instance.c.sop_instance_uid
+    select(instance.c.sop_instance_uid).where(instance.c.is_current), instance.c.sop_instance_uid
 )

@@ -13,6 +13,7 @@ from kinote.catalog.transactions import Catalog, Work
 from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.source import LiveObject, Source, live_objects
 from kinote.keyobject import reader
+from kinote.lifecycle.differing import BESIDE_OTHERS
 from kinote.lifecycle.explain import explain
 from kinote.notes.registrar.again import RegisteredAgain, register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
@@ -56,20 +57,31 @@ def reading_again(
 
 
 def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
-    """Live key objects with findings above `info`, which another reader may see otherwise: keys and UIDs."""
-    rows = connection.execute(
+    """Live key objects that today's reader may see otherwise, in order of their keys: these and their UIDs.
+
+    They are those that an older reader read, and those with findings above `info`.
+    """
+    live = (
         select(live_instance.c.id, live_instance.c.sop_instance_uid)
         .join(key_object, key_object.c.instance == live_instance.c.id)
-        .where(
-            live_instance.c.id.in_(
-                select(finding.c.instance).where(finding.c.severity.in_(("warning", "error")))
-            ),
-            live_instance.c.id > after,
-        )
         .order_by(live_instance.c.id)
         .limit(limit)
     )
-    return [(row.id, row.sop_instance_uid) for row in rows]
+    with_findings = select(finding.c.instance).where(
+        finding.c.severity.in_(("warning", "error")), finding.c.code.not_in(BESIDE_OTHERS)
+    )
+    queries = [live.where(live_instance.c.id > after, live_instance.c.id.in_(with_findings))]
+    # By each version by itself, for which they lie in order.
+    queries += [
+        live.where(
+            key_object.c.made_from.is_(None),
+            key_object.c.reader_version == version,
+            key_object.c.instance > after,
+        )
+        for version in range(reader.VERSION)
+    ]
+    found = {row.id: row.sop_instance_uid for query in queries for row in connection.execute(query)}
+    return sorted(found.items())[:limit]
 
 
 def _found(connection: Connection, source: Source, sop_instance_uid: str) -> LiveObject:

@@ -17,7 +17,6 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes, dialects, statements
 from kinote.catalog.tables import (
-    HELD,
     finding,
     instance,
     key_object,
@@ -28,6 +27,7 @@ from kinote.catalog.tables import (
     note_version,
     study,
 )
+from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import lock_patients, refresh
@@ -172,7 +172,7 @@ _places = statements.LookUp(
     (
         select(instance.c.sop_instance_uid, study.c.study_instance_uid)
         .join(study, study.c.id == instance.c.study)
-        .where(instance.c.standing != HELD)
+        .where(instance.c.is_current)
     ),
     instance.c.sop_instance_uid,
 )
@@ -286,6 +286,7 @@ def _insert_key_objects(
                 "version": version.version if version else None,
                 "identical_documents": json.dumps(identical) if identical else "[]",
                 "unreadable_in_study": "" if version else one.study_instance_uid,
+                "reader_version": reader.VERSION,
             }
         )
     statements.insert_rows(transaction, key_object, rows)

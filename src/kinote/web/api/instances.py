@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import found_objects
-from kinote.notes.registrar.reading_again import reading_again
+from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.problems import UnknownResourceError
@@ -35,6 +35,22 @@ async def explain_instance(request: Request, sop: str) -> Response:
     if not copies:
         raise UnknownResourceError(f"Kinote has never had an instance {sop}.")
     return answer(page(copies))
+
+
+@router.get("/instances/to-register", summary="Key objects that may be understood otherwise now")
+async def to_register(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
+    """Live key objects that an older reader read, and those with findings of severity warning or error: what
+    `POST instances/{sop}/register` is for after an update. Each with its `sop_instance_uid` alone."""
+    rooms = rooms_of(request)
+    after = position_of(cursor, int)
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            found = to_be_read_again(connection, after=after[0] if after else 0, limit=limit + 1)
+        following = cursor_of(found[limit - 1][0]) if len(found) > limit else None
+        return page([{"sop_instance_uid": uid} for _, uid in found[:limit]], following)
+
+    return answer(await rooms.read(read))
 
 
 @router.post("/instances/{sop}/register", summary="Read a key object again")

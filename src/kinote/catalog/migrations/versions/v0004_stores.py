@@ -48,12 +48,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["instance"], ["instance.id"]),
         sa.PrimaryKeyConstraint("instance"),
     )
-    # What is written down of files, which were in the one store there was.
+    # Up to where recovery has looked through the one store that there was.
     op.execute("UPDATE house SET name = 'store 1 swept until' WHERE name = 'storage swept until'")
-    op.execute(
-        "UPDATE house SET name = 'file to remove 1 ' || value, value = '1 ' || value "
-        "WHERE name LIKE 'file to remove %'"
-    )
     op.execute("DROP VIEW live_instance")
     op.add_column("instance", sa.Column("store", KEY, server_default="1", nullable=False))
     op.add_column(

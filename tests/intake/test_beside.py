@@ -1,0 +1,164 @@
+"""What happens to an arrival whose UID means an instance already, by the standing of that one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select
+
+from kinote.catalog.tables import instance, instance_metadata
+from kinote.catalog.transactions import Catalog
+from kinote.intake import filing
+from kinote.intake.outcome import Outcome
+from kinote.intake.receiver import Receiver
+from kinote.keyobject.codes import Code
+from kinote.lifecycle import counts, explain, held, withdrawal
+from kinote.storage.local import local_stores
+from tests.clock import clock
+from tests.intake.objects import image
+
+NOW = datetime.now(UTC)
+UID = "1.2.3.4.1"
+FIRST, OTHER, THIRD = image(), image(PatientComments="another"), image(PatientComments="a third")
+REASON = withdrawal.Reason(Code("113001", "DCM", "Rejected for Quality Reasons"))
+
+
+@pytest.fixture
+def receiver(catalog: Catalog, tmp_path: Path) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
+    yield receiver
+    receiver.close()
+
+
+def receive(receiver: Receiver, data: bytes) -> Outcome:
+    upload = receiver.open("test")
+    upload.write(data)
+    return upload.finish().result(30)
+
+
+def withdraw(transaction: Connection, copies: dict[str, int] | None = None) -> int:
+    return withdrawal.withdraw(
+        transaction, [UID], act="rejection", reason=REASON, who="roe", now=NOW, copies=copies
+    )
+
+
+def purge(transaction: Connection) -> None:
+    """What a purge will leave: a row that keeps its UID, without bytes."""
+    withdraw(transaction)
+    transaction.execute(instance_metadata.delete())
+    transaction.execute(
+        instance.update()
+        .where(instance.c.is_current)
+        .values(standing="purged", residence="none", file_key=None)
+    )
+
+
+def become(catalog: Catalog, standing: str) -> None:
+    if standing == "withdrawn":
+        catalog.write(withdraw)
+    elif standing == "purged":
+        catalog.write(purge)
+
+
+def rows(catalog: Catalog) -> list[tuple[str, bool]]:
+    with catalog.read() as connection:
+        assert counts.differences(connection) == []
+        query = select(instance.c.standing, instance.c.is_current).order_by(instance.c.id)
+        return [(row.standing, row.is_current) for row in connection.execute(query)]
+
+
+@pytest.mark.parametrize(
+    ("standing", "arriving", "becomes", "reason"),
+    [
+        ("live", FIRST, "known", "The same data set is stored already."),
+        ("live", OTHER, "held", "An instance with this SOP Instance UID is live with other content."),
+        ("withdrawn", FIRST, "known", "The same data set is stored already."),
+        (
+            "withdrawn",
+            OTHER,
+            "held",
+            "An instance with this SOP Instance UID is withdrawn with other content.",
+        ),
+        ("purged", FIRST, "held", "The instance with this SOP Instance UID was purged, and its UID does not"),
+        ("purged", OTHER, "held", "The instance with this SOP Instance UID was purged, and its UID does not"),
+    ],
+)
+def test_what_happens_to_an_arrival_beside_another(
+    catalog: Catalog, receiver: Receiver, standing: str, arriving: bytes, becomes: str, reason: str
+) -> None:
+    receive(receiver, FIRST)
+    become(catalog, standing)
+    outcome = receive(receiver, arriving)
+    assert outcome.kind == becomes
+    assert outcome.reason.startswith(reason)
+    assert rows(catalog) == [(standing, True)] + [("held", False)] * (becomes == "held")
+
+
+@pytest.mark.parametrize("standing", ["live", "withdrawn", "purged"])
+def test_a_copy_that_is_held_is_known(catalog: Catalog, receiver: Receiver, standing: str) -> None:
+    receive(receiver, FIRST)
+    become(catalog, standing)
+    assert [receive(receiver, each).kind for each in (OTHER, OTHER, THIRD, THIRD)] == [
+        "held",
+        "known",
+        "held",
+        "known",
+    ]
+
+
+def test_law_8_only_a_current_tombstone_and_held_copies_bear_on_an_arrival(
+    catalog: Catalog, receiver: Receiver
+) -> None:
+    """A tombstone that was replaced, and a copy that was superseded, are history."""
+    receive(receiver, FIRST)
+    receive(receiver, OTHER)
+
+    def replace(transaction: Connection) -> None:
+        transaction.execute(
+            instance.update().where(instance.c.standing == "held").values(standing="withdrawn")
+        )
+
+    catalog.write(replace)
+    assert receive(receiver, OTHER).kind == "held"
+    assert rows(catalog) == [("live", True), ("withdrawn", False), ("held", False)]
+
+
+def test_every_standing_has_its_line() -> None:
+    assert {*filing._BESIDE, "held"} == set(explain._BECAUSE)
+
+
+def test_a_withdrawal_of_one_copy_says_nothing_of_another(catalog: Catalog, receiver: Receiver) -> None:
+    receive(receiver, FIRST)
+    receive(receiver, OTHER)
+    with catalog.read() as connection:
+        (copy,) = held.held(connection)
+    key = catalog.write(lambda transaction: withdraw(transaction, {UID: copy.id}))
+    assert rows(catalog) == [("live", True), ("held", False)]
+    with catalog.read() as connection:
+        current, other = explain.explain(connection, UID)
+    assert (current.visible, len(current.withdrawals)) == (True, 0)
+    assert (other.visible, len(other.withdrawals)) == (False, 1)
+    catalog.write(lambda transaction: held.discard(transaction, copy.id, now=NOW))
+    # The withdrawal stays as it was made, though what it names is gone.
+    catalog.write(lambda transaction: withdrawal.undo(transaction, key, who="roe", now=NOW))
+
+
+def test_a_withdrawal_of_the_current_copy_withdraws_it(catalog: Catalog, receiver: Receiver) -> None:
+    receive(receiver, FIRST)
+    with catalog.read() as connection:
+        key = connection.execute(select(instance.c.id)).scalar_one()
+    made = catalog.write(lambda transaction: withdraw(transaction, {UID: key}))
+    assert rows(catalog) == [("withdrawn", True)]
+    catalog.write(lambda transaction: withdrawal.undo(transaction, made, who="roe", now=NOW))
+    assert rows(catalog) == [("live", True)]
+
+
+def test_a_withdrawal_of_one_copy_is_not_one_of_what_comes_later(
+    catalog: Catalog, receiver: Receiver
+) -> None:
+    catalog.write(lambda transaction: withdraw(transaction, {UID: 4711}))
+    assert receive(receiver, FIRST).kind == "stored"
+    assert rows(catalog) == [("live", True)]
