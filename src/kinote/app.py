@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
+from kinote.catalog.nodes import ForeignHostError, Node
 from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
@@ -90,20 +92,38 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
             storage = LocalStorage(directory.path)
             catalog = Catalog(CatalogOptions(url=url), observe_background=observe_background)
         try:
-            with _telling_of_index(url), _telling_of_folder(directory.path):
-                recovered, is_marked = _take_over(
-                    directory, purpose, marks, places, catalog, storage, clock()
-                )
-            directory.recovered()
-            receiver = Receiver(catalog, storage, clock=clock, observe=observe_outcome)
-            try:
-                yield House(directory, catalog, storage, receiver, Source(catalog, storage), clock, recovered)
-            finally:
-                receiver.close()
-                if is_marked and directory.is_alone():
-                    _end(places, url, catalog, clock())
+            is_marked = False
+            with _among_nodes(catalog, url, purpose, clock):
+                with _telling_of_index(url), _telling_of_folder(directory.path):
+                    recovered, is_marked = _take_over(
+                        directory, purpose, marks, places, catalog, storage, clock()
+                    )
+                directory.recovered()
+                receiver = Receiver(catalog, storage, clock=clock, observe=observe_outcome)
+                try:
+                    yield House(
+                        directory, catalog, storage, receiver, Source(catalog, storage), clock, recovered
+                    )
+                finally:
+                    receiver.close()
+            if is_marked and directory.is_alone():
+                _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+@contextmanager
+def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> Iterator[None]:
+    """A server is a node while the block lasts; commands are none: they do nothing on behalf of others."""
+    if purpose != "serve":
+        yield
+        return
+    with _telling_of_index(url):
+        node = Node(catalog, socket.gethostname(), clock)
+    try:
+        yield
+    finally:
+        node.close()
 
 
 @contextmanager
@@ -188,7 +208,7 @@ def _telling_of_folder(path: Path) -> Iterator[None]:
 def _telling_of_index(url: str) -> Iterator[None]:
     try:
         yield
-    except (NotTogetherError, UnreadableMarkError) as error:
+    except (NotTogetherError, UnreadableMarkError, ForeignHostError) as error:
         raise HouseError(str(error)) from error
     except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)

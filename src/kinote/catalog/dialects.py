@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from sqlalchemy import (
     Engine,
     create_engine,
     event,
+    func,
     literal_column,
     text,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
@@ -293,6 +296,13 @@ _LOCKS = (
 )
 _LOCK_ALONE = text(_LOCKS.format(lock="pg_advisory_xact_lock"))
 _LOCK_SHARED = text(_LOCKS.format(lock="pg_advisory_xact_lock_shared"))
+
+
+def server_moment(ago: timedelta = timedelta()) -> ColumnElement[str]:
+    """So long ago by PostgreSQL's clock, which all nodes share, as `kinote.catalog.timestamps` has it."""
+    seconds = f"'{int(ago.total_seconds())} seconds'"
+    then = func.now() - func.cast(text(seconds), postgresql.INTERVAL())
+    return func.to_char(func.timezone("UTC", then), 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
 
 
 def current_transaction(connection: Connection) -> int:

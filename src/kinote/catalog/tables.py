@@ -521,3 +521,14 @@ commit_mark = Table(
     Column("token", _Matched, primary_key=True),
     Column("left_at", Text, nullable=False),
 )
+
+#: Server processes. Each writes about itself, by the clock of the database (`nodes`).
+node = Table(
+    "node",
+    metadata,
+    # Drawn anew at each start.
+    Column("id", _Matched, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("heartbeat_at", Text, nullable=False),
+)
