@@ -16,11 +16,12 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from kinote.catalog import dialects
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
 from kinote.catalog.nodes import ForeignHostError, Node
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health
@@ -90,7 +91,7 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
             marks = found_marks(places, url)
             prove_together(marks, places)
             storage = LocalStorage(directory.path)
-            catalog = Catalog(CatalogOptions(url=url), observe_background=observe_background)
+            catalog = Catalog(_catalog_options(url, settings), observe_background=observe_background)
         try:
             is_marked = False
             with _among_nodes(catalog, url, purpose, clock):
@@ -110,6 +111,15 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
+    # SQLite's connections are its own: they cost nobody else anything.
+    return (
+        CatalogOptions.within(url, settings.database_connections)
+        if settings.database
+        else CatalogOptions(url)
+    )
 
 
 @contextmanager
@@ -183,7 +193,7 @@ def adopt(settings: Settings) -> None:
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url, damaged_as_none=True)
             LocalStorage(directory.path)
-            catalog = Catalog(CatalogOptions(url=url))
+            catalog = Catalog(_catalog_options(url, settings))
             try:
                 give_marks(marks, places, catalog, system_clock())
             finally:
@@ -208,7 +218,7 @@ def _telling_of_folder(path: Path) -> Iterator[None]:
 def _telling_of_index(url: str) -> Iterator[None]:
     try:
         yield
-    except (NotTogetherError, UnreadableMarkError, ForeignHostError) as error:
+    except (NotTogetherError, UnreadableMarkError, ForeignHostError, NoConnectionError) as error:
         raise HouseError(str(error)) from error
     except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
@@ -218,6 +228,11 @@ def _telling_of_index(url: str) -> Iterator[None]:
         else:
             name = shown(address)
             remedy = "See that the database is there, and that the setting database says how to reach it."
+        if isinstance(error, DBAPIError) and dialects.is_out_of_connections(error):
+            remedy = (
+                "It lets nobody else in. Lower the setting database_connections of the servers that use it, "
+                "or raise its max_connections."
+            )
         raise HouseError(f"The index {name} cannot be used: {_reason(error)} {remedy}") from error
 
 

@@ -219,6 +219,14 @@ def may_be_tried_again(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
 
 
+def is_out_of_connections(error: DBAPIError) -> bool:
+    """Whether PostgreSQL has refused a connection because there are too many (its error 53300)."""
+    if getattr(error.orig, "sqlstate", None) == "53300":
+        return True
+    # Of a connection that did not come about, the driver gives nothing but the words.
+    return any(words in str(error.orig) for words in ("too many c", "connection slots are reserved"))
+
+
 def wildcard(connection: Connection, value: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
     """Match bytewise by `*` and `?` (PS3.4 C.2.2.2.4); a pattern that begins plainly can use an index."""
     if is_sqlite(connection):
