@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from kinote.catalog import dialects
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.nodes import ForeignHostError, Node
+from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health
@@ -88,22 +91,51 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url)
             prove_together(marks, places)
-            catalog = Catalog(CatalogOptions(url=url), observe_background=observe_background)
+            catalog = Catalog(_catalog_options(url, settings), observe_background=observe_background)
         try:
-            with _telling_of_index(url), _telling_of_folder(directory.path):
-                stores = local_stores(directory.path)
-                recovered, is_marked = _take_over(directory, purpose, marks, places, catalog, stores, clock())
-            directory.recovered()
-            receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
-            try:
-                yield House(directory, catalog, stores, receiver, Source(catalog, stores), clock, recovered)
-            finally:
-                receiver.close()
-                stores.close()
-                if is_marked and directory.is_alone():
-                    _end(places, url, catalog, clock())
+            is_marked = False
+            with _among_nodes(catalog, url, purpose, clock):
+                with _telling_of_index(url), _telling_of_folder(directory.path):
+                    stores = local_stores(directory.path)
+                    recovered, is_marked = _take_over(
+                        directory, purpose, marks, places, catalog, stores, clock()
+                    )
+                directory.recovered()
+                receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
+                try:
+                    yield House(
+                        directory, catalog, stores, receiver, Source(catalog, stores), clock, recovered
+                    )
+                finally:
+                    receiver.close()
+                    stores.close()
+            if is_marked and directory.is_alone():
+                _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
+    # SQLite's connections are its own: they cost nobody else anything.
+    return (
+        CatalogOptions.within(url, settings.database_connections)
+        if settings.database
+        else CatalogOptions(url)
+    )
+
+
+@contextmanager
+def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> Iterator[None]:
+    """A server is a node while the block lasts; commands are none: they do nothing on behalf of others."""
+    if purpose != "serve":
+        yield
+        return
+    with _telling_of_index(url):
+        node = Node(catalog, socket.gethostname(), clock)
+    try:
+        yield
+    finally:
+        node.close()
 
 
 @contextmanager
@@ -167,7 +199,7 @@ def adopt(settings: Settings) -> None:
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url, damaged_as_none=True)
             local_stores(directory.path).close()
-            catalog = Catalog(CatalogOptions(url=url))
+            catalog = Catalog(_catalog_options(url, settings))
             try:
                 give_marks(marks, places, catalog, system_clock())
             finally:
@@ -192,7 +224,7 @@ def _telling_of_folder(path: Path) -> Iterator[None]:
 def _telling_of_index(url: str) -> Iterator[None]:
     try:
         yield
-    except (NotTogetherError, UnreadableMarkError) as error:
+    except (NotTogetherError, UnreadableMarkError, ForeignHostError, NoConnectionError) as error:
         raise HouseError(str(error)) from error
     except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
@@ -202,6 +234,11 @@ def _telling_of_index(url: str) -> Iterator[None]:
         else:
             name = shown(address)
             remedy = "See that the database is there, and that the setting database says how to reach it."
+        if isinstance(error, DBAPIError) and dialects.is_out_of_connections(error):
+            remedy = (
+                "It lets nobody else in. Lower the setting database_connections of the servers that use it, "
+                "or raise its max_connections."
+            )
         raise HouseError(f"The index {name} cannot be used: {_reason(error)} {remedy}") from error
 
 

@@ -23,8 +23,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
-from sqlalchemy import Connection, Engine, bindparam, func, text
+from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -127,26 +128,20 @@ def forget_old_marks(engine: Engine) -> None:
             connection.execute(_FORGET)
 
 
-def _moment(ago: str = "0") -> object:
-    """So long ago by the server's clock, which all nodes share, as `kinote.catalog.timestamps` has it."""
-    then = func.now() - func.cast(text(f"'{ago}'"), postgresql.INTERVAL())
-    return func.to_char(func.timezone("UTC", then), 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
-
-
 _earlier_removed = (
     commit_mark.delete().where(commit_mark.c.token == bindparam("earlier")).cte("earlier_removed")
 )
 _LEAVE_MARK = (
     commit_mark.insert()
     .inline()
-    .values(token=bindparam("token"), left_at=_moment())
+    .values(token=bindparam("token"), left_at=dialects.server_moment())
     .add_cte(_earlier_removed)
 )
 _INSERT_UNLESS_THERE = (
     postgresql.insert(commit_mark)
-    .values(token=bindparam("token"), left_at=_moment())
+    .values(token=bindparam("token"), left_at=dialects.server_moment())
     .on_conflict_do_nothing(index_elements=[commit_mark.c.token])
     .returning(commit_mark.c.token)
 )
 _WAIT_AT_MOST = text("SELECT set_config('lock_timeout', :milliseconds, true)")
-_FORGET = commit_mark.delete().where(commit_mark.c.left_at < _moment("7 days"))
+_FORGET = commit_mark.delete().where(commit_mark.c.left_at < dialects.server_moment(timedelta(days=7)))

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from sqlalchemy import (
     Engine,
     create_engine,
     event,
+    func,
     literal_column,
     text,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
@@ -216,6 +219,14 @@ def may_be_tried_again(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
 
 
+def is_out_of_connections(error: DBAPIError) -> bool:
+    """Whether PostgreSQL has refused a connection because there are too many (its error 53300)."""
+    if getattr(error.orig, "sqlstate", None) == "53300":
+        return True
+    # Of a connection that did not come about, the driver gives nothing but the words.
+    return any(words in str(error.orig) for words in ("too many c", "connection slots are reserved"))
+
+
 def wildcard(connection: Connection, value: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
     """Match bytewise by `*` and `?` (PS3.4 C.2.2.2.4); a pattern that begins plainly can use an index."""
     if is_sqlite(connection):
@@ -293,6 +304,13 @@ _LOCKS = (
 )
 _LOCK_ALONE = text(_LOCKS.format(lock="pg_advisory_xact_lock"))
 _LOCK_SHARED = text(_LOCKS.format(lock="pg_advisory_xact_lock_shared"))
+
+
+def server_moment(ago: timedelta = timedelta()) -> ColumnElement[str]:
+    """So long ago by PostgreSQL's clock, which all nodes share, as `kinote.catalog.timestamps` has it."""
+    seconds = f"'{int(ago.total_seconds())} seconds'"
+    then = func.now() - func.cast(text(seconds), postgresql.INTERVAL())
+    return func.to_char(func.timezone("UTC", then), 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
 
 
 def current_transaction(connection: Connection) -> int:

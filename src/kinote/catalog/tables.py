@@ -559,7 +559,7 @@ commit_mark = Table(
     Column("left_at", Text, nullable=False),
 )
 
-#: Server processes. Written by each about itself from the issue on that lets several share a database.
+#: Server processes. Each writes about itself, by the clock of the database (`nodes`).
 node = Table(
     "node",
     metadata,

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kinote.catalog import dialects
 from kinote.catalog.announcements import Announcements, has_changes
@@ -31,7 +32,7 @@ from kinote.catalog.notifications import Notifications
 from kinote.catalog.statements import FindOne
 from kinote.catalog.waiting_work import GROUP, HELD_AT_MOST, Budget, Piece, Turn, WaitingWork
 
-__all__ = ["GROUP", "Catalog", "CatalogClosedError", "CatalogOptions", "Result", "Work"]
+__all__ = ["GROUP", "Catalog", "CatalogClosedError", "CatalogOptions", "NoConnectionError", "Result", "Work"]
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,15 @@ class CatalogClosedError(RuntimeError):
     """Work was handed to a catalog that has been closed."""
 
 
-@dataclass(frozen=True, slots=True)
+class NoConnectionError(RuntimeError):
+    """The database has no connection left for this; the message says how many there should be."""
+
+
+#: Connections that neither read nor write: that of `notifications`, and one for a moment at start and end.
+_OTHERS = 2
+
+
+@dataclass(frozen=True)
 class CatalogOptions:
     """Where the index is, as a database address, and how many may use it at once.
 
@@ -57,6 +66,12 @@ class CatalogOptions:
     readers: int = 16
     writers: int = 4
     in_doubt_limit: float = 30.0
+
+    @classmethod
+    def within(cls, url: str, connections: int) -> CatalogOptions:
+        """With so many connections to PostgreSQL at most, at least 6."""
+        writers = min(cls.writers, (connections - _OTHERS) // 3)
+        return cls(url, readers=connections - _OTHERS - writers, writers=writers)
 
 
 class Catalog:
@@ -82,14 +97,18 @@ class Catalog:
         self._waiting = WaitingWork(writers)
         upgrade(self._writers)
         forget_old_marks(self._writers)
+        # Here, so that whoever opens the index hears that it lets in fewer.
+        connections = [self._writers.connect().execution_options(writes=True) for _ in range(writers)]
         self._in_doubt_limit = options.in_doubt_limit
         self._lookups = LookUps(options.url) if alone else None
         #: Told after every commit that brought changes, by whichever server it was.
         self.announcements = Announcements()
         self._notifications = None if alone else Notifications(options.url, self.announcements.announce)
         self._threads = [
-            threading.Thread(target=self._write_groups, name=f"catalog-writer-{number}", daemon=True)
-            for number in range(writers)
+            threading.Thread(
+                target=self._write_groups, args=(connection,), name=f"catalog-writer-{number}", daemon=True
+            )
+            for number, connection in enumerate(connections)
         ]
         for thread in self._threads:
             thread.start()
@@ -101,8 +120,19 @@ class Catalog:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one committed state of the index, from its first query until it is left."""
-        with self._readers.connect() as connection:
+        with self._reader() as connection:
             yield connection
+
+    def _reader(self) -> Connection:
+        try:
+            return self._readers.connect()
+        except (DBAPIError, PoolTimeoutError) as error:
+            if isinstance(error, PoolTimeoutError) or dialects.is_out_of_connections(error):
+                raise NoConnectionError(
+                    "The index has no connection left for this. Try again; if it happens often, see the setting "
+                    "database_connections and PostgreSQL's max_connections."
+                ) from error
+            raise
 
     def find_latest(self, query: FindOne, **parameters: Any) -> Sequence[Any] | None:
         """What a query for one row finds among all that has been committed when it is asked.
@@ -153,8 +183,8 @@ class Catalog:
         self._readers.dispose()
         self._writers.dispose()
 
-    def _write_groups(self) -> None:
-        with self._writers.connect().execution_options(writes=True) as connection:
+    def _write_groups(self, connection: Connection) -> None:
+        with connection:
             commits = Commits(connection, self._in_doubt_limit)
             while (turn := self._waiting.take()) is not None:
                 begun = self._steady()

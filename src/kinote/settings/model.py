@@ -59,6 +59,7 @@ _TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without bac
 _ALLOWED = {
     "data": "the path of a folder",
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
+    "database_connections": "a whole number from 6 to 1000",
     "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
@@ -148,6 +149,9 @@ class Settings(BaseSettings):
     )
     database: Annotated[str, AfterValidator(postgresql)] = Field(
         "", description="Address of a PostgreSQL database; empty for SQLite in the data directory."
+    )
+    database_connections: int = Field(
+        24, ge=6, le=1000, description="Connections to PostgreSQL that this server takes at most."
     )
     http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from kinote.catalog.answered_requests import KeyReusedError
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.conditions import InvalidKeyError
+from kinote.catalog.transactions import NoConnectionError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.lifecycle.held import HeldNotFoundError
@@ -185,6 +186,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (KeyReusedError, HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "The key stands for another request"),
     (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
     (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
+    (NoConnectionError, HTTPStatus.SERVICE_UNAVAILABLE, "index-busy", "The index is busy"),
     (
         CommitInDoubtError,
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -194,7 +196,10 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
 )
 
 #: Headers of the problems of some of them: in so many seconds the index may answer again.
-_HEADERS: dict[type[Exception], Mapping[str, str]] = {CommitInDoubtError: {"Retry-After": "30"}}
+_HEADERS: dict[type[Exception], Mapping[str, str]] = {
+    CommitInDoubtError: {"Retry-After": "30"},
+    NoConnectionError: {"Retry-After": "5"},
+}
 
 FAULT = Problem(
     status=HTTPStatus.INTERNAL_SERVER_ERROR,

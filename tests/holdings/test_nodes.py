@@ -1,0 +1,39 @@
+"""Who is a node of an index, and which machines may have one."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from kinote.app import HouseError, Purpose, open_house
+from kinote.catalog.nodes import living_nodes
+from kinote.settings.model import Settings
+from tests.clock import clock
+
+
+@pytest.mark.parametrize(("purpose", "nodes"), [("serve", 1), ("work", 0), ("look", 0)])
+def test_only_a_server_is_a_node(tmp_path: Path, purpose: Purpose, nodes: int) -> None:
+    with (
+        open_house(Settings.model_validate({"data": tmp_path / "data"}), purpose) as house,
+        house.catalog.read() as connection,
+    ):
+        assert len(living_nodes(connection, clock())) == nodes
+
+
+def test_a_server_on_another_machine_is_refused(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"data": tmp_path / "data", "database": postgresql_url})
+    with open_house(settings, "serve"):
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "gethostname", lambda: "elsewhere")
+            with pytest.raises(HouseError, match="this one is elsewhere"), open_house(settings, "serve"):
+                pass
+        with open_house(settings, "serve") as beside, beside.catalog.read() as connection:
+            assert {each.host for each in living_nodes(connection, clock())} == {socket.gethostname()}
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "gethostname", lambda: "elsewhere")
+        with open_house(settings, "serve"):
+            pass
