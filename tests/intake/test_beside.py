@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
+from kinote.catalog.matching import Query, search
+from kinote.catalog.matching_keys import Level
 from kinote.catalog.tables import instance, instance_metadata
 from kinote.catalog.transactions import Catalog
 from kinote.intake import filing
@@ -16,6 +18,7 @@ from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.codes import Code
 from kinote.lifecycle import counts, explain, held, withdrawal
+from kinote.lifecycle.account import account
 from kinote.storage.local import local_stores
 from tests.clock import clock
 from tests.intake.objects import image
@@ -124,6 +127,24 @@ def test_law_8_only_a_current_tombstone_and_held_copies_bear_on_an_arrival(
     catalog.write(replace)
     assert receive(receiver, OTHER).kind == "held"
     assert rows(catalog) == [("live", True), ("withdrawn", False), ("held", False)]
+
+
+def test_law_8_a_derivable_instance_has_its_uid_before_it_has_a_digest(
+    catalog: Catalog, receiver: Receiver
+) -> None:
+    """Until its bytes are made nobody can say whether others are the same: they are held."""
+    receive(receiver, FIRST)
+    nothing_yet = {"residence": "derivable", "digest": None, "size": None, "file_key": None}
+    catalog.write(lambda transaction: transaction.execute(instance.update().values(**nothing_yet)))
+    assert receive(receiver, FIRST).kind == "held"
+    with catalog.read() as connection:
+        current, _ = explain.explain(connection, UID)
+        counted = account(connection, "1.2.3")
+        found = list(search(connection, Query(Level.INSTANCE)))
+    assert (current.visible, current.residence) == (True, "derivable")
+    assert counted is not None
+    assert counted.counts_agree
+    assert len(found) == 1
 
 
 def test_every_standing_has_its_line() -> None:

@@ -47,7 +47,11 @@ _compared_of_series = itemgetter(*OF_SERIES)
 
 def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
     """In which attributes of patient and study a row differs from what the study is known by."""
-    if _compared_of_study(said) == _compared_of_study(known):
+    values, known_values = _compared_of_study(said), _compared_of_study(known)
+    if values == known_values:
+        return ()
+    # Most often one of them leaves something empty.
+    if not any(one != other and one and other for one, other in zip(values, known_values, strict=True)):
         return ()
     found = []
     # An ID means nothing beside one of another issuer.

@@ -1,0 +1,156 @@
+"""Filled databases of every schema that has landed, brought up to date: everything in them is as it was."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import MetaData, select, text
+
+from kinote.catalog import dialects
+from kinote.catalog.migrations import configuration
+from kinote.catalog.tables import metadata
+from tests.databases import PostgresServer
+from tests.laws.acts import Acts, Asked
+from tests.laws.arrivals import FIRST, LARGE, OTHER, SECOND, STUDIES, Image, KeyObject, flag, image_uid
+from tests.laws.audit import hold_all, hold_feed, hold_instance
+from tests.laws.day import IN_THE_INDEX, OF_A_REVISED_NOTE, WITHDRAWN
+from tests.laws.house import House
+from tests.upgrades.written_down import acts_of, pour, put_files, read_back
+
+#: What landed, each with what was written down of it. (A schema that only a branch ever had is none.)
+LANDED = {"0001": "rows_0001.json"}
+
+#: What is said of the index itself changes with it.
+OF_THE_INDEX = {"house"}
+
+
+@dataclass
+class Old:
+    """A database of an older schema with its data directory, not yet opened by this version."""
+
+    url: str
+    data: Path
+    written: dict[str, Any]
+
+    def open(self) -> Acts:
+        return acts_of(House(self.url, self.data), self.written)
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows that were written down, with the columns of then."""
+        engine = dialects.engine_for(self.url, pool_size=1)
+        there = MetaData()
+        found = {}
+        with engine.connect() as connection:
+            there.reflect(connection, only=list(self.written["tables"]))
+            for name, rows in self.written["tables"].items():
+                if rows and name not in OF_THE_INDEX:
+                    columns = [there.tables[name].c[column] for column in rows[0]]
+                    found[name] = sorted(map(tuple, connection.execute(select(*columns))), key=repr)
+        engine.dispose()
+        return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with nothing in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'kinote.sqlite'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgresql_server")
+    name = f"old_{uuid.uuid4().hex}"
+    yield server.create(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=sorted(LANDED))
+def old(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Old:
+    made = Old(url, tmp_path, read_back(Path(__file__).parent / LANDED[request.param]))
+    engine = dialects.engine_for(url, pool_size=1)
+    config = configuration()
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, request.param)
+        pour(connection, made.written)
+    engine.dispose()
+    put_files(made.data, made.written)
+    return made
+
+
+@pytest.fixture
+def upgraded(old: Old) -> Iterator[Acts]:
+    acts = old.open()
+    yield acts
+    acts.house.close()
+
+
+def test_every_row_is_as_it_was(old: Old) -> None:
+    before = old.rows()
+    assert {"instance", "finding", "note_version", "withdrawal", "change"} < before.keys()
+    old.open().house.close()
+    assert old.rows() == before
+
+
+def test_all_laws_hold_in_an_upgraded_house(old: Old, upgraded: Acts) -> None:
+    """The live view, notes, held copies, counts, findings, every way out, and the file that was to be removed."""
+    hold_all(upgraded)
+    hold_feed(upgraded)
+    for uid in upgraded.model.objects:
+        hold_instance(upgraded, uid)
+    assert upgraded.model.held
+    found = {item["sop_instance_uid"] for item in upgraded.house.items("findings", severity="info")}
+    assert found == {
+        row["sop_instance_uid"]
+        for row in old.written["tables"]["instance"]
+        if row["standing"] == "live"
+        and row["id"] in {each["instance"] for each in old.written["tables"]["finding"]}
+    }
+
+
+def test_life_goes_on_in_an_upgraded_house(upgraded: Acts) -> None:
+    """What was known is known, what differs is held, keys that were handed out mean nothing else."""
+    upgraded.receive(Image(FIRST, 1))
+    upgraded.receive(Image(SECOND, LARGE), Image(SECOND, LARGE + 10), Image(FIRST, 1, content=7))
+    upgraded.receive(KeyObject(OTHER, 9, (flag(image_uid(OTHER, 1)),), text="after the upgrade"))
+    upgraded.send_back(IN_THE_INDEX)
+    upgraded.discard(0)
+    made = upgraded.make(Asked((OF_A_REVISED_NOTE, image_uid(SECOND, LARGE)), "after the upgrade"))
+    assert made is not None
+    upgraded.revise(made, Asked((OF_A_REVISED_NOTE,), "and revised"))
+    upgraded.undo(max(upgraded.withdrawal_keys))
+    upgraded.withdraw(WITHDRAWN, image_uid(SECOND, 1))
+    hold_all(upgraded, STUDIES)
+    hold_feed(upgraded)
+    upgraded.house.restart()
+    hold_all(upgraded, STUDIES)
+
+
+def test_an_upgraded_house_has_one_current_row_for_each_uid(upgraded: Acts) -> None:
+    rows = upgraded.house.rows("SELECT standing, is_current, sop_instance_uid AS uid FROM instance")
+    assert {(row.standing == "held", bool(row.is_current)) for row in rows} == {(True, False), (False, True)}
+    current = [row.uid for row in rows if row.is_current]
+    assert sorted(current) == sorted(upgraded.model.objects)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "UPDATE instance SET is_current = NOT is_current WHERE standing = 'live'",
+        "UPDATE instance SET standing = 'live' WHERE standing = 'withdrawn'",
+        "DELETE FROM note_study",
+        "DELETE FROM instance_bytes",
+    ],
+)
+def test_breach_of_the_laws_by_an_upgrade_is_noticed(upgraded: Acts, lost: str) -> None:
+    upgraded.house.catalog.write(lambda transaction: transaction.execute(text(lost)))
+    with pytest.raises(AssertionError):
+        hold_all(upgraded)
+
+
+def test_what_was_written_down_is_of_tables_there_are(old: Old) -> None:
+    assert old.written["tables"].keys() <= metadata.tables.keys()
