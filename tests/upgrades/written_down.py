@@ -50,7 +50,7 @@ def write_down(target: Path) -> None:
                     index.table.name: _texts(connection, index.table) for index in (NOTE_TEXT, STUDY_TEXT)
                 },
             }
-        files = {key: (Path(folder) / "objects" / key).read_bytes() for key in house.files()}
+        files = {key: house.stores.open(store, key).read() for store, key in house.places()}
         house.close()
     written |= {
         "files": files,
