@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +24,13 @@ def kept_below(directory: Path) -> set[Place]:
         return kept_places(stores)
     finally:
         stores.close()
+
+
+def nobodys(directory: Path) -> set[Place]:
+    """Those that no row of the index there has."""
+    with closing(sqlite3.connect(directory / "kinote.sqlite")) as index:
+        owned = set(index.execute("SELECT store, file_key FROM instance WHERE file_key IS NOT NULL"))
+    return kept_below(directory) - owned
 
 
 def left_behind(stores: Stores, content: bytes, *, small: bool = False, whole: bool = True) -> Place:

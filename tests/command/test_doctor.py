@@ -11,7 +11,9 @@ import pytest
 from kinote.catalog import dialects
 from kinote.catalog.tables import finding, instance, key_object
 from kinote.keyobject.findings import found
+from kinote.storage.local import local_stores
 from tests.command_line import kinote
+from tests.kept_bytes import kept_places
 from tests.keyobject.variants.table import BY_ID
 from tests.keyobject.variants.variant import SOP, placed_uid
 from tests.running_server import RunningServer
@@ -39,8 +41,9 @@ def data(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     done = kinote("import", "files", "--data", "data", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     as_an_older_reader_left_it(url)
-    for path in (folder / "objects").rglob("*.dcm"):
-        path.unlink()
+    stores = local_stores(folder)
+    stores.remove(kept_places(stores))
+    stores.close()
     return folder
 
 

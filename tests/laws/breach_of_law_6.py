@@ -55,7 +55,11 @@ def packs_are_not_synced() -> None:
 
 
 def data_is_synced_later() -> None:
-    _put(Syncers, "sync", lambda _syncers, _file, then: then(None))
+    def later(_syncers: Syncers, file: Any, then: Callable[[None], None]) -> None:
+        _written_only(file._file)
+        then(None)
+
+    _put(Syncers, "sync", later)
 
 
 def names_are_not_synced() -> None:

@@ -16,7 +16,7 @@ from kinote.scp.options import ScpLimits, ScpOptions
 from tests.dimse.ends import eventually, nothing_left
 from tests.intake.objects import image
 from tests.intake.test_receiver import data_set
-from tests.kept_bytes import kept_below
+from tests.kept_bytes import nobodys
 from tests.scale import SCALE
 from tests.scp.face import Face, face
 from tests.scp.hostile import Author, Script, compare, play
@@ -37,7 +37,7 @@ def test_random_scripts(tmp_path: Path) -> None:
             serve_on(house)
             eventually(lambda: not threads(), "threads of associations are left")
             eventually(lambda: sockets() <= open_before, "connections are left")
-        assert kept_below(tmp_path / "data") == set()
+        assert nobodys(tmp_path / "data") == set()
         assert stored(house) <= 1
 
 
@@ -51,7 +51,7 @@ def test_scripts_that_end_in_silence(tmp_path: Path) -> None:
         with ThreadPoolExecutor(10) as players:
             list(players.map(lambda script: played(script, house), scripts))
         serve_on(house)
-        assert kept_below(tmp_path / "data") == set()
+        assert nobodys(tmp_path / "data") == set()
 
 
 def played(script: Script, house: Face) -> None:

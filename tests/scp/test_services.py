@@ -27,7 +27,7 @@ from kinote.lifecycle.withdrawal import Reason
 from kinote.peers.entities import KnownEntity, ServiceName
 from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
-from tests.kept_bytes import kept_below
+from tests.kept_bytes import nobodys
 from tests.scp.face import OPTIONS, Face, face
 from tests.scp.requests import encoded, request
 from tests.web.objects import CT, STUDY, image
@@ -173,7 +173,7 @@ def test_an_object_larger_than_is_taken(tmp_path: Path) -> None:
         answer = stored(association, image(1, rows=512, columns=512))
         assert answer.status == statuses.OUT_OF_RESOURCES
         assert stored(association, image(2)).status == statuses.SUCCESS
-    assert kept_below(tmp_path / "data") == set()
+    assert nobodys(tmp_path / "data") == set()
 
 
 # --- getting --------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from tests.dimse.bare import exactly
 from tests.dimse.ends import CT, eventually, nothing_left
 from tests.intake.objects import image
 from tests.intake.test_receiver import data_set
-from tests.kept_bytes import kept_below
+from tests.kept_bytes import nobodys
 from tests.scp.face import Face, face
 from tests.scp.hostile import EXPLICIT
 
@@ -148,7 +148,7 @@ def test_slow_senders_do_not_keep_quick_ones_from_being_served(tmp_path: Path) -
             assert ended == [encode(Abort(0))] * SLOW
             assert grown < (QUICK + SLOW) * _EACH
         served_again(house)
-        eventually(lambda: kept_below(tmp_path / "data") == set(), "something of a broken-off object is left")
+        eventually(lambda: nobodys(tmp_path / "data") == set(), "something of a broken-off object is left")
         assert live(house) == QUICK * OBJECTS
 
 

@@ -16,6 +16,7 @@ from kinote.lifecycle.held import HeldNotFoundError, held
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.storage.local import local_stores
 from tests.clock import clock
+from tests.kept_bytes import kept_below
 from tests.web.objects import STUDY, as_file, image
 
 
@@ -80,11 +81,11 @@ def test_findings_by_severity(catalog: Catalog, receiver: Receiver) -> None:
 
 def test_a_held_copy_is_discarded_with_its_file(catalog: Catalog, receiver: Receiver, tmp_path: Path) -> None:
     assert store(receiver, as_file(image(1, PatientComments="other"))) == "held"
-    files = set((tmp_path / "data").rglob("*.dcm"))
+    before = kept_below(tmp_path / "data")
     with catalog.read() as connection:
         (copy,) = held(connection)
     receiver.discard_held(copy.id)
-    assert len(files - set((tmp_path / "data").rglob("*.dcm"))) == 1
+    assert len(before - kept_below(tmp_path / "data")) == 1
     with pytest.raises(HeldNotFoundError):
         receiver.discard_held(copy.id)
 
