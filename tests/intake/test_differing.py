@@ -63,15 +63,15 @@ def findings(catalog: Catalog) -> list[tuple[str, str, str, str]]:
 @pytest.mark.parametrize(
     ("attribute", "value", "code", "says"),
     [
-        ("PatientID", "P9", "STUDY_DIFFERS", "PatientID P9, known as P1"),
-        ("PatientName", "Roe^Richard", "STUDY_DIFFERS", "PatientName Roe^Richard, known as Doe^Jane"),
-        ("PatientBirthDate", "19700103", "STUDY_DIFFERS", "PatientBirthDate 19700103, known as 19700102"),
-        ("PatientSex", "M", "STUDY_DIFFERS", "PatientSex M, known as F"),
-        ("StudyDate", "19990909", "STUDY_DIFFERS", "StudyDate 19990909, known as 20240105"),
-        ("AccessionNumber", "A9", "STUDY_DIFFERS", "AccessionNumber A9, known as A1"),
-        ("StudyID", "S9", "STUDY_DIFFERS", "StudyID S9, known as S1"),
-        ("Modality", "MR", "SERIES_DIFFERS", "Modality MR, known as CT"),
-        ("SeriesNumber", 4, "SERIES_DIFFERS", "SeriesNumber 4, known as 3"),
+        ("PatientID", "P9", "STUDY_DIFFERS", "PatientID P9 (known as P1)"),
+        ("PatientName", "Roe^Richard", "STUDY_DIFFERS", "PatientName Roe^Richard (known as Doe^Jane)"),
+        ("PatientBirthDate", "19700103", "STUDY_DIFFERS", "PatientBirthDate 19700103 (known as 19700102)"),
+        ("PatientSex", "M", "STUDY_DIFFERS", "PatientSex M (known as F)"),
+        ("StudyDate", "19990909", "STUDY_DIFFERS", "StudyDate 19990909 (known as 20240105)"),
+        ("AccessionNumber", "A9", "STUDY_DIFFERS", "AccessionNumber A9 (known as A1)"),
+        ("StudyID", "S9", "STUDY_DIFFERS", "StudyID S9 (known as S1)"),
+        ("Modality", "MR", "SERIES_DIFFERS", "Modality MR (known as CT)"),
+        ("SeriesNumber", 4, "SERIES_DIFFERS", "SeriesNumber 4 (known as 3)"),
     ],
 )
 def test_a_value_that_differs_is_a_finding(

@@ -16,7 +16,7 @@ from tests.laws.conftest import OpenHouse
 from tests.laws.day import a_day
 
 #: Tables of which an installation has few rows, whatever it stores.
-SMALL = {"house", "json_each", "alembic_version", "sqlite_master", "sqlite_schema"}
+SMALL = {"house", "owed_removal", "json_each", "alembic_version", "sqlite_master", "sqlite_schema"}
 
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\b\d+\b")
 
@@ -42,7 +42,7 @@ def statements_of_sqlite() -> Iterator[dict[str, str]]:
 def test_a_day_walks_through_no_table(open_sqlite_house: OpenHouse) -> None:
     with statements_of_sqlite() as seen, open_sqlite_house() as acts:
         a_day(acts)
-        for path in ("notes", "studies", "held", "findings", "changes"):
+        for path in ("notes", "studies", "held", "findings", "changes", "instances/to-register"):
             acts.house.get(f"/api/v1/{path}")
         acts.house.get("/api/v1/notes", text="Nodule")
         walks = walks_of(acts, seen.values())

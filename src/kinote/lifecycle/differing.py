@@ -29,7 +29,7 @@ def record_differences(
         findings = Findings()
         for one in differences:
             findings.add(
-                _CODES[one.level], one.attribute, f"{one.attribute} {one.said}, known as {one.known}"
+                _CODES[one.level], one.attribute, f"{one.attribute} {one.said} (known as {one.known})"
             )
         rows += [
             {
