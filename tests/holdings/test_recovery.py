@@ -19,6 +19,7 @@ from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
 from kinote.storage.local import LocalStorage
+from kinote.storage.presence import Presence
 from tests.clock import clock
 from tests.intake.objects import image
 
@@ -174,11 +175,10 @@ def test_a_kill_while_files_are_set_aside_loses_none(
 
 
 def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-
     settings = Settings.model_validate({"data": tmp_path / "data"})
     looked: list[str] = []
 
-    def recovering(*_: object) -> Recovered:
+    def recovering(*_: object, **__: object) -> Recovered:
         looked.append("recovered")
         return Recovered()
 
@@ -188,3 +188,68 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         with app.open_house(settings, purpose):
             pass
     assert looked == ["look", "work", "serve", "recovered"]
+
+
+def test_law_8_what_a_living_process_wrote_is_its_own(catalog: Catalog, tmp_path: Path) -> None:
+    """One recovers while another is up, which is just receiving one file and committing another."""
+    directory = tmp_path / "data"
+    storage = LocalStorage(directory)
+    living, dead, starting = (Presence(directory) for _ in range(3))
+    kept = [
+        left_behind(LocalStorage(directory, living.mark), b"living", placed=placed)
+        for placed in (True, False)
+    ]
+    left = [
+        left_behind(LocalStorage(directory, dead.mark), b"dead", placed=placed) for placed in (True, False)
+    ]
+    dead.close()
+    assert recover(catalog, storage, NOW, others=starting.others) == Recovered(set_aside=2)
+    assert [file.exists() for file in (*kept, *left)] == [True, True, False, False]
+    # Days later it is killed: what it had in hand since then has not been passed over.
+    living.close()
+    later = NOW + timedelta(days=3)
+    assert recover(catalog, storage, later, others=starting.others) == Recovered(set_aside=2)
+    assert not any(file.exists() for file in kept)
+    starting.close()
+
+
+def test_law_8_what_was_passed_over_is_found_by_a_later_recovery(catalog: Catalog, tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    living, starting = Presence(directory), Presence(directory)
+    storage = LocalStorage(directory, living.mark)
+    file = left_behind(storage, b"living", placed=True)
+    # Recoveries that come days after the other's start begin to look where it began.
+    for days in (2, 4):
+        assert recover(catalog, storage, NOW + timedelta(days=days), others=starting.others) == Recovered()
+    living.close()
+    assert recover(catalog, storage, NOW + timedelta(days=6), others=starting.others) == Recovered(
+        set_aside=1
+    )
+    assert not file.exists()
+    starting.close()
+
+
+def test_breach_of_law_8_a_recovery_that_knows_no_others_takes_what_is_theirs(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    directory = tmp_path / "data"
+    living = Presence(directory)
+    file = left_behind(LocalStorage(directory, living.mark), b"living", placed=True)
+    assert recover(catalog, LocalStorage(directory), NOW) == Recovered(set_aside=1)
+    assert not file.exists()
+    living.close()
+
+
+def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data": tmp_path / "data", "database": postgresql_url})
+    with app.open_house(settings, "serve") as first:
+        upload = first.receiver.open("test")
+        content = image(1, rows=512)
+        half = len(content) // 2
+        upload.write(content[:half])
+        left = left_behind(LocalStorage(settings.data, "deadbeef"), b"dead", placed=True)
+        with app.open_house(settings, "serve") as second:
+            assert second.recovered == Recovered(set_aside=1)
+            assert not left.exists()
+            upload.write(content[half:])
+            assert upload.finish().result(60).kind == "stored"

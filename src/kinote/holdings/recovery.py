@@ -7,19 +7,25 @@ person has looked.
 
 Only the hours since the last recovery can hold such files; files that were to be removed with their rows are
 remembered (`kinote.holdings.removal`).
+
+Other servers may be up: what a living process wrote is its own, whatever state it is in (`kinote.storage.presence`).
+Its files are recognised by their names, and looked at again by the first recovery after its end.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.transactions import Catalog
 from kinote.holdings.removal import owned, remove_remembered
 from kinote.storage.local import LocalStorage
+
+File = TypeVar("File")
 
 log = logging.getLogger(__name__)
 
@@ -51,19 +57,34 @@ class Recovered:
     unknown: int = 0
 
 
-def recover(
-    catalog: Catalog, storage: LocalStorage, now: datetime, *, at_most: int | None = MOST_LEFT
-) -> Recovered:
-    """Set aside what the last process left half-done, unless it is more than `at_most` files.
+#: The marks of the processes that have the data directory open beside this one, and since when.
+Others = Callable[[], Mapping[str, datetime]]
 
-    To be called only by a server, and while nobody else uses the data directory.
+
+def _nobody() -> Mapping[str, datetime]:
+    return {}
+
+
+def recover(
+    catalog: Catalog,
+    storage: LocalStorage,
+    now: datetime,
+    *,
+    others: Others = _nobody,
+    at_most: int | None = MOST_LEFT,
+) -> Recovered:
+    """Set aside what processes left half-done that have ended, unless it is more than `at_most` files.
+
+    To be called only by a server, before it takes anything in, and by one at a time.
     """
+    # Before anything is looked at: what comes later is not covered by this recovery.
+    begun = min([now, *others().values()])
     with catalog.read() as connection:
         swept = fact(connection, _SWEPT) or ""
-    arriving = storage.arriving()
-    unknown = list(_without_row(catalog, storage, swept, limit=at_most))
+    arriving = _of_the_dead(storage, storage.arriving(), others, lambda path: path.name)
+    unknown = list(_without_row(catalog, storage, swept, others, limit=at_most))
     if at_most is not None and len(arriving) + len(unknown) > at_most:
-        number = len(arriving) + sum(1 for _ in _without_row(catalog, storage, swept, limit=None))
+        number = len(arriving) + sum(1 for _ in _without_row(catalog, storage, swept, others, limit=None))
         log.error(
             "Files of the store are unknown to the index, and are more than a crash can leave: nothing is touched. "
             "See that this is the newest index of this data directory: kinote doctor says what can be done",
@@ -73,7 +94,7 @@ def recover(
     removed = remove_remembered(catalog, storage)
     set_aside = storage.quarantine.set_aside(arriving, why=_WAS_ARRIVING, now=now)
     set_aside += storage.quarantine.set_aside(map(storage.path, unknown), why=_NO_ROW, now=now)
-    mark = (now - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
+    mark = (begun - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
     catalog.submit(lambda transaction: write_fact(transaction, _SWEPT, mark), background=True).result()
     if set_aside:
         log.warning(
@@ -83,10 +104,25 @@ def recover(
     return Recovered(set_aside=set_aside, removed=removed)
 
 
-def _without_row(catalog: Catalog, storage: LocalStorage, hour: str, limit: int | None) -> Iterator[str]:
-    """The keys of stored files, from an hour on, that no row has; one more than `limit` at most."""
+def _of_the_dead(
+    storage: LocalStorage, files: list[File], others: Others, name: Callable[[File], str]
+) -> list[File]:
+    """Those of the files that no living process wrote.
+
+    Who lives is asked once the files have been found: a process that has ended by then will commit nothing any more,
+    and one that began later did not write them.
+    """
+    living = others()
+    return [file for file in files if storage.maker(name(file)) not in living]
+
+
+def _without_row(
+    catalog: Catalog, storage: LocalStorage, hour: str, others: Others, limit: int | None
+) -> Iterator[str]:
+    """The keys of files of the dead, from an hour on, that no row has; one more than `limit` at most."""
     found = 0
-    for keys in storage.keys_since(hour):
+    for stored in storage.keys_since(hour):
+        keys = _of_the_dead(storage, stored, others, lambda key: key)
         with catalog.read() as connection:
             known = owned(connection, keys)
         for key in keys:

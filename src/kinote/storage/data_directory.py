@@ -5,6 +5,7 @@ installation.json  which index it belongs to (`kinote.storage.marks`)
 objects/           the files of images
 incoming/          files that are being received
 quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
+processes/         who has it open now (`kinote.storage.presence`)
 lock               held while somebody has the directory open
 server.json        where the server listens that has it open
 """

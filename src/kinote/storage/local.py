@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kinote.storage.folders import make_folder, sync_folder
+from kinote.storage.presence import MARK
 from kinote.storage.quarantine import Quarantine
 
 
@@ -69,10 +70,12 @@ class IncomingFile:
 class LocalStorage:
     """The files below one directory: `incoming/` for what is arriving, `objects/` for what is stored.
 
-    `quarantine/` is for what recovery sets aside.
+    `quarantine/` is for what recovery sets aside. Files that come in have the mark of this process at the beginning of
+    their names (`kinote.storage.presence`).
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mark: str = "") -> None:
+        self._mark = mark
         self._incoming = root / "incoming"
         self._objects = root / "objects"
         for folder in (self._incoming, self._objects):
@@ -83,7 +86,7 @@ class LocalStorage:
 
     def receive(self, now: datetime) -> IncomingFile:
         """A new file to write to, for what arrives `now`, in UTC."""
-        name = uuid.uuid4().hex
+        name = self._mark + uuid.uuid4().hex[len(self._mark) :]
         hour = now.strftime("%Y/%m/%d/%H")
         return IncomingFile(self._incoming / name, f"{hour}/{name}.dcm")
 
@@ -144,6 +147,11 @@ class LocalStorage:
     def arriving(self) -> list[Path]:
         """The files that are being received, or were when the last process ended."""
         return list(self._incoming.iterdir())
+
+    @staticmethod
+    def maker(key: str) -> str:
+        """The mark of the process that wrote a file, by its key or name."""
+        return key.rpartition("/")[2][:MARK]
 
     def path(self, key: str) -> Path:
         """Where a stored file lies."""
