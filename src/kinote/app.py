@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
 from kinote.catalog.nodes import ForeignHostError, Node
-from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
+from kinote.catalog.transactions import Catalog, NoConnectionError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health
@@ -34,7 +34,7 @@ from kinote.holdings.installation import (
     open_anew,
     prove_together,
 )
-from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.recovery import Others, Recovered, recover
 from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
@@ -43,6 +43,7 @@ from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import left_arriving, local_stores, store_roots
 from kinote.storage.marks import UnreadableMarkError
+from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
@@ -75,6 +76,8 @@ class House:
     receiver: Receiver
     source: Source
     clock: Clock
+    #: Who else has the data directory open, for recovery.
+    others: Others
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -85,26 +88,39 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
 
     Raises `DataDirectoryInUseError` if another has it, `HouseError` if it or the index cannot be used.
     """
-    with _open_directory(settings) as directory:
+    with _open_directory(settings) as directory, ExitStack() as closing:
         url = settings.database or directory.index_url
         places = Places(directory.path, store_roots(directory.path), shown(url))
         with _telling_of_index(url), _telling_of_folder(directory.path):
             marks = found_marks(places, url)
             prove_together(marks, places)
+            presence = None if purpose == "look" else Presence(directory.path)
+            if presence is not None:
+                # Closed last: until then something of this process may be half-done.
+                closing.callback(presence.close)
             catalog = Catalog(_catalog_options(url, settings), observe_background=observe_background)
         try:
             is_marked = False
             with _among_nodes(catalog, url, purpose, clock):
                 with _telling_of_index(url), _telling_of_folder(directory.path):
-                    stores = local_stores(directory.path)
-                    recovered, is_marked = _take_over(
-                        directory, purpose, marks, places, catalog, stores, clock()
-                    )
+                    stores = local_stores(directory.path, presence.mark if presence else "")
+                    recovered = Recovered()
+                    if purpose == "serve" and presence is not None:
+                        recovered = _recover(presence, catalog, stores, places, clock())
+                    if directory.was_alone and purpose != "look":
+                        is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
                 directory.recovered()
                 receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
                 try:
                     yield House(
-                        directory, catalog, stores, receiver, Source(catalog, stores), clock, recovered
+                        directory,
+                        catalog,
+                        stores,
+                        receiver,
+                        Source(catalog, stores),
+                        clock,
+                        presence.others if presence else dict,
+                        recovered,
                     )
                 finally:
                     receiver.close()
@@ -148,23 +164,22 @@ def _open_directory(settings: Settings) -> Iterator[DataDirectory]:
         directory.close()
 
 
+def _recover(
+    presence: Presence, catalog: Catalog, stores: Stores, places: Places, now: datetime
+) -> Recovered:
+    """Set aside what processes left that have ended, whoever else is up."""
+    with presence.recovering() as may_recover:
+        if may_recover:
+            left = left_arriving(places.directory)
+            return recover(catalog, stores, now, left=left, others=presence.others)
+    log.warning("Start-up recovery is left to the next start: another server is still busy with its own")
+    return Recovered()
+
+
 def _take_over(
-    directory: DataDirectory,
-    purpose: Purpose,
-    marks: Marks,
-    places: Places,
-    catalog: Catalog,
-    stores: Stores,
-    now: datetime,
-) -> tuple[Recovered, bool]:
-    """Recover and mark, where nobody else has the directory; gives whether the end is to be marked, too."""
-    if not directory.was_alone or purpose == "look":
-        return Recovered(), False
-    recovered = (
-        recover(catalog, stores, now, left=left_arriving(places.directory))
-        if purpose == "serve"
-        else Recovered()
-    )
+    recovered: Recovered, purpose: Purpose, marks: Marks, places: Places, catalog: Catalog, now: datetime
+) -> bool:
+    """Mark, where nobody else has the directory; gives whether the end is to be marked, too."""
     unknown = recovered.unknown
     made_before_marks = marks.directory is None and marks.index is not None and marks.index.has_instances
     if made_before_marks and unknown:
@@ -175,9 +190,9 @@ def _take_over(
         )
     # Where recovery has doubts, the right index may still be brought back: it must not come to be an older one.
     if unknown or (made_before_marks and purpose != "serve"):
-        return recovered, False
+        return False
     open_anew(marks, places, catalog, now)
-    return recovered, True
+    return True
 
 
 def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:

@@ -20,6 +20,7 @@ from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
 from kinote.storage.local import FILES, PACKS, local_stores
+from kinote.storage.presence import Presence
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
 from tests.clock import clock
@@ -177,7 +178,6 @@ def test_a_kill_while_objects_are_set_aside_loses_none(
 
 
 def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-
     settings = Settings.model_validate({"data": tmp_path / "data"})
     looked: list[str] = []
 
@@ -191,3 +191,81 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         with app.open_house(settings, purpose):
             pass
     assert looked == ["look", "work", "serve", "recovered"]
+
+
+#: An object of each kind in its store, and one that was still being received.
+KINDS: tuple[dict[str, bool], ...] = ({}, {"whole": False}, {"small": True})
+
+
+def test_law_8_what_a_living_process_wrote_is_its_own(catalog: Catalog, tmp_path: Path) -> None:
+    """One recovers while another is up, which is just receiving one object and committing others."""
+    directory = tmp_path / "data"
+    starting, living, dead = (Presence(directory) for _ in range(3))
+    stores = local_stores(directory, starting.mark)
+    of_living, of_dead = local_stores(directory, living.mark), local_stores(directory, dead.mark)
+    kept = {left_behind(of_living, b"living", **kind) for kind in KINDS}
+    for kind in KINDS:
+        left_behind(of_dead, b"dead", **kind)
+    of_dead.close()
+    dead.close()
+    assert recover(catalog, stores, NOW, others=starting.others) == Recovered(set_aside=3)
+    assert kept_places(stores) == kept
+    # Days later it is killed: what it had in hand since then has not been passed over.
+    of_living.close()
+    living.close()
+    later = NOW + timedelta(days=3)
+    assert recover(catalog, stores, later, others=starting.others) == Recovered(set_aside=3)
+    assert kept_places(stores) == set()
+    stores.close()
+    starting.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_law_8_what_was_passed_over_is_found_by_a_later_recovery(
+    catalog: Catalog, tmp_path: Path, kind: dict[str, bool]
+) -> None:
+    directory = tmp_path / "data"
+    living, starting = Presence(directory), Presence(directory)
+    stores, of_living = local_stores(directory), local_stores(directory, living.mark)
+    place = left_behind(of_living, b"living", **kind)
+    # Recoveries that come days after the other's start begin to look where it began.
+    for days in (2, 4):
+        assert recover(catalog, stores, NOW + timedelta(days=days), others=starting.others) == Recovered()
+    assert kept_places(stores) == {place}
+    of_living.close()
+    living.close()
+    last = NOW + timedelta(days=6)
+    assert recover(catalog, stores, last, others=starting.others) == Recovered(set_aside=1)
+    assert kept_places(stores) == set()
+    stores.close()
+    starting.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_breach_of_law_8_a_recovery_that_knows_no_others_takes_what_is_theirs(
+    catalog: Catalog, tmp_path: Path, kind: dict[str, bool]
+) -> None:
+    directory = tmp_path / "data"
+    living = Presence(directory)
+    left_behind(local_stores(directory, living.mark), b"living", **kind)
+    stores = local_stores(directory)
+    assert recover(catalog, stores, NOW) == Recovered(set_aside=1)
+    assert kept_places(stores) == set()
+    living.close()
+
+
+def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data": tmp_path / "data", "database": postgresql_url})
+    with app.open_house(settings, "serve") as first:
+        upload = first.receiver.open("test")
+        content = image(1, rows=4000)
+        half = len(content) // 2
+        upload.write(content[:half])
+        of_dead = local_stores(settings.data, "deadbeef")
+        left = left_behind(of_dead, b"dead")
+        of_dead.close()
+        with app.open_house(settings, "serve") as second:
+            assert second.recovered == Recovered(set_aside=1)
+            assert left not in kept_places(second.stores)
+            upload.write(content[half:])
+            assert upload.finish().result(60).kind == "stored"

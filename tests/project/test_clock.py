@@ -36,6 +36,7 @@ _MAY_MEASURE = {
     "scp/retrieval.py": "when the last interim answer was sent",
     "scp/server.py": "how long an association lasted",
     "storage/data_directory.py": "how long to wait for another server's recovery",
+    "storage/presence.py": "how long to wait for another server's recovery",
     "storage/quarantine.py": "how long a count is good for",
     "web/request_log.py": "how long a request took",
 }

@@ -87,7 +87,7 @@ def _mend(settings: Settings, *, adopt_index: bool, set_aside: bool) -> None:
         out.print("The index is now the one of this data directory. Start the server, and look at /readyz.")
     if set_aside:
         with open_house(settings) as house:
-            done = recover(house.catalog, house.stores, house.clock(), at_most=None)
+            done = recover(house.catalog, house.stores, house.clock(), others=house.others, at_most=None)
         out.print(
             f"{done.set_aside} files were set aside in {house.stores.quarantine.folder}.", highlight=False
         )

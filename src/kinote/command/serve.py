@@ -7,6 +7,8 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from threading import Event
 from types import FrameType
 
 import uvicorn
@@ -35,7 +37,8 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
     """Serve until SIGINT or SIGTERM; `announce` gets the addresses once requests are accepted."""
     # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
     # closed by whoever opened it, not left as by a crash.
-    signal.signal(signal.SIGTERM, _leave)
+    told = Event()
+    signal.signal(signal.SIGTERM, partial(_leave, told))
     listener = _listener(settings.http_host, settings.http_port)
     url = f"http://{_address(settings.http_host, listener.getsockname()[1])}"
     dicom = dicom_server(house, settings)
@@ -43,12 +46,12 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
         title = settings.ae_titles[0]
         house.directory.announce(url)
         announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
-        _serve_http(house, settings, listener)
+        _serve_http(house, settings, listener, told)
     finally:
         dicom.close()
 
 
-def _serve_http(house: House, settings: Settings, listener: socket.socket) -> None:
+def _serve_http(house: House, settings: Settings, listener: socket.socket, told: Event) -> None:
     application = web_application(house, settings)
     config = uvicorn.Config(
         application,
@@ -59,7 +62,7 @@ def _serve_http(house: House, settings: Settings, listener: socket.socket) -> No
         loop="uvloop",
         http="httptools",
     )
-    server = _Server(config, lambda: end_event_streams(application))
+    server = _Server(config, told, lambda: end_event_streams(application))
     # All that was loaded until now stays to the end: the garbage collector need not go through it again.
     gc.collect()
     gc.freeze()
@@ -67,11 +70,19 @@ def _serve_http(house: House, settings: Settings, listener: socket.socket) -> No
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams that would never end by themselves before it waits for requests under way."""
+    """Ends the streams that would never end by themselves before it waits for requests under way.
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+    It ends at once if it was `told` to end before it began to listen to signals itself.
+    """
+
+    def __init__(self, config: uvicorn.Config, told: Event, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
+        self._told = told
         self._end_streams = end_streams
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.should_exit = self.should_exit or self._told.is_set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._end_streams()
@@ -82,7 +93,9 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _leave(told: Event, _number: int, _frame: FrameType | None) -> None:
+    # An exception alone can be lost: one that is raised while an object is being finalised is only printed.
+    told.set()
     raise SystemExit(0)
 
 

@@ -7,12 +7,15 @@ person has looked.
 
 Only what has come since the last recovery is looked at; bytes that were to be removed with their rows are remembered
 (`kinote.holdings.removal`).
+
+Other servers may be up: what a living process wrote is its own, whatever state it is in (`kinote.storage.presence`).
+It is looked at again by the first recovery after the end of that process.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,22 +48,33 @@ class Recovered:
     unknown: int = 0
 
 
+#: The marks of the processes that have the data directory open beside this one, and since when.
+Others = Callable[[], Mapping[str, datetime]]
+
+
+def _nobody() -> Mapping[str, datetime]:
+    return {}
+
+
 def recover(
     catalog: Catalog,
     stores: Stores,
     now: datetime,
     *,
     left: Sequence[Path] = (),
+    others: Others = _nobody,
     at_most: int | None = MOST_LEFT,
 ) -> Recovered:
     """Set aside what the last process left half-done, unless it is more than `at_most` objects.
 
     `left` are files outside of the stores that are certainly no objects of the index.
-    To be called only by a server, and while nobody else uses the data directory.
+    To be called only by a server, before it takes anything in, and by one at a time.
     """
-    unknown = {store.id: list(_without_row(catalog, store, limit=at_most)) for store in stores}
+    # Before anything is looked at: what comes later is not covered by this recovery.
+    begun = min([now, *others().values()])
+    unknown = {store.id: list(_without_row(catalog, store, others, limit=at_most)) for store in stores}
     if at_most is not None and sum(map(len, unknown.values())) > at_most:
-        number = sum(1 for store in stores for _ in _without_row(catalog, store, limit=None))
+        number = sum(1 for store in stores for _ in _without_row(catalog, store, others, limit=None))
         log.error(
             "Objects in the stores are unknown to the index, and are more than a crash can leave: nothing is touched. "
             "See that this is the newest index of this data directory: /readyz says what can be done",
@@ -71,7 +85,7 @@ def recover(
     set_aside = stores.quarantine.move_in(left, why=_NO_ROW, now=now)
     for store in stores:
         set_aside += store.set_aside(unknown[store.id], stores.quarantine, why=_NO_ROW, now=now)
-        _remember_position(catalog, store, now)
+        _remember_position(catalog, store, begun)
     if set_aside:
         log.warning(
             "Start-up recovery set objects aside that no row has",
@@ -80,12 +94,26 @@ def recover(
     return Recovered(set_aside=set_aside, removed=removed)
 
 
-def _without_row(catalog: Catalog, store: Store, limit: int | None) -> Iterator[str]:
-    """The keys of objects, of those since the last recovery, that no row has; one more than `limit` at most."""
+def _of_the_dead(store: Store, keys: list[str], others: Others) -> list[str]:
+    """Those of the keys that no living process gave.
+
+    Who lives is asked once the keys have been found: a process that has ended by then will commit nothing any more,
+    and one that began later did not give them.
+    """
+    living = others()
+    return [key for key in keys if store.maker(key) not in living] if living else keys
+
+
+def _without_row(catalog: Catalog, store: Store, others: Others, limit: int | None) -> Iterator[str]:
+    """The keys of objects that no row has and no living process is at work on, of those since the last recovery.
+
+    One more than `limit` at most.
+    """
     found = 0
     with catalog.read() as connection:
         position = fact(connection, _swept(store)) or ""
-    for keys in store.keys_since(position):
+    for found_keys in store.keys_since(position):
+        keys = _of_the_dead(store, found_keys, others)
         with catalog.read() as connection:
             known = owned(connection, store.id, keys)
         for key in keys:

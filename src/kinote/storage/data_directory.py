@@ -5,6 +5,7 @@ installation.json  which index it belongs to (`kinote.storage.marks`)
 objects/           images, each a file of its own
 packs/             small images, many to a file
 quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
+processes/         who has it open now (`kinote.storage.presence`)
 lock               held while somebody has the directory open
 server.json        where the server listens that has it open
 """

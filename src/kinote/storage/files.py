@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from kinote.storage.aligned_file import AlignedFile
 from kinote.storage.folders import make_folder, sync_folder
+from kinote.storage.presence import MARK
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, StorageError
 
@@ -66,10 +67,11 @@ class IncomingFile:
 
 
 class FileStore:
-    """The files below one folder."""
+    """The files below one folder. Their names begin with the mark of the process that received them (`presence`)."""
 
-    def __init__(self, root: Path, store: int) -> None:
+    def __init__(self, root: Path, store: int, mark: str = "") -> None:
         self.id = store
+        self._mark = mark
         self._root = root
         make_folder(root)
         #: The folders whose names, and those of all parents, are known to be durable.
@@ -85,7 +87,7 @@ class FileStore:
                 self._make_folder(folder)
             except OSError as error:
                 raise StorageError(f"Cannot create the folder {folder}: {error.strerror}") from error
-        key = f"{hour}/{uuid.uuid4().hex}.dcm"
+        key = f"{hour}/{self._mark}{uuid.uuid4().hex[len(self._mark) :]}.dcm"
         # Texts: putting paths together takes longer than creating the file.
         file = IncomingFile(self.id, f"{self._root}/{key}", key, direct=self._direct)
         self._direct = file.is_direct
@@ -124,6 +126,9 @@ class FileStore:
 
     def position(self, now: datetime) -> str:
         return _hour(now - _CLOCK_TOLERANCE)
+
+    def maker(self, key: str) -> str:
+        return key.rpartition("/")[2][:MARK]
 
     def keys_since(self, position: str) -> Iterator[list[str]]:
         for folder in sorted(self._root.glob("[0-9]*/*/*/*")):

@@ -28,11 +28,14 @@ def left_arriving(directory: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def local_stores(directory: Path) -> Stores:
-    """Large objects as files of their own, small ones in packs. Folders are made where they are missing."""
+def local_stores(directory: Path, mark: str = "") -> Stores:
+    """Large objects as files of their own, small ones in packs. Folders are made where they are missing.
+
+    What comes in has the `mark` of this process, if it is given one (`presence`).
+    """
     roots = store_roots(directory)
     return Stores(
-        FileStore(roots["files"], FILES),
-        PackStore(roots["packs"], PACKS),
+        FileStore(roots["files"], FILES, mark),
+        PackStore(roots["packs"], PACKS, mark),
         Quarantine(directory / "quarantine"),
     )

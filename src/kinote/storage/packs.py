@@ -49,8 +49,9 @@ class IncomingSmall:
 class PackStore:
     """The packs below one folder."""
 
-    def __init__(self, root: Path, store: int, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, root: Path, store: int, mark: str = "", *, max_bytes: int = MAX_BYTES) -> None:
         self.id = store
+        self._mark = mark
         self._root = root
         self._max_bytes = max_bytes
         make_folder(root)
@@ -116,9 +117,19 @@ class PackStore:
         return number
 
     def position(self, now: datetime) -> str:
-        """The end of each pack: what is settled later has a greater number there, or lies in another."""
+        """The end of each pack that nobody adds to: what comes later has a greater number there, or lies in another."""
         del now
-        return " ".join(f"{pack}/{self._pack(pack).last_number()}" for pack in self._all())
+        ends = ((pack, self._pack(pack).last_number()) for pack in self._all() if not self._holder(pack))
+        return " ".join(f"{pack}/{end}" for pack, end in ends)
+
+    def maker(self, key: str) -> str:
+        return self._holder(_parts(key)[0]) or ""
+
+    def _holder(self, pack: int) -> str | None:
+        """The mark of another process that adds to a pack, None if none does."""
+        if self._writing is not None and self._writing[0] == pack:
+            return None
+        return PackLock.holder(self._path(pack))
 
     def keys_since(self, position: str) -> Iterator[list[str]]:
         ends = dict(map(_parts, position.split()))
@@ -171,13 +182,13 @@ class PackStore:
         packs = self._all()
         for number in reversed(packs[-8:]):
             if self._opened(number).size() < self._max_bytes:
-                lock = PackLock.take(self._path(number))
+                lock = PackLock.take(self._path(number), self._mark)
                 if lock is not None:
                     return number, lock
         number = packs[-1] if packs else 0
         while True:
             number += 1
-            lock = PackLock.take(self._path(number))
+            lock = PackLock.take(self._path(number), self._mark)
             if lock is None:
                 continue
             if self._path(number).exists():

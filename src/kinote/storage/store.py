@@ -78,7 +78,13 @@ class Store(Protocol):
         """
 
     def position(self, now: datetime) -> str:
-        """A position in the order of arrival: everything that is settled later than `now` lies behind it."""
+        """A position in the order of arrival: everything that arrives later than `now` lies behind it.
+
+        So does what a process at work has in a place of its own.
+        """
+
+    def maker(self, key: str) -> str:
+        """The mark of the process that gave a key, if it may still be at work on its object (`presence`); else any."""
 
     def keys_since(self, position: str) -> Iterator[list[str]]:
         """The keys of all objects behind a position ("" for all), in parts; also of objects that were never settled.

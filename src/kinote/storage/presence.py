@@ -1,0 +1,99 @@
+"""Who has a data directory open and may be writing objects there: what is half-done is then theirs.
+
+Each process holds a lock on a file of its own in `processes/`. The kernel lets it go when the process ends, however it
+does: so this is certain, unlike a sign of life that has not come. It works on one machine, as the directory does.
+What a process writes has its mark in its name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kinote.storage.folders import make_folder
+
+#: Characters of a mark.
+MARK = 8
+
+#: Seconds that the recovery of another process may take before this one does without.
+_PATIENCE = 120
+
+
+class Presence:
+    """This process in a data directory, until it is closed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = directory / "processes"
+        if not self._folder.is_dir():
+            make_folder(self._folder)
+        self.mark = secrets.token_hex(MARK // 2)
+        self._path = self._folder / self.mark
+        while True:
+            self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            # Whoever looks between these two takes it for one that has ended, and removes it.
+            if self._is_mine():
+                break
+            os.close(self._lock)
+
+    def others(self) -> dict[str, datetime]:
+        """The marks of all processes that have it open beside this one, and since when each has."""
+        found = {}
+        for path in self._folder.iterdir():
+            if len(path.name) == MARK and path.name != self.mark and _is_held(path):
+                try:
+                    found[path.name] = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                except FileNotFoundError:
+                    continue
+        return found
+
+    @contextmanager
+    def recovering(self) -> Iterator[bool]:
+        """Whether this process may recover: one at a time does."""
+        lock = os.open(self._folder / "recovery", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not (taken := _take(lock)) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            yield taken
+        finally:
+            os.close(lock)
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def _is_mine(self) -> bool:
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._lock))
+        except FileNotFoundError:
+            return False
+
+
+def _is_held(path: Path) -> bool:
+    """Whether the process lives whose file this is; the file of one that was killed is removed."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        if not _take(lock):
+            return True
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
