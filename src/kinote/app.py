@@ -21,7 +21,7 @@ from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.dialects import shown
 from kinote.catalog.migrations import ForeignSchemaError
 from kinote.catalog.nodes import ForeignHostError, Node
-from kinote.catalog.transactions import Catalog, NoConnectionError
+from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import health

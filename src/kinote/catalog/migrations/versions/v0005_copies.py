@@ -5,8 +5,6 @@ And the tables that what is to come needs: from here on, a change of the schema 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.types import TypeEngine
@@ -83,7 +81,7 @@ def _note_readers() -> None:
 
 
 def _owe_removals_as_rows() -> None:
-    """Until now they stood among the facts about the index; since when was not noted."""
+    """Until now they stood among the facts about the index; since when was not noted, and stays empty."""
     owed_removal = op.create_table(
         "owed_removal",
         sa.Column("store", KEY, nullable=False),
@@ -96,9 +94,8 @@ def _owe_removals_as_rows() -> None:
     house = sa.table("house", sa.column("name", sa.Text()), sa.column("value", sa.Text()))
     owed = house.c.name.startswith("file to remove ", autoescape=True)
     keys = connection.execute(sa.select(house.c.value).where(owed)).scalars().all()
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
     if keys:
-        connection.execute(owed_removal.insert(), [{"store": 1, "key": key, "since": now} for key in keys])
+        connection.execute(owed_removal.insert(), [{"store": 1, "key": key, "since": ""} for key in keys])
         connection.execute(house.delete().where(owed))
 
 
