@@ -21,6 +21,7 @@ from kinote.catalog.migrations import ForeignSchemaError
 from kinote.catalog.transactions import Catalog, CatalogOptions
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
+from kinote.holdings.door import Door
 from kinote.holdings.health import health
 from kinote.holdings.installation import (
     Marks,
@@ -32,7 +33,6 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.recovery import Recovered, recover
-from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
@@ -63,7 +63,7 @@ class House:
     catalog: Catalog
     storage: LocalStorage
     receiver: Receiver
-    source: Source
+    door: Door
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -88,7 +88,7 @@ def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]
             directory.recovered()
             receiver = Receiver(catalog, storage, observe=observe_outcome)
             try:
-                yield House(directory, catalog, storage, receiver, Source(catalog, storage), recovered)
+                yield House(directory, catalog, storage, receiver, Door(catalog, storage), recovered)
             finally:
                 receiver.close()
                 if is_marked and directory.is_alone():
@@ -204,7 +204,7 @@ def web_application(house: House, settings: Settings) -> FastAPI:
     rooms = Rooms(
         catalog=house.catalog,
         receiver=house.receiver,
-        source=house.source,
+        door=house.door,
         health=partial(health, house.storage.quarantine, house.recovered),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )
@@ -213,7 +213,7 @@ def web_application(house: House, settings: Settings) -> FastAPI:
 
 def dicom_server(house: House, settings: Settings) -> DicomServer:
     """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
-    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.source, settings.scp_options())
+    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options())
     try:
         return DicomServer(rooms)
     except AddressTakenError as error:

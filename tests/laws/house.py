@@ -13,8 +13,8 @@ from anyio.from_thread import start_blocking_portal
 from sqlalchemy import text
 
 from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.holdings.door import Door
 from kinote.holdings.recovery import recover
-from kinote.holdings.source import Source
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
@@ -77,8 +77,8 @@ class House:
         self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.storage, datetime.now(UTC))
         self.receiver = Receiver(self.catalog, self.storage)
-        self.source = Source(self.catalog, self.storage)
-        self.client = Client(Rooms(self.catalog, self.receiver, self.source))
+        self.door = Door(self.catalog, self.storage)
+        self.client = Client(Rooms(self.catalog, self.receiver, self.door))
 
     def close(self) -> None:
         self.client.close()

@@ -112,7 +112,7 @@ def test_law_6_store_requests_are_answered_with_what_is_there(
 
 @contextmanager
 def dicom_face(house: House) -> Iterator[Face]:
-    rooms = Rooms(house.catalog, house.receiver, house.source, OPTIONS)
+    rooms = Rooms(house.catalog, house.receiver, house.door, OPTIONS)
     server = DicomServer(rooms)
     try:
         yield Face(rooms, server)

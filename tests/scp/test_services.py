@@ -288,7 +288,7 @@ def test_law_1_an_object_withdrawn_while_others_are_sent_drops_out(open_face: Fa
 def test_breach_of_law_1_sending_what_was_live_once_is_noticed(
     open_face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_face.rooms.source, "open_live", open_face.rooms.source.open)
+    monkeypatch.setattr(open_face.rooms.door, "open_live", open_face.rooms.door.open)
     assert sent_while_the_second_of_three_is_withdrawn(open_face) == ["1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"]
 
 

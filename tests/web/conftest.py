@@ -14,7 +14,7 @@ from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 
 from kinote.catalog.transactions import Catalog, CatalogOptions
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.application import Rooms, WebOptions, create_application
@@ -28,7 +28,7 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
     receiver = Receiver(catalog, storage, observe=observe_outcome)
     viewer = tmp_path / "viewer"
-    yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=viewer))
+    yield Rooms(catalog, receiver, Door(catalog, storage), WebOptions(viewer=viewer))
     receiver.close()
     catalog.close()
 

@@ -16,7 +16,7 @@ from kinote.catalog.answered_requests import LIFETIME
 from kinote.catalog.tables import answered_request
 from kinote.catalog.timestamps import timestamp
 from kinote.catalog.transactions import Catalog
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import LocalStorage
 from kinote.web.metrics import observe_outcome
@@ -39,7 +39,7 @@ def rooms(tmp_path: Path, catalog: Catalog) -> Iterator[Rooms]:
     """The rooms of one Kinote, on either kind of database."""
     storage = LocalStorage(tmp_path / "data")
     receiver = Receiver(catalog, storage, observe=observe_outcome)
-    yield Rooms(catalog, receiver, Source(catalog, storage), WebOptions(viewer=tmp_path / "viewer"))
+    yield Rooms(catalog, receiver, Door(catalog, storage), WebOptions(viewer=tmp_path / "viewer"))
     receiver.close()
 
 

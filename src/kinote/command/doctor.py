@@ -138,7 +138,7 @@ def _those(house: House) -> Iterator[str]:
 
 def _read(house: House, uid: str) -> dict[str, Any]:
     try:
-        return asdict(read_again(house.catalog, house.source, uid, datetime.now(UTC)))
+        return asdict(read_again(house.catalog, house.door, uid, datetime.now(UTC)))
     except (NeverHadError, NotToBeReadError, StorageError) as error:
         raise _NotReadError(str(error)) from error
 

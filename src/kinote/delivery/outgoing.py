@@ -20,7 +20,8 @@ from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.source import Described, LiveObject, Source, StoredObject
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import Described, LiveObject, StoredObject
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -50,23 +51,23 @@ class Sendable:
     open: Callable[[], DataSet | None]
 
 
-def live(source: Source, wanted: LiveObject) -> Sendable:
+def live(door: Door, wanted: LiveObject) -> Sendable:
     """An object of the store, to be sent if it is still live then."""
 
     def open_live() -> DataSet | None:
-        file = source.open_live(wanted)
+        file = door.open_live(wanted)
         return None if file is None else DataSet(file, wanted.size)
 
     return Sendable(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid, open_live)
 
 
-def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
+def part10(door: Door, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
     """An object as a DICOM file (PS3.10): file meta information of ours, then the data set.
 
     Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    outgoing = data_set(wanted, DataSet(source.open(wanted), wanted.size), syntax)
+    outgoing = data_set(wanted, DataSet(door.open(wanted), wanted.size), syntax)
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
 
 

@@ -18,7 +18,8 @@ from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
 SendingKind = Literal["completed", "warning", "failed", "gone"]
@@ -60,9 +61,9 @@ class Sender:
         with stored.file:
             return self._send(wanted, stored)
 
-    def send_live(self, source: Source, wanted: LiveObject) -> Sent:
+    def send_live(self, door: Door, wanted: LiveObject) -> Sent:
         """Send an object of the store if it is still live."""
-        return self.send(live(source, wanted))
+        return self.send(live(door, wanted))
 
     def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
         uid = wanted.sop_instance_uid

@@ -1,6 +1,6 @@
 """The bytes that we hold: the one way to them, and how rows and bytes are brought to agree again.
 
-`installation` proves at the open that index and bytes belong together. `source` looks an instance up in the live view
+`installation` proves at the open that index and bytes belong together. `door` looks an instance up in the live view
 at that moment and opens its bytes; whoever reads stored bytes asks it. `recovery` runs when a server starts; `removal`
 takes away the files of rows that are gone. May use `kinote.lifecycle` and what lies below it.
 """

@@ -12,7 +12,7 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
-from kinote.holdings.source import LiveObject
+from kinote.holdings.live_objects import LiveObject
 from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Progress
@@ -80,7 +80,7 @@ def _sendings(
             ) as opened:
                 sender = Sender(opened, originator=originator)
                 for wanted in group:
-                    sent = sender.send_live(session.rooms.source, wanted)
+                    sent = sender.send_live(session.rooms.door, wanted)
                     done += 1
                     yield sent
         except DimseError as error:

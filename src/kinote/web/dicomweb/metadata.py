@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from kinote.catalog.headers import headers
 from kinote.catalog.transactions import Catalog
-from kinote.holdings.source import LiveObject
+from kinote.holdings.live_objects import LiveObject
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
 from kinote.web.negotiation import accepted, choose

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import TranscodingError, part10
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -46,14 +47,14 @@ async def retrieve(request: Request) -> Response:
     if alone:
         ((item, syntax),) = sent
         return await iterated(
-            _beginning_late(rooms.source, item, syntax),
+            _beginning_late(rooms.door, item, syntax),
             rooms.threads.streams,
             media_type=f"{_DICOM};transfer-syntax={syntax}",
         )
     boundary = new_boundary()
     left_out = len(objects) - len(sent)
     return await iterated(
-        multipart_body(_parts(rooms.source, sent), boundary),
+        multipart_body(_parts(rooms.door, sent), boundary),
         rooms.threads.streams,
         media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
         status_code=206 if left_out else 200,
@@ -83,18 +84,18 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
     )
 
 
-def _beginning_late(source: Source, item: LiveObject, syntax: str) -> Iterator[bytes]:
+def _beginning_late(door: Door, item: LiveObject, syntax: str) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
-    yield from part10(source, item, syntax)
+    yield from part10(door, item, syntax)
 
 
-def _parts(source: Source, sent: Sequence[_Sent]) -> Iterator[Part]:
+def _parts(door: Door, sent: Sequence[_Sent]) -> Iterator[Part]:
     for item, syntax in sent:
         try:
-            content = part10(source, item, syntax)
+            content = part10(door, item, syntax)
         except TranscodingError as error:
             # The answer has begun. As it is stored is better than not at all, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
-            content = part10(source, item)
+            content = part10(door, item)
         yield Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)
