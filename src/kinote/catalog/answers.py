@@ -23,7 +23,13 @@ from kinote.dicom.dictionary import tags
 _ONLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "ONLINE")
 _NEARLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE")
 _UNAVAILABLE = line(tags.INSTANCE_AVAILABILITY, "CS", "UNAVAILABLE")
-_AVAILABILITY = {"local": _ONLINE, "derivable": _ONLINE, "remote": _NEARLINE, "none": _UNAVAILABLE}
+_AVAILABILITY = {
+    "local": _ONLINE,
+    "derivable": _ONLINE,
+    "remote": _NEARLINE,
+    "damaged": _UNAVAILABLE,
+    "none": _UNAVAILABLE,
+}
 
 # Written out as the index of these instances has it: SQLite compares the texts.
 _IS_ELSEWHERE = live_instance.c.residence.in_([literal_column("'remote'"), literal_column("'none'")])

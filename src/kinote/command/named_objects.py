@@ -17,6 +17,7 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
 from kinote.holdings.live_objects import Selection
+from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists import note as notes
 from kinote.notes.lists import queries
 from kinote.storage.data_directory import running_server
@@ -154,17 +155,19 @@ class _Server:
                     )
                 )
                 path = f"/dicomweb/studies/{quote(study)}/series/{quote(series)}/instances/{quote(instance)}"
-                yield Sendable(sop_class, instance, syntax, partial(_downloaded, self._client, path))
+                yield Sendable(
+                    sop_class, instance, syntax, partial(_downloaded, self._client, path, instance)
+                )
 
     def note(self, number: int) -> Any:
         return self._client.get(f"/api/v1/notes/{number}")
 
 
-def _downloaded(client: Client, path: str) -> DataSet | None:
+def _downloaded(client: Client, path: str, sop_instance_uid: str) -> DataSet:
     try:
         file = client.download(path, _AS_STORED)
         if file is None:
-            return None
+            raise NotLiveError(sop_instance_uid)
         size = file.seek(0, 2)
         file.seek(0)
         find_dataset(file)

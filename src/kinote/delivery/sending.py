@@ -20,6 +20,7 @@ from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import NotLiveError
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
 SendingKind = Literal["completed", "warning", "failed", "gone"]
@@ -54,10 +55,10 @@ class Sender:
         uid = wanted.sop_instance_uid
         try:
             stored = wanted.open()
+        except NotLiveError as error:
+            return Sent("gone", uid, str(error))
         except OSError as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
-        if stored is None:
-            return Sent("gone", uid, "It has been withdrawn meanwhile.")
         with stored.file:
             return self._send(wanted, stored)
 

@@ -23,19 +23,6 @@ class Described(Protocol):
     def transfer_syntax_uid(self) -> str: ...
 
 
-class StoredObject(Described, Protocol):
-    """What is needed to hand out a stored data set: a `LiveObject`, or a held copy for the administrator."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def file_key(self) -> str | None: ...
-    @property
-    def dataset_offset(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
 class LiveObject:
     """A live instance as it can be delivered."""
@@ -46,15 +33,16 @@ class LiveObject:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
-    #: SHA-256 of the data set as received, in hex, and its size in bytes.
+    #: Of the data set as received: digest in hex, and size in bytes.
     digest: str
     size: int
     frames: int | None
     pixel_rows: int | None
     pixel_columns: int | None
-    file_key: str | None
-    #: Where in the opened file the data set begins, in bytes.
-    dataset_offset: int
+    #: Where its bytes were when it was found.
+    residence: str
+    #: Whether they are in the index rather than in a store.
+    in_index: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +97,8 @@ def live_objects() -> Select[tuple[object, ...]]:
             live_instance.c.frames,
             live_instance.c.pixel_rows,
             live_instance.c.pixel_columns,
-            live_instance.c.file_key,
-            live_instance.c.dataset_offset,
+            live_instance.c.residence,
+            live_instance.c.file_key.is_(None).label("in_index"),
         )
         .join(series, series.c.id == live_instance.c.series)
         .join(study, study.c.id == live_instance.c.study)

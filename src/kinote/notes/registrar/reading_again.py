@@ -30,7 +30,7 @@ class NotToBeReadError(ValueError):
 def read_again(catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime) -> RegisteredAgain:
     """Read a live key object again, with those that carry the same note, and register what is read now.
 
-    Raises `NeverHadError`, `NotToBeReadError`, and `StorageError` where its bytes cannot be had.
+    Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` where the bytes of one cannot be had.
     """
     return catalog.write(reading_again(catalog, door, sop_instance_uid, now))
 
@@ -98,7 +98,7 @@ def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject
 
 
 def _read(door: Door, item: LiveObject) -> ReceivedKeyObject:
-    with door.open(item) as file:
+    with door.open(item).file as file:
         # One byte more than is read: the reader then says that it is too large.
         data = file.read(reader.MAX_BYTES + 1)
     reading = reader.read(data, item.transfer_syntax_uid)

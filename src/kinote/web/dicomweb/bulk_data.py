@@ -70,7 +70,7 @@ def _alone(request: Request) -> bool:
 
 def _value(door: Door, item: LiveObject, path: str) -> Iterator[bytes]:
     """The bytes of a value as stored; of encapsulated pixel data its fragments, one after another."""
-    with door.open(item) as file:
+    with door.open(item).file as file:
         base = file.tell()
         if transfer_syntaxes.lookup(item.transfer_syntax_uid).deflated:
             # Deflated objects are small, and intake has bounded what they inflate to.

@@ -55,7 +55,7 @@ async def document_page(request: Request, item: LiveObject) -> Response:
 
 
 def _read(door: Door, item: LiveObject) -> Reading:
-    with door.open(item) as file:
+    with door.open(item).file as file:
         # One byte more than is read: the reader then says that it is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 

@@ -86,7 +86,7 @@ def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tup
 
 
 def _contents(door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm) -> Iterator[bytes]:
-    with door.open(item) as file, open_frames(file, item.transfer_syntax_uid) as opened:
+    with door.open(item).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         for number in numbers:
             check_frame(opened, number)
         for number in numbers:

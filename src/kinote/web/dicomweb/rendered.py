@@ -39,7 +39,8 @@ async def thumbnail(request: Request) -> Response:
     """`GET …/thumbnail` of a study, series, instance or frame: a small picture that stands for it."""
     number = _one_frame(request) if "frames" in request.path_params else 1
     wanted = rendering(request, thumbnail=True)
-    return await _picture(request, _representative(await named_objects(request)), number, wanted)
+    objects = await named_objects(request)
+    return await _picture(request, _representative(rooms_of(request).door, objects), number, wanted)
 
 
 def _one_frame(request: Request) -> int:
@@ -49,12 +50,14 @@ def _one_frame(request: Request) -> int:
     return numbers[0]
 
 
-def _representative(objects: Sequence[LiveObject]) -> LiveObject:
+def _representative(door: Door, objects: Sequence[LiveObject]) -> LiveObject:
     """The image in the middle of the first series that has images."""
     images = [item for item in objects if item.pixel_rows]
     if not images:
         raise NotAcceptableError("There is no image in it to make a picture of.")
     first = [item for item in images if item.series_instance_uid == images[0].series_instance_uid]
+    # One whose bytes can be had, if there is any.
+    first = [item for item in first if door.can_open(item)] or first
     return first[len(first) // 2]
 
 
@@ -71,7 +74,7 @@ async def _picture(request: Request, item: LiveObject, number: int, wanted: Rend
 
 
 def _rendered(door: Door, item: LiveObject, number: int, wanted: Rendering) -> bytes:
-    with door.open(item) as file, open_frames(file, item.transfer_syntax_uid) as opened:
+    with door.open(item).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
         return render_frame(
             opened,

@@ -14,6 +14,7 @@ from kinote.dicom.pixels.pictures import render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists.note import Note, NoteReference
 
 #: Key images of which a picture is made; the rest is counted.
@@ -93,8 +94,17 @@ def _key_image(
         said.append("without its presentation state")
     if found is None:
         said.append(_MISSING.get(reference.status, reference.status))
+    elif not door.can_open(found):
+        said.append(_WITHOUT_BYTES[found.residence])
     return KeyImage(number, ", ".join(said), frame or 1, found)
 
+
+_WITHOUT_BYTES = {
+    "derivable": "not made yet",
+    "remote": "kept elsewhere",
+    "damaged": "its bytes are damaged",
+    "none": "its bytes are gone",
+}
 
 _MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "remote": "kept elsewhere"}
 
@@ -103,9 +113,9 @@ def _picture(door: Door, image: KeyImage) -> bytes | None:
     assert image.shown is not None
     try:
         with (
-            door.open(image.shown) as file,
+            door.open(image.shown).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")
-    except (PictureError, DicomError, OSError):
+    except (PictureError, DicomError, NotLiveError, OSError):
         return None
