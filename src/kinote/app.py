@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.local import LocalStorage
-from kinote.storage.marks import UnreadableMarkError
+from kinote.storage.marks import UnreadableMarkError, has_mark
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_outcome
 
@@ -64,6 +64,8 @@ class House:
     storage: LocalStorage
     receiver: Receiver
     door: Door
+    #: Whether the store of image files can be reached.
+    store_is_there: Callable[[], bool]
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -88,7 +90,9 @@ def open_house(settings: Settings, purpose: Purpose = "work") -> Iterator[House]
             directory.recovered()
             receiver = Receiver(catalog, storage, observe=observe_outcome)
             try:
-                yield House(directory, catalog, storage, receiver, Door(catalog, storage), recovered)
+                store_is_there = partial(has_mark, places.store)
+                door = Door(catalog, storage, store_is_there=store_is_there, writes=purpose != "look")
+                yield House(directory, catalog, storage, receiver, door, store_is_there, recovered)
             finally:
                 receiver.close()
                 if is_marked and directory.is_alone():
@@ -205,7 +209,9 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         catalog=house.catalog,
         receiver=house.receiver,
         door=house.door,
-        health=partial(health, house.storage.quarantine, house.recovered),
+        health=partial(
+            health, house.catalog, house.storage.quarantine, house.recovered, house.store_is_there
+        ),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )
     return create_application(rooms)

@@ -363,3 +363,35 @@ def test_move_to_another(tmp_path: Path) -> None:
             unknown = moved(first, "NOBODY", PatientID="P1")
             assert unknown.status == statuses.MOVE_DESTINATION_UNKNOWN
             assert unknown.error_comment == "NOBODY has no address here: add it to entities"
+
+
+def test_an_object_found_damaged_in_its_middle_fails_alone(tmp_path: Path) -> None:
+    with (
+        face(tmp_path / "second", ScpOptions(port=0, titles=("SECOND",))) as second,
+        face(tmp_path / "first", OPTIONS, KnownEntity(second.entity("SECOND"))) as first,
+    ):
+        fill(first, 1)
+        with first.called(CT) as association:
+            for number in (2, 3):
+                assert stored(association, image(number, rows=2200, columns=2200)).status == 0
+        with first.rooms.catalog.read() as connection:
+            (_, large, _) = first.rooms.door.find(connection, STUDY)
+        with first.rooms.door.open(large).file:
+            pass  # From now on it is compared by pieces.
+        first.rooms.catalog.write(lambda transaction: None)
+        damage(tmp_path / "first", large.sop_instance_uid)
+        answer = moved(first, "SECOND", PatientID="P1")
+        assert (answer.status, answer.completed, answer.failed) == (0xB000, 2, 1)
+        assert answer.error_comment == "The stored bytes are damaged and are not sent: instance 1.2.3..."
+        assert [*got(second, StudyInstanceUID=STUDY)[1]] == ["1.2.3.4.1", "1.2.3.4.3"]
+        again = moved(first, "SECOND", PatientID="P1")
+        assert (again.status, again.completed, again.failed) == (0xB000, 2, 1)
+
+
+def damage(data: Path, uid: str) -> None:
+    """Alter the end of the only file that names this UID."""
+    (path,) = (
+        path for path in (data / "objects").rglob("*.dcm") if f"{uid}\0".encode() in path.read_bytes()[:2000]
+    )
+    content = path.read_bytes()
+    path.write_bytes(content[:-1000] + bytes(1000))

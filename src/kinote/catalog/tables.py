@@ -150,6 +150,9 @@ store = Table(
 #: given, SQLite prepares a statement anew to see which index it then can take.
 HELD: ColumnElement[str] = literal_column("'held'")
 
+#: The same of residences, for the index of damaged instances.
+DAMAGED: ColumnElement[str] = literal_column("'damaged'")
+
 instance = Table(
     "instance",
     metadata,
@@ -248,6 +251,14 @@ instance = Table(
         "series",
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
+    ),
+    # Fewer still (`DAMAGED`).
+    Index(
+        "instance_damaged",
+        "study",
+        "series",
+        sqlite_where=text("residence = 'damaged'"),
+        postgresql_where=text("residence = 'damaged'"),
     ),
 )
 

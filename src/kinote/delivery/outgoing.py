@@ -83,6 +83,10 @@ def data_set(wanted: Described, stored: DataSet, transfer_syntax_uid: str) -> Da
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
     with file:
         yield meta
+        if isinstance(file, io.BytesIO) and not file.tell():
+            # It is in memory already: not copied once more in pieces.
+            yield file.getvalue()
+            return
         while chunk := file.read(_CHUNK):
             yield chunk
 

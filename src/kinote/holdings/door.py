@@ -1,21 +1,38 @@
 """The only way to an instance's bytes.
 
 An instance is looked up in the live view at the moment it is opened, and what is done depends on where its bytes are
-then (design, "residence").
+then (design, "residence"). What leaves is what was received: it is compared with its digest on the way. What differs is
+marked as damaged and does not leave.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import BinaryIO, cast
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.live import live_instance
 from kinote.catalog.statements import FindOne
-from kinote.catalog.tables import HELD, instance, series, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.tables import HELD, instance, instance_pieces, series, study
+from kinote.catalog.transactions import Catalog, CatalogClosedError
 from kinote.dicom.files.data_set_file import DataSet
+from kinote.holdings.checking import (
+    WHOLE,
+    CheckedFile,
+    Difference,
+    DiffersError,
+    look_through,
+    open_stored,
+    whole,
+)
+from kinote.holdings.damage import mark_damaged
 from kinote.holdings.live_objects import (
     IN_READING_ORDER,
     LiveObject,
@@ -23,17 +40,27 @@ from kinote.holdings.live_objects import (
     conditions_of,
     live_objects,
 )
+from kinote.holdings.newer_digests import replace_digest
 from kinote.holdings.stored import Stored, stored_bytes
 from kinote.holdings.unavailable import (
     BytesDamagedError,
     BytesElsewhereError,
     BytesGoneError,
     BytesNotMadeError,
+    BytesUnavailableError,
     NotLiveError,
     StoreUnreachableError,
 )
 from kinote.lifecycle.held import HeldCopy
+from kinote.storage.digests import BLAKE3, UnknownAlgorithmError, root_of
 from kinote.storage.local import LocalStorage
+
+log = logging.getLogger(__name__)
+
+#: How often a row is looked up that changes while its bytes are being opened.
+_LOOKS = 3
+
+_PIECES = FindOne(select(instance_pieces.c.digests).where(instance_pieces.c.instance == bindparam("id")))
 
 _LIVE_BYTES = FindOne(stored_bytes(live_instance).where(live_instance.c.id == bindparam("id")))
 
@@ -48,7 +75,8 @@ Provider = Callable[[Stored], DataSet]
 class Door:
     """Finds live objects and opens their bytes.
 
-    `make` gives bytes that are derivable, `recall` those that another system has.
+    `make` gives bytes that are derivable, `recall` those that another system has. `store_is_there` says whether the
+    store itself can be reached: a missing file says nothing where it cannot. Without `writes` the index stays as it is.
     """
 
     def __init__(
@@ -58,11 +86,15 @@ class Door:
         *,
         make: Provider | None = None,
         recall: Provider | None = None,
+        store_is_there: Callable[[], bool] = lambda: True,
+        writes: bool = True,
     ) -> None:
         self._catalog = catalog
         self._storage = storage
         self._make = make
         self._recall = recall
+        self._store_is_there = store_is_there
+        self._writes = writes
 
     def find(
         self,
@@ -112,31 +144,95 @@ class Door:
         return self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
 
     def _open(self, query: FindOne, key: int, uid: str) -> DataSet:
-        found = self._catalog.find_latest(query, id=key)
-        if found is None:
-            raise NotLiveError(uid)
-        stored = Stored(*found)
-        match stored.residence:
-            case "local":
-                return self._local(stored)
-            case "derivable":
-                if self._make is None:
-                    raise BytesNotMadeError(uid)
-                return self._make(stored)
-            case "remote":
-                if self._recall is None:
-                    raise BytesElsewhereError(uid)
-                return self._recall(stored)
-            case "damaged":
-                raise BytesDamagedError(uid)
-            case _:
-                raise BytesGoneError(uid)
+        for _ in range(_LOOKS):
+            found = self._catalog.find_latest(query, id=key)
+            if found is None:
+                raise NotLiveError(uid)
+            stored = Stored(*found)
+            match stored.residence:
+                case "local":
+                    opened = self._local(stored)
+                    if opened is not None:
+                        return opened
+                case "derivable":
+                    if self._make is None:
+                        raise BytesNotMadeError(uid)
+                    return self._make(stored)
+                case "remote":
+                    if self._recall is None:
+                        raise BytesElsewhereError(uid)
+                    return self._recall(stored)
+                case "damaged":
+                    raise BytesDamagedError(uid)
+                case _:
+                    raise BytesGoneError(uid)
+        raise StoreUnreachableError(uid, "What the index says of them changes all the time")
 
-    def _local(self, stored: Stored) -> DataSet:
-        if stored.file_key is None:
-            return DataSet(io.BytesIO(stored.dataset or b""), stored.size)
+    def _local(self, stored: Stored) -> DataSet | None:
+        """The bytes of a stored object, compared; None where its row has changed since it was looked up."""
+        uid = stored.sop_instance_uid
         try:
-            file = self._storage.open(stored.file_key, stored.dataset_offset, buffered=False)
+            return self._compared(stored)
+        except DiffersError as error:
+            self._require_change(stored, error.difference)
+            return None
+        except UnknownAlgorithmError as error:
+            raise StoreUnreachableError(uid, f"{error}: a newer Kinote has stored it") from error
+        except BytesUnavailableError:
+            raise
         except OSError as error:
-            raise StoreUnreachableError(stored.sop_instance_uid, error) from error
-        return DataSet(file, stored.size)
+            raise StoreUnreachableError(uid, error) from error
+
+    def _compared(self, stored: Stored) -> DataSet:
+        file = open_stored(self._storage, stored)
+        try:
+            if stored.size <= WHOLE or stored.file_key is None:
+                with file:
+                    return DataSet(io.BytesIO(whole(file, stored)), stored.size)
+            pieces = self._pieces(file, stored)
+            checked = CheckedFile(
+                file,
+                stored,
+                pieces,
+                refuse=lambda difference: self._refusal(stored, difference),
+                fail=partial(StoreUnreachableError, stored.sop_instance_uid),
+            )
+        except BaseException:
+            file.close()
+            raise
+        return DataSet(cast(BinaryIO, checked), stored.size)
+
+    def _pieces(self, file: BinaryIO, stored: Stored) -> bytes:
+        """The digests of an object's pieces: those that are kept, else taken now, once it has been compared whole."""
+        kept = self._catalog.find_latest(_PIECES, id=stored.id)
+        if kept is not None and stored.digest_algorithm == BLAKE3 and root_of(kept[0]) == stored.digest:
+            return bytes(kept[0])
+        found = look_through(file, stored)
+        if self._writes:
+            self._catalog.submit(lambda transaction: replace_digest(transaction, stored, found))
+        return found.pieces
+
+    def _require_change(self, stored: Stored, difference: Difference) -> None:
+        """Mark an object as damaged. Raises the error for it, unless its row has changed since it was looked up."""
+        uid = stored.sop_instance_uid
+        if difference == "missing" and not self._store_is_there():
+            raise StoreUnreachableError(uid, "The folder of the store is not the store: its mark is missing")
+        if self._marked(stored, difference):
+            raise BytesDamagedError(uid)
+
+    def _refusal(self, stored: Stored, difference: Difference) -> Exception:
+        """The error for bytes that were found to differ after others of the object had gone out."""
+        self._marked(stored, difference)
+        return BytesDamagedError(stored.sop_instance_uid)
+
+    def _marked(self, stored: Stored, difference: Difference) -> bool:
+        if not self._writes:
+            return True
+        try:
+            return mark_damaged(self._catalog, stored, difference, datetime.now(UTC))
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
+            # The index does not take it now; the bytes differ all the same.
+            log.exception(
+                "A damaged object could not be marked", extra={"sop_instance_uid": stored.sop_instance_uid}
+            )
+            return True

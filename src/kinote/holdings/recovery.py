@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.transactions import Catalog
 from kinote.holdings.removal import owned, remove_remembered
+from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.storage.local import LocalStorage
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,11 @@ def recover(
         )
         return Recovered(unknown=number)
     removed = remove_remembered(catalog, storage)
+    set_aside_remembered(catalog, storage, now)
     set_aside = storage.quarantine.set_aside(arriving, why=_WAS_ARRIVING, now=now)
-    set_aside += storage.quarantine.set_aside(map(storage.path, unknown), why=_NO_ROW, now=now)
+    # Those that were remembered are gone by now.
+    left = (path for path in map(storage.path, unknown) if path.exists())
+    set_aside += storage.quarantine.set_aside(left, why=_NO_ROW, now=now)
     mark = (now - _CLOCK_TOLERANCE).strftime("%Y/%m/%d/%H")
     catalog.write(lambda transaction: write_fact(transaction, _SWEPT, mark))
     if set_aside:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kinote.catalog.entry import InstanceEntry
 from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject.reading import Reading
+from kinote.storage.digests import PIECE, SHA256, digest_of, digesting
 from kinote.storage.local import IncomingFile
 
 
@@ -25,6 +26,22 @@ class Arrival:
     dataset: bytes | None = None
     reading: Reading | None = None
     done: Future[Outcome] = field(default_factory=Future)
+
+    @property
+    def digest_algorithm(self) -> str:
+        """How the digest of its entry was taken."""
+        return str(self.entry.instance_row.get("digest_algorithm", SHA256))
+
+    def digest_by(self, algorithm: str) -> str:
+        """The digest of its data set as another algorithm than that of its entry takes it: the bytes are read again."""
+        if self.file is None:
+            return digest_of(self.dataset or b"", algorithm).root
+        taken = digesting(algorithm)
+        at = self.dataset_offset
+        while piece := self.file.read_back(at, PIECE):
+            taken.update(piece)
+            at += len(piece)
+        return taken.finish().root
 
     def refusal(self, status: int, reason: str) -> Outcome:
         """The outcome of an object that cannot be kept; `status` is a DICOM failure status."""

@@ -25,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.transactions import Catalog
 from kinote.intake.arrival import Arrival
-from kinote.intake.filing import Filed, file_arrivals
+from kinote.intake.filing import Filed, IsInPlace, file_arrivals
 from kinote.intake.outcome import PROCESSING_FAILURE
 
 log = logging.getLogger(__name__)
@@ -49,8 +49,9 @@ class Committer:
     A group is made up when a writer is ready for it, not before: it takes all that came until then.
     """
 
-    def __init__(self, catalog: Catalog, settle: Settle) -> None:
+    def __init__(self, catalog: Catalog, settle: Settle, is_in_place: IsInPlace) -> None:
         self._catalog = catalog
+        self._is_in_place = is_in_place
         self._settle = settle
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
@@ -91,7 +92,7 @@ class Committer:
             self._changed.notify_all()
 
     def _announce(self) -> None:
-        group = _Group(self._take)
+        group = _Group(self._take, self._is_in_place)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
@@ -128,7 +129,7 @@ class Committer:
             else:
                 self._failed(arrival, attempt, failure)
 
-        self._catalog.submit(_Group(lambda: [arrival]).file).add_done_callback(committed)
+        self._catalog.submit(_Group(lambda: [arrival], self._is_in_place).file).add_done_callback(committed)
 
     def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
         """After a try with one arrival that came to nothing: the next, or the end."""
@@ -156,10 +157,11 @@ class Committer:
 class _Group:
     """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
-    def __init__(self, take: Callable[[], list[Arrival]]) -> None:
+    def __init__(self, take: Callable[[], list[Arrival]], is_in_place: IsInPlace) -> None:
         self._take = take
+        self._is_in_place = is_in_place
         self.arrivals: Sequence[Arrival] = ()
 
     def file(self, transaction: Connection) -> list[Filed]:
         self.arrivals = self.arrivals or self._take()
-        return file_arrivals(transaction, self.arrivals, datetime.now(UTC))
+        return file_arrivals(transaction, self.arrivals, datetime.now(UTC), self._is_in_place)

@@ -7,9 +7,10 @@ readers of the change feed their word. Files of objects that are not kept stay w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -17,6 +18,7 @@ from kinote.catalog import changes, statements
 from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.tables import HELD, instance
+from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
@@ -28,10 +30,23 @@ from kinote.notes.registrar.arrival_locks import lock_instances
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The outcome of one arrival, and whether its bytes are now the index's, or may be."""
+    """The outcome of one arrival, and whether its bytes are now the index's, or may be.
+
+    `leaves_file` says that a file it stands in for has to be set aside.
+    """
 
     outcome: Outcome
     kept: bool
+    leaves_file: bool = False
+
+
+#: By key, offset of the data set and its size.
+IsInPlace = Callable[[str, int, int], bool]
+
+
+def _trusted(_file_key: str, _dataset_offset: int, _size: int) -> bool:
+    """For who files without a store at hand."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +57,34 @@ class _Known:
     transfer_syntax_uid: str
     standing: str
     file_key: str | None
+    digest_algorithm: str
+    size: int | None
+    #: Its row; None for one that is kept with this group, whose bytes are surely there.
+    id: int | None = None
+    residence: str = "local"
+    dataset_offset: int = 0
 
     def has_the_file_of(self, arrival: Arrival) -> bool:
         return arrival.file is not None and self.file_key == arrival.file.key
 
     def is_same_data_set(self, arrival: Arrival) -> bool:
-        return (self.digest, self.transfer_syntax_uid) == (
-            arrival.entry.digest,
-            arrival.entry.transfer_syntax_uid,
+        if self.transfer_syntax_uid != arrival.entry.transfer_syntax_uid:
+            return False
+        if self.digest_algorithm == arrival.digest_algorithm:
+            return self.digest == arrival.entry.digest
+        # One of them is from before: of what has as many bytes the digest is taken as it was then.
+        return self.size == arrival.entry.instance_row["size"] and self.digest == arrival.digest_by(
+            self.digest_algorithm
         )
 
 
-def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: datetime) -> list[Filed]:
-    """File a group; the outcomes are in the order of the arrivals."""
+def file_arrivals(
+    transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace = _trusted
+) -> list[Filed]:
+    """File a group; the outcomes are in the order of the arrivals.
+
+    `is_in_place` says of a stored file whether it is there and has its size.
+    """
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
     lock_instances(transaction, uids, [arrival.reading for arrival in arrivals if arrival.reading])
     known = _known(transaction, uids)
@@ -67,14 +97,16 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
             # It was filed before, and whoever files it anew did not hear of that: the row is its own.
             filed.append(Filed(arrival.outcome("stored"), kept=True))
             continue
+        without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
+        if without_bytes is not None:
+            filed.append(_healed(transaction, arrival, others, without_bytes, now))
+            continue
         decision, standing = _decide(arrival, others, withdrawn)
         filed.append(decision)
         if decision.kept:
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
-            others.append(
-                _Known(arrival.entry.digest, arrival.entry.transfer_syntax_uid, standing, placed.file_key)
-            )
+            others.append(_as_known(arrival, standing))
     if kept:
         inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
         _follow_up(transaction, kept, inserted, now)
@@ -84,15 +116,37 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
     for row in _in_use(transaction, uids):
-        known[row.sop_instance_uid] = [
-            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
-        ]
+        known[row.sop_instance_uid] = [_of_row(row)]
     # Copies are held beside an instance only.
     for row in _held(transaction, known):
-        known[row.sop_instance_uid].append(
-            _Known(row.digest, row.transfer_syntax_uid, row.standing, row.file_key)
-        )
+        known[row.sop_instance_uid].append(_of_row(row))
     return known
+
+
+def _of_row(row: Any) -> _Known:
+    return _Known(
+        digest=row.digest,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        standing=row.standing,
+        file_key=row.file_key,
+        digest_algorithm=row.digest_algorithm,
+        size=row.size,
+        id=row.id,
+        residence=row.residence,
+        dataset_offset=row.dataset_offset,
+    )
+
+
+def _as_known(arrival: Arrival, standing: str) -> _Known:
+    """An arrival as those that follow it in its group see it."""
+    return _Known(
+        digest=arrival.entry.digest,
+        transfer_syntax_uid=arrival.entry.transfer_syntax_uid,
+        standing=standing,
+        file_key=arrival.file.key if arrival.file else None,
+        digest_algorithm=arrival.digest_algorithm,
+        size=arrival.entry.instance_row["size"],
+    )
 
 
 _copies = select(
@@ -101,9 +155,43 @@ _copies = select(
     instance.c.transfer_syntax_uid,
     instance.c.standing,
     instance.c.file_key,
+    instance.c.digest_algorithm,
+    instance.c.size,
+    instance.c.id,
+    instance.c.residence,
+    instance.c.dataset_offset,
 )
 _in_use = statements.LookUp(_copies.where(instance.c.standing != HELD), instance.c.sop_instance_uid)
 _held = statements.LookUp(_copies.where(instance.c.standing == HELD), instance.c.sop_instance_uid)
+
+
+def _without_bytes(
+    transaction: Connection, arrival: Arrival, others: Sequence[_Known], is_in_place: IsInPlace
+) -> _Known | None:
+    """The same data set, where its bytes are not there: *known* requires bytes. A tombstone keeps none."""
+    for other in others:
+        if other.id is None or other.standing == "purged" or not other.is_same_data_set(arrival):
+            continue
+        size = other.size or 0
+        if other.residence == "local" and (
+            is_in_place(other.file_key, other.dataset_offset, size)
+            if other.file_key is not None
+            else healing.is_in_index(transaction, other.id, size)
+        ):
+            continue
+        return other
+    return None
+
+
+def _healed(
+    transaction: Connection, arrival: Arrival, others: list[_Known], healed: _Known, now: datetime
+) -> Filed:
+    assert healed.id is not None
+    healing.heal(transaction, healed.id, healed.file_key, arrival, now)
+    others[others.index(healed)] = _as_known(arrival, healed.standing)
+    return Filed(
+        arrival.outcome("stored", healing.HEALED), kept=True, leaves_file=healed.file_key is not None
+    )
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:

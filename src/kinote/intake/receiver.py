@@ -8,6 +8,7 @@ memory does not grow with the object.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -17,11 +18,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
-from kinote.catalog.transactions import Catalog, Result, Work
+from kinote.catalog.transactions import Catalog, CatalogClosedError, Result, Work
 from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.part10 import FileScanner, ScannedFile
+from kinote.holdings.presence import is_in_place
 from kinote.holdings.removal import is_owned, remember, remove_remembered
+from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.intake import outcome as outcomes
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer
@@ -62,9 +65,10 @@ class Receiver:
         self._catalog = catalog
         self._storage = storage
         self._observe = observe
-        self._committer = Committer(catalog, self._settle)
+        self._committer = Committer(catalog, self._settle, partial(is_in_place, storage))
         self._placer = Placer(storage)
         self._syncers = Syncers()
+        self._setting_aside = threading.Lock()
 
     def open(self, received_from: str, expected: Expected = _ANY_FILE) -> Upload:
         """Begin to receive one object; `received_from` says by which face and from whom.
@@ -117,11 +121,21 @@ class Receiver:
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
         """The sender is told; before that, bytes that are surely not the index's are removed."""
+        if filed.leaves_file:
+            self._syncers.run(self._set_aside)
         if arrival.file is None or filed.kept:
             self._tell(arrival, filed.outcome)
         else:
             # Removing a large file takes a while: not in the thread that commits.
             self._syncers.run(partial(self._remove_and_tell, arrival, filed.outcome))
+
+    def _set_aside(self) -> None:
+        """The files that healed objects have left; what does not come about is done when the next start recovers."""
+        try:
+            with self._setting_aside:
+                set_aside_remembered(self._catalog, self._storage, datetime.now(UTC))
+        except (OSError, SQLAlchemyError, CatalogClosedError):
+            log.warning("A damaged file has not been set aside yet", exc_info=True)
 
     def _remove_and_tell(self, arrival: Arrival, outcome: Outcome) -> None:
         try:

@@ -23,6 +23,10 @@ class StorageError(OSError):
     """The storage could not take or give bytes (disk full, permissions, a missing file)."""
 
 
+class MissingObjectError(StorageError):
+    """There is no object under a key."""
+
+
 class IncomingFile:
     """A file being received: invisible until `LocalStorage.place` has moved it to its key."""
 
@@ -31,6 +35,8 @@ class IncomingFile:
         self.path = path
         #: Whether it has been moved to its key, though perhaps not durably yet.
         self.is_placed = False
+        #: Where that is.
+        self.placed_at = ""
         try:
             self._descriptor: int | None = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640
@@ -55,6 +61,12 @@ class IncomingFile:
             self._close()
         except OSError as error:
             raise StorageError(f"Cannot sync a file in {self.path.parent}: {error.strerror}") from error
+
+    def read_back(self, offset: int, limit: int) -> bytes:
+        """What has been written, from an offset on, once it is finished; `limit` bytes of it at most."""
+        with open(self.placed_at if self.is_placed else self.path, "rb") as file:  # noqa: PTH123 - a text, as where it was placed
+            file.seek(offset)
+            return file.read(limit)
 
     def abandon(self) -> None:
         self._close()
@@ -102,7 +114,8 @@ class LocalStorage:
                     self._make_folder(folder)
                 if not file.is_placed:
                     # Texts: putting paths together takes longer than moving the file.
-                    os.rename(file.path, f"{folder}/{name}")  # noqa: PTH104
+                    file.placed_at = f"{folder}/{name}"
+                    os.rename(file.path, file.placed_at)  # noqa: PTH104
                     file.is_placed = True
             for folder in folders.values():
                 sync_folder(folder)
@@ -118,6 +131,8 @@ class LocalStorage:
             # Texts: putting paths together takes longer than opening the file.
             file = open(f"{self._objects}/{key}", "rb", buffering=64 * 1024 if buffered else 0)  # noqa: PTH123, SIM115
             file.seek(offset)
+        except FileNotFoundError as error:
+            raise MissingObjectError(f"There is no stored file {key}") from error
         except OSError as error:
             raise StorageError(f"Cannot open stored file {key}: {error.strerror}") from error
         return file
