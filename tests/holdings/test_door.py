@@ -15,6 +15,8 @@ from kinote.holdings import door as door_module
 from kinote.holdings.checking import CheckedFile
 from kinote.holdings.damage import damaged_now
 from kinote.holdings.door import Door
+from kinote.holdings.health import health
+from kinote.holdings.recovery import Recovered
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.storage.digests import BLAKE3, PIECE, SHA256
 from tests.holdings.stored_objects import CHANGES, Shelf
@@ -105,6 +107,21 @@ def test_a_large_object_is_a_file_like_any(shelf: Shelf) -> None:
         assert file.readinto(buffer) == expected.readinto(other)  # type: ignore[attr-defined]
         assert buffer == other
         assert file.read() == expected.read()
+
+
+def test_alerts_tell_of_damage_and_of_a_store_that_is_not_there(shelf: Shelf) -> None:
+    def alerts(*, is_there: bool) -> dict[str, str]:
+        found = health(shelf.catalog, shelf.storage.quarantine, Recovered(), lambda: is_there).alerts
+        return {alert.code: alert.text for alert in found}
+
+    assert alerts(is_there=True) == {}
+    shelf.change("small", CHANGES["altered"])
+    with pytest.raises(BytesDamagedError):
+        shelf.read("small")
+    assert (
+        "of 1 objects are not what was received: 1.2.3.4.1. They" in alerts(is_there=True)["OBJECTS_DAMAGED"]
+    )
+    assert [*alerts(is_there=False)] == ["STORE_UNREACHABLE", "OBJECTS_DAMAGED"]
 
 
 def test_a_store_that_is_not_there_damages_nothing(shelf: Shelf) -> None:

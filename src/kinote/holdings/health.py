@@ -43,11 +43,11 @@ class HoldingsHealth:
             )
         if self.damaged.count:
             some = ", ".join(self.damaged.some)
-            more = " among them" if self.damaged.count > len(self.damaged.some) else ""
+            more = " and others" if self.damaged.count > len(self.damaged.some) else ""
             found.append(
                 Alert(
                     "OBJECTS_DAMAGED",
-                    f"The stored bytes of {self.damaged.count} objects are not what was received,{more} {some}. They "
+                    f"The stored bytes of {self.damaged.count} objects are not what was received: {some}{more}. They "
                     "are not sent. Send these objects to Kinote again from where they came, which heals them, and see "
                     "to the disk.",
                 )
