@@ -43,7 +43,7 @@ from kinote.delivery.sending import Sender, proposals
 from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
-from kinote.holdings.source import LiveObject, Selection
+from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.settings.model import Settings
 from tests.interop.orthanc import orthanc
 
@@ -85,7 +85,7 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
             with association(peer, "KINOTE", Proposal(contexts)) as opened:
                 sender = Sender(opened)
                 for each in own:
-                    sent = sender.send_live(house.source, each)
+                    sent = sender.send_live(house.door, each)
                     if sent.kind != "completed":
                         raise RuntimeError(f"Kinote: {sent}")
 
@@ -110,7 +110,7 @@ def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
         return [
             each
             for at in range(0, len(uids), 500)
-            for each in house.source.select(connection, Selection(instances=tuple(uids[at : at + 500])))
+            for each in house.door.select(connection, Selection(instances=tuple(uids[at : at + 500])))
         ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from kinote.catalog.nodes import ForeignHostError, Node
 from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
+from kinote.holdings.door import Door
 from kinote.holdings.health import health
 from kinote.holdings.installation import (
     Marks,
@@ -35,14 +36,13 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.recovery import Others, Recovered, recover
-from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
-from kinote.storage.local import left_arriving, local_stores, store_roots
-from kinote.storage.marks import UnreadableMarkError
+from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
+from kinote.storage.marks import UnreadableMarkError, has_mark
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -74,8 +74,10 @@ class House:
     catalog: Catalog
     stores: Stores
     receiver: Receiver
-    source: Source
+    door: Door
     clock: Clock
+    #: Whether a store can be reached, by its id.
+    store_is_there: Callable[[int], bool]
     #: Who else has the data directory open, for recovery.
     others: Others
     #: What start-up recovery did; nothing where the house was not opened to serve.
@@ -111,14 +113,17 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
                 directory.recovered()
                 receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
+                there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
+                door = Door(catalog, stores, clock=clock, store_is_there=there, writes=purpose != "look")
                 try:
                     yield House(
                         directory,
                         catalog,
                         stores,
                         receiver,
-                        Source(catalog, stores),
+                        door,
                         clock,
+                        there,
                         presence.others if presence else dict,
                         recovered,
                     )
@@ -162,6 +167,14 @@ def _open_directory(settings: Settings) -> Iterator[DataDirectory]:
         yield directory
     finally:
         directory.close()
+
+
+def _is_there(roots: Mapping[int, Path], store: int) -> bool:
+    return store in roots and has_mark(roots[store])
+
+
+def _all_are_there(house: House) -> bool:
+    return all(house.store_is_there(store.id) for store in house.stores)
 
 
 def _recover(
@@ -269,9 +282,11 @@ def web_application(house: House, settings: Settings) -> FastAPI:
     rooms = Rooms(
         catalog=house.catalog,
         receiver=house.receiver,
-        source=house.source,
+        door=house.door,
         clock=house.clock,
-        health=partial(health, house.stores.quarantine, house.recovered),
+        health=partial(
+            health, house.catalog, house.stores.quarantine, house.recovered, partial(_all_are_there, house)
+        ),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )
     return create_application(rooms)
@@ -279,7 +294,7 @@ def web_application(house: House, settings: Settings) -> FastAPI:
 
 def dicom_server(house: House, settings: Settings) -> DicomServer:
     """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
-    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.source, settings.scp_options())
+    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options())
     try:
         return DicomServer(rooms)
     except AddressTakenError as error:

@@ -115,7 +115,7 @@ def received(peer: Face) -> set[str]:
         return {
             each.sop_instance_uid
             for study in (STUDY, "1.2.4")
-            for each in peer.rooms.source.find(connection, study)
+            for each in peer.rooms.door.find(connection, study)
         }
 
 

@@ -102,12 +102,12 @@ def test_law_8_more_than_a_crash_can_leave_is_not_touched(
     assert "more than a crash can leave" in caplog.text
     assert kept_places(stores) == places
     assert not stores.quarantine.folder.exists()
-    (alert,) = health(stores.quarantine, refused).alerts
+    (alert,) = health(catalog, stores.quarantine, refused, lambda: True).alerts
     assert (alert.code, "4 files" in alert.text) == ("FILES_UNKNOWN_TO_INDEX", True)
     # Looked at again at the next start, from the same position on; a person may let them be set aside.
     assert recover(catalog, stores, NOW + timedelta(days=2), at_most=3) == refused
     assert recover(catalog, stores, NOW + timedelta(days=2), at_most=None) == Recovered(set_aside=4)
-    (alert,) = health(stores.quarantine, Recovered()).alerts
+    (alert,) = health(catalog, stores.quarantine, Recovered(), lambda: True).alerts
     assert alert.code == "QUARANTINE_NOT_EMPTY"
 
 

@@ -31,7 +31,9 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many arrivals each group has had, and groups that have all the time in the world."""
     sizes: list[int] = []
 
-    def counted(transaction: Connection, arrivals: Sequence[Arrival], now: datetime) -> list[Filed]:
+    def counted(
+        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: object
+    ) -> list[Filed]:
         sizes.append(len(arrivals))
         return [Filed(arrival.outcome("stored"), kept=True) for arrival in arrivals]
 

@@ -21,8 +21,8 @@ from kinote.catalog.transactions import Catalog
 from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
 from kinote.dicom.json import from_elements
+from kinote.holdings.door import Door
 from kinote.holdings.recovery import Recovered, recover
-from kinote.holdings.source import Source
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
@@ -175,7 +175,7 @@ def test_law_6_success_is_told_after_sync_and_commit(
 def test_law_7_every_file_comes_back_as_it_was(
     catalog: Catalog, stores: Stores, receiver: Receiver, test_data: Path
 ) -> None:
-    source = Source(catalog, stores)
+    door = Door(catalog, stores, clock=clock)
     sent = {path: path.read_bytes() for path in dicom_files(test_data)}
     outcomes = dict(zip(sent, receive(receiver, *sent.values()), strict=True))
     refused = [path.name for path, outcome in outcomes.items() if outcome.kind == "refused"]
@@ -185,14 +185,14 @@ def test_law_7_every_file_comes_back_as_it_was(
         if outcome.kind not in ("stored", "known"):
             continue
         with catalog.read() as connection:
-            found = source.find(
+            found = door.find(
                 connection, outcome.study_instance_uid, sop_instance_uid=outcome.sop_instance_uid
             )
         expected = data_set(sent[path])
         if not found or found[0].digest != digest_of_data_set(sent[path]):
             continue
         live += 1
-        assert data_set(b"".join(part10(source, found[0]))) == expected
+        assert data_set(b"".join(part10(found[0], door.open(found[0])))) == expected
     assert live > 140
     with catalog.read() as connection:
         assert counts.differences(connection) == []
@@ -260,10 +260,10 @@ def test_small_objects_without_pixels_lie_in_the_index(
     assert len(buffer.getvalue()) < SMALL
     receive(receiver, buffer.getvalue())
     assert kept_places(stores) == set()
-    source = Source(catalog, stores)
+    door = Door(catalog, stores, clock=clock)
     with catalog.read() as connection:
-        (found,) = source.find(connection, "1.2.3")
-    assert source.open(found).read() == data_set(buffer.getvalue())
+        (found,) = door.find(connection, "1.2.3")
+    assert door.open(found).file.read() == data_set(buffer.getvalue())
 
 
 def test_an_abandoned_upload_leaves_nothing(stores: Stores, receiver: Receiver) -> None:

@@ -42,7 +42,7 @@ class Running:
     def __init__(self, url: str, folder: Path) -> None:
         self.folder = folder
         self.house = House(url, folder / "data")
-        rooms = scp_rooms.Rooms(self.house.catalog, self.house.receiver, self.house.source, OPTIONS)
+        rooms = scp_rooms.Rooms(self.house.catalog, self.house.receiver, self.house.door, OPTIONS)
         self._server = DicomServer(rooms)
         self._dicom = DicomFace(rooms, self._server)
 

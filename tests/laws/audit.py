@@ -57,7 +57,7 @@ Way = Callable[[House, str], list[str]]
 
 def _source(house: House, study: str) -> list[str]:
     with house.catalog.read() as connection:
-        return sorted(item.sop_instance_uid for item in house.source.find(connection, study))
+        return sorted(item.sop_instance_uid for item in house.door.find(connection, study))
 
 
 def _viewer(house: House, study: str) -> list[str]:
@@ -230,7 +230,7 @@ def hold_instance(acts: Acts, uid: str) -> None:
     address = f"{series}/instances/{uid}"
     ought = [uid] if is_live else []
     with house.catalog.read() as connection:
-        found = house.source.find_instance(connection, uid)
+        found = house.door.find_instance(connection, uid)
     assert ([found.sop_instance_uid] if found else []) == ought
     assert uids(house.get("/dicomweb/instances", SOPInstanceUID=uid)) == ought
     assert uids(house.get(f"{address}/metadata")) == ought

@@ -13,9 +13,9 @@ from anyio.from_thread import start_blocking_portal
 from sqlalchemy import text
 
 from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.holdings.door import Door
 from kinote.holdings.recovery import recover
 from kinote.holdings.removal import Place
-from kinote.holdings.source import Source
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
@@ -81,8 +81,8 @@ class House:
         self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.stores, datetime.now(UTC))
         self.receiver = Receiver(self.catalog, self.stores, clock=clock)
-        self.source = Source(self.catalog, self.stores)
-        self.client = Client(Rooms(self.catalog, self.receiver, self.source, clock=clock))
+        self.door = Door(self.catalog, self.stores, clock=clock)
+        self.client = Client(Rooms(self.catalog, self.receiver, self.door, clock=clock))
 
     def close(self) -> None:
         self.client.close()

@@ -145,11 +145,11 @@ def test_breach_of_law_1_a_delivery_around_the_view_is_noticed(
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(acts.house.source, "find", around(acts.house.source.find))
+        patched.setattr(acts.house.door, "find", around(acts.house.door.find))
         with pytest.raises(AssertionError, match="the source of delivery of study"):
             hold_law_1(acts)
     with monkeypatch.context() as patched:
-        patched.setattr(acts.house.source, "find_instance", around(acts.house.source.find_instance))
+        patched.setattr(acts.house.door, "find_instance", around(acts.house.door.find_instance))
         with pytest.raises(AssertionError, match=WITHDRAWN):
             hold_instance(acts, WITHDRAWN)
 

@@ -116,9 +116,9 @@ def test_breach_of_law_5_a_bad_object_that_leaves_its_rows_is_noticed(
     """What went wrong is caught where it went wrong, with half of it written."""
     file_arrivals = filing.file_arrivals
 
-    def passing_over(transaction: Any, arrivals: Any, now: Any) -> Any:
+    def passing_over(transaction: Any, arrivals: Any, *rest: Any) -> Any:
         try:
-            return file_arrivals(transaction, arrivals, now)
+            return file_arrivals(transaction, arrivals, *rest)
         except RuntimeError:
             if len(arrivals) > 1:
                 raise

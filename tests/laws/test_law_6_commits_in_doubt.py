@@ -9,7 +9,6 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +112,7 @@ def test_law_6_store_requests_are_answered_with_what_is_there(
 
 @contextmanager
 def dicom_face(house: House) -> Iterator[Face]:
-    rooms = Rooms(house.catalog, house.receiver, house.source, OPTIONS)
+    rooms = Rooms(house.catalog, house.receiver, house.door, OPTIONS)
     server = DicomServer(rooms)
     try:
         yield Face(rooms, server)
@@ -269,11 +268,11 @@ def test_law_8_an_object_that_is_filed_twice_knows_its_own_row(
 def test_law_8_no_file_goes_that_a_row_has(acts: Acts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever led to the belief that an object is not kept."""
 
-    def told_wrongly(transaction: Any, arrivals: list[Arrival], now: datetime) -> list[Filed]:
+    def told_wrongly(transaction: Any, arrivals: list[Arrival], *rest: Any) -> list[Filed]:
         return [
             Filed(arrival.outcome("known"), kept=False)
             for arrival in arrivals
-            if file_arrivals(transaction, [arrival], now)
+            if file_arrivals(transaction, [arrival], *rest)
         ]
 
     monkeypatch.setattr("kinote.intake.committer.file_arrivals", told_wrongly)

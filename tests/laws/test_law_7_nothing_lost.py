@@ -130,8 +130,8 @@ def test_breach_of_law_7_a_held_copy_altered_on_the_way_out_is_noticed(
         hold_law_7(acts)
 
 
-def _as_held(source: Any, copy: Any) -> Iterator[bytes]:
-    return iter([_altered(b"".join(outgoing.part10(source, copy)))])
+def _as_held(copy: Any, stored: Any) -> Iterator[bytes]:
+    return iter([_altered(b"".join(outgoing.part10(copy, stored)))])
 
 
 def test_breach_of_law_7_what_cannot_be_understood_and_is_refused_is_noticed(

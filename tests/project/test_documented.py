@@ -20,7 +20,7 @@ from kinote.catalog.changes import Kind
 from kinote.catalog.matching_keys import MATCHED
 from kinote.catalog.transactions import Catalog
 from kinote.command.main import app
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.notes.acts.request import NoteRefusedError
 from kinote.settings.model import Settings
@@ -34,7 +34,7 @@ from tests.project.sources import PACKAGE, ROOT
 
 #: Nothing is asked of the rooms: only the application's own description of itself is read.
 APPLICATION = create_application(
-    Rooms(cast(Catalog, None), cast(Receiver, None), cast(Source, None), clock=clock)
+    Rooms(cast(Catalog, None), cast(Receiver, None), cast(Door, None), clock=clock)
 )
 
 

@@ -12,7 +12,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.peers.entities import KnownEntity
 from kinote.scp.options import ScpOptions
@@ -64,7 +64,7 @@ def face(folder: Path, options: ScpOptions = OPTIONS, *entities: KnownEntity) ->
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
-    rooms = Rooms(catalog, receiver, Source(catalog, stores), options)
+    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options)
     server = DicomServer(rooms)
     try:
         yield Face(rooms, server)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
+from kinote.catalog.tables import instance
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association
@@ -261,36 +263,28 @@ def test_what_is_withdrawn_is_in_no_answer(open_face: Face) -> None:
     assert len(found) == 2
 
 
-def sent_while_the_second_of_three_is_withdrawn(opened: Face) -> list[str]:
-    """What a C-GET sends if it loses an object after the first has come."""
-    fill(opened)
-    sent: list[str] = []
-
-    def take(context: Context, command: CStoreRequest, pieces: Iterator[memoryview]) -> CStoreResponse:
-        for _ in pieces:
-            pass
-        if not sent:
-            opened.rooms.catalog.write(lambda transaction: withdraw(transaction, "1.2.3.4.2"))
-        sent.append(command.affected_sop_instance_uid)
-        return CStoreResponse(message_id_being_responded_to=command.message_id, status=statuses.SUCCESS)
-
-    contexts = ((STUDY_ROOT.get, (IMPLICIT_VR_LITTLE_ENDIAN,)), CT)
-    with opened.called(*contexts, storing=frozenset({CT})) as association:
-        identifier = encoded(request("STUDY", StudyInstanceUID=STUDY), IMPLICIT_VR_LITTLE_ENDIAN)
-        *_, last = invoking.get(association, STUDY_ROOT.get, identifier, take)
-    assert (last.status, last.completed) == (statuses.SUCCESS, len(sent))
-    return sent
+@pytest.mark.parametrize("residence", ["damaged", "none", "remote", "derivable"])
+def test_bytes_that_cannot_be_had_are_one_failed_sub_operation(open_face: Face, residence: str) -> None:
+    fill(open_face)
+    its_bytes_are(open_face, "1.2.3.4.2", residence)
+    answers, received = got(open_face, StudyInstanceUID=STUDY)
+    assert [*received] == ["1.2.3.4.1", "1.2.3.4.3"]
+    assert (answers[-1].status, answers[-1].completed, answers[-1].failed) == (
+        statuses.SUB_OPERATIONS_WITH_FAILURES,
+        2,
+        1,
+    )
+    assert re.match("The (stored )?bytes (are|have) ", answers[-1].error_comment or "")
+    (alone,), _ = got(open_face, level="IMAGE", SOPInstanceUID="1.2.3.4.2")
+    assert (alone.status, alone.failed) == (statuses.OUT_OF_RESOURCES_SUB_OPERATIONS, 1)
 
 
-def test_law_1_an_object_withdrawn_while_others_are_sent_drops_out(open_face: Face) -> None:
-    assert sent_while_the_second_of_three_is_withdrawn(open_face) == ["1.2.3.4.1", "1.2.3.4.3"]
-
-
-def test_breach_of_law_1_sending_what_was_live_once_is_noticed(
-    open_face: Face, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(open_face.rooms.source, "open_live", open_face.rooms.source.open)
-    assert sent_while_the_second_of_three_is_withdrawn(open_face) == ["1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"]
+def its_bytes_are(opened: Face, uid: str, residence: str) -> None:
+    opened.rooms.catalog.write(
+        lambda transaction: transaction.execute(
+            update(instance).where(instance.c.sop_instance_uid == uid).values(residence=residence)
+        )
+    )
 
 
 def withdraw(transaction: Connection, uid: str) -> None:
@@ -370,3 +364,35 @@ def test_move_to_another(tmp_path: Path) -> None:
             unknown = moved(first, "NOBODY", PatientID="P1")
             assert unknown.status == statuses.MOVE_DESTINATION_UNKNOWN
             assert unknown.error_comment == "NOBODY has no address here: add it to entities"
+
+
+def test_an_object_found_damaged_in_its_middle_fails_alone(tmp_path: Path) -> None:
+    with (
+        face(tmp_path / "second", ScpOptions(port=0, titles=("SECOND",))) as second,
+        face(tmp_path / "first", OPTIONS, KnownEntity(second.entity("SECOND"))) as first,
+    ):
+        fill(first, 1)
+        with first.called(CT) as association:
+            for number in (2, 3):
+                assert stored(association, image(number, rows=2200, columns=2200)).status == 0
+        with first.rooms.catalog.read() as connection:
+            (_, large, _) = first.rooms.door.find(connection, STUDY)
+        with first.rooms.door.open(large).file:
+            pass  # From now on it is compared by pieces.
+        first.rooms.catalog.write(lambda transaction: None)
+        damage(tmp_path / "first", large.sop_instance_uid)
+        answer = moved(first, "SECOND", PatientID="P1")
+        assert (answer.status, answer.completed, answer.failed) == (0xB000, 2, 1)
+        assert answer.error_comment == "The stored bytes are damaged and are not sent: instance 1.2.3..."
+        assert [*got(second, StudyInstanceUID=STUDY)[1]] == ["1.2.3.4.1", "1.2.3.4.3"]
+        again = moved(first, "SECOND", PatientID="P1")
+        assert (again.status, again.completed, again.failed) == (0xB000, 2, 1)
+
+
+def damage(data: Path, uid: str) -> None:
+    """Alter the end of the only file that names this UID."""
+    (path,) = (
+        path for path in (data / "objects").rglob("*.dcm") if f"{uid}\0".encode() in path.read_bytes()[:2000]
+    )
+    content = path.read_bytes()
+    path.write_bytes(content[:-1000] + bytes(1000))

@@ -14,7 +14,7 @@ from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 
 from kinote.catalog.transactions import Catalog, CatalogOptions
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
@@ -29,7 +29,7 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
     receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
     viewer = tmp_path / "viewer"
-    yield Rooms(catalog, receiver, Source(catalog, stores), WebOptions(viewer=viewer), clock=clock)
+    yield Rooms(catalog, receiver, Door(catalog, stores, clock=clock), WebOptions(viewer=viewer), clock=clock)
     receiver.close()
     catalog.close()
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from kinote.catalog import changes, dialects
 from kinote.catalog.changes import Change
 from kinote.catalog.transactions import Catalog, CatalogOptions
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.api import changes as feed
@@ -128,7 +128,7 @@ def test_what_an_older_transaction_holds_back_comes_when_it_has_ended(
     catalog = Catalog(CatalogOptions(postgresql_url))
     receiver = Receiver(catalog, stores, clock=clock)
     engine = dialects.engine_for(postgresql_url, pool_size=1)
-    rooms = Rooms(catalog, receiver, Source(catalog, stores), clock=clock)
+    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), clock=clock)
     with (
         running(create_application(rooms)) as address,
         httpx.Client(base_url=address, timeout=LIMIT, trust_env=False) as client,

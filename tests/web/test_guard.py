@@ -62,7 +62,12 @@ def test_headers_on_every_answer(client: httpx.Client, path: str) -> None:
 
 
 def test_health_and_metrics(client: httpx.Client) -> None:
-    assert client.get("/readyz").json() == {"status": "ready", "quarantined_files": 0, "alerts": []}
+    assert client.get("/readyz").json() == {
+        "status": "ready",
+        "quarantined_files": 0,
+        "damaged_objects": 0,
+        "alerts": [],
+    }
     client.get("/dicomweb/studies")
     text = client.get("/metrics").text
     assert 'kinote_http_request_seconds_count{method="GET",route="search_studies",status="200"}' in text

@@ -16,7 +16,7 @@ from kinote.catalog.answered_requests import LIFETIME
 from kinote.catalog.tables import answered_request
 from kinote.catalog.timestamps import timestamp
 from kinote.catalog.transactions import Catalog
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.metrics import observe_outcome
@@ -41,7 +41,11 @@ def rooms(tmp_path: Path, catalog: Catalog) -> Iterator[Rooms]:
     stores = local_stores(tmp_path / "data")
     receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
     yield Rooms(
-        catalog, receiver, Source(catalog, stores), WebOptions(viewer=tmp_path / "viewer"), clock=clock
+        catalog,
+        receiver,
+        Door(catalog, stores, clock=clock),
+        WebOptions(viewer=tmp_path / "viewer"),
+        clock=clock,
     )
     receiver.close()
 

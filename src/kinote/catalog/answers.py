@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, literal_column, select, union
 
 from kinote.catalog import attribute_lines
 from kinote.catalog.attribute_lines import line, number_writer, text_writer
@@ -16,14 +16,20 @@ from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, ST
 from kinote.catalog.headers import headers
 from kinote.catalog.live import live_instance
 from kinote.catalog.matching_keys import TagPath
-from kinote.catalog.tables import series
+from kinote.catalog.tables import DAMAGED, series
 from kinote.dicom.dictionary import tags
 
 #: PS3.3 C.4.23.1.1: at once, after a recall, or not any more.
 _ONLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "ONLINE")
 _NEARLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE")
 _UNAVAILABLE = line(tags.INSTANCE_AVAILABILITY, "CS", "UNAVAILABLE")
-_AVAILABILITY = {"local": _ONLINE, "derivable": _ONLINE, "remote": _NEARLINE, "none": _UNAVAILABLE}
+_AVAILABILITY = {
+    "local": _ONLINE,
+    "derivable": _ONLINE,
+    "remote": _NEARLINE,
+    "damaged": _UNAVAILABLE,
+    "none": _UNAVAILABLE,
+}
 
 # Written out as the index of these instances has it: SQLite compares the texts.
 _IS_ELSEWHERE = live_instance.c.residence.in_([literal_column("'remote'"), literal_column("'none'")])
@@ -203,10 +209,14 @@ def _sop_classes(connection: Connection, studies: Sequence[int]) -> dict[int, li
     return found
 
 
-_PLACES_ELSEWHERE = (
-    select(live_instance.c.study, live_instance.c.series)
-    .where(live_instance.c.study.in_(bindparam("studies", expanding=True)), _IS_ELSEWHERE)
-    .distinct()
+# Each by its own index.
+_PLACES_ELSEWHERE = union(
+    *(
+        select(live_instance.c.study, live_instance.c.series).where(
+            live_instance.c.study.in_(bindparam("studies", expanding=True)), lies_there
+        )
+        for lies_there in (_IS_ELSEWHERE, live_instance.c.residence == DAMAGED)
+    )
 )
 
 

@@ -33,6 +33,10 @@ class Kind(StrEnum):
     #: An instance has left operational use, or is back in it.
     INSTANCE_WITHDRAWN = "instance withdrawn"
     INSTANCE_RESTORED = "instance restored"
+    #: Stored bytes are not what was received: the instance is not sent until it has been healed.
+    INSTANCE_DAMAGED = "instance damaged"
+    #: The same object has come again, and its bytes stand in for those that were damaged or missing.
+    INSTANCE_HEALED = "instance healed"
     #: A note was made here: its first version.
     NOTE_MADE = "note made"
     #: A received key object is now a note, or one more copy of it.

@@ -35,7 +35,12 @@ def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
     return {
         row.id: packed_header.unpack(row.json)
         if row.json is not None
-        else from_elements.metadata_json(scan(row.dataset, row.transfer_syntax_uid))
+        else header_of(row.dataset, row.transfer_syntax_uid)
         for row in connection.execute(query)
         if row.json is not None or row.dataset is not None
     }
+
+
+def header_of(dataset: bytes, transfer_syntax_uid: str) -> bytes:
+    """The header made of a data set."""
+    return from_elements.metadata_json(scan(dataset, transfer_syntax_uid))

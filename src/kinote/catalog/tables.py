@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
     true,
 )
@@ -145,6 +147,10 @@ store = Table(
     UniqueConstraint("kind", name="store_by_kind"),
 )
 
+#: The residence that an index of instances tells apart, as it is declared. Not a parameter: whenever one is
+#: given, SQLite prepares a statement anew to see which index it then can take.
+DAMAGED: ColumnElement[str] = literal_column("'damaged'")
+
 instance = Table(
     "instance",
     metadata,
@@ -246,6 +252,14 @@ instance = Table(
         "series",
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
+    ),
+    # Fewer still (`DAMAGED`).
+    Index(
+        "instance_damaged",
+        "study",
+        "series",
+        sqlite_where=text("residence = 'damaged'"),
+        postgresql_where=text("residence = 'damaged'"),
     ),
 )
 

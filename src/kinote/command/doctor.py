@@ -20,10 +20,10 @@ from kinote.app import House, adopt, open_house
 from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.holdings.recovery import recover
+from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.data_directory import running_server
-from kinote.storage.store import StorageError
 
 #: Key objects that are looked up at once.
 _PAGE = 1000
@@ -138,8 +138,8 @@ def _those(house: House) -> Iterator[str]:
 
 def _read(house: House, uid: str) -> dict[str, Any]:
     try:
-        return asdict(read_again(house.catalog, house.source, uid, house.clock()))
-    except (NeverHadError, NotToBeReadError, StorageError) as error:
+        return asdict(read_again(house.catalog, house.door, uid, house.clock()))
+    except (NeverHadError, NotToBeReadError, NotLiveError, BytesUnavailableError) as error:
         raise _NotReadError(str(error)) from error
 
 

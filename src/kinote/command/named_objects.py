@@ -16,7 +16,8 @@ from kinote.delivery.outgoing import Sendable, live
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
-from kinote.holdings.source import Selection
+from kinote.holdings.live_objects import Selection
+from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists import note as notes
 from kinote.notes.lists import queries
 from kinote.storage.data_directory import running_server
@@ -121,11 +122,11 @@ class _Directory:
         self._house = house
 
     def select(self, key: str, uids: Sequence[str]) -> Iterator[Sendable]:
-        source = self._house.source
+        door = self._house.door
         for some in _some(uids):
             with self._house.catalog.read() as connection:
-                objects = source.select(connection, _SELECTIONS[key](some))
-            yield from (live(source, each) for each in objects)
+                objects = door.select(connection, _SELECTIONS[key](some))
+            yield from (live(door, each) for each in objects)
 
     def note(self, number: int) -> Any:
         with self._house.catalog.read() as connection:
@@ -154,17 +155,19 @@ class _Server:
                     )
                 )
                 path = f"/dicomweb/studies/{quote(study)}/series/{quote(series)}/instances/{quote(instance)}"
-                yield Sendable(sop_class, instance, syntax, partial(_downloaded, self._client, path))
+                yield Sendable(
+                    sop_class, instance, syntax, partial(_downloaded, self._client, path, instance)
+                )
 
     def note(self, number: int) -> Any:
         return self._client.get(f"/api/v1/notes/{number}")
 
 
-def _downloaded(client: Client, path: str) -> DataSet | None:
+def _downloaded(client: Client, path: str, sop_instance_uid: str) -> DataSet:
     try:
         file = client.download(path, _AS_STORED)
         if file is None:
-            return None
+            raise NotLiveError(sop_instance_uid)
         size = file.seek(0, 2)
         file.seek(0)
         find_dataset(file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import pydicom
@@ -20,7 +21,8 @@ from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.source import Described, LiveObject, Source, StoredObject
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import Described, LiveObject
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -40,33 +42,30 @@ class TranscodingError(ValueError):
 class Sendable:
     """An object that can be sent.
 
-    `open` gives its data set as it is stored, which whoever sends it closes; None if it is no longer live. It
-    raises `OSError` where the bytes cannot be had.
+    `open` gives its data set as it is stored, which whoever sends it closes. It raises `NotLiveError` if it is no
+    longer live, and `OSError` where the bytes cannot be had.
     """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    open: Callable[[], DataSet | None]
+    open: Callable[[], DataSet]
 
 
-def live(source: Source, wanted: LiveObject) -> Sendable:
+def live(door: Door, wanted: LiveObject) -> Sendable:
     """An object of the store, to be sent if it is still live then."""
-
-    def open_live() -> DataSet | None:
-        file = source.open_live(wanted)
-        return None if file is None else DataSet(file, wanted.size)
-
-    return Sendable(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid, open_live)
+    return Sendable(
+        wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid, partial(door.open, wanted)
+    )
 
 
-def part10(source: Source, wanted: StoredObject, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
-    """An object as a DICOM file (PS3.10): file meta information of ours, then the data set.
+def part10(wanted: Described, stored: DataSet, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
+    """An object as a DICOM file (PS3.10): file meta information of ours, then its data set, which is closed.
 
     Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    outgoing = data_set(wanted, DataSet(source.open(wanted), wanted.size), syntax)
+    outgoing = data_set(wanted, stored, syntax)
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
 
 
@@ -84,6 +83,10 @@ def data_set(wanted: Described, stored: DataSet, transfer_syntax_uid: str) -> Da
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
     with file:
         yield meta
+        if isinstance(file, io.BytesIO) and not file.tell():
+            # It is in memory already: not copied once more in pieces.
+            yield file.getvalue()
+            return
         while chunk := file.read(_CHUNK):
             yield chunk
 

@@ -18,7 +18,9 @@ from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import NotLiveError
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
 SendingKind = Literal["completed", "warning", "failed", "gone"]
@@ -53,16 +55,16 @@ class Sender:
         uid = wanted.sop_instance_uid
         try:
             stored = wanted.open()
+        except NotLiveError as error:
+            return Sent("gone", uid, str(error))
         except OSError as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
-        if stored is None:
-            return Sent("gone", uid, "It has been withdrawn meanwhile.")
         with stored.file:
             return self._send(wanted, stored)
 
-    def send_live(self, source: Source, wanted: LiveObject) -> Sent:
+    def send_live(self, door: Door, wanted: LiveObject) -> Sent:
         """Send an object of the store if it is still live."""
-        return self.send(live(source, wanted))
+        return self.send(live(door, wanted))
 
     def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
         uid = wanted.sop_instance_uid

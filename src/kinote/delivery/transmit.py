@@ -13,6 +13,7 @@ from kinote.delivery.files import UnsendableFileError, sendable_file
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import ProposedStorage, Sender, Sent, grouped
 from kinote.dimse import statuses
+from kinote.dimse.errors import UnreadableDataSetError
 from kinote.dimse.requestor import Proposal, association
 from kinote.media.sources import Refusal, Source
 from kinote.peers.calling import Caller
@@ -90,15 +91,27 @@ def _send_waiting(
 ) -> None:
     """On one association send what waits; if it fails, what waits then has failed with it."""
     wanted: Sendable | None = None
-    try:
-        with association(call.peer, call.title, Proposal(contexts), tls=call.tls) as opened:
-            sender = Sender(opened)
-            while (wanted := _next(waiting)) is not None:
-                tell((wanted, sender.send(wanted)))
-    except Exception as error:  # Whatever it is: what became of each object is waited for.
-        while (wanted := wanted or _next(waiting)) is not None:
-            tell((wanted, Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)))
-            wanted = None
+    is_to_go_on = True
+    while is_to_go_on:
+        is_to_go_on = False
+        try:
+            with association(call.peer, call.title, Proposal(contexts), tls=call.tls) as opened:
+                sender = Sender(opened)
+                while (wanted := _next(waiting)) is not None:
+                    tell((wanted, sender.send(wanted)))
+        except UnreadableDataSetError as error:
+            # It alone has failed: the others go over another association.
+            assert wanted is not None
+            tell((wanted, _failed(wanted, error)))
+            is_to_go_on = bool(waiting)
+        except Exception as error:  # Whatever it is: what became of each object is waited for.
+            while (wanted := wanted or _next(waiting)) is not None:
+                tell((wanted, _failed(wanted, error)))
+                wanted = None
+
+
+def _failed(wanted: Sendable, error: Exception) -> Sent:
+    return Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
 
 
 def _next(waiting: deque[Sendable]) -> Sendable | None:

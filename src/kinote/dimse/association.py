@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse.commands import LONGEST, Command, decode_command, encode_command
 from kinote.dimse.endpoint import Endpoint
-from kinote.dimse.errors import AbortReason, AssociationError, CommandError, PduError, ReleasedError
+from kinote.dimse.errors import (
+    AbortReason,
+    AssociationError,
+    CommandError,
+    PduError,
+    ReleasedError,
+    UnreadableDataSetError,
+)
 from kinote.dimse.negotiation import Context
 from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest, data_in_pieces
 from kinote.dimse.state_table import Event, State
@@ -182,8 +189,8 @@ class Association:
     def send(self, context: Context, command: Command, data_set: bytes | DataSet | None = None) -> None:
         """Send a message, its command and as much of its data set as goes together in one write.
 
-        Raises `AssociationError` where the association has ended. A file that ends too early ends the
-        association: half a data set cannot be taken back.
+        Raises `AssociationError` where the association has ended. A file that ends too early, or can no longer be
+        read, ends the association (`UnreadableDataSetError`): half a data set cannot be taken back.
         """
         self._endpoint.require_sending()
         pieces = self._pdus(context, encode_command(command), is_command=True, is_last=True)
@@ -192,14 +199,22 @@ class Association:
         if data_set is not None:
             if data_set.size == 0:
                 pieces += self._pdus(context, b"", is_command=False, is_last=True)
-            for block, is_last in _blocks(data_set, self._fragment):
-                if block is None:
-                    raise self._endpoint.give_up("The data set to be sent ends too early")
+            for block, is_last in self._read(data_set):
                 pieces += self._pdus(context, block, is_command=False, is_last=is_last)
                 self._endpoint.send(pieces)
                 pieces = []
         if pieces:
             self._endpoint.send(pieces)
+
+    def _read(self, data_set: DataSet) -> Iterator[tuple[bytes, bool]]:
+        try:
+            for block, is_last in _blocks(data_set, self._fragment):
+                if block is None:
+                    raise OSError("The data set to be sent ends too early")
+                yield block, is_last
+        except OSError as error:
+            self._endpoint.give_up(str(error))
+            raise UnreadableDataSetError(str(error)) from error
 
     def _pdus(
         self, context: Context, data: bytes, *, is_command: bool, is_last: bool

@@ -102,3 +102,7 @@ class ReleasedError(AssociationError):
 
 class BrokenError(AssociationError):
     """The association was given up here; the message says why."""
+
+
+class UnreadableDataSetError(BrokenError):
+    """The association was given up in the middle of a data set that can no longer be read; the message says why."""

@@ -1,6 +1,7 @@
 """The bytes that we hold: the one way to them, and how rows and bytes are brought to agree again.
 
-`installation` proves at the open that index and bytes belong together. `source` looks an instance up in the live view
-at that moment and opens its bytes; whoever reads stored bytes asks it. `recovery` runs when a server starts; `removal`
-takes away the files of rows that are gone. May use `kinote.lifecycle` and what lies below it.
+`installation` proves at the open that index and bytes belong together. `door` looks an instance up in the live view
+at that moment, opens its bytes and compares them with their digest; whoever reads stored bytes asks it. `damage` marks
+what differs. `recovery` runs when a server starts; `removal` takes away the files of rows that are gone,
+`setting_aside` keeps those of healed ones. May use `kinote.lifecycle` and what lies below it.
 """

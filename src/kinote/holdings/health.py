@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from kinote.catalog.transactions import Catalog
+from kinote.holdings.damage import Damaged, damaged_now
 from kinote.holdings.recovery import Recovered
 from kinote.storage.quarantine import Quarantine
 
@@ -18,14 +21,37 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class HoldingsHealth:
-    """`quarantined` files wait for a person; `unknown` files recovery did not dare to touch."""
+    """`quarantined` files wait for a person; `unknown` files recovery did not dare to touch; `damaged` instances are
+    not what was received.
+    """
 
     quarantined: int = 0
     unknown: int = 0
+    damaged: Damaged = field(default_factory=Damaged)
+    store_is_there: bool = True
 
     @property
     def alerts(self) -> list[Alert]:
         found = []
+        if not self.store_is_there:
+            found.append(
+                Alert(
+                    "STORE_UNREACHABLE",
+                    "The folder of the store is not there, or its mark is missing: no stored image can be read. See "
+                    "that its volume is mounted.",
+                )
+            )
+        if self.damaged.count:
+            some = ", ".join(self.damaged.some)
+            more = " and others" if self.damaged.count > len(self.damaged.some) else ""
+            found.append(
+                Alert(
+                    "OBJECTS_DAMAGED",
+                    f"The stored bytes of {self.damaged.count} objects are not what was received: {some}{more}. They "
+                    "are not sent. Send these objects to Kinote again from where they came, which heals them, and see "
+                    "to the disk.",
+                )
+            )
         if self.unknown:
             found.append(
                 Alert(
@@ -39,13 +65,17 @@ class HoldingsHealth:
             found.append(
                 Alert(
                     "QUARANTINE_NOT_EMPTY",
-                    f"{self.quarantined} files lie in the quarantine: recovery found them and no object has them. "
-                    "Import those that are wanted, and remove them from there.",
+                    f"{self.quarantined} files lie in the quarantine, and no object has them: beside each stands "
+                    "why. Import those that are wanted, and remove them from there.",
                 )
             )
         return found
 
 
-def health(quarantine: Quarantine, recovered: Recovered) -> HoldingsHealth:
+def health(
+    catalog: Catalog, quarantine: Quarantine, recovered: Recovered, store_is_there: Callable[[], bool]
+) -> HoldingsHealth:
     """How it is now."""
-    return HoldingsHealth(quarantine.count(), recovered.unknown)
+    with catalog.read() as connection:
+        damaged = damaged_now(connection)
+    return HoldingsHealth(quarantine.count(), recovered.unknown, damaged, store_is_there())

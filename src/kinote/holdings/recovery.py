@@ -23,6 +23,7 @@ from pathlib import Path
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.transactions import Catalog
 from kinote.holdings.removal import owned, remove_remembered
+from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.storage.store import Store
 from kinote.storage.stores import Stores
 
@@ -82,8 +83,10 @@ def recover(
         )
         return Recovered(unknown=number)
     removed = remove_remembered(catalog, stores)
+    set_aside_remembered(catalog, stores, now)
     set_aside = stores.quarantine.move_in(left, why=_NO_ROW, now=now)
     for store in stores:
+        # Those that were remembered are gone by now, and are let pass.
         set_aside += store.set_aside(unknown[store.id], stores.quarantine, why=_NO_ROW, now=now)
         _remember_position(catalog, store, begun)
     if set_aside:

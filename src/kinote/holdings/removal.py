@@ -46,6 +46,15 @@ def owned(connection: Connection, store: int, file_keys: Sequence[str]) -> set[s
     return found
 
 
+def owned_places(connection: Connection, places: Sequence[Place]) -> set[Place]:
+    """Those of the places where bytes of rows lie."""
+    return {
+        (store, key)
+        for store in {store for store, _ in places}
+        for key in owned(connection, store, [key for at, key in places if at == store])
+    }
+
+
 def remember(transaction: Connection, place: Place, now: datetime) -> None:
     """Say in the transaction that removes the last row of some bytes that these have to follow."""
     store, key = place
@@ -57,11 +66,7 @@ def remove_remembered(catalog: Catalog, stores: Stores) -> int:
     """Remove all bytes that have to be, unless a row has them after all; gives their number."""
     with catalog.read() as connection:
         owed = [(row.store, row.key) for row in connection.execute(select(owed_removal))]
-        kept = {
-            (store, key)
-            for store in {store for store, _ in owed}
-            for key in owned(connection, store, [key for at, key in owed if at == store])
-        }
+        kept = owned_places(connection, owed)
     if kept:
         log.error("Bytes stay that were to be removed: the index has them: %d", len(kept))
     if owed:

@@ -23,8 +23,9 @@ from sqlalchemy.exc import IntegrityError
 
 from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.transactions import Catalog
+from kinote.holdings.in_place import is_in_place
 from kinote.intake.arrival import Arrival
-from kinote.intake.filing import Filed, file_arrivals
+from kinote.intake.filing import Filed, IsInPlace, file_arrivals
 from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE
 from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
@@ -55,6 +56,7 @@ class Committer:
         self._catalog = catalog
         self._stores = stores
         self._clock = clock
+        self._is_in_place = partial(is_in_place, stores)
         self._settle = settle
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
@@ -95,7 +97,7 @@ class Committer:
             self._changed.notify_all()
 
     def _announce(self) -> None:
-        group = _Group(self._take, self._stores, self._clock)
+        group = _Group(self._take, self._stores, self._clock, self._is_in_place)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
@@ -135,7 +137,7 @@ class Committer:
                 self._failed(arrival, attempt, failure)
 
         self._catalog.submit(
-            lambda transaction: file_arrivals(transaction, [arrival], self._clock())
+            lambda transaction: file_arrivals(transaction, [arrival], self._clock(), self._is_in_place)
         ).add_done_callback(committed)
 
     def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
@@ -164,10 +166,13 @@ class Committer:
 class _Group:
     """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
-    def __init__(self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock) -> None:
+    def __init__(
+        self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock, is_in_place: IsInPlace
+    ) -> None:
         self._take = take
         self._stores = stores
         self._clock = clock
+        self._is_in_place = is_in_place
         self.arrivals: Sequence[Arrival] = ()
         #: Those whose bytes a store could not make durable.
         self.refused: list[tuple[Arrival, StorageError]] = []
@@ -176,7 +181,7 @@ class _Group:
         if not self.arrivals and not self.refused:
             self.arrivals = self._take()
             self._make_durable()
-        return file_arrivals(transaction, self.arrivals, self._clock())
+        return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
 
     def _make_durable(self) -> None:
         """One bad file harms no other (law 5)."""

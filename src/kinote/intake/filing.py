@@ -7,7 +7,7 @@ readers of the change feed their word. Files of objects that are not kept stay w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from kinote.catalog import changes, statements
 from kinote.catalog.changes import Kind
 from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.tables import instance
+from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.lifecycle import counts
@@ -30,10 +31,23 @@ from kinote.notes.registrar.arrival_locks import lock_instances
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The outcome of one arrival, and whether its bytes are now the index's, or may be."""
+    """The outcome of one arrival, and whether its bytes are now the index's, or may be.
+
+    `leaves_file` says that a file it stands in for has to be set aside.
+    """
 
     outcome: Outcome
     kept: bool
+    leaves_file: bool = False
+
+
+#: By store, key, offset of the data set and its size.
+IsInPlace = Callable[[int, str, int, int], bool]
+
+
+def _trusted(_store: int, _file_key: str, _dataset_offset: int, _size: int) -> bool:
+    """For who files without a store at hand."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,12 @@ class _Known:
     standing: str
     store: int
     file_key: str | None
+    size: int | None
     is_current: bool
+    #: Its row; None for one that is kept with this group, whose bytes are surely there.
+    id: int | None = None
+    residence: str = "local"
+    dataset_offset: int = 0
 
     def has_the_file_of(self, arrival: Arrival) -> bool:
         file = arrival.file
@@ -55,12 +74,19 @@ class _Known:
     def is_same_data_set(self, arrival: Arrival) -> bool:
         return (
             self.transfer_syntax_uid == arrival.entry.transfer_syntax_uid
+            and self.size == arrival.entry.instance_row["size"]
+            # One of them may be from before: its digest is taken as it was then.
             and self.digest == arrival.digest_in(self.digest_algorithm)
         )
 
 
-def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: datetime) -> list[Filed]:
-    """File a group; the outcomes are in the order of the arrivals."""
+def file_arrivals(
+    transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace = _trusted
+) -> list[Filed]:
+    """File a group; the outcomes are in the order of the arrivals.
+
+    `is_in_place` says of a stored file whether it is there and has its size.
+    """
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
     lock_instances(transaction, uids, [arrival.reading for arrival in arrivals if arrival.reading])
     known = _known(transaction, uids)
@@ -73,23 +99,16 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
             # It was filed before, and whoever files it anew did not hear of that: the row is its own.
             filed.append(Filed(arrival.outcome("stored"), kept=True))
             continue
+        without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
+        if without_bytes is not None:
+            filed.append(_healed(transaction, arrival, others, without_bytes, now))
+            continue
         decision, standing = _decide(arrival, others, withdrawn)
         filed.append(decision)
         if decision.kept:
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
-            digest = arrival.entry.digest
-            others.append(
-                _Known(
-                    digest.root,
-                    digest.algorithm,
-                    arrival.entry.transfer_syntax_uid,
-                    standing,
-                    placed.store,
-                    placed.file_key,
-                    placed.is_current,
-                )
-            )
+            others.append(_as_known(arrival, placed.standing, is_current=placed.is_current))
     if kept:
         inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
         _follow_up(transaction, kept, inserted, now)
@@ -99,22 +118,41 @@ def file_arrivals(transaction: Connection, arrivals: Sequence[Arrival], now: dat
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
     for row in _current(transaction, uids):
-        known[row.sop_instance_uid] = [_known_of(row, is_current=True)]
+        known[row.sop_instance_uid] = [_of_row(row, is_current=True)]
     # Other copies stand beside a current one only.
     for row in _others(transaction, known):
-        known[row.sop_instance_uid].append(_known_of(row, is_current=False))
+        known[row.sop_instance_uid].append(_of_row(row, is_current=False))
     return known
 
 
-def _known_of(row: Any, *, is_current: bool) -> _Known:
+def _of_row(row: Any, *, is_current: bool) -> _Known:
     return _Known(
-        row.digest,
-        row.digest_algorithm,
-        row.transfer_syntax_uid,
-        row.standing,
-        row.store,
-        row.file_key,
-        is_current,
+        digest=row.digest,
+        digest_algorithm=row.digest_algorithm,
+        transfer_syntax_uid=row.transfer_syntax_uid,
+        standing=row.standing,
+        store=row.store,
+        file_key=row.file_key,
+        size=row.size,
+        is_current=is_current,
+        id=row.id,
+        residence=row.residence,
+        dataset_offset=row.dataset_offset,
+    )
+
+
+def _as_known(arrival: Arrival, standing: str, *, is_current: bool) -> _Known:
+    """An arrival as those that follow it in its group see it."""
+    digest = arrival.entry.digest
+    return _Known(
+        digest=digest.root,
+        digest_algorithm=digest.algorithm,
+        transfer_syntax_uid=arrival.entry.transfer_syntax_uid,
+        standing=standing,
+        store=arrival.file.store if arrival.file else 1,
+        file_key=arrival.file.key if arrival.file else None,
+        size=arrival.entry.instance_row["size"],
+        is_current=is_current,
     )
 
 
@@ -126,6 +164,10 @@ _copies = select(
     instance.c.standing,
     instance.c.store,
     instance.c.file_key,
+    instance.c.size,
+    instance.c.id,
+    instance.c.residence,
+    instance.c.dataset_offset,
 )
 _current = statements.LookUp(_copies.where(instance.c.is_current), instance.c.sop_instance_uid)
 _others = statements.LookUp(_copies.where(~instance.c.is_current), instance.c.sop_instance_uid)
@@ -151,6 +193,36 @@ _BESIDE = {
         "The instance with this SOP Instance UID was purged, and its UID does not come back by accident.",
     ),
 }
+
+
+def _without_bytes(
+    transaction: Connection, arrival: Arrival, others: Sequence[_Known], is_in_place: IsInPlace
+) -> _Known | None:
+    """The same data set, where its bytes are not there: *known* requires bytes. A tombstone keeps none."""
+    for other in others:
+        if other.id is None or other.standing == "purged" or not other.is_same_data_set(arrival):
+            continue
+        size = other.size or 0
+        if other.residence == "local" and (
+            is_in_place(other.store, other.file_key, other.dataset_offset, size)
+            if other.file_key is not None
+            else healing.is_in_index(transaction, other.id, size)
+        ):
+            continue
+        return other
+    return None
+
+
+def _healed(
+    transaction: Connection, arrival: Arrival, others: list[_Known], healed: _Known, now: datetime
+) -> Filed:
+    assert healed.id is not None
+    left = None if healed.file_key is None else (healed.store, healed.file_key)
+    healing.heal(transaction, healed.id, left, arrival, now)
+    others[others.index(healed)] = _as_known(arrival, healed.standing, is_current=healed.is_current)
+    return Filed(
+        arrival.outcome("stored", healing.HEALED), kept=True, leaves_file=healed.file_key is not None
+    )
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:

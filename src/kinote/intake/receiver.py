@@ -14,8 +14,9 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.transactions import Catalog, Result, Work
+from kinote.catalog.transactions import Catalog, CatalogClosedError, Result, Work
 from kinote.holdings.removal import is_owned, remember, remove_remembered
+from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer, refused_by_store
 from kinote.intake.expected import Expected, InStudy
@@ -55,6 +56,7 @@ class Receiver:
         self._observe = observe
         self._committer = Committer(catalog, stores, self._settle, clock)
         self._syncers = Syncers()
+        self._setting_aside = threading.Lock()
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
 
     def open(self, received_from: str, expected: Expected = _ANY_FILE) -> Upload:
@@ -107,11 +109,21 @@ class Receiver:
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
         """The sender is told; before that, bytes that are surely not the index's are removed."""
+        if filed.leaves_file:
+            self._syncers.run(self._set_aside)
         if arrival.file is None or filed.kept:
             self._tell(arrival, filed.outcome)
         else:
             # Removing a large file takes a while: not in the thread that commits.
             self._syncers.run(partial(self._remove_and_tell, arrival, filed.outcome))
+
+    def _set_aside(self) -> None:
+        """The files that healed objects have left; what does not come about is done when the next start recovers."""
+        try:
+            with self._setting_aside:
+                set_aside_remembered(self._catalog, self._stores, self.clock())
+        except (OSError, SQLAlchemyError, CatalogClosedError):
+            log.warning("A damaged file has not been set aside yet", exc_info=True)
 
     def _remove_and_tell(self, arrival: Arrival, outcome: Outcome) -> None:
         try:

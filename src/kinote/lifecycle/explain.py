@@ -60,6 +60,8 @@ _BYTES = {
     "local": "Its bytes are here.",
     "derivable": "Its bytes are made at the first need, from what its note version has fixed.",
     "remote": "Its bytes are at another system that has committed to them.",
+    "damaged": "Its bytes are damaged: what is stored is not what was received, and is not sent. Send the same object "
+    "to Kinote again, which heals it.",
     "none": "Its bytes are gone.",
 }
 

@@ -28,7 +28,7 @@ def perform(session: Session, message: Message) -> None:
 
     def send_next() -> Sent | None:
         wanted = next(waiting, None)
-        return None if wanted is None else sender.send_live(session.rooms.source, wanted)
+        return None if wanted is None else sender.send_live(session.rooms.door, wanted)
 
     def is_cancelled() -> bool:
         # While the answer to an object is due, a cancellation comes to the sender.

@@ -9,10 +9,10 @@ from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CMoveRequest, CMoveResponse
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import DimseError
+from kinote.dimse.errors import DimseError, UnreadableDataSetError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
-from kinote.holdings.source import LiveObject
+from kinote.holdings.live_objects import LiveObject
 from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Progress
@@ -74,15 +74,21 @@ def _sendings(
     options = session.rooms.options
     for contexts, group in grouped(objects):
         done = 0
-        try:
-            with association(
-                destination, session.called_ae_title, Proposal(contexts), tls=options.tls
-            ) as opened:
-                sender = Sender(opened, originator=originator)
-                for wanted in group:
-                    sent = sender.send_live(session.rooms.source, wanted)
-                    done += 1
-                    yield sent
-        except DimseError as error:
-            for wanted in group[done:]:
-                yield Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
+        while done < len(group):
+            try:
+                with association(
+                    destination, session.called_ae_title, Proposal(contexts), tls=options.tls
+                ) as opened:
+                    sender = Sender(opened, originator=originator)
+                    for wanted in group[done:]:
+                        sent = sender.send_live(session.rooms.door, wanted)
+                        done += 1
+                        yield sent
+            except UnreadableDataSetError as error:
+                # It alone has failed: the others go over another association.
+                yield Sent("failed", group[done].sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
+                done += 1
+            except DimseError as error:
+                for wanted in group[done:]:
+                    yield Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
+                done = len(group)

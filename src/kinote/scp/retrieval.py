@@ -17,7 +17,7 @@ from kinote.dimse import statuses
 from kinote.dimse.commands import CGetRequest, CMoveRequest, SubOperations
 from kinote.dimse.information_models import MODEL_OF, QueryLevel
 from kinote.dimse.negotiation import Context
-from kinote.holdings.source import LiveObject, Selection
+from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.scp.failed_list import failed_list
 from kinote.scp.find_query import check_level
 from kinote.scp.identifier_error import IdentifierError, Refusal
@@ -39,7 +39,7 @@ def selected(session: Session, context: Context) -> list[LiveObject]:
     check_level(identifier, MODEL_OF[context.abstract_syntax])
     selection = selection_of(identifier)
     with session.rooms.catalog.read() as connection:
-        return session.rooms.source.select(connection, selection)
+        return session.rooms.door.select(connection, selection)
 
 
 def selection_of(identifier: Identifier) -> Selection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
 from kinote.catalog.transactions import Catalog
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
 
@@ -21,6 +21,6 @@ class Rooms:
 
     catalog: Catalog
     receiver: Receiver
-    source: Source
+    door: Door
     options: ScpOptions
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))

@@ -74,7 +74,7 @@ class PieceDigests:
         if not self._pieces:
             return Digest(BLAKE3, last.hex())
         pieces = b"".join([*self._pieces, last])
-        return Digest(BLAKE3, blake3(pieces).hexdigest(), pieces)
+        return Digest(BLAKE3, root_of(pieces), pieces)
 
 
 class _Sha256:
@@ -103,6 +103,11 @@ def digesting(algorithm: str = BLAKE3) -> Digesting:
     if found is None:
         raise UnknownAlgorithmError(f"No digest is known by the name of {algorithm[:40]!r}")
     return found()
+
+
+def root_of(pieces: bytes) -> str:
+    """The root over the digests of several pieces, one after the other."""
+    return blake3(pieces).hexdigest()
 
 
 def digest_of(data: Bytes, algorithm: str = BLAKE3) -> Digest:

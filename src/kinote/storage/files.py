@@ -18,7 +18,7 @@ from kinote.storage.aligned_file import AlignedFile
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.presence import MARK
 from kinote.storage.quarantine import Quarantine
-from kinote.storage.store import Incoming, StorageError
+from kinote.storage.store import Incoming, MissingObjectError, StorageError
 
 #: A clock that was set back may have put files into hours that seem past.
 _CLOCK_TOLERANCE = timedelta(hours=2)
@@ -110,6 +110,8 @@ class FileStore:
             # Texts: putting paths together takes longer than opening the file.
             file = open(f"{self._root}/{key}", "rb", buffering=64 * 1024 if buffered else 0)  # noqa: PTH123, SIM115
             file.seek(offset)
+        except FileNotFoundError as error:
+            raise MissingObjectError(f"Cannot open stored file {key}: {error.strerror}") from error
         except OSError as error:
             raise StorageError(f"Cannot open stored file {key}: {error.strerror}") from error
         return file
@@ -137,7 +139,8 @@ class FileStore:
                 yield sorted(f"{at}/{entry.name}" for entry in os.scandir(folder))
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
-        return quarantine.move_in(map(self.path, keys), why=why, now=now)
+        there = (path for path in map(self.path, keys) if path.exists())
+        return quarantine.move_in(there, why=why, now=now)
 
     def path(self, key: str) -> Path:
         """Where a stored file lies."""

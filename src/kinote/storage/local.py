@@ -13,6 +13,9 @@ from kinote.storage.stores import Stores
 #: The ids of both, in every index.
 FILES, PACKS = 1, 2
 
+#: By the kinds that the index has them under.
+KINDS: Mapping[str, int] = {"files": FILES, "packs": PACKS}
+
 #: Their folders, by the kinds that the index has them under (`kinote.catalog.index_mark.KINDS`).
 _FOLDERS: Mapping[str, str] = {"files": "objects", "packs": "packs"}
 

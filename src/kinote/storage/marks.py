@@ -66,6 +66,11 @@ def store_mark(root: Path) -> StoreMark | None:
     return StoreMark(found["store"], found["installation"]) if found else None
 
 
+def has_mark(root: Path) -> bool:
+    """Whether the store below a folder can be reached: its mark is there, whatever it says."""
+    return (root / _OF_STORE).is_file()
+
+
 def holds_bytes(root: Path) -> bool:
     """Whether any file but the mark lies in the store below a folder."""
     return any(path.name != _OF_STORE and path.is_file() for path in root.rglob("*"))

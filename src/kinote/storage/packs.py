@@ -17,7 +17,7 @@ from typing import BinaryIO
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.pack import Pack, PackLock
 from kinote.storage.quarantine import Quarantine
-from kinote.storage.store import Incoming, StorageError
+from kinote.storage.store import Incoming, MissingObjectError, StorageError
 
 #: Bytes of a pack, beyond which another is begun: it is copied, compacted and checked as a whole.
 MAX_BYTES = 2 * 1024**3
@@ -87,7 +87,7 @@ class PackStore:
         except sqlite3.Error as error:
             raise StorageError(f"Cannot read {key} in {self._root}: {error}") from error
         if content is None:
-            raise StorageError(f"Cannot open stored object {key} in {self._root}: it is not there")
+            raise MissingObjectError(f"Cannot open stored object {key} in {self._root}: it is not there")
         file = io.BytesIO(content)
         file.seek(offset)
         return file
@@ -140,7 +140,11 @@ class PackStore:
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
         moved = []
         for key in keys:
-            with self.open(key) as file:
+            try:
+                file = self.open(key)
+            except MissingObjectError:
+                continue
+            with file:
                 was_at = f"{self._path(_parts(key)[0])} object {_parts(key)[1]}"
                 name = f"{key.replace('/', '-')}.dcm"
                 quarantine.write_in(name, file.read(), was_at=was_at, why=why, now=now)

@@ -18,6 +18,10 @@ class StorageError(OSError):
     """The store could not take or give bytes (disk full, permissions, a missing file)."""
 
 
+class MissingObjectError(StorageError):
+    """The store is there, and the object is not."""
+
+
 class Incoming(Protocol):
     """An object on its way into a store. Finish it, or abandon it."""
 
@@ -66,8 +70,9 @@ class Store(Protocol):
         """
 
     def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
-        """A stored object as a file, at so many bytes from its beginning. Raises `StorageError` if it is not there.
+        """A stored object as a file, at so many bytes from its beginning.
 
+        Raises `MissingObjectError` if it is not there, `StorageError` if that cannot be told.
         Without a buffer for who reads in large pieces: a read gives fewer bytes only at the end of the object.
         """
 
@@ -93,7 +98,10 @@ class Store(Protocol):
         """
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
-        """Move objects into the quarantine, durably; gives their number. A kill in between loses none."""
+        """Move objects into the quarantine, durably; gives their number. A kill in between loses none.
+
+        Those that are gone already are let pass.
+        """
 
     def close(self) -> None:
         """Nothing is asked of it any more."""

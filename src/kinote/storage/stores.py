@@ -65,6 +65,13 @@ class Stores:
                 raise StorageError(f"Cannot remove {keys[0]}: this server does not reach store {store}")
             self._by_id[store].remove(keys)
 
+    def set_aside(self, places: Iterable[tuple[int, str]], *, why: str, now: datetime) -> int:
+        """Move objects into the quarantine by store and key, those that are there; gives their number."""
+        number = 0
+        for store, key in places:
+            number += self._by_id[store].set_aside([key], self.quarantine, why=why, now=now)
+        return number
+
     def close(self) -> None:
         for store in self._by_id.values():
             store.close()

@@ -31,6 +31,7 @@ async def readyz(request: Request) -> Response:
         {
             "status": "ready",
             "quarantined_files": health.quarantined,
+            "damaged_objects": health.damaged.count,
             "alerts": [asdict(alert) for alert in health.alerts],
         }
     )

@@ -44,6 +44,11 @@ _UNKNOWN = Gauge(
     "Files without a row that start-up recovery did not touch, since they are more than a crash can leave.",
     registry=REGISTRY,
 )
+_DAMAGED = Gauge(
+    "kinote_damaged_objects",
+    "Objects whose stored bytes are not those that were received.",
+    registry=REGISTRY,
+)
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
@@ -70,4 +75,5 @@ async def metrics(request: Request) -> Response:
     health = await rooms.read(rooms.health)
     _QUARANTINED.set(health.quarantined)
     _UNKNOWN.set(health.unknown)
+    _DAMAGED.set(health.damaged.count)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)

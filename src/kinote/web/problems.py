@@ -21,6 +21,14 @@ from kinote.catalog.conditions import InvalidKeyError
 from kinote.catalog.transactions import NoConnectionError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.unavailable import (
+    BytesDamagedError,
+    BytesElsewhereError,
+    BytesGoneError,
+    BytesNotMadeError,
+    NotLiveError,
+    StoreUnreachableError,
+)
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.notes.acts.request import (
     NoteNotFoundError,
@@ -177,6 +185,22 @@ class VersionRequiredError(RequestError):
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TranscodingError, HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Not available in this encoding"),
     (PictureError, HTTPStatus.NOT_ACCEPTABLE, "no-picture", "No picture can be made of it"),
+    (NotLiveError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (BytesDamagedError, HTTPStatus.INTERNAL_SERVER_ERROR, "bytes-damaged", "The stored bytes are damaged"),
+    (BytesGoneError, HTTPStatus.GONE, "bytes-gone", "The bytes are not kept any more"),
+    (
+        BytesElsewhereError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "bytes-elsewhere",
+        "The bytes are at another system",
+    ),
+    (BytesNotMadeError, HTTPStatus.SERVICE_UNAVAILABLE, "bytes-not-made", "The bytes have not been made yet"),
+    (
+        StoreUnreachableError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "store-unreachable",
+        "The stored bytes cannot be read now",
+    ),
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
@@ -195,10 +219,12 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     ),
 )
 
-#: Headers of the problems of some of them: in so many seconds the index may answer again.
+#: Headers of the problems of some of them: in so many seconds index or store may answer again; caches would keep a 410.
 _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     CommitInDoubtError: {"Retry-After": "30"},
     NoConnectionError: {"Retry-After": "5"},
+    StoreUnreachableError: {"Retry-After": "30"},
+    BytesGoneError: {"Cache-Control": "no-store"},
 }
 
 FAULT = Problem(

@@ -11,8 +11,8 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from kinote.catalog.transactions import Catalog
+from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
-from kinote.holdings.source import Source
 from kinote.intake.receiver import Receiver
 from kinote.telemetry.clock import Clock
 from kinote.web.event_streams import EventStreams
@@ -57,7 +57,7 @@ class Rooms:
 
     catalog: Catalog
     receiver: Receiver
-    source: Source
+    door: Door
     options: WebOptions = WebOptions()
     clock: Clock = field(kw_only=True)
     #: What is wrong with index and bytes, as it is now.

@@ -6,6 +6,11 @@ from __future__ import annotations
 _UNQUOTED = str.maketrans({'"': "'", "\\": "/"})
 
 
+def without_bytes(number: int) -> str:
+    """What is said of so many instances that are not in an answer, since their bytes cannot be had."""
+    return f"the bytes of {number} instances cannot be had: ask for each to see why"
+
+
 def warning(text: str) -> str:
     """The header's value with this text.
 

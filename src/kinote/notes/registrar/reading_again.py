@@ -11,7 +11,8 @@ from kinote.catalog.live import live_instance
 from kinote.catalog.tables import finding, key_object
 from kinote.catalog.transactions import Catalog, Work
 from kinote.dicom.dictionary import sop_classes
-from kinote.holdings.source import LiveObject, Source, live_objects
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.keyobject import reader
 from kinote.lifecycle.differing import BESIDE_OTHERS
 from kinote.lifecycle.explain import explain
@@ -27,25 +28,25 @@ class NotToBeReadError(ValueError):
     """The instance is no key object, or is not in use; the message says which."""
 
 
-def read_again(catalog: Catalog, source: Source, sop_instance_uid: str, now: datetime) -> RegisteredAgain:
+def read_again(catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime) -> RegisteredAgain:
     """Read a live key object again, with those that carry the same note, and register what is read now.
 
-    Raises `NeverHadError`, `NotToBeReadError`, and `StorageError` where its bytes cannot be had.
+    Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` where the bytes of one cannot be had.
     """
-    return catalog.write(reading_again(catalog, source, sop_instance_uid, now))
+    return catalog.write(reading_again(catalog, door, sop_instance_uid, now))
 
 
 def reading_again(
-    catalog: Catalog, source: Source, sop_instance_uid: str, now: datetime
+    catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime
 ) -> Work[RegisteredAgain]:
     """Read its bytes and those of its like; what is given registers, in a transaction, what was read of them.
 
     Raises as `read_again` does. The piece of work raises `NotToBeReadError`.
     """
     with catalog.read() as connection:
-        wanted = _found(connection, source, sop_instance_uid)
+        wanted = _found(connection, door, sop_instance_uid)
         carriers = _carriers(connection, wanted)
-    received = [_read(source, each) for each in carriers]
+    received = [_read(door, each) for each in carriers]
 
     def registering(transaction: Connection) -> RegisteredAgain:
         for each in register_again(transaction, received, now):
@@ -92,8 +93,8 @@ def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 100
     return sorted(found.items())[:limit]
 
 
-def _found(connection: Connection, source: Source, sop_instance_uid: str) -> LiveObject:
-    found = source.find_instance(connection, sop_instance_uid)
+def _found(connection: Connection, door: Door, sop_instance_uid: str) -> LiveObject:
+    found = door.find_instance(connection, sop_instance_uid)
     if found is None:
         copies = explain(connection, sop_instance_uid)
         if not copies:
@@ -116,8 +117,8 @@ def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject
     return [LiveObject(**row) for row in connection.execute(query).mappings()] or [wanted]
 
 
-def _read(source: Source, item: LiveObject) -> ReceivedKeyObject:
-    with source.open(item) as file:
+def _read(door: Door, item: LiveObject) -> ReceivedKeyObject:
+    with door.open(item).file as file:
         # One byte more than is read: the reader then says that it is too large.
         data = file.read(reader.MAX_BYTES + 1)
     reading = reader.read(data, item.transfer_syntax_uid)

@@ -66,7 +66,7 @@ async def held_file(request: Request, held_id: Key) -> Response:
     copy = await rooms.read(find)
 
     def file() -> Iterator[bytes]:
-        yield from part10(rooms.source, copy)
+        yield from part10(copy, rooms.door.open_held(copy))
 
     return await iterated(
         file(),

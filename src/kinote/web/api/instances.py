@@ -69,7 +69,7 @@ async def register(request: Request, sop: str, act: AskedAct) -> Response:
         earlier = act.earlier(now)
         if earlier is not None:
             return earlier
-        registering = reading_again(rooms.catalog, rooms.source, sop, now)
+        registering = reading_again(rooms.catalog, rooms.door, sop, now)
 
         def work(transaction: Connection) -> Response:
             return answer(asdict(registering(transaction)))

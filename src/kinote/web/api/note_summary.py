@@ -41,17 +41,17 @@ async def rendered_note(request: Request, note_id: Key) -> Response:
             note = queries.note(connection, note_id)
             if note is None:
                 raise NoteNotFoundError(note_id)
-            return summary(connection, rooms.source, note)
+            return summary(connection, rooms.door, note)
 
     shown = await rooms.read(read)
     headers = {"Cache-Control": "private, no-cache"}
     if kind == "text/html":
         return await iterated(
-            page(rooms.source, shown),
+            page(rooms.door, shown),
             rooms.threads.pictures,
             media_type=kind,
             headers={**headers, "Content-Security-Policy": POLICY},
         )
     make = _SHEETS[kind]
-    sheets = await to_thread.run_sync(lambda: make(rooms.source, shown), limiter=rooms.threads.pictures)
+    sheets = await to_thread.run_sync(lambda: make(rooms.door, shown), limiter=rooms.threads.pictures)
     return Response(sheets, media_type=kind, headers=headers)

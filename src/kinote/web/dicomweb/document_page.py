@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from kinote.dicom.dictionary import sop_classes
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.web.dicomweb.resources import CACHED, entity_tag, not_modified
@@ -48,13 +49,13 @@ async def document_page(request: Request, item: LiveObject) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    page = await rooms.read(lambda: _page(_read(rooms.source, item)))
+    page = await rooms.read(lambda: _page(_read(rooms.door, item)))
     headers = {"ETag": tag, "Cache-Control": CACHED, "Content-Security-Policy": _POLICY}
     return HTMLResponse(page, headers=headers)
 
 
-def _read(source: Source, item: LiveObject) -> Reading:
-    with source.open(item) as file:
+def _read(door: Door, item: LiveObject) -> Reading:
+    with door.open(item).file as file:
         # One byte more than is read: the reader then says that it is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from kinote.dicom.pixels.decoding import decode
 from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.pixel_format import PixelFormat
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
 from kinote.web.dicomweb.frame_media import FrameForm, frame_form
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -33,7 +34,7 @@ async def frames(request: Request) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    contents = _contents(rooms.source, item, numbers, form)
+    contents = _contents(rooms.door, item, numbers, form)
     boundary = new_boundary()
     if alone:
         body, media_type = contents, form.content_type
@@ -84,8 +85,8 @@ def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tup
     )
 
 
-def _contents(source: Source, item: LiveObject, numbers: Sequence[int], form: FrameForm) -> Iterator[bytes]:
-    with source.open(item) as file, open_frames(file, item.transfer_syntax_uid) as opened:
+def _contents(door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm) -> Iterator[bytes]:
+    with door.open(item).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         for number in numbers:
             check_frame(opened, number)
         for number in numbers:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.catalog.headers import headers
+from kinote.catalog.headers import header_of, headers
 from kinote.catalog.transactions import Catalog
-from kinote.holdings.source import LiveObject
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
+from kinote.web.warning_header import warning, without_bytes
 
 MEDIA_TYPES = ("application/dicom+json", "application/json")
 
@@ -33,12 +36,19 @@ async def metadata(request: Request) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    return await iterated(
-        _array(_headers(rooms.catalog, objects, addresses)),
+    wanted = _Headers(rooms.catalog, rooms.door, objects, addresses)
+    response = await iterated(
+        _array(wanted),
         rooms.threads.streams,
         media_type=media_type,
         headers={"ETag": tag, "Cache-Control": CACHED},
     )
+    # What is found out after the first block of the answer can no longer be told in its head.
+    if wanted.failed:
+        response.status_code = 206
+        del response.headers["ETag"]
+        response.headers["Warning"] = warning(without_bytes(wanted.failed))
+    return response
 
 
 def json_media_type(request: Request) -> str:
@@ -55,21 +65,57 @@ def with_absolute_bulk(header: bytes, bulk_data: str) -> bytes:
     return header.replace(b'"BulkDataURI":"/', f'"BulkDataURI":"{bulk_data}/'.encode())
 
 
-def _headers(catalog: Catalog, objects: Sequence[LiveObject], addresses: Addresses) -> Iterator[bytes]:
-    for start in range(0, len(objects), _PAGE):
-        page = objects[start : start + _PAGE]
-        # Looked up in the live view again: what was withdrawn since the answer began drops out.
-        with catalog.read() as connection:
-            found = headers(connection, [item.id for item in page])
-        for item in page:
-            if item.id in found:
-                place = addresses.bulk_data(
+class _Headers:
+    """The headers of objects. Those in the index are made of bytes that may be damaged: these are left out.
+
+    Unless nothing is left: then the error is raised.
+    """
+
+    def __init__(
+        self, catalog: Catalog, door: Door, objects: Sequence[LiveObject], addresses: Addresses
+    ) -> None:
+        self._catalog = catalog
+        self._door = door
+        self._objects = objects
+        self._addresses = addresses
+        #: How many have been left out so far.
+        self.failed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        failure: NotLiveError | BytesUnavailableError | None = None
+        is_empty = True
+        for start in range(0, len(self._objects), _PAGE):
+            page = self._objects[start : start + _PAGE]
+            # Looked up in the live view again: what was withdrawn since the answer began drops out.
+            with self._catalog.read() as connection:
+                found = headers(connection, [item.id for item in page if not item.in_index])
+            for item in page:
+                try:
+                    header = self._made(item) if item.in_index else found[item.id]
+                except KeyError:
+                    failure = failure or NotLiveError(item.sop_instance_uid)
+                    continue
+                except NotLiveError as error:
+                    failure = failure or error
+                    continue
+                except BytesUnavailableError as error:
+                    failure = error
+                    self.failed += 1
+                    continue
+                is_empty = False
+                place = self._addresses.bulk_data(
                     item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid
                 )
-                yield with_absolute_bulk(found[item.id], place)
+                yield with_absolute_bulk(header, place)
+        if is_empty and failure is not None:
+            raise failure
+
+    def _made(self, item: LiveObject) -> bytes:
+        with self._door.open(item).file as file:
+            return header_of(file.read(), item.transfer_syntax_uid)
 
 
-def _array(members: Iterator[bytes]) -> Iterator[bytes]:
+def _array(members: Iterable[bytes]) -> Iterator[bytes]:
     opening = b"["
     for member in members:
         yield opening

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
 from kinote.web.dicomweb.document_page import document_page
 from kinote.web.dicomweb.frames import check_frame, frame_numbers
 from kinote.web.dicomweb.rendering import Rendering, rendering
@@ -38,7 +39,8 @@ async def thumbnail(request: Request) -> Response:
     """`GET …/thumbnail` of a study, series, instance or frame: a small picture that stands for it."""
     number = _one_frame(request) if "frames" in request.path_params else 1
     wanted = rendering(request, thumbnail=True)
-    return await _picture(request, _representative(await named_objects(request)), number, wanted)
+    objects = await named_objects(request)
+    return await _picture(request, _representative(rooms_of(request).door, objects), number, wanted)
 
 
 def _one_frame(request: Request) -> int:
@@ -48,12 +50,14 @@ def _one_frame(request: Request) -> int:
     return numbers[0]
 
 
-def _representative(objects: Sequence[LiveObject]) -> LiveObject:
+def _representative(door: Door, objects: Sequence[LiveObject]) -> LiveObject:
     """The image in the middle of the first series that has images."""
     images = [item for item in objects if item.pixel_rows]
     if not images:
         raise NotAcceptableError("There is no image in it to make a picture of.")
     first = [item for item in images if item.series_instance_uid == images[0].series_instance_uid]
+    # One whose bytes can be had, if there is any.
+    first = [item for item in first if door.can_open(item)] or first
     return first[len(first) // 2]
 
 
@@ -64,13 +68,13 @@ async def _picture(request: Request, item: LiveObject, number: int, wanted: Rend
         return unchanged
     rooms = rooms_of(request)
     picture = await to_thread.run_sync(
-        lambda: _rendered(rooms.source, item, number, wanted), limiter=rooms.threads.pictures
+        lambda: _rendered(rooms.door, item, number, wanted), limiter=rooms.threads.pictures
     )
     return Response(picture, media_type=wanted.media_type, headers={"ETag": tag, "Cache-Control": CACHED})
 
 
-def _rendered(source: Source, item: LiveObject, number: int, wanted: Rendering) -> bytes:
-    with source.open(item) as file, open_frames(file, item.transfer_syntax_uid) as opened:
+def _rendered(door: Door, item: LiveObject, number: int, wanted: Rendering) -> bytes:
+    with door.open(item).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
         return render_frame(
             opened,

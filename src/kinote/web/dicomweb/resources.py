@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.holdings.source import LiveObject
+from kinote.holdings.live_objects import LiveObject
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
 
@@ -27,7 +27,7 @@ async def named_objects(request: Request) -> list[LiveObject]:
 
     def find() -> list[LiveObject]:
         with rooms.catalog.read() as connection:
-            return rooms.source.find(connection, names["study"], names.get("series"), names.get("instance"))
+            return rooms.door.find(connection, names["study"], names.get("series"), names.get("instance"))
 
     found = await rooms.read(find)
     if not found:

@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import TranscodingError, part10
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -17,7 +19,7 @@ from kinote.web.negotiation import MediaType, accepted
 from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
-from kinote.web.warning_header import warning
+from kinote.web.warning_header import warning, without_bytes
 
 log = structlog.get_logger("kinote.web")
 
@@ -46,21 +48,33 @@ async def retrieve(request: Request) -> Response:
     if alone:
         ((item, syntax),) = sent
         return await iterated(
-            _beginning_late(rooms.source, item, syntax),
+            _beginning_late(rooms.door, item, syntax),
             rooms.threads.streams,
             media_type=f"{_DICOM};transfer-syntax={syntax}",
         )
     boundary = new_boundary()
-    left_out = len(objects) - len(sent)
-    return await iterated(
-        multipart_body(_parts(rooms.source, sent), boundary),
+    parts = _Parts(rooms.door, sent)
+    response = await iterated(
+        multipart_body(parts, boundary),
         rooms.threads.streams,
         media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
-        status_code=206 if left_out else 200,
-        headers={"Warning": warning(f"{left_out} instances are not available as asked")}
-        if left_out
-        else None,
     )
+    # What is found out after the first block of the answer can no longer be told in its head.
+    said = _said(len(objects) - len(sent), len({*parts.known_to_fail, *parts.failed}))
+    if said:
+        response.status_code = 206
+        response.headers["Warning"] = warning(said)
+    return response
+
+
+def _said(not_as_asked: int, failed: int) -> str:
+    """What to say of the instances that are not in an answer (PS3.18 8.5, 206)."""
+    said = []
+    if not_as_asked:
+        said.append(f"{not_as_asked} instances are not available as asked")
+    if failed:
+        said.append(without_bytes(failed))
+    return "; ".join(said)
 
 
 def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, list[MediaType]]:
@@ -83,18 +97,47 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
     )
 
 
-def _beginning_late(source: Source, item: LiveObject, syntax: str) -> Iterator[bytes]:
+def _beginning_late(door: Door, item: LiveObject, syntax: str) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
-    yield from part10(source, item, syntax)
+    yield from part10(item, door.open(item), syntax)
 
 
-def _parts(source: Source, sent: Sequence[_Sent]) -> Iterator[Part]:
-    for item, syntax in sent:
+class _Parts:
+    """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
+
+    def __init__(self, door: Door, sent: Sequence[_Sent]) -> None:
+        self._door = door
+        self._sent = sent
+        #: UIDs of those that cannot be had by what the index says, and of those that turned out not to be.
+        self.known_to_fail = [item.sop_instance_uid for item, _ in sent if not door.can_open(item)]
+        self.failed: list[str] = []
+
+    def __iter__(self) -> Iterator[Part]:
+        failure: NotLiveError | BytesUnavailableError | None = None
+        is_empty = True
+        for item, syntax in self._sent:
+            try:
+                part = self._part(item, syntax)
+            except NotLiveError as error:
+                # Withdrawn since the answer began: it drops out.
+                failure = failure or error
+                continue
+            except BytesUnavailableError as error:
+                failure = error
+                self.failed.append(item.sop_instance_uid)
+                log.warning("left out", uid=item.sop_instance_uid, reason=str(error))
+                continue
+            is_empty = False
+            yield part
+        if is_empty and failure is not None:
+            raise failure
+
+    def _part(self, item: LiveObject, syntax: str) -> Part:
         try:
-            content = part10(source, item, syntax)
+            content = part10(item, self._door.open(item), syntax)
         except TranscodingError as error:
             # The answer has begun. As it is stored is better than not at all, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
-            content = part10(source, item)
-        yield Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)
+            content = part10(item, self._door.open(item))
+        return Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)

@@ -12,7 +12,9 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.source import LiveObject, Source
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists.note import Note, NoteReference
 
 #: Key images of which a picture is made; the rest is counted.
@@ -58,7 +60,7 @@ class Summary:
         return [(name, value) for name, value in facts if value]
 
 
-def summary(connection: Connection, source: Source, note: Note) -> Summary:
+def summary(connection: Connection, door: Door, note: Note) -> Summary:
     """The summary of a note. Images that are not live are named, and not shown."""
     flagged = [
         (reference, frame)
@@ -67,22 +69,22 @@ def summary(connection: Connection, source: Source, note: Note) -> Summary:
         for frame in reference.frames or (0,)
     ]
     images = [
-        _key_image(connection, source, number, reference, frame)
+        _key_image(connection, door, number, reference, frame)
         for number, (reference, frame) in enumerate(flagged[:MOST_PICTURES], 1)
     ]
     return Summary(note, tuple(images), len(flagged) - len(images))
 
 
-def pictures(source: Source, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None]]:
+def pictures(door: Door, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None]]:
     """Each key image with its picture as JPEG, one in memory at a time; None where none can be made."""
     for image in shown.images:
-        yield image, _picture(source, image) if image.shown else None
+        yield image, _picture(door, image) if image.shown else None
 
 
 def _key_image(
-    connection: Connection, source: Source, number: int, reference: NoteReference, frame: int
+    connection: Connection, door: Door, number: int, reference: NoteReference, frame: int
 ) -> KeyImage:
-    found = source.find_instance(connection, reference.sop_instance_uid)
+    found = door.find_instance(connection, reference.sop_instance_uid)
     said = [sop_classes.name(reference.sop_class_uid).removesuffix(" Storage")]
     if frame:
         said.append(f"frame {frame}")
@@ -92,19 +94,28 @@ def _key_image(
         said.append("without its presentation state")
     if found is None:
         said.append(_MISSING.get(reference.status, reference.status))
+    elif not door.can_open(found):
+        said.append(_WITHOUT_BYTES[found.residence])
     return KeyImage(number, ", ".join(said), frame or 1, found)
 
+
+_WITHOUT_BYTES = {
+    "derivable": "not made yet",
+    "remote": "kept elsewhere",
+    "damaged": "its bytes are damaged",
+    "none": "its bytes are gone",
+}
 
 _MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "remote": "kept elsewhere"}
 
 
-def _picture(source: Source, image: KeyImage) -> bytes | None:
+def _picture(door: Door, image: KeyImage) -> bytes | None:
     assert image.shown is not None
     try:
         with (
-            source.open(image.shown) as file,
+            door.open(image.shown).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")
-    except (PictureError, DicomError, OSError):
+    except (PictureError, DicomError, NotLiveError, OSError):
         return None

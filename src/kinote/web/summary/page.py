@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from html import escape
 
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.web.summary.content import KeyImage, Summary, pictures
 
 _STYLE = (
@@ -26,7 +26,7 @@ POLICY = (
 )
 
 
-def page(source: Source, shown: Summary) -> Iterator[bytes]:
+def page(door: Door, shown: Summary) -> Iterator[bytes]:
     """The page, a picture at a time."""
     note = shown.note
     title = escape(shown.title)
@@ -37,7 +37,7 @@ def page(source: Source, shown: Summary) -> Iterator[bytes]:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{text}<dl>{facts}</dl><section>"
     ).encode()
-    for image, picture in pictures(source, shown):
+    for image, picture in pictures(door, shown):
         yield _figure(image, picture).encode()
     more = f"<p>and {shown.more} more</p>" if shown.more else ""
     yield f"</section>{more}</body></html>".encode()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageDraw, ImageFont
 
-from kinote.holdings.source import Source
+from kinote.holdings.door import Door
 from kinote.web.summary.content import KeyImage, Summary, pictures
 
 #: A4 at 150 dots per inch, its margin, and how pictures lie on it, in pixels.
@@ -29,15 +29,15 @@ _DESCRIPTION_LINES = 20
 _UNDRAWABLE = "(Some words are in a script that cannot be drawn here; see this summary as text/html.)"
 
 
-def pdf(source: Source, shown: Summary) -> bytes:
-    first, *others = _sheets(source, shown)
+def pdf(door: Door, shown: Summary) -> bytes:
+    first, *others = _sheets(door, shown)
     written = io.BytesIO()
     first.save(written, "PDF", save_all=True, append_images=others, resolution=_RESOLUTION)
     return written.getvalue()
 
 
-def png(source: Source, shown: Summary) -> bytes:
-    sheets = _sheets(source, shown)
+def png(door: Door, shown: Summary) -> bytes:
+    sheets = _sheets(door, shown)
     whole = Image.new("RGB", (_WIDTH, _HEIGHT * len(sheets)), "white")
     for number, sheet in enumerate(sheets):
         whole.paste(sheet, (0, number * _HEIGHT))
@@ -46,12 +46,12 @@ def png(source: Source, shown: Summary) -> bytes:
     return written.getvalue()
 
 
-def _sheets(source: Source, shown: Summary) -> list[Image.Image]:
+def _sheets(door: Door, shown: Summary) -> list[Image.Image]:
     sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     sheets = [sheet]
     top = _words(ImageDraw.Draw(sheet), shown)
     column = 0
-    for image, picture in pictures(source, shown):
+    for image, picture in pictures(door, shown):
         if top + _ROW > _HEIGHT - _MARGIN:
             sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
             sheets.append(sheet)

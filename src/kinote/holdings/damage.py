@@ -1,0 +1,99 @@
+"""Instances whose stored bytes are not those that were received: how they are marked, and how many there are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import Counter
+from sqlalchemy import Connection, func, select, update
+
+from kinote.catalog import changes
+from kinote.catalog.changes import Change, Kind
+from kinote.catalog.tables import DAMAGED, instance, study
+from kinote.catalog.transactions import Catalog
+from kinote.holdings.checking import Difference
+from kinote.holdings.stored import Stored
+from kinote.telemetry.registry import REGISTRY
+
+log = logging.getLogger(__name__)
+
+_FOUND = Counter(
+    "kinote_objects_found_damaged",
+    "Objects whose stored bytes were found not to be those received, by what was wrong.",
+    ["difference"],
+    registry=REGISTRY,
+)
+
+#: UIDs that an alert names.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """How many instances have residence `damaged` now, and the UIDs of some."""
+
+    count: int = 0
+    some: tuple[str, ...] = ()
+
+
+def mark_damaged(catalog: Catalog, stored: Stored, difference: Difference, now: datetime) -> bool:
+    """Give an instance the residence `damaged`; whether it was this that did it.
+
+    Not where its row has changed since it was read, as by another copy of its bytes that has come.
+    """
+    marked = catalog.write(lambda transaction: _mark(transaction, stored, now))
+    if marked:
+        _FOUND.labels(difference).inc()
+        log.error(
+            "Stored bytes are not what was received: the object is damaged, and is not sent any more",
+            extra={
+                "sop_instance_uid": stored.sop_instance_uid,
+                "difference": difference,
+                "file": stored.file_key,
+            },
+        )
+    return marked
+
+
+def _mark(transaction: Connection, stored: Stored, now: datetime) -> bool:
+    changed = transaction.execute(
+        update(instance)
+        .where(
+            instance.c.id == stored.id,
+            instance.c.residence == "local",
+            instance.c.store == stored.store,
+            instance.c.file_key.is_not_distinct_from(stored.file_key),
+            instance.c.digest == stored.digest,
+        )
+        .values(residence="damaged")
+    )
+    if not changed.rowcount:
+        return False
+    tell(transaction, Kind.INSTANCE_DAMAGED, [stored.id], now)
+    return True
+
+
+def tell(transaction: Connection, kind: Kind, instances: Sequence[int], now: datetime) -> None:
+    """Write into the change feed what has happened to the bytes of instances."""
+    rows = transaction.execute(
+        select(study.c.study_instance_uid, instance.c.sop_instance_uid)
+        .join(study, study.c.id == instance.c.study)
+        .where(instance.c.id.in_(instances))
+        .order_by(instance.c.id)
+    )
+    changes.record(transaction, [Change(kind, *row) for row in rows], now=now)
+
+
+def damaged_now(connection: Connection) -> Damaged:
+    """What is damaged at the moment."""
+    count = connection.execute(
+        select(func.count()).select_from(instance).where(instance.c.residence == DAMAGED)
+    )
+    number = count.scalar_one()
+    if not number:
+        return Damaged()
+    some = select(instance.c.sop_instance_uid).where(instance.c.residence == DAMAGED).limit(_NAMED)
+    return Damaged(number, tuple(connection.execute(some).scalars()))

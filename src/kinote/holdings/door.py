@@ -1,0 +1,241 @@
+"""The only way to an instance's bytes.
+
+An instance is looked up in the live view at the moment it is opened, and what is done depends on where its bytes are
+then (design, "residence"). What leaves is what was received: it is compared with its digest on the way. What differs is
+marked as damaged and does not leave.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO, cast
+
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.catalog.commits import CommitInDoubtError
+from kinote.catalog.live import live_instance
+from kinote.catalog.statements import FindOne
+from kinote.catalog.tables import instance, instance_pieces, series, study
+from kinote.catalog.transactions import Catalog, CatalogClosedError
+from kinote.dicom.files.data_set_file import DataSet
+from kinote.holdings.checking import (
+    WHOLE,
+    CheckedFile,
+    Difference,
+    DiffersError,
+    look_through,
+    open_stored,
+    whole,
+)
+from kinote.holdings.damage import mark_damaged
+from kinote.holdings.live_objects import (
+    IN_READING_ORDER,
+    LiveObject,
+    Selection,
+    conditions_of,
+    live_objects,
+)
+from kinote.holdings.newer_digests import replace_digest
+from kinote.holdings.stored import Stored, stored_bytes
+from kinote.holdings.unavailable import (
+    BytesDamagedError,
+    BytesElsewhereError,
+    BytesGoneError,
+    BytesNotMadeError,
+    BytesUnavailableError,
+    NotLiveError,
+    StoreUnreachableError,
+)
+from kinote.lifecycle.held import HeldCopy
+from kinote.storage.digests import BLAKE3, UnknownAlgorithmError, root_of
+from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: How often a row is looked up that changes while its bytes are being opened.
+_LOOKS = 3
+
+_PIECES = FindOne(select(instance_pieces.c.digests).where(instance_pieces.c.instance == bindparam("id")))
+
+_LIVE_BYTES = FindOne(stored_bytes(live_instance).where(live_instance.c.id == bindparam("id")))
+
+_HELD_BYTES = FindOne(
+    stored_bytes(instance).where(instance.c.id == bindparam("id"), instance.c.standing == "held")
+)
+
+#: Gives the data set of an instance whose bytes are not here. Raises `BytesUnavailableError` where it cannot.
+Provider = Callable[[Stored], DataSet]
+
+
+class Door:
+    """Finds live objects and opens their bytes.
+
+    `make` gives bytes that are derivable, `recall` those that another system has. `store_is_there` says whether a
+    store itself can be reached: a missing object says nothing where it cannot. Without `writes` the index stays as it
+    is.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        stores: Stores,
+        *,
+        clock: Clock,
+        make: Provider | None = None,
+        recall: Provider | None = None,
+        store_is_there: Callable[[int], bool] = lambda store: True,
+        writes: bool = True,
+    ) -> None:
+        self._catalog = catalog
+        self._stores = stores
+        self._clock = clock
+        self._make = make
+        self._recall = recall
+        self._store_is_there = store_is_there
+        self._writes = writes
+
+    def find(
+        self,
+        connection: Connection,
+        study_instance_uid: str,
+        series_instance_uid: str | None = None,
+        sop_instance_uid: str | None = None,
+    ) -> list[LiveObject]:
+        """The live objects of a study, a series of it, or one instance, in the order people read them."""
+        query = live_objects().where(study.c.study_instance_uid == study_instance_uid)
+        if series_instance_uid is not None:
+            query = query.where(series.c.series_instance_uid == series_instance_uid)
+        if sop_instance_uid is not None:
+            query = query.where(live_instance.c.sop_instance_uid == sop_instance_uid)
+        query = query.order_by(*IN_READING_ORDER)
+        return [LiveObject(**row) for row in connection.execute(query).mappings()]
+
+    def find_instance(self, connection: Connection, sop_instance_uid: str) -> LiveObject | None:
+        """The live object with a SOP Instance UID, wherever it lies."""
+        query = live_objects().where(live_instance.c.sop_instance_uid == sop_instance_uid)
+        row = connection.execute(query).mappings().one_or_none()
+        return LiveObject(**row) if row else None
+
+    def select(self, connection: Connection, wanted: Selection) -> list[LiveObject]:
+        """The live objects of a selection, study by study in the order people read them."""
+        query = live_objects().where(*conditions_of(wanted)).order_by(study.c.id, *IN_READING_ORDER)
+        return [LiveObject(**row) for row in connection.execute(query).mappings()]
+
+    def can_open(self, found: LiveObject) -> bool:
+        """Whether the bytes of an object can be had, by what the index said of them when it was found."""
+        return (
+            found.residence == "local"
+            or (found.residence == "derivable" and self._make is not None)
+            or (found.residence == "remote" and self._recall is not None)
+        )
+
+    def open(self, wanted: LiveObject) -> DataSet:
+        """The data set of an object that was found before, as a file of its own that whoever asked closes.
+
+        What leaves is what is live now. Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each
+        reason by a class of its own, where its bytes cannot be had.
+        """
+        return self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
+
+    def open_held(self, wanted: HeldCopy) -> DataSet:
+        """The same of a held copy, for the administrator."""
+        return self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
+
+    def _open(self, query: FindOne, key: int, uid: str) -> DataSet:
+        for _ in range(_LOOKS):
+            found = self._catalog.find_latest(query, id=key)
+            if found is None:
+                raise NotLiveError(uid)
+            stored = Stored(*found)
+            match stored.residence:
+                case "local":
+                    opened = self._local(stored)
+                    if opened is not None:
+                        return opened
+                case "derivable":
+                    if self._make is None:
+                        raise BytesNotMadeError(uid)
+                    return self._make(stored)
+                case "remote":
+                    if self._recall is None:
+                        raise BytesElsewhereError(uid)
+                    return self._recall(stored)
+                case "damaged":
+                    raise BytesDamagedError(uid)
+                case _:
+                    raise BytesGoneError(uid)
+        raise StoreUnreachableError(uid, "What the index says of them changes all the time")
+
+    def _local(self, stored: Stored) -> DataSet | None:
+        """The bytes of a stored object, compared; None where its row has changed since it was looked up."""
+        uid = stored.sop_instance_uid
+        try:
+            return self._compared(stored)
+        except DiffersError as error:
+            self._require_change(stored, error.difference)
+            return None
+        except UnknownAlgorithmError as error:
+            raise StoreUnreachableError(uid, f"{error}: a newer Kinote has stored it") from error
+        except BytesUnavailableError:
+            raise
+        except OSError as error:
+            raise StoreUnreachableError(uid, error) from error
+
+    def _compared(self, stored: Stored) -> DataSet:
+        file = open_stored(self._stores, stored)
+        try:
+            if stored.size <= WHOLE or stored.file_key is None:
+                with file:
+                    return DataSet(io.BytesIO(whole(file, stored)), stored.size)
+            pieces = self._pieces(file, stored)
+            checked = CheckedFile(
+                file,
+                stored,
+                pieces,
+                refuse=lambda difference: self._refusal(stored, difference),
+                fail=partial(StoreUnreachableError, stored.sop_instance_uid),
+            )
+        except BaseException:
+            file.close()
+            raise
+        return DataSet(cast(BinaryIO, checked), stored.size)
+
+    def _pieces(self, file: BinaryIO, stored: Stored) -> bytes:
+        """The digests of an object's pieces: those that are kept, else taken now, once it has been compared whole."""
+        kept = self._catalog.find_latest(_PIECES, id=stored.id)
+        if kept is not None and stored.digest_algorithm == BLAKE3 and root_of(kept[0]) == stored.digest:
+            return bytes(kept[0])
+        found = look_through(file, stored)
+        if self._writes:
+            self._catalog.submit(lambda transaction: replace_digest(transaction, stored, found))
+        return found.pieces
+
+    def _require_change(self, stored: Stored, difference: Difference) -> None:
+        """Mark an object as damaged. Raises the error for it, unless its row has changed since it was looked up."""
+        uid = stored.sop_instance_uid
+        if difference == "missing" and not self._store_is_there(stored.store):
+            raise StoreUnreachableError(uid, "The folder of the store is not the store: its mark is missing")
+        if self._marked(stored, difference):
+            raise BytesDamagedError(uid)
+
+    def _refusal(self, stored: Stored, difference: Difference) -> Exception:
+        """The error for bytes that were found to differ after others of the object had gone out."""
+        self._marked(stored, difference)
+        return BytesDamagedError(stored.sop_instance_uid)
+
+    def _marked(self, stored: Stored, difference: Difference) -> bool:
+        if not self._writes:
+            return True
+        try:
+            return mark_damaged(self._catalog, stored, difference, self._clock())
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
+            # The index does not take it now; the bytes differ all the same.
+            log.exception(
+                "A damaged object could not be marked", extra={"sop_instance_uid": stored.sop_instance_uid}
+            )
+            return True

@@ -1,0 +1,105 @@
+"""Live objects: what the door has to be asked for, found in the live view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import ColumnElement, Select, select
+
+from kinote.catalog.live import live_instance
+from kinote.catalog.tables import series, study
+
+
+class Described(Protocol):
+    """What is said of a data set."""
+
+    @property
+    def sop_class_uid(self) -> str: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+    @property
+    def transfer_syntax_uid(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """A live instance as it can be delivered."""
+
+    id: int
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    #: Of the data set as received: digest in hex, and size in bytes.
+    digest: str
+    size: int
+    frames: int | None
+    pixel_rows: int | None
+    pixel_columns: int | None
+    #: Where its bytes were when it was found.
+    residence: str
+    #: Whether they are in the index rather than in a store.
+    in_index: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects: all that is named must hold, of each list one. Something must be named."""
+
+    patient_id: str | None = None
+    issuer_of_patient_id: str | None = None
+    studies: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.patient_id or self.studies or self.series or self.instances):
+            raise ValueError("A selection names a patient, a study, a series or an instance")
+
+
+def conditions_of(wanted: Selection) -> Iterator[ColumnElement[bool]]:
+    if wanted.patient_id is not None:
+        yield study.c.patient_id == wanted.patient_id
+    if wanted.issuer_of_patient_id is not None:
+        yield study.c.issuer_of_patient_id == wanted.issuer_of_patient_id
+    for column, uids in (
+        (study.c.study_instance_uid, wanted.studies),
+        (series.c.series_instance_uid, wanted.series),
+        (live_instance.c.sop_instance_uid, wanted.instances),
+    ):
+        if uids:
+            yield column.in_(uids)
+
+
+IN_READING_ORDER = (
+    series.c.series_number,
+    series.c.id,
+    live_instance.c.instance_number,
+    live_instance.c.id,
+)
+
+
+def live_objects() -> Select[tuple[object, ...]]:
+    """The live view with the UIDs of study and series: the columns of `LiveObject`."""
+    return (
+        select(
+            live_instance.c.id,
+            study.c.study_instance_uid,
+            series.c.series_instance_uid,
+            live_instance.c.sop_instance_uid,
+            live_instance.c.sop_class_uid,
+            live_instance.c.transfer_syntax_uid,
+            live_instance.c.digest,
+            live_instance.c.size,
+            live_instance.c.frames,
+            live_instance.c.pixel_rows,
+            live_instance.c.pixel_columns,
+            live_instance.c.residence,
+            live_instance.c.file_key.is_(None).label("in_index"),
+        )
+        .join(series, series.c.id == live_instance.c.series)
+        .join(study, study.c.id == live_instance.c.study)
+    )

@@ -1,0 +1,45 @@
+"""What the index says of an instance's bytes: where they are, and what they must be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, Table, select
+
+from kinote.catalog.tables import instance_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The bytes of one instance: in a file from `dataset_offset` on, or `dataset` itself.
+
+    `size` bytes with this digest; both may be absent where the bytes have not been made.
+    """
+
+    id: int
+    sop_instance_uid: str
+    residence: str
+    store: int
+    file_key: str | None
+    dataset_offset: int
+    size: int
+    digest: str
+    digest_algorithm: str
+    dataset: bytes | None
+
+
+def stored_bytes(table: Table) -> Select[Any]:
+    """The columns of `Stored`, in their order, of `instance` or of the live view."""
+    return select(
+        table.c.id,
+        table.c.sop_instance_uid,
+        table.c.residence,
+        table.c.store,
+        table.c.file_key,
+        table.c.dataset_offset,
+        table.c.size,
+        table.c.digest,
+        table.c.digest_algorithm,
+        instance_bytes.c.dataset,
+    ).outerjoin(instance_bytes, instance_bytes.c.instance == table.c.id)
