@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from kinote.catalog import statements
+from kinote.catalog.statements import FindOne
 from kinote.lifecycle import counts
 from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import FIRST, KEY_OBJECT, SECOND, Image, image_uid
@@ -73,12 +75,17 @@ def around_the_view(acts: Acts) -> Iterator[None]:
     def straight(connection: Connection, statement: str, parameters: Any) -> Any:
         return straight_rows(connection, _around(statement), parameters)
 
-    straight_rows = statements.straight_rows
+    def looked_up(query: FindOne, dialect: Any) -> Any:
+        found = compiled(query, dialect)
+        return replace(found, statement=_around(found.statement))
+
+    straight_rows, compiled = statements.straight_rows, FindOne.compiled
     readers = acts.house.catalog._readers
     event.listen(readers, "before_cursor_execute", instead, retval=True)
     try:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(statements, "straight_rows", straight)
+            patched.setattr(FindOne, "compiled", looked_up)
             yield
     finally:
         event.remove(readers, "before_cursor_execute", instead)
