@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -83,12 +83,15 @@ def test_long_values_are_read_each_time_and_rows_are_not_kept_without_end() -> N
 
 
 @pytest.mark.parametrize(
-    ("read", "attributes", "least"),
-    [(entry._read_study_row, STUDY_ATTRIBUTES, 12), (entry._read_series_row, SERIES_ATTRIBUTES, 7)],
+    ("reads", "attributes", "least"),
+    [
+        ([entry._read_study_row], STUDY_ATTRIBUTES, 12),
+        ([entry._read_series_row, entry.series_columns], SERIES_ATTRIBUTES, 7),
+    ],
 )
 def test_rows_are_read_from_what_they_are_remembered_by(
-    read: Callable[[DataSet], object], attributes: tuple[int, ...], least: int
+    reads: Sequence[Callable[..., object]], attributes: tuple[int, ...], least: int
 ) -> None:
-    names = set(re.findall(r"dataset\.\w+\(\s*tags\.(\w+)", inspect.getsource(read)))
+    names = set(re.findall(r"dataset\.\w+\(\s*tags\.(\w+)", "".join(map(inspect.getsource, reads))))
     assert len(names) >= least
     assert {name for name in names if getattr(tags, name) not in attributes} == set()

@@ -58,21 +58,22 @@ def look_at_index(url: str) -> IndexMark | None:
         engine.dispose()
 
 
-def mark_index(transaction: Connection, mark: IndexMark, host: str, now: datetime) -> None:
-    """Write the marks of an index; `host` is the machine that reaches its stores."""
+def mark_index(
+    transaction: Connection, mark: IndexMark, *, store_ids: Mapping[str, int], host: str, now: datetime
+) -> None:
+    """Write the marks of an index.
+
+    `store_ids` are what `instance.store` has for each kind of store, `host` is the machine that reaches them.
+    """
     for name, value in ((_INSTALLATION, mark.installation), (_OPENING, mark.opening)):
         write_fact(transaction, name, value or "")
     known = _stores(transaction)
     for kind, uid in mark.stores.items():
         if kind not in known:
-            row = {"id": KINDS[kind], "kind": kind, "uid": uid, "host": host, "made_at": timestamp(now)}
+            row = {"id": store_ids[kind], "kind": kind, "uid": uid, "host": host, "made_at": timestamp(now)}
             transaction.execute(store.insert(), row)
         elif known[kind] != uid:
             transaction.execute(store.update().where(store.c.kind == kind).values(uid=uid))
-
-
-#: The kinds of stores, and their ids: those that `instance.store` has.
-KINDS: Mapping[str, int] = {"files": 1, "packs": 2}
 
 
 def _stores(connection: Connection) -> Mapping[str, str]:

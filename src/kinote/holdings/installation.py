@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from kinote.catalog.index_mark import IndexMark, look_at_index, mark_index
 from kinote.catalog.transactions import Catalog
+from kinote.storage.local import KINDS
 from kinote.storage.marks import (
     NEVER,
     DirectoryMark,
@@ -208,5 +209,6 @@ def _tell_both(
     opening = f"{now.isoformat(timespec='microseconds')} {secrets.token_hex(4)}"
     mark_directory(places.directory, replace(directory, openings=(opening, *directory.openings)))
     mark = IndexMark(directory.installation, stores, opening, has_instances=True)
-    catalog.write(lambda transaction: mark_index(transaction, mark, socket.gethostname(), now))
+    host = socket.gethostname()
+    catalog.write(lambda transaction: mark_index(transaction, mark, store_ids=KINDS, host=host, now=now))
     mark_directory(places.directory, replace(directory, openings=(opening,)))

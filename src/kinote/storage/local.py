@@ -16,7 +16,7 @@ FILES, PACKS = 1, 2
 #: By the kinds that the index has them under.
 KINDS: Mapping[str, int] = {"files": FILES, "packs": PACKS}
 
-#: Their folders, by the kinds that the index has them under (`kinote.catalog.index_mark.KINDS`).
+#: Their folders, by their kinds.
 _FOLDERS: Mapping[str, str] = {"files": "objects", "packs": "packs"}
 
 
