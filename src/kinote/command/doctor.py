@@ -20,6 +20,7 @@ from kinote.app import House, adopt, open_house
 from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.holdings.recovery import recover
+from kinote.holdings.scrub import scrub, to_be_scrubbed
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.settings.model import Settings, SettingsError, read_settings
@@ -45,6 +46,9 @@ def doctor(
         bool,
         typer.Option("--adopt", help="Take this index for the one of this data directory, and nothing else."),
     ] = False,
+    scrub_all: Annotated[
+        bool, typer.Option("--scrub", help="Read and compare all stored bytes, and nothing else.")
+    ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
@@ -56,8 +60,10 @@ def doctor(
         settings = read_settings(**({"data": data} if data else {}))
     except SettingsError as error:
         fail(str(error), USAGE)
-    if adopt_index or repair:
+    if adopt_index or repair or scrub_all:
         _mend(settings, adopt_index=adopt_index, set_aside=repair)
+        if scrub_all:
+            _scrub(settings, as_json=as_json)
         return
     count = 0
     changed: list[dict[str, Any]] = []
@@ -91,6 +97,31 @@ def _mend(settings: Settings, *, adopt_index: bool, set_aside: bool) -> None:
         out.print(
             f"{done.set_aside} files were set aside in {house.stores.quarantine.folder}.", highlight=False
         )
+
+
+def _scrub(settings: Settings, *, as_json: bool) -> None:
+    """Compare everything; exit status 1 where an object is damaged, or could not be read."""
+    with open_house(settings) as house, progress() as bars:
+        with house.catalog.read() as connection:
+            bar = bars.add_task("Reading", total=to_be_scrubbed(connection))
+        found = scrub(
+            house.catalog,
+            house.stores,
+            house.clock,
+            store_is_there=house.store_is_there,
+            passed=lambda: bars.advance(bar),
+        )
+    if as_json:
+        print(json.dumps(asdict(found), indent=1))
+    else:
+        out.print(
+            f"{found.objects} objects with {found.bytes} bytes were read: {found.damaged} are damaged, "
+            f"{found.unreadable} could not be read, {found.renewed} have a newer digest now."
+        )
+        if found.damaged:
+            out.print("Send the damaged objects to Kinote again, which heals them; /readyz names some.")
+    if found.damaged or found.unreadable:
+        raise typer.Exit(FAILED)
 
 
 @contextmanager

@@ -1,0 +1,118 @@
+"""The scrub reads everything: what differs is damaged, digests of before are renewed (law 7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kinote.app import open_house
+from kinote.catalog.changes import Kind
+from kinote.catalog.transactions import Catalog
+from kinote.holdings import scrub as scrub_module
+from kinote.holdings.scrub import Scrubbed, scrub, to_be_scrubbed
+from kinote.settings.model import Settings
+from kinote.storage.digests import BLAKE3
+from tests.clock import clock
+from tests.command_line import kinote
+from tests.holdings.stored_objects import CHANGES, Shelf
+from tests.intake.objects import image
+
+KINDS = ("in a pack", "small", "large", "in the index")
+
+
+@pytest.fixture
+def shelf(catalog: Catalog, tmp_path: Path) -> Iterator[Shelf]:
+    filled = Shelf.filled(catalog, tmp_path / "data")
+    yield filled
+    filled.close()
+
+
+def scrubbed(shelf: Shelf, *, store_is_there: bool = True) -> Scrubbed:
+    return scrub(shelf.catalog, shelf.stores, clock, store_is_there=lambda _: store_is_there)
+
+
+def test_everything_is_read_once(shelf: Shelf) -> None:
+    passed: list[None] = []
+    found = scrub(
+        shelf.catalog,
+        shelf.stores,
+        clock,
+        store_is_there=lambda _: True,
+        passed=lambda: passed.append(None),
+    )
+    size = sum(len(shelf.data_set(name)) for name in KINDS)
+    assert found == Scrubbed(objects=len(KINDS), bytes=size)
+    assert len(passed) == len(KINDS)
+    with shelf.catalog.read() as connection:
+        assert to_be_scrubbed(connection) == len(KINDS)
+
+
+def test_pages_follow_each_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrub_module, "_PAGE", 1)
+    assert scrubbed(shelf).objects == len(KINDS)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_law_7_what_differs_is_found_before_anybody_asks_for_it(shelf: Shelf, change: str) -> None:
+    for name in KINDS:
+        shelf.change(name, CHANGES[change])
+    found = scrubbed(shelf)
+    assert (found.objects, found.damaged, found.unreadable) == (len(KINDS), len(KINDS), 0)
+    assert [shelf.residence(name) for name in KINDS] == ["damaged"] * len(KINDS)
+    assert sorted(shelf.happened(Kind.INSTANCE_DAMAGED)) == sorted(shelf.uids[name] for name in KINDS)
+    assert scrubbed(shelf) == Scrubbed()
+
+
+def test_digests_of_before_are_renewed(shelf: Shelf) -> None:
+    for name in KINDS:
+        shelf.with_older_digest(name)
+    assert scrubbed(shelf).renewed == len(KINDS)
+    assert [shelf.stored(name).digest_algorithm for name in KINDS] == [BLAKE3] * len(KINDS)
+    assert shelf.digests("large") == (BLAKE3, 10)
+    assert scrubbed(shelf).renewed == 0
+
+
+def test_a_store_that_is_not_there_damages_nothing(shelf: Shelf) -> None:
+    for name in ("in a pack", "small", "large"):
+        shelf.change(name, CHANGES["missing"])
+    found = scrubbed(shelf, store_is_there=False)
+    assert (found.damaged, found.unreadable) == (0, 3)
+    assert {shelf.residence(name) for name in KINDS} == {"local"}
+
+
+def test_what_cannot_be_read_is_counted_and_the_others_are_read(shelf: Shelf) -> None:
+    path = shelf.path("small")
+    path.unlink()
+    path.mkdir()
+    found = scrubbed(shelf)
+    assert (found.objects, found.damaged, found.unreadable) == (len(KINDS), 0, 1)
+    assert shelf.residence("small") == "local"
+
+
+def test_breach_of_law_7_a_scrub_that_compares_nothing_is_noticed(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub_module, "look_through", lambda *_: None)
+    shelf.change("small", CHANGES["altered"])
+    assert scrubbed(shelf).damaged == 0
+    assert shelf.residence("small") == "local"
+
+
+def test_the_doctor_scrubs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with open_house(Settings.model_validate({"data": data})) as house:
+        for number, rows in ((1, 16), (2, 4000)):
+            upload = house.receiver.open("test")
+            upload.write(image(number, rows=rows))
+            assert upload.finish().result(30).kind == "stored"
+    first = kinote("doctor", "--scrub", "--data", data, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["objects"] == 2
+    (file,) = (data / "objects").rglob("*.dcm")
+    file.write_bytes(file.read_bytes()[:-10])
+    second = kinote("doctor", "--scrub", "--data", data, cwd=tmp_path)
+    assert second.returncode == 1
+    assert "1 are damaged" in second.stdout
