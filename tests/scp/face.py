@@ -71,4 +71,5 @@ def face(folder: Path, options: ScpOptions = OPTIONS, *entities: KnownEntity) ->
     finally:
         server.close()
         receiver.close()
+        stores.close()
         catalog.close()

@@ -55,6 +55,7 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(
 WRONG = {
     "data": ("", "path"),
     "database": ("mysql://reader:geheim@db/x", "postgresql://"),
+    "database_connections": ("5", "6 to 1000"),
     "http_host": ("0.0.0.0", "loopback"),
     "http_port": ("99999", "0 to 65535"),
     "allowed_hosts": ("https://a.b/", "host names"),

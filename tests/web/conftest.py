@@ -31,6 +31,7 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
     viewer = tmp_path / "viewer"
     yield Rooms(catalog, receiver, Door(catalog, stores, clock=clock), WebOptions(viewer=viewer), clock=clock)
     receiver.close()
+    stores.close()
     catalog.close()
 
 
