@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
 from kinote.storage.digests import SHA256, digest_of_file
 from kinote.storage.local import PACKS, local_stores
+from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
 from kinote.storage.stores import Stores
 from tests.clock import clock
 from tests.kept_bytes import file_of
@@ -147,15 +147,19 @@ class Shelf:
             path.write_bytes(altered)
 
     def _change_in_pack(self, key: str, alter: Callable[[bytes], bytes | None]) -> None:
-        pack, _, number = key.partition("/")
-        with closing(sqlite3.connect(self.folder / "packs" / f"{int(pack):06d}.pack")) as connection:
-            ((data,),) = connection.execute("SELECT bytes FROM object WHERE id = ?", (number,)).fetchall()
+        number, block = map(int, key.split("/"))
+        path = self.folder / "packs" / f"{number:06d}.pack"
+        with closing(Pack(path)) as pack:
+            data = pack.read(block)
+            assert data is not None
             altered = alter(data)
             if altered is None:
-                connection.execute("DELETE FROM object WHERE id = ?", (number,))
-            else:
-                connection.execute("UPDATE object SET bytes = ? WHERE id = ?", (altered, number))
-            connection.commit()
+                pack.remove([block])
+                return
+            assert blocks_of(len(altered)) <= blocks_of(len(data))
+            with path.open("r+b") as file:
+                file.seek(block * BLOCK)
+                file.write(pack.head(block, len(altered)) + altered)
 
     def _write(self, statement: Any) -> None:
         self.catalog.write(lambda transaction: transaction.execute(statement))

@@ -23,7 +23,7 @@ from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
 from kinote.storage import files
 from kinote.storage.aligned_file import AlignedFile
-from kinote.storage.pack import Pack
+from kinote.storage.packs.adding import PackWriter
 
 
 def _put(owner: object, name: str, instead: object) -> None:
@@ -45,13 +45,14 @@ _finish = AlignedFile.finish
 
 
 def packs_are_not_synced() -> None:
-    begin = Pack.__init__
+    add = PackWriter.add
 
-    def hurry(pack: Pack, *arguments: Any, **named: Any) -> None:
-        begin(pack, *arguments, **named)
-        pack._connection.execute("PRAGMA synchronous = NORMAL")
+    def hurry(writer: PackWriter, objects: Any) -> list[int]:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(os, "fdatasync", lambda _: None)
+            return add(writer, objects)
 
-    _put(Pack, "__init__", hurry)
+    _put(PackWriter, "add", hurry)
 
 
 def data_is_synced_later() -> None:

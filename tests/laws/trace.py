@@ -163,7 +163,7 @@ class Disk:
         index = f"{self._data}/kinote.sqlite"
         if path.endswith((".lock", "-shm")):
             return False
-        if (path == index or path.endswith(".pack")) and path in self._contents:
+        if path == index and path in self._contents:
             # Its pages are in the log as well, until that is gone.
             return f"{path}-wal" not in self._there
         stores = (f"{self._data}/objects", f"{self._data}/packs")
@@ -207,7 +207,7 @@ def _step(call: Call, disk: Disk) -> str:
     if call.name in ("fsync", "fdatasync"):
         if call.path.endswith(".dcm"):
             return "data synced"
-        if call.path.endswith(".pack-wal"):
+        if call.path.endswith(".pack"):
             return "packed"
         if call.path.endswith("kinote.sqlite-wal"):
             return "committed"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kinote.storage.files import FileStore
-from kinote.storage.packs import PackStore
+from kinote.storage.packs.store import PackStore
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, StorageError, Store
 

@@ -35,13 +35,13 @@ def test_whole_blocks_are_written_directly_and_the_file_is_cut_to_size(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths: list[int] = []
-    write = os.write
+    write = os.pwrite
 
-    def recorded(descriptor: int, data: bytes | memoryview) -> int:
+    def recorded(descriptor: int, data: bytes | memoryview, offset: int) -> int:
         lengths.append(len(data))
-        return write(descriptor, data)
+        return write(descriptor, data, offset)
 
-    monkeypatch.setattr(os, "write", recorded)
+    monkeypatch.setattr(os, "pwrite", recorded)
     file = AlignedFile(tmp_path / "file")
     file.write(b"x" * size)
     file.finish()
@@ -56,15 +56,15 @@ def test_a_disk_that_refuses_in_the_middle_what_it_took_before_gets_the_rest_buf
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks of 64 KB, say: only the first write tells."""
-    write = os.write
+    write = os.pwrite
 
-    def refused(descriptor: int, data: bytes | memoryview) -> int:
+    def refused(descriptor: int, data: bytes | memoryview, offset: int) -> int:
         if file.is_direct:
             raise OSError(errno.EINVAL, "Invalid argument")
-        return write(descriptor, data[: 5 * BLOCK + 3])
+        return write(descriptor, data[: 5 * BLOCK + 3], offset)
 
     file = AlignedFile(tmp_path / "file")
-    monkeypatch.setattr(os, "write", refused)
+    monkeypatch.setattr(os, "pwrite", refused)
     data = os.urandom(BUFFER + 100_000)
     file.write(data)
     file.finish()
@@ -81,7 +81,7 @@ def test_what_a_buffer_held_before_is_not_seen(tmp_path: Path) -> None:
     assert (tmp_path / "second").read_bytes() == b"\x01" * 4097
 
 
-@pytest.mark.parametrize("call", ["write", "fdatasync", "ftruncate"])
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync", "ftruncate"])
 def test_a_disk_that_is_full_or_fails_is_said(
     store: FileStore, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

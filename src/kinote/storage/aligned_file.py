@@ -25,7 +25,8 @@ _KEPT = 32
 _buffers: deque[mmap.mmap] = deque(maxlen=_KEPT)
 
 
-def _take_buffer() -> mmap.mmap:
+def take_buffer() -> mmap.mmap:
+    """`BUFFER` bytes of aligned memory, with anything in them; give them back when done."""
     try:
         return _buffers.pop()
     except IndexError:
@@ -33,12 +34,51 @@ def _take_buffer() -> mmap.mmap:
         return mmap.mmap(-1, BUFFER)
 
 
+def give_back_buffer(buffer: mmap.mmap) -> None:
+    """Nobody else may look at it any more."""
+    _buffers.append(buffer)
+
+
+class AlignedDescriptor:
+    """A file that is written in blocks at offsets, past the page cache as long as that goes. Raises OSError."""
+
+    def __init__(self, path: Path | str, flags: int, *, direct: bool = True) -> None:
+        self.descriptor, self.is_direct = _open(path, flags, direct=direct)
+
+    def write(self, view: memoryview, offset: int) -> None:
+        """Write all of it. What is not of whole blocks, in an aligned buffer at a whole block, goes by the cache."""
+        while view:
+            try:
+                written = os.pwrite(self.descriptor, view, offset)
+            except OSError as error:
+                if error.errno != errno.EINVAL or not self.is_direct:
+                    raise
+                self._go_on_buffered()
+                continue
+            view = view[written:]
+            offset += written
+            if self.is_direct and written % BLOCK:
+                # Cut off by the end of the space or a signal: what follows is not aligned any more.
+                self._go_on_buffered()
+
+    def close(self) -> None:
+        """May be called again."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _go_on_buffered(self) -> None:
+        flags = fcntl.fcntl(self.descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(self.descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+        self.is_direct = False
+
+
 class AlignedFile:
     """A new file that is written from its beginning to its end. Raises OSError as the system does."""
 
     def __init__(self, path: Path | str, *, direct: bool = True) -> None:
-        self._descriptor, self.is_direct = _create(path, direct=direct)
-        self._buffer = _take_buffer()
+        self._file = AlignedDescriptor(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, direct=direct)
+        self._buffer = take_buffer()
         self._view = memoryview(self._buffer)
         self._filled = 0
         #: Bytes that were written to the file before those in the buffer.
@@ -56,6 +96,10 @@ class AlignedFile:
                 self._written += BUFFER
                 self._filled = 0
 
+    @property
+    def is_direct(self) -> bool:
+        return self._file.is_direct
+
     def finish(self) -> None:
         """Write what is left, and make the data durable."""
         if self._filled:
@@ -64,53 +108,35 @@ class AlignedFile:
                 self._view[self._filled : whole] = bytes(whole - self._filled)
                 self._flush(whole)
                 if whole != self._filled:
-                    os.ftruncate(self._descriptor, self._written + self._filled)
+                    os.ftruncate(self._file.descriptor, self._written + self._filled)
             else:
                 self._flush(self._filled)
-        os.fdatasync(self._descriptor)
+        os.fdatasync(self._file.descriptor)
 
     @property
     def is_closed(self) -> bool:
-        return self._descriptor < 0
+        return self._file.descriptor < 0
 
     def close(self) -> None:
         """May be called again."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor < 0:
+        if self.is_closed:
             return
         self._view.release()
-        _buffers.append(self._buffer)
-        os.close(descriptor)
+        give_back_buffer(self._buffer)
+        self._file.close()
 
     def _flush(self, length: int) -> None:
-        view = self._view[:length]
-        while view:
-            try:
-                written = os.write(self._descriptor, view)
-            except OSError as error:
-                if error.errno != errno.EINVAL or not self.is_direct:
-                    raise
-                self._go_on_buffered()
-                continue
-            view = view[written:]
-            if self.is_direct and written % BLOCK:
-                # Cut off by the end of the space or a signal: what follows is not aligned any more.
-                self._go_on_buffered()
-
-    def _go_on_buffered(self) -> None:
-        flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
-        self.is_direct = False
+        self._file.write(self._view[:length], self._written)
 
 
-def _create(path: Path | str, *, direct: bool) -> tuple[int, bool]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+def _open(path: Path | str, flags: int, *, direct: bool) -> tuple[int, bool]:
+    flags |= os.O_CLOEXEC
     if direct:
         try:
-            return os.open(path, flags | os.O_EXCL | os.O_DIRECT, 0o640), True
+            return os.open(path, flags | os.O_DIRECT, 0o640), True
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
         # Some systems have created it by then.
-        return os.open(path, flags, 0o640), False
-    return os.open(path, flags | os.O_EXCL, 0o640), False
+        flags &= ~os.O_EXCL
+    return os.open(path, flags, 0o640), False

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kinote.storage.files import FileStore
-from kinote.storage.packs import PackStore
+from kinote.storage.packs.store import PackStore
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
 

@@ -2,6 +2,9 @@
 
 A file of its own costs an image of 20 KB as much again as everything else. A group of such images goes into a
 pack with one sync. Each process adds to a pack of its own and reads all. A key is `PACK/NUMBER`.
+
+NNNNNN.pack        the objects (`pack`); from before, a SQLite file of them (`sqlite_pack`)
+NNNNNN.pack.lock   held by the process that adds to it (`lock`)
 """
 
 from __future__ import annotations
@@ -12,15 +15,29 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from kinote.storage.folders import make_folder, sync_folder
-from kinote.storage.pack import Pack, PackLock
+from kinote.storage.packs.adding import AHEAD, PackWriter
+from kinote.storage.packs.lock import PackLock
+from kinote.storage.packs.pack import BLOCK, Pack
+from kinote.storage.packs.sqlite_pack import SqlitePack
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
 
-#: Bytes of a pack, beyond which another is begun: it is copied, compacted and checked as a whole.
+#: Bytes of a pack, beyond which another is begun: it is copied and checked as a whole.
 MAX_BYTES = 2 * 1024**3
+
+#: What a pack may fail with, by its kind.
+_FAILURES = (sqlite3.Error, OSError)
+
+
+class _Adding(NamedTuple):
+    """The pack that this process adds to, and its right to do so."""
+
+    number: int
+    lock: PackLock
+    writer: PackWriter
 
 
 class IncomingSmall:
@@ -56,10 +73,12 @@ class PackStore:
         self._max_bytes = max_bytes
         make_folder(root)
         self._changing = threading.Lock()
-        self._packs: dict[int, Pack] = {}
-        #: The pack that this process adds to, its lock, and bytes added since its size was looked at.
-        self._writing: tuple[int, PackLock] | None = None
-        self._added = 0
+        self._packs: dict[int, Pack | SqlitePack] = {}
+        #: Held by the thread that adds, or begins or ends with a pack.
+        self._at_it = threading.Lock()
+        self._adding: _Adding | None = None
+        #: Packs that failed in a way that leaves open what is in them.
+        self._in_doubt: set[int] = set()
 
     def receive(self, now: datetime) -> IncomingSmall:
         del now  # The order of packs is their own.
@@ -69,7 +88,7 @@ class PackStore:
         waiting = [one for one in group if isinstance(one, IncomingSmall) and one.key is None]
         try:
             self._add(waiting)
-        except (sqlite3.Error, OSError) as error:
+        except _FAILURES as error:
             if len(waiting) > 1:
                 # One that is refused must not take the others with it (law 5).
                 return [failure for one in group for failure in self.settle([one])]
@@ -84,7 +103,7 @@ class PackStore:
         pack, number = _parts(key)
         try:
             content = self._pack(pack).read(number)
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise StorageError(f"Cannot read {key} in {self._root}: {error}") from error
         if content is None:
             raise MissingObjectError(f"Cannot open stored object {key} in {self._root}: it is not there")
@@ -97,24 +116,8 @@ class PackStore:
             for pack, numbers in _by_pack(keys).items():
                 if self._path(pack).exists():
                     self._pack(pack).remove(numbers)
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise StorageError(f"Cannot remove objects from {self._root}: {error}") from error
-
-    def compact(self) -> int:
-        """Give room back in packs half of which is unused, none of them being added to; gives their number."""
-        number = 0
-        for pack in self._all():
-            opened = self._pack(pack)
-            lock = PackLock.take(self._path(pack))
-            if lock is None:
-                continue
-            try:
-                if opened.unused() * 2 > opened.size():
-                    opened.compact()
-                    number += 1
-            finally:
-                lock.release()
-        return number
 
     def position(self, now: datetime) -> str:
         """The end of each pack that nobody adds to: what comes later has a greater number there, or lies in another."""
@@ -127,7 +130,8 @@ class PackStore:
 
     def _holder(self, pack: int) -> str | None:
         """The mark of another process that adds to a pack, None if none does."""
-        if self._writing is not None and self._writing[0] == pack:
+        adding = self._adding
+        if adding is not None and adding.number == pack:
             return None
         return PackLock.holder(self._path(pack))
 
@@ -153,42 +157,50 @@ class PackStore:
         return len(moved)
 
     def close(self) -> None:
-        with self._changing:
-            if self._writing is not None:
-                self._writing[1].release()
-                self._writing = None
+        with self._at_it, self._changing:
+            self._stop_adding()
             while self._packs:
                 self._packs.popitem()[1].close()
 
     def _add(self, waiting: Sequence[IncomingSmall]) -> None:
         if not waiting:
             return
-        with self._changing:
-            number = self._begin()
-            pack = self._opened(number)
-        numbers = pack.add([one.content for one in waiting])
+        with self._at_it:
+            adding = self._begin()
+            numbers = adding.writer.add([one.content for one in waiting])
         for one, at in zip(waiting, numbers, strict=True):
-            one.key = f"{number}/{at}"
-            self._added += len(one.content)
+            one.key = f"{adding.number}/{at}"
 
-    def _begin(self) -> int:
-        """The pack to add to, a new one where there is none or it is full. Called with the lock."""
-        if self._writing is not None and self._added > self._max_bytes // 64:
-            self._added = 0
-            if self._opened(self._writing[0]).size() >= self._max_bytes:
-                self._writing[1].release()
-                self._writing = None
-        if self._writing is None:
-            self._writing = self._take()
-        return self._writing[0]
+    def _begin(self) -> _Adding:
+        """The pack to add to, another one where there is none, or it is full or in doubt."""
+        adding = self._adding
+        if adding is not None and (adding.writer.size >= self._max_bytes or adding.writer.is_in_doubt):
+            if adding.writer.is_in_doubt:
+                self._in_doubt.add(adding.number)
+            self._stop_adding()
+        if self._adding is None:
+            self._adding = self._take()
+        return self._adding
 
-    def _take(self) -> tuple[int, PackLock]:
+    def _stop_adding(self) -> None:
+        if self._adding is not None:
+            self._adding.writer.close()
+            self._adding.lock.release()
+            self._adding = None
+
+    def _take(self) -> _Adding:
+        """One of the last packs that has room and nobody else adds to, or a new one."""
         packs = self._all()
         for number in reversed(packs[-8:]):
-            if self._opened(number).size() < self._max_bytes:
-                lock = PackLock.take(self._path(number), self._mark)
-                if lock is not None:
-                    return number, lock
+            if number in self._in_doubt:
+                continue
+            lock = PackLock.take(self._path(number), self._mark)
+            if lock is None:
+                continue
+            adding = self._resume(number, lock)
+            if adding is not None:
+                return adding
+            lock.release()
         number = packs[-1] if packs else 0
         while True:
             number += 1
@@ -198,18 +210,32 @@ class PackStore:
             if self._path(number).exists():
                 lock.release()
                 continue
-            self._packs[number] = Pack(self._path(number), make=True)
+            made = Pack(self._path(number), make=True)
             sync_folder(self._root)
-            return number, lock
+            with self._changing:
+                self._packs[number] = made
+            return _Adding(number, lock, PackWriter(made, ahead=self._ahead))
 
-    def _pack(self, number: int) -> Pack:
+    def _resume(self, number: int, lock: PackLock) -> _Adding | None:
+        pack = self._pack(number)
+        if isinstance(pack, SqlitePack) or pack.end() * BLOCK >= self._max_bytes:
+            return None
+        writer = PackWriter.take(pack, ahead=self._ahead)
+        return None if writer is None else _Adding(number, lock, writer)
+
+    @property
+    def _ahead(self) -> int:
+        return min(AHEAD, self._max_bytes // 16)
+
+    def _pack(self, number: int) -> Pack | SqlitePack:
         with self._changing:
             return self._opened(number)
 
-    def _opened(self, number: int) -> Pack:
+    def _opened(self, number: int) -> Pack | SqlitePack:
         found = self._packs.get(number)
         if found is None:
-            found = self._packs[number] = Pack(self._path(number))
+            path = self._path(number)
+            found = self._packs[number] = SqlitePack(path) if SqlitePack.is_one(path) else Pack(path)
         return found
 
     def _all(self) -> list[int]:

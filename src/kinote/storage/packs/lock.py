@@ -1,0 +1,52 @@
+"""Who may add to a pack: one process at a time, as long as it lives.
+
+NNNNNN.pack.lock   beside the pack; held by the process that adds objects to it
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class PackLock:
+    """The right to add objects to a pack, until it is given up or this process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, pack: Path, mark: str = "") -> PackLock | None:
+        """Of the pack at a path, whether that is there already or not; None if somebody else has it.
+
+        The mark of the process is written down in it (`holder`).
+        """
+        descriptor = os.open(f"{pack}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, mark.encode(), 0)
+        return cls(descriptor)
+
+    @classmethod
+    def holder(cls, pack: Path) -> str | None:
+        """The mark of the process that adds to the pack at a path, None if none does."""
+        try:
+            descriptor = os.open(f"{pack}.lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return os.pread(descriptor, 64, 0).decode()
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,223 @@
+"""One pack: a file of small objects, each from the beginning of a block, in the order in which they came.
+
+    block 0     "Kinote pack 1\\n", two zero bytes, and 32 bytes that are this pack's own
+    block n     an object: "KOBJ", its length (4 bytes, little endian), 8 bytes of check, its bytes, zeros
+
+The number of an object is the block it begins at. A pack only grows, so no number is ever given again. What is removed
+becomes a hole: the file system has its room back at once. Of the last object the head stays, with "KGON" in it, since
+it says how far the pack has come. The check is a BLAKE3 of number and length under the bytes of block 0: nobody who
+sends an image can make one that reads like a pack from some block of it on.
+
+Objects are written by `adding`; everything else about the file is here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from blake3 import blake3
+
+#: What objects begin at multiples of, in bytes: what direct writes need (`kinote.storage.aligned_file`).
+BLOCK = 4096
+
+_TITLE = b"Kinote pack 1\n\0\0"
+_SECRET = 32
+
+_HEAD = struct.Struct("<4sI8s")
+_THERE, _GONE = b"KOBJ", b"KGON"
+_CHECKED = struct.Struct("<QI")
+
+#: Bytes that are looked through at once for the next object, where one does not follow the other.
+_WINDOW = 1024 * 1024
+
+#: Bytes before the end in which the last object is looked for first: more than a writer keeps ready there.
+_TAIL = 8 * 1024 * 1024
+
+#: Numbers that are given at once.
+_PAGE = 5000
+
+_PUNCH_HOLE_KEEP_SIZE = 0x03
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Head(NamedTuple):
+    length: int
+    is_there: bool
+
+
+class NotAPackError(OSError):
+    """The file does not begin as a pack does."""
+
+
+class Pack:
+    """An open pack. All of it may be called from any thread; raises OSError.
+
+    One that is not there is made only where that is asked for: a lost file is not an empty one.
+    """
+
+    def __init__(self, path: Path, *, make: bool = False) -> None:
+        self.path = path
+        new = os.O_CREAT | os.O_EXCL if make else 0
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | new, 0o640)
+        try:
+            if make:
+                self._secret = secrets.token_bytes(_SECRET)
+                os.pwrite(self._descriptor, (_TITLE + self._secret).ljust(BLOCK, b"\0"), 0)
+                os.fsync(self._descriptor)
+            else:
+                self._secret = self._read_secret()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def read(self, number: int) -> bytes | None:
+        """An object, None if there is none of that number; fewer bytes than there were where the file has been cut."""
+        head = self._head(number)
+        if head is None or not head.is_there:
+            return None
+        return os.pread(self._descriptor, head.length, number * BLOCK + _HEAD.size)
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Take objects out, durably; those that are gone already are let pass."""
+        last = self._last_head()
+        removed = False
+        for number in numbers:
+            head = self._head(number)
+            if head is None or not head.is_there:
+                continue
+            removed = True
+            if number == last:
+                os.pwrite(self._descriptor, _GONE, number * BLOCK)
+                self._make_hole((number + 1) * BLOCK, (blocks_of(head.length) - 1) * BLOCK)
+            elif not self._make_hole(number * BLOCK, blocks_of(head.length) * BLOCK):
+                os.pwrite(self._descriptor, _GONE, number * BLOCK)
+        if removed:
+            os.fsync(self._descriptor)
+
+    def numbers_since(self, number: int) -> Iterator[list[int]]:
+        """The numbers of all objects after a number, in parts."""
+        page: list[int] = []
+        for found, head in self._walk(max(number, 1)):
+            if found == number or not head.is_there:
+                continue
+            page.append(found)
+            if len(page) == _PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def last_number(self) -> int:
+        """The greatest number that was given, 0 if none was."""
+        return self._last_head() or 0
+
+    def end(self) -> int:
+        """The block after the last object."""
+        last = self._last_head()
+        head = None if last is None else self._head(last)
+        return 1 if last is None or head is None else last + blocks_of(head.length)
+
+    def blocks(self) -> int:
+        """The blocks of the file, also those that a writer keeps ready."""
+        return -(-os.fstat(self._descriptor).st_size // BLOCK)
+
+    def is_blank_from(self, block: int) -> bool:
+        """Whether nothing but zeros lies there up to the end of the file."""
+        at = block * BLOCK
+        while (begin := self._data_from(at)) is not None:
+            window = os.pread(self._descriptor, _WINDOW, begin)
+            if window.count(0) != len(window):
+                return False
+            at = begin + len(window)
+        return True
+
+    def head(self, number: int, length: int) -> bytes:
+        """What stands before the bytes of an object."""
+        return _HEAD.pack(_THERE, length, self._check(number, length))
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _read_secret(self) -> bytes:
+        beginning = os.pread(self._descriptor, len(_TITLE) + _SECRET, 0)
+        if len(beginning) < len(_TITLE) + _SECRET or not beginning.startswith(_TITLE):
+            raise NotAPackError(errno.EINVAL, "It does not begin as a pack does", str(self.path))
+        return beginning[len(_TITLE) :]
+
+    def _check(self, number: int, length: int) -> bytes:
+        return blake3(_CHECKED.pack(number, length), key=self._secret).digest(8)
+
+    def _head(self, number: int) -> _Head | None:
+        """Of the object that begins at a block, None where none does."""
+        if number < 1:
+            return None
+        return self._head_in(number, os.pread(self._descriptor, _HEAD.size, number * BLOCK))
+
+    def _head_in(self, number: int, head: bytes) -> _Head | None:
+        if len(head) < _HEAD.size or not head.startswith((_THERE, _GONE)):
+            return None
+        mark, length, check = _HEAD.unpack(head)
+        return _Head(length, mark == _THERE) if check == self._check(number, length) else None
+
+    def _last_head(self) -> int | None:
+        blocks = self.blocks()
+        reach = _TAIL // BLOCK
+        while True:
+            start = max(1, blocks - reach)
+            last = None
+            for number, _ in self._walk(start):
+                last = number
+            if last is not None or start == 1:
+                return last
+            reach *= 8
+
+    def _walk(self, number: int) -> Iterator[tuple[int, _Head]]:
+        """All heads from a block on, with their numbers. Holes and what cannot be read as one are passed over."""
+        blocks = self.blocks()
+        while number < blocks:
+            head = self._head(number)
+            if head is None:
+                number = self._next(number + 1)
+            else:
+                yield number, head
+                number += blocks_of(head.length)
+
+    def _next(self, number: int) -> int:
+        """The next block that has a head, or one beyond the end."""
+        while (at := self._data_from(number * BLOCK)) is not None:
+            at = at // BLOCK * BLOCK
+            window = os.pread(self._descriptor, _WINDOW, at)
+            number = at // BLOCK
+            for offset in range(0, len(window), BLOCK):
+                if self._head_in(number, window[offset : offset + _HEAD.size]) is not None:
+                    return number
+                number += 1
+        return self.blocks()
+
+    def _data_from(self, offset: int) -> int | None:
+        """Where the next bytes are that were written; None if there are none. What lies before reads as zeros."""
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return None
+            raise
+
+    def _make_hole(self, offset: int, length: int) -> bool:
+        """Give room back to the file system; whether it takes it."""
+        done: int = _libc.fallocate(
+            self._descriptor, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_long(offset), ctypes.c_long(length)
+        )
+        return done == 0
+
+
+def blocks_of(length: int) -> int:
+    """The blocks that an object of so many bytes takes."""
+    return -(-(_HEAD.size + length) // BLOCK)
