@@ -22,7 +22,9 @@ from kinote.holdings.newer_digests import replace_digest
 from kinote.holdings.stored import Stored, stored_bytes
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
+from kinote.keyobject.titles import REMOVAL_REASONS
 from kinote.keyobject.writer import encode_file
+from kinote.lifecycle.withdrawal import Reason, withdraw
 from kinote.storage.digests import SHA256, digest_of_file
 from kinote.storage.local import PACKS, local_stores
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
@@ -95,6 +97,18 @@ class Shelf:
         scanner = FileScanner()
         scanner.feed(self.files[name])
         return self.files[name][scanner.finish().dataset_offset :]
+
+    def withdraw(self, name: str) -> None:
+        self.catalog.write(
+            lambda transaction: withdraw(
+                transaction,
+                [self.uids[name]],
+                act="test",
+                reason=Reason(REMOVAL_REASONS[0]),
+                who="test",
+                now=clock(),
+            )
+        )
 
     def path(self, name: str) -> Path:
         """Of an object that has a file of its own."""

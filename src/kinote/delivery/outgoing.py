@@ -21,7 +21,7 @@ from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.door import Door
+from kinote.holdings.door import Door, ReadAhead
 from kinote.holdings.live_objects import Described, LiveObject
 
 #: How much of a file is in memory at once, in bytes.
@@ -52,10 +52,13 @@ class Sendable:
     open: Callable[[], DataSet]
 
 
-def live(door: Door, wanted: LiveObject) -> Sendable:
+def live(door: Door, wanted: LiveObject, ahead: ReadAhead | None = None) -> Sendable:
     """An object of the store, to be sent if it is still live then."""
     return Sendable(
-        wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid, partial(door.open, wanted)
+        wanted.sop_class_uid,
+        wanted.sop_instance_uid,
+        wanted.transfer_syntax_uid,
+        partial(door.open, wanted, ahead),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from kinote.delivery.sending import Sender, Sent
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
@@ -24,11 +26,11 @@ def perform(session: Session, message: Message) -> None:
         session.done["get", "failure"] += 1
         return
     sender = Sender(session.association, we_request=False)
-    waiting = iter(objects)
+    waiting = iter(pairwise([*objects, None]))
 
     def send_next() -> Sent | None:
-        wanted = next(waiting, None)
-        return None if wanted is None else sender.send_live(session.rooms.door, wanted)
+        wanted, following = next(waiting, (None, None))
+        return None if wanted is None else sender.send_live(session.rooms.door, wanted, following)
 
     def is_cancelled() -> bool:
         # While the answer to an object is due, a cancellation comes to the sender.

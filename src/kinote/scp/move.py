@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 
 from kinote.delivery.sending import Sender, Sent, grouped
 from kinote.dimse import statuses
@@ -80,8 +81,9 @@ def _sendings(
                     destination, session.called_ae_title, Proposal(contexts), tls=options.tls
                 ) as opened:
                     sender = Sender(opened, originator=originator)
-                    for wanted in group[done:]:
-                        sent = sender.send_live(session.rooms.door, wanted)
+                    for wanted, following in pairwise([*group[done:], None]):
+                        assert wanted is not None
+                        sent = sender.send_live(session.rooms.door, wanted, following)
                         done += 1
                         yield sent
             except UnreadableDataSetError as error:
