@@ -12,6 +12,7 @@ import pytest
 from kinote.catalog.changes import Kind
 from kinote.catalog.transactions import Catalog
 from kinote.holdings import door as door_module
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import CheckedFile
 from kinote.holdings.damage import damaged_now
 from kinote.holdings.door import Door
@@ -70,7 +71,7 @@ def test_a_range_of_a_large_object_is_compared_by_its_pieces(shelf: Shelf) -> No
     data = path.read_bytes()
     begin = len(data) - len(whole)
     path.write_bytes(data[: begin + 4 * PIECE + 5] + b"?" + data[begin + 4 * PIECE + 6 :])
-    with shelf.door.open(shelf.found("large")).file as file:
+    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
         assert file.read(100) == whole[:100]
         file.seek(5 * PIECE - 1 + PIECE)
         assert file.read(2 * PIECE) == whole[6 * PIECE - 1 : 8 * PIECE - 1]
@@ -85,7 +86,7 @@ def test_a_range_of_a_large_object_is_compared_by_its_pieces(shelf: Shelf) -> No
 def test_a_large_object_of_before_is_compared_whole_once_and_by_pieces_from_then_on(shelf: Shelf) -> None:
     shelf.with_older_digest("large")
     assert shelf.digests("large") == (SHA256, 0)
-    with shelf.door.open(shelf.found("large")).file as file:
+    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
         assert isinstance(file, CheckedFile)
         assert file.read(10) == shelf.data_set("large")[:10]
     # Nobody waits for it; several writers do not keep an order.
@@ -95,7 +96,7 @@ def test_a_large_object_of_before_is_compared_whole_once_and_by_pieces_from_then
 
 def test_a_large_object_is_a_file_like_any(shelf: Shelf) -> None:
     expected = io.BytesIO(shelf.data_set("large"))
-    with shelf.door.open(shelf.found("large")).file as file:
+    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
         for offset, whence, size in (
             (0, io.SEEK_SET, 10),
             (PIECE - 30, io.SEEK_CUR, PIECE),
@@ -133,7 +134,7 @@ def test_a_store_that_is_not_there_damages_nothing(shelf: Shelf) -> None:
     for name in ("in a pack", "small", "large"):
         shelf.change(name, CHANGES["missing"])
         with pytest.raises(StoreUnreachableError, match="its mark is missing"):
-            door.open(shelf.found(name))
+            door.open(shelf.found(name), ActorKind.PERSON)
         assert shelf.residence(name) == "local"
 
 
@@ -150,7 +151,9 @@ def test_what_cannot_be_read_is_not_said_to_be_damaged(shelf: Shelf) -> None:
 def test_a_door_that_may_not_write_tells_and_marks_nothing(shelf: Shelf) -> None:
     shelf.change("small", CHANGES["altered"])
     with pytest.raises(BytesDamagedError):
-        Door(shelf.catalog, shelf.stores, clock=clock, writes=False).open(shelf.found("small"))
+        Door(shelf.catalog, shelf.stores, clock=clock, writes=False).open(
+            shelf.found("small"), ActorKind.PERSON
+        )
     assert shelf.residence("small") == "local"
 
 

@@ -22,6 +22,7 @@ from kinote.catalog.statements import FindOne
 from kinote.catalog.tables import instance, instance_pieces, series, study
 from kinote.catalog.transactions import Catalog, CatalogClosedError
 from kinote.dicom.files.data_set_file import DataSet
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import (
     WHOLE,
     CheckedFile,
@@ -76,8 +77,8 @@ class Door:
     """Finds live objects and opens their bytes.
 
     `make` gives bytes that are derivable, `recall` those that another system has. `store_is_there` says whether a
-    store itself can be reached: a missing object says nothing where it cannot. Without `writes` the index stays as it
-    is.
+    store itself can be reached: a missing object says nothing where it cannot. `used` is told the key of an instance
+    whose bytes go out, and for whom. Without `writes` the index stays as it is.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Door:
         make: Provider | None = None,
         recall: Provider | None = None,
         store_is_there: Callable[[int], bool] = lambda store: True,
+        used: Callable[[int, ActorKind], object] = lambda instance, by: None,
         writes: bool = True,
     ) -> None:
         self._catalog = catalog
@@ -97,6 +99,7 @@ class Door:
         self._make = make
         self._recall = recall
         self._store_is_there = store_is_there
+        self._used = used
         self._writes = writes
 
     def find(
@@ -134,16 +137,18 @@ class Door:
             or (found.residence == "remote" and self._recall is not None)
         )
 
-    def open(self, wanted: LiveObject) -> DataSet:
-        """The data set of an object that was found before, as a file of its own that whoever asked closes.
+    def open(self, wanted: LiveObject, by: ActorKind) -> DataSet:
+        """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
 
         What leaves is what is live now. Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each
         reason by a class of its own, where its bytes cannot be had.
         """
-        return self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
+        opened = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
+        self._used(wanted.id, by)
+        return opened
 
     def open_held(self, wanted: HeldCopy) -> DataSet:
-        """The same of a held copy, for the administrator."""
+        """The same of a held copy, for the administrator: this is no use of its study."""
         return self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
 
     def _open(self, query: FindOne, key: int, uid: str) -> DataSet:
