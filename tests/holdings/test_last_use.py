@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Engine, event, select, text
 
 from kinote.app import open_house
-from kinote.catalog import statements
 from kinote.catalog.last_use import Use, write_uses
-from kinote.catalog.tables import last_use, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import last_use, study
+from kinote.catalog.sql import statements
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import last_use as last_use_module
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door

@@ -17,11 +17,11 @@ from sqlalchemy import update
 
 from kinote.app import open_house
 from kinote.catalog.nodes import LIVING, Node
+from kinote.catalog.schema.tables import instance, node, scrub_pass
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.scrub_passes import ScrubPass, last_pass
-from kinote.catalog.tables import instance, node, scrub_pass
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog
-from kinote.catalog.waiting_work import WaitingWork
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.waiting_work import WaitingWork
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing import pace as pace_module
 from kinote.holdings.scrubbing import scrub as scrub_module

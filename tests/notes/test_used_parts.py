@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.last_use import parts_of
-from kinote.catalog.tables import instance
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import dcm
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.notes.acts.withdraw import withdraw_note

@@ -13,10 +13,10 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, select, text
 
-from kinote.catalog import dialects
-from kinote.catalog.migrations import configuration
 from kinote.catalog.nodes import Node
-from kinote.catalog.tables import metadata
+from kinote.catalog.schema.migrations import configuration
+from kinote.catalog.schema.tables import metadata
+from kinote.catalog.sql import dialects
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub

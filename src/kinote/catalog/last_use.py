@@ -9,10 +9,8 @@ from typing import Literal
 from sqlalchemy import Column, ColumnElement, Connection, exists, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from kinote.catalog.dialects import is_sqlite
-from kinote.catalog.live import live_instance
-from kinote.catalog.statements import ForEach, LookUp
-from kinote.catalog.tables import (
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import (
     instance,
     key_object,
     last_use,
@@ -21,6 +19,8 @@ from kinote.catalog.tables import (
     note_version,
     study,
 )
+from kinote.catalog.sql.dialects import is_sqlite
+from kinote.catalog.sql.statements import ForEach, LookUp
 from kinote.keyobject.titles import TitleGroup
 
 #: Which instances of a study: those that a note flags and the presentation states that go with them, or all others.

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from kinote.catalog import dialects
 from kinote.catalog.nodes import living_nodes
-from kinote.catalog.tables import instance, scrub_pass
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.schema.tables import instance, scrub_pass
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import dialects
 
 #: What is counted in a pass.
 COUNTED = ("objects", "bytes", "damaged", "unreadable", "renewed")

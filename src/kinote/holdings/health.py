@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.damage import Damaged, damaged_now
 from kinote.holdings.recovery import Recovered
 from kinote.holdings.scrubbing.progress import ScrubProgress

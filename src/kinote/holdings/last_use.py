@@ -13,10 +13,10 @@ from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.commits import CommitInDoubtError
 from kinote.catalog.last_use import Part, Use, parts_of, write_uses
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog, CatalogClosedError, NoConnectionError
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoConnectionError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.actor_kind import ActorKind
 from kinote.telemetry.clock import Clock
 

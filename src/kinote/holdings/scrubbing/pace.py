@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from kinote.catalog import statements
-from kinote.catalog.tables import instance
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.sql import statements
 
 #: Bytes that are read at once, before the next pause.
 SLICE = 4 * 1024 * 1024

@@ -16,10 +16,10 @@ from functools import partial
 from prometheus_client import Counter
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.commits import CommitInDoubtError
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.scrub_passes import COUNTED, ScrubPass, is_next_due, keep_pass, take_pass
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.scrubbing.pace import OPENING, SLICE, Pace, bytes_left
 from kinote.holdings.scrubbing.scrub import ObjectScrub, count, local_after
 from kinote.holdings.stored import Stored
