@@ -7,12 +7,14 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -24,6 +26,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConne
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.health import health
 from kinote.holdings.installation import (
@@ -35,7 +38,12 @@ from kinote.holdings.installation import (
     open_anew,
     prove_together,
 )
+from kinote.holdings.last_use import LastUse
 from kinote.holdings.recovery import Others, Recovered, recover
+from kinote.holdings.repeatedly import Repeatedly
+from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
+from kinote.holdings.scrubbing.scrub import scrub_after
+from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
@@ -103,7 +111,7 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
             catalog = Catalog(_catalog_options(url, settings), observe_background=observe_background)
         try:
             is_marked = False
-            with _among_nodes(catalog, url, purpose, clock):
+            with _among_nodes(catalog, url, purpose, clock) as node:
                 with _telling_of_index(url), _telling_of_folder(directory.path):
                     stores = local_stores(directory.path, presence.mark if presence else "")
                     recovered = Recovered()
@@ -114,21 +122,32 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
                 directory.recovered()
                 receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
-                door = Door(catalog, stores, clock=clock, store_is_there=there, writes=purpose != "look")
+                uses = LastUse(catalog, clock)
+                door = Door(
+                    catalog,
+                    stores,
+                    clock=clock,
+                    store_is_there=there,
+                    used=_no_use if purpose == "look" else uses.note,
+                    writes=purpose != "look",
+                )
+                house = House(
+                    directory,
+                    catalog,
+                    stores,
+                    receiver,
+                    door,
+                    clock,
+                    there,
+                    presence.others if presence else dict,
+                    recovered,
+                )
                 try:
-                    yield House(
-                        directory,
-                        catalog,
-                        stores,
-                        receiver,
-                        door,
-                        clock,
-                        there,
-                        presence.others if presence else dict,
-                        recovered,
-                    )
+                    with _at_work(house, uses, node, settings):
+                        yield house
                 finally:
                     receiver.close()
+                    uses.write()
                     stores.close()
             if is_marked and directory.is_alone():
                 _end(places, url, catalog, clock())
@@ -146,17 +165,43 @@ def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
 
 
 @contextmanager
-def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> Iterator[None]:
+def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> Iterator[Node | None]:
     """A server is a node while the block lasts; commands are none: they do nothing on behalf of others."""
     if purpose != "serve":
-        yield
+        yield None
         return
     with _telling_of_index(url):
         node = Node(catalog, socket.gethostname(), clock)
     try:
-        yield
+        yield node
     finally:
         node.close()
+
+
+@contextmanager
+def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings) -> Iterator[None]:
+    """What a server does by itself while the block lasts."""
+    with ExitStack() as closing:
+        if node is not None:
+            closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+        if node is not None and settings.scrub_days:
+            ending = Event()
+            scrub = SlowScrub(
+                house.catalog,
+                house.stores,
+                house.clock,
+                node=node.id,
+                within=timedelta(days=settings.scrub_days),
+                store_is_there=house.store_is_there,
+                wait=ending.wait,
+            )
+            closing.callback(scrub.close)
+            closing.callback(Repeatedly("scrub", scrub.step, ending).close)
+        yield
+
+
+def _no_use(_instance: int, _by: ActorKind) -> None:
+    """Nothing is written."""
 
 
 @contextmanager
@@ -277,6 +322,10 @@ def _reason(error: Exception) -> str:
     return first_line.rstrip(".") + "."
 
 
+def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
+    return scrub_progress(connection, timedelta(days=settings.scrub_days), house.clock())
+
+
 def web_application(house: House, settings: Settings) -> FastAPI:
     """The HTTP face of an open house."""
     rooms = Rooms(
@@ -285,7 +334,15 @@ def web_application(house: House, settings: Settings) -> FastAPI:
         door=house.door,
         clock=house.clock,
         health=partial(
-            health, house.catalog, house.stores.quarantine, house.recovered, partial(_all_are_there, house)
+            health,
+            house.catalog,
+            house.stores.quarantine,
+            house.recovered,
+            partial(_all_are_there, house),
+            partial(_scrub_progress, house, settings) if settings.scrub_days else None,
+        ),
+        scrub=partial(
+            scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
         options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
     )

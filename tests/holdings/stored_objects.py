@@ -15,6 +15,7 @@ from kinote.catalog.changes import BEGINNING, Kind
 from kinote.catalog.schema.tables import instance, instance_bytes
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.files.part10 import FileScanner
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import look_through, open_stored
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
@@ -89,7 +90,7 @@ class Shelf:
             return Stored(*connection.execute(query.where(instance.c.standing != "held")).one())
 
     def read(self, name: str) -> bytes:
-        with self.door.open(self.found(name)).file as file:
+        with self.door.open(self.found(name), ActorKind.PERSON).file as file:
             return bytes(file.read())
 
     def data_set(self, name: str) -> bytes:

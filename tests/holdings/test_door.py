@@ -12,6 +12,7 @@ import pytest
 from kinote.catalog.changes import Kind
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import door as door_module
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import CheckedFile
 from kinote.holdings.damage import damaged_now
 from kinote.holdings.door import Door
@@ -50,7 +51,7 @@ def test_what_was_read_ahead_is_given_and_not_read_again(
     assert ahead is not None
     with monkeypatch.context() as patched:
         patched.setattr(door_module, "open_stored", None)
-        with shelf.door.open(found, ahead).file as file:
+        with shelf.door.open(found, ActorKind.SYSTEM, ahead).file as file:
             assert file.read() == shelf.data_set("small")
 
 
@@ -66,7 +67,7 @@ def test_law_1_what_was_read_ahead_and_is_live_no_longer_does_not_leave(shelf: S
     assert ahead is not None
     shelf.withdraw("small")
     with pytest.raises(NotLiveError):
-        shelf.door.open(found, ahead)
+        shelf.door.open(found, ActorKind.SYSTEM, ahead)
     assert shelf.door.read_ahead(found) is None
 
 
@@ -77,7 +78,7 @@ def test_law_7_what_was_read_ahead_for_a_row_that_has_changed_is_read_again(shel
     shelf.with_older_digest("small")
     shelf.change("small", CHANGES["altered"])
     with pytest.raises(BytesDamagedError):
-        shelf.door.open(found, ahead)
+        shelf.door.open(found, ActorKind.SYSTEM, ahead)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -87,7 +88,7 @@ def test_reading_ahead_finds_no_fault_by_itself(shelf: Shelf, change: str) -> No
     assert shelf.door.read_ahead(found) is None
     assert shelf.residence("small") == "local"
     with pytest.raises(BytesDamagedError):
-        shelf.door.open(found, None)
+        shelf.door.open(found, ActorKind.SYSTEM)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -118,7 +119,7 @@ def test_a_range_of_a_large_object_is_compared_by_its_pieces(shelf: Shelf) -> No
     data = path.read_bytes()
     begin = len(data) - len(whole)
     path.write_bytes(data[: begin + 4 * PIECE + 5] + b"?" + data[begin + 4 * PIECE + 6 :])
-    with shelf.door.open(shelf.found("large")).file as file:
+    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
         assert file.read(100) == whole[:100]
         file.seek(5 * PIECE - 1 + PIECE)
         assert file.read(2 * PIECE) == whole[6 * PIECE - 1 : 8 * PIECE - 1]
@@ -133,7 +134,7 @@ def test_a_range_of_a_large_object_is_compared_by_its_pieces(shelf: Shelf) -> No
 def test_a_large_object_of_before_is_compared_whole_once_and_by_pieces_from_then_on(shelf: Shelf) -> None:
     shelf.with_older_digest("large")
     assert shelf.digests("large") == (SHA256, 0)
-    with shelf.door.open(shelf.found("large")).file as file:
+    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
         assert isinstance(file, CheckedFile)
         assert file.read(10) == shelf.data_set("large")[:10]
     # Nobody waits for it; several writers do not keep an order.
@@ -143,7 +144,7 @@ def test_a_large_object_of_before_is_compared_whole_once_and_by_pieces_from_then
 
 def test_a_large_object_is_a_file_like_any(shelf: Shelf) -> None:
     expected = io.BytesIO(shelf.data_set("large"))
-    with shelf.door.open(shelf.found("large")).file as file:
+    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
         for offset, whence, size in (
             (0, io.SEEK_SET, 10),
             (PIECE - 30, io.SEEK_CUR, PIECE),
@@ -181,7 +182,7 @@ def test_a_store_that_is_not_there_damages_nothing(shelf: Shelf) -> None:
     for name in ("in a pack", "small", "large"):
         shelf.change(name, CHANGES["missing"])
         with pytest.raises(StoreUnreachableError, match="its mark is missing"):
-            door.open(shelf.found(name))
+            door.open(shelf.found(name), ActorKind.PERSON)
         assert shelf.residence(name) == "local"
 
 
@@ -198,7 +199,9 @@ def test_what_cannot_be_read_is_not_said_to_be_damaged(shelf: Shelf) -> None:
 def test_a_door_that_may_not_write_tells_and_marks_nothing(shelf: Shelf) -> None:
     shelf.change("small", CHANGES["altered"])
     with pytest.raises(BytesDamagedError):
-        Door(shelf.catalog, shelf.stores, clock=clock, writes=False).open(shelf.found("small"))
+        Door(shelf.catalog, shelf.stores, clock=clock, writes=False).open(
+            shelf.found("small"), ActorKind.PERSON
+        )
     assert shelf.residence("small") == "local"
 
 

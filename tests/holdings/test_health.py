@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kinote.app import open_house
+from kinote.holdings.health import HoldingsHealth
+from kinote.holdings.scrubbing.progress import ScrubProgress
 from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.intake.objects import image
@@ -36,6 +39,8 @@ def test_what_a_crash_left_is_set_aside_counted_and_can_be_imported(tmp_path: Pa
         metrics = _said(server, "/metrics")
         assert "kinote_quarantined_files 2.0" in metrics
         assert "kinote_files_unknown_to_index 0.0" in metrics
+        assert "kinote_scrub_progress 0.0" in metrics
+        assert "kinote_scrub_last_ended_timestamp_seconds 0.0" in metrics
         taken = kinote("import", data / "quarantine", "--data", data, "--json", cwd=tmp_path)
         assert json.loads(taken.stdout)["counts"]["stored"] == 2
     finally:
@@ -57,3 +62,11 @@ def test_an_administrator_decides_about_files_that_the_index_does_not_know(tmp_p
     assert repaired.stdout.startswith("1 files were set aside in ")
     again = kinote("import", data / "quarantine", "--data", data, "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["counts"]["stored"] == 1
+
+
+def test_a_scrub_that_is_hopelessly_behind_is_told() -> None:
+    begun = datetime(2026, 11, 30, tzinfo=UTC)
+    assert HoldingsHealth(scrub=ScrubProgress(0.4, None, None)).alerts == []
+    (alert,) = HoldingsHealth(scrub=ScrubProgress(0.4, None, begun)).alerts
+    assert alert.code == "SCRUB_BEHIND"
+    assert "Since 2026-11-30 only 40% of all stored bytes" in alert.text

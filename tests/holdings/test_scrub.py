@@ -11,14 +11,15 @@ import pytest
 from kinote.app import open_house
 from kinote.catalog.changes import Kind
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings import scrub as scrub_module
-from kinote.holdings.scrub import Scrubbed, scrub, to_be_scrubbed
+from kinote.holdings.scrubbing import scrub as scrub_module
+from kinote.holdings.scrubbing.scrub import Scrubbed, scrub, scrub_after, to_be_scrubbed
 from kinote.settings.model import Settings
 from kinote.storage.digests import BLAKE3
 from tests.clock import clock
 from tests.command_line import kinote
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.intake.objects import image
+from tests.running_server import RunningServer
 
 KINDS = ("in a pack", "small", "large", "in the index")
 
@@ -53,6 +54,18 @@ def test_everything_is_read_once(shelf: Shelf) -> None:
 def test_pages_follow_each_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrub_module, "_PAGE", 1)
     assert scrubbed(shelf).objects == len(KINDS)
+
+
+def test_what_is_read_at_once_has_a_bound(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrub_module, "_AT_ONCE", 1)
+    position: int | None = 0
+    read = []
+    while position is not None:
+        some, position = scrub_after(
+            shelf.catalog, shelf.stores, clock, position, store_is_there=lambda _: True
+        )
+        read.append(some.objects)
+    assert read == [1] * len(KINDS)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -116,3 +129,25 @@ def test_the_doctor_scrubs(tmp_path: Path) -> None:
     second = kinote("doctor", "--scrub", "--data", data, cwd=tmp_path)
     assert second.returncode == 1
     assert "1 are damaged" in second.stdout
+
+
+def test_the_doctor_scrubs_through_a_running_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setenv("KINOTE_SCRUB_DAYS", "0")
+    with open_house(Settings.model_validate({"data": data})) as house:
+        for number in range(120):
+            upload = house.receiver.open("test")
+            upload.write(image(number, rows=4000 if number == 7 else 16))
+            assert upload.finish().result(30).kind == "stored"
+    (file,) = (data / "objects").rglob("*.dcm")
+    file.write_bytes(file.read_bytes()[:-10])
+    server = RunningServer(data)
+    try:
+        first = kinote("doctor", "--scrub", "--data", data, "--json", cwd=tmp_path)
+        assert first.returncode == 1, first.stderr
+        said = json.loads(first.stdout)
+        assert (said["objects"], said["damaged"], said["unreadable"]) == (120, 1, 0)
+        second = kinote("doctor", "--scrub", "--data", data, "--json", cwd=tmp_path)
+        assert (second.returncode, json.loads(second.stdout)["objects"]) == (0, 119)
+    finally:
+        server.stop()

@@ -21,6 +21,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
 from kinote.dicom.json import from_elements
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
@@ -192,7 +193,7 @@ def test_law_7_every_file_comes_back_as_it_was(
         if not found or found[0].digest != digest_of_data_set(sent[path]):
             continue
         live += 1
-        assert data_set(b"".join(part10(found[0], door.open(found[0])))) == expected
+        assert data_set(b"".join(part10(found[0], door.open(found[0], ActorKind.PERSON)))) == expected
     assert live > 140
     with catalog.read() as connection:
         assert counts.differences(connection) == []
@@ -263,7 +264,7 @@ def test_small_objects_without_pixels_lie_in_the_index(
     door = Door(catalog, stores, clock=clock)
     with catalog.read() as connection:
         (found,) = door.find(connection, "1.2.3")
-    assert door.open(found).file.read() == data_set(buffer.getvalue())
+    assert door.open(found, ActorKind.PERSON).file.read() == data_set(buffer.getvalue())
 
 
 def test_an_abandoned_upload_leaves_nothing(stores: Stores, receiver: Receiver) -> None:

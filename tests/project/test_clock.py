@@ -33,6 +33,7 @@ _MAY_MEASURE = {
     "dimse/connection.py": "time-outs of the network",
     "dimse/endpoint.py": "time-outs of the network",
     "dimse/tls_socket.py": "time-outs of the network",
+    "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
     "scp/retrieval.py": "when the last interim answer was sent",
     "scp/server.py": "how long an association lasted",
     "storage/data_directory.py": "how long to wait for another server's recovery",

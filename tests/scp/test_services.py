@@ -23,6 +23,7 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
+from kinote.holdings.actor_kind import ActorKind
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import withdrawal
 from kinote.lifecycle.withdrawal import Reason
@@ -377,7 +378,7 @@ def test_an_object_found_damaged_in_its_middle_fails_alone(tmp_path: Path) -> No
                 assert stored(association, image(number, rows=2200, columns=2200)).status == 0
         with first.rooms.catalog.read() as connection:
             (_, large, _) = first.rooms.door.find(connection, STUDY)
-        with first.rooms.door.open(large).file:
+        with first.rooms.door.open(large, ActorKind.SYSTEM).file:
             pass  # From now on it is compared by pieces.
         first.rooms.catalog.write(lambda transaction: None)
         damage(tmp_path / "first", large.sop_instance_uid)

@@ -56,6 +56,7 @@ WRONG = {
     "data": ("", "path"),
     "database": ("mysql://reader:geheim@db/x", "postgresql://"),
     "database_connections": ("5", "6 to 1000"),
+    "scrub_days": ("-1", "0 to 3650"),
     "http_host": ("0.0.0.0", "loopback"),
     "http_port": ("99999", "0 to 65535"),
     "allowed_hosts": ("https://a.b/", "host names"),

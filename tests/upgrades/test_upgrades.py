@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, select, text
 
+from kinote.catalog.nodes import Node
 from kinote.catalog.schema.migrations import configuration
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.sql import dialects
+from kinote.holdings.actor_kind import ActorKind
+from kinote.holdings.last_use import LastUse
+from kinote.holdings.scrubbing.slow_scrub import SlowScrub
+from kinote.storage.digests import BLAKE3
+from tests.clock import clock
 from tests.databases import PostgresServer
 from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import FIRST, LARGE, OTHER, SECOND, STUDIES, Image, KeyObject, flag, image_uid
@@ -128,6 +135,34 @@ def test_life_goes_on_in_an_upgraded_house(upgraded: Acts) -> None:
     hold_feed(upgraded)
     upgraded.house.restart()
     hold_all(upgraded, STUDIES)
+
+
+def test_an_upgraded_house_says_when_it_was_used_and_is_scrubbed(upgraded: Acts) -> None:
+    house = upgraded.house
+    uses = LastUse(house.catalog, clock)
+    for row in house.rows("SELECT id FROM instance"):
+        uses.note(row.id, ActorKind.PERSON)
+    uses.write()
+    used = house.rows("SELECT DISTINCT study, part FROM last_use")
+    assert {row.part for row in used} == {"flagged", "rest"}
+    assert {row.study for row in used} == {row.study for row in house.rows("SELECT study FROM instance")}
+    node = Node(house.catalog, "here", clock)
+    slow = SlowScrub(
+        house.catalog,
+        house.stores,
+        clock,
+        node=node.id,
+        within=timedelta(days=30),
+        store_is_there=lambda _: True,
+        wait=lambda seconds: False,
+    )
+    while not house.rows("SELECT id FROM scrub_pass WHERE ended_at IS NOT NULL"):
+        slow.step()
+    node.close()
+    local = house.rows("SELECT digest_algorithm FROM instance WHERE residence = 'local'")
+    assert {row.digest_algorithm for row in local} == {BLAKE3}
+    (done,) = house.rows("SELECT objects, renewed, damaged FROM scrub_pass")
+    assert (done.objects, done.renewed, done.damaged) == (len(local), len(local), 0)
 
 
 def test_an_upgraded_house_has_one_current_row_for_each_uid(upgraded: Acts) -> None:

@@ -70,6 +70,7 @@ def hold_people_repeat_acts_harmlessly(client: httpx.Client, rooms: Rooms) -> No
     revised = {**NOTE, "description": "revised"}
     act("PUT", note, "revise", json=revised, headers={"If-Match": '"1"'})
     act("DELETE", note, "withdraw")
+    act("POST", "/api/v1/scrub", "scrub")
     (copy,) = client.get("/api/v1/held").json()["items"]
     act("POST", f"/api/v1/held/{copy['id']}", "decide", json={"decision": "discard"})
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import httpx
 
 from kinote.intake.outcome import Outcome
+from kinote.web.actor import COMMAND
 
 _CHUNK = 256 * 1024
 
@@ -30,7 +31,12 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(600, connect=10), trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(600, connect=10),
+            trust_env=False,
+            headers={"User-Agent": COMMAND},
+        )
 
     def get(self, path: str) -> Any:
         """The JSON of an API resource, None if there is no such thing."""

@@ -20,7 +20,7 @@ from kinote.app import House, adopt, open_house
 from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.holdings.recovery import recover
-from kinote.holdings.scrub import scrub, to_be_scrubbed
+from kinote.holdings.scrubbing.scrub import Scrubbed, scrub, to_be_scrubbed
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.settings.model import Settings, SettingsError, read_settings
@@ -101,16 +101,8 @@ def _mend(settings: Settings, *, adopt_index: bool, set_aside: bool) -> None:
 
 def _scrub(settings: Settings, *, as_json: bool) -> None:
     """Compare everything; exit status 1 where an object is damaged, or could not be read."""
-    with open_house(settings) as house, progress() as bars:
-        with house.catalog.read() as connection:
-            bar = bars.add_task("Reading", total=to_be_scrubbed(connection))
-        found = scrub(
-            house.catalog,
-            house.stores,
-            house.clock,
-            store_is_there=house.store_is_there,
-            passed=lambda: bars.advance(bar),
-        )
+    url = running_server(settings.data)
+    found = _scrub_at_server(url) if url else _scrub_in_house(settings)
     if as_json:
         print(json.dumps(asdict(found), indent=1))
     else:
@@ -122,6 +114,36 @@ def _scrub(settings: Settings, *, as_json: bool) -> None:
             out.print("Send the damaged objects to Kinote again, which heals them; /readyz names some.")
     if found.damaged or found.unreadable:
         raise typer.Exit(FAILED)
+
+
+def _scrub_at_server(url: str) -> Scrubbed:
+    found = Scrubbed()
+    client = Client(url)
+    try:
+        with progress() as bars:
+            bar = bars.add_task("Reading", total=None)
+            cursor: str | None = ""
+            while cursor is not None:
+                page = client.post(f"/api/v1/scrub?cursor={quote(cursor)}")
+                cursor = page.pop("next")
+                found.add(Scrubbed(**page))
+                bars.advance(bar, page["objects"])
+    finally:
+        client.close()
+    return found
+
+
+def _scrub_in_house(settings: Settings) -> Scrubbed:
+    with open_house(settings) as house, progress() as bars:
+        with house.catalog.read() as connection:
+            bar = bars.add_task("Reading", total=to_be_scrubbed(connection))
+        return scrub(
+            house.catalog,
+            house.stores,
+            house.clock,
+            store_is_there=house.store_is_there,
+            passed=lambda: bars.advance(bar),
+        )
 
 
 @contextmanager

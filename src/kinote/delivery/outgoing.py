@@ -21,6 +21,7 @@ from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door, ReadAhead
 from kinote.holdings.live_objects import Described, LiveObject
 
@@ -53,12 +54,12 @@ class Sendable:
 
 
 def live(door: Door, wanted: LiveObject, ahead: ReadAhead | None = None) -> Sendable:
-    """An object of the store, to be sent if it is still live then."""
+    """An object of the store, to be sent to another system if it is still live then."""
     return Sendable(
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
-        partial(door.open, wanted, ahead),
+        partial(door.open, wanted, ActorKind.SYSTEM, ahead),
     )
 
 

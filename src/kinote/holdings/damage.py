@@ -39,12 +39,16 @@ class Damaged:
     some: tuple[str, ...] = ()
 
 
-def mark_damaged(catalog: Catalog, stored: Stored, difference: Difference, now: datetime) -> bool:
+def mark_damaged(
+    catalog: Catalog, stored: Stored, difference: Difference, now: datetime, *, background: bool = False
+) -> bool:
     """Give an instance the residence `damaged`; whether it was this that did it.
 
-    Not where its row has changed since it was read, as by another copy of its bytes that has come.
+    Not where its row has changed since it was read, as by another copy of its bytes that has come. In the `background`
+    where nobody waits for the object.
     """
-    marked = catalog.write(lambda transaction: _mark(transaction, stored, now))
+    marking = catalog.submit(lambda transaction: _mark(transaction, stored, now), background=background)
+    marked = marking.result()
     if marked:
         _FOUND.labels(difference).inc()
         log.error(

@@ -23,6 +23,7 @@ from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.files.data_set_file import DataSet
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import (
     WHOLE,
     CheckedFile,
@@ -89,8 +90,8 @@ class Door:
     """Finds live objects and opens their bytes.
 
     `make` gives bytes that are derivable, `recall` those that another system has. `store_is_there` says whether a
-    store itself can be reached: a missing object says nothing where it cannot. Without `writes` the index stays as it
-    is.
+    store itself can be reached: a missing object says nothing where it cannot. `used` is told the key of an instance
+    whose bytes go out, and for whom. Without `writes` the index stays as it is.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Door:
         make: Provider | None = None,
         recall: Provider | None = None,
         store_is_there: Callable[[int], bool] = lambda store: True,
+        used: Callable[[int, ActorKind], object] = lambda instance, by: None,
         writes: bool = True,
     ) -> None:
         self._catalog = catalog
@@ -110,6 +112,7 @@ class Door:
         self._make = make
         self._recall = recall
         self._store_is_there = store_is_there
+        self._used = used
         self._writes = writes
 
     def find(
@@ -147,14 +150,16 @@ class Door:
             or (found.residence == "remote" and self._recall is not None)
         )
 
-    def open(self, wanted: LiveObject, ahead: ReadAhead | None = None) -> DataSet:
-        """The data set of an object that was found before, as a file of its own that whoever asked closes.
+    def open(self, wanted: LiveObject, by: ActorKind, ahead: ReadAhead | None = None) -> DataSet:
+        """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
 
         What leaves is what is live now. Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each
         reason by a class of its own, where its bytes cannot be had. What was read `ahead` is given where the index
         says of the object still what it said then.
         """
-        return self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid, ahead)
+        opened = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid, ahead)
+        self._used(wanted.id, by)
+        return opened
 
     def read_ahead(self, wanted: LiveObject) -> ReadAhead | None:
         """Read and compare an object that is opened next, while there is nothing else to do.
@@ -174,7 +179,7 @@ class Door:
             return None
 
     def open_held(self, wanted: HeldCopy) -> DataSet:
-        """The same of a held copy, for the administrator."""
+        """The same of a held copy, for the administrator: this is no use of its study."""
         return self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
 
     def _open(self, query: FindOne, key: int, uid: str, ahead: ReadAhead | None = None) -> DataSet:

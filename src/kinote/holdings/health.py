@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.damage import Damaged, damaged_now
 from kinote.holdings.recovery import Recovered
+from kinote.holdings.scrubbing.progress import ScrubProgress
 from kinote.storage.quarantine import Quarantine
 
 
@@ -22,13 +25,14 @@ class Alert:
 @dataclass(frozen=True, slots=True)
 class HoldingsHealth:
     """`quarantined` files wait for a person; `unknown` files recovery did not dare to touch; `damaged` instances are
-    not what was received.
+    not what was received. `scrub` is how far the slow scrub has come, None where there is none.
     """
 
     quarantined: int = 0
     unknown: int = 0
     damaged: Damaged = field(default_factory=Damaged)
     store_is_there: bool = True
+    scrub: ScrubProgress | None = None
 
     @property
     def alerts(self) -> list[Alert]:
@@ -52,6 +56,15 @@ class HoldingsHealth:
                     "to the disk.",
                 )
             )
+        if self.scrub and self.scrub.behind_since:
+            found.append(
+                Alert(
+                    "SCRUB_BEHIND",
+                    f"Since {self.scrub.behind_since:%Y-%m-%d} only {self.scrub.fraction:.0%} of all stored bytes have "
+                    "been read and compared: it would take more than twice the time that is set. See that the server "
+                    "is up for long enough and that the disk is not too busy, or raise the setting scrub_days.",
+                )
+            )
         if self.unknown:
             found.append(
                 Alert(
@@ -73,9 +86,14 @@ class HoldingsHealth:
 
 
 def health(
-    catalog: Catalog, quarantine: Quarantine, recovered: Recovered, store_is_there: Callable[[], bool]
+    catalog: Catalog,
+    quarantine: Quarantine,
+    recovered: Recovered,
+    store_is_there: Callable[[], bool],
+    scrub: Callable[[Connection], ScrubProgress] | None = None,
 ) -> HoldingsHealth:
     """How it is now."""
     with catalog.read() as connection:
         damaged = damaged_now(connection)
-    return HoldingsHealth(quarantine.count(), recovered.unknown, damaged, store_is_there())
+        progress = scrub(connection) if scrub is not None else None
+    return HoldingsHealth(quarantine.count(), recovered.unknown, damaged, store_is_there(), progress)

@@ -60,6 +60,7 @@ _ALLOWED = {
     "data": "the path of a folder",
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
     "database_connections": "a whole number from 6 to 1000",
+    "scrub_days": "a whole number from 0 to 3650",
     "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
@@ -152,6 +153,12 @@ class Settings(BaseSettings):
     )
     database_connections: int = Field(
         24, ge=6, le=1000, description="Connections to PostgreSQL that this server takes at most."
+    )
+    scrub_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days within which all stored bytes are read and compared; 0 for never.",
     )
     http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."

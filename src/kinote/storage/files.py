@@ -7,6 +7,7 @@ arrival, so that a group touches one directory and recovery need not walk the wh
 
 from __future__ import annotations
 
+import io
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -163,3 +164,9 @@ class FileStore:
 
 def _hour(moment: datetime) -> str:
     return moment.strftime("%Y/%m/%d/%H")
+
+
+def forget_cached(file: BinaryIO) -> None:
+    """Let the system drop what it has in memory of a stored file; nothing where the bytes lie elsewhere."""
+    if isinstance(file, io.FileIO):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

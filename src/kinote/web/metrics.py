@@ -50,6 +50,17 @@ _DAMAGED = Gauge(
     registry=REGISTRY,
 )
 
+_SCRUB_PROGRESS = Gauge(
+    "kinote_scrub_progress",
+    "What part of the stored objects the slow scrub has read in its pass, from 0 to 1.",
+    registry=REGISTRY,
+)
+_SCRUB_ENDED = Gauge(
+    "kinote_scrub_last_ended_timestamp_seconds",
+    "When the last whole pass of the slow scrub ended, in seconds since 1970; 0 if none has.",
+    registry=REGISTRY,
+)
+
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     _REQUESTS.labels(method, route, str(status)).observe(seconds)
@@ -76,4 +87,7 @@ async def metrics(request: Request) -> Response:
     _QUARANTINED.set(health.quarantined)
     _UNKNOWN.set(health.unknown)
     _DAMAGED.set(health.damaged.count)
+    if health.scrub is not None:
+        _SCRUB_PROGRESS.set(health.scrub.fraction)
+        _SCRUB_ENDED.set(health.scrub.ended_at.timestamp() if health.scrub.ended_at else 0)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)

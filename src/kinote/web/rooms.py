@@ -13,6 +13,7 @@ from starlette.requests import Request
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
+from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.telemetry.clock import Clock
 from kinote.web.event_streams import EventStreams
@@ -62,6 +63,8 @@ class Rooms:
     clock: Clock = field(kw_only=True)
     #: What is wrong with index and bytes, as it is now.
     health: Callable[[], HoldingsHealth] = HoldingsHealth
+    #: Reads and compares what follows a key; and the key to go on after, if there is more.
+    scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

@@ -421,6 +421,13 @@ note_reference = Table(
     Column("segments", Text, nullable=False, server_default=""),
     _matched("presentation_state_uid"),
     Index("note_reference_by_instance", "sop_instance_uid", "version"),
+    Index(
+        "note_reference_by_state",
+        "presentation_state_uid",
+        "version",
+        sqlite_where=text("presentation_state_uid <> ''"),
+        postgresql_where=text("presentation_state_uid <> ''"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -631,4 +638,39 @@ location = Table(
     Column("at", Text, nullable=False),
     Index("location_by_archive", "archive", "instance"),
     sqlite_with_rowid=False,
+)
+
+#: When bytes of a study were last read, to the hour (`kinote.catalog.last_use`). For retention, to come.
+last_use = Table(
+    "last_use",
+    metadata,
+    Column("study", _Key, ForeignKey("study.id"), primary_key=True),
+    # 'flagged': images that notes flag, and presentation states they name; 'rest': all others of the study.
+    Column("part", _Matched, primary_key=True),
+    # 'person' or 'system'.
+    Column("used_by", _Matched, primary_key=True),
+    # The moment at which the hour began.
+    Column("hour", _Matched, nullable=False),
+    Index("last_use_by_hour", "part", "used_by", "hour", "study"),
+    sqlite_with_rowid=False,
+)
+
+#: The passes of the slow scrub, one at a time, whichever node does it (`kinote.catalog.scrub_passes`).
+scrub_pass = Table(
+    "scrub_pass",
+    metadata,
+    _key(),
+    Column("begun_at", Text, nullable=False),
+    Column("ended_at", Text),
+    # Who is at it; empty if nobody is.
+    Column("node", _Matched, nullable=False, server_default=""),
+    # Keys of instances: the last one there was at the beginning, and the last one that has been read.
+    Column("last_key", _Key, nullable=False),
+    Column("position", _Key, nullable=False, server_default="0"),
+    # What it has read and found so far.
+    Column("objects", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("damaged", BigInteger, nullable=False, server_default="0"),
+    Column("unreadable", BigInteger, nullable=False, server_default="0"),
+    Column("renewed", BigInteger, nullable=False, server_default="0"),
 )

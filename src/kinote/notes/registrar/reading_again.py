@@ -11,6 +11,7 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import finding, key_object
 from kinote.catalog.transactions.catalog import Catalog, Work
 from kinote.dicom.dictionary import sop_classes
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.keyobject import reader
@@ -118,7 +119,7 @@ def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject
 
 
 def _read(door: Door, item: LiveObject) -> ReceivedKeyObject:
-    with door.open(item).file as file:
+    with door.open(item, ActorKind.SERVER).file as file:
         # One byte more than is read: the reader then says that it is too large.
         data = file.read(reader.MAX_BYTES + 1)
     reading = reader.read(data, item.transfer_syntax_uid)

@@ -14,8 +14,10 @@ from starlette.responses import Response
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.elements.bulk import BulkSpan
 from kinote.dicom.elements.scanner import DataSetScanner
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.web.actor import actor_of
 from kinote.web.dicomweb.frame_media import OCTETS
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -43,7 +45,7 @@ async def bulk_data(request: Request) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    content = _value(rooms.door, item, path)
+    content = _value(rooms.door, item, path, actor_of(request))
     boundary = new_boundary()
     if alone:
         body, media_type = content, OCTETS
@@ -68,9 +70,9 @@ def _alone(request: Request) -> bool:
     raise NotAcceptableError(f"Bulk data is available as {OCTETS}, by itself or in {_MULTIPART}.")
 
 
-def _value(door: Door, item: LiveObject, path: str) -> Iterator[bytes]:
+def _value(door: Door, item: LiveObject, path: str, by: ActorKind) -> Iterator[bytes]:
     """The bytes of a value as stored; of encapsulated pixel data its fragments, one after another."""
-    with door.open(item).file as file:
+    with door.open(item, by).file as file:
         base = file.tell()
         if transfer_syntaxes.lookup(item.transfer_syntax_uid).deflated:
             # Deflated objects are small, and intake has bounded what they inflate to.

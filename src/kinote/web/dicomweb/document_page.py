@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from kinote.dicom.dictionary import sop_classes
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.keyobject import reader
@@ -55,7 +56,7 @@ async def document_page(request: Request, item: LiveObject) -> Response:
 
 
 def _read(door: Door, item: LiveObject) -> Reading:
-    with door.open(item).file as file:
+    with door.open(item, ActorKind.PERSON).file as file:
         # One byte more than is read: the reader then says that it is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 

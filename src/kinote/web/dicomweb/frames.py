@@ -11,8 +11,10 @@ from starlette.responses import Response
 from kinote.dicom.pixels.decoding import decode
 from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.pixel_format import PixelFormat
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.web.actor import actor_of
 from kinote.web.dicomweb.frame_media import FrameForm, frame_form
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -34,7 +36,7 @@ async def frames(request: Request) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    contents = _contents(rooms.door, item, numbers, form)
+    contents = _contents(rooms.door, item, numbers, form, actor_of(request))
     boundary = new_boundary()
     if alone:
         body, media_type = contents, form.content_type
@@ -85,8 +87,10 @@ def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tup
     )
 
 
-def _contents(door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm) -> Iterator[bytes]:
-    with door.open(item).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
+def _contents(
+    door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm, by: ActorKind
+) -> Iterator[bytes]:
+    with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         for number in numbers:
             check_frame(opened, number)
         for number in numbers:

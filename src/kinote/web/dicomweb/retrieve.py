@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import TranscodingError, part10
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
+from kinote.web.actor import actor_of
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -48,12 +50,12 @@ async def retrieve(request: Request) -> Response:
     if alone:
         ((item, syntax),) = sent
         return await iterated(
-            _beginning_late(rooms.door, item, syntax),
+            _beginning_late(rooms.door, item, syntax, actor_of(request)),
             rooms.threads.streams,
             media_type=f"{_DICOM};transfer-syntax={syntax}",
         )
     boundary = new_boundary()
-    parts = _Parts(rooms.door, sent)
+    parts = _Parts(rooms.door, sent, actor_of(request))
     response = await iterated(
         multipart_body(parts, boundary),
         rooms.threads.streams,
@@ -97,16 +99,17 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
     )
 
 
-def _beginning_late(door: Door, item: LiveObject, syntax: str) -> Iterator[bytes]:
+def _beginning_late(door: Door, item: LiveObject, syntax: str, by: ActorKind) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
-    yield from part10(item, door.open(item), syntax)
+    yield from part10(item, door.open(item, by), syntax)
 
 
 class _Parts:
     """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
 
-    def __init__(self, door: Door, sent: Sequence[_Sent]) -> None:
+    def __init__(self, door: Door, sent: Sequence[_Sent], by: ActorKind) -> None:
         self._door = door
+        self._by = by
         self._sent = sent
         #: UIDs of those that cannot be had by what the index says, and of those that turned out not to be.
         self.known_to_fail = [item.sop_instance_uid for item, _ in sent if not door.can_open(item)]
@@ -134,10 +137,10 @@ class _Parts:
 
     def _part(self, item: LiveObject, syntax: str) -> Part:
         try:
-            content = part10(item, self._door.open(item), syntax)
+            content = part10(item, self._door.open(item, self._by), syntax)
         except TranscodingError as error:
             # The answer has begun. As it is stored is better than not at all, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
-            content = part10(item, self._door.open(item))
+            content = part10(item, self._door.open(item, self._by))
         return Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)

@@ -12,6 +12,7 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
@@ -113,7 +114,7 @@ def _picture(door: Door, image: KeyImage) -> bytes | None:
     assert image.shown is not None
     try:
         with (
-            door.open(image.shown).file as file,
+            door.open(image.shown, ActorKind.PERSON).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")

@@ -1,0 +1,103 @@
+"""When bytes were last used, gathered in memory and written down now and then: reading them costs no statement.
+
+Of each hour an instance counts once for each kind of actor. What it is part of is looked up when it is written down.
+What was gathered since the last time is lost with a kill: some minutes of a record that is good to the hour.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.catalog.last_use import Part, Use, parts_of, write_uses
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoConnectionError
+from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.holdings.actor_kind import ActorKind
+from kinote.telemetry.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two times that a server writes down what was used.
+_EVERY = 60.0
+
+#: Instances that are remembered at most: of those that wait, further ones are not noted; of those that were noted in
+#: this hour, all are forgotten, and noted once more.
+_MOST = 100_000
+
+#: Instances that are looked up at once, and rows that are written in one transaction.
+_TOGETHER = 500
+
+#: An instance, by its key, and who has used it.
+_Noted = tuple[int, ActorKind]
+
+
+class LastUse:
+    """Notes which instances are used, and writes down when their studies were. May be called from any thread."""
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._noting = threading.Lock()
+        self._writing = threading.Lock()
+        #: What has not been written down, each with its hour.
+        self._waiting: dict[_Noted, str] = {}
+        #: What was noted in this hour, and when that began.
+        self._noted: set[_Noted] = set()
+        self._hour = datetime.min.replace(tzinfo=UTC)
+
+    def note(self, instance: int, by: ActorKind) -> None:
+        """The bytes of an instance are used, by its key. What the server does by itself is no use."""
+        if by is ActorKind.SERVER:
+            return
+        noted = (instance, by)
+        hour = self._clock().replace(minute=0, second=0, microsecond=0)
+        with self._noting:
+            if hour != self._hour or len(self._noted) >= _MOST:
+                self._noted.clear()
+                self._hour = hour
+            if noted not in self._noted and len(self._waiting) < _MOST:
+                self._noted.add(noted)
+                self._waiting[noted] = timestamp(hour)
+
+    def step(self) -> float:
+        """Write down what was noted; gives the seconds until that is to be done again."""
+        self.write()
+        return _EVERY
+
+    def write(self) -> None:
+        """Write down what was noted. What cannot be written waits for the next time."""
+        with self._writing:
+            with self._noting:
+                waiting, self._waiting = self._waiting, {}
+            try:
+                self._write(waiting)
+            except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError, NoConnectionError):
+                log.warning("When studies were last used could not be written down now", exc_info=True)
+                with self._noting:
+                    # What has come meanwhile is newer.
+                    self._waiting = {**waiting, **self._waiting}
+
+    def _write(self, waiting: dict[_Noted, str]) -> None:
+        uses = self._uses(waiting)
+        for begin in range(0, len(uses), _TOGETHER):
+            writing = partial(write_uses, uses=uses[begin : begin + _TOGETHER])
+            self._catalog.submit(writing, background=True).result()
+
+    def _uses(self, waiting: dict[_Noted, str]) -> list[Use]:
+        """What was used: of each part of a study and kind of actor the last hour."""
+        instances = sorted({instance for instance, _ in waiting})
+        parts: dict[int, tuple[int, Part]] = {}
+        for begin in range(0, len(instances), _TOGETHER):
+            with self._catalog.read() as connection:
+                parts.update(parts_of(connection, instances[begin : begin + _TOGETHER]))
+        hours: dict[tuple[int, Part, str], str] = {}
+        for (instance, by), hour in waiting.items():
+            if instance in parts:
+                used = (*parts[instance], str(by))
+                hours[used] = max(hour, hours.get(used, hour))
+        return [Use(*used, hour) for used, hour in hours.items()]

@@ -1,0 +1,50 @@
+"""For whom the interfaces ask the door: persons over HTTP, other systems over DICOM and by `kinote send`."""
+
+from __future__ import annotations
+
+import pytest
+
+from kinote.command.client import Client
+from kinote.holdings.actor_kind import ActorKind
+from kinote.web.application import create_application
+from tests.laws.test_law_1_withdrawn_while_sent import INTERFACES, House, by_metadata, house
+from tests.web.conftest import running
+from tests.web.objects import INSTANCES, SERIES
+
+__all__ = ["house"]
+
+BY_SYSTEMS = {"C-GET", "C-MOVE", "kinote send"}
+
+
+@pytest.fixture
+def used(house: House, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ActorKind]]:
+    """What the door is told of use."""
+    told: list[tuple[int, ActorKind]] = []
+    monkeypatch.setattr(house.door, "_used", lambda instance, by: told.append((instance, by)))
+    # Nothing is withdrawn here.
+    monkeypatch.setattr(type(house.door), "_then_withdraw", lambda door, found: found)
+    return told
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_an_interface_says_for_whom_it_asks(
+    house: House, used: list[tuple[int, ActorKind]], interface: str
+) -> None:
+    INTERFACES[interface](house)
+    wanted = ActorKind.SYSTEM if interface in BY_SYSTEMS else ActorKind.PERSON
+    assert {by for _, by in used} == {wanted}
+
+
+def test_what_is_said_of_objects_is_no_use(house: House, used: list[tuple[int, ActorKind]]) -> None:
+    assert len(by_metadata(house)) == 3
+    assert used == []
+
+
+def test_what_a_command_gets_is_for_another_system(house: House, used: list[tuple[int, ActorKind]]) -> None:
+    with running(create_application(house.rooms)) as address:
+        client = Client(address)
+        file = client.download(f"{INSTANCES}/{SERIES}.1", "application/dicom; transfer-syntax=*")
+        assert file is not None
+        file.close()
+        client.close()
+    assert [by for _, by in used] == [ActorKind.SYSTEM]
