@@ -18,7 +18,7 @@ from kinote.holdings.damage import damaged_now
 from kinote.holdings.door import Door
 from kinote.holdings.health import health
 from kinote.holdings.recovery import Recovered
-from kinote.holdings.unavailable import BytesDamagedError, NotLiveError, StoreUnreachableError
+from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.storage.digests import BLAKE3, PIECE, SHA256
 from tests.clock import clock
 from tests.dimse.ends import eventually
@@ -41,54 +41,6 @@ def test_law_7_what_goes_out_is_what_came_in(shelf: Shelf) -> None:
         shelf.with_older_digest(name)
         assert shelf.stored(name).digest_algorithm == SHA256
         assert shelf.read(name) == shelf.data_set(name)
-
-
-def test_what_was_read_ahead_is_given_and_not_read_again(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = shelf.found("small")
-    ahead = shelf.door.read_ahead(found)
-    assert ahead is not None
-    with monkeypatch.context() as patched:
-        patched.setattr(door_module, "open_stored", None)
-        with shelf.door.open(found, ActorKind.SYSTEM, ahead).file as file:
-            assert file.read() == shelf.data_set("small")
-
-
-def test_what_is_small_or_large_is_not_read_ahead(shelf: Shelf) -> None:
-    assert [shelf.door.read_ahead(shelf.found(name)) for name in ("in a pack", "large", "in the index")] == [
-        None
-    ] * 3
-
-
-def test_law_1_what_was_read_ahead_and_is_live_no_longer_does_not_leave(shelf: Shelf) -> None:
-    found = shelf.found("small")
-    ahead = shelf.door.read_ahead(found)
-    assert ahead is not None
-    shelf.withdraw("small")
-    with pytest.raises(NotLiveError):
-        shelf.door.open(found, ActorKind.SYSTEM, ahead)
-    assert shelf.door.read_ahead(found) is None
-
-
-def test_law_7_what_was_read_ahead_for_a_row_that_has_changed_is_read_again(shelf: Shelf) -> None:
-    found = shelf.found("small")
-    ahead = shelf.door.read_ahead(found)
-    assert ahead is not None
-    shelf.with_older_digest("small")
-    shelf.change("small", CHANGES["altered"])
-    with pytest.raises(BytesDamagedError):
-        shelf.door.open(found, ActorKind.SYSTEM, ahead)
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_reading_ahead_finds_no_fault_by_itself(shelf: Shelf, change: str) -> None:
-    found = shelf.found("small")
-    shelf.change("small", CHANGES[change])
-    assert shelf.door.read_ahead(found) is None
-    assert shelf.residence("small") == "local"
-    with pytest.raises(BytesDamagedError):
-        shelf.door.open(found, ActorKind.SYSTEM)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -22,7 +22,7 @@ from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.actor_kind import ActorKind
-from kinote.holdings.door import Door, ReadAhead
+from kinote.holdings.door import Door
 from kinote.holdings.live_objects import Described, LiveObject
 
 #: How much of a file is in memory at once, in bytes.
@@ -53,13 +53,13 @@ class Sendable:
     open: Callable[[], DataSet]
 
 
-def live(door: Door, wanted: LiveObject, ahead: ReadAhead | None = None) -> Sendable:
+def live(door: Door, wanted: LiveObject) -> Sendable:
     """An object of the store, to be sent to another system if it is still live then."""
     return Sendable(
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
-        partial(door.open, wanted, ActorKind.SYSTEM, ahead),
+        partial(door.open, wanted, ActorKind.SYSTEM),
     )
 
 

@@ -6,7 +6,7 @@ only where the receiver takes none of that, and where that cannot be done it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -18,7 +18,7 @@ from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
-from kinote.holdings.door import Door, ReadAhead
+from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
 
@@ -49,13 +49,9 @@ class Sender:
             if context.requestor_is_scu if we_request else context.requestor_is_scp:
                 self._contexts.setdefault(context.abstract_syntax, []).append(context)
         self._cancelled: set[int] = set()
-        self._ahead: ReadAhead | None = None
 
-    def send(self, wanted: Sendable, meanwhile: Callable[[], None] = lambda: None) -> Sent:
-        """Send an object. Raises `AssociationError` where the association has ended.
-
-        `meanwhile` is done while the answer is due, if it has been sent at all.
-        """
+    def send(self, wanted: Sendable) -> Sent:
+        """Send an object. Raises `AssociationError` where the association has ended."""
         uid = wanted.sop_instance_uid
         try:
             stored = wanted.open()
@@ -64,19 +60,13 @@ class Sender:
         except OSError as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
         with stored.file:
-            return self._send(wanted, stored, meanwhile)
+            return self._send(wanted, stored)
 
-    def send_live(self, door: Door, wanted: LiveObject, following: LiveObject | None = None) -> Sent:
-        """Send an object of the store if it is still live. While its answer is due, the next is read ahead."""
-        ahead, self._ahead = self._ahead, None
+    def send_live(self, door: Door, wanted: LiveObject) -> Sent:
+        """Send an object of the store if it is still live."""
+        return self.send(live(door, wanted))
 
-        def read_ahead() -> None:
-            if following is not None:
-                self._ahead = door.read_ahead(following)
-
-        return self.send(live(door, wanted, ahead), read_ahead)
-
-    def _send(self, wanted: Sendable, stored: DataSet, meanwhile: Callable[[], None]) -> Sent:
+    def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
         uid = wanted.sop_instance_uid
         context = self._context_for(wanted)
         if context is None:
@@ -86,13 +76,7 @@ class Sender:
         except (TranscodingError, OSError) as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
         answer = store(
-            self._association,
-            context,
-            uid,
-            outgoing,
-            self._originator,
-            on_cancel=self._take_cancel,
-            meanwhile=meanwhile,
+            self._association, context, uid, outgoing, self._originator, on_cancel=self._take_cancel
         )
         if answer.status == statuses.SUCCESS:
             return Sent("completed", uid)

@@ -67,12 +67,10 @@ def store(
     originator: MoveOriginator | None = None,
     *,
     on_cancel: Callable[[CCancelRequest], None] | None = None,
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> CStoreResponse:
     """C-STORE (PS3.7 9.1.1) of a data set in the context's transfer syntax.
 
-    Within a C-GET the peer may cancel that while its answer is due: `on_cancel` is told. `meanwhile` is done once all
-    is sent, while the peer is at it.
+    Within a C-GET the peer may cancel that while its answer is due: `on_cancel` is told.
     """
     request = CStoreRequest(
         message_id=association.new_message_id(),
@@ -83,7 +81,6 @@ def store(
         move_originator_message_id=originator.message_id if originator else None,
     )
     association.send(context, request, data_set)
-    meanwhile()
     return _due(association, request.message_id, CStoreResponse, on_cancel)
 
 

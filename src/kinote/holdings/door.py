@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -69,18 +68,6 @@ _LIVE_BYTES = FindOne(stored_bytes(live_instance).where(live_instance.c.id == bi
 _HELD_BYTES = FindOne(
     stored_bytes(instance).where(instance.c.id == bindparam("id"), instance.c.standing == "held")
 )
-
-#: Bytes of an object from which it is worth the while to read it before its turn.
-_AHEAD_FROM = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAhead:
-    """Bytes that were read and compared before it was their object's turn, and what the index said of them then."""
-
-    stored: Stored
-    data: bytes
-
 
 #: Gives the data set of an instance whose bytes are not here. Raises `BytesUnavailableError` where it cannot.
 Provider = Callable[[Stored], DataSet]
@@ -150,47 +137,27 @@ class Door:
             or (found.residence == "remote" and self._recall is not None)
         )
 
-    def open(self, wanted: LiveObject, by: ActorKind, ahead: ReadAhead | None = None) -> DataSet:
+    def open(self, wanted: LiveObject, by: ActorKind) -> DataSet:
         """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
 
         What leaves is what is live now. Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each
-        reason by a class of its own, where its bytes cannot be had. What was read `ahead` is given where the index
-        says of the object still what it said then.
+        reason by a class of its own, where its bytes cannot be had.
         """
-        opened = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid, ahead)
+        opened = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
         self._used(wanted.id, by)
         return opened
-
-    def read_ahead(self, wanted: LiveObject) -> ReadAhead | None:
-        """Read and compare an object that is opened next, while there is nothing else to do.
-
-        None for small ones and large ones, and whatever is the matter: `open` finds it again and says so.
-        """
-        if wanted.in_index or not _AHEAD_FROM <= wanted.size <= WHOLE:
-            return None
-        try:
-            found = self._catalog.find_latest(_LIVE_BYTES, id=wanted.id)
-            stored = Stored(*found) if found is not None else None
-            if stored is None or stored.residence != "local" or stored.size > WHOLE:
-                return None
-            with open_stored(self._stores, stored) as file:
-                return ReadAhead(stored, whole(file, stored))
-        except (DiffersError, UnknownAlgorithmError, OSError, SQLAlchemyError, RuntimeError):
-            return None
 
     def open_held(self, wanted: HeldCopy) -> DataSet:
         """The same of a held copy, for the administrator: this is no use of its study."""
         return self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
 
-    def _open(self, query: FindOne, key: int, uid: str, ahead: ReadAhead | None = None) -> DataSet:
+    def _open(self, query: FindOne, key: int, uid: str) -> DataSet:
         for _ in range(_LOOKS):
             found = self._catalog.find_latest(query, id=key)
             if found is None:
                 raise NotLiveError(uid)
             stored = Stored(*found)
             match stored.residence:
-                case "local" if ahead is not None and ahead.stored == stored:
-                    return DataSet(io.BytesIO(ahead.data), stored.size)
                 case "local":
                     opened = self._local(stored)
                     if opened is not None:

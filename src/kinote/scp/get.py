@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from kinote.delivery.sending import Sender, Sent
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
@@ -26,11 +24,11 @@ def perform(session: Session, message: Message) -> None:
         session.done["get", "failure"] += 1
         return
     sender = Sender(session.association, we_request=False)
-    waiting = iter(pairwise([*objects, None]))
+    waiting = iter(objects)
 
     def send_next() -> Sent | None:
-        wanted, following = next(waiting, (None, None))
-        return None if wanted is None else sender.send_live(session.rooms.door, wanted, following)
+        wanted = next(waiting, None)
+        return None if wanted is None else sender.send_live(session.rooms.door, wanted)
 
     def is_cancelled() -> bool:
         # While the answer to an object is due, a cancellation comes to the sender.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from itertools import pairwise
 
 from kinote.delivery.sending import Sender, Sent, grouped
 from kinote.dimse import statuses
@@ -81,9 +80,8 @@ def _sendings(
                     destination, session.called_ae_title, Proposal(contexts), tls=options.tls
                 ) as opened:
                     sender = Sender(opened, originator=originator)
-                    for wanted, following in pairwise([*group[done:], None]):
-                        assert wanted is not None
-                        sent = sender.send_live(session.rooms.door, wanted, following)
+                    for wanted in group[done:]:
+                        sent = sender.send_live(session.rooms.door, wanted)
                         done += 1
                         yield sent
             except UnreadableDataSetError as error:
