@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from kinote.storage.pack import Pack, PackLock
-from kinote.storage.packs import IncomingSmall, PackStore
+from kinote.storage.incoming_small import IncomingSmall
+from kinote.storage.packs import PackStore
 from kinote.storage.store import StorageError
 
 NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)

@@ -29,10 +29,12 @@ class HoldingsHealth:
     unknown: int = 0
     damaged: Damaged = field(default_factory=Damaged)
     store_is_there: bool = True
+    #: Alerts of others, which are told with these.
+    others: tuple[Alert, ...] = ()
 
     @property
     def alerts(self) -> list[Alert]:
-        found = []
+        found = list(self.others)
         if not self.store_is_there:
             found.append(
                 Alert(
