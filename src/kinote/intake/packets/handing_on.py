@@ -6,17 +6,20 @@ Imports neither the catalog's connections nor the stores of others: a receiver p
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 
 from kinote.intake.arrival import Arrival
 from kinote.intake.expected import Expected
-from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
+from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE, Outcome
 from kinote.intake.packets.frames import HEAD, LONGEST, Kind, frame
 from kinote.intake.packets.packet import decode_answer, encode_packet, encode_told
 from kinote.intake.upload import Upload
 from kinote.storage.incoming_small import IncomingSmall
 from kinote.storage.store import Incoming, StorageError, Store
 from kinote.telemetry.clock import Clock, ToldClock
+
+log = logging.getLogger(__name__)
 
 #: Where a receiver process puts large objects, as the main process tells it.
 LargeObjects = Store
@@ -89,16 +92,20 @@ class HandingOn:
                 arrival.file.finish()
         except StorageError as error:
             return self._refused(arrival, str(error))
-        packet = encode_packet(arrival)
+        try:
+            packet = encode_packet(arrival)
+        except Exception as error:
+            log.exception("An object cannot be handed on")
+            return self._refused(arrival, f"The object cannot be handed on: {error}", PROCESSING_FAILURE)
         if len(packet) > LONGEST:
             return self._refused(arrival, f"What was read of the object takes {len(packet)} bytes.")
         self._send(Kind.PACKET, packet)
         return self._answer()
 
-    def _refused(self, arrival: Arrival, reason: str) -> Outcome:
+    def _refused(self, arrival: Arrival, reason: str, status: int = OUT_OF_RESOURCES) -> Outcome:
         if arrival.file is not None:
             arrival.file.abandon()
-        refusal = arrival.refusal(OUT_OF_RESOURCES, reason)
+        refusal = arrival.refusal(status, reason)
         self.observe(refusal)
         return refusal
 

@@ -9,6 +9,7 @@ texts.
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -47,7 +48,11 @@ def encode_packet(arrival: Arrival) -> bytes:
         key = file.key
     elif file is not None:
         content = file.read_back(0, SMALL)
-    return _encoded((arrival.entry, arrival.dataset_offset, key, content, arrival.dataset, arrival.reading))
+    reading = arrival.reading
+    if reading is not None and reading.dataset is not None:
+        # Filing asks for nothing beside what was read of it.
+        reading = replace(reading, dataset=None)
+    return _encoded((arrival.entry, arrival.dataset_offset, key, content, arrival.dataset, reading))
 
 
 def decode_packet(packet: memoryview, takes_over: TakesOver) -> Arrival:
