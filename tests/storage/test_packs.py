@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kinote.storage.pack import Pack, PackLock
 from kinote.storage.incoming_small import IncomingSmall
+from kinote.storage.pack import Pack, PackLock
 from kinote.storage.packs import PackStore
 from kinote.storage.store import StorageError
 
