@@ -38,7 +38,10 @@ START_LIMIT = 60
 class Face:
     """A house with its DICOM face. `rooms.options` are those it was opened with."""
 
-    def __init__(self, rooms: Rooms, server: DicomServer, receivers: ReceiverProcesses | None) -> None:
+    def __init__(
+        self, folder: Path, rooms: Rooms, server: DicomServer, receivers: ReceiverProcesses | None
+    ) -> None:
+        self.folder = folder
         self.rooms = rooms
         self.server = server
         self._receivers = receivers
@@ -98,7 +101,7 @@ def face(
     try:
         if receivers is not None and not program:
             assert receivers.wait_until_ready(START_LIMIT)
-        yield Face(rooms, server, receivers)
+        yield Face(folder, rooms, server, receivers)
     finally:
         server.close()
         receiver.close()

@@ -129,7 +129,7 @@ class _Process:
         try:
             self._popen.wait(max(until - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
-            log.warning("A receiver process did not end in time", extra={"process": self.pid})
+            log.warning("A receiver process did not end in time", extra={"receiver": self.pid})
 
 
 class _Place:
@@ -147,7 +147,10 @@ class _Place:
 
 
 class ReceiverProcesses:
-    """So many receiver processes, in the hands of one thread. `close` when no association is open any more."""
+    """So many receiver processes, in the hands of one thread.
+
+    `close` when no association is open any more; it may be called again.
+    """
 
     def __init__(
         self,
@@ -214,7 +217,7 @@ class ReceiverProcesses:
             return channel
         # Two must not serve it: whether it was begun with is certain when the other is no more.
         if not channel.has_ended:
-            log.error("A receiver process is stuck, and is ended", extra={"process": process.pid})
+            log.error("A receiver process is stuck, and is ended", extra={"receiver": process.pid})
             process.kill()
             channel.wait_for_end()
         if channel.has_begun:
@@ -251,6 +254,8 @@ class ReceiverProcesses:
 
     def close(self) -> None:
         with self._changed:
+            if self._is_closing:
+                return
             self._is_closing = True
         self._wake.send(b"\0")
         self._thread.join()
@@ -270,6 +275,8 @@ class ReceiverProcesses:
         for process in processes:
             process.wait(until)
             process.wind_up()
+        with self._changed:
+            self._places = []
         metrics.observe_receivers(0)
 
     def _see_to(self, place: _Place) -> None:
