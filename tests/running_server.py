@@ -76,7 +76,7 @@ class RunningServer:
         return [int(port) for port in found]
 
     def receivers(self) -> list[int]:
-        """Its receiver processes that are ready: these have inherited nothing to read from but one socket."""
+        """Its receiver processes."""
         found = subprocess.run(
             ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False
         )

@@ -220,9 +220,7 @@ def test_law_6_a_receiver_process_tells_after_sync_and_commit(place: Place) -> N
         ("told_before_the_commit", "told before the commit"),
     ],
 )
-def test_breach_of_law_6_by_receiver_processes_is_noticed(
-    tmp_path: Path, breach: str, noticed: str
-) -> None:
+def test_breach_of_law_6_by_receiver_processes_is_noticed(tmp_path: Path, breach: str, noticed: str) -> None:
     place = Place(tmp_path / "data", "")
     (found,) = served(place, [c_store_image], (*BREACHED, breach), receivers=1)
     with pytest.raises(AssertionError, match=noticed):

@@ -39,7 +39,11 @@ class Face:
     """A house with its DICOM face. `rooms.options` are those it was opened with."""
 
     def __init__(
-        self, folder: Path, rooms: Rooms, server: DicomServer, receivers: ReceiverProcesses | None
+        self,
+        rooms: Rooms,
+        server: DicomServer,
+        receivers: ReceiverProcesses | None = None,
+        folder: Path = Path(),
     ) -> None:
         self.folder = folder
         self.rooms = rooms
@@ -101,7 +105,7 @@ def face(
     try:
         if receivers is not None and not program:
             assert receivers.wait_until_ready(START_LIMIT)
-        yield Face(folder, rooms, server, receivers)
+        yield Face(rooms, server, receivers, folder)
     finally:
         server.close()
         receiver.close()

@@ -9,8 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import Connection, select
 
@@ -28,6 +30,7 @@ from tests.dimse.ends import CT, eventually, nothing_left
 from tests.intake.objects import image
 from tests.intake.test_receiver import data_set
 from tests.kept_bytes import nobodys
+from tests.running_server import RunningServer
 from tests.scp.face import Face, face
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -73,10 +76,18 @@ def is_alone(house: Face) -> bool:
     return not house.server._acceptor.associations
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is reached that runs elsewhere."""
+
+    host: str
+    port: int
+
+
 class Begun:
     """A sender that is within a large object."""
 
-    def __init__(self, house: Face, number: int = 1, most: int = 70_000) -> None:
+    def __init__(self, house: Face | Address, number: int = 1, most: int = 70_000) -> None:
         self.socket = socket.create_connection((house.host, house.port))
         self.socket.settimeout(60)
         self.socket.sendall(
@@ -315,3 +326,47 @@ def test_a_message_under_way_is_finished_and_idle_associations_end(tmp_path: Pat
         closing.join(60)
         assert not opened.receivers.pids
         assert stored(opened) == {"1.2.3.4.1", "1.2.3.4.2"}
+
+
+# --- the main process dies ------------------------------------------------------------------------
+
+
+def _ready(server: RunningServer) -> int:
+    """The receiver process, once it is ready."""
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        eventually(lambda: "kinote_receiver_processes 1.0" in client.get("/metrics").text, "none is ready")
+    (found,) = server.receivers()
+    return found
+
+
+def test_law_6_and_8_the_main_process_is_killed_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = RunningServer(data, receivers=1)
+    (port,) = server.dicom_ports()
+    receiver = _ready(server)
+    house = Address("127.0.0.1", port)
+    whole = [Begun(house, number) for number in (1, 2)]
+    for each in whole:
+        each.go_on()
+        assert each.pdu()[0] == 4
+    half = Begun(house, 3)
+    eventually(lambda: len(nobodys(data)) == 1, "no file is received")
+    server.kill()
+    for each in (*whole, half):
+        # Whatever it is told, it is no answer.
+        assert each.pdu()[:1] in (b"\x07", b"")
+        each.socket.close()
+    eventually(
+        lambda: not Path(f"/proc/{receiver}").exists(), "the receiver process outlives the main process"
+    )
+
+    again = RunningServer(data, receivers=1)
+    try:
+        _ready(again)
+        assert nobodys(data) == set()
+        with httpx.Client(base_url=again.url, timeout=60) as client:
+            found = client.get("/dicomweb/instances", params={"StudyInstanceUID": "1.2.3"}).json()
+            assert {each["00080018"]["Value"][0] for each in found} == {"1.2.3.4.1", "1.2.3.4.2"}
+            assert client.get("/readyz").json()["quarantined_files"] == 1
+    finally:
+        again.stop()
