@@ -111,7 +111,7 @@ class Channel:
 
 
 class Channels:
-    """All channels, and the thread that reads them. `close` when none is in use any more."""
+    """All channels, and the thread that reads them. `close` ends those that are still open."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -136,6 +136,8 @@ class Channels:
     def close(self) -> None:
         self._wake.close()
         self._thread.join()
+        for number, channel in list(self._channels.items()):
+            self._end(number, channel)
         self._poll.close()
         self._waker.close()
 
