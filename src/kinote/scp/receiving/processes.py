@@ -208,7 +208,11 @@ class ReceiverProcesses:
     def _hand_over(self, process: _Process, association: Association, caller: Caller) -> Channel | None:
         """The channel of the association that is served now; None if it is not, and will not be."""
         number = next(self._numbers)
-        channel, theirs = self._channels.open()
+        try:
+            channel, theirs = self._channels.open()
+        except OSError:
+            log.warning("There are no descriptors for a channel to a receiver process", exc_info=True)
+            return None
         with theirs:
             handed = association.hand_over(partial(process.tell, Stop(number)))
             message = Handover(number, handed, caller, self._clock())
