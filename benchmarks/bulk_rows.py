@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 from sqlalchemy import Connection, Table
 
-from kinote.catalog import dialects
+from kinote.catalog.sql import dialects
 
 
 def pour(transaction: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

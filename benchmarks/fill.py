@@ -26,10 +26,10 @@ from sqlalchemy import Connection, Table, func, select
 
 from benchmarks.bulk_rows import pour
 from benchmarks.uids import IN_ORDER, SCATTERED, Naming
-from kinote.catalog import attribute_lines
-from kinote.catalog.attribute_lines import line
-from kinote.catalog.study_text import index_study_text
-from kinote.catalog.tables import (
+from kinote.catalog.columns import attribute_lines
+from kinote.catalog.columns.attribute_lines import line
+from kinote.catalog.instances.study_text import index_study_text
+from kinote.catalog.schema.tables import (
     instance,
     instance_metadata,
     key_object,
@@ -41,9 +41,9 @@ from kinote.catalog.tables import (
     series,
     study,
 )
-from kinote.catalog.text_grams import fold, grams
-from kinote.catalog.text_index import NOTE_TEXT
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_index import NOTE_TEXT
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary import tags
 from kinote.storage.data_directory import DataDirectory
 

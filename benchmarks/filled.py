@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from benchmarks.fill import CT, Extent, add_extent, extent_of, filled_directory
 from benchmarks.machine import add_folder
 from benchmarks.uids import study_uid
-from kinote.catalog.tables import instance, note, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance, note, study
+from kinote.catalog.transactions.catalog import Catalog
 
 
 def add_filled(parser: argparse.ArgumentParser, extent: Extent) -> None:

@@ -29,7 +29,7 @@ from benchmarks.objects import image
 from benchmarks.sending import Answer, connect, get, store, store_body
 from benchmarks.table import Table, percentile, ratio
 from benchmarks.uids import FIRST, study_uid
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.interop.orthanc import orthanc
 from tests.running_server import RunningServer
 

@@ -20,10 +20,10 @@ from sqlalchemy import func, select
 from benchmarks.fill import SURNAMES
 from benchmarks.table import Table, percentile
 from benchmarks.uids import image_uid, study_uid
-from kinote.catalog.matching import ALL, Query, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.tables import study
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.queries.matching import ALL, Query, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.schema.tables import study
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 
 Ask = Callable[[random.Random, int], Query]
 

@@ -38,7 +38,7 @@ from benchmarks.sending import connect, get
 from benchmarks.table import Table, percentile
 from benchmarks.uids import study_uid
 from kinote.app import open_house
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.command.serve import serve
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRequest

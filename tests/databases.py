@@ -25,9 +25,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from kinote.catalog import dialects
-from kinote.catalog.migrations import upgrade
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.schema.migrations import upgrade
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 
 #: Seconds a server may take to start on a machine that is busy with other things.
 START_LIMIT = 60

@@ -16,12 +16,12 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from kinote.catalog import dialects
-from kinote.catalog.commits import CommitInDoubtError
-from kinote.catalog.dialects import shown
-from kinote.catalog.migrations import ForeignSchemaError
 from kinote.catalog.nodes import ForeignHostError, Node
-from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
+from kinote.catalog.schema.migrations import ForeignSchemaError
+from kinote.catalog.sql import dialects
+from kinote.catalog.sql.dialects import shown
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.door import Door

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from sqlalchemy import Connection
 
-from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.entry import InstanceEntry, entry_of
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_entries
+from kinote.catalog.instances.entry import InstanceEntry, entry_of
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle import counts
 from kinote.storage.digests import digest_of
 from tests.walked import walked

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import entry
-from kinote.catalog.alike_rows import AlikeRows
-from kinote.catalog.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.columns.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.instances import entry
+from kinote.catalog.instances.alike_rows import AlikeRows
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import DataSet, scan

@@ -18,8 +18,8 @@ from kinote.catalog.answered_requests import (
     answer_once,
     find_answer,
 )
-from kinote.catalog.tables import answered_request, house
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.schema.tables import answered_request, house
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 REQUEST = KeyedRequest(actor="", key="key-1", digest="d1")

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Connection, bindparam, event, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from kinote.catalog.statements import FindOne
-from kinote.catalog.tables import house, patient, study
-from kinote.catalog.transactions import GROUP, Catalog, CatalogClosedError, CatalogOptions
+from kinote.catalog.schema.tables import house, patient, study
+from kinote.catalog.sql.statements import FindOne
+from kinote.catalog.transactions.catalog import GROUP, Catalog, CatalogClosedError, CatalogOptions
 from tests.catalog.archive import data_set, keep
 
 #: Seconds that something which must happen may take on a busy machine.

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog import dialects
 from kinote.catalog.changes import BEGINNING, Change, Position, RecordedChange, record, since
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

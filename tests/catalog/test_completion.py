@@ -9,11 +9,11 @@ import pytest
 from pydicom.dataset import Dataset
 from sqlalchemy import select
 
-from kinote.catalog.matching import Query, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.study_text import matches
-from kinote.catalog.tables import patient, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances.study_text import matches
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.schema.tables import patient, study
+from kinote.catalog.transactions.catalog import Catalog
 from tests.catalog.archive import data_set, keep_each, store
 
 POOR: dict[str, Any] = {"PatientID": "P1"}

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from kinote.app import HouseError, open_house, web_application
-from kinote.catalog import dialects
-from kinote.catalog.transactions import Catalog, CatalogOptions, NoConnectionError
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
 from kinote.settings.model import Settings
 from tests.databases import PostgresServer
 from tests.web.conftest import running

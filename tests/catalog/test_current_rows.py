@@ -10,9 +10,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import instance
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.transactions.catalog import Catalog
 from tests.catalog.archive import data_set, store
 
 UID = "1.1.1.1"

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.catalog import datetimes
-from kinote.catalog.conditions import InvalidKeyError
-from kinote.catalog.matching import Query, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.columns import datetimes
+from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.transactions.catalog import Catalog
 from tests.catalog.archive import data_set, store
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from kinote.catalog import statements
-from kinote.catalog.tables import note
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import note
+from kinote.catalog.sql import statements
+from kinote.catalog.transactions.catalog import Catalog
 
 
 def reserve_and_remove(transaction: Connection) -> list[int]:

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from kinote.catalog.tables import destination, endpoint, location, node, peer
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import destination, endpoint, location, node, peer
+from kinote.catalog.transactions.catalog import Catalog
 from tests.catalog.archive import data_set, store
 
 NOW = "2026-11-30T05:00:00.000000+00:00"

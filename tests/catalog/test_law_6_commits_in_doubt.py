@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from kinote.catalog import commits as commits_module
-from kinote.catalog.commits import CommitInDoubtError, Commits
-from kinote.catalog.tables import commit_mark, house
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.schema.tables import commit_mark, house
+from kinote.catalog.transactions import commits as commits_module
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.catalog.transactions.commits import CommitInDoubtError, Commits
 from tests.cut_connections import ConnectionCutter, Cut, cutting
 
 #: Seconds that something which must happen may take on a busy machine.

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, bindparam, update
 
-from kinote.catalog.conditions import InvalidKeyError
-from kinote.catalog.matching import ALL, Query, ignored_keys, search
-from kinote.catalog.matching_keys import MATCHED, Level, UnknownAttributeError, path_of
-from kinote.catalog.tables import (
+from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.queries.matching import ALL, Query, ignored_keys, search
+from kinote.catalog.queries.matching_keys import MATCHED, Level, UnknownAttributeError, path_of
+from kinote.catalog.schema.tables import (
     instance,
     key_object,
     key_object_request,
@@ -20,9 +20,9 @@ from kinote.catalog.tables import (
     note_reference,
     note_version,
 )
-from kinote.catalog.text_grams import fold, grams
-from kinote.catalog.text_index import NOTE_TEXT
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_index import NOTE_TEXT
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.lifecycle import counts
 from tests.catalog.archive import CT, KOS, MR, data_set, keep, store

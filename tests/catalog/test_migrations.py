@@ -13,11 +13,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
-from kinote.catalog import dialects
-from kinote.catalog.live import LIVE_INSTANCE_SQL, live_instance
-from kinote.catalog.migrations import ForeignSchemaError, configuration, upgrade
-from kinote.catalog.tables import instance, metadata
-from kinote.catalog.text_index import NOTE_TEXT, STUDY_TEXT
+from kinote.catalog.schema.live import LIVE_INSTANCE_SQL, live_instance
+from kinote.catalog.schema.migrations import ForeignSchemaError, configuration, upgrade
+from kinote.catalog.schema.tables import instance, metadata
+from kinote.catalog.sql import dialects
+from kinote.catalog.sql.text_index import NOTE_TEXT, STUDY_TEXT
 from tests.databases import PostgresServer
 
 MakeDatabase = Callable[[str], Engine]

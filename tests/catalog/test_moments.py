@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from kinote.catalog.matching import Query, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.catalog.archive import data_set, store
 from tests.scale import SCALE
 

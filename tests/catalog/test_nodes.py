@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog.nodes import LIVING, ForeignHostError, Node, living_nodes
-from kinote.catalog.tables import node, store
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import node, store
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog
 
 #: Seconds after which something counts as lost.
 LIMIT = 60

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.catalog import attribute_lines, normal
+from kinote.catalog.columns import attribute_lines, normal
 
 
 @pytest.mark.parametrize(

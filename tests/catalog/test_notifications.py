@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, text
 
-from kinote.catalog import dialects
 from kinote.catalog.changes import Change, record
-from kinote.catalog.notifications import Notifications
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.catalog.transactions.notifications import Notifications
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import matching, patients
-from kinote.catalog.conditions import InvalidKeyError
-from kinote.catalog.matching import Query, pages, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.patients import PATIENT_COUNTS, patient_pages
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.queries import matching, patients
+from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.queries.matching import Query, pages, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.queries.patients import PATIENT_COUNTS, patient_pages
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.catalog.archive import data_set, store
 
 COUNTS = frozenset((tag,) for tag in PATIENT_COUNTS)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 import pytest
 from sqlalchemy import Connection, event
 
-from kinote.catalog.matching import Query, pages, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.patients import patient_pages
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.queries.matching import Query, pages, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.queries.patients import patient_pages
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 
 _EVIDENCE = "CurrentRequestedProcedureEvidenceSequence.ReferencedSeriesSequence.ReferencedSOPSequence"
 

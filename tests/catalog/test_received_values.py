@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.received_values import received_values
-from kinote.catalog.tables import received_value, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances.received_values import received_values
+from kinote.catalog.schema.tables import received_value, study
+from kinote.catalog.transactions.catalog import Catalog
 from tests.catalog.archive import data_set, store
 
 

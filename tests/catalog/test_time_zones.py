@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinote.catalog.conditions import InvalidKeyError
-from kinote.catalog.matching import Query, ignored_keys, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.queries.matching import Query, ignored_keys, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.values import dates
 from tests.catalog.archive import data_set, store
 from tests.catalog.test_moments import ends, span

@@ -11,9 +11,17 @@ from itertools import count
 import pytest
 from sqlalchemy import Connection, event, select
 
-from kinote.catalog.tables import house
-from kinote.catalog.transactions import Catalog, CatalogClosedError, CatalogOptions
-from kinote.catalog.waiting_work import GROUP, HELD_AT_MOST, PATIENCE, Budget, Piece, Turn, WaitingWork
+from kinote.catalog.schema.tables import house
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, CatalogOptions
+from kinote.catalog.transactions.waiting_work import (
+    GROUP,
+    HELD_AT_MOST,
+    PATIENCE,
+    Budget,
+    Piece,
+    Turn,
+    WaitingWork,
+)
 
 #: Seconds after which something counts as lost.
 LIMIT = 60

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import dialects
-from kinote.catalog.tables import finding, instance, key_object
+from kinote.catalog.schema.tables import finding, instance, key_object
+from kinote.catalog.sql import dialects
 from kinote.keyobject.findings import found
 from kinote.storage.local import local_stores
 from tests.command_line import kinote

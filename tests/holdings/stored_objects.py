@@ -13,8 +13,8 @@ from sqlalchemy import text, update
 
 from kinote.catalog import changes
 from kinote.catalog.changes import BEGINNING, Kind
-from kinote.catalog.tables import instance, instance_bytes
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance, instance_bytes
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.files.part10 import FileScanner
 from kinote.holdings.checking import look_through, open_stored
 from kinote.holdings.door import Door

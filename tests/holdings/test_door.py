@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinote.catalog.changes import Kind
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import door as door_module
 from kinote.holdings.checking import CheckedFile
 from kinote.holdings.damage import damaged_now

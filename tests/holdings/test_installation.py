@@ -17,7 +17,7 @@ import pytest
 
 from kinote import app
 from kinote.app import House, HouseError, Purpose, adopt, open_house
-from kinote.catalog import dialects
+from kinote.catalog.sql import dialects
 from kinote.holdings import installation
 from kinote.holdings.recovery import recover
 from kinote.settings.model import Settings

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kinote import app
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import removal
 from kinote.holdings.health import health
 from kinote.holdings.recovery import Recovered, recover

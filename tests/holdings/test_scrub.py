@@ -10,7 +10,7 @@ import pytest
 
 from kinote.app import open_house
 from kinote.catalog.changes import Kind
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import scrub as scrub_module
 from kinote.holdings.scrub import Scrubbed, scrub, to_be_scrubbed
 from kinote.settings.model import Settings

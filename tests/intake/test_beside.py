@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from kinote.catalog.matching import Query, search
-from kinote.catalog.matching_keys import Level
-from kinote.catalog.tables import instance, instance_metadata
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level
+from kinote.catalog.schema.tables import instance, instance_metadata
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake import filing
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver

@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.tables import finding, instance, key_object
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import finding, instance, key_object
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle.explain import explain

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake import committer as committing
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinote.catalog.changes import Kind
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.recovery import recover
 from kinote.holdings.unavailable import BytesDamagedError
 from kinote.intake import filing

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from kinote.catalog.tables import instance
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.files.part10 import find_dataset
 from kinote.intake.arrival import Arrival

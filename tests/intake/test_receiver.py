@@ -14,10 +14,10 @@ import pydicom
 import pytest
 from sqlalchemy import event, select
 
-from kinote.catalog import entries, packed_header
-from kinote.catalog.headers import headers
-from kinote.catalog.tables import house, instance, instance_metadata
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances import entries, packed_header
+from kinote.catalog.instances.headers import headers
+from kinote.catalog.schema.tables import house, instance, instance_metadata
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
 from kinote.dicom.json import from_elements

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.lifecycle import counts
 from tests.interop.test_every_copy import held_copies, received, retrieved
 from tests.running_server import RunningServer

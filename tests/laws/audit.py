@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import transactions as catalog_module
-from kinote.catalog.live import live_instance
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.transactions import catalog as catalog_module
 from kinote.lifecycle import counts
 from kinote.notes import belonging
 from kinote.storage.digests import digest_of

@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from kinote.catalog import dialects, transactions
-from kinote.catalog.commits import Commits
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions import catalog as transactions
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.commits import Commits
 from kinote.command import main
 from kinote.command.client import Client
 from kinote.intake.outcome import Outcome

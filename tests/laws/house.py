@@ -12,7 +12,7 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import text
 
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import recover
 from kinote.holdings.removal import Place

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.tables import instance, instance_bytes
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.schema.tables import instance, instance_bytes
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.files.part10 import find_dataset

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
-from kinote.catalog import statements
-from kinote.catalog.statements import FindOne
+from kinote.catalog.sql import statements
+from kinote.catalog.sql.statements import FindOne
 from kinote.lifecycle import counts
 from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import FIRST, KEY_OBJECT, SECOND, Image, image_uid

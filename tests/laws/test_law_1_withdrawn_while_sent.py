@@ -17,9 +17,9 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from sqlalchemy import bindparam
 
-from kinote.catalog.statements import FindOne
-from kinote.catalog.tables import instance
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.sql.statements import FindOne
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.command.named_objects import Named, named_objects
 from kinote.delivery import transmit
 from kinote.dimse.tls import TlsOptions

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from kinote.catalog.commits import Commits
+from kinote.catalog.transactions.commits import Commits
 from kinote.dimse import invoking, statuses
 from kinote.holdings.removal import remember
 from kinote.intake import receiver as receiving

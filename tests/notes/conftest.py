@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.notes import ward
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from kinote.catalog import statements
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.sql import statements
+from kinote.catalog.transactions.catalog import Catalog
 
 
 @contextmanager

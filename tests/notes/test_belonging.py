@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.tables import note_study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import note_study
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
 from kinote.lifecycle.withdrawal import Reason, withdraw

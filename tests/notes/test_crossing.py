@@ -18,10 +18,10 @@ import pytest
 from pydicom.datadict import tag_for_keyword
 from sqlalchemy import Connection
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.matching import Query, search
-from kinote.catalog.matching_keys import Level, path_of
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.intake.filing import file_arrivals
 from kinote.keyobject.model import InstanceReference, Reference

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from kinote.catalog.tables import instance, instance_bytes, key_object, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance, instance_bytes, key_object, study
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader, rebuilding, writer

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text
 
-from kinote.catalog.tables import metadata
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import metadata
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts, withdrawal
 from kinote.lifecycle.withdrawal import Reason

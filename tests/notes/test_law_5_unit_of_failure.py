@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog import changes, dialects
-from kinote.catalog.transactions import Catalog
+from kinote.catalog import changes
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.outcome import Outcome
 from kinote.notes.acts.make import make
 from kinote.notes.lists.queries import notes_of_study

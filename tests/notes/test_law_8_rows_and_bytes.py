@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.entries import Placed
-from kinote.catalog.headers import headers
-from kinote.catalog.tables import instance, instance_bytes, instance_metadata, key_object
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances.entries import Placed
+from kinote.catalog.instances.headers import headers
+from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, key_object
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.json import from_elements
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 from hypothesis import example, given, settings
 
-from kinote.catalog.entry import entry_of, instance_columns
+from kinote.catalog.instances.entry import entry_of, instance_columns
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import scan

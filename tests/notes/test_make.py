@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog import changes
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import key_object_request, series
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import key_object_request, series
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import scan
 from kinote.keyobject import reader

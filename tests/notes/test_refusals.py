@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from kinote.catalog.tables import instance, note, patient, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance, note, patient, study
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason, withdraw

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog import changes
-from kinote.catalog.tables import finding, note_version
-from kinote.catalog.tables import key_object as key_objects
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.schema.tables import finding, note_version
+from kinote.catalog.schema.tables import key_object as key_objects
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS

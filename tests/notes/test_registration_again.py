@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog import changes, tables
+from kinote.catalog import changes
 from kinote.catalog.changes import Kind, Position
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema import tables
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.holdings.door import Door
 from kinote.intake.filing import file_arrivals

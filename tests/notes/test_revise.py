@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from kinote.catalog import changes
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import withdrawal, withdrawal_target
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import withdrawal, withdrawal_target
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, REPLACED_BY_ALTERNATE

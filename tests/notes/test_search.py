@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.withdrawal import Reason

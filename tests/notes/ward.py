@@ -11,10 +11,10 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection, select
 
-from kinote.catalog.entry import entry_of
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import instance_bytes
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances.entry import entry_of
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import instance_bytes
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import scan
 from kinote.intake.arrival import Arrival

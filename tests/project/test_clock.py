@@ -24,10 +24,10 @@ _STEADY = {
 
 #: Who measures that, and why: a limit of our own patience, or a figure that is told.
 _MAY_MEASURE = {
-    "catalog/commits.py": "how long a commit in doubt is looked up",
-    "catalog/dialects.py": "how long two who open a new database wait for each other",
-    "catalog/notifications.py": "when to look again for what nobody has told",
-    "catalog/transactions.py": "how long background work holds a writer",
+    "catalog/transactions/commits.py": "how long a commit in doubt is looked up",
+    "catalog/sql/dialects.py": "how long two who open a new database wait for each other",
+    "catalog/transactions/notifications.py": "when to look again for what nobody has told",
+    "catalog/transactions/catalog.py": "how long background work holds a writer",
     "command/network.py": "how long an echo took",
     "dimse/association.py": "time-outs of the network",
     "dimse/connection.py": "time-outs of the network",

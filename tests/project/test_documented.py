@@ -17,8 +17,8 @@ from starlette.routing import Route
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from kinote.catalog.changes import Kind
-from kinote.catalog.matching_keys import MATCHED
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.queries.matching_keys import MATCHED
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.command.main import app
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity

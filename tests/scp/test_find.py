@@ -8,8 +8,8 @@ import pytest
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from kinote.catalog import matching
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.queries import matching
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import (
     MODEL_OF,

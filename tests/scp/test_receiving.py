@@ -16,7 +16,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, select
 
-from kinote.catalog.tables import instance
+from kinote.catalog.schema.tables import instance
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CStoreRequest, encode_command

@@ -14,7 +14,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from sqlalchemy import Connection, update
 
-from kinote.catalog.tables import instance
+from kinote.catalog.schema.tables import instance
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association

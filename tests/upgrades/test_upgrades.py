@@ -12,9 +12,9 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, select, text
 
-from kinote.catalog import dialects
-from kinote.catalog.migrations import configuration
-from kinote.catalog.tables import metadata
+from kinote.catalog.schema.migrations import configuration
+from kinote.catalog.schema.tables import metadata
+from kinote.catalog.sql import dialects
 from tests.databases import PostgresServer
 from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import FIRST, LARGE, OTHER, SECOND, STUDIES, Image, KeyObject, flag, image_uid

@@ -20,8 +20,8 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, func, select, text
 
-from kinote.catalog.tables import metadata
-from kinote.catalog.text_index import NOTE_TEXT, STUDY_TEXT
+from kinote.catalog.schema.tables import metadata
+from kinote.catalog.sql.text_index import NOTE_TEXT, STUDY_TEXT
 from kinote.holdings.removal import remember
 from tests.laws.acts import Acts
 from tests.laws.arrivals import Flag

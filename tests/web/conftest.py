@@ -13,7 +13,7 @@ import uvicorn
 from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from kinote.catalog.tables import finding, instance
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import finding, instance
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.receiver import Receiver
 from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held

@@ -12,7 +12,7 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 
-from kinote.catalog.live import live_instance
+from kinote.catalog.schema.live import live_instance
 from kinote.storage.digests import digest_of
 from kinote.web.rooms import Rooms
 from tests.walked import digest_of_data_set, walked

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog import changes, dialects
+from kinote.catalog import changes
 from kinote.catalog.changes import Change
-from kinote.catalog.transactions import Catalog, CatalogOptions
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores

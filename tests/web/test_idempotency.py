@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from kinote.catalog.answered_requests import LIFETIME
-from kinote.catalog.tables import answered_request
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import answered_request
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from kinote.catalog import answered_requests
-from kinote.catalog.tables import answered_request, metadata
+from kinote.catalog.schema.tables import answered_request, metadata
 from kinote.web.api import idempotency
 from kinote.web.application import create_application
 from kinote.web.rooms import Rooms

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog.tables import key_object
+from kinote.catalog.schema.tables import key_object
 from kinote.web.rooms import Rooms
 from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, image, multipart
 

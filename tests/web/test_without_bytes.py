@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from kinote.catalog.tables import instance
+from kinote.catalog.schema.tables import instance
 from kinote.keyobject.writer import encode_file
 from kinote.web.application import Rooms
 from tests.keyobject.documents import document

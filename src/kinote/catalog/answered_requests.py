@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import dialects
-from kinote.catalog.tables import answered_request
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.schema.tables import answered_request
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import dialects
 
 #: How long a key is remembered.
 LIFETIME = timedelta(days=7)

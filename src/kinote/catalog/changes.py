@@ -15,10 +15,10 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select, tuple_
 
-from kinote.catalog import dialects, statements
-from kinote.catalog.announcements import note_changes
-from kinote.catalog.tables import change
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.schema.tables import change
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import dialects, statements
+from kinote.catalog.transactions.announcements import note_changes
 
 
 class Kind(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.tables import house
+from kinote.catalog.schema.tables import house
 
 
 def fact(connection: Connection, name: str) -> str | None:

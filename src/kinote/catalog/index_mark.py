@@ -11,10 +11,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, inspect, literal, select
 
-from kinote.catalog import dialects
 from kinote.catalog.facts import fact, write_fact
-from kinote.catalog.tables import house, instance, store
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.schema.tables import house, instance, store
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import dialects
 
 _INSTALLATION = "installation"
 _OPENING = "opening"

@@ -19,11 +19,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog import dialects
-from kinote.catalog.commits import CommitInDoubtError
-from kinote.catalog.tables import node, store
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog, CatalogClosedError
+from kinote.catalog.schema.tables import node, store
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, exists, select
 
-from kinote.catalog.tables import note
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import note
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.demo import studies
 from kinote.demo.notes import DemoNote
 from kinote.intake.importing import import_sources, local_sink

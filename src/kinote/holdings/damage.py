@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, select, update
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
-from kinote.catalog.tables import DAMAGED, instance, study
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import DAMAGED, instance, study
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.checking import Difference
 from kinote.holdings.stored import Stored
 from kinote.telemetry.registry import REGISTRY

@@ -16,11 +16,11 @@ from typing import BinaryIO, cast
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.commits import CommitInDoubtError
-from kinote.catalog.live import live_instance
-from kinote.catalog.statements import FindOne
-from kinote.catalog.tables import instance, instance_pieces, series, study
-from kinote.catalog.transactions import Catalog, CatalogClosedError
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import instance, instance_pieces, series, study
+from kinote.catalog.sql.statements import FindOne
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.checking import (
     WHOLE,

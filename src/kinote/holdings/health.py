@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.damage import Damaged, damaged_now
 from kinote.holdings.recovery import Recovered
 from kinote.storage.quarantine import Quarantine

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kinote.catalog.index_mark import IndexMark, look_at_index, mark_index
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.storage.local import KINDS
 from kinote.storage.marks import (
     NEVER,

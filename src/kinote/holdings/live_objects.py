@@ -8,8 +8,8 @@ from typing import Protocol
 
 from sqlalchemy import ColumnElement, Select, select
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import series, study
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import series, study
 
 
 class Described(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, update
 
-from kinote.catalog.tables import instance, instance_pieces
+from kinote.catalog.schema.tables import instance, instance_pieces
 from kinote.holdings.stored import Stored
 from kinote.storage.digests import Digest
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kinote.catalog.facts import fact, write_fact
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.removal import owned, remove_remembered
 from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.storage.store import Store

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from kinote.catalog.statements import FindOne, insert_new
-from kinote.catalog.tables import instance, owed_removal
-from kinote.catalog.timestamps import timestamp
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance, owed_removal
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.statements import FindOne, insert_new
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)

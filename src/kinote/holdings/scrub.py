@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from kinote.catalog.tables import instance
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.checking import DiffersError, look_through, open_stored
 from kinote.holdings.damage import mark_damaged
 from kinote.holdings.newer_digests import replace_digest

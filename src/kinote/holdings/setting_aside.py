@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.tables import house
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.schema.tables import house
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.removal import Place, owned_places
 from kinote.storage.stores import Stores
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, Table, select
 
-from kinote.catalog.tables import instance_bytes
+from kinote.catalog.schema.tables import instance_bytes
 
 
 @dataclass(frozen=True, slots=True)

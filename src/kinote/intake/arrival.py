@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from kinote.catalog.entry import InstanceEntry
+from kinote.catalog.instances.entry import InstanceEntry
 from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject.reading import Reading
 from kinote.storage.digests import digesting

@@ -21,8 +21,8 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from kinote.catalog.commits import CommitInDoubtError
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.in_place import is_in_place
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, IsInPlace, file_arrivals

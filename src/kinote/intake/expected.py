@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kinote.catalog.entry import InstanceEntry
+from kinote.catalog.instances.entry import InstanceEntry
 from kinote.dicom.files.part10 import file_meta_bytes
 
 

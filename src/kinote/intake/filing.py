@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes, statements
+from kinote.catalog import changes
 from kinote.catalog.changes import Kind
-from kinote.catalog.entries import InsertedInstance, Placed, insert_entries
-from kinote.catalog.tables import instance
+from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_entries
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.sql import statements
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome

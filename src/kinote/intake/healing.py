@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from kinote.catalog.changes import Kind
-from kinote.catalog.tables import instance, instance_bytes, instance_metadata, instance_pieces
+from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, instance_pieces
 from kinote.holdings.damage import tell
 from kinote.holdings.removal import Place
 from kinote.holdings.setting_aside import remember_to_set_aside

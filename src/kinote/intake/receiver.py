@@ -14,7 +14,7 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.transactions import Catalog, CatalogClosedError, Result, Work
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, Result, Work
 from kinote.holdings.removal import is_owned, remember, remove_remembered
 from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.intake.arrival import Arrival

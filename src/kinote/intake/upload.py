@@ -10,7 +10,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Protocol
 
-from kinote.catalog.entry import InstanceEntry, MissingIdentityError, entry_of
+from kinote.catalog.instances.entry import InstanceEntry, MissingIdentityError, entry_of
 from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.part10 import FileScanner, ScannedFile

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.tables import instance, key_object, study
+from kinote.catalog.schema.tables import instance, key_object, study
 
 
 @dataclass(frozen=True, slots=True)

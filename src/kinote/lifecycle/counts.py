@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from kinote.catalog import statements
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import series, study
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import series, study
+from kinote.catalog.sql import statements
 
 
 def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from kinote.catalog import statements
-from kinote.catalog.differing import Difference
-from kinote.catalog.tables import finding
+from kinote.catalog.instances.differing import Difference
+from kinote.catalog.schema.tables import finding
+from kinote.catalog.sql import statements
 from kinote.keyobject.findings import Findings
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, or_, select
 
-from kinote.catalog.tables import (
+from kinote.catalog.schema.tables import (
     finding,
     instance,
     key_object,

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import finding, key_object, study
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import finding, key_object, study
 
 _SEVERITIES = ("info", "warning", "error")
 

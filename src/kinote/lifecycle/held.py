@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, literal_column, select
 
 from kinote.catalog import changes
-from kinote.catalog.tables import (
+from kinote.catalog.schema.tables import (
     finding,
     instance,
     instance_bytes,

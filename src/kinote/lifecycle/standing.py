@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select
 
-from kinote.catalog import statements
-from kinote.catalog.tables import instance, study, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
+from kinote.catalog.sql import statements
 from kinote.lifecycle import counts
 
 

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Kind
-from kinote.catalog.tables import withdrawal, withdrawal_target
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.schema.tables import withdrawal, withdrawal_target
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.standing import Settled, settle
 

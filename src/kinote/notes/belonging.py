@@ -12,9 +12,9 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
 
-from kinote.catalog import dialects, statements
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import instance, key_object, note_reference, note_study, patient, study
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import instance, key_object, note_reference, note_study, patient, study
+from kinote.catalog.sql import dialects, statements
 
 #: Versions that one statement is for: SQLite may be built to take no more than 32,766 parameters.
 _TOGETHER = 10_000

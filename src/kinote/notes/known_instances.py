@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import statements
-from kinote.catalog.tables import instance, series, study
+from kinote.catalog.schema.tables import instance, series, study
+from kinote.catalog.sql import statements
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, func
 
-from kinote.catalog.tables import patient, study
+from kinote.catalog.schema.tables import patient, study
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import statements
-from kinote.catalog.tables import note_modifier, note_reference, note_study, note_version
-from kinote.catalog.text_grams import fold, grams
-from kinote.catalog.text_index import NOTE_TEXT
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.schema.tables import note_modifier, note_reference, note_study, note_version
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import statements
+from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_index import NOTE_TEXT
 from kinote.keyobject.codes import Code
 from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from kinote.catalog.conditions import InvalidKeyError
-from kinote.catalog.matching import Query, pages
-from kinote.catalog.patients import patient_pages
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.queries.matching import Query, pages
+from kinote.catalog.queries.patients import patient_pages
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
 from kinote.scp.find_answers import AnswerEncoder

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kinote.catalog.attributes import PATIENT_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
-from kinote.catalog.matching import Query, ignored_keys
-from kinote.catalog.matching_keys import Level
-from kinote.catalog.patients import PATIENT_COUNTS
+from kinote.catalog.columns.attributes import PATIENT_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.queries.matching import Query, ignored_keys
+from kinote.catalog.queries.matching_keys import Level
+from kinote.catalog.queries.patients import PATIENT_COUNTS
 from kinote.dicom.dictionary import tags
 from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from kinote.catalog.matching_keys import TagPath
+from kinote.catalog.queries.matching_keys import TagPath
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.dicom.elements.dataset import DataSet, scan

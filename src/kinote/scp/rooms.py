@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import anyio
 
-from kinote.catalog.announcements import Announcements
+from kinote.catalog.transactions.announcements import Announcements
 
 
 class EventStream:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from kinote.catalog.live import see_that_it_answers
+from kinote.catalog.schema.live import see_that_it_answers
 from kinote.holdings.health import HoldingsHealth
 from kinote.web.rooms import rooms_of
 

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from kinote.catalog.answered_requests import KeyReusedError
-from kinote.catalog.commits import CommitInDoubtError
-from kinote.catalog.conditions import InvalidKeyError
-from kinote.catalog.transactions import NoConnectionError
+from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.transactions.catalog import NoConnectionError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.unavailable import (

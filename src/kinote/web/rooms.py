@@ -10,7 +10,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
 from kinote.intake.receiver import Receiver

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from kinote.catalog.entry import InstanceEntry
+from kinote.catalog.instances.entry import InstanceEntry
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.keyobject.reading import Reading

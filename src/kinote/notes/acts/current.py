@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.tables import note, note_version
+from kinote.catalog.schema.tables import note, note_version
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.acts.rejection import Carrier, carriers
 from kinote.notes.acts.request import NoteNotFoundError, NotRevisableError, VersionConflictError

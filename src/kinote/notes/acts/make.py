@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kinote.catalog import changes, statements
-from kinote.catalog.tables import note, note_version
+from kinote.catalog import changes
+from kinote.catalog.schema.tables import note, note_version
+from kinote.catalog.sql import statements
 from kinote.dicom.values import dates
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.acts.checks import check_request

@@ -13,8 +13,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import key_object
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import key_object
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, TitleGroup
 from kinote.lifecycle.withdrawal import Reason, withdraw
 from kinote.notes.acts.checks import printable

@@ -19,10 +19,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes, statements
-from kinote.catalog.entries import InsertedInstance, Placed, insert_with_series
-from kinote.catalog.entry import InstanceEntry
-from kinote.catalog.tables import instance, key_object, key_object_request, study
+from kinote.catalog import changes
+from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_with_series
+from kinote.catalog.instances.entry import InstanceEntry
+from kinote.catalog.schema.tables import instance, key_object, key_object_request, study
+from kinote.catalog.sql import statements
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject import writer

@@ -1,6 +1,6 @@
 """What the index keeps of a KOS made here, rendered from the elements that its bytes are made of.
 
-The same as `kinote.catalog.entry.entry_of` finds in the written bytes; the test compares the two. Scanning these
+The same as `kinote.catalog.instances.entry.entry_of` finds in the written bytes; the test compares the two. Scanning these
 again would take longer than all else that making a note does.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from kinote.catalog import normal
-from kinote.catalog.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES
-from kinote.catalog.completion import DESCRIBING
-from kinote.catalog.entry import InstanceEntry, Row, instance_columns, series_columns
-from kinote.catalog.timestamps import timestamp
+from kinote.catalog.columns import normal
+from kinote.catalog.columns.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES
+from kinote.catalog.instances.completion import DESCRIBING
+from kinote.catalog.instances.entry import InstanceEntry, Row, instance_columns, series_columns
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.values.numbers import parse_integer
@@ -34,7 +34,7 @@ _STUDY_ROW: Row = dict.fromkeys(DESCRIBING, "")
 def made_entry(elements: Sequence[Element], dataset: bytes, now: datetime) -> InstanceEntry:
     """The entry of a document whose study is in the index; `dataset` is the bytes of its elements.
 
-    These lie in the index, so the whole header is made of them when it is asked for (`kinote.catalog.headers`).
+    These lie in the index, so the whole header is made of them when it is asked for (`kinote.catalog.instances.headers`).
     """
     document = _Written(elements)
     series_uid, sop_uid = document.uid(tags.SERIES_INSTANCE_UID), document.uid(tags.SOP_INSTANCE_UID)
@@ -73,7 +73,7 @@ def made_entry(elements: Sequence[Element], dataset: bytes, now: datetime) -> In
 
 
 class _Written:
-    """A level of a document, which says what reading its bytes gives (`kinote.catalog.entry.Level`)."""
+    """A level of a document, which says what reading its bytes gives (`kinote.catalog.instances.entry.Level`)."""
 
     def __init__(self, elements: Iterable[Element]) -> None:
         self._elements = {element[0]: element for element in elements}

@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
 
-from kinote.catalog import statements
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import (
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import (
     finding,
     instance,
     key_object,
@@ -21,6 +20,7 @@ from kinote.catalog.tables import (
     series,
     study,
 )
+from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding, found
 from kinote.keyobject.titles import TitleGroup

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, literal_column, select
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import key_object, note_reference, note_study, note_version
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import key_object, note_reference, note_study, note_version
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.author import Author
 from kinote.notes.content import in_utc

@@ -22,11 +22,11 @@ from sqlalchemy import (
     union_all,
 )
 
-from kinote.catalog.tables import ORIGINS, note_study, note_version, study
-from kinote.catalog.tables import note as notes
-from kinote.catalog.text_grams import fold, grams
-from kinote.catalog.text_index import NOTE_TEXT
-from kinote.catalog.timestamps import asked_timestamp
+from kinote.catalog.schema.tables import ORIGINS, note_study, note_version, study
+from kinote.catalog.schema.tables import note as notes
+from kinote.catalog.schema.timestamps import asked_timestamp
+from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_index import NOTE_TEXT
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.lists.load import is_carried, load, versions_query

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from kinote.catalog import study_text
-from kinote.catalog.live import live_instance
-from kinote.catalog.normal import text as normal_text
-from kinote.catalog.tables import note_study, note_version, series, study
+from kinote.catalog.columns.normal import text as normal_text
+from kinote.catalog.instances import study_text
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import note_study, note_version, series, study
 from kinote.dicom.dictionary import sop_classes
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.lists.load import is_carried

@@ -15,8 +15,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from kinote.catalog import changes
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import (
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import (
     finding,
     instance,
     key_object,

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import dialects, statements
-from kinote.catalog.tables import instance
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
 
 #: More UIDs than these are not locked one by one, since a database has room for some thousands of locks only.

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.live import live_instance
-from kinote.catalog.tables import finding, key_object
-from kinote.catalog.transactions import Catalog, Work
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import finding, key_object
+from kinote.catalog.transactions.catalog import Catalog, Work
 from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject, live_objects

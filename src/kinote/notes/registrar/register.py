@@ -15,8 +15,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes, dialects, statements
-from kinote.catalog.tables import (
+from kinote.catalog import changes
+from kinote.catalog.schema.tables import (
     finding,
     instance,
     key_object,
@@ -27,6 +27,7 @@ from kinote.catalog.tables import (
     note_version,
     study,
 )
+from kinote.catalog.sql import dialects, statements
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup

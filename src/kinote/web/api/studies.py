@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from kinote.catalog import normal
+from kinote.catalog.columns import normal
 from kinote.lifecycle.account import account
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of

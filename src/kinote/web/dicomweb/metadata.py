@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.catalog.headers import header_of, headers
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.instances.headers import header_of, headers
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError

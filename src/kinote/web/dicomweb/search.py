@@ -8,10 +8,10 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.catalog.answers import Answer
-from kinote.catalog.matching import ALL, PAGE, Query, ignored_keys, pages, search
-from kinote.catalog.matching_keys import Level, TagPath, UnknownAttributeError, path_of
-from kinote.catalog.transactions import Catalog
+from kinote.catalog.queries.answers import Answer
+from kinote.catalog.queries.matching import ALL, PAGE, Query, ignored_keys, pages, search
+from kinote.catalog.queries.matching_keys import Level, TagPath, UnknownAttributeError, path_of
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
 from kinote.web.problems import BadRequestError

@@ -1,0 +1,95 @@
+"""What an object says of its patient, study or series other than these are known by.
+
+The instances of a study agree in these attributes, as they are of one patient and one study, and those of a series in
+the series' (PS3.3 A.1.2). Values are compared in the normal form that queries match; an empty one says nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Literal
+
+from kinote.catalog.columns.normal import NAME_GROUPS
+from kinote.dicom.dictionary import tags
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An attribute of another value, by its keyword; both values in words."""
+
+    level: Literal["study", "series"]
+    attribute: str
+    said: str
+    known: str
+
+
+#: By keyword, the columns of the study. The patient's name has several, and the Patient ID another condition.
+_OF_STUDY = {
+    "PatientBirthDate": "patient_birth_date",
+    "PatientSex": "patient_sex",
+    "StudyDate": "study_date",
+    "AccessionNumber": "accession_number",
+    "StudyID": "study_id",
+}
+_NAME = tuple(f"patient_name_{group}" for group in NAME_GROUPS)
+_NAME_TAG = f"{tags.PATIENT_NAME:08X}"
+
+#: By keyword, the columns of the series.
+_OF_SERIES = {"Modality": "modality", "SeriesNumber": "series_number"}
+OF_SERIES = tuple(_OF_SERIES.values())
+
+_compared_of_study = itemgetter("patient_id", *_NAME, *_OF_STUDY.values())
+_compared_of_series = itemgetter(*OF_SERIES)
+
+
+def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """In which attributes of patient and study a row differs from what the study is known by."""
+    values, known_values = _compared_of_study(said), _compared_of_study(known)
+    if values == known_values:
+        return ()
+    # Most often one of them leaves something empty.
+    if not any(one != other and one and other for one, other in zip(values, known_values, strict=True)):
+        return ()
+    found = []
+    # An ID means nothing beside one of another issuer.
+    if said["issuer_of_patient_id"] == known["issuer_of_patient_id"] and _differ(said, known, "patient_id"):
+        found.append(Difference("study", "PatientID", said["patient_id"], known["patient_id"]))
+    if any(_differ(said, known, group) for group in _NAME):
+        found.append(Difference("study", "PatientName", _name(said), _name(known)))
+    return (*found, *_differences("study", _OF_STUDY, said, known))
+
+
+def differs_from_series(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """The same of the series."""
+    if _compared_of_series(said) == _compared_of_series(known):
+        return ()
+    return _differences("series", _OF_SERIES, said, known)
+
+
+def _differences(
+    level: Literal["study", "series"],
+    columns: Mapping[str, str],
+    said: Mapping[str, Any],
+    known: Mapping[str, Any],
+) -> tuple[Difference, ...]:
+    return tuple(
+        Difference(level, keyword, str(said[column]), str(known[column]))
+        for keyword, column in columns.items()
+        if _differ(said, known, column)
+    )
+
+
+def _differ(said: Mapping[str, Any], known: Mapping[str, Any], column: str) -> bool:
+    one, other = said[column], known[column]
+    return one != other and one not in (None, "") and other not in (None, "")
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """A name as it was received: the columns have it folded."""
+    values = json.loads(row["attributes"]).get(_NAME_TAG, {}).get("Value") or [{}]
+    groups = values[0] or {}
+    written = "=".join(groups.get(group.capitalize(), "") for group in NAME_GROUPS)
+    return written.rstrip("=")

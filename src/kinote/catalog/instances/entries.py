@@ -1,0 +1,254 @@
+"""Putting instances into the index: a group of entries in few statements.
+
+Intake and the object creator both come through here, so that an instance is indexed in one way whoever
+made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from kinote.catalog.instances.completion import complete_studies, describes_anew, describing
+from kinote.catalog.instances.differing import OF_SERIES, Difference, differs_from_series, differs_from_study
+from kinote.catalog.instances.entry import InstanceEntry, Row
+from kinote.catalog.instances.patient_keys import patient_keys
+from kinote.catalog.instances.study_text import index_study_text
+from kinote.catalog.schema.tables import (
+    instance,
+    instance_bytes,
+    instance_metadata,
+    instance_pieces,
+    series,
+    study,
+)
+from kinote.catalog.sql import statements
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """How an instance comes to lie: its standing, and its bytes in a store of bytes or in the index itself."""
+
+    standing: str
+    store: int = 1
+    file_key: str | None = None
+    dataset_offset: int = 0
+    dataset: bytes | None = None
+    held_reason: str | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the UID means this one from now on; a held copy stands beside the one that it means."""
+        return self.standing != "held"
+
+
+@dataclass(frozen=True, slots=True)
+class InsertedInstance:
+    """The keys an instance got."""
+
+    instance: int
+    study: int
+    series: int
+    #: Whether its coming has told whose the study is: another patient's than was known before.
+    tells_patient: bool = False
+    #: What it says of its study and series other than these are known by; nothing is said of held copies.
+    differences: tuple[Difference, ...] = ()
+
+
+def insert_entries(
+    transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]]
+) -> list[InsertedInstance]:
+    """Put a group of instances into the index; gives their keys in the same order."""
+    studies, told = _studies(transaction, placed)
+    series_rows = _series(transaction, placed, {uid: int(row["id"]) for uid, row in studies.items()})
+    known = [
+        (study_row, series_rows[study_row["id"], entry.series_instance_uid])
+        for entry, _ in placed
+        for study_row in (studies[entry.study_instance_uid],)
+    ]
+    places = [(study_row["id"], series_row["id"]) for study_row, series_row in known]
+    inserted = _insert_instances(transaction, placed, places)
+    for at, ((entry, place), (study_row, series_row)) in enumerate(zip(placed, known, strict=True)):
+        tells_patient = entry.study_instance_uid in told
+        differences = _differences(entry, study_row, series_row) if place.is_current else ()
+        if tells_patient or differences:
+            inserted[at] = replace(inserted[at], tells_patient=tells_patient, differences=differences)
+    return inserted
+
+
+def _differences(
+    entry: InstanceEntry, study_row: Mapping[str, Any], series_row: Mapping[str, Any]
+) -> tuple[Difference, ...]:
+    return differs_from_study(entry.study_row, study_row) + differs_from_series(entry.series_row, series_row)
+
+
+def insert_with_series(
+    transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
+) -> list[InsertedInstance]:
+    """The same for live instances each of which comes with a new series of its own.
+
+    Of their studies the keys are known by UID. The series are written with their count.
+    """
+    keys = statements.reserve_ids(transaction, series, len(placed))
+    places = [(studies[entry.study_instance_uid], key) for key, (entry, _) in zip(keys, placed, strict=True)]
+    rows = [
+        {**entry.series_row, "id": series_key, "study": study_key, "instance_count": 1}
+        for (study_key, series_key), (entry, _) in zip(places, placed, strict=True)
+    ]
+    statements.insert_rows(transaction, series, rows)
+    return _insert_instances(transaction, placed, places)
+
+
+def _insert_instances(
+    transaction: Connection,
+    placed: Sequence[tuple[InstanceEntry, Placed]],
+    places: Sequence[tuple[int, int]],
+) -> list[InsertedInstance]:
+    """Write the instances, whose (study, series) keys are `places`."""
+    keys = statements.reserve_ids(transaction, instance, len(placed))
+    inserted = []
+    rows: list[Row] = []
+    described: list[Row] = []
+    datasets: list[Row] = []
+    pieces: list[Row] = []
+    for key, (study_key, series_key), (entry, place) in zip(keys, places, placed, strict=True):
+        inserted.append(InsertedInstance(key, study_key, series_key))
+        rows.append(
+            {
+                **entry.instance_row,
+                "id": key,
+                "study": study_key,
+                "series": series_key,
+                "standing": place.standing,
+                "store": place.store,
+                "file_key": place.file_key,
+                "dataset_offset": place.dataset_offset,
+                "held_reason": place.held_reason,
+                "is_current": place.is_current,
+            }
+        )
+        if entry.metadata is not None:
+            described.append({"instance": key, "json": entry.metadata})
+        if entry.digest.pieces:
+            pieces.append({"instance": key, "digests": entry.digest.pieces})
+        if place.dataset is not None:
+            datasets.append({"instance": key, "dataset": place.dataset})
+    statements.insert_rows(transaction, instance, rows)
+    statements.insert_rows(transaction, instance_metadata, described)
+    statements.insert_rows(transaction, instance_pieces, pieces)
+    statements.insert_rows(transaction, instance_bytes, datasets)
+    return inserted
+
+
+def _studies(
+    transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]]
+) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
+    """The rows of the entries' studies by UID, made where they are new, completed where they have gaps.
+
+    And the UIDs of those that are now known to be another patient's.
+    """
+    by_uid = describing(_with_standing(placed), lambda entry: entry.study_instance_uid)
+    known = {row["study_instance_uid"]: row for row in _known_studies(transaction, by_uid)}
+    # In key order, as always: two writers that meet the same new studies cannot deadlock.
+    new = [by_uid[uid].entries[0] for uid in sorted(by_uid) if uid not in known]
+    if new:
+        patients = patient_keys(
+            transaction, [(entry.patient_id, entry.issuer_of_patient_id) for entry in new]
+        )
+        rows = [{**entry.study_row, "patient": key} for entry, key in zip(new, patients, strict=True)]
+        statements.insert_new(transaction, study, rows, unique=["study_instance_uid"])
+        made = _known_studies(transaction, [entry.study_instance_uid for entry in new])
+        index_study_text(transaction, made)
+        known |= {row["study_instance_uid"]: row for row in made}
+    completed, told = complete_studies(
+        transaction, [(known[uid], described) for uid, described in by_uid.items()]
+    )
+    return known | {row["study_instance_uid"]: row for row in completed}, told
+
+
+def _with_standing(placed: Iterable[tuple[InstanceEntry, Placed]]) -> Iterator[tuple[InstanceEntry, str]]:
+    return ((entry, place.standing) for entry, place in placed)
+
+
+def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[Mapping[str, Any]]:
+    return [row._asdict() for row in _studies_by_uid(transaction, study_uids)]
+
+
+_studies_by_uid = statements.LookUp(select(study), study.c.study_instance_uid)
+
+
+def _series(
+    transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
+) -> dict[tuple[int, str], Mapping[str, Any]]:
+    """The rows of the entries' series by study and UID, as far as others may differ from them.
+
+    They are made where they are new; the first live instance describes them.
+    """
+    wanted = describing(
+        _with_standing(placed), lambda entry: (studies[entry.study_instance_uid], entry.series_instance_uid)
+    )
+    known = _known_series(transaction, wanted)
+    anew = [
+        {
+            "key": known[place]["id"],
+            **{f"new_{name}": described.entries[0].series_row[name] for name in _OF_SERIES},
+        }
+        for place, described in wanted.items()
+        if place in known and describes_anew(known[place]["instance_count"], described.standing)
+    ]
+    now = {row["key"]: {"id": row["key"], **{name: row[f"new_{name}"] for name in OF_SERIES}} for row in anew}
+    _describe_series(transaction, sorted(anew, key=lambda row: row["key"]))
+    rows = [
+        {**wanted[place].entries[0].series_row, "study": place[0]}
+        for place in sorted(wanted)
+        if place not in known
+    ]
+    if rows:
+        statements.insert_new(transaction, series, rows, unique=["study", "series_instance_uid"])
+        known = _known_series(transaction, wanted)
+    return {place: now.get(row["id"], row) for place, row in known.items()}
+
+
+def _known_series(
+    transaction: Connection, places: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], Mapping[str, Any]]:
+    wanted = set(places)
+    return {
+        place: row._asdict()
+        for row in _series_by_uid(transaction, {uid for _, uid in wanted})
+        if (place := (row.study, row.series_instance_uid)) in wanted
+    }
+
+
+_series_by_uid = statements.LookUp(
+    select(
+        series.c.study,
+        series.c.series_instance_uid,
+        series.c.id,
+        series.c.instance_count,
+        *(series.c[name] for name in OF_SERIES),
+    ),
+    series.c.series_instance_uid,
+)
+
+#: What an entry's series row says of its series.
+_OF_SERIES = (
+    "modality",
+    "series_number",
+    "series_description",
+    "body_part_examined",
+    "performed_procedure_step_start_date",
+    "performed_procedure_step_start_time",
+    "scheduled_procedure_step_id",
+    "requested_procedure_id",
+    "attributes",
+)
+
+_describe_series = statements.ForEach(
+    series.update()
+    .where(series.c.id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in _OF_SERIES})
+)

@@ -1,0 +1,47 @@
+"""The rows of patients: one for each Patient ID and issuer, and for each study whose patient has no ID."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, text
+
+from kinote.catalog.schema.tables import patient
+from kinote.catalog.sql import statements
+
+_HAS_ID = "patient_id <> ''"
+
+
+def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]]) -> list[int]:
+    """The keys of patients by (Patient ID, issuer), in order, made where they are new.
+
+    A patient without an ID is known by its study alone: each gets a row of its own.
+    """
+    named = sorted({identity for identity in identities if identity[0]})
+    statements.insert_new(
+        transaction,
+        patient,
+        [{"patient_id": patient_id, "issuer": issuer} for patient_id, issuer in named],
+        unique=["patient_id", "issuer"],
+        unique_where=_HAS_ID,
+    )
+    found: dict[tuple[str, str], int] = {}
+    if named:
+        # With other issuers of the same IDs, of which there are few: pairs would take no index on SQLite.
+        for row in _with_id(transaction, sorted({patient_id for patient_id, _ in named})):
+            found[row.patient_id, row.issuer] = row.merged_into or row.id
+    return [found[identity] if identity[0] else _nameless(transaction) for identity in identities]
+
+
+_with_id = statements.LookUp(
+    # In these words, since the index has them.
+    select(patient.c.patient_id, patient.c.issuer, patient.c.id, patient.c.merged_into).where(text(_HAS_ID)),
+    patient.c.patient_id,
+)
+
+
+def _nameless(transaction: Connection) -> int:
+    key: int = transaction.execute(
+        patient.insert().returning(patient.c.id), {"patient_id": "", "issuer": ""}
+    ).scalar_one()
+    return key

@@ -1,0 +1,41 @@
+"""Free-text search for studies: patient name and ID, accession number, description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_
+
+from kinote.catalog.schema.tables import study
+from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_index import STUDY_TEXT
+
+_COLUMNS = (
+    "patient_name_alphabetic",
+    "patient_name_ideographic",
+    "patient_name_phonetic",
+    "patient_id",
+    "accession_number",
+    "study_description",
+)
+
+
+def index_study_text(transaction: Connection, studies: Iterable[Mapping[str, Any]]) -> None:
+    """Make these rows of `study` findable by what a person would type."""
+    STUDY_TEXT.fill(transaction, [(row["id"], folded := _searched(row), grams(folded)) for row in studies])
+
+
+def matches(connection: Connection, words: str) -> ColumnElement[bool]:
+    """Condition on `study`: each word asked for begins a word of the study's text."""
+    return and_(
+        *(
+            STUDY_TEXT.finds(connection, study.c.id, f" {word}", grams(f" {word}"))
+            for word in fold(words).split()
+        )
+    )
+
+
+def _searched(row: Mapping[str, Any]) -> str:
+    # The leading blank lets the beginning of the first word be found like that of any other.
+    return " " + " ".join(fold(row[name].replace("^", " ")) for name in _COLUMNS if row[name])

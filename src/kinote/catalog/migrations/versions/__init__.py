@@ -1,4 +1,0 @@
-"""The steps from one schema to the next, each in a file that stays as it was when it landed.
-
-They use what differs between databases (`kinote.catalog.dialects`), and no table definitions of today.
-"""

@@ -1,0 +1,350 @@
+"""Queries by study, series and instance: one engine for QIDO-RS and C-FIND.
+
+Everything is read through `live_instance` and its counters, so a study without live instances is in no
+answer (law 1). Keys of any level may be given at any other: those of higher levels hold for what the
+match belongs to, those of lower levels for something live that it contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta, timezone
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, select
+
+from kinote.catalog.columns.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.queries.answers import Answer, instance_answers, series_answers, study_answers
+from kinote.catalog.queries.conditions import are_combined, condition, moments, range_of
+from kinote.catalog.queries.matching_keys import MATCHED, TIME_OF, Attribute, Level, Relation, TagPath
+from kinote.catalog.queries.time_zones import TIMEZONE, asked_offset, in_zone
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import (
+    key_object,
+    key_object_request,
+    note_modifier,
+    note_reference,
+    note_version,
+    series,
+    study,
+)
+from kinote.catalog.sql import dialects
+from kinote.dicom.dictionary import tags
+
+#: As what to include: every attribute known of the level, for instances the whole header.
+ALL: frozenset[TagPath] = frozenset({()})
+
+#: How many matches are made into answers at once where all are wanted.
+PAGE = 500
+
+#: Up to so many series of a modality, the studies are found through these series.
+_FEW_SERIES = 2000
+
+#: Attributes in which very many instances agree.
+_COMMON = frozenset({(tags.MODALITY,), (tags.SOP_CLASS_UID,)})
+
+_STUDY_DATE = (tags.STUDY_DATE,)
+
+_IDENTIFYING = ((tags.STUDY_INSTANCE_UID,), (tags.SERIES_INSTANCE_UID,), (tags.SOP_INSTANCE_UID,))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for: a level, below which study and series, matching keys, what to return.
+
+    `include` names attributes to return beside the usual ones, or is `ALL`; without `limit` all matches are
+    wanted. With `fuzzy`, words of a
+    person name match by their beginnings. With `combined`, ranges of a date and of its time are one range of
+    moments (PS3.4 C.2.2.2.5), as QIDO-RS has it always and C-FIND where that has been negotiated. With a key
+    TimezoneOffsetFromUTC, study dates and times are asked in that zone (`kinote.catalog.queries.time_zones`).
+    """
+
+    level: Level
+    study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
+    keys: Mapping[TagPath, str] = field(default_factory=dict)
+    include: frozenset[TagPath] = frozenset()
+    limit: int | None = 100
+    offset: int = 0
+    fuzzy: bool = False
+    combined: bool = True
+
+
+def search(connection: Connection, query: Query) -> list[Answer]:
+    """The page of matches that the query asks for, in a stable order.
+
+    Studies come newest first; series and instances by their numbers within a study, otherwise the last
+    received first. Raises `InvalidKeyError` for a value that does not fit its attribute.
+    """
+    return _answers(connection, query, connection.execute(_ordered(connection, query, _FROM)).all())
+
+
+def pages(connection: Connection, query: Query) -> Iterator[list[Answer]]:
+    """The same matches page by page, as many as there may be; the connection must stay open meanwhile.
+
+    One cursor goes through their keys: asking for each page by its offset would pass over all before it, and
+    what sorts whole rows would hold them all.
+    """
+    key = _KEY[query.level]
+    found = connection.execute(_ordered(connection, query, _KEYS), execution_options=STREAMED)
+    for page in found.scalars().partitions(PAGE):
+        rows = {row.id: row for row in connection.execute(_FROM[query.level].where(key.in_(page)))}
+        yield _answers(connection, query, [rows[each] for each in page])
+
+
+#: What PostgreSQL must be told so as not to send a whole result at once.
+STREAMED = {"stream_results": True, "yield_per": PAGE}
+
+
+def _ordered(connection: Connection, query: Query, selected: Mapping[Level, Select[Any]]) -> Select[Any]:
+    statement = selected[query.level].where(*conditions_of(connection, query))
+    return statement.order_by(*_order(query)).limit(query.limit).offset(query.offset)
+
+
+def _answers(connection: Connection, query: Query, rows: Sequence[Any]) -> list[Answer]:
+    wanted = query.include | query.keys.keys()
+    match query.level:
+        case Level.STUDY:
+            return study_answers(connection, rows, wanted)
+        case Level.SERIES:
+            return series_answers(connection, rows, with_study=_with_study(query, wanted))
+        case Level.INSTANCE:
+            return instance_answers(
+                connection,
+                rows,
+                wanted,
+                with_study=_with_study(query, wanted),
+                with_series=_with_series(query, wanted),
+            )
+
+
+def ignored_keys(query: Query) -> tuple[TagPath, ...]:
+    """The matching keys that this engine does not match by: `search` answers as if they were not there."""
+    return tuple(
+        path for path, value in query.keys.items() if value.strip() and path not in (*MATCHED, TIMEZONE)
+    )
+
+
+_FROM: Mapping[Level, Select[Any]] = {
+    Level.STUDY: select(
+        study.c.id,
+        study.c.study_instance_uid,
+        study.c.attributes,
+        study.c.series_count,
+        study.c.instance_count,
+    ),
+    Level.SERIES: select(
+        series.c.id,
+        study.c.study_instance_uid,
+        series.c.series_instance_uid,
+        series.c.study,
+        series.c.attributes,
+        series.c.instance_count,
+        study.c.attributes.label("study_attributes"),
+    ).join_from(series, study, study.c.id == series.c.study),
+    Level.INSTANCE: select(
+        live_instance.c.id,
+        study.c.study_instance_uid,
+        series.c.series_instance_uid,
+        live_instance.c.sop_instance_uid,
+        live_instance.c.sop_class_uid,
+        live_instance.c.transfer_syntax_uid,
+        live_instance.c.residence,
+        live_instance.c.attributes,
+        series.c.attributes.label("series_attributes"),
+        study.c.attributes.label("study_attributes"),
+    )
+    .join_from(live_instance, series, series.c.id == live_instance.c.series)
+    .join(study, study.c.id == live_instance.c.study),
+}
+
+_KEY: Mapping[Level, ColumnElement[int]] = {
+    Level.STUDY: study.c.id,
+    Level.SERIES: series.c.id,
+    Level.INSTANCE: live_instance.c.id,
+}
+
+_KEYS: Mapping[Level, Select[Any]] = {
+    level: statement.with_only_columns(_KEY[level], maintain_column_froms=True)
+    for level, statement in _FROM.items()
+}
+
+
+# Written out: the index of concepts leaves instances without one out, and SQLite must see that we do.
+_HAS_CONCEPT = live_instance.c.concept_value != literal_column("''")
+
+
+def _is_scoped(query: Query) -> bool:
+    """Whether the answer lies within a few known studies, where everything is quickly looked through."""
+    return bool(query.study_instance_uid or query.series_instance_uid) or any(
+        query.keys.get(path, "").strip() for path in _IDENTIFYING
+    )
+
+
+def _order(query: Query) -> Sequence[ColumnElement[Any]]:
+    if query.level is Level.STUDY:
+        return (study.c.study_date.desc(), study.c.id.desc())
+    if not _is_scoped(query):
+        return (_KEY[query.level].desc(),)
+    if query.level is Level.SERIES:
+        return (series.c.series_number, series.c.id)
+    return (series.c.series_number, series.c.id, live_instance.c.instance_number, live_instance.c.id)
+
+
+def _with_study(query: Query, wanted: Iterable[TagPath]) -> bool:
+    return not query.study_instance_uid or any(
+        path and path[0] in STUDY_ATTRIBUTES and path[0] != tags.STUDY_INSTANCE_UID for path in wanted
+    )
+
+
+def _with_series(query: Query, wanted: Iterable[TagPath]) -> bool:
+    return not query.series_instance_uid or any(
+        path and path[0] in SERIES_ATTRIBUTES and path[0] != tags.SERIES_INSTANCE_UID for path in wanted
+    )
+
+
+def conditions_of(connection: Connection, query: Query) -> list[ColumnElement[bool]]:
+    """What a row of the query's level must be to match, live first of all."""
+    own: list[ColumnElement[bool]] = []
+    below: dict[Level, list[ColumnElement[bool]]] = {}
+    related: dict[Relation, list[ColumnElement[bool]]] = {}
+    for attribute, demand in _demands(connection, query):
+        if attribute.relation is not None:
+            related.setdefault(attribute.relation, []).append(demand)
+        elif attribute.level <= query.level:
+            own.append(demand)
+        else:
+            below.setdefault(attribute.level, []).append(demand)
+        if attribute.columns[0] is live_instance.c.concept_value:
+            (own if query.level is Level.INSTANCE else below[Level.INSTANCE]).append(_HAS_CONCEPT)
+    for relation, demands in related.items():
+        if relation is Relation.MODALITIES:
+            own.append(_has_modality(connection, demands))
+            continue
+        found = _related(relation, demands, scoped=_is_scoped(query) and query.level is Level.INSTANCE)
+        if query.level is Level.INSTANCE:
+            own.append(found)
+        else:
+            below.setdefault(Level.INSTANCE, []).append(found)
+    if query.level is Level.STUDY:
+        own.append(study.c.instance_count > 0)
+    elif query.level is Level.SERIES:
+        own.append(series.c.instance_count > 0)
+    if below:
+        own.append(_contains(query.level, below))
+    return own
+
+
+def _demands(connection: Connection, query: Query) -> Iterator[tuple[Attribute, ColumnElement[bool]]]:
+    """What the keys demand; of a date and its time together where one cannot be told without the other."""
+    keys = _matching_keys(connection, query)
+    by_path = {attribute.path: (attribute, value) for attribute, value in keys}
+    asked = asked_offset(query.keys.get(TIMEZONE, ""))
+    zone = None if asked is None else timezone(asked)
+    done: set[TagPath] = set()
+    for date, time in TIME_OF.items():
+        pair = [by_path[path] for path in (date, time) if path in by_path and by_path[path][1].strip(" *")]
+        demand = _moments(connection, query, pair, asked if date == _STUDY_DATE else None)
+        if demand is not None:
+            done |= {date, time}
+            yield MATCHED[date], demand
+    for attribute, value in keys:
+        if attribute.path in done:
+            continue
+        demand = condition(connection, attribute, value, fuzzy=query.fuzzy, zone=zone)
+        if demand is not None:
+            yield attribute, demand
+
+
+def _moments(
+    connection: Connection,
+    query: Query,
+    pair: Sequence[tuple[Attribute, str]],
+    asked: timedelta | None,
+) -> ColumnElement[bool] | None:
+    """What a date and its time demand together; None where each of them is matched by itself."""
+    ranges = {attribute.vr: range_of(attribute, value) for attribute, value in pair}
+    days, times = ranges.get("DA"), ranges.get("TM")
+    together = query.combined and days is not None and times is not None and are_combined(days, times)
+    if not together and (asked is None or None in ranges.values() or not ranges):
+        return None
+    if together and days and times:
+        (date, _), (time, _) = sorted(pair, key=lambda each: each[0].vr)
+        plain = moments(date.columns[0], time.columns[0], days, times)
+    else:
+        each = (condition(connection, attribute, value) for attribute, value in pair)
+        plain = and_(*(demand for demand in each if demand is not None))
+    if asked is None:
+        return plain
+    return in_zone(connection, asked, plain, days, times, combined=together)
+
+
+def _matching_keys(connection: Connection, query: Query) -> list[tuple[Attribute, str]]:
+    keys = [(MATCHED[path], value) for path, value in query.keys.items() if path in MATCHED]
+    if query.study_instance_uid:
+        keys.append((MATCHED[(tags.STUDY_INSTANCE_UID,)], query.study_instance_uid))
+    if query.series_instance_uid:
+        keys.append((MATCHED[(tags.SERIES_INSTANCE_UID,)], query.series_instance_uid))
+    if not any(attribute.level is Level.STUDY and value.strip(" *") for attribute, value in keys):
+        return keys
+    # Of a patient or a day there is little, of a modality there is much.
+    return [
+        (_without_index(connection, attribute) if attribute.path in _COMMON else attribute, value)
+        for attribute, value in keys
+    ]
+
+
+def _without_index(connection: Connection, attribute: Attribute) -> Attribute:
+    columns = tuple(dialects.without_index(connection, column) for column in attribute.columns)
+    return replace(attribute, columns=columns)
+
+
+def _has_modality(connection: Connection, demands: list[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Condition on a study: it has a live series that meets the demands.
+
+    Where only few series do, the studies are found through them; where many do, the studies are walked
+    in the order of the answer, and enough of them are soon found.
+    """
+    lived = [series.c.instance_count > 0, *demands]
+    few = select(series.c.id).where(*demands).limit(_FEW_SERIES).subquery()
+    number = connection.execute(select(func.count()).select_from(few)).scalar_one()
+    if number < _FEW_SERIES:
+        return study.c.id.in_(select(series.c.study).where(*lived))
+    return exists(select(series.c.id).where(series.c.study == study.c.id, *lived).correlate(study))
+
+
+def _related(relation: Relation, demands: list[ColumnElement[bool]], *, scoped: bool) -> ColumnElement[bool]:
+    """Condition on a live instance: it has a row of the relation that meets all the demands."""
+    if relation is Relation.REQUESTS:
+        found = select(key_object_request.c.instance).where(*demands)
+        owner: ColumnElement[int] = key_object_request.c.instance
+    else:
+        version = _VERSION[relation]
+        found = select(key_object.c.instance).join_from(
+            version.table, key_object, key_object.c.version == version
+        )
+        found = found.where(*demands)
+        owner = key_object.c.instance
+    if scoped:
+        return found.where(owner == live_instance.c.id).correlate(live_instance).exists()
+    return live_instance.c.id.in_(found)
+
+
+_VERSION = {
+    Relation.REFERENCES: note_reference.c.version,
+    Relation.MODIFIERS: note_modifier.c.version,
+    Relation.DESCRIPTION: note_version.c.id,
+}
+
+
+def _contains(level: Level, below: Mapping[Level, list[ColumnElement[bool]]]) -> ColumnElement[bool]:
+    """Condition on a study or series: something live in it meets all the demands of the lower levels."""
+    if Level.INSTANCE not in below:
+        return study.c.id.in_(select(series.c.study).where(series.c.instance_count > 0, *below[Level.SERIES]))
+    owner = live_instance.c.study if level is Level.STUDY else live_instance.c.series
+    found = select(owner).where(*below[Level.INSTANCE])
+    if Level.SERIES in below:
+        found = found.join_from(live_instance, series, series.c.id == live_instance.c.series)
+        found = found.where(*below[Level.SERIES])
+    return _KEY[level].in_(found)

@@ -1,0 +1,56 @@
+"""SQLite's connections for single queries, done straight and in no transaction.
+
+Taking a connection from SQLAlchemy's pool, beginning and ending a transaction on it costs many times what finding
+one row does. A query in no transaction sees whatever has been committed when it is asked, and keeps nothing
+open when its row has been fetched.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import PoolProxiedConnection
+
+from kinote.catalog.sql import dialects
+from kinote.catalog.sql.statements import FindOne
+
+#: Connections that are kept; where more threads ask at the same moment, theirs are closed again.
+_KEPT = 4
+
+
+class LookUps:
+    """As many connections as are needed at once; nobody waits for one."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = dialects.engine_for(url, pool_size=0)
+        self._waiting: deque[tuple[PoolProxiedConnection, Any]] = deque()
+
+    def find(self, query: FindOne, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
+        """The columns of the first row of a query, None if there is none."""
+        try:
+            taken = self._waiting.pop()
+        except IndexError:
+            connection = self._engine.raw_connection()
+            taken = connection, connection.driver_connection
+        compiled = query.compiled(self._engine.dialect)
+        try:
+            row: tuple[Any, ...] | None = (
+                taken[1].execute(compiled.statement, compiled.parameters(parameters)).fetchone()
+            )
+        except sqlite3.Error as error:
+            raise dialects.wrapped(self._engine, compiled.statement, error) from error
+        finally:
+            if len(self._waiting) < _KEPT:
+                self._waiting.append(taken)
+            else:
+                taken[0].close()
+        return row
+
+    def close(self) -> None:
+        """Close those that are kept."""
+        while self._waiting:
+            self._waiting.pop()[0].close()
+        self._engine.dispose()
