@@ -92,7 +92,7 @@ Start = Callable[[Path, int], AbstractContextManager[Running]]
 
 @contextmanager
 def _kinote(folder: Path, port: int) -> Iterator[Running]:
-    server = RunningServer(folder / "data", "--dicom-port", str(port), "--ae-title", TITLE)
+    server = RunningServer(folder / "data", "--dicom-port", str(port), "--ae-title", TITLE, receivers=None)
     try:
         yield Running(port, server.process.pid)
     finally:

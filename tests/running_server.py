@@ -17,13 +17,18 @@ START_LIMIT = 60
 
 
 class RunningServer:
-    """`kinote serve` on a data directory, on a free port; `program` runs it in another way."""
+    """`kinote serve` on a data directory, on a free port; `program` runs it in another way.
+
+    It has so many receiver processes: none where no test asks for one, since each takes a second to begin; with None
+    as many as it has by itself.
+    """
 
     def __init__(
         self,
         data: Path,
         *options: str,
         command: str = "serve",
+        receivers: int | None = 0,
         program: Sequence[str] = (sys.executable, "-m", "kinote"),
     ) -> None:
         self.data = data
@@ -31,6 +36,8 @@ class RunningServer:
         self._log_begins = self._log.tell()
         sources = Path(__file__).parents[1]
         environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
+        if receivers is not None:
+            environment["KINOTE_INTAKE_PROCESSES"] = str(receivers)
         self.process = subprocess.Popen(
             [*program, command, "--data", str(data), "--http-port", "0", "--dicom-port", "0", *options],
             stdout=self._log,
@@ -67,6 +74,13 @@ class RunningServer:
             assert time.monotonic() < deadline and self.process.poll() is None, self.log()[-4000:]
             time.sleep(0.05)
         return [int(port) for port in found]
+
+    def receivers(self) -> list[int]:
+        """Its receiver processes."""
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False
+        )
+        return [int(pid) for pid in found.stdout.split()]
 
     def resident_memory(self) -> int:
         """Bytes of memory the process has of its own; mapped files do not count."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
-from kinote.holdings.health import health
+from kinote.holdings.health import Alert, HoldingsHealth, health
 from kinote.holdings.installation import (
     Marks,
     NotTogetherError,
@@ -44,8 +44,11 @@ from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
+from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
 from kinote.scp import rooms as scp_rooms
+from kinote.scp.receiving.messages import Beginning
+from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory
@@ -86,10 +89,15 @@ class House:
     clock: Clock
     #: Whether a store can be reached, by its id.
     store_is_there: Callable[[int], bool]
-    #: Who else has the data directory open, for recovery.
-    others: Others
+    #: This process among those that have the data directory open; None for one that only looks.
+    presence: Presence | None
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
+
+    @property
+    def others(self) -> Others:
+        """Who else has the data directory open, for recovery."""
+        return self.presence.others if self.presence is not None else dict
 
 
 @contextmanager
@@ -139,7 +147,7 @@ def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = sys
                     door,
                     clock,
                     there,
-                    presence.others if presence else dict,
+                    presence,
                     recovered,
                 )
                 try:
@@ -326,21 +334,16 @@ def _scrub_progress(house: House, settings: Settings, connection: Connection) ->
     return scrub_progress(connection, timedelta(days=settings.scrub_days), house.clock())
 
 
-def web_application(house: House, settings: Settings) -> FastAPI:
-    """The HTTP face of an open house."""
+def web_application(
+    house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]] = tuple
+) -> FastAPI:
+    """The HTTP face of an open house; it tells the `alerts` of others beside its own."""
     rooms = Rooms(
         catalog=house.catalog,
         receiver=house.receiver,
         door=house.door,
         clock=house.clock,
-        health=partial(
-            health,
-            house.catalog,
-            house.stores.quarantine,
-            house.recovered,
-            partial(_all_are_there, house),
-            partial(_scrub_progress, house, settings) if settings.scrub_days else None,
-        ),
+        health=partial(_health, house, settings, alerts),
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
@@ -349,11 +352,43 @@ def web_application(house: House, settings: Settings) -> FastAPI:
     return create_application(rooms)
 
 
+def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
+    found = health(
+        house.catalog,
+        house.stores.quarantine,
+        house.recovered,
+        partial(_all_are_there, house),
+        partial(_scrub_progress, house, settings) if settings.scrub_days else None,
+    )
+    return replace(found, others=tuple(alerts()))
+
+
+def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
+    number = settings.receivers()
+    if not number:
+        return None
+    limits = settings.scp_options().limits
+    return ReceiverProcesses(
+        number,
+        Channels(house.receiver),
+        Beginning(house.stores.large, limits.largest_object, limits.largest_pdu),
+        house.clock,
+        # What they write has the mark of this process: it is protected as long as one of them lives.
+        inherited=[house.presence.descriptor] if house.presence is not None else [],
+    )
+
+
 def dicom_server(house: House, settings: Settings) -> DicomServer:
     """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
     rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options())
+    receivers = _receivers(house, settings)
     try:
-        return DicomServer(rooms)
+        with ExitStack() as failing:
+            if receivers is not None:
+                failing.callback(receivers.close)
+            server = DicomServer(rooms, receivers)
+            failing.pop_all()
+            return server
     except AddressTakenError as error:
         raise HouseError(f"{error}. Choose another port with --dicom-port.") from error
     except TlsFileError as error:

@@ -22,6 +22,7 @@ from kinote.command import main
 from kinote.command.client import Client
 from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
+from kinote.scp.receiving import processes
 from kinote.storage import files
 from kinote.storage.aligned_file import AlignedFile
 from kinote.storage.packs.adding import PackWriter
@@ -66,6 +67,10 @@ def data_is_synced_later() -> None:
 
 def names_are_not_synced() -> None:
     _put(files, "sync_folder", lambda _: None)
+
+
+def a_receiver_process_does_not_sync() -> None:
+    _put(processes, "PROGRAM", (sys.executable, "-P", "-m", "tests.laws.breach_in_receiver"))
 
 
 def commits_are_not_synced() -> None:
@@ -114,6 +119,7 @@ BREACHES: dict[str, Callable[[], None]] = {
         packs_are_not_synced,
         data_is_synced_later,
         names_are_not_synced,
+        a_receiver_process_does_not_sync,
         commits_are_not_synced,
         told_before_the_commit,
         reported_before_the_answer,

@@ -119,7 +119,8 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
     data = tmp_path / "data"
     acknowledged: dict[str, str] = {}
     for round_number in range(SCALE.kills):
-        server = RunningServer(data)
+        # In turns without and with a receiver process.
+        server = RunningServer(data, receivers=round_number % 2)
         (port,) = server.dicom_ports()
         firsts = [1 + (round_number * SENDERS + number) * 100_000 for number in range(SENDERS)]
         senders: list[Sender] = [

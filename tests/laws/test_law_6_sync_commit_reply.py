@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,19 +147,29 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(tmp_path / "data", database)
 
 
-def served(place: Place, acts: list[Act], program: tuple[str, ...] = KINOTE) -> list[Told]:
-    """Do these in a traced server, one after the other, and kill it; gives what it told of each."""
+def served(
+    place: Place, acts: list[Act], program: tuple[str, ...] = KINOTE, *, receivers: int = 0
+) -> list[Told]:
+    """Do these in a traced server, one after the other, and kill it; gives what it told of each.
+
+    What its receiver processes do and tell is among it.
+    """
     trace = place.data.parent / "trace"
     disk = Disk(place.data)
-    server = RunningServer(place.data, *place.options, program=(*strace(trace), *program))
+    server = RunningServer(
+        place.data, *place.options, receivers=receivers, program=(*strace(trace), *program)
+    )
     try:
         with httpx.Client(base_url=server.url, timeout=60) as client:
             faces = Faces(client, server.dicom_ports()[0])
+            while f"kinote_receiver_processes {receivers}.0" not in client.get("/metrics").text:
+                time.sleep(0.1)
             for act in acts:
                 act(faces)
     finally:
         server.kill()
-    return told(trace, server.process.pid, disk, *SUCCESS)
+    # Those before are what was waited for.
+    return told(trace, server.process.pid, disk, *SUCCESS)[-len(acts) :]
 
 
 def hold_law_6(found: Told, steps: tuple[str, ...]) -> None:
@@ -187,6 +198,33 @@ def test_law_6_a_server_tells_after_sync_and_commit(place: Place) -> None:
         hold_law_6(each, steps)
     assert [each.steps for each in found[:3]] == [IN_A_FILE, IN_THE_INDEX, IN_THE_INDEX]
     assert [each.steps for each in found[-2:]] == [IN_A_FILE, IN_THE_INDEX]
+
+
+def test_law_6_a_receiver_process_tells_after_sync_and_commit(place: Place) -> None:
+    ways: list[tuple[Act, tuple[str, ...]]] = [
+        (c_store_small_image, IN_A_PACK),
+        (c_store_image, IN_A_FILE),
+        (c_store_key_object, IN_THE_INDEX),
+    ]
+    found = served(place, [act for act, _ in ways], receivers=1)
+    for each, (_, steps) in zip(found, ways, strict=True):
+        hold_law_6(each, steps)
+    assert [each.steps for each in found[-2:]] == [IN_A_FILE, IN_THE_INDEX]
+
+
+@pytest.mark.parametrize(
+    ("breach", "noticed"),
+    [
+        # This one shows as well that it is a receiver process that is watched.
+        ("a_receiver_process_does_not_sync", "what a power cut would take back"),
+        ("told_before_the_commit", "told before the commit"),
+    ],
+)
+def test_breach_of_law_6_by_receiver_processes_is_noticed(tmp_path: Path, breach: str, noticed: str) -> None:
+    place = Place(tmp_path / "data", "")
+    (found,) = served(place, [c_store_image], (*BREACHED, breach), receivers=1)
+    with pytest.raises(AssertionError, match=noticed):
+        hold_law_6(found, ())
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,12 @@ _MAY_MEASURE = {
     "dimse/tls_socket.py": "time-outs of the network",
     "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
     "scp/retrieval.py": "when the last interim answer was sent",
-    "scp/server.py": "how long an association lasted",
+    "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
+    "scp/serving.py": "how long an association lasted",
     "storage/data_directory.py": "how long to wait for another server's recovery",
     "storage/presence.py": "how long to wait for another server's recovery",
     "storage/quarantine.py": "how long a count is good for",
+    "telemetry/clock.py": "what has passed since another process told the time",
     "web/request_log.py": "how long a request took",
 }
 

@@ -13,9 +13,12 @@ from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.door import Door
+from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
 from kinote.peers.entities import KnownEntity
 from kinote.scp.options import ScpOptions
+from kinote.scp.receiving.messages import Beginning
+from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
 from kinote.storage.local import local_stores
@@ -25,13 +28,33 @@ from tests.clock import clock
 OPTIONS = ScpOptions(port=0)
 
 
+#: How many receiver processes there are where a test runs with and without.
+PROCESSES = (0, 1)
+
+#: Seconds that receiver processes may take to get ready on a busy machine.
+START_LIMIT = 60
+
+
 class Face:
     """A house with its DICOM face. `rooms.options` are those it was opened with."""
 
-    def __init__(self, rooms: Rooms, server: DicomServer) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        server: DicomServer,
+        receivers: ReceiverProcesses | None = None,
+        folder: Path = Path(),
+    ) -> None:
+        self.folder = folder
         self.rooms = rooms
         self.server = server
+        self._receivers = receivers
         self.host, self.port = server.addresses[0]
+
+    @property
+    def receivers(self) -> ReceiverProcesses:
+        assert self._receivers is not None
+        return self._receivers
 
     def entity(self, title: str) -> ApplicationEntity:
         """The face as others call it."""
@@ -57,17 +80,32 @@ class Face:
 
 
 @contextmanager
-def face(folder: Path, options: ScpOptions = OPTIONS, *entities: KnownEntity) -> Iterator[Face]:
-    """A new house on a folder, its DICOM face open; `entities` are known to it."""
+def face(
+    folder: Path,
+    options: ScpOptions = OPTIONS,
+    *entities: KnownEntity,
+    processes: int = 0,
+    program: Sequence[str] = (),
+) -> Iterator[Face]:
+    """A new house on a folder, its DICOM face open; `entities` are known to it.
+
+    With so many receiver `processes`, which are ready unless it is said by what `program` they are begun.
+    """
     folder.mkdir(exist_ok=True)
     options = replace(options, entities={known.entity.title: known for known in entities})
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
     rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options)
-    server = DicomServer(rooms)
+    receivers = None
+    if processes:
+        beginning = Beginning(stores.large, options.limits.largest_object, options.limits.largest_pdu)
+        receivers = ReceiverProcesses(processes, Channels(receiver), beginning, clock, program=program)
+    server = DicomServer(rooms, receivers)
     try:
-        yield Face(rooms, server)
+        if receivers is not None and not program:
+            assert receivers.wait_until_ready(START_LIMIT)
+        yield Face(rooms, server, receivers, folder)
     finally:
         server.close()
         receiver.close()

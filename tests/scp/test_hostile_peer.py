@@ -18,7 +18,7 @@ from tests.intake.objects import image
 from tests.intake.test_receiver import data_set
 from tests.kept_bytes import nobodys
 from tests.scale import SCALE
-from tests.scp.face import Face, face
+from tests.scp.face import PROCESSES, Face, face
 from tests.scp.hostile import Author, Script, compare, play
 
 #: After so many scripts it is looked at what they have left.
@@ -26,9 +26,10 @@ _ROUND = 50
 
 
 @pytest.mark.soak
-def test_random_scripts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", PROCESSES)
+def test_random_scripts(tmp_path: Path, processes: int) -> None:
     author = Author(20260, data_set(image(1)), "1.2.3.4.1")
-    with nothing_left(), face(tmp_path / "data") as house:
+    with nothing_left(), face(tmp_path / "data", processes=processes) as house:
         serve_on(house)
         open_before = sockets()
         for _ in range(SCALE.hostile_scripts // _ROUND):
@@ -42,12 +43,13 @@ def test_random_scripts(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_scripts_that_end_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", PROCESSES)
+def test_scripts_that_end_in_silence(tmp_path: Path, processes: int) -> None:
     """Many at once, since each takes its time."""
     author = Author(20261, data_set(image(1)), "1.2.3.4.1")
     hasty = ScpOptions(port=0, limits=ScpLimits(idle_seconds=1, artim_seconds=1, message_seconds=1))
     scripts = [author.script(silent=True) for _ in range(SCALE.hostile_scripts // 20)]
-    with nothing_left(), face(tmp_path / "data", hasty) as house:
+    with nothing_left(), face(tmp_path / "data", hasty, processes=processes) as house:
         with ThreadPoolExecutor(10) as players:
             list(players.map(lambda script: played(script, house), scripts))
         serve_on(house)

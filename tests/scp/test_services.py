@@ -31,7 +31,7 @@ from kinote.peers.entities import KnownEntity, ServiceName
 from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
 from tests.kept_bytes import nobodys
-from tests.scp.face import OPTIONS, Face, face
+from tests.scp.face import OPTIONS, PROCESSES, Face, face
 from tests.scp.requests import encoded, request
 from tests.web.objects import CT, STUDY, image
 
@@ -43,6 +43,18 @@ J2K = "1.2.840.10008.1.2.4.90"
 @pytest.fixture
 def open_face(tmp_path: Path) -> Iterator[Face]:
     with face(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture(params=PROCESSES)
+def processes(request: pytest.FixtureRequest) -> int:
+    """The test runs without a receiver process and with one."""
+    return int(request.param)
+
+
+@pytest.fixture
+def storing_face(tmp_path: Path, processes: int) -> Iterator[Face]:
+    with face(tmp_path / "data", processes=processes) as opened:
         yield opened
 
 
@@ -122,14 +134,14 @@ def test_which_classes_are_stored(tmp_path: Path, sop_class: str, private: bool,
 # --- storing --------------------------------------------------------------------------------------
 
 
-def test_what_is_stored_comes_back_as_it_was_sent(open_face: Face) -> None:
+def test_what_is_stored_comes_back_as_it_was_sent(storing_face: Face) -> None:
     sent = {number: bare(image(number)) for number in (1, 2)}
-    fill(open_face, 2)
-    assert got(open_face, StudyInstanceUID=STUDY)[1] == {f"1.2.3.4.{n}": data for n, data in sent.items()}
+    fill(storing_face, 2)
+    assert got(storing_face, StudyInstanceUID=STUDY)[1] == {f"1.2.3.4.{n}": data for n, data in sent.items()}
 
 
-def test_again_and_held_and_refused_are_said(open_face: Face) -> None:
-    with open_face.called(CT) as association:
+def test_again_and_held_and_refused_are_said(storing_face: Face) -> None:
+    with storing_face.called(CT) as association:
         assert stored(association, image(1)).status == statuses.SUCCESS
         assert stored(association, image(1)).status == statuses.SUCCESS
         other = stored(association, image(1, PatientName="Roe^Richard"))
@@ -155,9 +167,9 @@ def test_again_and_held_and_refused_are_said(open_face: Face) -> None:
 
 
 @pytest.mark.parametrize("storing", [frozenset(), frozenset({CT})], ids=["another class", "another role"])
-def test_an_object_in_a_context_that_is_not_for_it(open_face: Face, storing: frozenset[str]) -> None:
+def test_an_object_in_a_context_that_is_not_for_it(storing_face: Face, storing: frozenset[str]) -> None:
     accepted = CT if storing else invoking.VERIFICATION
-    with open_face.called(accepted, storing=storing) as association:
+    with storing_face.called(accepted, storing=storing) as association:
         context = association.context_for(accepted)
         assert context is not None
         command = CStoreRequest(
@@ -167,12 +179,15 @@ def test_an_object_in_a_context_that_is_not_for_it(open_face: Face, storing: fro
         answer = association.receive_due().command
         assert isinstance(answer, CStoreResponse)
         assert answer.status == statuses.SOP_CLASS_NOT_SUPPORTED
-    assert not got(open_face, StudyInstanceUID=STUDY)[1]
+    assert not got(storing_face, StudyInstanceUID=STUDY)[1]
 
 
-def test_an_object_larger_than_is_taken(tmp_path: Path) -> None:
+def test_an_object_larger_than_is_taken(tmp_path: Path, processes: int) -> None:
     options = ScpOptions(port=0, limits=ScpLimits(largest_object=200_000))
-    with face(tmp_path / "data", options) as opened, opened.called(CT) as association:
+    with (
+        face(tmp_path / "data", options, processes=processes) as opened,
+        opened.called(CT) as association,
+    ):
         answer = stored(association, image(1, rows=512, columns=512))
         assert answer.status == statuses.OUT_OF_RESOURCES
         assert stored(association, image(2)).status == statuses.SUCCESS

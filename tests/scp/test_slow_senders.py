@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from kinote.dimse import invoking
@@ -33,7 +34,7 @@ from tests.dimse.ends import CT, eventually, nothing_left
 from tests.intake.objects import image
 from tests.intake.test_receiver import data_set
 from tests.kept_bytes import nobodys
-from tests.scp.face import Face, face
+from tests.scp.face import PROCESSES, Face, face
 from tests.scp.hostile import EXPLICIT
 
 QUICK = SLOW = 100
@@ -127,9 +128,10 @@ def store(number: int, association: Association) -> list[int]:
     ]
 
 
-def test_slow_senders_do_not_keep_quick_ones_from_being_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", PROCESSES)
+def test_slow_senders_do_not_keep_quick_ones_from_being_served(tmp_path: Path, processes: int) -> None:
     options = ScpOptions(port=0, limits=LIMITS)
-    with nothing_left(), face(tmp_path / "data", options) as house:
+    with nothing_left(), face(tmp_path / "data", options, processes=processes) as house:
         with ExitStack() as stack:
             before = resident()
             slow = [Slow(house, number) for number in range(SLOW)]

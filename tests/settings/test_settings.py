@@ -74,6 +74,7 @@ WRONG = {
     "entities": ("CT1", "[[entities]]"),
     "unknown_callers": ("perhaps", "true or false"),
     "private_classes": ("perhaps", "true or false"),
+    "intake_processes": ("17", "0 to 16"),
 }
 
 #: Options that are not called as their settings.

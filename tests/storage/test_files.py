@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,3 +127,31 @@ def test_a_group_syncs_its_folder_once(store: FileStore, monkeypatch: pytest.Mon
     monkeypatch.setattr("kinote.storage.files.sync_folder", synced.append)
     store.settle(group)
     assert len(synced) == 1
+
+
+def test_another_process_receives_and_this_one_takes_over(tmp_path: Path) -> None:
+    here = FileStore(tmp_path / "store", 1, "0123abcd")
+    there = pickle.loads(pickle.dumps(here))
+    incoming = there.receive(NOW)
+    incoming.write(b"some bytes")
+    incoming.finish()
+    taken = here.take_over(incoming.key)
+    assert here.maker(taken.key) == "0123abcd"
+    assert taken.read_back(5, 100) == b"bytes"
+    assert here.settle([taken]) == [None]
+    with here.open(taken.key) as file:
+        assert file.read() == b"some bytes"
+    taken.abandon()
+    with pytest.raises(StorageError):
+        here.take_over(incoming.key)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "../kinote.sqlite", "2026/11/30/12/x.dcm", f"2026/11/30/12/{'f' * 32}.dcm"]
+)
+def test_nothing_is_taken_over_that_this_server_does_not_receive(tmp_path: Path, key: str) -> None:
+    store = FileStore(tmp_path / "store", 1, "0123abcd")
+    (tmp_path / "store" / "2026/11/30/12").mkdir(parents=True)
+    (tmp_path / "store" / f"2026/11/30/12/{'f' * 32}.dcm").touch()
+    with pytest.raises(StorageError):
+        store.take_over(key)

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from kinote.storage.incoming_small import IncomingSmall
 from kinote.storage.packs.adding import PackWriter
 from kinote.storage.packs.lock import PackLock
 from kinote.storage.packs.pack import BLOCK, Pack
-from kinote.storage.packs.store import IncomingSmall, PackStore
+from kinote.storage.packs.store import PackStore
 from kinote.storage.store import StorageError
 
 NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)

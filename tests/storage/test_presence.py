@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from kinote.storage.presence import Presence
 from tests.command_line import SOURCE
+from tests.dimse.ends import eventually
 
 
 def test_processes_see_each_other_until_they_end(tmp_path: Path) -> None:
@@ -54,3 +56,35 @@ def test_one_recovers_at_a_time(tmp_path: Path) -> None:
         assert may
     first.close()
     second.close()
+
+
+def test_a_mark_lives_as_long_as_a_process_that_has_inherited_it(tmp_path: Path) -> None:
+    """So what a receiver process writes is protected when the main process has died before it."""
+    here = Presence(tmp_path)
+    program = (
+        "from kinote.storage.presence import Presence; from pathlib import Path; import subprocess, sys\n"
+        f"presence = Presence(Path({str(tmp_path)!r}))\n"
+        "with subprocess.Popen(['cat'], pass_fds=[presence.descriptor]) as child:\n"
+        "    print(presence.mark, flush=True)\n"
+        "    sys.stdin.buffer.raw.read(1)\n"
+        "    import os; os._exit(0)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]},
+    ) as other:
+        assert other.stdin is not None and other.stdout is not None
+        mark = other.stdout.readline().strip()
+        assert list(here.others()) == [mark]
+        other.stdin.write("x")
+        other.stdin.flush()
+        other.wait(60)
+        assert list(here.others()) == [mark]
+        # The end of its input is that of the other.
+        other.stdin.close()
+        other.stdout.read()
+    eventually(lambda: here.others() == {}, "the mark outlives all processes")
+    here.close()

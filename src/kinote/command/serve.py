@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from kinote.app import House, dicom_server, web_application
+from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
 from kinote.web.application import end_event_streams
 
@@ -46,13 +47,15 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
         title = settings.ae_titles[0]
         house.directory.announce(url)
         announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
-        _serve_http(house, settings, listener, told)
+        _serve_http(house, settings, listener, told, dicom)
     finally:
         dicom.close()
 
 
-def _serve_http(house: House, settings: Settings, listener: socket.socket, told: Event) -> None:
-    application = web_application(house, settings)
+def _serve_http(
+    house: House, settings: Settings, listener: socket.socket, told: Event, dicom: DicomServer
+) -> None:
+    application = web_application(house, settings, dicom.alerts)
     config = uvicorn.Config(
         application,
         log_config=None,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import io
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse.commands import LONGEST, Command, decode_command, encode_command
-from kinote.dimse.endpoint import Endpoint
+from kinote.dimse.endpoint import Endpoint, Patience
 from kinote.dimse.errors import (
     AbortReason,
     AssociationError,
@@ -51,6 +51,22 @@ class Message:
     command: Command
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """An association that another process goes on with: all that does not lie in its socket.
+
+    `unread` has come in and was not looked at; `received` and `sent` are bytes.
+    """
+
+    request: AssociateRequest
+    contexts: Mapping[int, Context]
+    peer_maximum_length: int
+    patience: Patience
+    unread: bytes
+    received: int
+    sent: int
+
+
 class Association:
     """An association that has been established; `request` is what was proposed, by whichever end."""
 
@@ -65,6 +81,7 @@ class Association:
         self.contexts = contexts
         self._endpoint = endpoint
         self._patience = endpoint.patience
+        self._peer_maximum_length = peer_maximum_length
         longest = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
         self._fragment = max(longest, _SHORTEST_SENT) - _VALUE_HEAD
         self._message_id = 0
@@ -260,6 +277,52 @@ class Association:
     def stop(self) -> None:
         """From another thread: end the association as soon as no message is under way."""
         self._endpoint.stop()
+
+    # --- another process ----------------------------------------------------------------------------
+
+    def hand_over(self, stop: Callable[[], None]) -> Handed:
+        """Have another process go on with it before a message has been received; `stop` tells that one to stop.
+
+        The connection stays open here: it is closed when the other has told its end (`ended_elsewhere`), and used
+        again where it does not go on (`take_back`).
+        """
+        self._endpoint.hand_over(stop)
+        connection = self._endpoint.connection
+        return Handed(
+            # What was proposed has been answered.
+            replace(self.request, contexts=()),
+            dict(self.contexts),
+            self._peer_maximum_length,
+            self._patience,
+            connection.unread,
+            connection.received,
+            connection.sent,
+        )
+
+    @property
+    def descriptor(self) -> int:
+        """The number of its socket."""
+        return self._endpoint.connection.descriptor
+
+    def close(self) -> None:
+        """Close the connection; for who has taken the association over."""
+        self._endpoint.connection.close()
+
+    def leave(self) -> None:
+        """Close the socket here alone: the connection goes on where another process has it."""
+        self._endpoint.connection.leave()
+
+    def end(self) -> None:
+        """From another thread: end the association at once, also within a message."""
+        self._endpoint.connection.stop_reading()
+
+    def take_back(self) -> None:
+        """The other process does not go on with it."""
+        self._endpoint.take_back()
+
+    def ended_elsewhere(self) -> None:
+        """The other process has brought it to its end."""
+        self._endpoint.ended_elsewhere()
 
 
 def _blocks(data_set: DataSet, fragment: int) -> Iterator[tuple[bytes | None, bool]]:

@@ -141,6 +141,28 @@ class Connection:
             _require_time(deadline)
             self._take(deadline)
 
+    @property
+    def descriptor(self) -> int:
+        """The number of its socket, for who hands it to another process."""
+        return self._socket.fileno()
+
+    @property
+    def unread(self) -> bytes:
+        """What has come in behind the PDU that was received last."""
+        return bytes(self._view[self._begin : self._end])
+
+    def resume(self, unread: bytes, received: int, sent: int) -> None:
+        """Go on where another process has stopped: with what it had read ahead, and what had gone in and out."""
+        self._make_room(max(len(unread), _BUFFER))
+        self._view[: len(unread)] = unread
+        self._begin, self._end = 0, len(unread)
+        self.received, self.sent = received, sent
+        self.was_shared()
+
+    def was_shared(self) -> None:
+        """Another process has used the socket: how long a read waits there is not known any more."""
+        self._seconds = -1.0
+
     def close(self) -> None:
         """Close the connection; the peer gets what was sent."""
         if self._tls is not None:
@@ -149,6 +171,10 @@ class Connection:
         # The peer may have been quicker.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def leave(self) -> None:
+        """Close the socket and not the connection, which another process has."""
         self._socket.close()
 
     # --- reading ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kinote.dimse.connection import Connection
@@ -63,6 +63,8 @@ class Endpoint:
         #: Whether a head has come that was none, after which PDUs cannot be told any more.
         self._is_garbled = False
         self._artim: float | None = None
+        #: How another process is told to stop that has the association now.
+        self._stop_elsewhere: Callable[[], None] | None = None
 
     def require_sending(self) -> None:
         """Raises `BrokenError` where the association has ended, `NotNowError` where no data may be sent."""
@@ -128,8 +130,27 @@ class Endpoint:
     def stop(self) -> None:
         """From another thread: give up as soon as nothing is under way."""
         self._is_stopping = True
-        if self.is_idle:
+        if self._stop_elsewhere is not None:
+            self._stop_elsewhere()
+        elif self.is_idle:
             self.connection.stop_reading()
+
+    def hand_over(self, stop: Callable[[], None]) -> None:
+        """Another process goes on with the association, and is told by `stop` to stop; it may be told twice."""
+        self._stop_elsewhere = stop
+        # Whoever stops us looks after saying so who has it: one of the two sees the other.
+        if self._is_stopping:
+            stop()
+
+    def take_back(self) -> None:
+        """The other process does not go on with it."""
+        self._stop_elsewhere = None
+        self.connection.was_shared()
+
+    def ended_elsewhere(self) -> None:
+        """The other process has brought the association to its end."""
+        self.is_open = False
+        self.layer.state = State.IDLE
 
     def await_close(self) -> None:
         """All has been said: the peer is to close the connection, for which it has a while."""

@@ -33,10 +33,12 @@ class HoldingsHealth:
     damaged: Damaged = field(default_factory=Damaged)
     store_is_there: bool = True
     scrub: ScrubProgress | None = None
+    #: Alerts of others, which are told with these.
+    others: tuple[Alert, ...] = ()
 
     @property
     def alerts(self) -> list[Alert]:
-        found = []
+        found = list(self.others)
         if not self.store_is_there:
             found.append(
                 Alert(

@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Objects without a row that a kill can leave at most: those that are being received (one for each of 200 associations
 #: and of 16 bodies of HTTP), and those on their way to a commit (one for each association, and 512 that have come by
-#: HTTP or from files). Where there are more, the index is not the one that these objects belong to.
+#: HTTP or from files), whichever process of a server serves them. Where there are more, the index is not the one that
+#: these objects belong to.
 MOST_LEFT = 1000
 
 _NO_ROW = "No object of the index has these bytes, so their sender was not told that they are stored."

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 #: back beyond that; so a crash leaves no more of them without a row (`kinote.holdings.recovery.MOST_LEFT`).
 _ON_THEIR_WAY = 512
 
+_UNFINISHED = "The receiver process died that received it, so its sender was not told that it is stored."
+
 _ANY_FILE = InStudy()
 
 
@@ -73,6 +75,17 @@ class Receiver:
     def receive_small(self) -> Incoming:
         """For a small object. Raises `StorageError`."""
         return self._stores.receive_small(self.clock())
+
+    def take_over(self, key: str) -> Incoming:
+        """A large object that a receiver process has received and finished. Raises `StorageError`."""
+        return self._stores.take_over(key)
+
+    def set_aside_unfinished(self, key: str) -> None:
+        """A receiver process has died while it received a large object: what there is of it goes into the quarantine.
+
+        Not in this thread. So no more is left without a row than associations can leave that are open now.
+        """
+        self._syncers.run(partial(self._set_aside_unfinished, key))
 
     def expect(self) -> None:
         """All bytes of an object are there: it is committed in the end, or given up."""
@@ -124,6 +137,16 @@ class Receiver:
                 set_aside_remembered(self._catalog, self._stores, self.clock())
         except (OSError, SQLAlchemyError, CatalogClosedError):
             log.warning("A damaged file has not been set aside yet", exc_info=True)
+
+    def _set_aside_unfinished(self, key: str) -> None:
+        place = (self._stores.large.id, key)
+        try:
+            if not is_owned(self._catalog, place):
+                self._stores.set_aside([place], why=_UNFINISHED, now=self.clock())
+        except (OSError, SQLAlchemyError, CatalogClosedError):
+            log.warning(
+                "What a dead receiver process left is left to the recovery of the next start", exc_info=True
+            )
 
     def _remove_and_tell(self, arrival: Arrival, outcome: Outcome) -> None:
         try:

@@ -9,10 +9,10 @@ from kinote.dimse.commands import CGetRequest, CGetResponse
 from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Progress
-from kinote.scp.session import Session
+from kinote.scp.rooms import IndexSession
 
 
-def perform(session: Session, message: Message) -> None:
+def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CGetRequest)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from kinote.scp.report import RELEASED, AssociationReport
 from kinote.telemetry.registry import REGISTRY
@@ -27,6 +27,15 @@ _REFUSED = Counter(
     "kinote_dicom_refused", "Connections that did not become an association.", ["why"], registry=REGISTRY
 )
 
+_RECEIVERS = Gauge(
+    "kinote_receiver_processes", "Receiver processes that are ready to take associations.", registry=REGISTRY
+)
+_RECEIVER_ENDS = Counter(
+    "kinote_receiver_process_ends",
+    "Receiver processes that ended, or could not be begun, without having been told to end.",
+    registry=REGISTRY,
+)
+
 
 def observe_association(report: AssociationReport) -> None:
     """Count an association that has ended, and what was done on it."""
@@ -40,3 +49,13 @@ def observe_association(report: AssociationReport) -> None:
 def observe_refusal(why: str) -> None:
     """Count a connection that was `rejected`, or has `failed` before there was an association."""
     _REFUSED.labels(why).inc()
+
+
+def observe_receivers(ready: int) -> None:
+    """How many receiver processes are ready now."""
+    _RECEIVERS.set(ready)
+
+
+def observe_receiver_end() -> None:
+    """Count a receiver process that has ended by itself."""
+    _RECEIVER_ENDS.inc()

@@ -16,10 +16,10 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Progress
-from kinote.scp.session import Session
+from kinote.scp.rooms import IndexSession
 
 
-def perform(session: Session, message: Message) -> None:
+def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CMoveRequest)
     try:
@@ -55,7 +55,7 @@ def perform(session: Session, message: Message) -> None:
     session.done["move", statuses.word(status)] += 1
 
 
-def _destination(session: Session, request: CMoveRequest) -> ApplicationEntity | None:
+def _destination(session: IndexSession, request: CMoveRequest) -> ApplicationEntity | None:
     """Where to send to: the known entity of that title, if it is one that can be called."""
     known = session.rooms.options.entities.get(request.move_destination)
     if known is None or known.entity.host is None or known.entity.port is None:
@@ -64,7 +64,10 @@ def _destination(session: Session, request: CMoveRequest) -> ApplicationEntity |
 
 
 def _sendings(
-    session: Session, request: CMoveRequest, destination: ApplicationEntity, objects: Sequence[LiveObject]
+    session: IndexSession,
+    request: CMoveRequest,
+    destination: ApplicationEntity,
+    objects: Sequence[LiveObject],
 ) -> Generator[Sent, None, None]:
     """Send the objects, on as many associations as they need; what becomes of each.
 

@@ -12,13 +12,13 @@ from kinote.dimse.information_models import MODEL_OF
 from kinote.scp.find import find
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.query_options import options_of
-from kinote.scp.session import Session
+from kinote.scp.rooms import IndexSession
 
 #: Seconds that a query waits for others to end.
 _WAITING = 30
 
 
-def perform(session: Session, message: Message) -> None:
+def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CFindRequest)
     try:
@@ -31,7 +31,7 @@ def perform(session: Session, message: Message) -> None:
 
 
 @contextlib.contextmanager
-def _turn(session: Session) -> Iterator[None]:
+def _turn(session: IndexSession) -> Iterator[None]:
     """One of the queries that are answered at once. Raises `IdentifierError` if none of them ends in time."""
     if not session.rooms.queries.acquire(timeout=_WAITING):
         raise IdentifierError(Refusal.OUT_OF_RESOURCES, "Too many queries are under way, try again")
@@ -41,7 +41,7 @@ def _turn(session: Session) -> Iterator[None]:
         session.rooms.queries.release()
 
 
-def _answer(session: Session, message: Message, request: CFindRequest) -> CFindResponse:
+def _answer(session: IndexSession, message: Message, request: CFindRequest) -> CFindResponse:
     """Send the matches; the last answer, which is still to be sent."""
     association = session.association
     context = message.context

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kinote.dimse.acceptor import Caller
+from kinote.dimse.association import Association
 from kinote.scp.session import Session
 
 #: How an association ends that nothing went wrong with.
@@ -32,15 +34,25 @@ class AssociationReport:
 
     @classmethod
     def of(cls, session: Session, seconds: float, ended: str) -> AssociationReport:
-        association = session.association
+        return cls.said(session.association, session.caller, session.done, seconds, ended)
+
+    @classmethod
+    def said(
+        cls,
+        association: Association,
+        caller: Caller,
+        done: Mapping[tuple[str, str], int],
+        seconds: float,
+        ended: str,
+    ) -> AssociationReport:
         information = association.request.user_information
         return cls(
-            calling_ae_title=session.calling_ae_title,
-            called_ae_title=session.called_ae_title,
-            host=session.caller.host,
-            is_secure=session.caller.is_secure,
+            calling_ae_title=association.request.calling_ae_title,
+            called_ae_title=association.request.called_ae_title,
+            host=caller.host,
+            is_secure=caller.is_secure,
             implementation=information.implementation_version_name or information.implementation_class_uid,
-            done=dict(session.done),
+            done=dict(done),
             received=association.received,
             sent=association.sent,
             seconds=seconds,

@@ -22,7 +22,8 @@ from kinote.scp.failed_list import failed_list
 from kinote.scp.find_query import check_level
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier, read_identifier
-from kinote.scp.session import Session, comment
+from kinote.scp.rooms import IndexSession
+from kinote.scp.session import comment
 
 #: Seconds between two answers that say how far it has come.
 _TELLING = 0.5
@@ -33,7 +34,7 @@ _MOST = 0xFFFF
 _Answer = TypeVar("_Answer", bound=SubOperations)
 
 
-def selected(session: Session, context: Context) -> list[LiveObject]:
+def selected(session: IndexSession, context: Context) -> list[LiveObject]:
     """The objects a request is for. Raises `IdentifierError` where that cannot be told."""
     identifier = read_identifier(session.identifier(), context.transfer_syntax)
     check_level(identifier, MODEL_OF[context.abstract_syntax])
@@ -123,7 +124,7 @@ class Progress:
 
 
 def refuse(
-    session: Session,
+    session: IndexSession,
     context: Context,
     request: CMoveRequest | CGetRequest,
     response: type[_Answer],
@@ -136,7 +137,7 @@ def refuse(
 
 
 def run(
-    session: Session,
+    session: IndexSession,
     context: Context,
     request: CMoveRequest | CGetRequest,
     progress: Progress,
@@ -158,7 +159,7 @@ def run(
 
 
 def finish(
-    session: Session,
+    session: IndexSession,
     context: Context,
     request: CMoveRequest | CGetRequest,
     progress: Progress,

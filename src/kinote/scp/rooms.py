@@ -9,6 +9,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
+from kinote.scp.session import Session
 
 #: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
 #: last answer has gone out to a caller that may be slow.
@@ -24,3 +25,10 @@ class Rooms:
     door: Door
     options: ScpOptions
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
+
+
+@dataclass(slots=True, kw_only=True)
+class IndexSession(Session):
+    """An association on which everything may be asked for."""
+
+    rooms: Rooms

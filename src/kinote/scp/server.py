@@ -5,31 +5,39 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from functools import partial
 
 from kinote.dimse.acceptor import Acceptor, AcceptorLimits, Caller, Listening
 from kinote.dimse.association import Association
 from kinote.dimse.endpoint import Patience
-from kinote.dimse.errors import DimseError
 from kinote.dimse.negotiation import Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import wrap
+from kinote.holdings.health import Alert
 from kinote.scp import metrics, offered, serving
 from kinote.scp.options import ScpOptions
-from kinote.scp.report import RELEASED, AssociationReport
-from kinote.scp.rooms import Rooms
-from kinote.scp.session import Session
+from kinote.scp.performers import PERFORMERS
+from kinote.scp.receiving.processes import ReceiverProcesses
+from kinote.scp.report import AssociationReport
+from kinote.scp.rooms import IndexSession, Rooms
 
 log = logging.getLogger(__name__)
 
 
-class DicomServer:
-    """Serves DICOM until it is closed; `addresses` are those it listens on, first the one without TLS."""
+class ReceiverFaultError(RuntimeError):
+    """A fault of ours has ended an association in a receiver process; the message is its traceback."""
 
-    def __init__(self, rooms: Rooms) -> None:
+
+class DicomServer:
+    """Serves DICOM until it is closed; `addresses` are those it listens on, first the one without TLS.
+
+    Associations that only store go to the receiver processes, if there are any; they are closed with the server.
+    """
+
+    def __init__(self, rooms: Rooms, receivers: ReceiverProcesses | None = None) -> None:
         self._rooms = rooms
+        self._receivers = receivers
         limits = rooms.options.limits
         self._acceptor = Acceptor(
             list(_listening(rooms.options)),
@@ -42,6 +50,12 @@ class DicomServer:
     def close(self) -> None:
         """Take no more associations; operations under way are finished."""
         self._acceptor.close()
+        if self._receivers is not None:
+            self._receivers.close()
+
+    def alerts(self) -> list[Alert]:
+        """What a person must look at."""
+        return self._receivers.alerts() if self._receivers is not None else []
 
     # --- what the acceptor asks of its user -----------------------------------------------------------
 
@@ -61,27 +75,32 @@ class DicomServer:
         return answer
 
     def serve(self, association: Association, caller: Caller) -> None:
-        session = Session(self._rooms, association, caller)
-        begun = time.monotonic()
-        ended = RELEASED
-        try:
-            serving.serve(session)
-        except DimseError as error:
-            ended = str(error)
-        except Exception as error:
-            ended = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            self._tell(session, time.monotonic() - begun, ended)
+        if self._receivers is not None and not caller.is_secure and serving.only_stores(association):
+            ended = self._receivers.serve(association, caller)
+            if ended is not None:
+                _tell(ended.report)
+                if ended.fault:
+                    raise ReceiverFaultError(ended.fault)
+                return
+        report, fault = serving.serve_to_end(self._session(association, caller), PERFORMERS)
+        _tell(report)
+        if fault is not None:
+            raise fault
 
     def failed(self, caller: Caller, why: str) -> None:
         metrics.observe_refusal("failed")
         log.warning("A connection came to nothing", extra={"host": caller.host, "reason": why})
 
-    def _tell(self, session: Session, seconds: float, ended: str) -> None:
-        report = AssociationReport.of(session, seconds, ended)
-        log.info("An association has ended", extra=report.as_log())
-        metrics.observe_association(report)
+    def _session(self, association: Association, caller: Caller) -> IndexSession:
+        rooms = self._rooms
+        return IndexSession(
+            association, caller, rooms.receiver, rooms.options.limits.largest_object, rooms=rooms
+        )
+
+
+def _tell(report: AssociationReport) -> None:
+    log.info("An association has ended", extra=report.as_log())
+    metrics.observe_association(report)
 
 
 def _listening(options: ScpOptions) -> Iterator[Listening]:

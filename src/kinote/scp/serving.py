@@ -1,12 +1,17 @@
-"""Serving associations: each request is performed by its service, one after the other (PS3.7 section 9)."""
+"""Serving associations: each request is performed by its service, one after the other (PS3.7 section 9).
+
+Who serves says by which performers: `STORING` need no index, `scp.performers` has all.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from kinote.dimse import statuses
-from kinote.dimse.association import Message
+from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
@@ -25,12 +30,19 @@ from kinote.dimse.commands import (
     UnrecognizedRequest,
     UnrecognizedResponse,
 )
+from kinote.dimse.errors import DimseError
 from kinote.dimse.information_models import MODEL_OF
 from kinote.dimse.invoking import VERIFICATION
-from kinote.scp import get, move, query, storage, verification
+from kinote.scp import storage, verification
+from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.session import Session
 
 log = logging.getLogger(__name__)
+
+AnySession = TypeVar("AnySession", bound=Session)
+
+#: What performs each request.
+Performers = Mapping[type[Command], Callable[[AnySession, Message], None]]
 
 
 def _unrecognized(session: Session, message: Message) -> None:
@@ -50,12 +62,10 @@ def _nothing(session: Session, message: Message) -> None:
     """A cancel that comes when its operation is over (PS3.7 9.3.2.3)."""
 
 
-PERFORMERS: Mapping[type[Command], Callable[[Session, Message], None]] = {
+#: Of associations on which objects are stored and nothing else is asked for.
+STORING: Performers[Session] = {
     CEchoRequest: verification.perform,
     CStoreRequest: storage.perform,
-    CFindRequest: query.perform,
-    CMoveRequest: move.perform,
-    CGetRequest: get.perform,
     CCancelRequest: _nothing,
     UnrecognizedRequest: _unrecognized,
 }
@@ -71,17 +81,34 @@ RESPONSES: Mapping[type[Command], type[Response]] = {
 }
 
 
-def serve(session: Session) -> None:
+def serve(session: AnySession, performers: Performers[AnySession]) -> None:
     """Perform what is asked for until the association has ended."""
     association = session.association
     while (message := association.receive()) is not None:
-        performer = PERFORMERS.get(type(message.command))
-        if performer is None:
-            raise association.break_off(f"{type(message.command).__name__} has no place here")
-        if is_in_its_context(message):
-            performer(session, message)
-        else:
+        performer = performers.get(type(message.command))
+        if not is_in_its_context(message):
             _not_here(session, message)
+        elif performer is None:
+            raise association.break_off(f"{type(message.command).__name__} has no place here")
+        else:
+            performer(session, message)
+
+
+def serve_to_end(
+    session: AnySession, performers: Performers[AnySession]
+) -> tuple[AssociationReport, Exception | None]:
+    """Serve until the association has ended; what there is to tell of it, and a fault of ours that has ended it."""
+    begun = time.monotonic()
+    ended = RELEASED
+    fault: Exception | None = None
+    try:
+        serve(session, performers)
+    except DimseError as error:
+        ended = str(error)
+    except Exception as error:
+        ended = f"{type(error).__name__}: {error}"
+        fault = error
+    return AssociationReport.of(session, time.monotonic() - begun, ended), fault
 
 
 def is_in_its_context(message: Message) -> bool:
@@ -95,6 +122,12 @@ def is_in_its_context(message: Message) -> bool:
         and getattr(command, "affected_sop_class_uid", None) == context.abstract_syntax
         and context.requestor_is_scu
     )
+
+
+def only_stores(association: Association) -> bool:
+    """Whether nothing can be asked for on an association that needs the index, and something can be stored."""
+    services = {_service_of(each.abstract_syntax) for each in association.contexts.values()}
+    return CStoreRequest in services and services <= {CStoreRequest, CEchoRequest}
 
 
 def _service_of(sop_class_uid: str) -> type[Request]:

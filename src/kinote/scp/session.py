@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.errors import AbortReason
+from kinote.intake.expected import Expected
+from kinote.intake.upload import Upload
 from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.rooms import Rooms
 
 #: Bytes of an identifier at most.
 _LONGEST_IDENTIFIER = 4 * 1024 * 1024
@@ -19,16 +21,26 @@ _LONGEST_IDENTIFIER = 4 * 1024 * 1024
 _LONGEST_COMMENT = 64
 
 
+class WayIn(Protocol):
+    """Where received objects go."""
+
+    def open(self, received_from: str, expected: Expected) -> Upload:
+        """Begin to receive one object; `received_from` says by which face and from whom."""
+
+
 @dataclass(slots=True)
 class Session:
     """An association, who has opened it, and what has been done on it so far.
 
-    `done` counts operations by service and what became of them, e.g. ("store", "stored").
+    Received objects, of `largest_object` bytes at most, go the `way_in`. `done` counts operations by service and what
+    became of them, e.g. ("store", "stored"). What else a service needs is in a class of its own (`scp.rooms`), so that
+    a process without an index can serve as well.
     """
 
-    rooms: Rooms
     association: Association
     caller: Caller
+    way_in: WayIn
+    largest_object: int | None
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property

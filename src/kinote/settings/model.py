@@ -81,6 +81,7 @@ _ALLOWED = {
     '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
     "unknown_callers": "true or false",
     "private_classes": "true or false",
+    "intake_processes": "a whole number from 0 to 16, or empty",
 }
 
 #: When the DICOM face may be reached from elsewhere.
@@ -195,6 +196,12 @@ class Settings(BaseSettings):
     )
     unknown_callers: bool = Field(True, description="Let in entities that are not known.")
     private_classes: bool = Field(True, description="Take objects of private SOP classes.")
+    intake_processes: Annotated[Annotated[int, Field(ge=0, le=16)] | None, BeforeValidator(none_if_empty)] = (
+        Field(
+            None,
+            description="Receiver processes; 0 receives in the main process, empty as many as there are cores for.",
+        )
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -212,6 +219,13 @@ class Settings(BaseSettings):
         if faults := tuple(_contradictions(self)):
             raise _ContradictionsError(faults)
         return self
+
+    def receivers(self) -> int:
+        """How many receiver processes there are to be."""
+        if self.intake_processes is not None:
+            return self.intake_processes
+        cores = len(os.sched_getaffinity(0))
+        return 1 if cores <= 3 else min(4, cores // 2)
 
     def scp_options(self) -> ScpOptions:
         """What the DICOM face is told."""

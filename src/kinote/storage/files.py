@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -23,6 +24,9 @@ from kinote.storage.store import Incoming, MissingObjectError, StorageError
 
 #: A clock that was set back may have put files into hours that seem past.
 _CLOCK_TOLERANCE = timedelta(hours=2)
+
+#: What it gives for keys: year, month, day and hour, and a name that is nobody else's.
+_KEY = re.compile(r"\d{4}/\d\d/\d\d/\d\d/[0-9a-f]{32}\.dcm")
 
 
 class IncomingFile:
@@ -67,8 +71,36 @@ class IncomingFile:
         Path(self.path).unlink(missing_ok=True)
 
 
+class FinishedFile:
+    """A file that another process of this server has received: whole, and its data durable."""
+
+    waits_for_disk = False
+
+    def __init__(self, store: int, path: str, key: str) -> None:
+        self.store = store
+        self.key = key
+        self.path = path
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        raise StorageError(f"{self.path} is finished")
+
+    def finish(self) -> None:
+        """It is."""
+
+    def read_back(self, offset: int, limit: int) -> bytes:
+        with open(self.path, "rb") as file:  # noqa: PTH123 - a text, as everywhere here
+            file.seek(offset)
+            return file.read(limit)
+
+    def abandon(self) -> None:
+        Path(self.path).unlink(missing_ok=True)
+
+
 class FileStore:
-    """The files below one folder. Their names begin with the mark of the process that received them (`presence`)."""
+    """The files below one folder. Their names begin with the mark of the process that received them (`presence`).
+
+    It can be pickled: a process that belongs to this one then writes files under the same mark.
+    """
 
     def __init__(self, root: Path, store: int, mark: str = "") -> None:
         self.id = store
@@ -93,6 +125,18 @@ class FileStore:
         file = IncomingFile(self.id, f"{self._root}/{key}", key, direct=self._direct)
         self._direct = file.is_direct
         return file
+
+    def __reduce__(self) -> tuple[type[FileStore], tuple[Path, int, str]]:
+        return FileStore, (self._root, self.id, self._mark)
+
+    def take_over(self, key: str) -> FinishedFile:
+        """What another process of this server has received and finished. Raises `StorageError`."""
+        path = f"{self._root}/{key}"
+        if not _KEY.fullmatch(key) or self.maker(key)[: len(self._mark)] != self._mark:
+            raise StorageError(f"{key[:80]!r} is no file that this server receives")
+        if not os.path.exists(path):  # noqa: PTH110 - a text, as everywhere here
+            raise StorageError(f"The file {path} is not there")
+        return FinishedFile(self.id, path, key)
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         failed: dict[str, StorageError] = {}

@@ -42,6 +42,14 @@ class Presence:
                 break
             os.close(self._lock)
 
+    @property
+    def descriptor(self) -> int:
+        """The number of the lock. A process that inherits it keeps the mark alive as well, until its own end.
+
+        So what a receiver process writes is protected until both it and the main process have ended.
+        """
+        return self._lock
+
     def others(self) -> dict[str, datetime]:
         """The marks of all processes that have it open beside this one, and since when each has."""
         found = {}

@@ -63,6 +63,12 @@ class Store(Protocol):
     def receive(self, now: datetime) -> Incoming:
         """A new object to write, which arrives `now`. Raises `StorageError`."""
 
+    def take_over(self, key: str) -> Incoming:
+        """An object that another process of this server has received here and finished, but nobody has settled.
+
+        Raises `StorageError` where there is none, as always where no other process can write.
+        """
+
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         """Make finished objects durable whole, with one effort for the group; what failed is said of each.
 

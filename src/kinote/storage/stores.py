@@ -33,6 +33,15 @@ class Stores:
         """A new object of `SMALL` bytes at most. Raises `StorageError`."""
         return self._small.receive(now)
 
+    @property
+    def large(self) -> Store:
+        """Where large objects go. It can be pickled: receiver processes write there themselves."""
+        return self._large
+
+    def take_over(self, key: str) -> Incoming:
+        """A large object that a receiver process has written and finished. Raises `StorageError`."""
+        return self._large.take_over(key)
+
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         """Make finished objects durable whole, each in its store; what failed is said of each, in their order."""
         failures: dict[int, StorageError | None] = {}

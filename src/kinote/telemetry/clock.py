@@ -6,8 +6,24 @@ something takes is another matter: that is measured with `time.monotonic`, which
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 #: Gives this moment, in UTC.
 Clock = Callable[[], datetime]
+
+
+class ToldClock:
+    """The clock of another process, carried on: what that has told last, and what has passed since."""
+
+    def __init__(self, now: datetime) -> None:
+        self.tell(now)
+
+    def tell(self, now: datetime) -> None:
+        """It is so late in the other process."""
+        self._told = (now, time.monotonic())
+
+    def __call__(self) -> datetime:
+        now, at = self._told
+        return now + timedelta(seconds=time.monotonic() - at)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kinote.storage.folders import make_folder, sync_folder
+from kinote.storage.incoming_small import IncomingSmall
 from kinote.storage.packs.adding import AHEAD, PackWriter
 from kinote.storage.packs.lock import PackLock
 from kinote.storage.packs.pack import BLOCK, Pack
@@ -40,29 +41,6 @@ class _Adding(NamedTuple):
     writer: PackWriter
 
 
-class IncomingSmall:
-    """A small object being received: it stays in memory until its group is settled."""
-
-    waits_for_disk = False
-
-    def __init__(self, store: int) -> None:
-        self.store = store
-        self.key: str | None = None
-        self.content = bytearray()
-
-    def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        self.content += chunk
-
-    def finish(self) -> None:
-        """Its data become durable with its group."""
-
-    def read_back(self, offset: int, limit: int) -> bytes:
-        return bytes(self.content[offset : offset + limit])
-
-    def abandon(self) -> None:
-        self.content = bytearray()
-
-
 class PackStore:
     """The packs below one folder."""
 
@@ -83,6 +61,9 @@ class PackStore:
     def receive(self, now: datetime) -> IncomingSmall:
         del now  # The order of packs is their own.
         return IncomingSmall(self.id)
+
+    def take_over(self, key: str) -> Incoming:
+        raise StorageError(f"{key[:80]!r} cannot be taken over: small objects come with who receives them")
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         waiting = [one for one in group if isinstance(one, IncomingSmall) and one.key is None]

@@ -1,0 +1,15 @@
+"""What performs each request where everything can be asked for."""
+
+from __future__ import annotations
+
+from kinote.dimse.commands import CFindRequest, CGetRequest, CMoveRequest
+from kinote.scp import get, move, query
+from kinote.scp.rooms import IndexSession
+from kinote.scp.serving import STORING, Performers
+
+PERFORMERS: Performers[IndexSession] = {
+    **STORING,
+    CFindRequest: query.perform,
+    CMoveRequest: move.perform,
+    CGetRequest: get.perform,
+}

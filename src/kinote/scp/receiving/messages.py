@@ -1,0 +1,79 @@
+"""What the main process and a receiver process tell each other, beside objects: each message is a frame of one kind.
+
+Descriptors come with the message that needs them, in its first bytes (SCM_RIGHTS).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kinote.dimse.acceptor import Caller
+from kinote.dimse.association import Handed
+from kinote.intake.packets.frames import frame
+from kinote.intake.packets.handing_on import LargeObjects
+from kinote.intake.packets.packet import FORMAT, encode_told
+from kinote.scp.report import AssociationReport
+
+#: The only kind of frame between the two, beside the channels of associations.
+MESSAGE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first message to a receiver process: where large objects go, and the limits."""
+
+    store: LargeObjects
+    largest_object: int | None
+    largest_pdu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The first message of a receiver process: it takes associations, and writes packets of that format."""
+
+    packets: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """An association to be served. With it come its socket and its channel; `now` is the main process's time."""
+
+    number: int
+    handed: Handed
+    caller: Caller
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An association is to end as soon as no message is under way."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """Something for the log, which is the main process's: the attributes of a record."""
+
+    record: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is told of an association at its end; `fault` is the traceback of a fault of ours."""
+
+    report: AssociationReport
+    fault: str = ""
+
+
+Message = Beginning | Ready | Handover | Stop | LogLine
+
+
+def send(control: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
+    """Raises OSError."""
+    data = frame(MESSAGE, encode_told(message))
+    sent = socket.send_fds(control, [data], list(descriptors)) if descriptors else 0
+    control.sendall(memoryview(data)[sent:])
