@@ -122,10 +122,13 @@ class HandingOn:
             raise MainProcessLostError(f"Kinote's main process has gone: {error.strerror}") from error
 
     def _exactly(self, size: int) -> bytes:
-        try:
-            data = self._channel.recv(size, socket.MSG_WAITALL)
-        except OSError as error:
-            raise MainProcessLostError(f"Kinote's main process has gone: {error.strerror}") from error
-        if len(data) < size:
-            raise MainProcessLostError("Kinote's main process has gone")
+        data = b""
+        while len(data) < size:
+            try:
+                came = self._channel.recv(size - len(data), socket.MSG_WAITALL)
+            except OSError as error:
+                raise MainProcessLostError(f"Kinote's main process has gone: {error.strerror}") from error
+            if not came:
+                raise MainProcessLostError("Kinote's main process has gone")
+            data += came
         return data
