@@ -1,10 +1,10 @@
-"""Which arrivals share a commit: what is on its way is waited for, for a moment."""
+"""Which arrivals share a commit, and what happens in it while the stores do their part."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -14,104 +14,135 @@ from sqlalchemy import Connection
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake import committer as committing
 from kinote.intake.arrival import Arrival
-from kinote.intake.committer import Committer
-from kinote.intake.filing import Filed
-from kinote.intake.outcome import Outcome
+from kinote.intake.filing import Filed, IsInPlace, file_arrivals
+from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
+from kinote.storage.store import Incoming, StorageError
+from kinote.storage.stores import Stores
 from tests.clock import clock
 from tests.intake.objects import image
 
-#: Seconds in which everything here is long done; and in which a writer that does not wait has begun.
-LIMIT, BEGUN = 30, 0.05
+#: Seconds in which everything here is long done.
+LIMIT = 60
+
+#: What `Stores` does with a group.
+Step = Callable[[Sequence[Incoming]], list[StorageError | None]]
+
+#: Rows of an image that has a file of its own.
+LARGE = 300
 
 
 @pytest.fixture
-def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many arrivals each group has had, and groups that have all the time in the world."""
+def stores(tmp_path: Path) -> Stores:
+    return local_stores(tmp_path / "data")
+
+
+@pytest.fixture
+def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, stores, clock=clock)
+    yield receiver
+    receiver.close()
+    stores.close()
+
+
+def send(receiver: Receiver, number: int, rows: int = 40) -> Outcome:
+    upload = receiver.open("test")
+    upload.write(image(number, rows=rows))
+    return upload.finish().result(LIMIT)
+
+
+def test_what_comes_while_a_group_is_filed_shares_the_next(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
+    begun, may_go_on = threading.Event(), threading.Event()
 
     def counted(
-        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: object
+        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace
     ) -> list[Filed]:
         sizes.append(len(arrivals))
-        return [Filed(arrival.outcome("stored"), kept=True) for arrival in arrivals]
+        begun.set()
+        assert may_go_on.wait(LIMIT)
+        return file_arrivals(transaction, arrivals, now, is_in_place)
 
     monkeypatch.setattr(committing, "file_arrivals", counted)
-    monkeypatch.setattr(committing, "_WAIT", LIMIT)
-    return sizes
+    with ThreadPoolExecutor(4) as senders:
+        first = senders.submit(send, receiver, 1)
+        assert begun.wait(LIMIT)
+        others = []
+        for number in (2, 3, 4):
+            upload = receiver.open("test")
+            upload.write(image(number))
+            others.append(upload.finish())
+        may_go_on.set()
+        assert {done.result(LIMIT).kind for done in (first, *others)} == {"stored"}
+    # A database with several writers may have begun with them meanwhile.
+    assert sum(sizes) == 4
+    if receiver._catalog.is_sqlite:
+        assert sizes == [1, 3]
 
 
-@pytest.fixture
-def committer(catalog: Catalog, tmp_path: Path) -> Iterator[Committer]:
-    committer = Committer(
-        catalog,
-        local_stores(tmp_path / "stores"),
-        lambda arrival, filed: arrival.done.set_result(filed.outcome),
-        clock,
-    )
-    yield committer
-    committer.close()
+@pytest.mark.parametrize("rows", [40, LARGE])
+def test_law_6_the_commit_waits_for_the_stores(
+    receiver: Receiver, stores: Stores, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    filed = threading.Event()
+    settled = threading.Event()
+    settle = stores.settle
+
+    def late(group: Sequence[Incoming]) -> list[StorageError | None]:
+        assert filed.wait(LIMIT), "its rows are written meanwhile"
+        failures = settle(group)
+        settled.set()
+        return failures
+
+    def watched(
+        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace
+    ) -> list[Filed]:
+        done = file_arrivals(transaction, arrivals, now, is_in_place)
+        filed.set()
+        return done
+
+    monkeypatch.setattr(stores, "settle", late)
+    monkeypatch.setattr(committing, "file_arrivals", watched)
+    assert send(receiver, 1, rows).kind == "stored"
+    assert settled.is_set()
 
 
-@pytest.fixture
-def arrivals(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Arrival]:
-    """Two arrivals that have been read."""
-    read: list[Arrival] = []
-    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
-    monkeypatch.setattr(receiver, "commit", lambda arrival, sync_here: read.append(arrival))
-    for number in (1, 2):
+@pytest.mark.parametrize("rows", [40, LARGE])
+@pytest.mark.parametrize("step", ["place", "settle"])
+def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
+    receiver: Receiver, stores: Stores, monkeypatch: pytest.MonkeyPatch, rows: int, step: str
+) -> None:
+    do: Step = getattr(stores, step)
+    together = threading.Event()
+
+    def failing(group: Sequence[Incoming]) -> list[StorageError | None]:
+        done = do(group)
+        return [StorageError("The disk is full"), *done[1:]] if len(group) == 3 else done
+
+    def slow(
+        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace
+    ) -> list[Filed]:
+        together.wait(LIMIT)
+        return file_arrivals(transaction, arrivals, now, is_in_place)
+
+    monkeypatch.setattr(stores, step, failing)
+    monkeypatch.setattr(committing, "GROUP", 3)
+    with receiver._committer._changed:
+        receiver._committer._announced = True
+    dones = []
+    for number in (1, 2, 3):
         upload = receiver.open("test")
-        upload.write(image(number))
-        upload.finish()
-    receiver.close()
-    return read
-
-
-def submit(committer: Committer, arrival: Arrival) -> Future[Outcome]:
-    committer.submit(arrival)
-    time.sleep(BEGUN)
-    return arrival.done
-
-
-def test_what_is_on_its_way_shares_the_commit(
-    committer: Committer, groups: list[int], arrivals: list[Arrival]
-) -> None:
-    for _ in arrivals:
-        committer.expect()
-    for done in [submit(committer, arrival) for arrival in arrivals]:
-        assert done.result(LIMIT).kind == "stored"
-    assert groups == [2]
-
-
-def test_what_does_not_come_is_waited_for_no_longer(
-    committer: Committer, groups: list[int], arrivals: list[Arrival]
-) -> None:
-    committer.expect()
-    committer.expect()
-    done = submit(committer, arrivals[0])
-    assert not done.done()
-    committer.give_up()
-    assert done.result(LIMIT).kind == "stored"
-    assert groups == [1]
-
-
-def test_nobody_waits_long_for_what_never_comes(
-    committer: Committer, groups: list[int], arrivals: list[Arrival], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(committing, "_WAIT", 0.0)
-    committer.expect()
-    committer.expect()
-    assert submit(committer, arrivals[0]).result(LIMIT).kind == "stored"
-    assert groups == [1]
-    committer.give_up()
-
-
-def test_whatever_becomes_of_an_object_nothing_is_expected_any_more(catalog: Catalog, tmp_path: Path) -> None:
-    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
-    for data in (image(1), image(1, rows=64), image(1)[:200], b"no DICOM", image(2, StudyInstanceUID="")):
-        upload = receiver.open("test")
-        upload.write(data)
-        upload.finish().result(LIMIT)
-    assert receiver._committer._expected == 0
-    receiver.close()
+        upload.write(image(number, rows=rows))
+        dones.append(upload.finish(sync_here=True))
+    monkeypatch.setattr(committing, "file_arrivals", slow)
+    together.set()
+    receiver._committer._announce()
+    outcomes = [done.result(LIMIT) for done in dones]
+    assert sorted(outcome.kind for outcome in outcomes) == ["refused", "stored", "stored"]
+    (refused,) = (outcome for outcome in outcomes if outcome.kind == "refused")
+    assert (refused.status, refused.reason) == (OUT_OF_RESOURCES, "The disk is full")
+    kept = sum(len(part) for store in stores for part in store.keys_since(""))
+    assert kept == 2

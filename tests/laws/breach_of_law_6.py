@@ -47,14 +47,14 @@ _finish = AlignedFile.finish
 
 
 def packs_are_not_synced() -> None:
-    add = PackWriter.add
+    write = PackWriter.write
 
-    def hurry(writer: PackWriter, objects: Any) -> list[int]:
+    def hurry(writer: PackWriter, objects: Any) -> None:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(os, "fdatasync", lambda _: None)
-            return add(writer, objects)
+            write(writer, objects)
 
-    _put(PackWriter, "add", hurry)
+    _put(PackWriter, "write", hurry)
 
 
 def data_is_synced_later() -> None:

@@ -30,8 +30,7 @@ def kinds_of_one_group(acts: Acts, arriving: list[Arriving], monkeypatch: pytest
     group: list[Arrival] = []
     futures = []
 
-    def gather(committer: Committer, arrival: Arrival) -> None:
-        committer.give_up()
+    def gather(_committer: Committer, arrival: Arrival) -> None:
         group.append(arrival)
 
     with monkeypatch.context() as patched:

@@ -1,12 +1,12 @@
 """Group commit across all senders: what has arrived meanwhile becomes durable together.
 
-A commit costs more than an object in it. So a group that is made up waits for arrivals that are on their way,
-whose bytes are all there and have only to be read, synced and placed: with a few senders, each of which waits
-for its answer, they then share a commit in place of having one each.
+A commit costs more than an object in it. So a group is made up when a writer is ready for it, of all that has come
+until then. Nothing is waited for: what comes meanwhile has the next one.
 
 The order is law 6: data synced (before an arrival comes here), the way to them made durable with one effort for the
-group, transaction committed, and only then is anybody told. A group that fails is filed again object by object,
-so that a bad object harms no other (law 5); one that may be committed all the same is not.
+group, transaction committed, and only then is anybody told. The stores do their part while the rows are written; the
+commit waits for both. A group that fails is filed again object by object, so that a bad object harms no other (law 5);
+one that may be committed all the same is not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from sqlalchemy import Connection
@@ -27,7 +27,7 @@ from kinote.holdings.in_place import is_in_place
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, IsInPlace, file_arrivals
 from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE
-from kinote.storage.store import StorageError
+from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
 
@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 
 #: Objects that share one commit at most: bounds memory and how long the first of them waits.
 GROUP = 200
-
-#: How long a group waits for arrivals that are on their way, in seconds: what a commit takes, or little more.
-_WAIT = 0.002
 
 #: How often an object is filed anew after others were quicker with the same UIDs.
 _ATTEMPTS = 4
@@ -63,25 +60,14 @@ class Committer:
         #: Whether a group is to be made up that nobody has begun with.
         self._announced = False
         self._unsettled = 0
-        #: How many arrivals are on their way.
-        self._expected = 0
-
-    def expect(self) -> None:
-        """An arrival is on its way. It is submitted in the end, or given up."""
-        with self._changed:
-            self._expected += 1
-
-    def give_up(self) -> None:
-        """An arrival that was expected does not come."""
-        with self._changed:
-            self._one_less_expected()
+        #: One for each writer that there may be: they only write and sync.
+        self._settling = ThreadPoolExecutor(thread_name_prefix="intake-settler")
 
     def submit(self, arrival: Arrival) -> None:
-        """Hand over an arrival that was expected."""
+        """Hand over an arrival."""
         with self._changed:
             self._unsettled += 1
             self._ready.append(arrival)
-            self._one_less_expected()
             if self._announced:
                 return
             self._announced = True
@@ -90,20 +76,15 @@ class Committer:
     def close(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._unsettled == 0)
-
-    def _one_less_expected(self) -> None:
-        self._expected -= 1
-        if not self._expected:
-            self._changed.notify_all()
+        self._settling.shutdown()
 
     def _announce(self) -> None:
-        group = _Group(self._take, self._stores, self._clock, self._is_in_place)
+        group = _Group(self._take, self._stores, self._settling, self._clock, self._is_in_place)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
-        """The next group: what has gathered, and what comes within a moment, up to the bound."""
+        """The next group: what has gathered, up to the bound."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._expected or len(self._ready) >= GROUP, _WAIT)
             arrivals = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP))]
             self._announced = bool(self._ready)
             more = self._announced
@@ -118,6 +99,10 @@ class Committer:
         if failure is None:
             for arrival, filed in zip(group.arrivals, done.result(), strict=True):
                 self._settled(arrival, filed)
+        elif isinstance(failure, _NotDurableError):
+            # The others are durable; nothing of them is in the index yet.
+            for arrival in group.arrivals:
+                self._file_alone(arrival, 1)
         elif len(group.arrivals) == 1 or isinstance(failure, CommitInDoubtError):
             for arrival in group.arrivals:
                 self._failed(arrival, 1, failure)
@@ -163,14 +148,24 @@ class Committer:
                 self._changed.notify_all()
 
 
+class _NotDurableError(Exception):
+    """A store could not make objects durable whose rows have been written: these are not committed."""
+
+
 class _Group:
     """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
     def __init__(
-        self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock, is_in_place: IsInPlace
+        self,
+        take: Callable[[], list[Arrival]],
+        stores: Stores,
+        settling: ThreadPoolExecutor,
+        clock: Clock,
+        is_in_place: IsInPlace,
     ) -> None:
         self._take = take
         self._stores = stores
+        self._settling = settling
         self._clock = clock
         self._is_in_place = is_in_place
         self.arrivals: Sequence[Arrival] = ()
@@ -180,21 +175,40 @@ class _Group:
     def file(self, transaction: Connection) -> list[Filed]:
         if not self.arrivals and not self.refused:
             self.arrivals = self._take()
-            self._make_durable()
-        return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
+            self._leave_out(self._stores.place)
+        settled = self._settle_meanwhile()
+        try:
+            filed = file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
+        finally:
+            # Also where that has failed: nobody must be at these files any more.
+            are_durable = settled()
+        if not are_durable:
+            raise _NotDurableError
+        return filed
 
-    def _make_durable(self) -> None:
-        """One bad file harms no other (law 5)."""
-        with_files = [arrival for arrival in self.arrivals if arrival.file is not None]
-        failures = self._stores.settle([arrival.file for arrival in with_files if arrival.file is not None])
-        self.refused = [
-            (arrival, failure)
-            for arrival, failure in zip(with_files, failures, strict=True)
+    def _settle_meanwhile(self) -> Callable[[], bool]:
+        """Have the stores do their part in another thread; gives what waits for it and says whether all are durable.
+
+        One bad file harms no other (law 5).
+        """
+        if all(arrival.file is None for arrival in self.arrivals):
+            return lambda: True
+        leaving_out = self._settling.submit(self._leave_out, self._stores.settle)
+        return leaving_out.result
+
+    def _leave_out(self, do: Callable[[Sequence[Incoming]], Sequence[StorageError | None]]) -> bool:
+        """Have the stores do something with the files, and refuse those with which that fails; whether none did."""
+        with_files = [(arrival, arrival.file) for arrival in self.arrivals if arrival.file is not None]
+        failures = do([file for _, file in with_files])
+        refused = {
+            id(arrival): failure
+            for (arrival, _), failure in zip(with_files, failures, strict=True)
             if failure is not None
-        ]
-        if self.refused:
-            gone = {id(arrival) for arrival, _ in self.refused}
-            self.arrivals = [arrival for arrival in self.arrivals if id(arrival) not in gone]
+        }
+        if refused:
+            self.refused += [(each, refused[id(each)]) for each in self.arrivals if id(each) in refused]
+            self.arrivals = [arrival for arrival in self.arrivals if id(arrival) not in refused]
+        return not refused
 
 
 def refused_by_store(arrival: Arrival, failure: StorageError) -> Filed:

@@ -87,16 +87,8 @@ class Receiver:
         """
         self._syncers.run(partial(self._set_aside_unfinished, key))
 
-    def expect(self) -> None:
-        """All bytes of an object are there: it is committed in the end, or given up."""
-        self._committer.expect()
-
-    def give_up(self) -> None:
-        """An object that was expected is refused."""
-        self._committer.give_up()
-
     def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
-        """Make an object durable that was expected, its bytes first.
+        """Make an object durable, its bytes first.
 
         `arrival.done` is set once it is durable, or is refused.
         """
@@ -112,7 +104,6 @@ class Receiver:
             if failure is None:
                 self._committer.submit(arrival)
             else:
-                self._committer.give_up()
                 self._settle(arrival, refused_by_store(arrival, failure))
 
         if sync_here:

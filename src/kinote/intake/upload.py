@@ -41,14 +41,8 @@ class Destination(Protocol):
     def receive_small(self) -> Incoming:
         """Of a small object. Raises `StorageError`."""
 
-    def expect(self) -> None:
-        """All bytes of an object are there: it is committed in the end, or given up."""
-
-    def give_up(self) -> None:
-        """An object that was expected is refused."""
-
     def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
-        """Make an object durable that was expected."""
+        """Make an object durable."""
 
     def observe(self, refusal: Outcome) -> None:
         """Take note of an object that is refused before it comes to a commit."""
@@ -105,11 +99,9 @@ class Upload:
         return done
 
     def _read_whole(self) -> Arrival | None:
-        """The object, which is expected from now on; None, and nothing is expected, if it is refused."""
-        arrival = None
-        self._receiver.expect()
+        """The object; None if it is refused."""
         try:
-            arrival = self._arrival(self._scanner.finish())
+            return self._arrival(self._scanner.finish())
         except StorageError as error:
             self._fail(outcomes.OUT_OF_RESOURCES, str(error))
         except MissingIdentityError as error:
@@ -118,10 +110,7 @@ class Upload:
             self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error), error.entry)
         except DicomError as error:
             self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
-        finally:
-            if arrival is None:
-                self._receiver.give_up()
-        return arrival
+        return None
 
     def abandon(self) -> None:
         """The sender broke off: nothing of the object is kept."""

@@ -72,12 +72,6 @@ class HandingOn:
     def receive_small(self) -> Incoming:
         return IncomingSmall(_NOT_HERE)
 
-    def expect(self) -> None:
-        """The main process learns of an object by its packet."""
-
-    def give_up(self) -> None:
-        """It has not learned of it."""
-
     def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
         """Make the bytes durable, and have the main process do the rest (law 6); returns when it has answered."""
         del sync_here  # There is nobody else.

@@ -218,7 +218,6 @@ class Channels:
 
     def _commit(self, channel: Channel, arrival: Arrival) -> None:
         arrival.done.add_done_callback(partial(self._answer, channel))
-        self._receiver.expect()
         # What it has in a file was synced by the receiver process.
         self._receiver.commit(arrival, sync_here=True)
 
