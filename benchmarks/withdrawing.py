@@ -2,10 +2,10 @@
 
     python -m benchmarks.withdrawing
 
-The instances are those of one study, or of a hundred: two indexes. With every withdrawal come its rows, a row of the change
-feed for each instance, and the counters of studies and series. Bare updates change the standing of as many rows of a
-table that has nothing but that, with an index on it, in one transaction of SQLite with synchronous=FULL. Everything is
-durable when it counts. Measurements take turns; prints medians of the rounds, and the least and most.
+The instances are those of one study, or of a hundred: two indexes. With every withdrawal come its rows, a row of the
+change feed for each instance, and the counters of studies and series. Bare updates change the standing of as many rows
+of a table that has nothing but that, with an index on it, in one transaction of SQLite with synchronous=FULL.
+Everything is durable when it counts. Measurements take turns; prints medians of the rounds, and the least and most.
 """
 
 from __future__ import annotations
