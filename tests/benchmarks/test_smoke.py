@@ -55,10 +55,11 @@ SMALL = {
         *("--images", "2", "--key-objects", "2", "--clients", "1", "--rounds", "1", "--times", "1"),
     ),
     "dicom_sending": ("--images", "4", "--key-objects", "4", "--rounds", "1"),
+    "withdrawing": ("--studies", "2", "--images", "2", "--rounds", "1"),
     "dicom_idle": ("--associations", "2", "--seconds", "0.1"),
 }
 #: Those that wait for a quiet machine; tests run on busy ones.
-QUIET = {"intake", "stow", "dicom_intake", "dicom_sending", "filing", "retrieval"}
+QUIET = {"intake", "stow", "dicom_intake", "dicom_sending", "filing", "retrieval", "withdrawing"}
 BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 
 #: How many rows of figures there are.
@@ -74,6 +75,7 @@ ROWS = {
     "filing": 6,
     "retrieval": 8,
     "dicom_sending": 8,
+    "withdrawing": 6,
     "dicom_idle": 8,
 }
 

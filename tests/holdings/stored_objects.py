@@ -23,9 +23,9 @@ from kinote.holdings.newer_digests import replace_digest
 from kinote.holdings.stored import Stored, stored_bytes
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
-from kinote.keyobject.titles import REMOVAL_REASONS
 from kinote.keyobject.writer import encode_file
-from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.lifecycle.acts import QUALITY
+from kinote.lifecycle.withdrawal import withdraw
 from kinote.storage.digests import SHA256, digest_of_file
 from kinote.storage.local import PACKS, local_stores
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
@@ -104,8 +104,8 @@ class Shelf:
             lambda transaction: withdraw(
                 transaction,
                 [self.uids[name]],
-                act="test",
-                reason=Reason(REMOVAL_REASONS[0]),
+                act=QUALITY,
+                text="",
                 who="test",
                 now=clock(),
             )

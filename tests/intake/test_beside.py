@@ -16,8 +16,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake import filing
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
-from kinote.keyobject.codes import Code
-from kinote.lifecycle import counts, explain, held, withdrawal
+from kinote.lifecycle import acts, counts, explain, held, withdrawal
 from kinote.lifecycle.account import account
 from kinote.storage.local import local_stores
 from tests.clock import clock
@@ -26,7 +25,6 @@ from tests.intake.objects import image
 NOW = datetime.now(UTC)
 UID = "1.2.3.4.1"
 FIRST, OTHER, THIRD = image(), image(PatientComments="another"), image(PatientComments="a third")
-REASON = withdrawal.Reason(Code("113001", "DCM", "Rejected for Quality Reasons"))
 
 
 @pytest.fixture
@@ -44,7 +42,7 @@ def receive(receiver: Receiver, data: bytes) -> Outcome:
 
 def withdraw(transaction: Connection, copies: dict[str, int] | None = None) -> int:
     return withdrawal.withdraw(
-        transaction, [UID], act="rejection", reason=REASON, who="roe", now=NOW, copies=copies
+        transaction, [UID], act=acts.OTHER_COPY_CHOSEN, text="", who="roe", now=NOW, copies=copies
     )
 
 

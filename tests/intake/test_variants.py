@@ -18,8 +18,8 @@ import pytest
 from kinote.dimse.invoking import store
 from kinote.intake.importing import import_sources, local_sink
 from kinote.keyobject.findings import RULES
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.lifecycle.acts import QUALITY
+from kinote.lifecycle.withdrawal import withdraw
 from kinote.media.sources import sources
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
@@ -55,11 +55,9 @@ class Running:
         self.let_in(row.before, number)
         if row.withdrawn:
             uids = [placed_uid(uid, number) for uid in row.withdrawn]
-            reason, now = Reason(REJECTED_FOR_QUALITY_REASONS, ""), datetime.now(UTC)
+            now = datetime.now(UTC)
             self.house.catalog.write(
-                lambda transaction: withdraw(
-                    transaction, uids, act="rejection", reason=reason, who="roe", now=now
-                )
+                lambda transaction: withdraw(transaction, uids, act=QUALITY, text="", who="roe", now=now)
             )
 
     def let_in(self, files: tuple[bytes, ...], number: int) -> None:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 import pydicom
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason, undo, withdraw
+from kinote.lifecycle.acts import QUALITY
+from kinote.lifecycle.withdrawal import undo, withdraw
 from tests.kept_bytes import left_behind
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, Arriving, Flag, KeyObject
 from tests.laws.house import LIMIT, House, Json, Seen
@@ -303,10 +303,9 @@ class Acts:
     def withdraw(self, *uids: str) -> None:
         """Withdraw instances, come or not."""
         changing = self.model.changing(uids, "withdrawn")
-        reason = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
         key = self.house.catalog.write(
             lambda transaction: withdraw(
-                transaction, uids, act="rejection", reason=reason, who="roe", now=datetime.now(UTC)
+                transaction, uids, act=QUALITY, text="blurred", who="roe", now=datetime.now(UTC)
             )
         )
         self.withdrawal_keys[len(self.model.withdrawals)] = key

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from kinote.catalog.schema.tables import note_study
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.model import InstanceReference, Reference
-from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
-from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.lifecycle.acts import REVISED
+from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes import belonging
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search
 from kinote.notes.lists.studies import StudyFilter, studies
@@ -111,9 +111,7 @@ def test_law_1_what_a_withdrawn_document_flags_is_shown_as_long_as_a_copy_is_liv
     receive(filled, *(key_object(uid, IMAGE, copies=set(uids) - {uid}) for uid in uids))
     assert shown_in(filled) == {FIRST: 1, SECOND: 1}
     filled.write(
-        lambda transaction: withdraw(
-            transaction, uids[1:], act="rejection", reason=Reason(REPLACED_BY_ALTERNATE), who="roe", now=NOW
-        )
+        lambda transaction: withdraw(transaction, uids[1:], act=REVISED, text="", who="roe", now=NOW)
     )
     assert shown_in(filled) == {FIRST: 1}
 

@@ -9,28 +9,50 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from kinote.catalog.schema.tables import metadata
+from kinote.catalog.schema.tables import withdrawal as withdrawn
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle import counts, withdrawal
-from kinote.lifecycle.withdrawal import Reason
+from kinote.lifecycle import counts, standing, withdrawal
+from kinote.lifecycle.acts import QUALITY
 from kinote.notes.acts import rejection
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from tests.notes.statements import each_statement
-from tests.notes.ward import IMAGE, IMAGE_2, NOW, SECOND_IMAGE, later, made, request
-
-REASON = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
+from tests.notes.ward import (
+    FRAMES,
+    IMAGE,
+    IMAGE_2,
+    IMAGE_3,
+    NOW,
+    OTHER_IMAGE,
+    SECOND_IMAGE,
+    later,
+    made,
+    request,
+)
 
 Act = Callable[[Connection, int], None]
 
 
 def withdrawing(transaction: Connection, note: int) -> None:
-    withdraw_note(transaction, note, reason=REASON, who="roe", now=later(NOW))
+    withdraw_note(transaction, note, text="blurred", who="roe", now=later(NOW))
 
 
 def revising(transaction: Connection, note: int) -> None:
     wanted = request(IMAGE_2, description="Other")
     revise(transaction, note, wanted, expected_version=1, now=later(NOW), who="roe")
+
+
+def withdrawing_instances(transaction: Connection, _: int) -> None:
+    """More than one chunk, and among them one that has not come yet."""
+    uids = [IMAGE, IMAGE_2, IMAGE_3, FRAMES, SECOND_IMAGE, OTHER_IMAGE, "1.2.1.1.99"]
+    withdrawal.withdraw(transaction, uids, act=QUALITY, text="blurred", who="roe", now=later(NOW))
+
+
+def undoing(transaction: Connection, note: int) -> None:
+    """Withdrawn and undone in one: what is left is the record of both."""
+    withdrawing_instances(transaction, note)
+    (key,) = transaction.execute(select(withdrawn.c.id)).scalars()
+    withdrawal.undo(transaction, key, who="roe", now=later(NOW))
 
 
 class InjectedError(RuntimeError):
@@ -75,8 +97,11 @@ def hold_law_4(catalog: Catalog, act: Act) -> int:
     raise AssertionError("the act never came to its end")
 
 
-@pytest.mark.parametrize("act", [withdrawing, revising])
-def test_law_4_withdrawal_is_one_transaction(filled: Catalog, act: Act) -> None:
+@pytest.mark.parametrize("act", [withdrawing, revising, withdrawing_instances, undoing])
+def test_law_4_withdrawal_is_one_transaction(
+    filled: Catalog, act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "CHUNK", 2)
     assert hold_law_4(filled, act) > 20
 
 

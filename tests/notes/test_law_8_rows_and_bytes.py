@@ -11,8 +11,6 @@ from kinote.catalog.schema.tables import instance, instance_bytes, instance_meta
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.json import from_elements
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.creator import create
@@ -28,8 +26,7 @@ def work(catalog: Catalog) -> None:
     assert second is not None
     changed = request(IMAGE_2, description="Changed")
     catalog.write(lambda tx: revise(tx, first, changed, expected_version=1, now=later(NOW), who="roe"))
-    reason = Reason(REJECTED_FOR_QUALITY_REASONS)
-    catalog.write(lambda tx: withdraw_note(tx, second, reason=reason, who="roe", now=later(NOW)))
+    catalog.write(lambda tx: withdraw_note(tx, second, text="", who="roe", now=later(NOW)))
 
 
 def hold_law_8(catalog: Catalog) -> int:

@@ -11,7 +11,8 @@ from kinote.catalog.schema.tables import instance, note, patient, study
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.lifecycle.acts import QUALITY
+from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRefusedError, NoteRequest
 from kinote.notes.author import Author
@@ -146,8 +147,7 @@ def test_the_study_asked_for_has_one_of_the_images(filled_sqlite: Catalog) -> No
 
 
 def test_a_withdrawn_image_is_refused(filled: Catalog) -> None:
-    reason = Reason(REJECTED_FOR_QUALITY_REASONS)
-    filled.write(lambda tx: withdraw(tx, [IMAGE], act="rejection", reason=reason, who="", now=NOW))
+    filled.write(lambda tx: withdraw(tx, [IMAGE], act=QUALITY, text="", who="", now=NOW))
     assert refused(filled, request(IMAGE_2, IMAGE)) == ["references[1].sop_instance_uid"]
 
 

@@ -23,9 +23,9 @@ from kinote.keyobject import reader
 from kinote.keyobject.findings import found
 from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading, with_findings
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts
-from kinote.lifecycle.withdrawal import Reason, undo, withdraw
+from kinote.lifecycle.acts import QUALITY
+from kinote.lifecycle.withdrawal import undo, withdraw
 from kinote.notes import belonging
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search, versions
@@ -276,9 +276,8 @@ def test_what_is_unreadable_now_flags_nothing(filled: Catalog, door: Door) -> No
 def test_a_withdrawn_document_goes_with_its_note(filled: Catalog, door: Door) -> None:
     right, wrong = copies(IMAGE, SECOND_IMAGE), copies(IMAGE, SECOND_IMAGE, description="misread")
     file(filled, *((right[uid], reading_of(wrong[uid])) for uid in right))
-    reason = Reason(REJECTED_FOR_QUALITY_REASONS, "")
     key = filled.write(
-        lambda transaction: withdraw(transaction, [KOS], act="rejection", reason=reason, who="roe", now=NOW)
+        lambda transaction: withdraw(transaction, [KOS], act=QUALITY, text="", who="roe", now=NOW)
     )
     with pytest.raises(NotToBeReadError, match="is withdrawn"):
         again(filled, door)

@@ -15,8 +15,8 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, REPLACED_BY_ALTERNATE
-from kinote.lifecycle import counts
-from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.lifecycle import acts, counts
+from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
@@ -47,8 +47,6 @@ from tests.notes.ward import (
     request,
 )
 
-BLURRED = Reason(REJECTED_FOR_QUALITY_REASONS, "blurred")
-
 
 def revised(catalog: Catalog, note: Note, wanted: NoteRequest, *, expected: int | None = None) -> Note:
     assert note.id is not None
@@ -62,7 +60,7 @@ def revised(catalog: Catalog, note: Note, wanted: NoteRequest, *, expected: int 
 def withdrawn(catalog: Catalog, note: Note, **options: Any) -> Note:
     number = note.id
     assert number is not None
-    catalog.write(lambda tx: withdraw_note(tx, number, reason=BLURRED, who="roe", now=later(NOW), **options))
+    catalog.write(lambda tx: withdraw_note(tx, number, text="blurred", who="roe", now=later(NOW), **options))
     return read(catalog, number)
 
 
@@ -120,7 +118,7 @@ def test_old_documents_are_rejected_in_each_study(filled: Catalog) -> None:
                 .where(withdrawal_target.c.sop_instance_uid == old[0].sop_instance_uid)
             ).one()
         assert (row.act, row.reason_value, row.who) == (
-            "note revised",
+            "revised",
             REPLACED_BY_ALTERNATE.value,
             "Dr. Roe",
         )
@@ -155,7 +153,7 @@ def test_what_cannot_be_revised(filled: Catalog) -> None:
     with pytest.raises(NotRevisableError, match="rejection"):
         revised(filled, rejection, request(IMAGE))
     with pytest.raises(NoteNotFoundError):
-        filled.write(lambda tx: withdraw_note(tx, 999, reason=BLURRED, who="", now=NOW))
+        filled.write(lambda tx: withdraw_note(tx, 999, text="blurred", who="", now=NOW))
 
 
 def test_a_refused_revision_changes_nothing(filled: Catalog) -> None:
@@ -169,7 +167,7 @@ def test_a_refused_revision_changes_nothing(filled: Catalog) -> None:
 
 def test_references_stay_whatever_became_of_their_images(filled: Catalog) -> None:
     first = made(filled, request(IMAGE, flag(FRAMES, frames=(3,))))
-    filled.write(lambda tx: withdraw(tx, [IMAGE, FRAMES], act="rejection", reason=BLURRED, who="", now=NOW))
+    filled.write(lambda tx: withdraw(tx, [IMAGE, FRAMES], act=acts.QUALITY, text="blurred", who="", now=NOW))
     wanted = request(IMAGE, flag(FRAMES, frames=(3,)), IMAGE_2, description="Changed")
     second = revised(filled, first, wanted)
     assert [(one.sop_instance_uid, one.frames, one.status) for one in second.references] == [
@@ -189,7 +187,7 @@ def test_a_received_note_can_be_withdrawn(filled: Catalog) -> None:
     gone = withdrawn(filled, received)
     assert gone.standing == "withdrawn"
     (rejection,) = rejections(filled, FIRST)
-    assert rejection.description == "Note withdrawn. Rejected for Quality Reasons: blurred"
+    assert rejection.description == "The note has been withdrawn. Rejected for Quality Reasons: blurred"
     with filled.read() as connection:
         assert notes_of_study(connection, FIRST) == []
         assert not connection.execute(

@@ -11,8 +11,6 @@ from sqlalchemy import event
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason
 from kinote.notes.acts.make import make
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
@@ -113,8 +111,7 @@ def test_notes_are_registered_in_utc_wherever_the_server_stands(filled: Catalog)
 
 def test_only_what_is_live_and_current_is_found(noted: Catalog) -> None:
     first, second = (note.id or 0 for note in found(noted, author="doe", limit=2).items)
-    reason = Reason(REJECTED_FOR_QUALITY_REASONS)
-    noted.write(lambda tx: withdraw_note(tx, first, reason=reason, who="", now=NOW))
+    noted.write(lambda tx: withdraw_note(tx, first, text="", who="", now=NOW))
     changed = request(IMAGE, description="Anders")
     noted.write(lambda tx: revise(tx, second, changed, expected_version=1, now=NOW, who=""))
     assert descriptions(noted, text="private") == descriptions(noted, text="lehr") == []

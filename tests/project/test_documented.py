@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.command.main import app
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
+from kinote.lifecycle.acts import ACTS, Act
 from kinote.notes.acts.request import NoteRefusedError
 from kinote.settings.model import Settings
 from kinote.telemetry.registry import REGISTRY
@@ -245,6 +247,25 @@ def test_every_type_of_problem_is_documented_with_its_status() -> None:
 def test_every_kind_of_change_is_documented() -> None:
     documented = set(first_names(sections("http.md")["Change feed"])) - set(_operations())
     assert documented == set(Kind)
+
+
+def test_every_act_is_documented_with_its_consequences() -> None:
+    def shown(act: Act) -> list[str]:
+        title = act.rejection_title.value if act.rejection_title else "none"
+        undo = f"{act.undo_window // timedelta(minutes=1)} min" if act.undo_window else "none"
+        may_be_shown = "yes" if act.may_be_shown else "no"
+        return [
+            f"`{act}`",
+            act.sentence,
+            act.reason.value,
+            title,
+            str(act.later_copies),
+            undo,
+            may_be_shown,
+        ]
+
+    documented = rows(sections("http.md")["Acts of withdrawal"])
+    assert [list(row) for row in documented if len(row) == 7] == [shown(act) for act in ACTS]
 
 
 def test_every_metric_is_documented() -> None:

@@ -24,9 +24,7 @@ from kinote.dimse.errors import RejectedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.holdings.actor_kind import ActorKind
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle import withdrawal
-from kinote.lifecycle.withdrawal import Reason
+from kinote.lifecycle import acts, withdrawal
 from kinote.peers.entities import KnownEntity, ServiceName
 from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
@@ -307,8 +305,8 @@ def withdraw(transaction: Connection, uid: str) -> None:
     withdrawal.withdraw(
         transaction,
         [uid],
-        act="test",
-        reason=Reason(REJECTED_FOR_QUALITY_REASONS),
+        act=acts.QUALITY,
+        text="",
         who="tester",
         now=datetime.now(UTC),
     )

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from kinote.catalog.schema.tables import key_object
+from kinote.lifecycle.acts import ACTS
 from kinote.web.rooms import Rooms
 from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, image, multipart
 
@@ -237,6 +238,29 @@ def test_titles(client: httpx.Client) -> None:
     assert items["113000"]["can_be_made"] and items["113000"]["hot_key"]
     assert not items["113001"]["can_be_made"] and items["113001"]["group"] == "rejection"
     assert items["113013"]["modifiers"]["mandatory"] and items["113013"]["modifiers"]["items"]
+
+
+def test_acts(client: httpx.Client) -> None:
+    page = client.get("/api/v1/acts").json()
+    assert page["next"] is None
+    assert [item["name"] for item in page["items"]] == [act.name for act in ACTS]
+    assert page["items"][-3] == {
+        "name": "safety",
+        "sentence": "Using it could harm the patient.",
+        "reason": (
+            safety := {
+                "scheme": "DCM",
+                "value": "113037",
+                "meaning": "Rejected for Patient Safety Reasons",
+            }
+        ),
+        "rejection_title": safety,
+        "later_copies": "refused",
+        "undo_window": 0,
+        "may_be_shown": False,
+    }
+    assert page["items"][0]["undo_window"] == 600
+    assert page["items"][-1]["rejection_title"] is None
 
 
 def test_held_copies_are_listed_and_downloaded(stored: httpx.Client) -> None:

@@ -16,11 +16,12 @@ from kinote.catalog.schema.tables import (
     withdrawal_target,
 )
 from kinote.keyobject.findings import Finding
+from kinote.lifecycle.acts import stored_act
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedWithdrawal:
-    """A withdrawal that names the instance."""
+    """A withdrawal that names the instance; `act` is the name of one of `acts.ACTS`, or a text that is none of them."""
 
     act: str
     reason: str
@@ -143,7 +144,7 @@ def _withdrawals(
         (
             row.instance,
             ExplainedWithdrawal(
-                act=row.act,
+                act=str(stored_act(row.act) or row.act),
                 reason=row.reason_meaning,
                 text=row.reason_text,
                 who=row.who,

@@ -5,14 +5,21 @@ This is the only place that changes the standing of an instance after it came in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from kinote.catalog import changes
+from kinote.catalog.changes import Change, Kind
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.lifecycle import counts
+
+#: UIDs that are settled together: so many rows are in memory at once, and each chunk takes a few statements.
+CHUNK = 1000
 
 
 def withdrawn_uids(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
@@ -31,54 +38,77 @@ _withdrawn = statements.LookUp(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An instance whose standing has changed, and where it lies."""
+def in_chunks(sop_instance_uids: Iterable[str]) -> Iterator[list[str]]:
+    """The UIDs in lists of at most `CHUNK`, in the order given."""
+    remaining = iter(sop_instance_uids)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
 
-    sop_instance_uid: str
-    study_instance_uid: str
 
+def settle(transaction: Connection, sop_instance_uids: Iterable[str], *, now: datetime) -> int:
+    """Make the standing of the current rows of these UIDs what their withdrawals say.
 
-def settle(transaction: Connection, sop_instance_uids: Iterable[str]) -> list[Settled]:
-    """Make the standing of the current rows of these UIDs what their withdrawals say, and the counters with it.
+    The counters follow, and the change feed tells of every instance whose standing has changed; gives their number.
+    Other copies and tombstones keep their standing.
 
-    Other copies and tombstones keep their standing. Gives those whose standing changed.
+    The UIDs come in ascending order, each once. All who settle lock instances in that order, so that two of them
+    cannot wait for each other.
     """
-    uids = sorted(set(sop_instance_uids))
-    withdrawn = {(row.sop_instance_uid, row.instance) for row in _withdrawn(transaction, uids)}
-    changed: list[dict[str, object]] = []
+    settled = 0
     deltas: dict[tuple[int, int], int] = {}
-    moved: list[Settled] = []
-    for row in transaction.execute(
-        select(
-            instance.c.id,
-            instance.c.sop_instance_uid,
-            instance.c.standing,
-            instance.c.study,
-            instance.c.series,
-            study.c.study_instance_uid,
+    for uids in in_chunks(sop_instance_uids):
+        moved = _moved(transaction, uids)
+        for standing in _KINDS:
+            keys = [row.id for row, now_is in moved if now_is == standing]
+            _set_standing(transaction, keys, {"standing": standing})
+        for row, now_is in moved:
+            place = (row.study, row.series)
+            deltas[place] = deltas.get(place, 0) + (1 if now_is == "live" else -1)
+        changes.record(
+            transaction,
+            [Change(_KINDS[now_is], row.study_instance_uid, row.sop_instance_uid) for row, now_is in moved],
+            now=now,
         )
-        .join(study, study.c.id == instance.c.study)
-        .where(
-            instance.c.sop_instance_uid.in_(uids),
-            instance.c.is_current,
-            instance.c.standing.in_(("live", "withdrawn")),
-        )
-        .order_by(instance.c.id)
-        .with_for_update(of=instance)
-    ):
+        settled += len(moved)
+    # At the end and all at once: their rows are locked in the order of their keys.
+    counts.add(transaction, deltas)
+    return settled
+
+
+#: What the change feed says of an instance that now has this standing.
+_KINDS = {"withdrawn": Kind.INSTANCE_WITHDRAWN, "live": Kind.INSTANCE_RESTORED}
+
+
+def _moved(transaction: Connection, uids: Sequence[str]) -> list[tuple[Any, str]]:
+    """The current rows whose standing is not what their withdrawals say, each with what it is to be."""
+    # Locked first: whoever has changed the withdrawals of one meanwhile has then committed, and they are read anew.
+    rows = _current(transaction, uids)
+    withdrawn = {(row.sop_instance_uid, row.instance) for row in _withdrawn(transaction, uids)}
+    moved = []
+    for row in rows:
         uid = row.sop_instance_uid
-        now = "withdrawn" if (uid, None) in withdrawn or (uid, row.id) in withdrawn else "live"
-        if now == row.standing:
-            continue
-        changed.append({"key": row.id, "now": now})
-        moved.append(Settled(row.sop_instance_uid, row.study_instance_uid))
-        place = (row.study, row.series)
-        deltas[place] = deltas.get(place, 0) + (1 if now == "live" else -1)
-    if changed:
-        transaction.execute(
-            instance.update().where(instance.c.id == bindparam("key")).values(standing=bindparam("now")),
-            changed,
-        )
-        counts.add(transaction, deltas)
+        now_is = "withdrawn" if (uid, None) in withdrawn or (uid, row.id) in withdrawn else "live"
+        if row.standing in _KINDS and row.standing != now_is:
+            moved.append((row, now_is))
     return moved
+
+
+_current = statements.LookUp(
+    select(
+        instance.c.id,
+        instance.c.sop_instance_uid,
+        instance.c.standing,
+        instance.c.study,
+        instance.c.series,
+        study.c.study_instance_uid,
+    )
+    .join(study, study.c.id == instance.c.study)
+    .where(instance.c.is_current)
+    .order_by(instance.c.sop_instance_uid)
+    .with_for_update(of=instance),
+    instance.c.sop_instance_uid,
+)
+
+_set_standing = statements.ChangeAmong(
+    instance.update().values(standing=bindparam("standing")), instance.c.id
+)

@@ -6,26 +6,17 @@ change feed (law 4). Whoever withdraws makes the rejection note in that same tra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes
-from kinote.catalog.changes import Kind
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
-from kinote.keyobject.codes import Code
-from kinote.lifecycle.standing import Settled, settle
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why something was withdrawn: a code of CID 7031 and what the person wrote."""
-
-    code: Code
-    text: str = ""
+from kinote.catalog.sql import statements
+from kinote.lifecycle import standing
+from kinote.lifecycle.acts import Act
+from kinote.lifecycle.standing import in_chunks, settle
 
 
 class WithdrawalNotFoundError(LookupError):
@@ -34,10 +25,10 @@ class WithdrawalNotFoundError(LookupError):
 
 def withdraw(
     transaction: Connection,
-    sop_instance_uids: Sequence[str],
+    sop_instance_uids: Iterable[str],
     *,
-    act: str,
-    reason: Reason,
+    act: Act,
+    text: str,
     who: str,
     now: datetime,
     rejection_note_uid: str = "",
@@ -45,35 +36,39 @@ def withdraw(
 ) -> int:
     """Withdraw instances, also such as have not come yet; gives the key of the withdrawal.
 
-    `copies` gives, by UID, the key of the one copy that is meant where it is not whatever the UID means.
+    `text` is why, in a person's words; the code for it is that of the act. `copies` gives, by UID, the key of the one
+    copy that is meant where it is not whatever the UID means.
     """
     meant = copies or {}
     key = transaction.execute(
         withdrawal.insert().returning(withdrawal.c.id),
         {
-            "act": act,
-            "reason_scheme": reason.code.scheme,
-            "reason_value": reason.code.value,
-            "reason_meaning": reason.code.meaning,
-            "reason_text": reason.text,
+            "act": act.name,
+            "reason_scheme": act.reason.scheme,
+            "reason_value": act.reason.value,
+            "reason_meaning": act.reason.meaning,
+            "reason_text": text,
             "rejection_note_uid": rejection_note_uid,
             "who": who,
             "made_at": timestamp(now),
         },
     ).scalar_one()
-    transaction.execute(
-        withdrawal_target.insert(),
-        [
-            {"withdrawal": key, "sop_instance_uid": uid, "instance": meant.get(uid)}
-            for uid in sorted(set(sop_instance_uids))
-        ],
-    )
-    _announce(transaction, settle(transaction, sop_instance_uids), Kind.INSTANCE_WITHDRAWN, now)
+    uids = sorted(set(sop_instance_uids))
+    for chunk in in_chunks(uids):
+        statements.insert_rows(
+            transaction,
+            withdrawal_target,
+            [{"withdrawal": key, "sop_instance_uid": uid, "instance": meant.get(uid)} for uid in chunk],
+        )
+    settle(transaction, uids, now=now)
     return int(key)
 
 
 def undo(transaction: Connection, key: int, *, who: str, now: datetime) -> None:
-    """Take a withdrawal back; its instances become live again unless another one names them."""
+    """Take a withdrawal back; its instances become live again unless another one names them.
+
+    Raises `WithdrawalNotFoundError`.
+    """
     undone = transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None))
@@ -81,15 +76,20 @@ def undo(transaction: Connection, key: int, *, who: str, now: datetime) -> None:
     )
     if undone.rowcount == 0:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
-    uids = transaction.execute(
-        select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
-    ).scalars()
-    _announce(transaction, settle(transaction, list(uids)), Kind.INSTANCE_RESTORED, now)
+    settle(transaction, _targets(transaction, key), now=now)
 
 
-def _announce(transaction: Connection, settled: Sequence[Settled], kind: Kind, now: datetime) -> None:
-    changes.record(
-        transaction,
-        [changes.Change(kind, one.study_instance_uid, one.sop_instance_uid) for one in settled],
-        now=now,
-    )
+def _targets(connection: Connection, key: int) -> Iterator[str]:
+    """The UIDs that a withdrawal names, in ascending order, read chunk by chunk."""
+    last = ""
+    of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
+    while True:
+        after = of_it.where(withdrawal_target.c.sop_instance_uid > last)
+        chunk = connection.execute(
+            after.order_by(withdrawal_target.c.sop_instance_uid).limit(standing.CHUNK)
+        ).scalars()
+        uids = list(chunk)
+        if not uids:
+            return
+        yield from uids
+        last = uids[-1]

@@ -497,7 +497,7 @@ withdrawal = Table(
     "withdrawal",
     metadata,
     _key(),
-    # What happened, e.g. 'note withdrawn' or 'note revised'.
+    # The name of an act (`kinote.lifecycle.acts`), or one that earlier versions had for it.
     Column("act", Text, nullable=False),
     Column("reason_scheme", Text, nullable=False),
     Column("reason_value", Text, nullable=False),

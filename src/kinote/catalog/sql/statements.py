@@ -28,6 +28,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -130,6 +131,32 @@ class LookUp:
             compiled = self._compiled = _Compiled.of(connection.dialect, query)
         parameters = compiled.parameters({"wanted": _json_list(dict.fromkeys(wanted))})
         return list(map(self._row, straight_rows(connection, compiled.statement, parameters)))
+
+
+class ChangeAmong:
+    """An update, the same for all rows whose column is among given values, however many these are."""
+
+    def __init__(self, update: Update, column: ColumnElement[Any]) -> None:
+        listed = func.json_each(bindparam("wanted")).table_valued("value")
+        self._for_sqlite = update.where(column.in_(select(listed.c.value)))
+        self._for_postgresql = update.where(
+            column == any_(bindparam("wanted", type_=postgresql.ARRAY(column.type)))
+        )
+        self._compiled: _Compiled | None = None
+
+    def __call__(self, connection: Connection, wanted: Sequence[Any], values: Mapping[str, Any]) -> None:
+        """Update the rows for the wanted values (texts or numbers), by the parameters that the update names."""
+        if not wanted:
+            return
+        if not is_sqlite(connection):
+            connection.execute(self._for_postgresql, {**values, "wanted": list(wanted)})
+            return
+        compiled = self._compiled
+        if compiled is None:
+            compiled = self._compiled = _Compiled.of(connection.dialect, self._for_sqlite, values)
+        straight(
+            connection, compiled.statement, [compiled.parameters({**values, "wanted": _json_list(wanted)})]
+        )
 
 
 def _json_list(values: Iterable[Any]) -> str:

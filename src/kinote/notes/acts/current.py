@@ -10,6 +10,7 @@ from kinote.catalog.schema.tables import note, note_version
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.acts.rejection import Carrier, carriers
 from kinote.notes.acts.request import NoteNotFoundError, NotRevisableError, VersionConflictError
+from kinote.notes.author import Author
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class CurrentVersion:
     origin: str
     version: int
     number: int
+    author: Author
     carriers: tuple[Carrier, ...]
 
 
@@ -35,9 +37,15 @@ def locked_version(transaction: Connection, note_id: int, expected_version: int 
     if origin is None:
         raise NoteNotFoundError(note_id)
     row = transaction.execute(
-        select(note_version.c.id, note_version.c.number, note_version.c.title_group).where(
-            note_version.c.note == note_id, note_version.c.is_current
-        )
+        select(
+            note_version.c.id,
+            note_version.c.number,
+            note_version.c.title_group,
+            note_version.c.author_kind,
+            note_version.c.author_name,
+            note_version.c.author_login,
+            note_version.c.author_verified,
+        ).where(note_version.c.note == note_id, note_version.c.is_current)
     ).one()
     if expected_version is not None and row.number != expected_version:
         raise VersionConflictError(note_id, row.number)
@@ -45,4 +53,5 @@ def locked_version(transaction: Connection, note_id: int, expected_version: int 
         raise NotRevisableError(
             f"Note {note_id} is the record of a rejection; it can be neither changed nor withdrawn."
         )
-    return CurrentVersion(note_id, origin, row.id, row.number, tuple(carriers(transaction, row.id)))
+    author = Author(row.author_kind, row.author_name, row.author_login, row.author_verified)
+    return CurrentVersion(note_id, origin, row.id, row.number, author, tuple(carriers(transaction, row.id)))

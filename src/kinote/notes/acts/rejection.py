@@ -1,8 +1,7 @@
 """Taking key objects out of use, with a rejection note in each study that tells everybody else.
 
-Withdrawal, reason, standing and rejection note are one transaction (law 4). The rejection note is a KOS
-titled Rejected for Quality Reasons that names the withdrawn KOS (IHE IOCM): what was wrong is the note, not
-the patient's safety or the worklist, which have titles of their own.
+Withdrawal, reason, standing and rejection note are one transaction (law 4). The rejection note is a KOS that names the
+withdrawn KOS (IHE IOCM). Its title and reason are those of the act.
 """
 
 from __future__ import annotations
@@ -15,8 +14,10 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, TitleGroup
-from kinote.lifecycle.withdrawal import Reason, withdraw
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import title_group
+from kinote.lifecycle.acts import Act
+from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.acts.checks import printable
 from kinote.notes.acts.make import created_text, write_notes
 from kinote.notes.author import Author
@@ -50,40 +51,60 @@ def reject(
     transaction: Connection,
     withdrawn: Sequence[Carrier],
     *,
-    act: str,
-    reason: Reason,
+    act: Act,
+    text: str,
     who: str,
     now: datetime,
 ) -> None:
-    """Withdraw key objects: in each study one withdrawal and the rejection note behind it."""
+    """Withdraw key objects: in each study one withdrawal, and the rejection note behind it if the act has one.
+
+    `text` is why, in a person's words.
+    """
     by_study: dict[str, list[Carrier]] = {}
     for carrier in withdrawn:
         by_study.setdefault(carrier.place.study_instance_uid, []).append(carrier)
-    contents = [_rejection_note(group, act, reason, who, now) for group in by_study.values()]
-    known = {carrier.sop_instance_uid: carrier.place for carrier in withdrawn}
-    _, made = write_notes(transaction, contents, known, None, now=now)
-    for group, rejection_note in zip(by_study.values(), made, strict=True):
+    groups = list(by_study.values())
+    told_by = _rejection_notes(transaction, groups, act, text, who, now)
+    for group, rejection_note_uid in zip(groups, told_by, strict=True):
         withdraw(
             transaction,
             [carrier.sop_instance_uid for carrier in group],
             act=act,
-            reason=reason,
+            text=text,
             who=who,
             now=now,
-            rejection_note_uid=rejection_note.sop_instance_uid,
+            rejection_note_uid=rejection_note_uid,
         )
 
 
+def _rejection_notes(
+    transaction: Connection,
+    groups: Sequence[Sequence[Carrier]],
+    act: Act,
+    text: str,
+    who: str,
+    now: datetime,
+) -> list[str]:
+    """Make a rejection note for each group; gives their UIDs, empty where the act has none."""
+    title = act.rejection_title
+    if title is None:
+        return [""] * len(groups)
+    contents = [_rejection_note(group, title, act, text, who, now) for group in groups]
+    known = {carrier.sop_instance_uid: carrier.place for group in groups for carrier in group}
+    _, made = write_notes(transaction, contents, known, None, now=now)
+    return [key_object.sop_instance_uid for key_object in made]
+
+
 def _rejection_note(
-    group: Sequence[Carrier], act: str, reason: Reason, who: str, now: datetime
+    group: Sequence[Carrier], title: Code, act: Act, text: str, who: str, now: datetime
 ) -> NoteContent:
-    why = reason.code.meaning + (f": {printable(reason.text)}" if reason.text else "")
+    why = act.reason.meaning + (f": {printable(text)}" if text else "")
     name = printable(who).replace("\\", " ").strip()
     return NoteContent(
-        title=REJECTED_FOR_QUALITY_REASONS,
-        title_group=str(TitleGroup.REJECTION),
+        title=title,
+        title_group=str(title_group(title)),
         modifiers=(),
-        description=f"{act[0].upper()}{act[1:]}. {why}",
+        description=f"{act.sentence} {why}",
         language="",
         author=Author("person", name, name),
         created=created_text(now),

@@ -10,8 +10,7 @@ from sqlalchemy import Connection
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import note_version
 from kinote.catalog.sql import statements
-from kinote.keyobject.titles import REPLACED_BY_ALTERNATE
-from kinote.lifecycle.withdrawal import Reason
+from kinote.lifecycle import acts
 from kinote.notes.acts.checks import check_request
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.make import created_text, named_instances, touched_studies
@@ -21,8 +20,6 @@ from kinote.notes.belonging import refresh
 from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
 from kinote.notes.versions import NewVersion, insert_versions, stored_references
-
-ACT = str(changes.Kind.NOTE_REVISED)
 
 
 def revise(
@@ -47,7 +44,9 @@ def revise(
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
     known = known_instances(transaction, named_instances([request]))
     version = _new_version(transaction, current, request, known, now)
-    happened = [changes.Change(ACT, study_instance_uid=version.studies[0], note=note_id)]
+    happened = [
+        changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=version.studies[0], note=note_id)
+    ]
     made = make_key_objects(transaction, [version], known, happened, now=now)
     # Of what was flagged already, something may have turned out to be another patient's.
     refresh(transaction, [version.version])
@@ -55,11 +54,8 @@ def revise(
     reject(
         transaction,
         current.carriers,
-        act=ACT,
-        reason=Reason(
-            REPLACED_BY_ALTERNATE,
-            f"Version {version.number} of the note replaces it, key object {successors}.",
-        ),
+        act=acts.REVISED,
+        text=f"Version {version.number} of the note replaces it, key object {successors}.",
         who=who,
         now=now,
     )

@@ -7,33 +7,43 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from kinote.catalog import changes
-from kinote.lifecycle.withdrawal import Reason
-from kinote.notes.acts.current import locked_version
+from kinote.lifecycle import acts
+from kinote.lifecycle.acts import Act
+from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.request import NotRevisableError
-
-ACT = str(changes.Kind.NOTE_WITHDRAWN)
 
 
 def withdraw_note(
     transaction: Connection,
     note_id: int,
     *,
-    reason: Reason,
+    text: str,
     who: str,
     now: datetime,
+    act: Act | None = None,
     expected_version: int | None = None,
 ) -> None:
     """Withdraw a note, authored here or received. Its rows stay: it can still be read by its number.
+
+    `text` is why, in a person's words. Without an `act`, the note is withdrawn for no other reason than that somebody
+    wants it back.
 
     Raises `NoteNotFoundError`, `VersionConflictError`, and `NotRevisableError` if it is withdrawn already.
     """
     current = locked_version(transaction, note_id, expected_version)
     if not current.carriers:
         raise NotRevisableError(f"Note {note_id} has been withdrawn already.")
-    reject(transaction, current.carriers, act=ACT, reason=reason, who=who, now=now)
-    changes.record(
-        transaction,
-        [changes.Change(ACT, study_instance_uid=current.carriers[0].place.study_instance_uid, note=note_id)],
-        now=now,
+    reject(transaction, current.carriers, act=act or _taken_back(current, who), text=text, who=who, now=now)
+    happened = changes.Change(
+        changes.Kind.NOTE_WITHDRAWN,
+        study_instance_uid=current.carriers[0].place.study_instance_uid,
+        note=note_id,
     )
+    changes.record(transaction, [happened], now=now)
+
+
+def _taken_back(current: CurrentVersion, who: str) -> Act:
+    """By its author or by somebody else. The author of a note from elsewhere may be anybody of that name."""
+    is_author = bool(who) and who in (current.author.login, current.author.name)
+    return acts.WITHDRAWN_BY_AUTHOR if is_author and current.origin == "authored" else acts.NOTE_WITHDRAWN

@@ -69,8 +69,8 @@ def as_json(note: Note) -> dict[str, Any]:
         "id": note.id if note.placeholder_for is None else f"kos-{note.placeholder_for}",
         "version": note.version,
         "study_instance_uid": note.study_instance_uid,
-        "title": _code(note.title) if note.title else None,
-        "modifiers": [_code(modifier) for modifier in note.modifiers],
+        "title": code_as_json(note.title) if note.title else None,
+        "modifiers": [code_as_json(modifier) for modifier in note.modifiers],
         "description": note.description,
         "language": note.language,
         "author": {
@@ -103,7 +103,8 @@ def as_json(note: Note) -> dict[str, Any]:
     }
 
 
-def _code(code: Code) -> dict[str, str]:
+def code_as_json(code: Code) -> dict[str, str]:
+    """A code as the API has it everywhere."""
     return {"scheme": code.scheme, "value": code.value, "meaning": code.meaning}
 
 

@@ -12,8 +12,6 @@ from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle.withdrawal import Reason
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteNotFoundError
 from kinote.notes.acts.revise import revise
@@ -186,7 +184,7 @@ async def delete_note(
         withdraw_note(
             transaction,
             note_id,
-            reason=Reason(REJECTED_FOR_QUALITY_REASONS, reason),
+            text=reason,
             who=who,
             now=now,
             expected_version=expected,

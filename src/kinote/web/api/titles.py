@@ -16,6 +16,7 @@ from kinote.keyobject.titles import (
     modifiers_for,
     title_group,
 )
+from kinote.notes.lists.note import code_as_json
 from kinote.web.api.pages import answer, page
 
 router = APIRouter(tags=["titles"])
@@ -36,18 +37,14 @@ def _title(code: Code) -> dict[str, Any]:
     rule = modifiers_for(code)
     group = title_group(code)
     return {
-        **_code(code),
+        **code_as_json(code),
         "group": str(group),
         "hot_key": hot_key(code),
         "modifiers": rule
         and {
             "context_group": rule.context_group,
             "mandatory": rule.mandatory,
-            "items": [_code(modifier) for modifier in rule.codes],
+            "items": [code_as_json(modifier) for modifier in rule.codes],
         },
         "can_be_made": group in MAKEABLE_GROUPS,
     }
-
-
-def _code(code: Code) -> dict[str, str]:
-    return {"scheme": code.scheme, "value": code.value, "meaning": code.meaning}

@@ -1,0 +1,207 @@
+"""The acts by which instances leave operational use (PS3.17 YYYY.2.3), in one table.
+
+An act says why something is withdrawn, in words and as a code of CID 7031; under which title others are told; what
+becomes of a copy that comes later; how long the act can be taken back; and whether what it withdraws may be shown.
+
+Sources, by the names used in the comments:
+CID 7031: PS3.16, Reason for Removal from Operational Use. IOCM: IHE RAD TF-3 4.66.4.1.3, what a receiver does by the
+title of a rejection note. CID 7010: PS3.16, the titles themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import (
+    DATA_RETENTION_POLICY_EXPIRED,
+    INCORRECT_MODALITY_WORKLIST_ENTRY,
+    REJECTED_FOR_PATIENT_SAFETY_REASONS,
+    REJECTED_FOR_QUALITY_REASONS,
+    REPLACED_BY_ALTERNATE,
+)
+
+
+class LaterCopies(StrEnum):
+    """What becomes of an instance that arrives after an act has withdrawn its UID (IOCM)."""
+
+    #: It is not accepted.
+    REFUSED = "refused"
+    #: It is accepted and stays out of use.
+    KEPT_HIDDEN = "kept hidden"
+    #: It is accepted and ends the withdrawal.
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One way in which instances leave operational use.
+
+    Parameters
+    ----------
+    name
+        As `withdrawal.act` stores it and the API names it. It never changes.
+    sentence
+        What happened, for people: one English sentence, also in the rejection note.
+    reason
+        The code for it in CID 7031, stored with each withdrawal.
+    rejection_title
+        The title (CID 7010) of the rejection note that tells other systems; None where they are told nothing.
+    later_copies
+        What becomes of an instance that arrives afterwards under the same UID.
+    undo_window
+        For how long the act can be taken back before others are told, unless a setting says otherwise. Zero: others
+        are told at once.
+    may_be_shown
+        Whether a setting may have what is withdrawn stay live, only marked (IOCM: regular use).
+    """
+
+    name: str
+    sentence: str
+    reason: Code
+    rejection_title: Code | None
+    later_copies: LaterCopies
+    undo_window: timedelta
+    may_be_shown: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+#: A person who has made a mistake sees it within minutes.
+_TIME_TO_REGRET = timedelta(minutes=10)
+
+#: A new version of a note takes the place of the documents of the one before.
+#: CID 7031: 130754. IOCM has no title for what is superseded; unlike 113037, 113001 raises no alarm.
+#: Its receivers may go on showing what it names. Here it is never shown: two versions would contradict each other.
+REVISED = Act(
+    name="revised",
+    sentence="A newer version replaces the note.",
+    reason=REPLACED_BY_ALTERNATE,
+    rejection_title=REJECTED_FOR_QUALITY_REASONS,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: Whoever wrote a note takes it back.
+#: CID 7031 and CID 7010 have nothing closer than 113001.
+WITHDRAWN_BY_AUTHOR = Act(
+    name="withdrawn by author",
+    sentence="Its author has withdrawn the note.",
+    reason=REJECTED_FOR_QUALITY_REASONS,
+    rejection_title=REJECTED_FOR_QUALITY_REASONS,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: A note is taken back by somebody else, or nobody knows by whom.
+#: As by its author: 113001 for want of anything closer.
+NOTE_WITHDRAWN = Act(
+    name="note withdrawn",
+    sentence="The note has been withdrawn.",
+    reason=REJECTED_FOR_QUALITY_REASONS,
+    rejection_title=REJECTED_FOR_QUALITY_REASONS,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: The object says that it is of one patient and is of another.
+#: CID 7031: 113038, the entry of another patient was chosen from the worklist. IOCM: hidden, later copies not accepted.
+WRONG_PATIENT = Act(
+    name="wrong patient",
+    sentence="It belongs to another patient than it says.",
+    reason=INCORRECT_MODALITY_WORKLIST_ENTRY,
+    rejection_title=INCORRECT_MODALITY_WORKLIST_ENTRY,
+    later_copies=LaterCopies.REFUSED,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: The patient is right, the order or study is not.
+#: CID 7031: 113038. IOCM: hidden, later copies not accepted.
+WRONG_ORDER = Act(
+    name="wrong order",
+    sentence="It belongs to another order than it says.",
+    reason=INCORRECT_MODALITY_WORKLIST_ENTRY,
+    rejection_title=INCORRECT_MODALITY_WORKLIST_ENTRY,
+    later_copies=LaterCopies.REFUSED,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: CID 7031: 113001. IOCM: hidden, or in regular use, as each site decides. It says nothing of later copies; one that is
+#: as bad as the first need not be looked at again.
+QUALITY = Act(
+    name="quality",
+    sentence="Its quality is not good enough.",
+    reason=REJECTED_FOR_QUALITY_REASONS,
+    rejection_title=REJECTED_FOR_QUALITY_REASONS,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=True,
+)
+
+#: CID 7031: 113037. IOCM: hidden, later copies not accepted. Nobody waits to be told of a danger.
+SAFETY = Act(
+    name="safety",
+    sentence="Using it could harm the patient.",
+    reason=REJECTED_FOR_PATIENT_SAFETY_REASONS,
+    rejection_title=REJECTED_FOR_PATIENT_SAFETY_REASONS,
+    later_copies=LaterCopies.REFUSED,
+    undo_window=timedelta(0),
+    may_be_shown=False,
+)
+
+#: CID 7031: 113039. IOCM: what expired may be deleted; if it is sent again, somebody needs it again.
+RETENTION_EXPIRED = Act(
+    name="retention expired",
+    sentence="The time for which it is kept has ended.",
+    reason=DATA_RETENTION_POLICY_EXPIRED,
+    rejection_title=DATA_RETENTION_POLICY_EXPIRED,
+    later_copies=LaterCopies.RESTORED,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: Of two copies with one UID, the other one was chosen.
+#: CID 7031: 130754. A rejection note names UIDs (PS3.3 C.17.6.2), so it would reject the copy that was chosen as well.
+OTHER_COPY_CHOSEN = Act(
+    name="other copy chosen",
+    sentence="Another copy with the same UID was chosen.",
+    reason=REPLACED_BY_ALTERNATE,
+    rejection_title=None,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
+#: All acts, in the order in which they are listed.
+ACTS = (
+    REVISED,
+    WITHDRAWN_BY_AUTHOR,
+    NOTE_WITHDRAWN,
+    WRONG_PATIENT,
+    WRONG_ORDER,
+    QUALITY,
+    SAFETY,
+    RETENTION_EXPIRED,
+    OTHER_COPY_CHOSEN,
+)
+
+#: By their names as stored, those of earlier versions included.
+_NAMED = MappingProxyType({act.name: act for act in ACTS} | {"note revised": REVISED})
+
+
+def stored_act(name: str) -> Act | None:
+    """The act that a text in `withdrawal.act` stands for.
+
+    None for one that this version does not know: a later version wrote it. Then nothing is known of what becomes of
+    later copies, so they must not come into use.
+    """
+    return _NAMED.get(name)
