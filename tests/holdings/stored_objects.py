@@ -24,8 +24,6 @@ from kinote.holdings.stored import Stored, stored_bytes
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
-from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import withdraw
 from kinote.storage.digests import SHA256, digest_of_file
 from kinote.storage.local import PACKS, local_stores
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
@@ -98,18 +96,6 @@ class Shelf:
         scanner = FileScanner()
         scanner.feed(self.files[name])
         return self.files[name][scanner.finish().dataset_offset :]
-
-    def withdraw(self, name: str) -> None:
-        self.catalog.write(
-            lambda transaction: withdraw(
-                transaction,
-                [self.uids[name]],
-                act=QUALITY,
-                text="",
-                who="test",
-                now=clock(),
-            )
-        )
 
     def path(self, name: str) -> Path:
         """Of an object that has a file of its own."""
