@@ -8,11 +8,13 @@ the two (`-synced`): Nagle's algorithm off, everything else as it comes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.machine import program_version
+from kinote.settings.model import Settings
 from tests.interop.orthanc import orthanc
 from tests.running_server import START_LIMIT, RunningServer
 
@@ -94,9 +97,24 @@ Start = Callable[[Path, int], AbstractContextManager[Running]]
 def _kinote(folder: Path, port: int) -> Iterator[Running]:
     server = RunningServer(folder / "data", "--dicom-port", str(port), "--ae-title", TITLE, receivers=None)
     try:
+        _wait_for_receivers(server)
         yield Running(port, server.process.pid)
     finally:
         server.stop()
+
+
+def _wait_for_receivers(server: RunningServer) -> None:
+    """Its receiver processes take a second of a processor to begin, which counts for no object."""
+    number = Settings.model_validate({}).receivers()
+    deadline = time.monotonic() + START_LIMIT
+    while True:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+            found = re.search(r"^kinote_receiver_processes (\S+)", answer.read().decode(), re.MULTILINE)
+        if found and float(found[1]) >= number:
+            return
+        if time.monotonic() > deadline:
+            raise RuntimeError("The receiver processes did not begin")
+        time.sleep(0.05)
 
 
 def _orthanc(environment: Mapping[str, str], settings: Mapping[str, object]) -> Start:

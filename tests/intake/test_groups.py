@@ -1,9 +1,9 @@
-"""Which arrivals share a commit, and what happens in it while the stores do their part."""
+"""Which arrivals share a commit, and what becomes of one that a store cannot keep."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -25,9 +25,6 @@ from tests.intake.objects import image
 
 #: Seconds in which everything here is long done.
 LIMIT = 60
-
-#: What `Stores` does with a group.
-Step = Callable[[Sequence[Incoming]], list[StorageError | None]]
 
 #: Rows of an image that has a file of its own.
 LARGE = 300
@@ -84,42 +81,14 @@ def test_what_comes_while_a_group_is_filed_shares_the_next(
 
 
 @pytest.mark.parametrize("rows", [40, LARGE])
-def test_law_6_the_commit_waits_for_the_stores(
+def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
     receiver: Receiver, stores: Stores, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    filed = threading.Event()
-    settled = threading.Event()
     settle = stores.settle
-
-    def late(group: Sequence[Incoming]) -> list[StorageError | None]:
-        assert filed.wait(LIMIT), "its rows are written meanwhile"
-        failures = settle(group)
-        settled.set()
-        return failures
-
-    def watched(
-        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace
-    ) -> list[Filed]:
-        done = file_arrivals(transaction, arrivals, now, is_in_place)
-        filed.set()
-        return done
-
-    monkeypatch.setattr(stores, "settle", late)
-    monkeypatch.setattr(committing, "file_arrivals", watched)
-    assert send(receiver, 1, rows).kind == "stored"
-    assert settled.is_set()
-
-
-@pytest.mark.parametrize("rows", [40, LARGE])
-@pytest.mark.parametrize("step", ["place", "settle"])
-def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
-    receiver: Receiver, stores: Stores, monkeypatch: pytest.MonkeyPatch, rows: int, step: str
-) -> None:
-    do: Step = getattr(stores, step)
     together = threading.Event()
 
     def failing(group: Sequence[Incoming]) -> list[StorageError | None]:
-        done = do(group)
+        done = settle(group)
         return [StorageError("The disk is full"), *done[1:]] if len(group) == 3 else done
 
     def slow(
@@ -128,7 +97,7 @@ def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
         together.wait(LIMIT)
         return file_arrivals(transaction, arrivals, now, is_in_place)
 
-    monkeypatch.setattr(stores, step, failing)
+    monkeypatch.setattr(stores, "settle", failing)
     monkeypatch.setattr(committing, "GROUP", 3)
     with receiver._committer._changed:
         receiver._committer._announced = True

@@ -47,14 +47,14 @@ _finish = AlignedFile.finish
 
 
 def packs_are_not_synced() -> None:
-    write = PackWriter.write
+    add = PackWriter.add
 
-    def hurry(writer: PackWriter, objects: Any) -> None:
+    def hurry(writer: PackWriter, objects: Any) -> list[int]:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(os, "fdatasync", lambda _: None)
-            write(writer, objects)
+            return add(writer, objects)
 
-    _put(PackWriter, "write", hurry)
+    _put(PackWriter, "add", hurry)
 
 
 def data_is_synced_later() -> None:

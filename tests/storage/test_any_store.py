@@ -92,7 +92,6 @@ def content(size: int, seed: int = 1) -> bytes:
 def put(store: Store, *contents: bytes, now: datetime = NOW) -> list[str]:
     """Receive and settle a group; gives the keys."""
     group = [received(store, each, now) for each in contents]
-    store.place(group)
     assert store.settle(group) == [None] * len(group)
     return [key_of(one) for one in group]
 
@@ -135,17 +134,14 @@ def test_what_is_received_says_where_it_goes(store: Store) -> None:
     incoming = received(store, b"some bytes")
     assert incoming.store == store.id
     assert incoming.read_back(5, 3) == b"byt"
-    store.place([incoming])
     store.settle([incoming])
     assert read(store, key_of(incoming)) == b"some bytes"
 
 
 def test_a_group_may_be_settled_again(store: Store) -> None:
     group = [received(store, b"one"), received(store, b"two")]
-    store.place(group)
     store.settle(group)
     given = [one.key for one in group]
-    store.place(group)
     assert store.settle(group) == [None, None]
     assert [one.key for one in group] == given
     assert len(keys(store)) == 2

@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +32,6 @@ def put(store: PackStore, *contents: bytes) -> list[str]:
         incoming.write(content)
         incoming.finish()
         group.append(incoming)
-    store.place(group)
     assert store.settle(group) == [None] * len(group)
     return [incoming.key or "" for incoming in group]
 
@@ -88,25 +86,24 @@ def test_a_pack_that_is_lost_is_not_taken_for_an_empty_one(tmp_path: Path) -> No
 def test_law_5_one_that_the_pack_refuses_takes_no_other_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = PackWriter.write
+    add = PackWriter.add
 
-    def refusing(writer: PackWriter, objects: Mapping[int, bytearray]) -> None:
-        if b"poison" in objects.values():
+    def refusing(writer: PackWriter, objects: list[bytes]) -> list[int]:
+        if b"poison" in objects:
             raise OSError(errno.EIO, "the disk does not like it")
-        write(writer, objects)
+        return add(writer, objects)
 
-    monkeypatch.setattr(PackWriter, "write", refusing)
+    monkeypatch.setattr(PackWriter, "add", refusing)
     store = PackStore(tmp_path, 1)
     group = []
     for content in (b"one", b"poison", b"three"):
         incoming = store.receive(NOW)
         incoming.write(content)
         group.append(incoming)
-    store.place(group)
     first, second, third = store.settle(group)
     assert (first, third) == (None, None)
     assert "the disk does not like it" in str(second)
-    assert [incoming.is_settled for incoming in group] == [True, False, True]
+    assert [incoming.key is None for incoming in group] == [False, True, False]
     assert sum(len(part) for part in store.keys_since("")) == 2
     store.close()
 
@@ -121,30 +118,13 @@ def test_law_8_a_group_that_fails_leaves_nothing_that_is_acknowledged_and_harms_
         patched.setattr(os, call, failing)
         incoming = store.receive(NOW)
         incoming.write(os.urandom(5000))
-        store.place([incoming])
         (failure,) = store.settle([incoming])
     assert "No space" in str(failure)
-    assert not incoming.is_settled
+    assert incoming.key is None
     after = put(store, b"after it")
     assert [store.open(key).read() for key in before + after] == [b"before", b"it", b"after it"]
     # After a sync that failed nobody knows what is on the disk: another pack is begun.
     assert len(packs(tmp_path)) == (2 if call == "fdatasync" else 1)
-    store.close()
-
-
-def test_a_pack_that_is_followed_by_another_stays_until_all_with_a_place_in_it_are_written(
-    tmp_path: Path,
-) -> None:
-    store = PackStore(tmp_path, 1, max_bytes=20_000)
-    waiting = store.receive(NOW)
-    waiting.write(os.urandom(30_000))
-    store.place([waiting])
-    (other,) = put(store, b"another pack")
-    assert (waiting.key or "").startswith("1/") and other.startswith("2/")
-    assert store.settle([waiting]) == [None]
-    assert store.open(waiting.key or "").read() == waiting.content
-    # What it kept ready has been given back, since nothing is added to it any more.
-    assert (tmp_path / "000001.pack").stat().st_size == 9 * BLOCK
     store.close()
 
 

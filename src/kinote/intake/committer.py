@@ -4,9 +4,8 @@ A commit costs more than an object in it. So a group is made up when a writer is
 until then. Nothing is waited for: what comes meanwhile has the next one.
 
 The order is law 6: data synced (before an arrival comes here), the way to them made durable with one effort for the
-group, transaction committed, and only then is anybody told. The stores do their part while the rows are written; the
-commit waits for both. A group that fails is filed again object by object, so that a bad object harms no other (law 5);
-one that may be committed all the same is not.
+group, transaction committed, and only then is anybody told. A group that fails is filed again object by object, so that a bad
+object harms no other (law 5); one that may be committed all the same is not.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 
 from sqlalchemy import Connection
@@ -27,7 +26,7 @@ from kinote.holdings.in_place import is_in_place
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, IsInPlace, file_arrivals
 from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE
-from kinote.storage.store import Incoming, StorageError
+from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
 
@@ -60,8 +59,6 @@ class Committer:
         #: Whether a group is to be made up that nobody has begun with.
         self._announced = False
         self._unsettled = 0
-        #: One for each writer that there may be: they only write and sync.
-        self._settling = ThreadPoolExecutor(thread_name_prefix="intake-settler")
 
     def submit(self, arrival: Arrival) -> None:
         """Hand over an arrival."""
@@ -76,10 +73,9 @@ class Committer:
     def close(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._unsettled == 0)
-        self._settling.shutdown()
 
     def _announce(self) -> None:
-        group = _Group(self._take, self._stores, self._settling, self._clock, self._is_in_place)
+        group = _Group(self._take, self._stores, self._clock, self._is_in_place)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
@@ -99,10 +95,6 @@ class Committer:
         if failure is None:
             for arrival, filed in zip(group.arrivals, done.result(), strict=True):
                 self._settled(arrival, filed)
-        elif isinstance(failure, _NotDurableError):
-            # The others are durable; nothing of them is in the index yet.
-            for arrival in group.arrivals:
-                self._file_alone(arrival, 1)
         elif len(group.arrivals) == 1 or isinstance(failure, CommitInDoubtError):
             for arrival in group.arrivals:
                 self._failed(arrival, 1, failure)
@@ -148,24 +140,14 @@ class Committer:
                 self._changed.notify_all()
 
 
-class _NotDurableError(Exception):
-    """A store could not make objects durable whose rows have been written: these are not committed."""
-
-
 class _Group:
     """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
 
     def __init__(
-        self,
-        take: Callable[[], list[Arrival]],
-        stores: Stores,
-        settling: ThreadPoolExecutor,
-        clock: Clock,
-        is_in_place: IsInPlace,
+        self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock, is_in_place: IsInPlace
     ) -> None:
         self._take = take
         self._stores = stores
-        self._settling = settling
         self._clock = clock
         self._is_in_place = is_in_place
         self.arrivals: Sequence[Arrival] = ()
@@ -175,40 +157,24 @@ class _Group:
     def file(self, transaction: Connection) -> list[Filed]:
         if not self.arrivals and not self.refused:
             self.arrivals = self._take()
-            self._leave_out(self._stores.place)
-        settled = self._settle_meanwhile()
-        try:
-            filed = file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
-        finally:
-            # Also where that has failed: nobody must be at these files any more.
-            are_durable = settled()
-        if not are_durable:
-            raise _NotDurableError
-        return filed
+            self._make_durable()
+        return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
 
-    def _settle_meanwhile(self) -> Callable[[], bool]:
-        """Have the stores do their part in another thread; gives what waits for it and says whether all are durable.
+    def _make_durable(self) -> None:
+        """One bad file harms no other (law 5).
 
-        One bad file harms no other (law 5).
+        In this thread, although the rows could be written meanwhile: handing it to another and back costs more.
         """
-        if all(arrival.file is None for arrival in self.arrivals):
-            return lambda: True
-        leaving_out = self._settling.submit(self._leave_out, self._stores.settle)
-        return leaving_out.result
-
-    def _leave_out(self, do: Callable[[Sequence[Incoming]], Sequence[StorageError | None]]) -> bool:
-        """Have the stores do something with the files, and refuse those with which that fails; whether none did."""
         with_files = [(arrival, arrival.file) for arrival in self.arrivals if arrival.file is not None]
-        failures = do([file for _, file in with_files])
-        refused = {
-            id(arrival): failure
+        failures = self._stores.settle([file for _, file in with_files])
+        self.refused = [
+            (arrival, failure)
             for (arrival, _), failure in zip(with_files, failures, strict=True)
             if failure is not None
-        }
-        if refused:
-            self.refused += [(each, refused[id(each)]) for each in self.arrivals if id(each) in refused]
-            self.arrivals = [arrival for arrival in self.arrivals if id(arrival) not in refused]
-        return not refused
+        ]
+        if self.refused:
+            gone = {id(arrival) for arrival, _ in self.refused}
+            self.arrivals = [arrival for arrival in self.arrivals if id(arrival) not in gone]
 
 
 def refused_by_store(arrival: Arrival, failure: StorageError) -> Filed:

@@ -138,9 +138,6 @@ class FileStore:
             raise StorageError(f"The file {path} is not there")
         return FinishedFile(self.id, path, key)
 
-    def place(self, group: Sequence[Incoming]) -> None:
-        """They have had their names from the beginning."""
-
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         failed: dict[str, StorageError] = {}
         folders = {file.key.rpartition("/")[0] for file in group if file.key}

@@ -11,8 +11,6 @@ class IncomingSmall:
     def __init__(self, store: int) -> None:
         self.store = store
         self.key: str | None = None
-        #: Whether it is durable.
-        self.is_settled = False
         self.content = bytearray()
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:

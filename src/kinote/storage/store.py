@@ -1,9 +1,8 @@
 """What a store of bytes does, whatever it is made of; `tests/storage/test_any_store.py` holds every store to it.
 
-An object is written to an `Incoming`, finished (its data are durable then, if it is large), and with others of its
-group placed (it has its key) and settled (it is durable whole). Only after that may a row that names its key be
-committed. A key is given once and never again, also where its object has been removed, so that a removal that is
-repeated can meet nobody else's bytes.
+An object is written to an `Incoming`, finished (its data are durable then), and settled with others of its group (the
+way to it is durable then). Only after that may a row name its key. A key is given once and never again, also where its
+object has been removed, so that a removal that is repeated can meet nobody else's bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Incoming(Protocol):
 
     @property
     def key(self) -> str | None:
-        """Under which it will be found; None until that is known, which it is once the object has been placed."""
+        """Under which it will be found; None until that is known, which it is once the object has been settled."""
 
     @property
     def waits_for_disk(self) -> bool:
@@ -70,14 +69,8 @@ class Store(Protocol):
         Raises `StorageError` where there is none, as always where no other process can write.
         """
 
-    def place(self, group: Sequence[Incoming]) -> None:
-        """Give finished objects their keys, as far as they have none. Raises `StorageError`.
-
-        So their rows can be written while they are settled; nothing may be told of them before that is done.
-        """
-
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        """Make placed objects durable whole, with one effort for the group; what failed is said of each.
+        """Make finished objects durable whole, with one effort for the group; what failed is said of each.
 
         What has been settled already stays as it is, so that a group may be settled again.
         """

@@ -42,20 +42,8 @@ class Stores:
         """A large object that a receiver process has written and finished. Raises `StorageError`."""
         return self._large.take_over(key)
 
-    def place(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        """Give finished objects their keys; what failed is said of each, in their order."""
-        failures: list[StorageError | None] = [None] * len(group)
-        for number, store in self._by_id.items():
-            mine = [at for at, one in enumerate(group) if one.store == number]
-            try:
-                store.place([group[at] for at in mine])
-            except StorageError as error:
-                for at in mine:
-                    failures[at] = error
-        return failures
-
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        """Make placed objects durable whole, each in its store; what failed is said of each, in their order."""
+        """Make finished objects durable whole, each in its store; what failed is said of each, in their order."""
         failures: dict[int, StorageError | None] = {}
         for number, store in self._by_id.items():
             mine = [at for at, one in enumerate(group) if one.store == number]

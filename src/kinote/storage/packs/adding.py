@@ -5,9 +5,8 @@ Room is taken some way ahead, so that the sync of a group has neither a size nor
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 
 from kinote.storage.aligned_file import BUFFER, AlignedDescriptor, give_back_buffer, take_buffer
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
@@ -42,28 +41,21 @@ class PackWriter:
 
     @property
     def size(self) -> int:
-        """Bytes up to the end of the last number."""
+        """Bytes up to the end of the last object."""
         return self._end * BLOCK
 
-    def reserve(self, lengths: Iterable[int]) -> list[int]:
-        """Numbers for objects of these lengths, which nobody else gets. They are written later, or never."""
-        numbers = []
-        for length in lengths:
-            numbers.append(self._end)
-            self._end += blocks_of(length)
-        return numbers
-
-    def write(self, objects: Mapping[int, bytes | bytearray]) -> None:
-        """Write objects under numbers that were reserved for them, durably. If it fails none of them is there."""
-        if self.is_in_doubt:
-            raise OSError(errno.EIO, "The disk has failed in a way that leaves open what is in this pack")
-        self._make_ready()
-        self._write(objects)
+    def add(self, objects: Sequence[bytes | bytearray]) -> list[int]:
+        """Put objects in, durably; gives their numbers. If it fails none of them has one."""
+        end = self._end + sum(blocks_of(len(each)) for each in objects)
+        self._make_ready(end)
+        numbers = self._write(objects)
         try:
             os.fdatasync(self._file.descriptor)
         except OSError:
             self.is_in_doubt = True
             raise
+        self._end = end
+        return numbers
 
     def close(self) -> None:
         """Nothing more is added; what was kept ready is given back."""
@@ -71,26 +63,26 @@ class PackWriter:
             os.ftruncate(self._file.descriptor, self._end * BLOCK)
         self._file.close()
 
-    def _make_ready(self) -> None:
-        """Have room for all that has a number, and some more."""
-        if self._end > self._ready:
-            until = self._end + self._ahead // BLOCK
+    def _make_ready(self, end: int) -> None:
+        """Have room up to a block, and some way on."""
+        if end > self._ready:
+            until = end + self._ahead // BLOCK
             os.posix_fallocate(self._file.descriptor, self._ready * BLOCK, (until - self._ready) * BLOCK)
             self._ready = until
 
-    def _write(self, objects: Mapping[int, bytes | bytearray]) -> None:
+    def _write(self, objects: Sequence[bytes | bytearray]) -> list[int]:
         buffer = take_buffer()
+        numbers = []
+        number, written, filled = self._end, self._end * BLOCK, 0
         try:
             with memoryview(buffer) as view:
-                begin = filled = 0
-                for number in sorted(objects):
-                    if number * BLOCK != begin + filled:
-                        self._file.write(view[:filled], begin)
-                        begin, filled = number * BLOCK, 0
-                    content = objects[number]
-                    head = self._pack.head(number, len(content))
-                    padding = bytes(blocks_of(len(content)) * BLOCK - len(head) - len(content))
-                    for part in (head, content, padding):
+                for each in objects:
+                    numbers.append(number)
+                    blocks = blocks_of(len(each))
+                    number += blocks
+                    head = self._pack.head(numbers[-1], len(each))
+                    padding = bytes(blocks * BLOCK - len(head) - len(each))
+                    for part in (head, each, padding):
                         left = memoryview(part)
                         while left:
                             room = min(BUFFER - filled, len(left))
@@ -98,9 +90,11 @@ class PackWriter:
                             left = left[room:]
                             filled += room
                             if filled == BUFFER:
-                                self._file.write(view, begin)
-                                begin += BUFFER
+                                self._file.write(view, written)
+                                written += BUFFER
                                 filled = 0
-                self._file.write(view[:filled], begin)
+                if filled:
+                    self._file.write(view[:filled], written)
         finally:
             give_back_buffer(buffer)
+        return numbers

@@ -12,11 +12,10 @@ from __future__ import annotations
 import io
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.incoming_small import IncomingSmall
@@ -34,19 +33,12 @@ MAX_BYTES = 2 * 1024**3
 _FAILURES = (sqlite3.Error, OSError)
 
 
-@dataclass(slots=True)
-class _Adding:
-    """A pack that this process adds to, and its right to do so."""
+class _Adding(NamedTuple):
+    """The pack that this process adds to, and its right to do so."""
 
     number: int
     lock: PackLock
     writer: PackWriter
-    #: How many objects have a place in it and are not settled.
-    awaited: int = 0
-
-    def close(self) -> None:
-        self.writer.close()
-        self.lock.release()
 
 
 class PackStore:
@@ -63,8 +55,6 @@ class PackStore:
         #: Held by the thread that adds, or begins or ends with a pack.
         self._at_it = threading.Lock()
         self._adding: _Adding | None = None
-        #: By its number each pack that this process adds to, or has to, since an object has its place there.
-        self._awaiting: dict[int, _Adding] = {}
         #: Packs that failed in a way that leaves open what is in them.
         self._in_doubt: set[int] = set()
 
@@ -75,52 +65,19 @@ class PackStore:
     def take_over(self, key: str) -> Incoming:
         raise StorageError(f"{key[:80]!r} cannot be taken over: small objects come with who receives them")
 
-    def place(self, group: Sequence[Incoming]) -> None:
-        waiting = [one for one in group if isinstance(one, IncomingSmall) and one.key is None]
-        if not waiting:
-            return
-        try:
-            with self._at_it:
-                adding = self._begin()
-                for one, at in zip(waiting, adding.writer.reserve(map(_size, waiting)), strict=True):
-                    one.key = f"{adding.number}/{at}"
-                adding.awaited += len(waiting)
-        except _FAILURES as error:
-            raise StorageError(f"Cannot write to a pack in {self._root}: {error}") from error
-
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        by_pack: dict[int, dict[int, IncomingSmall]] = {}
-        for one in group:
-            if isinstance(one, IncomingSmall) and not one.is_settled:
-                assert one.key is not None
-                pack, number = _parts(one.key)
-                by_pack.setdefault(pack, {})[number] = one
-        failures: dict[str, StorageError] = {}
-        for pack, placed in by_pack.items():
-            failures |= self._settle(pack, placed)
-        return [failures.get(one.key or "") for one in group]
-
-    def _settle(self, pack: int, placed: Mapping[int, IncomingSmall]) -> dict[str, StorageError]:
-        """Gives those that could not be written, by their keys."""
+        waiting = [one for one in group if isinstance(one, IncomingSmall) and one.key is None]
         try:
-            self._add(pack, placed)
+            self._add(waiting)
         except _FAILURES as error:
-            if len(placed) > 1:
+            if len(waiting) > 1:
                 # One that is refused must not take the others with it (law 5).
-                return {
-                    key: failure
-                    for number, one in placed.items()
-                    for key, failure in self._settle(pack, {number: one}).items()
-                }
-            self._is_awaited_no_longer(pack, 1)
-            return {
-                f"{pack}/{number}": StorageError(f"Cannot write to a pack in {self._root}: {error}")
-                for number in placed
-            }
-        self._is_awaited_no_longer(pack, len(placed))
-        for one in placed.values():
-            one.is_settled = True
-        return {}
+                return [failure for one in group for failure in self.settle([one])]
+            return [
+                StorageError(f"Cannot write to a pack in {self._root}: {error}") if one in waiting else None
+                for one in group
+            ]
+        return [None] * len(group)
 
     def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
         del buffered  # All of it is in memory.
@@ -154,7 +111,8 @@ class PackStore:
 
     def _holder(self, pack: int) -> str | None:
         """The mark of another process that adds to a pack, None if none does."""
-        if pack in self._awaiting:
+        adding = self._adding
+        if adding is not None and adding.number == pack:
             return None
         return PackLock.holder(self._path(pack))
 
@@ -181,23 +139,18 @@ class PackStore:
 
     def close(self) -> None:
         with self._at_it, self._changing:
-            for adding in self._awaiting.values():
-                adding.close()
-            self._awaiting.clear()
-            self._adding = None
+            self._stop_adding()
             while self._packs:
                 self._packs.popitem()[1].close()
 
-    def _add(self, pack: int, placed: Mapping[int, IncomingSmall]) -> None:
+    def _add(self, waiting: Sequence[IncomingSmall]) -> None:
+        if not waiting:
+            return
         with self._at_it:
-            self._awaiting[pack].writer.write({number: one.content for number, one in placed.items()})
-
-    def _is_awaited_no_longer(self, pack: int, count: int) -> None:
-        with self._at_it:
-            adding = self._awaiting[pack]
-            adding.awaited -= count
-            if not adding.awaited and adding is not self._adding:
-                self._awaiting.pop(pack).close()
+            adding = self._begin()
+            numbers = adding.writer.add([one.content for one in waiting])
+        for one, at in zip(waiting, numbers, strict=True):
+            one.key = f"{adding.number}/{at}"
 
     def _begin(self) -> _Adding:
         """The pack to add to, another one where there is none, or it is full or in doubt."""
@@ -205,19 +158,22 @@ class PackStore:
         if adding is not None and (adding.writer.size >= self._max_bytes or adding.writer.is_in_doubt):
             if adding.writer.is_in_doubt:
                 self._in_doubt.add(adding.number)
-            self._adding = None
-            if not adding.awaited:
-                self._awaiting.pop(adding.number).close()
+            self._stop_adding()
         if self._adding is None:
             self._adding = self._take()
-            self._awaiting[self._adding.number] = self._adding
         return self._adding
+
+    def _stop_adding(self) -> None:
+        if self._adding is not None:
+            self._adding.writer.close()
+            self._adding.lock.release()
+            self._adding = None
 
     def _take(self) -> _Adding:
         """One of the last packs that has room and nobody else adds to, or a new one."""
         packs = self._all()
         for number in reversed(packs[-8:]):
-            if number in self._in_doubt or number in self._awaiting:
+            if number in self._in_doubt:
                 continue
             lock = PackLock.take(self._path(number), self._mark)
             if lock is None:
@@ -268,10 +224,6 @@ class PackStore:
 
     def _path(self, number: int) -> Path:
         return self._root / f"{number:06d}.pack"
-
-
-def _size(one: IncomingSmall) -> int:
-    return len(one.content)
 
 
 def _parts(key: str) -> tuple[int, int]:
