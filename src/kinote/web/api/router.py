@@ -5,10 +5,21 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from kinote.web.api import changes, held, instances, note_summary, notes, objects, scrub, studies, titles
+from kinote.web.api import (
+    changes,
+    held,
+    identity,
+    instances,
+    note_summary,
+    notes,
+    objects,
+    scrub,
+    studies,
+    titles,
+)
 
 router = APIRouter(prefix="/api/v1")
-for part in (titles, studies, notes, note_summary, instances, objects, scrub, held, changes):
+for part in (titles, studies, notes, note_summary, instances, objects, scrub, held, changes, identity):
     router.include_router(part.router)
     for route in part.router.routes:
         # FastAPI answers HEAD only where it is told to (RFC 9110 9.1: whoever takes GET takes HEAD).
