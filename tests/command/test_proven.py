@@ -144,7 +144,7 @@ def test_no_patient_goes_to_a_process_on_the_port_of_a_killed_server(tmp_path: P
     with listening(always(response(b"{}"))) as (url, received), in_use(tmp_path / "data", url):
         done = kinote("import", "image.dcm", "--data", "data", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"kinote: The process that listens at {url} has not proved")
+    assert done.stderr.lstrip().startswith(f"kinote: The process that listens at {url} has not proved")
     assert len(received) == 1
     assert PATIENT.encode() not in received[0]
 

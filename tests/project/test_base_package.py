@@ -72,7 +72,7 @@ def alone(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_packages_of_the_server_are_refused() -> None:
-    assert {"sqlalchemy", "fastapi", "httpx", "pydantic", "structlog", "PIL"} <= _refused()
+    assert {"sqlalchemy", "fastapi", "httpx", "pydantic_settings", "structlog", "PIL"} <= _refused()
     assert not {"pydicom", "numpy", "typer", "rich"} & _refused()
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
+
+#: Seconds that answers under way may take when the command has ended.
+_GRACE = 5
 
 
 @contextmanager
@@ -21,21 +24,35 @@ def answered_here(application: FastAPI) -> Iterator[httpx.BaseTransport]:
     By a socket in a folder that only this user can enter. Bodies are streamed both ways, as with any server.
     """
     config = uvicorn.Config(
-        application, lifespan="off", log_config=None, access_log=False, loop="uvloop", http="httptools"
+        application,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        timeout_graceful_shutdown=_GRACE,
     )
     server = uvicorn.Server(config)
-    with (
-        tempfile.TemporaryDirectory(prefix="kinote-") as folder,
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
-    ):
-        path = Path(folder, "http")
-        listener.bind(str(path))
+    with _private_address() as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
         listener.listen()
         thread = threading.Thread(target=server.run, args=([listener],), name="http", daemon=True)
         thread.start()
         try:
-            with httpx.HTTPTransport(uds=str(path)) as transport:
+            with httpx.HTTPTransport(uds=path) as transport:
                 yield transport
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def _private_address() -> Iterator[str]:
+    """An address in a folder that only this user can enter."""
+    with tempfile.TemporaryDirectory(prefix="kinote-") as folder:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # Short, however long the path is: an address has 107 bytes at most (unix(7)).
+            yield f"/proc/self/fd/{descriptor}/http"
+        finally:
+            os.close(descriptor)

@@ -68,7 +68,7 @@ def _prove(stream: httpcore.NetworkStream, announcement: Announcement) -> None:
             port=url.port,
             target=f"/api/v1/identity?challenge={challenge}".encode(),
         ),
-        headers=[(b"Host", url.host + (f":{url.port}".encode() if url.port else b""))],
+        headers=[(b"Host", announcement.url.partition("//")[2].encode())],
         extensions={"timeout": {"read": _PATIENCE, "write": _PATIENCE}},
     )
     try:

@@ -83,9 +83,11 @@ class DataDirectory:
         self.announcement = announcement.announce(self.path, url)
 
     def close(self) -> None:
-        if self.announcement is not None:
-            announcement.withdraw(self.path, self.announcement)
-        self._lock.close()
+        try:
+            if self.announcement is not None:
+                announcement.withdraw(self.path, self.announcement)
+        finally:
+            self._lock.close()
 
     def _let_in(self, unless_served: bool) -> bool:
         """Share the directory; another server that has just been started first clears up by itself."""
