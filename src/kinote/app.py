@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -28,7 +28,7 @@ from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
-from kinote.holdings.health import Alert, HoldingsHealth, health
+from kinote.holdings.health import MOVED_AWAY, Alert, HoldingsHealth, health
 from kinote.holdings.installation import (
     Marks,
     NotTogetherError,
@@ -51,21 +51,19 @@ from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
-from kinote.storage.data_directory import DataDirectory
+from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
 from kinote.storage.marks import UnreadableMarkError, has_mark
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
-from kinote.telemetry.clock import Clock
+from kinote.telemetry.clock import Clock, system_clock
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_background, observe_outcome
 
 log = logging.getLogger(__name__)
 
-
-def system_clock() -> datetime:
-    """This moment, in UTC. The only place that asks for it: everybody else is given a clock."""
-    return datetime.now(UTC)
+#: Seconds between two looks at whether the data directory is in its place.
+_LOOK_AT_PLACE = 15.0
 
 
 class HouseError(RuntimeError):
@@ -101,12 +99,23 @@ class House:
 
 
 @contextmanager
-def open_house(settings: Settings, purpose: Purpose = "work", clock: Clock = system_clock) -> Iterator[House]:
+def open_house(
+    settings: Settings,
+    purpose: Purpose = "work",
+    clock: Clock = system_clock,
+    *,
+    makes_new: bool = True,
+    unless_served: bool = False,
+) -> Iterator[House]:
     """Open the data directory and all rooms on it, once it is proved that they belong together.
 
-    Raises `DataDirectoryInUseError` if another has it, `HouseError` if it or the index cannot be used.
+    A folder that is no data directory becomes one if it `makes_new` ones, and never for who looks only.
+    Raises `DataDirectoryInUseError` if another has it, or, `unless_served`, if a server does with which it could be
+    shared; `HouseError` if it or the index cannot be used.
     """
-    with _open_directory(settings) as directory, ExitStack() as closing:
+    if purpose == "look" or not makes_new:
+        _see_that_it_is_one(settings.data)
+    with _open_directory(settings, unless_served=unless_served) as directory, ExitStack() as closing:
         url = settings.database or directory.index_url
         places = Places(directory.path, store_roots(directory.path), shown(url))
         with _telling_of_index(url), _telling_of_folder(directory.path):
@@ -192,6 +201,7 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
     with ExitStack() as closing:
         if node is not None:
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+            closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
         if node is not None and settings.scrub_days:
             ending = Event()
             scrub = SlowScrub(
@@ -208,14 +218,30 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
         yield
 
 
+def _see_to_place(house: House) -> float:
+    """See that the data directory is where it was and locked; gives the seconds until it is looked again."""
+    if not house.directory.is_in_place():
+        log.error("%s", MOVED_AWAY.text)
+    return _LOOK_AT_PLACE
+
+
 def _no_use(_instance: int, _by: ActorKind) -> None:
     """Nothing is written."""
 
 
+def _see_that_it_is_one(path: Path) -> None:
+    with _telling_of_folder(path):
+        if not is_data_directory(path):
+            raise HouseError(
+                f"{path.absolute()} is no data directory of Kinote, and nothing was made there. "
+                "Choose another with --data."
+            )
+
+
 @contextmanager
-def _open_directory(settings: Settings) -> Iterator[DataDirectory]:
+def _open_directory(settings: Settings, *, unless_served: bool = False) -> Iterator[DataDirectory]:
     with _telling_of_folder(settings.data):
-        directory = DataDirectory(settings.data, shared=bool(settings.database))
+        directory = DataDirectory(settings.data, shared=bool(settings.database), unless_served=unless_served)
     try:
         yield directory
     finally:
@@ -344,6 +370,7 @@ def web_application(
         door=house.door,
         clock=house.clock,
         health=partial(_health, house, settings, alerts),
+        prove=partial(_prove, house),
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
@@ -359,6 +386,7 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
         house.recovered,
         partial(_all_are_there, house),
         partial(_scrub_progress, house, settings) if settings.scrub_days else None,
+        house.directory.is_in_place,
     )
     return replace(found, others=tuple(alerts()))
 
@@ -376,6 +404,11 @@ def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
         # What they write has the mark of this process: it is protected as long as one of them lives.
         inherited=[house.presence.descriptor] if house.presence is not None else [],
     )
+
+
+def _prove(house: House, challenge: str) -> str | None:
+    announcement = house.directory.announcement
+    return announcement.proof(challenge) if announcement else None
 
 
 def dicom_server(house: House, settings: Settings) -> DicomServer:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
 
 from kinote.command.client import Client, ServerError
@@ -35,7 +36,7 @@ def answering(*answers: bytes) -> Iterator[tuple[Client, list[str]]]:
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", httpx.HTTPTransport())
         yield client, keys
         client.close()
         thread.join(20)

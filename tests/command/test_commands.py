@@ -173,7 +173,8 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_password(tmp_path
         (tmp_path / "kinote.toml").write_text(
             f'database = "postgresql://kinote:geheim@127.0.0.1:{taken.getsockname()[1]}/x"'
         )
-        message = told(kinote(*ACCOUNT, cwd=tmp_path), 1)
+        (tmp_path / "image.dcm").write_bytes(image())
+        message = told(kinote("import", "image.dcm", "--data", "data", cwd=tmp_path), 1)
     assert "postgresql://kinote:***@127.0.0.1" in message
     assert "refused" in message
     assert "geheim" not in message
@@ -189,6 +190,8 @@ def _torn_off(file: Path) -> None:
 
 def _foreign(file: Path) -> None:
     file.unlink()
+    # Where a Kinote has begun, the index would be missed.
+    file.with_name("installation.json").unlink()
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE theirs (value TEXT)")
 
@@ -211,7 +214,8 @@ def _newer(file: Path) -> None:
 def test_an_index_that_is_none_of_ours_is_told(
     tmp_path: Path, harm: Callable[[Path], None], said: str
 ) -> None:
-    kinote(*ACCOUNT, cwd=tmp_path)
+    (tmp_path / "note.dcm").write_bytes(encode_file(document()))
+    assert kinote("import", "note.dcm", "--data", "data", cwd=tmp_path).returncode == 0
     file = tmp_path / "data" / "kinote.sqlite"
     harm(file)
     for command in (ACCOUNT, ("serve", "--data", "data", "--http-port", "0")):

@@ -15,10 +15,10 @@ from tests.clock import clock
 
 @pytest.mark.parametrize(("purpose", "nodes"), [("serve", 1), ("work", 0), ("look", 0)])
 def test_only_a_server_is_a_node(tmp_path: Path, purpose: Purpose, nodes: int) -> None:
-    with (
-        open_house(Settings.model_validate({"data": tmp_path / "data"}), purpose) as house,
-        house.catalog.read() as connection,
-    ):
+    settings = Settings.model_validate({"data": tmp_path / "data"})
+    with open_house(settings):
+        pass
+    with open_house(settings, purpose) as house, house.catalog.read() as connection:
         assert len(living_nodes(connection, clock())) == nodes
 
 

@@ -186,11 +186,11 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         return Recovered()
 
     monkeypatch.setattr(app, "recover", recovering)
-    for purpose in ("look", "work", "serve"):
+    for purpose in ("work", "look", "serve"):
         looked.append(purpose)
         with app.open_house(settings, purpose):
             pass
-    assert looked == ["look", "work", "serve", "recovered"]
+    assert looked == ["work", "look", "serve", "recovered"]
 
 
 #: An object of each kind in its store, and one that was still being received.

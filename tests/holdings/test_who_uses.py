@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from kinote.command.client import Client
@@ -42,7 +43,7 @@ def test_what_is_said_of_objects_is_no_use(house: House, used: list[tuple[int, A
 
 def test_what_a_command_gets_is_for_another_system(house: House, used: list[tuple[int, ActorKind]]) -> None:
     with running(create_application(house.rooms)) as address:
-        client = Client(address)
+        client = Client(address, httpx.HTTPTransport())
         file = client.download(f"{INSTANCES}/{SERIES}.1", "application/dicom; transfer-syntax=*")
         assert file is not None
         file.close()

@@ -19,6 +19,7 @@ from kinote.catalog.transactions import catalog as transactions
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import Commits
 from kinote.command import main
+from kinote.command import serve as serve_module
 from kinote.command.client import Client
 from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
@@ -86,7 +87,7 @@ def commits_are_not_synced() -> None:
 def told_before_the_commit() -> None:
     serving = threading.Event()
     never = threading.Event()
-    serve = main.__dict__["serve_house"]
+    serve = serve_module.serve
 
     def commit_alone(_catalog: Catalog, commits: Commits, piece: Any) -> None:
         with commits.transaction():
@@ -100,7 +101,7 @@ def told_before_the_commit() -> None:
         serve(*arguments)
 
     _put(Catalog, "_commit_alone", commit_alone)
-    _put(main, "serve_house", served)
+    _put(serve_module, "serve", served)
 
 
 def reported_before_the_answer() -> None:

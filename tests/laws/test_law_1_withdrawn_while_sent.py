@@ -7,9 +7,8 @@ withdrawal.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,6 +19,8 @@ from sqlalchemy import bindparam
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.command.client import Client
+from kinote.command.in_process import answered_here
 from kinote.command.named_objects import Named, named_objects
 from kinote.delivery import transmit
 from kinote.dimse.tls import TlsOptions
@@ -45,7 +46,7 @@ OTHERS = [f"{SERIES}.1", f"{SERIES}.3"]
 
 
 class WithdrawnOnceFound(Door):
-    """A door whose look-ups, once `is_due`, are each followed by the withdrawal of what they found."""
+    """A door by which, once `is_due`, the object is withdrawn right after it was found."""
 
     is_due = False
 
@@ -59,7 +60,8 @@ class WithdrawnOnceFound(Door):
         return self._then_withdraw(super().select(*arguments, **options))
 
     def _then_withdraw(self, found: Any) -> Any:
-        if self.is_due:
+        objects = found if isinstance(found, list) else [found]
+        if self.is_due and WITHDRAWN in [each.sop_instance_uid for each in objects]:
             self.is_due = False
             self._catalog.write(lambda transaction: withdraw(transaction, WITHDRAWN))
         return found
@@ -152,14 +154,16 @@ def by_move(house: House) -> list[str]:
 
 
 def by_send(house: House) -> list[str]:
-    opened: Any = SimpleNamespace(door=house.door, catalog=house.catalog)
     house.door.is_due = True
-    with named_objects(Path("nowhere"), lambda: nullcontext(opened), Named(studies=(STUDY,))) as objects:
+    with answered_here(create_application(house.rooms)) as transport:
+        store = Client("http://localhost", transport)
+        objects = named_objects(store, Named(studies=(STUDY,)))
         for each in transmit.send_objects(
             Caller(house.other.entity("OTHER"), "TESTER", TlsOptions()), objects
         ):
             assert each.sent is not None
             assert each.sent.kind in ("completed", "gone")
+        store.close()
     return arrived(house)
 
 

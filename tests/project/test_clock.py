@@ -1,4 +1,4 @@
-"""`app` provides the clock; no other code asks for the time."""
+"""`app` provides the clock, which `telemetry.clock` has; no other code asks for the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.sources import PACKAGE
+from tests.project.sources import PACKAGE, imports_of
 
 #: What gives the time of day. `datetime.fromtimestamp` and the like are given one.
 _OF_DAY = {
@@ -71,9 +71,18 @@ def _files() -> dict[str, str]:
     }
 
 
-def test_only_app_asks_for_the_time() -> None:
+def test_only_the_clock_asks_for_the_time() -> None:
     asking = {name: found for name, text in _files().items() if (found := list(_asked(text, _OF_DAY)))}
-    assert asking == {"app.py": ["datetime.now"]}
+    assert asking == {"telemetry/clock.py": ["datetime.now"]}
+
+
+def test_only_app_and_what_runs_without_it_take_the_clock() -> None:
+    taking = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if ("kinote.telemetry.clock", "system_clock") in imports_of(path)
+    }
+    assert taking == {"app.py", "command/check.py"}
 
 
 def test_who_measures_how_long_something_takes_says_why() -> None:

@@ -1,16 +1,24 @@
-"""Checking key objects in files, without a server."""
+"""The command that checks key objects in files, without a server: `check`. It needs the base package only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
-from kinote.app import system_clock
+import typer
+from rich.markup import escape
+
+from kinote.command.output import FAILED, out
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.check import check_file
-from kinote.keyobject.findings import Finding, found
+from kinote.keyobject.findings import RULES, Finding, Severity, found
 from kinote.keyobject.reader import MAX_BYTES
+from kinote.keyobject.reading import Registration
+from kinote.telemetry.clock import system_clock
 
 #: The SOP class stands in the file meta information or near the beginning of the data set, in bytes.
 _BEGINNING = 4096
@@ -23,6 +31,21 @@ class Checked:
     file: str
     registration: str
     findings: tuple[Finding, ...]
+
+
+def check(paths: Sequence[Path], *, as_json: bool) -> None:
+    """Print what was found in key objects; exit status 1 where one has errors."""
+    checked: list[Checked] = []
+    for item in check_files(paths):
+        checked.append(item)
+        if not as_json:
+            _print_checked(item)
+    if as_json:
+        print(json.dumps([asdict(item) for item in checked], ensure_ascii=False, indent=1))
+    elif len(checked) > 1:
+        _print_summary(checked)
+    if any(finding.severity == "error" for item in checked for finding in item.findings):
+        raise typer.Exit(FAILED)
 
 
 def check_files(paths: Iterable[Path]) -> Iterator[Checked]:
@@ -61,3 +84,33 @@ def _check(path: Path) -> Checked:
         return Checked(str(path), "unreadable", (found("NOT_READABLE", detail=error.strerror),))
     report = check_file(data, now=system_clock())
     return Checked(str(path), report.registration, report.findings)
+
+
+def _print_checked(item: Checked) -> None:
+    colour = _COLOURS[_severity(item)]
+    out.print(f"[bold]{escape(item.file)}[/bold]: [{colour}]{item.registration}[/{colour}]", highlight=False)
+    for finding in item.findings:
+        colour = _COLOURS[finding.severity]
+        place = f" {finding.place}" if finding.place else ""
+        out.print(
+            f"  [{colour}]{finding.code}[/{colour}]{escape(f'{place}: {finding.text}')}", highlight=False
+        )
+
+
+def _print_summary(checked: list[Checked]) -> None:
+    """How many there are of each kind, and which findings are the most frequent."""
+    kinds = Counter(item.registration for item in checked)
+    said = ", ".join(f"{kinds[kind]} {kind}" for kind in get_args(Registration) if kinds[kind])
+    out.print(f"\n[bold]{len(checked)} files[/bold]: {said}.", highlight=False)
+    found = Counter(finding.code for item in checked for finding in item.findings)
+    for code, times in found.most_common():
+        out.print(f"  {times:>6}  [{_COLOURS[RULES[code].severity]}]{code}", highlight=False)
+
+
+def _severity(item: Checked) -> Severity:
+    """The worst of what was found."""
+    severities = {finding.severity for finding in item.findings}
+    return "error" if "error" in severities else "warning" if "warning" in severities else "info"
+
+
+_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "cyan"}

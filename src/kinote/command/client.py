@@ -1,4 +1,4 @@
-"""Talking to a running Kinote: what commands do when a server has the data directory open."""
+"""Kinote by its REST API, as commands use it: that of a running server, or of the application in this process."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class ServerError(RuntimeError):
-    """The running server refused, or could not be reached; the message is for the user."""
+    """The server refused, or could not be reached; the message is for the user."""
 
 
 class Client:
-    """One running server."""
+    """One Kinote, at an address by way of a transport."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, transport: httpx.BaseTransport) -> None:
         self.url = url
         self._http = httpx.Client(
             base_url=url,
+            transport=transport,
             timeout=httpx.Timeout(600, connect=10),
             trust_env=False,
             headers={"User-Agent": COMMAND},

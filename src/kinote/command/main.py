@@ -1,39 +1,25 @@
-"""The command line. Commands that need the store use the server that has it open, if there is one."""
+"""The command line: what can be typed. What a command does is in a file of its own, which is imported when it begins.
+
+So `--help`, `--version` and `check` need the base package only, and begin at once.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
-from kinote.app import HouseError, open_house
-from kinote.command import doctor, network
-from kinote.command.check import Checked, check_files
-from kinote.command.client import Client, ServerError
-from kinote.command.output import FAILED, USAGE, fail, out, progress
-from kinote.command.serve import Addresses, PortTakenError
-from kinote.command.serve import serve as serve_house
-from kinote.demo.loading import DemoError, load_demo
-from kinote.intake.importing import Report, Sink, import_sources, local_sink
-from kinote.keyobject.findings import RULES, Severity
-from kinote.keyobject.reading import Registration
-from kinote.lifecycle.account import account as account_of
-from kinote.lifecycle.explain import explain as explain_instance
-from kinote.media import sources as importable
-from kinote.settings.model import Settings, SettingsError, read_settings
-from kinote.storage.data_directory import DataDirectoryInUseError, running_server
-from kinote.telemetry.logs import set_up_logs
+import kinote
+from kinote.command import check as checking
+from kinote.command.output import fail, out
+
+if TYPE_CHECKING:
+    from kinote.command.begun import Begun
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
-for command in (network.echo, network.find, network.send, doctor.doctor):
-    app.command()(command)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
@@ -48,19 +34,54 @@ DicomPortOption = Annotated[
 DicomHostOption = Annotated[
     str | None, typer.Option("--dicom-host", help="The address to listen on for DICOM.")
 ]
-TitleOption = Annotated[
+TitlesOption = Annotated[
     list[str] | None, typer.Option("--ae-title", help="Our AE title for DICOM; several may be given.")
 ]
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", help="Address of a PostgreSQL database, instead of SQLite.")
 ]
+PeerArgument = Annotated[
+    str, typer.Argument(help="An entity of the settings by its AE title, or TITLE@host:port.")
+]
+TlsOption = Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")]
+TitleOption = Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")]
 
 
 def main() -> None:
+    app()
+
+
+@contextmanager
+def _begun(**given: Any) -> Iterator[Begun]:
+    """Where every command but `check` begins."""
     try:
-        app()
-    except (DataDirectoryInUseError, DemoError, HouseError, PortTakenError, ServerError) as error:
-        fail(str(error))
+        from kinote.command.begun import begun
+
+        with begun(**given) as command:
+            yield command
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == kinote.__name__:
+            raise
+        fail(
+            f"This command needs the packages of the server, of which {error.name} is missing. "
+            "Install them with: pip install 'kinote[server]'"
+        )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        out.print(f"kinote {kinote.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def kinote_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Kinote, a Key Image Notes server."""
 
 
 @app.command()
@@ -70,11 +91,11 @@ def serve(
     http_host: HostOption = None,
     dicom_port: DicomPortOption = None,
     dicom_host: DicomHostOption = None,
-    ae_titles: TitleOption = None,
+    ae_titles: TitlesOption = None,
     database: DatabaseOption = None,
 ) -> None:
     """Run the server."""
-    settings = _settings(
+    with _begun(
         data=data,
         http_port=http_port,
         http_host=http_host,
@@ -82,36 +103,19 @@ def serve(
         dicom_host=dicom_host,
         ae_titles=ae_titles or None,
         database=database,
-    )
-    set_up_logs(as_json=settings.log_json)
-    with open_house(settings, "serve") as house:
-        serve_house(house, settings, _announce)
+    ) as begun:
+        from kinote.command import serving
+
+        serving.run_server(begun)
 
 
 @app.command()
 def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: DicomPortOption = None) -> None:
     """Run the server with demo studies, in ./kinote-demo unless --data says otherwise."""
-    settings = _settings(data=data or Path("kinote-demo"), http_port=http_port, dicom_port=dicom_port)
-    set_up_logs(as_json=settings.log_json)
-    with open_house(settings, "serve") as house:
-        with out.status("Loading the demo studies"):
-            load_demo(house.catalog, house.receiver, house.clock)
-        serve_house(house, settings, _announce_demo)
+    with _begun(data=data or Path("kinote-demo"), http_port=http_port, dicom_port=dicom_port) as begun:
+        from kinote.command import serving
 
-
-def _announce(addresses: Addresses) -> None:
-    out.print(f"Kinote is at [bold]{addresses.url}[/bold]")
-    _announce_dicom(addresses)
-
-
-def _announce_demo(addresses: Addresses) -> None:
-    out.print(f"Open [bold]{addresses.url}[/bold] in a browser.")
-    _announce_dicom(addresses)
-
-
-def _announce_dicom(addresses: Addresses) -> None:
-    for address in addresses.dicom:
-        out.print(f"DICOM at [bold]{address}[/bold]", highlight=False)
+        serving.run_demo(begun)
 
 
 @app.command("import")
@@ -121,19 +125,10 @@ def import_files(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Bring files into the store, and report what was taken, known already, held and refused."""
-    for path in paths:
-        if not path.exists():
-            fail(f"{path} does not exist.", USAGE)
-    report = Report()
-    with _sink(_settings(data=data)) as sink, progress() as bars:
-        bar = bars.add_task("Importing", total=importable.count(paths))
-        for imported in import_sources(importable.sources(paths), sink):
-            report.add(imported)
-            bars.advance(bar)
-    _print_report(report, as_json=as_json)
-    # A text file on a medium is passed over and listed; an object that was refused is a failure.
-    if any(item.outcome.status for item in report.refused):
-        raise typer.Exit(FAILED)
+    with _begun(data=data) as begun:
+        from kinote.command import importing
+
+        importing.import_files(begun, paths, as_json=as_json)
 
 
 @app.command()
@@ -142,39 +137,115 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check key objects without a server; exit status 1 where one has errors."""
-    checked: list[Checked] = []
-    for item in check_files(files):
-        checked.append(item)
-        if not as_json:
-            _print_checked(item)
-    if as_json:
-        print(json.dumps([asdict(item) for item in checked], ensure_ascii=False, indent=1))
-    elif len(checked) > 1:
-        _print_summary(checked)
-    if any(finding.severity == "error" for item in checked for finding in item.findings):
-        raise typer.Exit(FAILED)
+    checking.check(files, as_json=as_json)
+
+
+@app.command()
+def echo(peer: PeerArgument, tls: TlsOption = False, ae_title: TitleOption = None) -> None:
+    """See whether another application entity answers (C-ECHO)."""
+    with _begun(ae_titles=ae_title and [ae_title]) as begun:
+        from kinote.command import network
+
+        network.echo(begun, peer, tls=tls)
+
+
+@app.command()
+def find(
+    peer: PeerArgument,
+    keys: Annotated[
+        list[str],
+        typer.Argument(
+            help="Keyword=value to match, Keyword to be told; ConceptNameCodeSequence.CodeValue=…"
+        ),
+    ],
+    level: Annotated[
+        Literal["PATIENT", "STUDY", "SERIES", "IMAGE"],
+        typer.Option("--level", help="What to look for.", case_sensitive=False),
+    ] = "STUDY",
+    as_json: Annotated[bool, typer.Option("--json", help="Print DICOM JSON.")] = False,
+    tls: TlsOption = False,
+    ae_title: TitleOption = None,
+) -> None:
+    """Query another application entity (C-FIND)."""
+    with _begun(ae_titles=ae_title and [ae_title]) as begun:
+        from kinote.command import network
+
+        network.find(begun, peer, keys, level, as_json=as_json, tls=tls)
+
+
+@app.command()
+def send(
+    peer: PeerArgument,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Folders, ZIP files, DICOMDIRs or DICOM files.")
+    ] = None,
+    studies: Annotated[
+        list[str] | None, typer.Option("--study", help="Send what is live of a study; its UID.")
+    ] = None,
+    series: Annotated[
+        list[str] | None, typer.Option("--series", help="Send what is live of a series; its UID.")
+    ] = None,
+    instances: Annotated[
+        list[str] | None, typer.Option("--instance", help="Send an instance; its SOP Instance UID.")
+    ] = None,
+    notes: Annotated[
+        list[int] | None, typer.Option("--note", help="Send a note with the images it flags; its number.")
+    ] = None,
+    data: DataOption = None,
+    associations: Annotated[
+        int, typer.Option("--associations", min=1, max=32, help="How many associations to send on at once.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    tls: TlsOption = False,
+    ae_title: TitleOption = None,
+) -> None:
+    """Send files, or objects of the store, to another application entity (C-STORE); report what it did not take."""
+    with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
+        from kinote.command import network
+        from kinote.command.named_objects import Named
+
+        named = Named(tuple(studies or ()), tuple(series or ()), tuple(instances or ()), tuple(notes or ()))
+        network.send(begun, peer, paths or [], named, associations=associations, as_json=as_json, tls=tls)
+
+
+@app.command()
+def doctor(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what has changed as JSON.")] = False,
+    adopt_index: Annotated[
+        bool,
+        typer.Option("--adopt", help="Take this index for the one of this data directory, and nothing else."),
+    ] = False,
+    scrub_all: Annotated[
+        bool, typer.Option("--scrub", help="Read and compare all stored bytes, and nothing else.")
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
+    ] = False,
+) -> None:
+    """Read key objects again after an update: those with findings, and those that an older reader read. Say what
+    is understood otherwise now."""
+    with _begun(data=data) as begun:
+        from kinote.command import doctor as examining
+
+        if adopt_index:
+            examining.adopt_index(begun)
+        if repair:
+            examining.set_aside(begun)
+        if scrub_all:
+            examining.scrub(begun, as_json=as_json)
+        if not (adopt_index or repair or scrub_all):
+            examining.read_again(begun, as_json=as_json)
 
 
 @app.command()
 def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], data: DataOption = None) -> None:
     """Say why an instance is or is not to be seen."""
-    settings = _settings(data=data)
-    if url := running_server(settings.data):
-        found = Client(url).get(f"/api/v1/instances/{uid}/explain")
-        copies = found["items"] if found else []
-    else:
-        with open_house(settings, "look") as house, house.catalog.read() as connection:
-            copies = [asdict(item) for item in explain_instance(connection, uid)]
-    if not copies:
-        fail(f"Kinote has never had an instance {uid}.")
-    for copy in copies:
-        out.print(
-            f"[bold]{escape(uid)}[/bold] in study {escape(copy['study_instance_uid'])}", highlight=False
-        )
-        for sentence in copy["sentences"]:
-            out.print(f"  {sentence}", highlight=False, markup=False)
-        for finding in copy["findings"]:
-            out.print(f"  {finding['code']}: {finding['text']}", highlight=False, markup=False)
+    with _begun(data=data) as begun:
+        from kinote.command import reports
+
+        reports.explain(begun, uid)
 
 
 @app.command()
@@ -182,86 +253,7 @@ def account(
     study_uid: Annotated[str, typer.Argument(help="A Study Instance UID.")], data: DataOption = None
 ) -> None:
     """Count what a study holds, by standing, residence and registration, with every UID, as JSON."""
-    settings = _settings(data=data)
-    if url := running_server(settings.data):
-        found = Client(url).get(f"/api/v1/studies/{study_uid}/account")
-    else:
-        with open_house(settings, "look") as house, house.catalog.read() as connection:
-            counted = account_of(connection, study_uid)
-            found = asdict(counted) if counted else None
-    if found is None:
-        fail(f"Kinote has never had a study {study_uid}.")
-    print(json.dumps(found, indent=1))
+    with _begun(data=data) as begun:
+        from kinote.command import reports
 
-
-@contextmanager
-def _sink(settings: Settings) -> Iterator[Sink]:
-    """Into the running server, or into the data directory if none runs."""
-    if url := running_server(settings.data):
-        client = Client(url)
-        try:
-            yield client.store
-        finally:
-            client.close()
-        return
-    with open_house(settings) as house:
-        yield local_sink(house.receiver)
-
-
-def _print_checked(item: Checked) -> None:
-    colour = _COLOURS[_severity(item)]
-    out.print(f"[bold]{escape(item.file)}[/bold]: [{colour}]{item.registration}[/{colour}]", highlight=False)
-    for finding in item.findings:
-        colour = _COLOURS[finding.severity]
-        place = f" {finding.place}" if finding.place else ""
-        out.print(
-            f"  [{colour}]{finding.code}[/{colour}]{escape(f'{place}: {finding.text}')}", highlight=False
-        )
-
-
-def _print_summary(checked: list[Checked]) -> None:
-    """How many there are of each kind, and which findings are the most frequent."""
-    kinds = Counter(item.registration for item in checked)
-    said = ", ".join(f"{kinds[kind]} {kind}" for kind in get_args(Registration) if kinds[kind])
-    out.print(f"\n[bold]{len(checked)} files[/bold]: {said}.", highlight=False)
-    found = Counter(finding.code for item in checked for finding in item.findings)
-    for code, times in found.most_common():
-        out.print(f"  {times:>6}  [{_COLOURS[RULES[code].severity]}]{code}", highlight=False)
-
-
-def _severity(item: Checked) -> Severity:
-    """The worst of what was found."""
-    severities = {finding.severity for finding in item.findings}
-    return "error" if "error" in severities else "warning" if "warning" in severities else "info"
-
-
-_COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
-
-
-def _print_report(report: Report, *, as_json: bool) -> None:
-    if as_json:
-        listed = {
-            kind: [{"name": item.name, "reason": item.outcome.reason} for item in items]
-            for kind, items in (("held", report.held), ("refused", report.refused))
-        }
-        print(json.dumps({"counts": report.counts, **listed}, ensure_ascii=False, indent=1))
-        return
-    counts = report.counts
-    out.print(
-        f"{counts['stored']} taken, {counts['known']} known already, "
-        f"{counts['held']} held, {counts['refused']} refused."
-    )
-    for title, items in (("Held, for the administrator to decide", report.held), ("Refused", report.refused)):
-        if items:
-            out.print(f"[bold]{title}[/bold]")
-        for item in items:
-            out.print(f"  {item.name}: {item.outcome.reason}", highlight=False, markup=False)
-    if report.with_findings:
-        out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")
-
-
-def _settings(**given: Any) -> Settings:
-    try:
-        return read_settings(**{name: value for name, value in given.items() if value is not None})
-    except SettingsError as error:
-        fail(str(error), USAGE)
+        reports.account(begun, study_uid)

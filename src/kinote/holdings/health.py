@@ -22,6 +22,14 @@ class Alert:
     text: str
 
 
+#: What the server writes goes into a folder that nobody will look for.
+MOVED_AWAY = Alert(
+    "DATA_DIRECTORY_MOVED",
+    "The data directory was moved, replaced or opened by another server while this one runs. Stop this server, bring "
+    "the directory back to where it was, and start it again.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class HoldingsHealth:
     """`quarantined` files wait for a person; `unknown` files recovery did not dare to touch; `damaged` instances are
@@ -33,12 +41,15 @@ class HoldingsHealth:
     damaged: Damaged = field(default_factory=Damaged)
     store_is_there: bool = True
     scrub: ScrubProgress | None = None
+    directory_is_in_place: bool = True
     #: Alerts of others, which are told with these.
     others: tuple[Alert, ...] = ()
 
     @property
     def alerts(self) -> list[Alert]:
         found = list(self.others)
+        if not self.directory_is_in_place:
+            found.append(MOVED_AWAY)
         if not self.store_is_there:
             found.append(
                 Alert(
@@ -93,9 +104,12 @@ def health(
     recovered: Recovered,
     store_is_there: Callable[[], bool],
     scrub: Callable[[Connection], ScrubProgress] | None = None,
+    directory_is_in_place: Callable[[], bool] = lambda: True,
 ) -> HoldingsHealth:
     """How it is now."""
     with catalog.read() as connection:
         damaged = damaged_now(connection)
         progress = scrub(connection) if scrub is not None else None
-    return HoldingsHealth(quarantine.count(), recovered.unknown, damaged, store_is_there(), progress)
+    return HoldingsHealth(
+        quarantine.count(), recovered.unknown, damaged, store_is_there(), progress, directory_is_in_place()
+    )

@@ -6,19 +6,24 @@ objects/           images, each a file of its own
 packs/             small images, many to a file
 quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
 processes/         who has it open now (`kinote.storage.presence`)
-lock               held while somebody has the directory open
-server.json        where the server listens that has it open
+lock               which process has it open (`kinote.storage.directory_lock`)
+server.json        the server that has it open (`kinote.storage.announcement`)
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from kinote.storage import announcement
+from kinote.storage.announcement import Announcement
+from kinote.storage.directory_lock import DirectoryLock, holder
 from kinote.storage.folders import make_folder
+from kinote.storage.local import store_roots
+from kinote.storage.marks import is_marked
+
+_INDEX = "kinote.sqlite"
 
 #: Seconds that start-up recovery of another server may take before this one is refused.
 _CLEARING_UP = 120
@@ -29,83 +34,83 @@ class DataDirectoryInUseError(RuntimeError):
 
 
 class DataDirectory:
-    """An open data directory. Alone (SQLite) or shared among servers of one index (PostgreSQL)."""
+    """An open data directory. Alone (SQLite) or shared among servers of one index (PostgreSQL).
 
-    def __init__(self, path: Path, *, shared: bool = False) -> None:
+    Raises `DataDirectoryInUseError` if another process has it; also if it is shared with a server that has announced
+    itself and it is to be opened `unless_served`.
+    """
+
+    def __init__(self, path: Path, *, shared: bool = False, unless_served: bool = False) -> None:
         self.path = path.absolute()
+        #: How this server is known to commands, None as long as it is not.
+        self.announcement: Announcement | None = None
         if not self.path.is_dir():
             make_folder(self.path)
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        #: Whether nobody else had it open: then what lies half-done is nobody's and may be cleared away.
-        self.was_alone = self._take(fcntl.LOCK_EX)
-        if not self.was_alone and not (shared and self._let_in()):
-            os.close(self._lock)
-            raise DataDirectoryInUseError(
-                f"The data directory {self.path} is in use by another Kinote. "
-                "Stop that server, or give this one another directory with --data."
-            )
+        self._lock = DirectoryLock(self.path)
         self._shared = shared
+        #: Whether nobody else had it open: then what lies half-done is nobody's and may be cleared away.
+        self.was_alone = self._lock.take()
+        if self.was_alone:
+            # That of a server that was killed. Where nothing may be written, nobody is misled: the lock decides.
+            with suppress(OSError):
+                announcement.withdraw(self.path)
+        elif not (shared and self._let_in(unless_served)):
+            self._lock.close()
+            raise DataDirectoryInUseError(
+                f"The data directory {self.path} is in use by another Kinote{self._named_holder()}. "
+                "Stop that one, or choose another directory with --data."
+            )
 
     @property
     def index_url(self) -> str:
-        return f"sqlite:///{self.path / 'kinote.sqlite'}"
+        return f"sqlite:///{self.path / _INDEX}"
 
     def recovered(self) -> None:
         """Start-up recovery is done: let the other servers of the same index in."""
         if self._shared:
-            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            self._lock.share()
 
     def is_alone(self) -> bool:
         """Whether no other server has the directory open now, and none can open it until this one closes."""
-        return not self._shared or self._take(fcntl.LOCK_EX)
+        return not self._shared or self._lock.take()
+
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to it: it may have been moved, or its lock taken away, while it is open."""
+        return self._lock.is_in_place()
 
     def announce(self, url: str) -> None:
         """Tell commands that a server has the directory open, and where it listens."""
-        target = self.path / "server.json"
-        temporary = target.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-        temporary.replace(target)
+        self.announcement = announcement.announce(self.path, url)
 
     def close(self) -> None:
-        announced = self.path / "server.json"
-        if _announcement(announced).get("pid") == os.getpid():
-            announced.unlink(missing_ok=True)
-        os.close(self._lock)
+        try:
+            if self.announcement is not None:
+                announcement.withdraw(self.path, self.announcement)
+        finally:
+            self._lock.close()
 
-    def _let_in(self) -> bool:
+    def _let_in(self, unless_served: bool) -> bool:
         """Share the directory; another server that has just been started first clears up by itself."""
         deadline = time.monotonic() + _CLEARING_UP
-        while not self._take(fcntl.LOCK_SH):
+        while not ((is_served := announcement.is_announced(self.path)) and unless_served):
+            if self._lock.take(shared=True):
+                return True
             # One that is serving and does not share it never will.
-            if running_server(self.path) or time.monotonic() > deadline:
+            if is_served or time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
-        return True
+        return False
 
-    def _take(self, kind: int) -> bool:
-        try:
-            fcntl.flock(self._lock, kind | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+    def _named_holder(self) -> str:
+        # Several that share it have each written over the other's.
+        pid = None if self._shared else holder(self.path)
+        return "" if pid is None else f" (process {pid})"
 
 
-def running_server(path: Path) -> str | None:
-    """The address of the server that has this data directory open, None if there is none."""
-    announcement = _announcement(path / "server.json")
-    try:
-        # Signal 0 asks whether the process is there: a killed server leaves its announcement behind.
-        os.kill(int(str(announcement["pid"])), 0)
-    except (KeyError, ProcessLookupError):
-        return None
-    except PermissionError:
-        pass
-    return str(announcement["url"])
-
-
-def _announcement(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def is_data_directory(path: Path) -> bool:
+    """Whether a folder is a data directory already: it has a mark, or an index or objects from before the marks."""
+    return (
+        is_marked(path)
+        or (path / _INDEX).exists()
+        or any(root.exists() for root in store_roots(path).values())
+    )

@@ -66,6 +66,11 @@ def store_mark(root: Path) -> StoreMark | None:
     return StoreMark(found["store"], found["installation"]) if found else None
 
 
+def is_marked(directory: Path) -> bool:
+    """Whether a data directory has a mark, whatever it says."""
+    return (directory / _OF_DIRECTORY).is_file()
+
+
 def has_mark(root: Path) -> bool:
     """Whether the store below a folder can be reached: its mark is there, whatever it says."""
     return (root / _OF_STORE).is_file()

@@ -8,8 +8,8 @@ import sys
 import structlog
 
 
-def set_up_logs(*, as_json: bool) -> None:
-    """Send what Kinote and its libraries log through one formatter."""
+def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
+    """Send what Kinote and its libraries log, from a level on, through one formatter."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -34,7 +34,7 @@ def set_up_logs(*, as_json: bool) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     # What these say of their own starting would bury the address a person is to open.
     for library in ("alembic", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -65,6 +65,8 @@ class Rooms:
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
+    #: The proof that this is the announced server, by the challenge; None where none is announced.
+    prove: Callable[[str], str | None] = lambda challenge: None
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

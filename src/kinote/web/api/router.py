@@ -9,6 +9,7 @@ from kinote.web.api import (
     acts,
     changes,
     held,
+    identity,
     instances,
     note_summary,
     notes,
@@ -19,7 +20,20 @@ from kinote.web.api import (
 )
 
 router = APIRouter(prefix="/api/v1")
-for part in (titles, studies, notes, note_summary, instances, objects, acts, scrub, held, changes):
+parts = (
+    titles,
+    studies,
+    notes,
+    note_summary,
+    instances,
+    objects,
+    acts,
+    scrub,
+    held,
+    changes,
+    identity,
+)
+for part in parts:
     router.include_router(part.router)
     for route in part.router.routes:
         # FastAPI answers HEAD only where it is told to (RFC 9110 9.1: whoever takes GET takes HEAD).

@@ -1,0 +1,104 @@
+"""Where every command begins that needs settings or the store, and what it works with from then on.
+
+What a command asks of the store it asks by REST, once for all cases: of the server that has the data directory open, or
+else of the application, which it starts in its own process. The lock of the data directory decides which of the two.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kinote.app import House, HouseError, Purpose, open_house, web_application
+from kinote.command.client import Client, ServerError
+from kinote.command.in_process import answered_here
+from kinote.command.output import USAGE, fail
+from kinote.command.proven import NotProvedError, ProvenTransport
+from kinote.command.serve import PortTakenError
+from kinote.demo.loading import DemoError
+from kinote.intake.importing import Sink, local_sink
+from kinote.settings.model import Settings, SettingsError, read_settings
+from kinote.storage.announcement import Announcement, NoAnnouncementError, announced
+from kinote.storage.data_directory import DataDirectoryInUseError
+from kinote.telemetry.logs import set_up_logs
+
+#: What a command cannot do anything about, and says to the user.
+_TOLD = (
+    DataDirectoryInUseError,
+    DemoError,
+    HouseError,
+    NoAnnouncementError,
+    NotProvedError,
+    PortTakenError,
+    ServerError,
+)
+
+#: Where the application in this process is: a name that it answers for.
+_HERE = "http://localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A command that has begun: its settings, and the way to the store."""
+
+    settings: Settings
+
+    @contextmanager
+    def store(self, purpose: Purpose) -> Iterator[Client]:
+        """The store by its REST API; a folder that is no data directory is not made one."""
+        with ExitStack() as closing:
+            found = self._opened(closing, purpose, makes_new=False)
+            if isinstance(found, Announcement):
+                client = Client(found.url, ProvenTransport(found))
+            else:
+                application = web_application(found, self.settings)
+                client = Client(_HERE, closing.enter_context(answered_here(application)))
+            closing.callback(client.close)
+            yield client
+
+    @contextmanager
+    def sink(self) -> Iterator[Sink]:
+        """Takes objects into the store, which is made where there is none.
+
+        In this process they go to the receiver itself. By REST, with 16 requests at once, CT images of 20 KB take four
+        to six times as long, and those of 512 KB two to four times: one interpreter does the work of both ends.
+        """
+        with ExitStack() as closing:
+            found = self._opened(closing, "work", makes_new=True)
+            if isinstance(found, House):
+                yield local_sink(found.receiver)
+                return
+            client = Client(found.url, ProvenTransport(found))
+            closing.callback(client.close)
+            yield client.store
+
+    def _opened(self, closing: ExitStack, purpose: Purpose, *, makes_new: bool) -> House | Announcement:
+        """The open data directory; or, where a server has it open, that server."""
+        try:
+            return closing.enter_context(
+                open_house(self.settings, purpose, makes_new=makes_new, unless_served=True)
+            )
+        except DataDirectoryInUseError:
+            server = announced(self.settings.data)
+            if server is None:
+                # Another command has it, or a server that is just starting or ending.
+                raise
+            return server
+
+
+@contextmanager
+def begun(**given: Any) -> Iterator[Begun]:
+    """Begin a command with these settings of its command line, where they are not None; end it where it fails."""
+    try:
+        settings = read_settings(**{name: value for name, value in given.items() if value is not None})
+    except SettingsError as error:
+        fail(str(error), USAGE)
+    # The application in this process logs its requests, as a server does: they are not what was asked for.
+    set_up_logs(as_json=settings.log_json, level=logging.WARNING)
+    try:
+        yield Begun(settings)
+    except _TOLD as error:
+        fail(str(error))

@@ -1,0 +1,53 @@
+"""The command that brings files in: `import`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from kinote.command.begun import Begun
+from kinote.command.output import FAILED, USAGE, fail, out, progress
+from kinote.intake.importing import Report, import_sources
+from kinote.media import sources as importable
+
+
+def import_files(begun: Begun, paths: Sequence[Path], *, as_json: bool) -> None:
+    """Bring files in, and print what became of them; exit status 1 if an object was refused."""
+    for path in paths:
+        if not path.exists():
+            fail(f"{path} does not exist.", USAGE)
+    report = Report()
+    with begun.sink() as sink, progress() as bars:
+        bar = bars.add_task("Importing", total=importable.count(paths))
+        for imported in import_sources(importable.sources(paths), sink):
+            report.add(imported)
+            bars.advance(bar)
+    _print(report, as_json=as_json)
+    # A text file on a medium is passed over and listed; an object that was refused is a failure.
+    if any(item.outcome.status for item in report.refused):
+        raise typer.Exit(FAILED)
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        listed = {
+            kind: [{"name": item.name, "reason": item.outcome.reason} for item in items]
+            for kind, items in (("held", report.held), ("refused", report.refused))
+        }
+        print(json.dumps({"counts": report.counts, **listed}, ensure_ascii=False, indent=1))
+        return
+    counts = report.counts
+    out.print(
+        f"{counts['stored']} taken, {counts['known']} known already, "
+        f"{counts['held']} held, {counts['refused']} refused."
+    )
+    for title, items in (("Held, for the administrator to decide", report.held), ("Refused", report.refused)):
+        if items:
+            out.print(f"[bold]{title}[/bold]")
+        for item in items:
+            out.print(f"  {item.name}: {item.outcome.reason}", highlight=False, markup=False)
+    if report.with_findings:
+        out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")

@@ -1,0 +1,99 @@
+"""Connections to the server that has a data directory open, each proved before anything goes over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+from kinote.storage.announcement import Announcement, new_challenge
+
+#: Seconds that the server may take for its proof.
+_PATIENCE = 30
+
+#: A proof is shorter, in bytes.
+_MOST = 4096
+
+
+class NotProvedError(RuntimeError):
+    """Who listens at the server's address has not proved to be that server; the message is for the user."""
+
+
+class ProvenTransport(httpx.HTTPTransport):
+    """HTTP to an announced server.
+
+    Each new connection begins with a challenge. Raises `NotProvedError`, before anything else is sent, where the other
+    end does not answer it with the proof.
+    """
+
+    def __init__(self, announcement: Announcement) -> None:
+        super().__init__()
+        # httpx has no parameter for it.
+        self._pool = httpcore.ConnectionPool(network_backend=_ProvenConnections(announcement))
+
+
+class _ProvenConnections(httpcore.SyncBackend):
+    def __init__(self, announcement: Announcement) -> None:
+        super().__init__()
+        self._announcement = announcement
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        stream = super().connect_tcp(host, port, timeout, local_address, socket_options)
+        try:
+            _prove(stream, self._announcement)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+
+def _prove(stream: httpcore.NetworkStream, announcement: Announcement) -> None:
+    url = httpcore.URL(announcement.url)
+    challenge = new_challenge()
+    request = httpcore.Request(
+        "GET",
+        httpcore.URL(
+            scheme=url.scheme,
+            host=url.host,
+            port=url.port,
+            target=f"/api/v1/identity?challenge={challenge}".encode(),
+        ),
+        headers=[(b"Host", announcement.url.partition("//")[2].encode())],
+        extensions={"timeout": {"read": _PATIENCE, "write": _PATIENCE}},
+    )
+    try:
+        # The connection of this one exchange is not closed: the stream goes on to carry what was meant for it.
+        said = _body(httpcore.HTTP11Connection(url.origin, stream).handle_request(request))
+        proof = json.loads(said)["proof"]
+        is_proved = announcement.is_proved_by(proof, challenge)
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
+        is_proved = False
+    except (AttributeError, KeyError, TypeError, ValueError):
+        is_proved = False
+    if not is_proved:
+        raise NotProvedError(
+            f"The process that listens at {announcement.url} has not proved to be the server of this data directory. "
+            "Nothing was sent to it. Another process has the data directory open: wait for its end or stop it, and try "
+            "again."
+        )
+
+
+def _body(response: httpcore.Response) -> bytes:
+    """The body of an answer, of which more than a proof needs is refused."""
+    said = b""
+    for piece in response.iter_stream():
+        said += piece
+        if len(said) > _MOST:
+            raise ValueError("longer than any proof")
+    response.close()
+    return said

@@ -1,0 +1,42 @@
+"""The commands that run the server: `serve` and `demo`."""
+
+from __future__ import annotations
+
+from kinote.app import open_house
+from kinote.command import serve
+from kinote.command.begun import Begun
+from kinote.command.output import out
+from kinote.command.serve import Addresses
+from kinote.demo.loading import load_demo
+from kinote.telemetry.logs import set_up_logs
+
+
+def run_server(begun: Begun) -> None:
+    """Run the server until it is stopped."""
+    set_up_logs(as_json=begun.settings.log_json)
+    with open_house(begun.settings, "serve") as house:
+        serve.serve(house, begun.settings, _announce)
+
+
+def run_demo(begun: Begun) -> None:
+    """Run the server with demo studies until it is stopped."""
+    set_up_logs(as_json=begun.settings.log_json)
+    with open_house(begun.settings, "serve") as house:
+        with out.status("Loading the demo studies"):
+            load_demo(house.catalog, house.receiver, house.clock)
+        serve.serve(house, begun.settings, _announce_demo)
+
+
+def _announce(addresses: Addresses) -> None:
+    out.print(f"Kinote is at [bold]{addresses.url}[/bold]")
+    _announce_dicom(addresses)
+
+
+def _announce_demo(addresses: Addresses) -> None:
+    out.print(f"Open [bold]{addresses.url}[/bold] in a browser.")
+    _announce_dicom(addresses)
+
+
+def _announce_dicom(addresses: Addresses) -> None:
+    for address in addresses.dicom:
+        out.print(f"DICOM at [bold]{address}[/bold]", highlight=False)
