@@ -1,0 +1,75 @@
+"""Every table of the index.
+
+Integer keys inside, UIDs unique beside them. Text columns that queries match against hold values
+normalised at intake (`kinote.catalog.columns.normal`), compared bytewise. Dates are `YYYYMMDD`, times
+`HHMMSS.ffffff`, moments (`*_at`) ISO 8601 in UTC; an absent value of a matched column is the empty
+string, so that universal and empty matching need no NULL rules.
+"""
+
+from __future__ import annotations
+
+from kinote.catalog.schema.columns import metadata
+from kinote.catalog.schema.tables.changes import answered_request, change
+from kinote.catalog.schema.tables.instances import (
+    DAMAGED,
+    finding,
+    instance,
+    instance_bytes,
+    instance_metadata,
+    instance_pieces,
+    last_use,
+    owed_removal,
+    received_value,
+    store,
+)
+from kinote.catalog.schema.tables.notes import (
+    ORIGINS,
+    key_object,
+    key_object_request,
+    note,
+    note_modifier,
+    note_reference,
+    note_study,
+    note_version,
+)
+from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer
+from kinote.catalog.schema.tables.servers import commit_mark, house, node, scrub_pass
+from kinote.catalog.schema.tables.studies import patient, series, study
+from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_target
+
+__all__ = [
+    "DAMAGED",
+    "ORIGINS",
+    "answered_request",
+    "change",
+    "commit_mark",
+    "destination",
+    "endpoint",
+    "finding",
+    "house",
+    "instance",
+    "instance_bytes",
+    "instance_metadata",
+    "instance_pieces",
+    "key_object",
+    "key_object_request",
+    "last_use",
+    "location",
+    "metadata",
+    "node",
+    "note",
+    "note_modifier",
+    "note_reference",
+    "note_study",
+    "note_version",
+    "owed_removal",
+    "patient",
+    "peer",
+    "received_value",
+    "scrub_pass",
+    "series",
+    "store",
+    "study",
+    "withdrawal",
+    "withdrawal_target",
+]
