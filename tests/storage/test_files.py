@@ -12,7 +12,6 @@ import pytest
 
 from kinote.storage.aligned_file import BLOCK, BUFFER, AlignedFile
 from kinote.storage.files import FileStore
-from kinote.storage.folders import sync_folder
 from kinote.storage.store import StorageError
 
 NOW = datetime(2026, 11, 30, 12, 30, tzinfo=UTC)
@@ -100,33 +99,24 @@ def test_a_disk_that_is_full_or_fails_is_said(
     assert list(store.keys_since("")) in ([], [[]])
 
 
-def test_law_5_a_folder_that_cannot_be_synced_fails_its_own_files_only(
+def test_a_folder_that_cannot_be_synced_is_said_and_tried_again(
     store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = [store.receive(NOW), store.receive(NOW.replace(hour=13)), store.receive(NOW)]
-    for incoming in group:
-        incoming.finish()
+    incoming = store.receive(NOW)
+    synced: list[Path] = []
 
     def failing(folder: Path) -> None:
-        if folder.name == "13":
-            raise OSError(errno.EIO, "Input/output error")
-        sync_folder(folder)
+        raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("kinote.storage.files.sync_folder", failing)
-    first, second, third = store.settle(group)
-    assert (first, third) == (None, None)
-    assert "Input/output error" in str(second)
-    assert store.settle(group)[0] is None
-
-
-def test_a_group_syncs_its_folder_once(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = [store.receive(NOW) for _ in range(5)]
-    for incoming in group:
-        incoming.finish()
-    synced: list[Path] = []
+    with monkeypatch.context() as patched:
+        patched.setattr("kinote.storage.files.sync_folder", failing)
+        with pytest.raises(StorageError, match="Input/output error"):
+            incoming.finish()
     monkeypatch.setattr("kinote.storage.files.sync_folder", synced.append)
-    store.settle(group)
-    assert len(synced) == 1
+    incoming.finish()
+    incoming.finish()
+    assert synced == [store.path(incoming.key).parent]
+    assert store.settle([incoming]) == [None]
 
 
 def test_another_process_receives_and_this_one_takes_over(tmp_path: Path) -> None:

@@ -30,7 +30,11 @@ _KEY = re.compile(r"\d{4}/\d\d/\d\d/\d\d/[0-9a-f]{32}\.dcm")
 
 
 class IncomingFile:
-    """A file being received, at its final name."""
+    """A file being received, at its final name.
+
+    Its name is made durable with its data, by whoever received it. One sync of the folder for a whole group would be
+    fewer, but the group would wait for it: this way those of several senders go on side by side.
+    """
 
     waits_for_disk = True
 
@@ -42,6 +46,7 @@ class IncomingFile:
             self._file = AlignedFile(path, direct=direct)
         except OSError as error:
             raise StorageError(f"Cannot create the file {path}: {error.strerror}") from error
+        self._is_durable = False
 
     @property
     def is_direct(self) -> bool:
@@ -54,12 +59,17 @@ class IncomingFile:
             raise StorageError(f"Cannot write to {self.path}: {error.strerror}") from error
 
     def finish(self) -> None:
+        if self._is_durable:
+            return
+        folder = Path(self.path).parent
         try:
             if not self._file.is_closed:
                 self._file.finish()
                 self._file.close()
+            sync_folder(folder)
         except OSError as error:
             raise StorageError(f"Cannot sync {self.path}: {error.strerror}") from error
+        self._is_durable = True
 
     def read_back(self, offset: int, limit: int) -> bytes:
         with open(self.path, "rb") as file:  # noqa: PTH123 - a text, as everywhere here
@@ -72,7 +82,7 @@ class IncomingFile:
 
 
 class FinishedFile:
-    """A file that another process of this server has received: whole, and its data durable."""
+    """A file that another process of this server has received: whole and durable."""
 
     waits_for_disk = False
 
@@ -139,16 +149,8 @@ class FileStore:
         return FinishedFile(self.id, path, key)
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        failed: dict[str, StorageError] = {}
-        folders = {file.key.rpartition("/")[0] for file in group if file.key}
-        for folder in folders:
-            try:
-                sync_folder(self._root / folder)
-            except OSError as error:
-                failed[folder] = StorageError(
-                    f"Cannot sync the folder {self._root / folder}: {error.strerror}"
-                )
-        return [failed.get((file.key or "").rpartition("/")[0]) for file in group]
+        # All has been done when each was finished.
+        return [None] * len(group)
 
     def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
         try:
