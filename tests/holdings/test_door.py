@@ -6,20 +6,24 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from kinote.catalog.changes import Kind
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings import checking
 from kinote.holdings import door as door_module
 from kinote.holdings.actor_kind import ActorKind
-from kinote.holdings.checking import CheckedFile
-from kinote.holdings.damage import damaged_now
+from kinote.holdings.checking import CheckedFile, DiffersError
+from kinote.holdings.damage import damaged_now, mark_damaged
 from kinote.holdings.door import Door
 from kinote.holdings.health import health
 from kinote.holdings.recovery import Recovered
+from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.storage.digests import BLAKE3, PIECE, SHA256
+from kinote.storage.stores import Stores
 from tests.clock import clock
 from tests.dimse.ends import eventually
 from tests.holdings.stored_objects import CHANGES, Shelf
@@ -136,6 +140,33 @@ def test_a_store_that_is_not_there_damages_nothing(shelf: Shelf) -> None:
         with pytest.raises(StoreUnreachableError, match="its mark is missing"):
             door.open(shelf.found(name), ActorKind.PERSON)
         assert shelf.residence(name) == "local"
+
+
+def test_a_store_that_was_away_for_a_moment_damages_nothing(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_stored = checking.open_stored
+    looks: list[str] = []
+
+    def away_first(stores: Stores, stored: Stored) -> BinaryIO:
+        looks.append(stored.sop_instance_uid)
+        if len(looks) == 1:
+            raise DiffersError("missing")
+        return open_stored(stores, stored)
+
+    monkeypatch.setattr(door_module, "open_stored", away_first)
+    assert shelf.read("small") == shelf.data_set("small")
+    assert shelf.residence("small") == "local"
+
+
+def test_bytes_in_the_index_that_were_healed_meanwhile_are_not_damaged(shelf: Shelf) -> None:
+    sound = shelf.stored("in the index")
+    shelf.change("in the index", CHANGES["altered"])
+    altered = shelf.stored("in the index")
+    assert sound.dataset is not None
+    shelf.change("in the index", lambda _: sound.dataset)
+    assert not mark_damaged(shelf.catalog, altered, "altered", clock())
+    assert shelf.residence("in the index") == "local"
 
 
 def test_what_cannot_be_read_is_not_said_to_be_damaged(shelf: Shelf) -> None:

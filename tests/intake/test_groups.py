@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.commits import Commits
 from kinote.intake import committer as committing
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, IsInPlace, file_arrivals
@@ -115,3 +117,46 @@ def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
     assert (refused.status, refused.reason) == (OUT_OF_RESOURCES, "The disk is full")
     kept = sum(len(part) for store in stores for part in store.keys_since(""))
     assert kept == 2
+
+
+def test_law_6_a_store_that_fails_in_any_way_is_told_of_to_nobody_as_stored(
+    receiver: Receiver, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_group: Sequence[Incoming]) -> list[StorageError | None]:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stores, "settle", failing)
+        for rows in (40, LARGE):
+            assert send(receiver, 1, rows).status == OUT_OF_RESOURCES
+    assert [send(receiver, number, rows).kind for number, rows in ((1, 40), (2, LARGE))] == ["stored"] * 2
+
+
+def test_law_5_an_index_that_begins_no_transaction_holds_nobody_for_ever(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_commits: Commits) -> Iterator[None]:
+        raise OperationalError("BEGIN", None, Exception("database is locked"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Commits, "transaction", failing)
+        outcomes = [send(receiver, number) for number in (1, 2)]
+    assert {outcome.status for outcome in outcomes} == {OUT_OF_RESOURCES}
+    assert all("cannot be written to now" in outcome.reason for outcome in outcomes)
+    assert [send(receiver, number).kind for number in (1, 2, 3)] == ["stored"] * 3
+
+
+@pytest.mark.parametrize("rows", [40, LARGE])
+def test_law_5_an_upload_that_fails_unexpectedly_leaves_nothing_open(
+    receiver: Receiver, stores: Stores, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    def failing(*_arguments: object, **_named: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("kinote.intake.upload.entry_of", failing)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(5):
+        with pytest.raises(RuntimeError):
+            send(receiver, number, rows)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert sum(len(part) for store in stores for part in store.keys_since("")) == 0

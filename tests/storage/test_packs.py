@@ -128,6 +128,98 @@ def test_law_8_a_group_that_fails_leaves_nothing_that_is_acknowledged_and_harms_
     store.close()
 
 
+def test_a_pack_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PackStore(tmp_path, 1)
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing)
+        for _ in range(20):
+            incoming = store.receive(NOW)
+            incoming.write(b"x")
+            (failure,) = store.settle([incoming])
+            assert "No space" in str(failure)
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_before
+    assert put(store, b"x") == ["1/1"]
+    store.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"something else" * 1000, b"SQLite format 3\0" + bytes(5000)])
+def test_a_damaged_pack_keeps_nobody_from_the_others(tmp_path: Path, content: bytes) -> None:
+    store = PackStore(tmp_path, 1)
+    (key,) = put(store, b"x")
+    store.close()
+    (tmp_path / "000002.pack").write_bytes(content)
+    store = PackStore(tmp_path, 1)
+    assert store.open(key).read() == b"x"
+    assert [each for part in store.keys_since("") for each in part] == [key]
+    assert store.position(NOW) == key
+    (other,) = put(store, b"y")
+    assert other not in (key, "2/1")
+    with pytest.raises(StorageError, match="Cannot read"):
+        store.open("2/1")
+    store.close()
+    assert (tmp_path / "000002.pack").read_bytes() == content
+
+
+def test_the_number_of_a_pack_that_is_lost_is_not_given_again(tmp_path: Path) -> None:
+    """Rows have its keys: they must not mean somebody else's bytes."""
+    store = PackStore(tmp_path, 1)
+    (lost,) = put(store, b"lost")
+    store.close()
+    (tmp_path / "000001.pack").unlink()
+    store = PackStore(tmp_path, 1)
+    (new,) = put(store, b"anew")
+    assert new != lost
+    with pytest.raises(StorageError):
+        store.open(lost)
+    store.close()
+
+
+def test_law_8_what_was_added_last_to_a_full_pack_is_known_to_be_of_the_living(tmp_path: Path) -> None:
+    """Its rows may be committed in a moment: recovery of another server leaves it alone."""
+    store = PackStore(tmp_path, 1, "0123abcd", max_bytes=20_000)
+    (first,) = put(store, os.urandom(30_000))
+    (second,) = put(store, b"another pack")
+    assert first.partition("/")[0] != second.partition("/")[0]
+    other = PackStore(tmp_path, 1, "4567cdef")
+    assert (other.maker(first), other.maker(second)) == ("0123abcd", "0123abcd")
+    assert other.position(NOW) == ""
+    store.close()
+    assert other.maker(first) == ""
+    other.close()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_that_takes_no_room_ahead_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise OSError(number, "It does not do that")
+
+    monkeypatch.setattr(os, "posix_fallocate", refused)
+    store = PackStore(tmp_path, 1)
+    contents = [os.urandom(30_000) for _ in range(5)]
+    keys = put(store, *contents) + put(store, b"more")
+    assert [store.open(key).read() for key in keys] == [*contents, b"more"]
+    store.close()
+
+
+def test_the_last_room_of_a_disk_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    allocate = os.posix_fallocate
+
+    def nearly_full(descriptor: int, offset: int, length: int) -> None:
+        if length > 100 * BLOCK:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        allocate(descriptor, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", nearly_full)
+    store = PackStore(tmp_path, 1)
+    (key,) = put(store, b"x")
+    assert store.open(key).read() == b"x"
+    store.close()
+
+
 def failing(*_arguments: object) -> int:
     raise OSError(errno.ENOSPC, "No space left on device")
 

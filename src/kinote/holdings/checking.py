@@ -45,6 +45,15 @@ def open_stored(stores: Stores, stored: Stored) -> BinaryIO:
         raise DiffersError("missing") from None
 
 
+def is_there(stores: Stores, stored: Stored) -> bool:
+    """Whether there are bytes of it at all. Raises `StorageError` if that cannot be told."""
+    try:
+        open_stored(stores, stored).close()
+    except DiffersError:
+        return False
+    return True
+
+
 def whole(file: BinaryIO, stored: Stored) -> bytes:
     """All bytes of an object, once they have been compared. Raises `DiffersError`, and `OSError` if the store does."""
     # One byte more: an object that has grown is another one.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, update
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
-from kinote.catalog.schema.tables import DAMAGED, instance, study
+from kinote.catalog.schema.tables import DAMAGED, instance, instance_bytes, study
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.checking import Difference
 from kinote.holdings.stored import Stored
@@ -63,6 +63,11 @@ def mark_damaged(
 
 
 def _mark(transaction: Connection, stored: Stored, now: datetime) -> bool:
+    if stored.file_key is None:
+        # Nothing of the row changes when the same object comes again: its bytes do.
+        here = select(instance_bytes.c.dataset).where(instance_bytes.c.instance == stored.id)
+        if transaction.execute(here).scalar_one_or_none() != stored.dataset:
+            return False
     changed = transaction.execute(
         update(instance)
         .where(

@@ -28,6 +28,7 @@ from kinote.holdings.checking import (
     CheckedFile,
     Difference,
     DiffersError,
+    is_there,
     look_through,
     open_stored,
     whole,
@@ -225,6 +226,9 @@ class Door:
         uid = stored.sop_instance_uid
         if difference == "missing" and not self._store_is_there(stored.store):
             raise StoreUnreachableError(uid, "The folder of the store is not the store: its mark is missing")
+        if difference == "missing" and stored.file_key is not None and is_there(self._stores, stored):
+            # The store was away for a moment, and is back.
+            return
         if self._marked(stored, difference):
             raise BytesDamagedError(uid)
 

@@ -74,6 +74,7 @@ def recover(
     """
     # Before anything is looked at: what comes later is not covered by this recovery.
     begun = min([now, *others().values()])
+    positions = {store.id: store.position(begun) for store in stores}
     unknown = {store.id: list(_without_row(catalog, store, others, limit=at_most)) for store in stores}
     if at_most is not None and sum(map(len, unknown.values())) > at_most:
         number = sum(1 for store in stores for _ in _without_row(catalog, store, others, limit=None))
@@ -89,7 +90,7 @@ def recover(
     for store in stores:
         # Those that were remembered are gone by now, and are let pass.
         set_aside += store.set_aside(unknown[store.id], stores.quarantine, why=_NO_ROW, now=now)
-        _remember_position(catalog, store, begun)
+        _remember_position(catalog, store, positions[store.id])
     if set_aside:
         log.warning(
             "Start-up recovery set objects aside that no row has",
@@ -129,8 +130,7 @@ def _without_row(catalog: Catalog, store: Store, others: Others, limit: int | No
                 return
 
 
-def _remember_position(catalog: Catalog, store: Store, now: datetime) -> None:
-    position = store.position(now)
+def _remember_position(catalog: Catalog, store: Store, position: str) -> None:
     catalog.submit(
         lambda transaction: write_fact(transaction, _swept(store), position), background=True
     ).result()

@@ -92,7 +92,9 @@ class Committer:
         for arrival, refusal in group.refused:
             self._settled(arrival, refused_by_store(arrival, refusal))
         failure = done.exception()
-        if failure is None:
+        if failure is not None and not group.has_begun:
+            self._refuse_waiting(failure)
+        elif failure is None:
             for arrival, filed in zip(group.arrivals, done.result(), strict=True):
                 self._settled(arrival, filed)
         elif len(group.arrivals) == 1 or isinstance(failure, CommitInDoubtError):
@@ -104,6 +106,14 @@ class Committer:
             )
             for arrival in group.arrivals:
                 self._file_alone(arrival, 1)
+
+    def _refuse_waiting(self, failure: BaseException) -> None:
+        """The index did not even begin a transaction: who waits for one is told so, and may send again."""
+        arrivals = self._take()
+        log.error("The index takes nothing; what waited for it is refused", exc_info=failure)
+        for arrival in arrivals:
+            outcome = arrival.refusal(OUT_OF_RESOURCES, f"The index cannot be written to now: {failure}")
+            self._settled(arrival, Filed(outcome, kept=False))
 
     def _file_alone(self, arrival: Arrival, attempt: int) -> None:
         def committed(done: Future[list[Filed]]) -> None:
@@ -150,12 +160,15 @@ class _Group:
         self._stores = stores
         self._clock = clock
         self._is_in_place = is_in_place
+        #: Whether it has been made up: it is not where no transaction could be begun.
+        self.has_begun = False
         self.arrivals: Sequence[Arrival] = ()
         #: Those whose bytes a store could not make durable.
         self.refused: list[tuple[Arrival, StorageError]] = []
 
     def file(self, transaction: Connection) -> list[Filed]:
-        if not self.arrivals and not self.refused:
+        if not self.has_begun:
+            self.has_begun = True
             self.arrivals = self._take()
             self._make_durable()
         return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
@@ -166,7 +179,13 @@ class _Group:
         In this thread, although the rows could be written meanwhile: handing it to another and back costs more.
         """
         with_files = [(arrival, arrival.file) for arrival in self.arrivals if arrival.file is not None]
-        failures = self._stores.settle([file for _, file in with_files])
+        failures: Sequence[StorageError | None]
+        try:
+            failures = self._stores.settle([file for _, file in with_files])
+        except Exception as error:
+            # Whatever it is: nobody may be told of what is perhaps not durable.
+            log.exception("A store failed in a way that it does not say")
+            failures = [StorageError(f"The store failed: {error}")] * len(with_files)
         self.refused = [
             (arrival, failure)
             for (arrival, _), failure in zip(with_files, failures, strict=True)

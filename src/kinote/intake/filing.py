@@ -245,6 +245,8 @@ def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> 
 
 
 def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:
+    if arrival.file is not None and arrival.file.key is None:
+        raise AssertionError("An object whose bytes are nowhere comes to be filed")
     return Placed(
         standing=standing,
         store=arrival.file.store if arrival.file else 1,

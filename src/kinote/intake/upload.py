@@ -110,6 +110,10 @@ class Upload:
             self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error), error.entry)
         except DicomError as error:
             self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
+        except BaseException:
+            # Nothing stays open of an object with which something else is the matter.
+            self.abandon()
+            raise
         return None
 
     def abandon(self) -> None:

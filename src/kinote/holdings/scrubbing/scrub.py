@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.checking import DiffersError, look_through, open_stored
+from kinote.holdings.checking import DiffersError, is_there, look_through, open_stored
 from kinote.holdings.damage import mark_damaged
 from kinote.holdings.newer_digests import replace_digest
 from kinote.holdings.stored import Stored, stored_bytes
@@ -164,8 +164,7 @@ class ObjectScrub:
         try:
             digest = self._digest(stored, passed)
         except DiffersError as error:
-            in_store = stored.file_key is not None
-            if error.difference == "missing" and in_store and not self._store_is_there(stored.store):
+            if error.difference == "missing" and not self._is_missing(stored):
                 return "unreadable"
             is_marked = mark_damaged(self._catalog, stored, error.difference, self._clock(), background=True)
             return "damaged" if is_marked else "changed"
@@ -179,6 +178,15 @@ class ObjectScrub:
             lambda transaction: replace_digest(transaction, stored, digest), background=True
         )
         return "renewed" if renewing.result() else "sound"
+
+    def _is_missing(self, stored: Stored) -> bool:
+        """Whether what was not there is not, and that of itself: its store may be away, or have been for a moment."""
+        if stored.file_key is None:
+            return True
+        try:
+            return self._store_is_there(stored.store) and not is_there(self._stores, stored)
+        except OSError:
+            return False
 
     def _digest(self, stored: Stored, passed: Callable[[int], object]) -> Digest:
         with open_stored(self._stores, stored) as file:

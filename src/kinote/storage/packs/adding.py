@@ -5,7 +5,9 @@ Room is taken some way ahead, so that the sync of a group has neither a size nor
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from collections.abc import Sequence
 
 from kinote.storage.aligned_file import BUFFER, AlignedDescriptor, give_back_buffer, take_buffer
@@ -13,6 +15,9 @@ from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
 
 #: Bytes that room is taken for at once. They read as zeros until they are written.
 AHEAD = 16 * 1024 * 1024
+
+#: What file systems that take no room ahead answer.
+_CANNOT = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class PackWriter:
@@ -65,10 +70,19 @@ class PackWriter:
 
     def _make_ready(self, end: int) -> None:
         """Have room up to a block, and some way on."""
-        if end > self._ready:
-            until = end + self._ahead // BLOCK
-            os.posix_fallocate(self._file.descriptor, self._ready * BLOCK, (until - self._ready) * BLOCK)
-            self._ready = until
+        for until in (end + self._ahead // BLOCK, end):
+            if end <= self._ready:
+                return
+            try:
+                os.posix_fallocate(self._file.descriptor, self._ready * BLOCK, (until - self._ready) * BLOCK)
+            except OSError as error:
+                if error.errno in _CANNOT:
+                    # Blocks are looked for when they are written, as in any file.
+                    self._ready = sys.maxsize
+                elif error.errno != errno.ENOSPC or until == end:
+                    raise
+            else:
+                self._ready = until
 
     def _write(self, objects: Sequence[bytes | bytearray]) -> list[int]:
         buffer = take_buffer()

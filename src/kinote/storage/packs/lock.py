@@ -28,8 +28,12 @@ class PackLock:
         except OSError:
             os.close(descriptor)
             return None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, mark.encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, mark.encode(), 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return cls(descriptor)
 
     @classmethod

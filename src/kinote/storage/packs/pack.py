@@ -38,7 +38,7 @@ _CHECKED = struct.Struct("<QI")
 _WINDOW = 1024 * 1024
 
 #: Bytes before the end in which the last object is looked for first: more than a writer keeps ready there.
-_TAIL = 8 * 1024 * 1024
+_TAIL = 32 * 1024 * 1024
 
 #: Numbers that are given at once.
 _PAGE = 5000
@@ -59,23 +59,31 @@ class NotAPackError(OSError):
 class Pack:
     """An open pack. All of it may be called from any thread; raises OSError.
 
-    One that is not there is made only where that is asked for: a lost file is not an empty one.
+    One that is not there is made only where that is asked for (`make`): a lost file is not an empty one.
     """
 
-    def __init__(self, path: Path, *, make: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        new = os.O_CREAT | os.O_EXCL if make else 0
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | new, 0o640)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            if make:
-                self._secret = secrets.token_bytes(_SECRET)
-                os.pwrite(self._descriptor, (_TITLE + self._secret).ljust(BLOCK, b"\0"), 0)
-                os.fsync(self._descriptor)
-            else:
-                self._secret = self._read_secret()
+            self._secret = self._read_secret()
         except BaseException:
             os.close(self._descriptor)
             raise
+
+    @classmethod
+    def make(cls, path: Path) -> Pack:
+        """A new one, which gets its name once it is whole. For who may add to it (`lock`)."""
+        beginning = path.with_suffix(".new")
+        try:
+            with beginning.open("wb", buffering=0) as file:
+                file.write((_TITLE + secrets.token_bytes(_SECRET)).ljust(BLOCK, b"\0"))
+                os.fsync(file.fileno())
+            beginning.rename(path)
+        except BaseException:
+            beginning.unlink(missing_ok=True)
+            raise
+        return cls(path)
 
     def read(self, number: int) -> bytes | None:
         """An object, None if there is none of that number; fewer bytes than there were where the file has been cut."""

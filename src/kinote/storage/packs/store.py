@@ -10,6 +10,7 @@ NNNNNN.pack.lock   held by the process that adds to it (`lock`)
 from __future__ import annotations
 
 import io
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,8 @@ from kinote.storage.packs.pack import BLOCK, Pack
 from kinote.storage.packs.sqlite_pack import SqlitePack
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
+
+log = logging.getLogger(__name__)
 
 #: Bytes of a pack, beyond which another is begun: it is copied and checked as a whole.
 MAX_BYTES = 2 * 1024**3
@@ -55,6 +58,8 @@ class PackStore:
         #: Held by the thread that adds, or begins or ends with a pack.
         self._at_it = threading.Lock()
         self._adding: _Adding | None = None
+        #: Those that it has added to, and is done with.
+        self._done: list[_Adding] = []
         #: Packs that failed in a way that leaves open what is in them.
         self._in_doubt: set[int] = set()
 
@@ -103,8 +108,16 @@ class PackStore:
     def position(self, now: datetime) -> str:
         """The end of each pack that nobody adds to: what comes later has a greater number there, or lies in another."""
         del now
-        ends = ((pack, self._pack(pack).last_number()) for pack in self._all() if not self._holder(pack))
-        return " ".join(f"{pack}/{end}" for pack, end in ends)
+        ends = []
+        for pack in self._all():
+            if self._holder(pack):
+                continue
+            try:
+                ends.append(f"{pack}/{self._pack(pack).last_number()}")
+            except _FAILURES:
+                # It is looked through again when it can be read.
+                log.exception("A pack cannot be read", extra={"pack": str(self._path(pack))})
+        return " ".join(ends)
 
     def maker(self, key: str) -> str:
         return self._holder(_parts(key)[0]) or ""
@@ -112,15 +125,19 @@ class PackStore:
     def _holder(self, pack: int) -> str | None:
         """The mark of another process that adds to a pack, None if none does."""
         adding = self._adding
-        if adding is not None and adding.number == pack:
+        if (adding is not None and adding.number == pack) or any(done.number == pack for done in self._done):
             return None
         return PackLock.holder(self._path(pack))
 
     def keys_since(self, position: str) -> Iterator[list[str]]:
         ends = dict(map(_parts, position.split()))
         for pack in self._all():
-            for numbers in self._pack(pack).numbers_since(ends.get(pack, 0)):
-                yield [f"{pack}/{number}" for number in numbers]
+            try:
+                for numbers in self._pack(pack).numbers_since(ends.get(pack, 0)):
+                    yield [f"{pack}/{number}" for number in numbers]
+            except _FAILURES:
+                # One damaged pack keeps nobody from the others, nor the server from starting.
+                log.exception("A pack cannot be read", extra={"pack": str(self._path(pack))})
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
         moved = []
@@ -140,6 +157,8 @@ class PackStore:
     def close(self) -> None:
         with self._at_it, self._changing:
             self._stop_adding()
+            while self._done:
+                self._done.pop().lock.release()
             while self._packs:
                 self._packs.popitem()[1].close()
 
@@ -166,7 +185,9 @@ class PackStore:
     def _stop_adding(self) -> None:
         if self._adding is not None:
             self._adding.writer.close()
-            self._adding.lock.release()
+            # Its lock is kept: the rows of what was added last may not be committed yet, and recovery beside this
+            # process would take it for somebody's who has died.
+            self._done.append(self._adding)
             self._adding = None
 
     def _take(self) -> _Adding:
@@ -178,31 +199,51 @@ class PackStore:
             lock = PackLock.take(self._path(number), self._mark)
             if lock is None:
                 continue
-            adding = self._resume(number, lock)
-            if adding is not None:
-                return adding
+            try:
+                writer = self._resume(number)
+            except _FAILURES:
+                log.exception("A pack cannot be added to", extra={"pack": str(self._path(number))})
+                writer = None
+            if writer is not None:
+                return _Adding(number, lock, writer)
             lock.release()
-        number = packs[-1] if packs else 0
+        number = self._greatest_number()
         while True:
             number += 1
             lock = PackLock.take(self._path(number), self._mark)
             if lock is None:
                 continue
             if self._path(number).exists():
+                # Another process has just made it, and is done with it.
                 lock.release()
                 continue
-            made = Pack(self._path(number), make=True)
-            sync_folder(self._root)
-            with self._changing:
-                self._packs[number] = made
-            return _Adding(number, lock, PackWriter(made, ahead=self._ahead))
+            return self._made(number, lock)
 
-    def _resume(self, number: int, lock: PackLock) -> _Adding | None:
+    def _made(self, number: int, lock: PackLock) -> _Adding:
+        """A new pack. Where it cannot be made, nothing is left of it."""
+        path = self._path(number)
+        try:
+            made = Pack.make(path)
+            sync_folder(self._root)
+            writer = PackWriter(made, ahead=self._ahead)
+        except BaseException:
+            path.with_suffix(".pack.lock").unlink(missing_ok=True)
+            lock.release()
+            raise
+        with self._changing:
+            self._packs[number] = made
+        return _Adding(number, lock, writer)
+
+    def _greatest_number(self) -> int:
+        """The greatest that a pack has or had: the lock of one that is lost still says so, and rows have its keys."""
+        names = (path.name.partition(".")[0] for path in self._root.glob("*.pack*"))
+        return max((int(name) for name in names if name.isdecimal()), default=0)
+
+    def _resume(self, number: int) -> PackWriter | None:
         pack = self._pack(number)
         if isinstance(pack, SqlitePack) or pack.end() * BLOCK >= self._max_bytes:
             return None
-        writer = PackWriter.take(pack, ahead=self._ahead)
-        return None if writer is None else _Adding(number, lock, writer)
+        return PackWriter.take(pack, ahead=self._ahead)
 
     @property
     def _ahead(self) -> int:
