@@ -1,7 +1,7 @@
 """What a store of bytes does, whatever it is made of; `tests/storage/test_any_store.py` holds every store to it.
 
-An object is written to an `Incoming`, finished (its data are durable then), and settled with others of its group (the
-way to it is durable then). Only after that may a row name its key. A key is given once and never again, also where its
+An object is written to an `Incoming`, finished (a large one is durable then), and settled with others of its group (all
+are durable then). Only after that may a row name its key. A key is given once and never again, also where its
 object has been removed, so that a removal that is repeated can meet nobody else's bytes.
 """
 
