@@ -4,8 +4,8 @@ A commit costs more than an object in it. So a group is made up when a writer is
 until then. Nothing is waited for: what comes meanwhile has the next one.
 
 The order is law 6: files synced with their names (before an arrival comes here), small images put into a pack with one
-sync for the group, transaction committed, and only then is anybody told. A group that fails is filed again object by object, so
-that a bad object harms no other (law 5); one that may be committed all the same is not.
+sync for the group, transaction committed, and only then is anybody told. A group that fails is filed again object by
+object, so that a bad object harms no other (law 5); one that may be committed all the same is not.
 """
 
 from __future__ import annotations
