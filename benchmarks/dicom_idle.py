@@ -19,9 +19,9 @@ from pathlib import Path
 
 from benchmarks import processes
 from benchmarks.dicom_peers import RECEIVERS, SETTINGS, TITLE, Running, running, versions
-from benchmarks.fill import CT
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.network import enter_own_network
+from benchmarks.subjects import CT
 from benchmarks.table import Table
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association

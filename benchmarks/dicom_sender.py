@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from benchmarks.fill import CT, KOS
 from benchmarks.objects import image, key_object
+from benchmarks.subjects import CT, KOS
 from benchmarks.uids import ROOT
 from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.commands import CStoreRequest, encode_command

@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select
 
 from benchmarks.bulk_rows import pour
+from benchmarks.subjects import CT, IMAGES, KOS, SURNAMES
 from benchmarks.uids import IN_ORDER, SCATTERED, Naming
 from kinote.catalog.columns import attribute_lines
 from kinote.catalog.columns.attribute_lines import line
@@ -49,23 +50,7 @@ from kinote.storage.data_directory import DataDirectory
 
 #: Instances of a transaction, about.
 AT_ONCE = 10_000
-#: Images of a study, unless said otherwise.
-IMAGES = 100
 NOW = "2026-11-24T12:00:00+00:00"
-CT = "1.2.840.10008.5.1.4.1.1.2"
-KOS = "1.2.840.10008.5.1.4.1.1.88.59"
-SURNAMES = (
-    "Smith",
-    "Müller",
-    "Rossi",
-    "García",
-    "Novák",
-    "Yamada",
-    "Okafor",
-    "Ivanova",
-    "Lindqvist",
-    "Silva",
-)
 TITLES = (("113000", "Of Interest"), ("113002", "For Referring Provider"), ("113004", "For Teaching"))
 
 Row = dict[str, Any]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.fill import CT, Extent, add_extent, extent_of, filled_directory
+from benchmarks.fill import Extent, add_extent, extent_of, filled_directory
 from benchmarks.machine import add_folder
+from benchmarks.subjects import CT
 from benchmarks.uids import study_uid
 from kinote.catalog.schema.tables import instance, note, study
 from kinote.catalog.transactions.catalog import Catalog

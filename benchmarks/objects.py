@@ -11,7 +11,7 @@ from functools import cache
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from benchmarks.fill import CT, IMAGES, SURNAMES
+from benchmarks.subjects import CT, IMAGES, SURNAMES
 from benchmarks.uids import FIRST, IN_ORDER, ROOT, Naming, image_uid, series_uid, study_uid
 from kinote.keyobject.model import (
     DocumentContext,

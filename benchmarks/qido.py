@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from benchmarks.fill import IMAGES, Extent
+from benchmarks.fill import Extent
 from benchmarks.filled import add_filled, extent_in, filled_data
 from benchmarks.machine import describe, program_version, temporary_folder
 from benchmarks.network import enter_own_network
 from benchmarks.objects import image
 from benchmarks.sending import Answer, connect, get, store, store_body
+from benchmarks.subjects import IMAGES
 from benchmarks.table import Table, percentile, ratio
 from benchmarks.uids import FIRST, study_uid
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.fill import SURNAMES
+from benchmarks.subjects import SURNAMES
 from benchmarks.table import Table, percentile
 from benchmarks.uids import image_uid, study_uid
 from kinote.catalog.queries.matching import ALL, Query, search

@@ -25,13 +25,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.fill import IMAGES
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import REFERENCES
 from benchmarks.page_cache import warm
 from benchmarks.processes import processor_seconds
 from benchmarks.quiet import Quiet, add_busy
 from benchmarks.retrieval_clients import DESTINATION, WAYS, Server, Study, retrieve
+from benchmarks.subjects import IMAGES
 from benchmarks.table import Table, ratio
 from benchmarks.uids import FIRST, ROOT, image_uid, series_uid, study_uid
 from kinote.dimse.entity import ApplicationEntity

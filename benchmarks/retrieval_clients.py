@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.fill import CT, KOS
 from benchmarks.sending import connect, get
+from benchmarks.subjects import CT, KOS
 from kinote.dimse import invoking, statuses
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
