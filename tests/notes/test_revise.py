@@ -35,13 +35,16 @@ from tests.notes.ward import (
     IMAGE_2,
     IMAGE_3,
     NOW,
+    OTHER_IMAGE,
     SECOND,
     SECOND_IMAGE,
     bytes_of,
+    dataset,
     flag,
     key_object,
     later,
     made,
+    object_of,
     read,
     receive,
     request,
@@ -178,6 +181,26 @@ def test_references_stay_whatever_became_of_their_images(filled: Catalog) -> Non
     with pytest.raises(NoteRefusedError) as error:
         revised(filled, second, request(IMAGE, flag(FRAMES, frames=(4,))))
     assert [problem.field for problem in error.value.problems] == ["references[1].sop_instance_uid"]
+
+
+@pytest.mark.parametrize("wanted", [(IMAGE, OTHER_IMAGE), (OTHER_IMAGE, IMAGE)], ids=["behind", "before"])
+def test_an_image_of_another_patient_joins_no_note(filled: Catalog, wanted: tuple[str, ...]) -> None:
+    """What the note has already says whose it is, wherever in the list it stands."""
+    first = made(filled, request(IMAGE))
+    with pytest.raises(NoteRefusedError) as error:
+        revised(filled, first, request(*wanted))
+    position = wanted.index(OTHER_IMAGE)
+    assert [problem.field for problem in error.value.problems] == [f"references[{position}]"]
+    assert IMAGE in error.value.problems[0].message
+
+
+def test_an_image_without_patient_id_brings_no_two_patients_together(filled: Catalog) -> None:
+    nameless = "1.4.1.1.1"
+    receive(filled, dataset(object_of(nameless, PatientID="")))
+    made(filled, request(nameless, IMAGE))
+    with pytest.raises(NoteRefusedError) as error:
+        made(filled, request(nameless, IMAGE, OTHER_IMAGE))
+    assert [problem.field for problem in error.value.problems] == ["references[2]"]
 
 
 def test_a_received_note_can_be_withdrawn(filled: Catalog) -> None:

@@ -14,6 +14,7 @@ from kinote.notes.acts.request import NoteRequest, Problem, RequestedReference
 from kinote.notes.author import AUTHOR_KINDS, Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance
+from kinote.notes.patients import PatientIdentity
 
 #: A description of this many characters is read by nobody; more is a mistake of a program.
 MAX_DESCRIPTION = 100_000
@@ -186,7 +187,9 @@ class _References:
         self._known = known
         self._kept = {_what(reference): reference for reference in kept}
         self._problems = problems
-        self._first: KnownInstance | None = None
+        #: The patients of what is flagged, each with the first image that is theirs. An image without a Patient ID
+        #: differs from nobody's, so that one to compare with is not enough.
+        self._patients: dict[PatientIdentity, str] = {}
 
     def check(
         self, asked: tuple[RequestedReference, ...], study_instance_uid: str | None
@@ -197,6 +200,10 @@ class _References:
         if len(asked) > MAX_REFERENCES:
             self._problems.append(Problem("references", f"A note has at most {MAX_REFERENCES:,} references."))
             return ()
+        # Wherever in the list they stand: what comes new has to be of the patient of what the note has already.
+        for reference in asked:
+            if _what(reference) in self._kept and reference.sop_instance_uid in self._known:
+                self._add_patient(self._known[reference.sop_instance_uid])
         checked = []
         seen = set()
         for position, reference in enumerate(asked):
@@ -208,7 +215,6 @@ class _References:
             seen.add(what)
             if what in self._kept:
                 checked.append(self._kept[what])
-                self._first = self._first or self._known.get(reference.sop_instance_uid)
             elif (resolved := self._resolve(reference, place)) is not None:
                 checked.append(resolved)
         if study_instance_uid is not None and checked and not self._problems:
@@ -269,12 +275,18 @@ class _References:
             self._say(f"{place}.series_instance_uid", f"The image is in series {found.series_instance_uid}.")
 
     def _check_patient(self, found: KnownInstance, place: str) -> None:
-        if self._first is None:
-            self._first = found
-        elif found.patient.differs_from(self._first.patient):
-            self._say(
-                place, "The image is of another patient than the first one; a note is about one patient."
-            )
+        for patient, image in self._patients.items():
+            if found.patient.differs_from(patient):
+                self._say(
+                    place,
+                    f"The image is of another patient than image {image}, which is flagged, too;"
+                    " a note is about one patient.",
+                )
+                return
+        self._add_patient(found)
+
+    def _add_patient(self, found: KnownInstance) -> None:
+        self._patients.setdefault(found.patient, found.sop_instance_uid)
 
     def _check_frames(self, reference: RequestedReference, found: KnownInstance, place: str) -> None:
         if not reference.frames:
