@@ -168,6 +168,42 @@ def test_contradictions_are_named(data: bytes, error: type[DicomError]) -> None:
         scan(data, EXPLICIT)
 
 
+#: What stands last in an item: plain, with a length of 32 bits, passed by as bulk, a sequence, and pixel data.
+LAST_IN_ITEM = {
+    "plain": (0x00080060, "CS", b"CT"),
+    "long": (0x0040A160, "UT", b"ab" * 4),
+    "bulk": (0x00420011, "OB", bytes(40_000)),
+    "sequence": (0x0040A043, "SQ", struct.pack("<HHI", 0xFFFE, 0xE000, 0)),
+    "pixels": (0x7FE00010, "OW", bytes(64)),
+}
+
+
+@pytest.mark.parametrize("portion", [1, 7, 1 << 20])
+@pytest.mark.parametrize("outer", ["sequence with length", "sequence without length"])
+@pytest.mark.parametrize("last", LAST_IN_ITEM)
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_an_element_that_overruns_its_item_takes_nothing_of_what_comes_after(
+    syntax: str, last: str, outer: str, portion: int
+) -> None:
+    """The bytes it claims are there: those of the next item and of the root."""
+    write = Writer(syntax)
+    tag, vr, value = LAST_IN_ITEM[last]
+    if last == "sequence":
+        value = write.item(b"")
+
+    def data_set(overrun: int) -> bytes:
+        content = write.element(0x00080050, "SH", b"A1") + write.element(tag, vr, value, len(value) + overrun)
+        items = [write.item(content), write.item(write.element(0x00080050, "SH", b"A2" * 20))]
+        sequence = write.sequence(0x00081115, *items, undefined=outer.endswith("without length"))
+        return sequence + write.element(0x00100020, "LO", b"P1" * 20)
+
+    right = fed(data_set(0), syntax, portion)
+    assert len(right.items(0x00081115)) == 2
+    for overrun in (2, 8, 16, 40):
+        with pytest.raises(MalformedError, match=r"longer than what it lies in|left over"):
+            fed(data_set(overrun), syntax, portion)
+
+
 def test_zeros_after_the_end_are_padding() -> None:
     assert len(scan(encoded(sample(), EXPLICIT) + bytes(64), EXPLICIT)) == 8
     with pytest.raises(DicomError):

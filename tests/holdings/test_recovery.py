@@ -220,6 +220,18 @@ def test_law_8_what_a_living_process_wrote_is_its_own(catalog: Catalog, tmp_path
     starting.close()
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(minutes=119)])
+def test_law_8_a_clock_that_was_set_back_hides_nothing_from_recovery(
+    catalog: Catalog, stores: Stores, ahead: timedelta
+) -> None:
+    """A server whose clock was ahead recovered last. Files are looked for by the hour in which they were received."""
+    assert recover(catalog, stores, datetime.now(UTC) + ahead) == Recovered()
+    for small in (False, True):
+        left_behind(stores, b"left", small=small)
+    assert recover(catalog, stores, datetime.now(UTC)) == Recovered(set_aside=2)
+    assert kept_places(stores) == set()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_law_8_what_was_passed_over_is_found_by_a_later_recovery(
     catalog: Catalog, tmp_path: Path, kind: dict[str, bool]

@@ -96,6 +96,22 @@ def test_the_same_again_is_known_and_other_content_is_held(
     assert len(kept_places(stores)) == 2
 
 
+def test_the_same_bytes_in_another_transfer_syntax_are_not_known(
+    catalog: Catalog, receiver: Receiver
+) -> None:
+    """They do not say the same: their digest alone proves nothing."""
+    first = image()
+    other = first.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0")
+    assert data_set(first) == data_set(other)
+    assert [outcome.kind for outcome in receive(receiver, first)] == ["stored"]
+    assert [outcome.kind for outcome in receive(receiver, other)] == ["held"]
+    assert [outcome.kind for outcome in receive(receiver, first, other)] == ["known", "known"]
+    with catalog.read() as connection:
+        digests = connection.execute(select(instance.c.digest)).scalars().all()
+    assert len(digests) == 2
+    assert len(set(digests)) == 1
+
+
 def test_duplicates_within_one_group(catalog: Catalog, receiver: Receiver) -> None:
     outcomes = receive(receiver, image(), image(), image(PatientName="Other^Name"), image(2))
     assert sorted(outcome.kind for outcome in outcomes) == ["held", "known", "stored", "stored"]
