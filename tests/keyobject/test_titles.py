@@ -19,6 +19,7 @@ from kinote.keyobject.titles import (
     canonical,
     has_standard_meaning,
     hot_key,
+    means_another,
     modifiers_for,
     standard_meaning,
     title_group,
@@ -97,3 +98,19 @@ def test_meanings_are_compared_without_case_and_spacing() -> None:
 
 def test_codes_are_equal_whatever_they_are_said_to_mean() -> None:
     assert len({dcm("1", "one"), dcm("1", "uno"), Code("1", "99X", "one")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("title", "is_another"),
+    [
+        (dcm("113000", "Von Interesse"), False),
+        (dcm("113000", "関心あり"), False),
+        (dcm("113000", "of  INTEREST"), False),
+        (dcm("113000", "For Surgery"), True),
+        (dcm("113000", "for  surgery"), True),
+        (Code("113000", "99LOCAL", "For Surgery"), False),
+        (Code("A1", "99LOCAL", "Of Interest"), False),
+    ],
+)
+def test_only_the_meaning_of_another_code_of_its_scheme_is_wrong(title: Code, is_another: bool) -> None:
+    assert means_another(title) is is_another

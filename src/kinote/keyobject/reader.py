@@ -43,7 +43,7 @@ from kinote.keyobject.titles import TitleGroup, title_group
 
 #: Raised whenever the reader understands a document otherwise than before: those that an older one read are read
 #: again then (`kinote doctor`).
-VERSION = 1
+VERSION = 2
 
 #: A key object beyond this is not read (V55), in bytes, deflated or not.
 MAX_BYTES = 64 * 1024 * 1024

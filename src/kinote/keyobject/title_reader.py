@@ -12,6 +12,7 @@ from kinote.keyobject.titles import (
     TitleGroup,
     canonical,
     has_standard_meaning,
+    means_another,
     modifiers_for,
     standard_meaning,
     title_group,
@@ -60,10 +61,13 @@ def _settled(written: Code, findings: Findings) -> Code:
     if not written.meaning:
         findings.add("TITLE_MEANING_MISSING", _PLACE)
         return Code(title.value, title.scheme, standard or "")
-    if not has_standard_meaning(Code(title.value, title.scheme, written.meaning)):
+    said = Code(title.value, title.scheme, written.meaning)
+    if has_standard_meaning(said):
+        return said
+    if means_another(said):
         findings.add("TITLE_MEANING_MISMATCH", _PLACE, repr(written.meaning))
-        return Code(title.value, title.scheme, standard or "")
-    return Code(title.value, title.scheme, written.meaning)
+    # Whether in another language or wrong: the code decides, and lists show one meaning for it.
+    return Code(title.value, title.scheme, standard or "")
 
 
 def check_modifiers(title: Code | None, modifiers: list[Code], findings: Findings) -> None:

@@ -58,6 +58,11 @@ _ALIASES = {
 
 _KNOWN = {code: code for code in (*TITLES, *QUALITY_REASONS, *BEST_IN_SET_OF, *REMOVAL_REASONS)}
 
+#: Those known by scheme and the words of their meaning; two codes may share a meaning.
+_BY_MEANING: dict[tuple[str, tuple[str, ...]], list[Code]] = {}
+for _code in _KNOWN:
+    _BY_MEANING.setdefault((_code.scheme, tuple(_code.meaning.casefold().split())), []).append(_code)
+
 _HOT_KEYS = {"113000": "i", "113003": "s", "113004": "t", "113002": "r", "113005": "c", "113020": "a"}
 
 #: Titles that a person can give a note: everything else is an act of its own or a machine's.
@@ -106,6 +111,17 @@ def has_standard_meaning(code: Code) -> bool:
     """Whether the meaning a code is given is the one PS3.16 has, if it is one of ours; case does not count."""
     standard = standard_meaning(code)
     return standard is None or _words(standard) == _words(code.meaning)
+
+
+def means_another(code: Code) -> bool:
+    """Whether the meaning a code is given is what PS3.16 has for another code of its scheme.
+
+    Any other meaning may be the right one in another language, or in other words (PS3.3 8.3).
+    """
+    if has_standard_meaning(code):
+        return False
+    words = tuple(_words(code.meaning))
+    return any(other != code for other in _BY_MEANING.get((code.scheme, words), ()))
 
 
 def _words(meaning: str) -> list[str]:

@@ -31,6 +31,13 @@ ROWS = (
     ),
     variant("V19", titled(CodeValue="TCE001", CodingSchemeDesignator="IHERADTF", CodeMeaning="Teaching")),
     variant("V20", titled(CodeValue="113003"), "TITLE_MEANING_MISMATCH"),
+    # A meaning in another language, or in other words, belongs to no other code.
+    *(
+        variant(f"V20{letter}", titled(CodeMeaning=meaning))
+        for letter, meaning in zip(
+            "bcde", ("Von Interesse", "D'intérêt", "関心あり", "Key image"), strict=True
+        )
+    ),
     variant("V21", titled(CodeValue="113013", CodeMeaning="Best In Set"), "MODIFIER_MISSING"),
     variant(
         "V22",
