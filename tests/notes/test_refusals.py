@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, func, select
 
 from kinote.catalog.schema.tables import instance, note, patient, study
 from kinote.catalog.transactions.catalog import Catalog
@@ -32,6 +34,7 @@ from tests.notes.ward import (
     made,
     request,
 )
+from tests.scale import SCALE
 
 MANIFEST = Code("113030", "DCM")
 UNKNOWN = "1.2.1.1.99"
@@ -100,6 +103,16 @@ def refused(catalog: Catalog, *wanted: NoteRequest, study: str | None = None) ->
         (request(IMAGE, author=Author("person", "a\\b")), ["author.name"]),
         (request(IMAGE, author=Author("person", "n" * 65)), ["author.name"]),
         (request(IMAGE, author=Author("person", "", "login")), ["author.name"]),
+        (request(IMAGE, author=Author("person", "a^b^c^d^e^f")), ["author.name"]),
+        (request(IMAGE, author=Author("person", "a=b=c=d")), ["author.name"]),
+        (request(IMAGE, author=Author("person", "a\nb")), ["author.name"]),
+        (request(IMAGE, author=Author("person", "Roe", "a\nb")), ["author.login"]),
+        (request(IMAGE, title=Code(" X", "99TEST", "Local")), ["title"]),
+        (request(IMAGE, title=Code("X", "99TEST ", "Local")), ["title"]),
+        (request(IMAGE, title=Code("X", "9" * 17, "Local")), ["title"]),
+        (request(IMAGE, title=Code("X", "99TEST", "m" * 65)), ["title"]),
+        (request(IMAGE, title=Code("中" * 17, "99TEST", "Local")), ["title"]),
+        (request(IMAGE, title=Code("a\tb", "99TEST", "Local")), ["title"]),
     ],
 )
 def test_refused_by_field(filled_sqlite: Catalog, wanted: NoteRequest, fields: list[str]) -> None:
@@ -194,3 +207,42 @@ def test_padding_is_no_content(filled_sqlite: Catalog) -> None:
     assert (note.description, note.author.name, note.author.login) == (" a", "Doe^Jane", "j")
     assert made(filled_sqlite, request(IMAGE, description=" \n ")).description == ""
     assert note.title == OF_INTEREST
+
+
+#: Text that is right somewhere and wrong elsewhere: control characters, separators of DICOM, spaces at the ends, long
+#: ones, characters that cannot be encoded, and other scripts.
+ODD = st.text(
+    st.sampled_from("ab \t\n\r\x0b\x0c\x00\x1b\x7f\\\\^=,;\u3000中\xa0\ud800"), max_size=6
+) | st.sampled_from(
+    ["x" * 16, "x" * 17, "x" * 64, "x" * 65, "^" * 4, "^" * 5, "=" * 2, "=" * 3, "中" * 64, "中" * 65]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=SCALE.property_examples)
+@given(value=ODD, scheme=ODD, meaning=ODD, description=ODD, name=ODD, login=ODD)
+def test_what_is_taken_can_be_written_and_what_is_not_is_named(
+    filled_sqlite: Catalog, value: str, scheme: str, meaning: str, description: str, name: str, login: str
+) -> None:
+    """The writer of documents is never the first to object, whatever the field."""
+    wanted = request(
+        IMAGE,
+        title=Code(value or "X", scheme or "99TEST", meaning),
+        description=description,
+        author=Author("person", name, login),
+    )
+    taken = []
+
+    def attempt(transaction: Connection) -> None:
+        taken.extend(make(transaction, [wanted], study_instance_uid=None, now=NOW))
+        raise _NotKeptError
+
+    with pytest.raises((NoteRefusedError, _NotKeptError)) as raised:
+        filled_sqlite.write(attempt)
+    if isinstance(raised.value, NoteRefusedError):
+        fields = {problem.field for problem in raised.value.problems}
+        assert fields <= {"title", "description", "author.name", "author.login"}
+        assert taken == []
+
+
+class _NotKeptError(Exception):
+    """Undoes a note that was only tried."""

@@ -26,6 +26,7 @@ from kinote.notes.acts.request import (
 )
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.author import Author
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import notes_of_study, versions
 from tests.notes.ward import (
@@ -201,6 +202,15 @@ def test_an_image_without_patient_id_brings_no_two_patients_together(filled: Cat
     with pytest.raises(NoteRefusedError) as error:
         made(filled, request(nameless, IMAGE, OTHER_IMAGE))
     assert [problem.field for problem in error.value.problems] == ["references[2]"]
+
+
+def test_a_revision_without_author_keeps_the_one_before(filled: Catalog) -> None:
+    author = Author("person", "Roe^Richard", "roe")
+    first = made(filled, request(IMAGE, author=author))
+    second = revised(filled, first, request(IMAGE, description="Changed", author=None))
+    assert (second.author, second.description) == (author, "Changed")
+    other = Author("person", "Doe^Jane")
+    assert revised(filled, second, request(IMAGE, author=other)).author == other
 
 
 def test_a_received_note_can_be_withdrawn(filled: Catalog) -> None:

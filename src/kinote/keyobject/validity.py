@@ -6,6 +6,9 @@ from kinote.dicom.values import uids
 from kinote.keyobject.codes import Code
 from kinote.keyobject.texts import problem_with, problem_with_copy
 
+#: Characters of Code Value (0008,0100), SH; longer ones are Long or URN Code Values, which are ASCII here.
+_SHORT_CODE = 16
+
 
 class InvalidKeyObjectError(ValueError):
     """A document that must not exist; `field` names what is wrong with it."""
@@ -35,12 +38,26 @@ def require_uids(holder: object, names: tuple[str, ...]) -> None:
 
 
 def require_code(field: str, code: Code) -> None:
-    require(bool(code.meaning), field, f"the code {code.value} of {code.scheme} has no meaning")
-    require_text("SH", field, code.scheme)
-    require_text("LO", field, code.meaning)
-    require(code.value.isprintable() and "\\" not in code.value, field, f"{code.value!r} is no code value")
-    require(code.value.strip(" ") == code.value, field, f"{code.value!r} begins or ends with a space")
-    require(code.value.isascii() or len(code.value) <= 16, field, f"{code.value!r} is no code value")
+    problem = problem_with_code(code)
+    if problem:
+        raise InvalidKeyObjectError(field, problem)
+
+
+def problem_with_code(code: Code) -> str | None:
+    """Why a code cannot be written (PS3.3 section 8); None if it can be, and comes back the same."""
+    if not code.meaning:
+        return f"the code {code.value} of {code.scheme} has no meaning"
+    for part, vr, text in (("scheme", "SH", code.scheme), ("meaning", "LO", code.meaning)):
+        problem = problem_with(vr, text)
+        if problem or not text:
+            return f"the {part} {problem or 'is empty'}"
+    if not code.value.isprintable() or "\\" in code.value:
+        return f"{code.value!r} is no code value"
+    if code.value.strip(" ") != code.value:
+        return f"{code.value!r} begins or ends with a space"
+    if not code.value.isascii() and len(code.value) > _SHORT_CODE:
+        return f"{code.value!r} is no code value"
+    return None
 
 
 def require_numbers(field: str, numbers: tuple[int, ...], largest: int) -> None:

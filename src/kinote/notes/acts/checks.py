@@ -10,6 +10,8 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject import titles
 from kinote.keyobject.codes import Code
+from kinote.keyobject.texts import problem_with
+from kinote.keyobject.validity import problem_with_code
 from kinote.notes.acts.request import NoteRequest, Problem, RequestedReference
 from kinote.notes.author import AUTHOR_KINDS, Author
 from kinote.notes.content import ContentReference, NoteContent
@@ -42,6 +44,8 @@ _LARGEST_SEGMENT = 65_535
 #: Characters of a UID at most (PS3.5 9); stored instances of careless senders have more.
 _UID = 64
 
+_NOBODY = Author()
+
 _REMOVED = {
     "withdrawn": "The instance has been withdrawn.",
     "purged": "The instance has been purged.",
@@ -55,16 +59,21 @@ def check_request(
     study_instance_uid: str | None,
     created: str,
     kept: tuple[ContentReference, ...] = (),
+    author: Author = _NOBODY,
 ) -> tuple[NoteContent | None, list[Problem]]:
     """The content of the note that is asked for, and everything that is wrong with the request.
 
     `known` has the instances the request names, as far as the index has them. References that are in
     `kept` (those of the version being revised) stay as they are, whatever became of their images.
+    `author` is that version's, who stays where the request names none.
     """
     problems: list[Problem] = []
     title = _title(request.title, problems)
     modifiers = _modifiers(title, request.modifiers, problems)
     _check_text(request, problems)
+    if request.author is not None:
+        author = replace(request.author, name=request.author.name.strip(), login=request.author.login.strip())
+        _check_author(author, problems)
     references = _References(known, kept, problems).check(request.references, study_instance_uid)
     if problems or title is None:
         return None, problems
@@ -75,7 +84,7 @@ def check_request(
         # Trailing blanks are padding in DICOM: no document keeps them.
         description=request.description.rstrip() if request.description.strip() else "",
         language=request.language,
-        author=replace(request.author, name=request.author.name.strip(), login=request.author.login.strip()),
+        author=author,
         created=created,
         references=references,
     )
@@ -106,19 +115,13 @@ def _with_meaning(code: Code, field: str, problems: list[Problem]) -> Code | Non
             Problem(field, f"{code.value} of {code.scheme} is no code of DICOM's; give its meaning with it.")
         )
         return None
-    if (
-        len(meaning) > 64
-        or len(code.scheme) > 16
-        or _NOT_IN_A_LINE.search(meaning + code.scheme + code.value)
-    ):
-        problems.append(
-            Problem(
-                field,
-                "A meaning has at most 64 and a scheme at most 16 characters, on one line, no backslash.",
-            )
-        )
+    asked = Code(code.value, code.scheme, meaning)
+    # What the writer would object to: a document cannot say it.
+    problem = problem_with_code(asked)
+    if problem:
+        problems.append(Problem(field, f"{problem[0].upper()}{problem[1:]}."))
         return None
-    return Code(code.value, code.scheme, meaning)
+    return asked
 
 
 def _modifiers(title: Code | None, asked: tuple[Code, ...], problems: list[Problem]) -> tuple[Code, ...]:
@@ -158,20 +161,17 @@ def _check_text(request: NoteRequest, problems: list[Problem]) -> None:
         problems.append(
             Problem("language", f"{request.language[:40]!r} is no RFC 5646 language tag, e.g. en-GB or ja.")
         )
-    _check_author(request.author, problems)
 
 
 def _check_author(author: Author, problems: list[Problem]) -> None:
     if author.kind not in AUTHOR_KINDS:
         problems.append(Problem("author.kind", "An author is a person or a device."))
-    if any(len(group) > 64 for group in author.name.split("=")) or author.name.count("=") > 2:
-        problems.append(
-            Problem("author.name", "A name has at most three component groups of 64 characters each.")
-        )
-    for field, value in (("author.name", author.name), ("author.login", author.login)):
-        if _NOT_IN_A_LINE.search(value):
-            problems.append(Problem(field, "Control characters and backslashes cannot be part of it."))
-    if author.login and not author.name.strip():
+    problem = problem_with("PN", author.name)
+    if problem:
+        problems.append(Problem("author.name", f"The name {problem}."))
+    if _NOT_IN_A_LINE.search(author.login):
+        problems.append(Problem("author.login", "Control characters and backslashes cannot be part of it."))
+    if author.login and not author.name:
         problems.append(Problem("author.name", "An author with a login name has a name as well."))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kinote.keyobject.codes import Code
 from kinote.notes.author import Author
@@ -26,14 +26,17 @@ class RequestedReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteRequest:
-    """A note to be made: its title (CID 7010), modifiers, text, language (RFC 5646), author, references."""
+    """A note to be made: its title (CID 7010), modifiers, text, language (RFC 5646), author, references.
+
+    Without an author, a new note has none, and a revision keeps the one of the version before.
+    """
 
     title: Code
     references: tuple[RequestedReference, ...]
     modifiers: tuple[Code, ...] = ()
     description: str = ""
     language: str = ""
-    author: Author = field(default_factory=Author)
+    author: Author | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ def _new_version(
         study_instance_uid=None,
         created=created_text(now),
         kept=stored_references(transaction, current.version),
+        author=current.author,
     )
     if content is None:
         raise NoteRefusedError(problems)

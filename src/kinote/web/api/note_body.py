@@ -18,8 +18,8 @@ class CodeBody(BaseModel):
 
     model_config = _STRICT
 
-    scheme: str = Field(description="Coding Scheme Designator, e.g. `DCM`.", examples=["DCM"])
-    value: str = Field(description="Code Value, e.g. `113000`.", examples=["113000"])
+    scheme: str = Field(min_length=1, description="Coding Scheme Designator, e.g. `DCM`.", examples=["DCM"])
+    value: str = Field(min_length=1, description="Code Value, e.g. `113000`.", examples=["113000"])
     meaning: str | None = Field(None, description="Code Meaning; needed for codes Kinote does not know.")
 
     def code(self) -> Code:
@@ -74,12 +74,12 @@ class NoteBody(BaseModel):
     author: AuthorBody | None = None
 
     def request(self) -> NoteRequest:
-        author = self.author or AuthorBody()
+        author = self.author
         return NoteRequest(
             title=self.title.code(),
             references=tuple(reference.reference() for reference in self.references),
             modifiers=tuple(modifier.code() for modifier in self.modifiers),
             description=self.description or "",
             language=self.language or "",
-            author=Author(kind=author.kind, name=author.name, login=author.login),
+            author=Author(kind=author.kind, name=author.name, login=author.login) if author else None,
         )

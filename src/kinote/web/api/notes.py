@@ -161,7 +161,7 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
             asked,
             expected_version=expected,
             now=now,
-            who=asked.author.login or asked.author.name,
+            who=(asked.author.login or asked.author.name) if asked.author else "",
         )
         return _one(_current(transaction, note_id))
 
