@@ -46,7 +46,7 @@ _SHORT = Scale(
 )
 
 _LONG = Scale(
-    kills=50,
+    kills=200,
     law_steps=20_000,
     documents=2_000,
     mutations=20_000,

@@ -33,7 +33,7 @@ from tests.scp.face import Face as DicomFace
 from tests.web.objects import multipart
 
 #: Status of C-STORE and Warning Reason of STOW-RS for what is kept with a reservation (PS3.4 Table B.2-1).
-SUCCESS, NOT_AS_SENT, WITH_FINDINGS = 0, 0xB000, 0xB007
+SUCCESS, NOT_AS_SENT, NOT_UNDERSTOOD = 0, 0xB000, 0xB007
 
 
 class Running:
@@ -133,7 +133,7 @@ def test_what_becomes_of_an_odd_document(running: Running, row: Variant, face: F
     number, fate = NUMBERS[row.id, face], row.fates[face]
     running.prepare(row, number)
     answer = running.send(face, row, number)
-    assert answer == expected_answer(row, fate, face)
+    assert answer == expected_answer(row, fate, face, number)
     hold_stored(running.house, row, fate, number)
     if fate.kind == "stored":
         hold_note(running.house, row, fate, number, row.statuses, settled=not row.after)
@@ -143,13 +143,14 @@ def test_what_becomes_of_an_odd_document(running: Running, row: Variant, face: F
         hold_again(running.house, row, fate, number)
 
 
-def expected_answer(row: Variant, fate: Fate, face: Face) -> Answer:
+def expected_answer(row: Variant, fate: Fate, face: Face, number: int) -> Answer:
     status = {"refused": fate.status, "held": NOT_AS_SENT}.get(fate.kind, SUCCESS)
-    if fate.kind in ("stored", "known") and registration(row, fate) not in ("registered", None):
-        status = WITH_FINDINGS
+    if fate.kind in ("stored", "known") and registration(row, fate) == "unreadable":
+        status = NOT_UNDERSTOOD
     if face == "STOW-RS":
-        # Nothing stored and nothing named is 400 (PS3.18 Table 10.5.3-1).
-        return Answer(status, {"refused": 400}.get(fate.kind, 202 if status else 200))
+        # Nothing stored is 409, and 400 where nothing could even be named (PS3.18 Table 10.5.3-1).
+        is_named = placed_uid(SOP, number).encode() in row.file(number)
+        return Answer(status, {"refused": 409 if is_named else 400}.get(fate.kind, 202 if status else 200))
     return Answer(status, kind=fate.kind if face == "import" else "")
 
 

@@ -27,11 +27,19 @@ def asking(accept: str, query: str = "") -> Request:
         ("*/*, image/*, image/png", "", ["image/png", "image/*", "*/*"]),
         ("image/png;q=0", "", []),
         ("image/png", "accept=image/jpeg", ["image/jpeg"]),
+        ("text/html, image/gif, *; q=.2, */*; q=.2", "", ["text/html", "image/gif", "*/*"]),
+        ("toto, image/png;q=x, image/jpeg; a b, image/gif", "", ["image/gif"]),
+        ("toto", "", ["*/*"]),
         ('multipart/related; type="image/jls, x"; q=0.5, IMAGE/GIF', "", ["image/gif", "multipart/related"]),
     ],
 )
 def test_ranges_in_order(accept: str, query: str, expected: list[str]) -> None:
     assert [item.name for item in accepted(asking(accept, query))] == expected
+
+
+def test_a_range_of_the_query_that_is_none_is_refused() -> None:
+    with pytest.raises(BadRequestError):
+        accepted(asking("image/png", "accept=jpeg"))
 
 
 def test_parameters() -> None:

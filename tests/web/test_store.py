@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pydicom
@@ -59,8 +59,37 @@ def test_law_5_an_unreadable_part_harms_no_other(client: httpx.Client) -> None:
     response = client.post("/dicomweb/studies", content=body, headers=headers)
     assert response.status_code == 202
     assert uids(response, "00081199") == [f"{SERIES}.1", f"{SERIES}.3"]
-    assert response.json()["0008119A"]["Value"] == [{"00081197": {"vr": "US", "Value": [0xC000]}}]
+    assert uids(response, "00081198") == [f"{SERIES}.2"]
+    assert response.json()["00081198"]["Value"][0]["00081197"] == {"vr": "US", "Value": [0xC000]}
     assert "ends" in response.headers["warning"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(lambda whole: whole[:-2], id="cut in its pixels"),
+        pytest.param(
+            lambda whole: whole.replace(b"\x20\x00\x0d\x00UI", b"\x20\x00\x0d\x00\x01\x02"), id="malformed"
+        ),
+        pytest.param(lambda whole: whole[: whole.index(b"\x08\x00\x16\x00UI")], id="without data set"),
+        pytest.param(
+            lambda whole: whole.replace(b"\x20\x00\x0d\x00UI", b"\x20\x00\x0d\x01UI"), id="no study"
+        ),
+    ],
+)
+def test_what_is_refused_is_named_as_far_as_it_could_be_read(
+    client: httpx.Client, broken: Callable[[bytes], bytes]
+) -> None:
+    """The sender of many has to know which it was (PS3.18 Table I.1-1, Failed SOP Sequence)."""
+    sent = as_file(image(2))
+    assert broken(sent) != sent
+    body, headers = multipart([as_file(image(1)), broken(sent), b"nothing of DICOM"])
+    response = client.post("/dicomweb/studies", content=body, headers=headers)
+    assert response.status_code == 202
+    assert uids(response, "00081199") == [f"{SERIES}.1"]
+    assert uids(response, "00081198") == [f"{SERIES}.2"]
+    assert response.json()["00081198"]["Value"][0]["00081150"]["Value"] == [image(2).SOPClassUID]
+    assert len(response.json()["0008119A"]["Value"]) == 1
 
 
 def test_other_content_under_a_known_uid_is_kept_with_a_warning(client: httpx.Client) -> None:

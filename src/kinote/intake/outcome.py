@@ -47,7 +47,8 @@ class Outcome:
         if self.kind == "held":
             # What is retrieved under this UID differs from what was sent.
             return NOT_AS_SENT
-        if self.registration not in ("", "registered"):
+        # Findings alone are none: some senders take a warning for a failure and send the object again.
+        if self.registration == "unreadable":
             return DATA_SET_DOES_NOT_MATCH_WARNING
         return None
 

@@ -186,9 +186,6 @@ class Upload:
     def _fail(self, status: int, reason: str, entry: InstanceEntry | None = None) -> None:
         self.abandon()
         self._beginning = bytearray()
-        self._refusal = refused(
-            status,
-            reason,
-            sop_class_uid=entry.sop_class_uid if entry else "",
-            sop_instance_uid=entry.sop_instance_uid if entry else "",
-        )
+        # Its sender has to know which of many it was.
+        named = (entry.sop_class_uid, entry.sop_instance_uid) if entry else self._scanner.named_so_far()
+        self._refusal = refused(status, reason, sop_class_uid=named[0], sop_instance_uid=named[1])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -77,14 +78,25 @@ def accepted(request: Request) -> list[MediaType]:
     """What the client accepts, best first; `*/*` if it does not say.
 
     The query parameter `accept` goes before the header (PS3.18 8.3.3.1). Among ranges of the same weight
-    the more specific one goes first, then the order they were written in.
+    the more specific one goes first, then the order they were written in. A range in the header that is none is let
+    pass, as the client did not write it by hand (RFC 9110 12.5.1 asks for no refusal).
+    Raises BadRequestError for one in the query.
     """
-    text = ",".join(request.query_params.getlist("accept")) or ",".join(request.headers.getlist("accept"))
-    ranges = [media_type(part) for part in _split(text)]
+    asked = ",".join(request.query_params.getlist("accept"))
+    if asked:
+        ranges = [media_type(part) for part in _split(asked)]
+    else:
+        ranges = list(_readable(_split(",".join(request.headers.getlist("accept")))))
     if not ranges:
         return [MediaType("*", "*")]
     wanted = [item for item in ranges if item.q > 0]
     return sorted(wanted, key=lambda item: (-item.q, item.type == "*", item.subtype == "*"))
+
+
+def _readable(parts: Iterable[str]) -> Iterator[MediaType]:
+    for part in parts:
+        with suppress(BadRequestError):
+            yield media_type(part)
 
 
 def choose(ranges: list[MediaType], offered: tuple[str, ...]) -> str | None:

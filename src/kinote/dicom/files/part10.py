@@ -21,7 +21,7 @@ from kinote.dicom.elements.encodings import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLI
 from kinote.dicom.elements.errors import MalformedError, TruncatedError
 from kinote.dicom.elements.limits import DEFAULT_LIMITS, Limits
 from kinote.dicom.elements.scanner import DataSetScanner
-from kinote.dicom.values.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from kinote.dicom.values.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_tolerable
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
@@ -97,6 +97,22 @@ class FileScanner:
             dataset_offset=self._offset,
             size=self._size,
         )
+
+    def named_so_far(self) -> tuple[str, str]:
+        """SOP Class UID and SOP Instance UID as far as they have been walked; '' where they have not.
+
+        Of a file that cannot be read to its end, too. What the file meta information says stands in for a data set
+        that was not reached.
+        """
+        places = (
+            (None if self._scanner is None else scanned(self._scanner), (0x00080016, 0x00080018)),
+            (self._meta, (0x00020002, 0x00020003)),
+        )
+        for dataset, named in places:
+            found = ("", "") if dataset is None else tuple((dataset.text(tag) or "").strip() for tag in named)
+            if is_tolerable(found[1]):
+                return found[0], found[1]
+        return "", ""
 
     def _pass_on(self, chunk: bytes | bytearray | memoryview) -> None:
         assert self._scanner is not None
