@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
+from kinote.dimse.command_sets.coding import COMMANDS, decode_command, encode_command
 from kinote.dimse.commands import (
-    COMMANDS,
     CEchoRequest,
     CFindResponse,
     CMoveResponse,
@@ -21,8 +21,6 @@ from kinote.dimse.commands import (
     CStoreResponse,
     UnrecognizedRequest,
     UnrecognizedResponse,
-    decode_command,
-    encode_command,
 )
 from kinote.dimse.errors import CommandError
 

@@ -11,11 +11,19 @@ import threading
 import pytest
 
 from kinote.dimse import invoking
-from kinote.dimse.commands import CEchoRequest, CEchoResponse, CFindResponse, encode_command
+from kinote.dimse.command_sets.coding import encode_command
+from kinote.dimse.commands import CEchoRequest, CEchoResponse, CFindResponse
 from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import AbortedError, BrokenError, DimseError, RejectedError, ReleasedError
-from kinote.dimse.invoking import VERIFICATION, NotAcceptedError
+from kinote.dimse.errors import (
+    AbortedError,
+    BrokenError,
+    DimseError,
+    NotAcceptedError,
+    RejectedError,
+    ReleasedError,
+)
+from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.pdu import (
     Abort,
     AssociateAccept,

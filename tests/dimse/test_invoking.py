@@ -22,8 +22,8 @@ from kinote.dimse.commands import (
     CStoreRequest,
     CStoreResponse,
 )
-from kinote.dimse.errors import BrokenError
-from kinote.dimse.invoking import MoveOriginator, NotAcceptedError
+from kinote.dimse.errors import BrokenError, NotAcceptedError
+from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.negotiation import Context
 from tests.dimse.ends import CT, FIND, GET, MOVE, accepted, accepting, bare_peer, calling
 
