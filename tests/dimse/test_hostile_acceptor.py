@@ -41,6 +41,11 @@ from tests.scale import SCALE
 
 ACCEPT = encode(AssociateAccept("PEER", "SENDER", (ContextResult(1, 0, IMPLICIT),)))
 ANSWER = encode_command(CEchoResponse(message_id_being_responded_to=1, status=0))
+REFUSAL = encode_command(
+    CEchoResponse(
+        message_id_being_responded_to=1, status=0x0122, error_comment="Not offered on this association"
+    )
+)
 ECHOED = data(1, (ANSWER, True, True))
 NOISE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
@@ -85,7 +90,7 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "answers with a request": (
         ACCEPT,
         data(1, (encode_command(CEchoRequest(message_id=1, affected_sop_class_uid=VERIFICATION)), True, True)),
-        BrokenError, "was due", encode(Abort(2, 6)),
+        BrokenError, "has closed", data(1, (REFUSAL, True, True)),
     ),
     "answers something else": (
         ACCEPT,

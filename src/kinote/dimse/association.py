@@ -153,8 +153,7 @@ class Association:
         silent. Raises `AssociationError` where the association has ended otherwise.
         """
         if self._open_data is not None:
-            for _ in self.data_set():
-                pass
+            self.pass_over()
         if not self._values:
             self._endpoint.begin_idle()
         try:
@@ -175,6 +174,11 @@ class Association:
         if message is None:
             raise ReleasedError("The peer has released the association while an answer was due")
         return message
+
+    def pass_over(self) -> None:
+        """Read what is left of the message's data set."""
+        for _ in self.data_set():
+            pass
 
     def data_set(self) -> Iterator[memoryview]:
         """The bytes of the message's data set, in pieces that are good until the next one is asked for."""

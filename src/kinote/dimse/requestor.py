@@ -52,7 +52,8 @@ def association(
 ) -> Iterator[Association]:
     """An association with a peer, released at the end, aborted if the block raises anything but `RefusedError`.
 
-    What the peer asks is performed as `offered` says while we wait for answers, and before the release.
+    What the peer asks is performed as `offered` says: while we wait for answers, and before the release. It is refused
+    where nothing is offered.
     Raises `RejectedError`, or another `DimseError` that says why there is none.
     """
     request = _request(peer, calling_ae_title, proposal)
@@ -66,16 +67,18 @@ def association(
     except RefusedError:
         # What was refused is to be told, however the association ends.
         with suppress(AssociationError):
-            _release(opened)
+            _release(opened, offered)
         raise
     except BaseException:
         opened.abort()
         raise
-    _release(opened)
+    _release(opened, offered)
 
 
-def _release(opened: Association) -> None:
-    serve_waiting(opened)
+def _release(opened: Association, offered: Offered) -> None:
+    # Where nothing is offered, whatever the peer asks now is passed over by the release.
+    if offered.sop_classes:
+        serve_waiting(opened)
     opened.release()
 
 

@@ -18,16 +18,18 @@ class UnderWay:
     `is_outstanding`  whether an operation or notification of our own waits for its answer
     `performing`      the message ID of the peer's request that is being performed; None if none is
     `follow_ups`      what is to be done as soon as nothing is under way
+    `meanwhile`       how many messages of the peer have come since our last operation began, other than answers
     `refused`         how many of the peer's requests were refused because another one was being performed
     """
 
-    __slots__ = ("_message_id", "follow_ups", "is_outstanding", "performing", "refused")
+    __slots__ = ("_message_id", "follow_ups", "is_outstanding", "meanwhile", "performing", "refused")
 
     def __init__(self) -> None:
         self._message_id = 0
         self.is_outstanding = False
         self.performing: int | None = None
         self.follow_ups: deque[Callable[[], None]] = deque()
+        self.meanwhile = 0
         self.refused = 0
 
     def new_message_id(self) -> int:
@@ -40,6 +42,7 @@ class UnderWay:
         if self.is_outstanding:
             raise OutstandingError
         self.is_outstanding = True
+        self.meanwhile = 0
         return self.new_message_id()
 
     def end(self) -> None:

@@ -17,7 +17,7 @@ from kinote.dimse.commands import CCancelRequest, CGetRequest, Request, Response
 from kinote.dimse.errors import AbortReason
 from kinote.dimse.operations.refusals import out_of_resources, refuse, refuse_service
 
-#: Requests of the peer that are performed while one answer is due; then the association is given up.
+#: Messages of the peer that are taken while one answer is due; then the association is given up.
 MOST_MEANWHILE = 1000
 
 #: Requests of the peer that are refused on one association because another one is being performed.
@@ -48,6 +48,7 @@ def perform(association: Association, message: Message) -> None:
 def meanwhile(association: Association, message: Message) -> None:
     """Take a message that comes while another operation is under way. Raises as `perform` does."""
     under_way, request = association.under_way, message.command
+    _count(association)
     if not isinstance(request, Request):
         perform(association, message)
     elif under_way.performing is not None:
@@ -80,22 +81,30 @@ def answer_due(
     long as between two messages. Another answer, or none in time, ends the association (`AssociationError`).
     """
     deadline = None if seconds is None else time.monotonic() + seconds
-    for _ in range(MOST_MEANWHILE):
+    while True:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
         message = association.receive_due(left)
         command = message.command
         if isinstance(command, kind) and command.message_id_being_responded_to == message_id:
             return command
         if isinstance(command, Response):
-            break
+            raise association.break_off(f"{kind.__name__} to message {message_id} was due")
         begun = time.monotonic()
         if on_cancel is not None and isinstance(command, CCancelRequest):
+            _count(association)
             on_cancel(command)
         else:
             meanwhile(association, message)
         if deadline is not None:
             deadline += time.monotonic() - begun
-    raise association.break_off(f"{kind.__name__} to message {message_id} was due")
+
+
+def _count(association: Association) -> None:
+    """A message of the peer has come while the answer to ours is due: there may be so many."""
+    under_way = association.under_way
+    under_way.meanwhile += 1
+    if under_way.is_outstanding and under_way.meanwhile > MOST_MEANWHILE:
+        raise association.break_off(f"An answer was due, and {MOST_MEANWHILE} other messages have come")
 
 
 # --- between operations ---------------------------------------------------------------------------
@@ -112,7 +121,7 @@ def serve_waiting(association: Association) -> None:
     """Perform what the peer has asked already, as before a release; nothing is waited for."""
     for _ in range(MOST_MEANWHILE):
         follow_up(association)
-        if not association.is_open or not association.something_waits() or not _serve_one(association):
+        if not _has_more(association, 0) or not _serve_one(association):
             return
 
 
@@ -125,10 +134,18 @@ def serve_until(association: Association, is_done: Callable[[], bool], seconds: 
     follow_up(association)
     while not is_done():
         left = deadline - time.monotonic()
-        if left <= 0 or not association.is_open or not association.wait(left) or not _serve_one(association):
+        if left <= 0 or not _has_more(association, left) or not _serve_one(association):
             return is_done()
         follow_up(association)
     return True
+
+
+def _has_more(association: Association, seconds: float) -> bool:
+    """Whether another message begins to come within so many seconds, behind the rest of the last one."""
+    if not association.is_open:
+        return False
+    association.pass_over()
+    return association.wait(seconds)
 
 
 def _serve_one(association: Association) -> bool:
