@@ -36,7 +36,7 @@ from kinote.dimse.commands import (
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import Endpoint
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, ReleasedError
+from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, NotAcceptedError, ReleasedError
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.negotiation import Acceptance, answer_to
 from kinote.dimse.operations import both_ways
@@ -359,6 +359,24 @@ def test_the_provider_reports_while_its_user_goes_on_asking() -> None:
         )
     assert provider.ended == ["released"]
     assert reported == [0x0110, 0]
+
+
+def test_a_follow_up_that_fails_harms_nothing_else() -> None:
+    """Be it by a fault of ours, or since another association did not come about."""
+    faults = iter([KeyError("ours"), NotAcceptedError("1.2.3"), BrokenError("cannot be reached")])
+
+    def act(asked: Asked) -> Answered:
+        def fail() -> None:
+            raise next(faults)
+
+        return Answered(follow_up=fail)
+
+    provider = Provider(Offered([Offer(COMMITMENT, NActionRequest, Log(act))]))
+    with providing(provider) as peer, using(peer) as association:
+        for _ in range(3):
+            assert n_action(association, COMMITMENT, COMMITMENT_INSTANCE, 1)[0].status == 0
+    assert provider.ended == ["released"]
+    assert next(faults, None) is None
 
 
 def test_what_is_asked_beside_an_operation_that_is_being_performed_is_refused() -> None:

@@ -100,4 +100,9 @@ def test_queries_go_on_while_normalized_services_are_offered(tmp_path: Path) -> 
     ):
         assert invoking.echo(calling).status == 0
         assert n_action(calling, COMMITMENT, COMMITMENT_INSTANCE, 1)[0].status == 0
+        # Nothing is stored in its context, whatever the class of the object is said to be.
+        context = calling.context_for(COMMITMENT)
+        assert context is not None
+        refused = invoking.store(calling, context, "1.2.3", bare(image(1)))
+        assert refused.status == statuses.SOP_CLASS_NOT_SUPPORTED
         assert invoking.echo(calling).status == 0

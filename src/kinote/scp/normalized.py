@@ -7,5 +7,5 @@ from kinote.scp.rooms import IndexSession
 
 
 def perform(session: IndexSession, message: Message) -> None:
-    session.rooms.normalized.perform(session.association, message)
+    session.normalized.perform(session.association, message)
     session.done["normalized", type(message.command).__name__] += 1

@@ -37,3 +37,7 @@ class IndexSession(Session):
     """An association on which everything may be asked for."""
 
     rooms: Rooms
+
+    @property
+    def normalized(self) -> Offered:
+        return self.rooms.normalized

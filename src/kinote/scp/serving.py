@@ -14,7 +14,6 @@ from typing import TypeVar
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import (
-    CCancelRequest,
     CEchoRequest,
     CFindRequest,
     CGetRequest,
@@ -41,15 +40,10 @@ AnySession = TypeVar("AnySession", bound=Session)
 Performers = Mapping[type[Command], Callable[[AnySession, Message], None]]
 
 
-def _nothing(session: Session, message: Message) -> None:
-    """A cancel that comes when its operation is over (PS3.7 9.3.2.3)."""
-
-
 #: Of associations on which objects are stored and nothing else is asked for.
 STORING: Performers[Session] = {
     CEchoRequest: verification.perform,
     CStoreRequest: storage.perform,
-    CCancelRequest: _nothing,
 }
 
 
@@ -69,7 +63,7 @@ def _perform(
     session: AnySession, performers: Performers[AnySession], association: Association, message: Message
 ) -> None:
     performer = performers.get(type(message.command))
-    if not is_in_its_context(message):
+    if not is_in_its_context(message, session.normalized):
         _not_here(session, message)
     elif performer is None:
         refuse_service(association, message)
@@ -95,8 +89,11 @@ def serve_to_end(
     return AssociationReport.of(session, time.monotonic() - begun, ended), fault
 
 
-def is_in_its_context(message: Message) -> bool:
-    """Whether a request is one of the SOP class that its context was accepted for, in the role agreed on."""
+def is_in_its_context(message: Message, normalized: Offered = NOTHING) -> bool:
+    """Whether a request is one of the SOP class that its context was accepted for, in the role agreed on.
+
+    No composite service is asked for in the contexts of `normalized` services.
+    """
     command, context = message.command, message.context
     if type(command) not in COMPOSITE:
         # Of others, who performs them knows.
@@ -105,6 +102,7 @@ def is_in_its_context(message: Message) -> bool:
         type(command) is _service_of(context.abstract_syntax)
         and getattr(command, "affected_sop_class_uid", None) == context.abstract_syntax
         and context.requestor_is_scu
+        and context.abstract_syntax not in normalized.sop_classes
     )
 
 

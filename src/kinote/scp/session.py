@@ -10,6 +10,7 @@ from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.operations import both_ways
+from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.intake.expected import Expected
 from kinote.intake.upload import Upload
 from kinote.scp.identifier_error import IdentifierError, Refusal
@@ -39,6 +40,11 @@ class Session:
     way_in: WayIn
     largest_object: int | None
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def normalized(self) -> Offered:
+        """The normalized services that are offered."""
+        return NOTHING
 
     @property
     def calling_ae_title(self) -> str:

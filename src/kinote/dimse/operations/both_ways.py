@@ -7,6 +7,7 @@ once, and what they lead to that needs an operation of ours is a *follow-up*, do
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,8 +15,10 @@ from typing import TypeVar
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CCancelRequest, CGetRequest, Request, Response
-from kinote.dimse.errors import AbortReason
+from kinote.dimse.errors import AbortReason, AssociationError
 from kinote.dimse.operations.refusals import out_of_resources, refuse, refuse_service
+
+log = logging.getLogger(__name__)
 
 #: Messages of the peer that are taken while one answer is due; then the association is given up.
 MOST_MEANWHILE = 1000
@@ -111,10 +114,20 @@ def _count(association: Association) -> None:
 
 
 def follow_up(association: Association) -> None:
-    """Do what earlier requests have led to; nothing while an operation is under way."""
+    """Do what earlier requests have led to; nothing while an operation is under way.
+
+    One that fails is told in the log. Raises `AssociationError` where the association has ended.
+    """
     under_way = association.under_way
     while under_way.follow_ups and not under_way.is_outstanding and under_way.performing is None:
-        under_way.follow_ups.popleft()()
+        try:
+            under_way.follow_ups.popleft()()
+        except AssociationError:
+            if not association.is_open:
+                raise
+            log.warning("A follow-up on another association failed", exc_info=True)
+        except Exception:
+            log.exception("A follow-up failed")
 
 
 def serve_waiting(association: Association) -> None:

@@ -141,9 +141,9 @@ def _answer(asked: Asked, handler: Handler) -> None:
     try:
         answered = handler(asked)
         response = _response(asked.request, answered)
-    except AssociationError:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, AssociationError) and not asked.association.is_open:
+            raise
         log.exception("A request could not be performed")
         answered = Answered(statuses.PROCESSING_FAILURE, error_comment="The log says why")
         response = _response(asked.request, answered)
