@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pydicom import dcmread, dcmwrite
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
 from kinote.dimse.acceptor import Acceptor, Caller, Listening
 from kinote.dimse.association import Association, Message
@@ -136,12 +137,8 @@ def encoded(dataset: Dataset, *, implicit: bool = False) -> bytes:
     return buffer.getvalue()
 
 
-def decoded(data: bytes) -> Dataset:
-    """A data set of Explicit VR Little Endian."""
-    return dcmread(io.BytesIO(b"\0" * 128 + b"DICM" + _META + data), force=True)
-
-
-_META = b"\2\0\x10\0UI\x14\0" + EXPLICIT.encode() + b"\0"
+def decoded(data: bytes, *, implicit: bool = False) -> Dataset:
+    return read_dataset(io.BytesIO(data), implicit, True)
 
 
 def references(transaction: str, *objects: tuple[str, str]) -> Dataset:

@@ -15,7 +15,6 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
 
 from kinote.dimse.acceptor import Acceptor, Listening
-from kinote.dimse.association import Association
 from kinote.dimse.command_sets.normalized import NActionRequest, NCreateRequest, NEventReportRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.operations.both_ways import serve_until
@@ -44,7 +43,7 @@ from tests.dimse.both_ends import (
     references,
     using,
 )
-from tests.dimse.ends import eventually
+from tests.dimse.ends import IMPLICIT, eventually
 from tests.interop.orthanc import orthanc
 from tests.interop.own_network import own_network
 from tests.interop.peers import need_orthanc
@@ -281,8 +280,7 @@ class Ours:
 
 def _decoded(asked: Asked) -> Dataset:
     assert asked.data_set is not None
-    assert asked.context.transfer_syntax == EXPLICIT
-    return decoded(asked.data_set)
+    return decoded(asked.data_set, implicit=asked.context.transfer_syntax == IMPLICIT)
 
 
 @dataclass(frozen=True)
@@ -346,11 +344,3 @@ def test_we_commit_to_orthanc(pair: Pair) -> None:
     assert report["Status"] == "Failure"
     assert [each["SOPInstanceUID"] for each in report["Success"]] == ["1.2.3.1"]
     assert [each["SOPInstanceUID"] for each in report["Failures"]] == ["1.2.3.2"]
-
-
-def test_what_orthanc_does_not_offer_is_refused(pair: Pair) -> None:
-    def ask(opened: Association) -> int:
-        return n_action(opened, COMMITMENT, COMMITMENT_INSTANCE, 9, encoded(references("1.2.9")))[0].status
-
-    with association(ORTHANC, "OURS", Proposal([(COMMITMENT, (EXPLICIT,))])) as opened:
-        assert ask(opened) != 0

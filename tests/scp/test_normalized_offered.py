@@ -16,9 +16,9 @@ from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
 from kinote.dimse.requestor import Proposal, association
 from kinote.peers.entities import KnownEntity, ServiceName
 from tests.dimse.both_ends import COMMITMENT, COMMITMENT_INSTANCE, IAN, STEP, Log
-from tests.intake.objects import image
 from tests.scp.face import OPTIONS, PROCESSES, face
-from tests.scp.test_services import CT, STUDY, bare, got, stored
+from tests.scp.test_services import bare, got, stored
+from tests.web.objects import CT, STUDY, image
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
