@@ -29,13 +29,14 @@ from kinote.dimse.user_information import RoleSelection
 from tests.dimse.ends import CALM, CT, nothing_left
 
 #: Storage Commitment Push Model and its well-known instance; Instance Availability Notification; Modality Performed
-#: Procedure Step.
+#: Procedure Step; Basic Film Session.
 COMMITMENT, COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 IAN = "1.2.840.10008.5.1.4.33"
 STEP = "1.2.840.10008.3.1.2.3.3"
+FILM_SESSION = "1.2.840.10008.5.1.1.1"
 
 EXPLICIT = "1.2.840.10008.1.2.1"
-CLASSES = (COMMITMENT, IAN, STEP)
+CLASSES = (COMMITMENT, IAN, STEP, FILM_SESSION)
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Provider:
     """The user of an acceptor. C-ECHO is answered, and followed by what `then` does with the association."""
 
     offered: Offered = NOTHING
-    then: Callable[[Association], object] | None = None
+    then: Callable[[Association], None] | None = None
     negotiating: Callable[[AssociateRequest], Acceptance | AssociateReject] | None = None
     ended: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
 from kinote.dimse.command_sets.coding import COMMANDS, decode_command, encode_command
 from kinote.dimse.command_sets.normalized import (
@@ -196,17 +199,21 @@ def test_a_normalized_request_has_the_elements_of_its_table(kind: type[Normalize
     for keyword in must:
         less = dcmread(BytesIO(encode_command(command)), force=True)
         delattr(less, keyword)
-        buffer = BytesIO()
-        less.save_as(buffer, implicit_vr=True, little_endian=True, enforce_file_format=False)
-        incomplete = decode_command(buffer.getvalue())
+        incomplete = decode_command(written(less))
         assert isinstance(incomplete, UnrecognizedRequest)
         assert (incomplete.command_field, incomplete.message_id) == (kind.code, 7)
         assert "is missing" in incomplete.lacks
     for keyword in may:
         delattr(read, keyword)
-    buffer = BytesIO()
-    read.save_as(buffer, implicit_vr=True, little_endian=True, enforce_file_format=False)
-    assert isinstance(decode_command(buffer.getvalue()), kind)
+    assert isinstance(decode_command(written(read)), kind)
+
+
+def written(command: Dataset) -> bytes:
+    """A command set as pydicom writes it."""
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR = buffer.is_little_endian = True
+    write_dataset(buffer, command)
+    return bytes(buffer.getvalue())
 
 
 def test_who_confuses_affected_and_requested_is_understood() -> None:

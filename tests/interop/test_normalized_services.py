@@ -33,6 +33,7 @@ from tests.dimse.both_ends import (
     COMMITMENT,
     COMMITMENT_INSTANCE,
     EXPLICIT,
+    FILM_SESSION,
     IAN,
     STEP,
     Log,
@@ -62,11 +63,14 @@ def named(text: str) -> Dataset:
 # --- pynetdicom is user ---------------------------------------------------------------------------
 
 
-def user(*classes: str) -> AE:
+def calling(peer: ApplicationEntity, uid: str, **more: Any) -> Any:
+    """An association that pynetdicom opens."""
     ae = AE("PYNETDICOM")
-    for uid in classes:
-        ae.add_requested_context(uid, [ExplicitVRLittleEndian])
-    return ae
+    ae.add_requested_context(uid, [ExplicitVRLittleEndian])
+    assert peer.host is not None and peer.port is not None
+    opened = ae.associate(peer.host, peer.port, **more)
+    assert opened.is_established
+    return opened
 
 
 def test_pynetdicom_uses_all_services() -> None:
@@ -75,8 +79,7 @@ def test_pynetdicom_uses_all_services() -> None:
     )
     step = UID(STEP)
     with providing(Provider(log.offered())) as peer:
-        opened: Any = user(STEP).associate(peer.host, peer.port, ext_neg=[build_role(STEP, True, True)])
-        assert opened.is_established
+        opened = calling(peer, STEP, ext_neg=[build_role(STEP, True, True)])
         for status, reply in (
             opened.send_n_get([0x00100010], step, "1.2.3"),
             opened.send_n_set(named("Set"), step, "1.2.3"),
@@ -122,9 +125,7 @@ def test_pynetdicom_is_told_on_the_association_that_it_opened() -> None:
 
     offered = Offered([Offer(COMMITMENT, NActionRequest, act)])
     with providing(Provider(offered)) as peer:
-        opened: Any = user(COMMITMENT).associate(
-            peer.host, peer.port, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)]
-        )
+        opened = calling(peer, COMMITMENT, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
         status, _ = opened.send_n_action(
             references("1.2.7", (CT, "1.2.3")), 1, UID(COMMITMENT), COMMITMENT_INSTANCE
         )
@@ -183,7 +184,7 @@ class Theirs:
 @contextmanager
 def pynetdicom(theirs: Theirs) -> Iterator[ApplicationEntity]:
     ae = AE("PYNETDICOM")
-    for uid in (COMMITMENT, STEP, IAN):
+    for uid in (COMMITMENT, STEP, IAN, FILM_SESSION):
         ae.add_supported_context(uid, [ExplicitVRLittleEndian], scu_role=True, scp_role=True)
     ae.add_supported_context("1.2.840.10008.1.1")
     server: Any = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=theirs.handlers())
@@ -194,20 +195,21 @@ def pynetdicom(theirs: Theirs) -> Iterator[ApplicationEntity]:
 
 
 def test_pynetdicom_provides_all_services() -> None:
+    """Each for a class for which pynetdicom has it."""
     theirs = Theirs()
     with pynetdicom(theirs) as peer, using(peer) as opened:
         for answer, data in (
-            n_get(opened, STEP, "1.2.3", [0x00100010]),
+            n_get(opened, STEP, "1.2.3", [0x00100010, 0x00100020]),
             n_set(opened, STEP, "1.2.3", encoded(named("Set"))),
-            n_action(opened, STEP, "1.2.3", 3, encoded(named("Action"))),
+            n_action(opened, COMMITMENT, COMMITMENT_INSTANCE, 3, encoded(named("Action"))),
             n_create(opened, STEP, "1.2.3", encoded(named("Create"))),
-            n_event_report(opened, STEP, "1.2.3", 2, encoded(named("Event"))),
+            n_event_report(opened, COMMITMENT, COMMITMENT_INSTANCE, 2, encoded(named("Event"))),
         ):
             assert answer.status == 0
             assert decoded(data).PatientName == "Reply"
-        assert n_delete(opened, STEP, "1.2.3")[0].status == 0
+        assert n_delete(opened, FILM_SESSION, "1.2.3")[0].status == 0
     assert theirs.asked == [
-        ("get", [0x00100010]),
+        ("get", [0x00100010, 0x00100020]),
         ("set", "Set"),
         ("action", 3),
         ("create", "Create"),
