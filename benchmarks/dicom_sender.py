@@ -26,7 +26,8 @@ from benchmarks.objects import image, key_object
 from benchmarks.subjects import CT, KOS
 from benchmarks.uids import ROOT
 from kinote.dicom.files.part10 import read_file_meta
-from kinote.dimse.commands import CStoreRequest, encode_command
+from kinote.dimse.command_sets.coding import encode_command
+from kinote.dimse.commands import CStoreRequest
 from kinote.dimse.pdu import (
     HEAD,
     AssociateAccept,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from kinote.dimse.commands import CEchoRequest, CStoreRequest, encode_command
+from kinote.dimse.command_sets.coding import encode_command
+from kinote.dimse.commands import CEchoRequest, CStoreRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ProposedContext, encode

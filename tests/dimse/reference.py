@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kinote.dicom.values.uids import is_tolerable
+from kinote.dimse.command_sets.coding import decode_command
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
@@ -18,7 +19,6 @@ from kinote.dimse.commands import (
     CStoreRequest,
     Request,
     UnrecognizedRequest,
-    decode_command,
 )
 from kinote.dimse.errors import CommandError, PduError
 from kinote.dimse.pdu import (

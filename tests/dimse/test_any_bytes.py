@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinote.dimse.commands import Command, UnrecognizedRequest, decode_command, encode_command
+from kinote.dimse.command_sets.coding import decode_command, encode_command
+from kinote.dimse.commands import Command, UnrecognizedRequest
 from kinote.dimse.errors import CommandError, PduError
 from kinote.dimse.items import item
 from kinote.dimse.pdu import Pdu, decode, encode

@@ -10,9 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 
+from kinote.dimse.command_sets.coding import COMMANDS, decode_command, encode_command
+from kinote.dimse.command_sets.normalized import (
+    NActionRequest,
+    NActionResponse,
+    NCreateRequest,
+    NDeleteRequest,
+    NEventReportRequest,
+    NGetRequest,
+    NormalizedRequest,
+    NSetRequest,
+)
 from kinote.dimse.commands import (
-    COMMANDS,
     CEchoRequest,
     CFindResponse,
     CMoveResponse,
@@ -21,8 +34,6 @@ from kinote.dimse.commands import (
     CStoreResponse,
     UnrecognizedRequest,
     UnrecognizedResponse,
-    decode_command,
-    encode_command,
 )
 from kinote.dimse.errors import CommandError
 
@@ -146,8 +157,77 @@ def test_a_missing_field_is_named_with_its_command() -> None:
 
 
 def test_a_request_of_another_service_is_known_as_one_and_can_be_answered() -> None:
-    n_get = b"\0\0\0\1\2\0\0\0\x10\x01" + b"\0\0\x10\1\2\0\0\0\7\0" + b"\0\0\0\x08\2\0\0\0\1\1"
-    request = decode_command(n_get)
-    assert request == UnrecognizedRequest(command_field=0x0110, message_id=7)
-    answer = UnrecognizedResponse(command_field=0x8110, message_id_being_responded_to=7, status=0x0211)
-    assert b"\0\0\0\1\2\0\0\0\x10\x81" in encode_command(answer)
+    unknown = b"\0\0\0\1\2\0\0\0\x70\x07" + b"\0\0\x10\1\2\0\0\0\7\0" + b"\0\0\0\x08\2\0\0\0\1\1"
+    request = decode_command(unknown)
+    assert request == UnrecognizedRequest(command_field=0x0770, message_id=7)
+    answer = UnrecognizedResponse(command_field=0x8770, message_id_being_responded_to=7, status=0x0211)
+    assert b"\0\0\0\1\2\0\0\0\x70\x87" in encode_command(answer)
+
+
+#: The elements of each normalized request beside those that all have (PS3.7 Tables 10.3-1 to 10.3-11), M first.
+NORMALIZED_ELEMENTS = {
+    NEventReportRequest: ({"AffectedSOPClassUID", "AffectedSOPInstanceUID", "EventTypeID"}, set()),
+    NGetRequest: ({"RequestedSOPClassUID", "RequestedSOPInstanceUID"}, {"AttributeIdentifierList"}),
+    NSetRequest: ({"RequestedSOPClassUID", "RequestedSOPInstanceUID"}, set()),
+    NActionRequest: ({"RequestedSOPClassUID", "RequestedSOPInstanceUID", "ActionTypeID"}, set()),
+    NCreateRequest: ({"AffectedSOPClassUID"}, {"AffectedSOPInstanceUID"}),
+    NDeleteRequest: ({"RequestedSOPClassUID", "RequestedSOPInstanceUID"}, set()),
+}
+ALL_HAVE = {"CommandGroupLength", "CommandField", "MessageID", "CommandDataSetType"}
+
+
+@pytest.mark.parametrize("kind", NORMALIZED_ELEMENTS)
+def test_a_normalized_request_has_the_elements_of_its_table(kind: type[NormalizedRequest]) -> None:
+    """As pydicom reads it; and without one that must be there, it is a request that can still be refused."""
+    must, may = NORMALIZED_ELEMENTS[kind]
+    values: dict[str, Any] = {
+        "affected_sop_class_uid": STORAGE,
+        "affected_sop_instance_uid": "1.2.3",
+        "requested_sop_class_uid": STORAGE,
+        "requested_sop_instance_uid": "1.2.3",
+        "event_type_id": 4,
+        "action_type_id": 5,
+        "attribute_identifier_list": (0x00100010, 0x0020000D),
+    }
+    own = {each.name for each in dataclasses.fields(kind)}
+    command = kind(message_id=7, **{name: value for name, value in values.items() if name in own})
+    read = dcmread(BytesIO(encode_command(command)), force=True)
+    assert {each.keyword for each in read} == ALL_HAVE | must | may
+    assert read.CommandField == kind.code
+    if "AttributeIdentifierList" in may:
+        assert list(read.AttributeIdentifierList) == [0x00100010, 0x0020000D]
+    for keyword in must:
+        less = dcmread(BytesIO(encode_command(command)), force=True)
+        delattr(less, keyword)
+        incomplete = decode_command(written(less))
+        assert isinstance(incomplete, UnrecognizedRequest)
+        assert (incomplete.command_field, incomplete.message_id) == (kind.code, 7)
+        assert "is missing" in incomplete.lacks
+    for keyword in may:
+        delattr(read, keyword)
+    assert isinstance(decode_command(written(read)), kind)
+
+
+def written(command: Dataset) -> bytes:
+    """A command set as pydicom writes it."""
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR = buffer.is_little_endian = True
+    write_dataset(buffer, command)
+    return bytes(buffer.getvalue())
+
+
+def test_who_confuses_affected_and_requested_is_understood() -> None:
+    request = NActionRequest(
+        message_id=1, requested_sop_class_uid=STORAGE, requested_sop_instance_uid="1.2.3", action_type_id=1
+    )
+    sent = encode_command(request)
+    confused = sent.replace(b"\0\0\3\0", b"\0\0\2\0").replace(b"\0\0\1\x10", b"\0\0\0\x10")
+    assert confused != sent
+    assert decode_command(confused) == request
+
+
+def test_a_normalized_answer_without_a_status_is_none() -> None:
+    data = encode_command(NActionResponse(message_id_being_responded_to=1, status=0))
+    start = data.index(b"\0\0\0\x09")
+    with pytest.raises(CommandError, match=r"Status \(0000,0900\) is missing"):
+        decode_command(data[:start] + data[start + 10 :])

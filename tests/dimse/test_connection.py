@@ -197,6 +197,22 @@ def test_whether_there_is_more_is_seen_without_waiting(ends: tuple[socket.socket
         connection.receive(PATIENCE)
 
 
+def test_waiting_ends_with_time_with_what_comes_and_with_the_connection(
+    ends: tuple[socket.socket, Connection],
+) -> None:
+    peer, connection = ends
+    assert not connection.wait(0)
+    assert not connection.wait(0.01)
+    peer.sendall(b"\5")
+    assert connection.wait(20)
+    peer.sendall(encode(ReleaseRequest())[1:])
+    assert connection.receive(20)[0] == RELEASE_RQ
+    stopping = threading.Thread(target=connection.stop_reading)
+    stopping.start()
+    assert connection.wait(20)
+    stopping.join()
+
+
 def test_a_receive_is_ended_by_another_thread_and_sending_goes_on(
     ends: tuple[socket.socket, Connection],
 ) -> None:

@@ -11,11 +11,19 @@ import threading
 import pytest
 
 from kinote.dimse import invoking
-from kinote.dimse.commands import CEchoRequest, CEchoResponse, CFindResponse, encode_command
+from kinote.dimse.command_sets.coding import encode_command
+from kinote.dimse.commands import CEchoRequest, CEchoResponse, CFindResponse
 from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import AbortedError, BrokenError, DimseError, RejectedError, ReleasedError
-from kinote.dimse.invoking import VERIFICATION, NotAcceptedError
+from kinote.dimse.errors import (
+    AbortedError,
+    BrokenError,
+    DimseError,
+    NotAcceptedError,
+    RejectedError,
+    ReleasedError,
+)
+from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.pdu import (
     Abort,
     AssociateAccept,
@@ -33,6 +41,11 @@ from tests.scale import SCALE
 
 ACCEPT = encode(AssociateAccept("PEER", "SENDER", (ContextResult(1, 0, IMPLICIT),)))
 ANSWER = encode_command(CEchoResponse(message_id_being_responded_to=1, status=0))
+REFUSAL = encode_command(
+    CEchoResponse(
+        message_id_being_responded_to=1, status=0x0122, error_comment="Not offered on this association"
+    )
+)
 ECHOED = data(1, (ANSWER, True, True))
 NOISE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
@@ -77,7 +90,7 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "answers with a request": (
         ACCEPT,
         data(1, (encode_command(CEchoRequest(message_id=1, affected_sop_class_uid=VERIFICATION)), True, True)),
-        BrokenError, "was due", encode(Abort(2, 6)),
+        BrokenError, "has closed", data(1, (REFUSAL, True, True)),
     ),
     "answers something else": (
         ACCEPT,

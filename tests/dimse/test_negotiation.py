@@ -13,7 +13,8 @@ from kinote.dimse.negotiation import (
     first_of,
     first_proposed,
 )
-from kinote.dimse.pdu import AssociateRequest, ProposedContext
+from kinote.dimse.pdu import AssociateAccept, AssociateRequest, ContextResult, ProposedContext
+from kinote.dimse.requestor import accepted_contexts
 from kinote.dimse.user_information import (
     AsynchronousOperations,
     ExtendedNegotiation,
@@ -108,3 +109,23 @@ def test_extended_negotiation_and_asynchronous_operations() -> None:
     told = accepted(ProposedContext(1, FIND, (IMPLICIT,)), information=information).answer.user_information
     assert told.asynchronous_operations == AsynchronousOperations(1, 1)
     assert told.extended == (ExtendedNegotiation(FIND, b"\1"),)
+
+
+@pytest.mark.parametrize("answered", [None, (False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("proposed", [None, (True, False), (False, True), (True, True)])
+def test_roles_that_an_acceptor_answers(
+    proposed: tuple[bool, bool] | None, answered: tuple[bool, bool] | None
+) -> None:
+    """Those that were proposed and accepted; without an answer, or a proposal, the requestor is SCU (PS3.7 D.3.3.4)."""
+    roles = (RoleSelection(CT, *proposed),) if proposed else ()
+    request = AssociateRequest(
+        "PEER", "KINOTE", (ProposedContext(1, CT, (IMPLICIT,)),), UserInformation(roles=roles)
+    )
+    told = UserInformation(roles=(RoleSelection(CT, *answered),) if answered else ())
+    answer = AssociateAccept("PEER", "KINOTE", (ContextResult(1, 0, IMPLICIT),), told)
+    context = accepted_contexts(request, answer)[1]
+    if proposed is None or answered is None:
+        due = (True, False)
+    else:
+        due = (proposed[0] and answered[0], proposed[1] and answered[1])
+    assert (context.requestor_is_scu, context.requestor_is_scp) == due

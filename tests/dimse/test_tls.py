@@ -357,6 +357,22 @@ def test_silence_ends(ends: tuple[ssl.SSLSocket, Connection], sent: bytes) -> No
     assert connection.receive(None)[0] == RELEASE_RQ
 
 
+def test_waiting_ends_with_time_with_what_comes_and_with_the_connection(
+    ends: tuple[ssl.SSLSocket, Connection], pool: ThreadPoolExecutor
+) -> None:
+    """What TLS itself says, as after the handshake, is nothing that comes."""
+    peer, connection = ends
+    assert not connection.wait(0.05)
+    for part in (b"\5", encode(ReleaseRequest())[1:]):
+        sending = pool.submit(peer.sendall, part)
+        assert connection.wait(20)
+        sending.result()
+    assert connection.receive(20)[0] == RELEASE_RQ
+    stopping = pool.submit(connection.stop_reading)
+    assert connection.wait(20)
+    stopping.result()
+
+
 def test_a_record_that_is_not_finished_is_silence(
     pool: ThreadPoolExecutor, authority: Authority, ours: Identity
 ) -> None:
@@ -379,6 +395,7 @@ def test_a_record_that_is_not_finished_is_silence(
     with pytest.raises(SilenceError):
         connection.receive(0.05)
     assert not connection.has_more()
+    assert not connection.wait(0.01)
     calling.sendall(record[-1:])
     assert connection.receive(PATIENCE)[0] == RELEASE_RQ
     calling.close()

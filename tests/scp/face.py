@@ -11,6 +11,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.door import Door
 from kinote.intake.packets.taking_on import Channels
@@ -86,17 +87,19 @@ def face(
     *entities: KnownEntity,
     processes: int = 0,
     program: Sequence[str] = (),
+    normalized: Offered = NOTHING,
 ) -> Iterator[Face]:
     """A new house on a folder, its DICOM face open; `entities` are known to it.
 
-    With so many receiver `processes`, which are ready unless it is said by what `program` they are begun.
+    With so many receiver `processes`, which are ready unless it is said by what `program` they are begun. The
+    `normalized` services are offered, of which the product itself has none yet.
     """
     folder.mkdir(exist_ok=True)
     options = replace(options, entities={known.entity.title: known for known in entities})
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
-    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options)
+    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options, normalized)
     receivers = None
     if processes:
         beginning = Beginning(stores.large, options.limits.largest_object, options.limits.largest_pdu)

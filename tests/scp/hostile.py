@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kinote.dimse.command_sets.coding import decode_command, encode_command
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
@@ -17,8 +18,6 @@ from kinote.dimse.commands import (
     CStoreResponse,
     UnrecognizedRequest,
     UnrecognizedResponse,
-    decode_command,
-    encode_command,
 )
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.pdu import (

@@ -15,7 +15,8 @@ from sqlalchemy import text
 
 from kinote.dimse import invoking
 from kinote.dimse.association import Association
-from kinote.dimse.commands import CStoreRequest, encode_command
+from kinote.dimse.command_sets.coding import encode_command
+from kinote.dimse.commands import CStoreRequest
 from kinote.dimse.errors import RejectedError
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.pdu import (

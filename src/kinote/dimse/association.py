@@ -1,8 +1,8 @@
 """An association: messages in and out, at either end (PS3.7 6.3, PS3.8 Annex E).
 
 The state table decides what every event means; here it is told what happens, and what it says is done.
-One thread has an association. What it reads of a data set lies in the connection's buffer, so that memory
-does not grow with the object.
+One thread has an association: it waits for the answers to its own requests and performs those of the peer. What it
+reads of a data set lies in the connection's buffer, so that memory does not grow with the object.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.dimse.commands import LONGEST, Command, decode_command, encode_command
+from kinote.dimse.command_sets.coding import LONGEST, decode_command, encode_command
+from kinote.dimse.commands import Command
 from kinote.dimse.endpoint import Endpoint, Patience
 from kinote.dimse.errors import (
     AbortReason,
@@ -27,6 +28,7 @@ from kinote.dimse.errors import (
 from kinote.dimse.negotiation import Context
 from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest, data_in_pieces
 from kinote.dimse.state_table import Event, State
+from kinote.dimse.under_way import UnderWay
 
 #: Bytes of a data set that are read and sent at once, in as many PDUs as it takes; and how many these may be,
 #: since each lies in pieces of its own.
@@ -68,7 +70,11 @@ class Handed:
 
 
 class Association:
-    """An association that has been established; `request` is what was proposed, by whichever end."""
+    """An association that has been established; `request` is what was proposed, by whichever end.
+
+    `perform` performs a request of the peer: it reads the data set as far as it wants, and answers. Nothing is
+    offered where it is None. `under_way` is what goes on in either direction.
+    """
 
     def __init__(
         self,
@@ -79,12 +85,13 @@ class Association:
     ) -> None:
         self.request = request
         self.contexts = contexts
+        self.perform: Callable[[Association, Message], None] | None = None
+        self.under_way = UnderWay()
         self._endpoint = endpoint
         self._patience = endpoint.patience
         self._peer_maximum_length = peer_maximum_length
         longest = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
         self._fragment = max(longest, _SHORTEST_SENT) - _VALUE_HEAD
-        self._message_id = 0
         self._values: deque[PresentationData] = deque()
         #: The context in which fragments of a data set are still to come.
         self._open_data: Context | None = None
@@ -99,32 +106,58 @@ class Association:
         """Bytes that have gone out."""
         return self._endpoint.connection.sent
 
+    @property
+    def we_request(self) -> bool:
+        """Whether we have opened it."""
+        return self._endpoint.layer.is_requestor
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self._endpoint.is_open
+
+    @property
+    def patience(self) -> Patience:
+        """How long the peer may be silent."""
+        return self._patience
+
+    @property
+    def peer_host(self) -> str:
+        """The address that the peer has; empty where it has none."""
+        return self._endpoint.connection.peer_host
+
     def context_for(self, abstract_syntax: str) -> Context | None:
         """The first accepted context of a SOP class."""
         return next(
             (each for each in self.contexts.values() if each.abstract_syntax == abstract_syntax), None
         )
 
+    def we_are_scu(self, context: Context) -> bool:
+        """Whether we may invoke the operations of a context."""
+        return context.requestor_is_scu if self.we_request else context.requestor_is_scp
+
+    def we_are_scp(self, context: Context) -> bool:
+        """Whether we perform the operations of a context, and may send its notifications."""
+        return context.requestor_is_scp if self.we_request else context.requestor_is_scu
+
     def new_message_id(self) -> int:
         """An identifier that no other message under way has (PS3.7 9.1.1.1.1)."""
-        self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
+        return self.under_way.new_message_id()
 
     # --- receiving ----------------------------------------------------------------------------------
 
-    def receive(self) -> Message | None:
+    def receive(self, seconds: float | None = None) -> Message | None:
         """The next message, whoever is to begin one; None once the peer has released the association.
 
-        What is left of the data set before is passed over. Raises `AssociationError` where the association
-        has ended otherwise.
+        What is left of the data set before is passed over. Waits for so many `seconds`, or as long as the peer may be
+        silent. Raises `AssociationError` where the association has ended otherwise.
         """
         if self._open_data is not None:
-            for _ in self.data_set():
-                pass
+            self.pass_over()
         if not self._values:
             self._endpoint.begin_idle()
         try:
-            first = self._next_value(self._patience.idle)
+            first = self._next_value(self._patience.idle if seconds is None else seconds)
         except ReleasedError:
             return None
         finally:
@@ -135,12 +168,17 @@ class Association:
             self._open_data = context
         return Message(context, command)
 
-    def receive_due(self) -> Message:
+    def receive_due(self, seconds: float | None = None) -> Message:
         """The next message, where one is due: a release is not expected, and silence is none."""
-        message = self.receive()
+        message = self.receive(seconds)
         if message is None:
             raise ReleasedError("The peer has released the association while an answer was due")
         return message
+
+    def pass_over(self) -> None:
+        """Read what is left of the message's data set."""
+        for _ in self.data_set():
+            pass
 
     def data_set(self) -> Iterator[memoryview]:
         """The bytes of the message's data set, in pieces that are good until the next one is asked for."""
@@ -164,6 +202,16 @@ class Association:
     def something_waits(self) -> bool:
         """Whether the peer has sent something that has not been looked at, or has gone."""
         return bool(self._values) or self._endpoint.connection.has_more()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until `something_waits`, for so many seconds at most; whether it does."""
+        if self._values:
+            return True
+        self._endpoint.begin_idle()
+        try:
+            return self._endpoint.connection.wait(seconds)
+        finally:
+            self._endpoint.is_idle = False
 
     def _command(self, value: PresentationData) -> Command:
         data = bytearray()

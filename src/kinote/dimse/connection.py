@@ -121,6 +121,20 @@ class Connection:
             return _is_readable(self._socket)
         return self._tls.may_have_more() and self._has_read(self._tls)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is more (`has_more`), for so many seconds at most; whether there is."""
+        deadline = time.monotonic() + seconds
+        # Of TLS something may come that is nothing to its user.
+        while not self.has_more():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            if self._tls is None:
+                _is_readable(self._socket, left)
+            else:
+                self._tls.wait(left)
+        return True
+
     def stop_reading(self) -> None:
         """Have a `receive` that waits, and all that follow, end with `ConnectionLostError`.
 
@@ -145,6 +159,15 @@ class Connection:
     def descriptor(self) -> int:
         """The number of its socket, for who hands it to another process."""
         return self._socket.fileno()
+
+    @property
+    def peer_host(self) -> str:
+        """The address of its other end; empty where that has none, or has gone."""
+        try:
+            name = self._socket.getpeername()
+        except OSError:
+            return ""
+        return str(name[0]) if self._is_tcp else ""
 
     @property
     def unread(self) -> bytes:
@@ -277,7 +300,7 @@ def _require_time(deadline: float | None) -> None:
         raise SilenceError("The peer is silent")
 
 
-def _is_readable(sock: socket.socket) -> bool:
+def _is_readable(sock: socket.socket, seconds: float = 0) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(math.ceil(seconds * 1000)))

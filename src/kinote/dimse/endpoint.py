@@ -195,7 +195,7 @@ class Endpoint:
         except SilenceError as error:
             if self.layer.state is State.AWAITING_TRANSPORT_CLOSE:
                 raise
-            raise self.give_up(f"{error} for {seconds:g} seconds") from error
+            raise self.give_up(f"{error} for {seconds:.3g} seconds") from error
         return self._do(self.layer.receive(kind, data))
 
     def _attempt(self, event: Event, given: Given = None) -> None:

@@ -6,6 +6,9 @@ DimseError
 ├── ConnectionLostError     the transport connection has closed or broken
 ├── SilenceError            the peer did not send, or did not read, in the time there was for it
 ├── RefusedError            the peer will not do what was asked for; the association is as it should be
+│   ├── NotAcceptedError        the peer has not accepted the SOP class, or our role in it
+│   ├── OutstandingError        another operation of our own still waits for its answer
+│   └── AnswerTooLongError      the data set of an answer is longer than is taken; it was passed over
 └── AssociationError        an association did not come about, or has ended
     ├── RejectedError           the peer does not want it
     ├── AbortedError            the peer has aborted it
@@ -59,6 +62,25 @@ class SilenceError(DimseError):
 
 class RefusedError(DimseError):
     """The peer will not do what it was asked for, and says so as it should: other things may be asked."""
+
+
+class NotAcceptedError(RefusedError):
+    """The peer has not accepted the SOP class on this association, or not in the role that a request needs."""
+
+    def __init__(self, sop_class_uid: str, *, is_role: bool = False) -> None:
+        in_role = " in our role" if is_role else ""
+        super().__init__(f"The peer does not accept {sop_class_uid}{in_role}")
+
+
+class OutstandingError(RefusedError):
+    """An operation was begun while another one of our own waits for its answer."""
+
+    def __init__(self) -> None:
+        super().__init__("Another operation waits for its answer on this association")
+
+
+class AnswerTooLongError(RefusedError):
+    """The data set of an answer is longer than is taken; it was passed over."""
 
 
 class AssociationError(DimseError):

@@ -1,11 +1,14 @@
-"""The composite services as their user invokes them (PS3.7 9.1)."""
+"""The composite services as their user invokes them (PS3.7 9.1).
+
+While an answer is due, requests of the peer are performed (`operations.both_ways`). One operation is under way at a
+time: another one within it raises `OutstandingError`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import statuses
@@ -22,25 +25,19 @@ from kinote.dimse.commands import (
     CMoveResponse,
     CStoreRequest,
     CStoreResponse,
+    Request,
     Response,
 )
-from kinote.dimse.errors import AssociationError, RefusedError
+from kinote.dimse.errors import AssociationError, NotAcceptedError
 from kinote.dimse.negotiation import Context
+from kinote.dimse.operations.both_ways import answer_due, meanwhile
+from kinote.dimse.operations.roles import context_to_send
 
 #: Verification SOP Class (PS3.4 A.4).
 VERIFICATION = "1.2.840.10008.1.1"
 
 #: Bytes of an identifier in an answer at most.
 _LONGEST_IDENTIFIER = 16 * 1024 * 1024
-
-_Answer = TypeVar("_Answer", bound=Response)
-
-
-class NotAcceptedError(RefusedError):
-    """The peer has not accepted the SOP class on this association."""
-
-    def __init__(self, sop_class_uid: str) -> None:
-        super().__init__(f"The peer does not accept {sop_class_uid}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +50,14 @@ class MoveOriginator:
 
 def echo(association: Association) -> CEchoResponse:
     """C-ECHO (PS3.7 9.1.5)."""
-    context = _context(association, VERIFICATION)
-    request = CEchoRequest(message_id=association.new_message_id(), affected_sop_class_uid=VERIFICATION)
-    association.send(context, request)
-    return _due(association, request.message_id, CEchoResponse)
+    context = _context(association, VERIFICATION, CEchoRequest)
+    message_id = association.under_way.begin()
+    try:
+        request = CEchoRequest(message_id=message_id, affected_sop_class_uid=VERIFICATION)
+        association.send(context, request)
+        return answer_due(association, message_id, CEchoResponse)
+    finally:
+        association.under_way.end()
 
 
 def store(
@@ -73,15 +74,18 @@ def store(
     Within a C-GET the peer may cancel that while its answer is due: `on_cancel` is told.
     """
     request = CStoreRequest(
-        message_id=association.new_message_id(),
+        message_id=association.under_way.begin(),
         affected_sop_class_uid=context.abstract_syntax,
         affected_sop_instance_uid=sop_instance_uid,
         has_data_set=True,
         move_originator_ae_title=originator.ae_title if originator else None,
         move_originator_message_id=originator.message_id if originator else None,
     )
-    association.send(context, request, data_set)
-    return _due(association, request.message_id, CStoreResponse, on_cancel)
+    try:
+        association.send(context, request, data_set)
+        return answer_due(association, request.message_id, CStoreResponse, on_cancel=on_cancel)
+    finally:
+        association.under_way.end()
 
 
 def find(
@@ -91,14 +95,14 @@ def find(
 
     If the iteration is given up, the peer is asked to cancel.
     """
-    context = _context(association, sop_class_uid)
+    context = _context(association, sop_class_uid, CFindRequest)
     request = CFindRequest(
-        message_id=association.new_message_id(), affected_sop_class_uid=sop_class_uid, has_data_set=True
+        message_id=association.under_way.begin(), affected_sop_class_uid=sop_class_uid, has_data_set=True
     )
-    association.send(context, request, identifier)
     with _cancelling(association, context, request.message_id) as pending:
+        association.send(context, request, identifier)
         while pending.is_open:
-            answer = _due(association, request.message_id, CFindResponse)
+            answer = answer_due(association, request.message_id, CFindResponse)
             found = association.whole_data_set(_LONGEST_IDENTIFIER) or b""
             pending.is_open = statuses.is_pending(answer.status)
             yield answer, found
@@ -108,17 +112,17 @@ def move(
     association: Association, sop_class_uid: str, destination: str, identifier: bytes
 ) -> Generator[CMoveResponse, None, None]:
     """C-MOVE (PS3.7 9.1.4) to the AE of that title: how it goes, and last what has become of it."""
-    context = _context(association, sop_class_uid)
+    context = _context(association, sop_class_uid, CMoveRequest)
     request = CMoveRequest(
-        message_id=association.new_message_id(),
+        message_id=association.under_way.begin(),
         affected_sop_class_uid=sop_class_uid,
         move_destination=destination,
         has_data_set=True,
     )
-    association.send(context, request, identifier)
     with _cancelling(association, context, request.message_id) as pending:
+        association.send(context, request, identifier)
         while pending.is_open:
-            answer = _due(association, request.message_id, CMoveResponse)
+            answer = answer_due(association, request.message_id, CMoveResponse)
             pending.is_open = statuses.is_pending(answer.status)
             yield answer
 
@@ -131,12 +135,12 @@ def get(
     association: Association, sop_class_uid: str, identifier: bytes, store: Store
 ) -> Generator[CGetResponse, None, None]:
     """C-GET (PS3.7 9.1.3): what comes is given to `store`; how it goes, and last what has become of it."""
-    context = _context(association, sop_class_uid)
+    context = _context(association, sop_class_uid, CGetRequest)
     request = CGetRequest(
-        message_id=association.new_message_id(), affected_sop_class_uid=sop_class_uid, has_data_set=True
+        message_id=association.under_way.begin(), affected_sop_class_uid=sop_class_uid, has_data_set=True
     )
-    association.send(context, request, identifier)
     with _cancelling(association, context, request.message_id, store) as pending:
+        association.send(context, request, identifier)
         while pending.is_open:
             message = association.receive_due()
             match message.command:
@@ -145,8 +149,10 @@ def get(
                 case CGetResponse(message_id_being_responded_to=request.message_id):
                     pending.is_open = statuses.is_pending(message.command.status)
                     yield message.command
-                case _:
+                case Response():
                     raise association.break_off("The answer to C-GET was due")
+                case _:
+                    meanwhile(association, message)
 
 
 @dataclass(slots=True)
@@ -171,6 +177,8 @@ def _cancelling(
                 association.send(context, CCancelRequest(message_id_being_responded_to=message_id))
                 _pass_over(association, message_id, store)
         raise
+    finally:
+        association.under_way.end()
 
 
 def _pass_over(association: Association, message_id: int, store: Store | None) -> None:
@@ -187,30 +195,16 @@ def _pass_over(association: Association, message_id: int, store: Store | None) -
             and not statuses.is_pending(command.status)
         ):
             return
+        elif not isinstance(command, Response):
+            meanwhile(association, message)
 
 
 def _store(association: Association, context: Context, request: CStoreRequest, store: Store) -> None:
     association.send(context, store(context, request, association.data_set()))
 
 
-def _context(association: Association, sop_class_uid: str) -> Context:
-    context = association.context_for(sop_class_uid)
+def _context(association: Association, sop_class_uid: str, request: type[Request]) -> Context:
+    context = context_to_send(association, sop_class_uid, request)
     if context is None:
-        raise NotAcceptedError(sop_class_uid)
+        raise NotAcceptedError(sop_class_uid, is_role=association.context_for(sop_class_uid) is not None)
     return context
-
-
-def _due(
-    association: Association,
-    message_id: int,
-    kind: type[_Answer],
-    on_cancel: Callable[[CCancelRequest], None] | None = None,
-) -> _Answer:
-    """The answer to a message, which is to be of this kind."""
-    command = association.receive_due().command
-    while on_cancel is not None and isinstance(command, CCancelRequest):
-        on_cancel(command)
-        command = association.receive_due().command
-    if not isinstance(command, kind) or command.message_id_being_responded_to != message_id:
-        raise association.break_off(f"{kind.__name__} to message {message_id} was due")
-    return command

@@ -14,6 +14,8 @@ from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import AssociationError, BrokenError, RefusedError, RejectedError
 from kinote.dimse.negotiation import MAXIMUM_LENGTH, MOST_CONTEXTS, Context, Result
+from kinote.dimse.operations.both_ways import serve_waiting
+from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
 from kinote.dimse.state_table import Event
 from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions, wrap
@@ -27,11 +29,14 @@ _CONNECTING = 10
 class Proposal:
     """What to propose: pairs of an abstract syntax and the transfer syntaxes it may be in, first the best.
 
-    `storing` names the SOP classes in which the peer is to store here, as it does for C-GET (PS3.7 D.3.3.4).
+    `storing` names the SOP classes in which the peer is to store here, as it does for C-GET; `roles` says for others
+    which roles we take, e.g. that of the SCP that sends N-EVENT-REPORT (PS3.7 D.3.3.4). For classes in neither we are
+    SCU.
     """
 
     contexts: Sequence[tuple[str, tuple[str, ...]]]
     storing: frozenset[str] = frozenset()
+    roles: tuple[RoleSelection, ...] = ()
     extended: tuple[ExtendedNegotiation, ...] = ()
 
 
@@ -43,9 +48,12 @@ def association(
     *,
     tls: TlsOptions = NO_CERTIFICATES,
     patience: Patience = PATIENCE,
+    offered: Offered = NOTHING,
 ) -> Iterator[Association]:
     """An association with a peer, released at the end, aborted if the block raises anything but `RefusedError`.
 
+    What the peer asks is performed as `offered` says: while we wait for answers, and before the release. It is refused
+    where nothing is offered.
     Raises `RejectedError`, or another `DimseError` that says why there is none.
     """
     request = _request(peer, calling_ae_title, proposal)
@@ -53,16 +61,24 @@ def association(
         _connect(peer, tls, patience), largest_data=MAXIMUM_LENGTH, sending_seconds=patience.within
     )
     opened = _open(Endpoint(connection, is_requestor=True, patience=patience), request)
+    opened.perform = offered.perform
     try:
         yield opened
     except RefusedError:
         # What was refused is to be told, however the association ends.
         with suppress(AssociationError):
-            opened.release()
+            _release(opened, offered)
         raise
     except BaseException:
         opened.abort()
         raise
+    _release(opened, offered)
+
+
+def _release(opened: Association, offered: Offered) -> None:
+    # Where nothing is offered, whatever the peer asks now is passed over by the release.
+    if offered.sop_classes:
+        serve_waiting(opened)
     opened.release()
 
 
@@ -75,7 +91,10 @@ def _request(peer: ApplicationEntity, calling_ae_title: str, proposal: Proposal)
         maximum_length=MAXIMUM_LENGTH,
         implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
         implementation_version_name=uids.IMPLEMENTATION_VERSION_NAME,
-        roles=tuple(RoleSelection(uid, scu=False, scp=True) for uid in sorted(proposal.storing)),
+        roles=(
+            *(RoleSelection(uid, scu=False, scp=True) for uid in sorted(proposal.storing)),
+            *proposal.roles,
+        ),
         extended=proposal.extended,
     )
     return AssociateRequest(peer.title, calling_ae_title, contexts, information)
@@ -97,9 +116,18 @@ def _open(endpoint: Endpoint, request: AssociateRequest) -> Association:
 
 
 def accepted_contexts(request: AssociateRequest, answer: AssociateAccept) -> dict[int, Context]:
-    """What was agreed on; results for contexts that were not proposed do not count."""
+    """What was agreed on; results for contexts that were not proposed do not count.
+
+    Nor do roles that were not proposed. A class whose roles the peer says nothing about has the default ones, whatever
+    was proposed: we are its SCU (PS3.7 D.3.3.4).
+    """
     proposed = {context.id: context for context in request.contexts}
-    roles = {role.sop_class_uid: role for role in answer.user_information.roles}
+    wanted = {role.sop_class_uid: role for role in request.user_information.roles}
+    roles = {
+        role.sop_class_uid: RoleSelection(role.sop_class_uid, role.scu and asked.scu, role.scp and asked.scp)
+        for role in answer.user_information.roles
+        if (asked := wanted.get(role.sop_class_uid)) is not None
+    }
     contexts = {}
     for result in answer.contexts:
         ours = proposed.get(result.id)

@@ -63,6 +63,10 @@ class TlsSocket:
                 return True
         return _is_ready(self._socket, select.POLLIN, 0)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until something has come, for so many seconds at most; whether it has."""
+        return _is_ready(self._socket, select.POLLIN, seconds)
+
     def stop_reading(self) -> None:
         """Have all reads give the end, also one that another thread waits in."""
         with self._lock:

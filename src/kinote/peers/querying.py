@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
-from kinote.dimse.errors import RefusedError
+from kinote.dimse.errors import NotAcceptedError, RefusedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.user_information import ExtendedNegotiation
@@ -63,7 +63,7 @@ def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
     with association(call.peer, call.title, proposal, tls=call.tls) as opened:
         context = opened.context_for(model.find)
         if context is None:
-            raise invoking.NotAcceptedError(model.find)
+            raise NotAcceptedError(model.find)
         implicit = context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
         for answer, found in invoking.find(opened, model.find, _encoded(asked, implicit=implicit)):
             if statuses.is_pending(answer.status):

@@ -25,6 +25,7 @@ from kinote.dimse.negotiation import (
     answer_to,
     first_of,
 )
+from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.scp.options import ScpOptions
@@ -43,14 +44,16 @@ _STANDARD = "1.2.840.10008."
 _STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 
-def answer(request: AssociateRequest, caller: Caller, options: ScpOptions) -> Acceptance | AssociateReject:
+def answer(
+    request: AssociateRequest, caller: Caller, options: ScpOptions, normalized: Offered = NOTHING
+) -> Acceptance | AssociateReject:
     """Whether an association is taken, and what of it."""
     if not options.any_called_title and request.called_ae_title not in options.titles:
         return CALLED_TITLE_NOT_RECOGNIZED
     services = allowed_services(request.calling_ae_title, caller, options)
     if services is None:
         return CALLING_TITLE_NOT_RECOGNIZED
-    return answer_to(request, lambda uid: service_for(uid, services, options))
+    return answer_to(request, lambda uid: service_for(uid, services, options, normalized))
 
 
 def allowed_services(title: str, caller: Caller, options: ScpOptions) -> frozenset[ServiceName] | None:
@@ -64,9 +67,17 @@ def allowed_services(title: str, caller: Caller, options: ScpOptions) -> frozens
 
 
 def service_for(
-    abstract_syntax: str, services: frozenset[ServiceName], options: ScpOptions
+    abstract_syntax: str,
+    services: frozenset[ServiceName],
+    options: ScpOptions,
+    normalized: Offered = NOTHING,
 ) -> Service | None:
-    """How a SOP class is served to a caller that may ask for these services."""
+    """How a SOP class is served to a caller that may ask for these services.
+
+    Normalized services have no name of their own yet: who may ask for everything may ask for them.
+    """
+    if abstract_syntax in normalized.sop_classes:
+        return normalized.service(abstract_syntax, first_of(NATIVE)) if services >= ALL_SERVICES else None
     if abstract_syntax == VERIFICATION:
         return Service(first_of(NATIVE)) if ServiceName.ECHO in services else None
     model = MODEL_OF.get(abstract_syntax)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kinote.dimse.commands import CFindRequest, CGetRequest, CMoveRequest
-from kinote.scp import get, move, query
+from kinote.dimse.operations.refusals import NORMALIZED
+from kinote.scp import get, move, normalized, query
 from kinote.scp.rooms import IndexSession
 from kinote.scp.serving import STORING, Performers
 
@@ -12,4 +13,5 @@ PERFORMERS: Performers[IndexSession] = {
     CFindRequest: query.perform,
     CMoveRequest: move.perform,
     CGetRequest: get.perform,
+    **dict.fromkeys(NORMALIZED, normalized.perform),
 }

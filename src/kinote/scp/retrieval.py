@@ -17,13 +17,13 @@ from kinote.dimse import statuses
 from kinote.dimse.commands import CGetRequest, CMoveRequest, SubOperations
 from kinote.dimse.information_models import MODEL_OF, QueryLevel
 from kinote.dimse.negotiation import Context
+from kinote.dimse.operations.refusals import comment
 from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.scp.failed_list import failed_list
 from kinote.scp.find_query import check_level
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier, read_identifier
 from kinote.scp.rooms import IndexSession
-from kinote.scp.session import comment
 
 #: Seconds between two answers that say how far it has come.
 _TELLING = 0.5

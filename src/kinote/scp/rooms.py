@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
@@ -18,12 +19,16 @@ _QUERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms below, the options of the DICOM face, and its share of the readers of the index."""
+    """The rooms below, the options of the DICOM face, and its share of the readers of the index.
+
+    `normalized` are the normalized services that are offered: none until one has a handler.
+    """
 
     catalog: Catalog
     receiver: Receiver
     door: Door
     options: ScpOptions
+    normalized: Offered = NOTHING
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
 
 
@@ -32,3 +37,7 @@ class IndexSession(Session):
     """An association on which everything may be asked for."""
 
     rooms: Rooms
+
+    @property
+    def normalized(self) -> Offered:
+        return self.rooms.normalized

@@ -60,7 +60,7 @@ class DicomServer:
     # --- what the acceptor asks of its user -----------------------------------------------------------
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
-        answer = offered.answer(request, caller, self._rooms.options)
+        answer = offered.answer(request, caller, self._rooms.options, self._rooms.normalized)
         if isinstance(answer, AssociateReject):
             metrics.observe_refusal("rejected")
             log.warning(
@@ -75,7 +75,11 @@ class DicomServer:
         return answer
 
     def serve(self, association: Association, caller: Caller) -> None:
-        if self._receivers is not None and not caller.is_secure and serving.only_stores(association):
+        if (
+            self._receivers is not None
+            and not caller.is_secure
+            and serving.only_stores(association, self._rooms.normalized)
+        ):
             ended = self._receivers.serve(association, caller)
             if ended is not None:
                 _tell(ended.report)

@@ -8,31 +8,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import (
-    CCancelRequest,
     CEchoRequest,
-    CEchoResponse,
     CFindRequest,
-    CFindResponse,
     CGetRequest,
-    CGetResponse,
     CMoveRequest,
-    CMoveResponse,
     Command,
     CStoreRequest,
-    CStoreResponse,
     Request,
-    Response,
-    UnrecognizedRequest,
-    UnrecognizedResponse,
 )
 from kinote.dimse.errors import DimseError
 from kinote.dimse.information_models import MODEL_OF
 from kinote.dimse.invoking import VERIFICATION
+from kinote.dimse.operations import both_ways
+from kinote.dimse.operations.offered import NOTHING, Offered
+from kinote.dimse.operations.refusals import COMPOSITE, refuse, refuse_service
 from kinote.scp import storage, verification
 from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.session import Session
@@ -45,53 +40,36 @@ AnySession = TypeVar("AnySession", bound=Session)
 Performers = Mapping[type[Command], Callable[[AnySession, Message], None]]
 
 
-def _unrecognized(session: Session, message: Message) -> None:
-    """A service that is not ours (PS3.7 C.5.14)."""
-    request = message.command
-    assert isinstance(request, UnrecognizedRequest)
-    answer = UnrecognizedResponse(
-        command_field=request.command_field | 0x8000,
-        message_id_being_responded_to=request.message_id,
-        status=statuses.UNRECOGNIZED_OPERATION,
-    )
-    session.association.send(message.context, answer)
-    session.done["unrecognized", "refused"] += 1
-
-
-def _nothing(session: Session, message: Message) -> None:
-    """A cancel that comes when its operation is over (PS3.7 9.3.2.3)."""
-
-
 #: Of associations on which objects are stored and nothing else is asked for.
 STORING: Performers[Session] = {
     CEchoRequest: verification.perform,
     CStoreRequest: storage.perform,
-    CCancelRequest: _nothing,
-    UnrecognizedRequest: _unrecognized,
-}
-
-
-#: What each request of ours is answered with.
-RESPONSES: Mapping[type[Command], type[Response]] = {
-    CEchoRequest: CEchoResponse,
-    CStoreRequest: CStoreResponse,
-    CFindRequest: CFindResponse,
-    CMoveRequest: CMoveResponse,
-    CGetRequest: CGetResponse,
 }
 
 
 def serve(session: AnySession, performers: Performers[AnySession]) -> None:
-    """Perform what is asked for until the association has ended."""
+    """Perform what is asked for until the association has ended.
+
+    So are requests that come while an answer to one of ours is due.
+    """
     association = session.association
+    association.perform = partial(_perform, session, performers)
     while (message := association.receive()) is not None:
-        performer = performers.get(type(message.command))
-        if not is_in_its_context(message):
-            _not_here(session, message)
-        elif performer is None:
-            raise association.break_off(f"{type(message.command).__name__} has no place here")
-        else:
-            performer(session, message)
+        both_ways.perform(association, message)
+        both_ways.follow_up(association)
+
+
+def _perform(
+    session: AnySession, performers: Performers[AnySession], association: Association, message: Message
+) -> None:
+    performer = performers.get(type(message.command))
+    if not is_in_its_context(message, session.normalized):
+        _not_here(session, message)
+    elif performer is None:
+        refuse_service(association, message)
+        session.done["unrecognized", "refused"] += 1
+    else:
+        performer(session, message)
 
 
 def serve_to_end(
@@ -111,23 +89,32 @@ def serve_to_end(
     return AssociationReport.of(session, time.monotonic() - begun, ended), fault
 
 
-def is_in_its_context(message: Message) -> bool:
-    """Whether a request is one of the SOP class that its context was accepted for, in the role agreed on."""
+def is_in_its_context(message: Message, normalized: Offered = NOTHING) -> bool:
+    """Whether a request is one of the SOP class that its context was accepted for, in the role agreed on.
+
+    No composite service is asked for in the contexts of `normalized` services.
+    """
     command, context = message.command, message.context
-    response = RESPONSES.get(type(command))
-    if response is None:
+    if type(command) not in COMPOSITE:
+        # Of others, who performs them knows.
         return True
     return (
         type(command) is _service_of(context.abstract_syntax)
         and getattr(command, "affected_sop_class_uid", None) == context.abstract_syntax
         and context.requestor_is_scu
+        and context.abstract_syntax not in normalized.sop_classes
     )
 
 
-def only_stores(association: Association) -> bool:
+def only_stores(association: Association, normalized: Offered = NOTHING) -> bool:
     """Whether nothing can be asked for on an association that needs the index, and something can be stored."""
-    services = {_service_of(each.abstract_syntax) for each in association.contexts.values()}
-    return CStoreRequest in services and services <= {CStoreRequest, CEchoRequest}
+    classes = {each.abstract_syntax for each in association.contexts.values()}
+    services = {_service_of(each) for each in classes}
+    return (
+        CStoreRequest in services
+        and services <= {CStoreRequest, CEchoRequest}
+        and classes.isdisjoint(normalized.sop_classes)
+    )
 
 
 def _service_of(sop_class_uid: str) -> type[Request]:
@@ -141,13 +128,7 @@ def _service_of(sop_class_uid: str) -> type[Request]:
 
 
 def _not_here(session: Session, message: Message) -> None:
-    """SOP class not supported (PS3.7 C.5.6): not in this context."""
-    request = message.command
-    assert isinstance(request, Request)
-    answer = RESPONSES[type(request)](
-        message_id_being_responded_to=request.message_id,
-        status=statuses.SOP_CLASS_NOT_SUPPORTED,
-        error_comment="This context was accepted for another SOP class or role",
-    )
-    session.association.send(message.context, answer)
+    """SOP class not supported (PS3.7 C.5): not in this context."""
+    why = "This context was accepted for another SOP class or role"
+    refuse(session.association, message, statuses.SOP_CLASS_NOT_SUPPORTED, why)
     session.done["misplaced", "refused"] += 1

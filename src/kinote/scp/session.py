@@ -9,16 +9,14 @@ from typing import Protocol
 from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
-from kinote.dimse.errors import AbortReason
+from kinote.dimse.operations import both_ways
+from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.intake.expected import Expected
 from kinote.intake.upload import Upload
 from kinote.scp.identifier_error import IdentifierError, Refusal
 
 #: Bytes of an identifier at most.
 _LONGEST_IDENTIFIER = 4 * 1024 * 1024
-
-#: Characters of an Error Comment (0000,0902), whose VR is LO.
-_LONGEST_COMMENT = 64
 
 
 class WayIn(Protocol):
@@ -42,6 +40,11 @@ class Session:
     way_in: WayIn
     largest_object: int | None
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def normalized(self) -> Offered:
+        """The normalized services that are offered."""
+        return NOTHING
 
     @property
     def calling_ae_title(self) -> str:
@@ -73,17 +76,10 @@ class Session:
         Raises `AssociationError` where the caller has gone.
         """
         while self.association.something_waits():
-            command = self.association.receive_due().command
+            message = self.association.receive_due()
+            command = message.command
             if not isinstance(command, CCancelRequest):
-                raise self.association.break_off(
-                    "Operations go one after the other, as the window of 1 says",
-                    AbortReason.UNEXPECTED_PARAMETER,
-                )
-            if command.message_id_being_responded_to == message_id:
+                both_ways.meanwhile(self.association, message)
+            elif command.message_id_being_responded_to == message_id:
                 return True
         return False
-
-
-def comment(text: str) -> str:
-    """A text as error comment: what does not fit into one is cut, the whole stands in the log."""
-    return text if len(text) <= _LONGEST_COMMENT else f"{text[: _LONGEST_COMMENT - 3]}..."

@@ -12,9 +12,10 @@ from kinote.dicom.values import uids
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
+from kinote.dimse.operations.refusals import comment
 from kinote.intake.expected import BareDataSet
 from kinote.intake.outcome import Outcome, refused
-from kinote.scp.session import Session, comment
+from kinote.scp.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,28 @@
+"""Which end of an association may send which request in a presentation context (PS3.7 7.1, D.3.3.4)."""
+
+from __future__ import annotations
+
+from kinote.dimse.association import Association, Message
+from kinote.dimse.command_sets.normalized import NEventReportRequest
+from kinote.dimse.commands import Command
+from kinote.dimse.negotiation import Context
+
+
+def peer_may_send(association: Association, message: Message) -> bool:
+    """Whether the peer's role in the context allows a request: an SCP notifies, an SCU invokes operations."""
+    if isinstance(message.command, NEventReportRequest):
+        return association.we_are_scu(message.context)
+    return association.we_are_scp(message.context)
+
+
+def context_to_send(association: Association, abstract_syntax: str, request: type[Command]) -> Context | None:
+    """The first accepted context of a SOP class in which our role allows a request."""
+    is_ours = association.we_are_scp if issubclass(request, NEventReportRequest) else association.we_are_scu
+    return next(
+        (
+            each
+            for each in association.contexts.values()
+            if each.abstract_syntax == abstract_syntax and is_ours(each)
+        ),
+        None,
+    )

@@ -1,0 +1,11 @@
+"""Normalized services: performed as `Rooms.normalized` offers them (PS3.7 section 10)."""
+
+from __future__ import annotations
+
+from kinote.dimse.association import Message
+from kinote.scp.rooms import IndexSession
+
+
+def perform(session: IndexSession, message: Message) -> None:
+    session.normalized.perform(session.association, message)
+    session.done["normalized", type(message.command).__name__] += 1
