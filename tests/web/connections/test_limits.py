@@ -78,7 +78,9 @@ def test_trailers_are_no_headers(server: Server) -> None:
         assert [client.answer().status, client.answer().status] == [200, 200]
 
 
-@pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\x00", b"HELLO\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\0" * 20])
+@pytest.mark.parametrize(
+    "said", [b"\x16\x03\x01\x02\x00", b"HELLO\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\0" * 20]
+)
 def test_what_is_no_request_is_told_so(said: bytes, server: Server) -> None:
     with server.connect() as client:
         client.send(said)
@@ -218,7 +220,9 @@ def test_a_body_that_comes_slowly_but_comes(server: Server) -> None:
 
 def test_a_body_is_not_waited_for_before_the_client_was_told_to_go_on(server: Server) -> None:
     with server.connect() as client:
-        client.send(POST.replace(b"/body", b"/early").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        client.send(
+            POST.replace(b"/body", b"/early").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+        )
         assert client.answer().body == b"no"
 
 
@@ -277,7 +281,12 @@ def test_a_stream_that_has_nothing_to_say_is_kept(server: Server) -> None:
 
 def test_a_request_behind_another_is_told_that_its_client_has_gone(server: Server) -> None:
     with server.connect() as client:
-        client.send(POST.replace(b"1000000", b"10") + b"x" * 10 + b"GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n" + GET)
+        client.send(
+            POST.replace(b"1000000", b"10")
+            + b"x" * 10
+            + b"GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            + GET
+        )
         assert client.answer().body == b"10"
         eventually(lambda: server.has_unsent, "it is all sent")
     eventually(lambda: server.seen == ["given up"], "the answer is still being made")

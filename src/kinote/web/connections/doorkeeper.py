@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from kinote.telemetry.seldom import Seldom
 from kinote.web.connections.admission import Admission, Refusal
 from kinote.web.connections.limits import DEFAULT_LIMITS, ConnectionLimits
 from kinote.web.connections.metrics import observe_connections, observe_refusal
@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at all connections.
 _LOOK = 1.0
-
-#: Seconds in which one line of the log tells of all that was refused for one reason: a flood must not fill the log.
-_TOLD = 60.0
 
 
 class Watched(Protocol):
@@ -55,8 +52,7 @@ class Doorkeeper:
         #: Those that were let in or refused, and are not closed yet.
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._untold: Counter[Refusal] = Counter()
-        self._told: dict[Refusal, float] = {}
+        self._refusals = Seldom(clock=clock)
 
     def enter(self, connection: Watched, address: str) -> Refusal | None:
         """A connection is open; why it is refused, if it is. `left` has to follow in both cases."""
@@ -94,14 +90,12 @@ class Doorkeeper:
     def refused(self, why: Refusal, address: str) -> None:
         """Count a refusal, and tell of it unless the log has done so a moment ago."""
         observe_refusal(why)
-        now = self.clock()
-        told = self._told.get(why)
-        if told is not None and now - told < _TOLD:
-            self._untold[why] += 1
-            return
-        self._told[why] = now
-        also = self._untold.pop(why, 0)
-        log.warning("HTTP is refused", extra={"reason": why.value, "host": address, "and_before": also})
+        number = self._refusals.happened(why)
+        if number is not None:
+            log.warning(
+                "HTTP connections are refused or ended",
+                extra={"reason": why.value, "number": number, "host": address},
+            )
 
     def look(self) -> None:
         """Look at every connection."""

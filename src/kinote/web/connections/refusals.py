@@ -37,7 +37,9 @@ def _errors(limits: ConnectionLimits) -> dict[Refusal, RequestError]:
             f"Request line and headers have at most {limits.head_bytes} bytes and {limits.headers} headers; so has "
             "what surrounds the chunks of a body."
         ),
-        Refusal.HEAD_TOO_SLOW: TooSlowError(f"The headers were not complete in {limits.head_seconds:g} seconds."),
+        Refusal.HEAD_TOO_SLOW: TooSlowError(
+            f"The headers were not complete in {limits.head_seconds:g} seconds."
+        ),
         Refusal.BODY_TOO_SLOW: TooSlowError(
             f"A body has to bring {limits.body_bytes} bytes in {limits.body_seconds:g} seconds at least."
         ),
