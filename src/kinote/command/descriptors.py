@@ -1,6 +1,6 @@
 """File descriptors: how many this process may have, and who gets how many of them.
 
-Where they are too few, fewer connections are taken from the beginning; so none is taken for which there would be no file.
+Where they are too few, fewer connections are taken from the beginning: none is taken for which there would be no file.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ _OUT_OF_DESCRIPTORS = 0.1
 #: Connections that may wait to be accepted.
 _BACKLOG = 256
 
-#: How a connection becomes a secure one: takes it, the seconds that may take, and whom to tell of the socket that stands
-#: for it from then on, before the peer is waited for. Raises `DimseError`.
+#: How a connection becomes a secure one: takes it, the seconds that may take, and whom to tell of the socket that
+#: stands for it from then on, before the peer is waited for. Raises `DimseError`.
 Secure = Callable[[socket.socket, float, Callable[[socket.socket], None]], socket.socket]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Callable, Generator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -101,7 +101,7 @@ class _Feeding(Generic[Result]):
                 self._see_to_it()
             return
         elif isinstance(error, _Done):
-            self._done.set_result(error.result)
+            self._done.set_result(cast(Result, error.result))
         else:
             self._done.set_exception(error)
         self._room.set()

@@ -28,8 +28,8 @@ class WebOptions:
 
     `allowed_hosts` are host names, beside the loopback ones, under which it may be reached;
     `allowed_origins` origins (`https://host:port`) of other pages that may change things through it.
-    `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request. `requests_per_client`
-    are answered at once.
+    `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
+    `requests_per_client` are answered at once.
     """
 
     allowed_hosts: tuple[str, ...] = ()

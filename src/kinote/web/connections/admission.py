@@ -29,8 +29,8 @@ Key = TypeVar("Key", bound=Hashable)
 class Admission(Generic[Key]):
     """The open connections, each of some address. Every step takes constant time, however many there are.
 
-    `gives_way` is told of an idle connection that is to be closed; it has left by then. Addresses that are `exempt` have
-    no limit of their own: many clients are behind them.
+    `gives_way` is told of an idle connection that is to be closed; it has left by then. Addresses that are `exempt`
+    have no limit of their own: many clients are behind them.
     """
 
     def __init__(

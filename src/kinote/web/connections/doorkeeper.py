@@ -23,6 +23,8 @@ _LOOK = 1.0
 class Watched(Protocol):
     """A connection, as the doorkeeper sees it."""
 
+    def __hash__(self) -> int: ...
+
     def look(self, now: float) -> None:
         """End it, if it has taken longer than it may."""
 

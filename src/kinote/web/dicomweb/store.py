@@ -1,7 +1,8 @@
 """STOW-RS (PS3.18 10.5): studies come in, streamed from the socket to storage.
 
-The body is read in the event loop and parsed in worker threads, which a request has only while bytes flow. An object whose last byte is
-there is synced beside it and commits in groups with those of all other senders, while the next ones arrive.
+The body is read in the event loop and parsed in worker threads; a request has one only while its bytes flow. An object
+whose last byte is there is synced beside it and commits in groups with those of all other senders, while the next ones
+arrive.
 """
 
 from __future__ import annotations
