@@ -77,8 +77,16 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
 
     def __enter__(self) -> str:
         self._thread.start()
+        return self.url
+
+    @property
+    def address(self) -> tuple[str, int]:
         host, port = self._socket.getsockname()[:2]
-        return f"http://{host}:{port}"
+        return host, port
+
+    @property
+    def url(self) -> str:
+        return "http://{}:{}".format(*self.address)
 
     @property
     def is_up(self) -> bool:

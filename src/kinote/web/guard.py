@@ -11,6 +11,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinote.web.problems import (
@@ -23,6 +24,15 @@ from kinote.web.rooms import WebOptions
 
 #: Resources under /api that take objects of any size, streamed.
 _STREAMED = frozenset({"/api/v1/objects"})
+
+
+class _TooLargeError(BodyTooLargeError, HTTPException):
+    """Raised where FastAPI reads a body: it makes `400` of all that is no `HTTPException`."""
+
+    def __init__(self, detail: str) -> None:
+        HTTPException.__init__(self, self.status, detail)
+        BodyTooLargeError.__init__(self, detail)
+
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -78,7 +88,7 @@ class Guard:
 
     def _bounded(self, headers: Headers, receive: Receive) -> Receive:
         """`receive`, refusing more bytes than the body of an API request may have."""
-        too_large = BodyTooLargeError(f"The body has more than {self._max_json} bytes.")
+        too_large = _TooLargeError(f"The body has more than {self._max_json} bytes.")
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_json:
             raise too_large

@@ -7,6 +7,9 @@ fed, and the doorkeeper has it look at the time once a second, which costs less 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from functools import partial
 from typing import Any, cast
 
@@ -23,6 +26,9 @@ from kinote.web.connections.progress import taken
 
 #: A byte of a body pays for so many bytes of the chunks around it: some clients send very short chunks.
 _AROUND_A_BYTE = 16
+
+#: Of SO_LINGER: on, and for no second.
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class _RefusedError(Exception):
@@ -171,13 +177,13 @@ class GuardedProtocol(HttpToolsProtocol):
         """End it, if it has taken longer than it may."""
         if self._is_read_too_slowly(now):
             self._doorkeeper.refused(Refusal.ANSWER_TOO_SLOW, self._address)
-            self.transport.abort()
+            self._cut()
         elif self.transport.is_closing():
             return
         elif self._lingers or (self._in_body and self._is_answered):
             # It was answered before it had said everything.
             if now - self._since > self._limits.linger_seconds:
-                self.transport.abort()
+                self._cut()
         elif self._is_ending:
             return
         elif self._in_body:
@@ -194,7 +200,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def give_way(self) -> None:
         """Close it: it is idle, and another needs its place."""
         self._is_ending = True
-        self.transport.abort()
+        if self.transport.get_write_buffer_size():
+            # The last answer is not taken, and would keep it open.
+            self._cut()
+        else:
+            self.transport.close()
 
     # --- its end --------------------------------------------------------------------------------------
 
@@ -240,13 +250,13 @@ class GuardedProtocol(HttpToolsProtocol):
         """The request that was read last has no whole body, and will not have one."""
         cycle = self.cycle
         if cycle.response_complete:
-            self.transport.abort()
+            self._cut()
         elif self.pipeline:
             # Others are answered before it. It is the last that waits.
             self.pipeline.popleft()
         elif cycle.response_started:
             # What is said now would be taken for the rest of its answer.
-            self.transport.abort()
+            self._cut()
         else:
             _disconnect(cycle)
             assert self._refusal is not None
@@ -260,6 +270,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write(self._doorkeeper.answers[why])
         self.transport.write_eof()
+
+    def _cut(self) -> None:
+        """Close at once. By a reset: the system, too, is to keep nothing for a client that takes nothing."""
+        sock = self.transport.get_extra_info("socket")
+        # The client may have been quicker.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def _turn_away(self, why: Refusal) -> None:
         """The same, for one that has no place here: it is not waited for, or those would have none who wait for one."""
