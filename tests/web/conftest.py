@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,7 +58,9 @@ def client(address: str) -> Iterator[httpx.Client]:
 class running:  # noqa: N801 - read as a word: `with running(application) as address`
     """A server in a thread, for as long as the block lasts."""
 
-    def __init__(self, application: FastAPI, doorkeeper: Doorkeeper | None = None) -> None:
+    def __init__(
+        self, application: FastAPI, doorkeeper: Doorkeeper | None = None, proxies: Sequence[str] = ()
+    ) -> None:
         self.doorkeeper = doorkeeper or Doorkeeper()
         config = uvicorn.Config(
             application,
@@ -67,7 +69,8 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
             loop="uvloop",
             http=guarded(self.doorkeeper),
             ws="none",
-            proxy_headers=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
         )
         self._server = uvicorn.Server(config)
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -21,6 +21,15 @@ from kinote.web.rooms import Rooms
         ("localhost.evil.example", 421),
         ("192.0.2.1", 421),
         ("", 400),
+        ("localhost/@evil.example", 400),
+        ("evil.example@localhost", 400),
+        ("localhost@evil.example", 400),
+        ("localhost?evil.example", 400),
+        ("localhost#", 400),
+        ("localhost:80:80", 400),
+        ("localhost:evil", 400),
+        ("[::1", 400),
+        ("LOCALHOST:1", 200),
     ],
 )
 def test_hosts(client: httpx.Client, host: str, status: int) -> None:

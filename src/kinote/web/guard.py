@@ -8,6 +8,7 @@ Origin check.
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -24,6 +25,10 @@ from kinote.web.rooms import WebOptions
 
 #: Resources under /api that take objects of any size, streamed.
 _STREAMED = frozenset({"/api/v1/objects"})
+
+
+#: A name, or an address in brackets, and a port: nothing else that an address of the web may have (RFC 3986 3.2.2).
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
 class _TooLargeError(BodyTooLargeError, HTTPException):
@@ -107,11 +112,9 @@ class Guard:
 
 
 def _host_name(host: str) -> str | None:
-    """The name in a Host header, in lower case and without port; None if it is no host."""
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
+    """The name in a Host header, in lower case and without port; None if it is no host (RFC 9110 7.2)."""
+    found = _HOST.fullmatch(host)
+    return (found["address"] or found["name"]).lower() if found else None
 
 
 def is_loopback(name: str) -> bool:
