@@ -1,7 +1,7 @@
 """The sender is the unit of load: clients that stall, drip, flood, never end or never read keep nobody out.
 
-The honest ones send by HTTP and by DICOM beside them. The short form sees that all their objects are stored; the long one
-also compares how quickly, with and without the others.
+The honest ones send by HTTP and by DICOM beside them. The short form sees that all their objects are stored; the long
+one also compares how quickly, with and without the others.
 """
 
 from __future__ import annotations

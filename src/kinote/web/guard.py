@@ -31,7 +31,7 @@ _STREAMED = frozenset({"/api/v1/objects"})
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
-class _TooLargeError(BodyTooLargeError, HTTPException):
+class _TooLargeError(BodyTooLargeError, HTTPException):  # type: ignore[misc]
     """Raised where FastAPI reads a body: it makes `400` of all that is no `HTTPException`."""
 
     def __init__(self, detail: str) -> None:
