@@ -67,6 +67,14 @@ def test_headers_on_every_answer(client: httpx.Client, path: str) -> None:
     headers = client.get(path).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe-inline" not in headers["content-security-policy"]
+    assert headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/readyz", "/api/v1/nothing", "/dicomweb/studies/1.2", "/api/v1/held/1/file"]
+)
+def test_what_does_not_say_that_it_may_be_kept_is_not_kept(client: httpx.Client, path: str) -> None:
+    assert client.get(path).headers["cache-control"] == "private, no-store"
     assert headers["x-content-type-options"] == "nosniff"
 
 
