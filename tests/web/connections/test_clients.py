@@ -67,6 +67,7 @@ def test_a_client_has_so_many_answers_at_once(rooms: Rooms) -> None:
             assert answer.status_code == 429
             assert answer.json()["type"] == "urn:kinote:problem:too-many-requests"
             assert answer.headers["retry-after"] == "1"
+            assert client.get("/healthz").status_code == 200
         eventually(lambda: asked(client, "") == 200, "it is refused for ever")
 
 

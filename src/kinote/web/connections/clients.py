@@ -11,6 +11,10 @@ from kinote.web.connections.metrics import observe_refusal
 from kinote.web.problems import TooManyRequestsError
 
 
+#: What is asked by who watches the server, and cheap: a monitor may sit behind the same address as busy clients.
+_ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
 class RequestsPerClient:
     """ASGI middleware. A client is an address: behind a trusted proxy the one that the proxy names."""
 
@@ -21,7 +25,7 @@ class RequestsPerClient:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        if scope["type"] != "http" or client is None:
+        if scope["type"] != "http" or client is None or scope["path"] in _ALWAYS:
             await self._app(scope, receive, send)
             return
         address = client[0]
