@@ -10,7 +10,6 @@ from kinote.web.connections.admission import Refusal
 from kinote.web.connections.metrics import observe_refusal
 from kinote.web.problems import TooManyRequestsError
 
-
 #: What is asked by who watches the server, and cheap: a monitor may sit behind the same address as busy clients.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 
