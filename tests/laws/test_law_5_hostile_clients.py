@@ -85,6 +85,7 @@ class Hostile:
 
     def __init__(self, kind: str, ports: Ports, seed: int) -> None:
         is_dicom, self._first, self._more = KINDS[kind]
+        self._reads = kind != "not reading"
         self._port = ports.dicom if is_dicom else ports.http
         # Another machine, as far as the server can see.
         self._source = f"127.0.0.{2 + seed % 3}"
@@ -93,20 +94,31 @@ class Hostile:
 
     def act(self) -> None:
         """Say a little more; now and then end, by a reset or not."""
-        with contextlib.suppress(OSError):
+        try:
             if self._socket is None:
                 self._socket = socket.create_connection(
                     ("127.0.0.1", self._port), timeout=5, source_address=(self._source, 0)
                 )
                 self._socket.setblocking(False)
                 self._socket.send(self._first)
-            else:
-                if self._more:
-                    self._socket.send(self._more)
-                if self._random.random() < 0.02:
-                    self._leave()
+            elif self._random.random() < 0.02 or self._was_closed():
+                self._leave()
+            elif self._more:
+                self._socket.send(self._more)
+        except BlockingIOError:
+            # The server holds it back: it stays.
             return
-        self._leave()
+        except OSError:
+            self._leave()
+
+    def _was_closed(self) -> bool:
+        assert self._socket is not None
+        if not self._reads:
+            return False
+        try:
+            return self._socket.recv(65536) == b""
+        except BlockingIOError:
+            return False
 
     def _leave(self) -> None:
         if self._socket is None:
