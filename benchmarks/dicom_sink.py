@@ -10,6 +10,7 @@ import sys
 
 from kinote.dimse import statuses
 from kinote.dimse.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.admission import Refused
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
 from kinote.dimse.negotiation import Acceptance, Service, answer_to, first_proposed
@@ -40,6 +41,9 @@ class Sink:
 
     def failed(self, caller: Caller, why: str) -> None:
         """Whoever looks whether this runs connects and says nothing."""
+
+    def refused(self, caller: Caller, why: Refused) -> None:
+        """Nobody is, with as few connections as senders make."""
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ class Scale:
     rows: int
     #: Scripts of peers that do what they should not, played against the DICOM face.
     hostile_scripts: int
+    #: How often honest senders are besieged by hostile clients, and how many objects each sends then.
+    sieges: int
+    siege_objects: int
 
 
 _SHORT = Scale(
@@ -43,6 +46,8 @@ _SHORT = Scale(
     objects=500,
     rows=20_000,
     hostile_scripts=500,
+    sieges=1,
+    siege_objects=10,
 )
 
 _LONG = Scale(
@@ -55,6 +60,8 @@ _LONG = Scale(
     objects=20_000,
     rows=2_000_000,
     hostile_scripts=10_000,
+    sieges=6,
+    siege_objects=1_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT

@@ -374,7 +374,11 @@ def web_application(
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
-        options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
+        options=WebOptions(
+            allowed_hosts=settings.allowed_hosts,
+            allowed_origins=settings.allowed_origins,
+            requests_per_client=settings.http_requests_per_client,
+        ),
     )
     return create_application(rooms)
 
@@ -411,9 +415,14 @@ def _prove(house: House, challenge: str) -> str | None:
     return announcement.proof(challenge) if announcement else None
 
 
-def dicom_server(house: House, settings: Settings) -> DicomServer:
-    """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
-    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options())
+def dicom_server(house: House, settings: Settings, associations: int, unassociated: int) -> DicomServer:
+    """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot.
+
+    There are file descriptors for so many associations, and connections that are none yet.
+    """
+    options = settings.scp_options()
+    limits = replace(options.limits, associations=associations, unassociated=unassociated)
+    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, replace(options, limits=limits))
     receivers = _receivers(house, settings)
     try:
         with ExitStack() as failing:

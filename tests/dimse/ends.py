@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kinote.dimse.acceptor import DEFAULT_LIMITS, Acceptor, AcceptorLimits, Caller, Listening
+from kinote.dimse.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Refused
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CEchoRequest, CEchoResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.connection import Connection
@@ -75,6 +76,7 @@ class Serving:
     perform: Perform = answer
     ended: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    refusals: list[Refused] = field(default_factory=list)
     acceptor: Acceptor | None = None
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
@@ -92,15 +94,24 @@ class Serving:
     def failed(self, caller: Caller, why: str) -> None:
         self.failures.append(why)
 
+    def refused(self, caller: Caller, why: Refused) -> None:
+        self.refusals.append(why)
+
 
 @contextmanager
 def accepting(
-    perform: Perform = answer, *, patience: Patience = CALM, limits: AcceptorLimits = DEFAULT_LIMITS
+    perform: Perform = answer,
+    *,
+    patience: Patience = CALM,
+    limits: AcceptorLimits = DEFAULT_LIMITS,
+    is_known: Callable[[str], bool] = lambda address: True,
 ) -> Iterator[tuple[ApplicationEntity, Serving]]:
     """Somebody to call, and what it has seen. When all is over nothing is left of it."""
     with nothing_left():
         serving = Serving(perform)
-        acceptor = Acceptor([Listening("127.0.0.1", 0)], serving, patience=patience, limits=limits)
+        acceptor = Acceptor(
+            [Listening("127.0.0.1", 0)], serving, patience=patience, limits=limits, is_known=is_known
+        )
         serving.acceptor = acceptor
         try:
             yield ApplicationEntity("KINOTE", *acceptor.addresses[0]), serving

@@ -6,20 +6,21 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from kinote.dimse import invoking
-from kinote.dimse.acceptor import Acceptor, AcceptorLimits, AddressTakenError, Caller, Listening
+from kinote.dimse.acceptor import Acceptor, AddressTakenError, Caller, Listening
+from kinote.dimse.admission import AcceptorLimits, Admission, Guest, Refused
 from kinote.dimse.association import Association, Message
 from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, RejectedError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import Acceptance
+from kinote.dimse.negotiation import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, Acceptance
 from kinote.dimse.pdu import (
     Abort,
     AssociateReject,
@@ -46,8 +47,8 @@ from tests.dimse.ends import (
 
 FEW = AcceptorLimits(associations=3, associations_per_host=100)
 
-#: Connections beyond the limit that are told so; see the acceptor.
-TOLD = 32
+#: Few connections without an association, from one host and from all.
+FEW_UNHEARD = AcceptorLimits(unassociated=6, unassociated_per_host=4)
 
 
 def connect(peer: ApplicationEntity) -> socket.socket:
@@ -90,42 +91,149 @@ def can_be_called(peer: ApplicationEntity) -> bool:
         return False
 
 
-def test_connections_far_beyond_the_limit_are_closed_without_a_word() -> None:
-    with accepting(limits=FEW) as (peer, serving):
-        with unheard(peer, 3 + TOLD + 5) as opened:
-            eventually(lambda: len(serving.failures) == 5, "all are taken")
-            ended = [sock for sock in opened if has_ended(sock)]
-            assert len(ended) == 5
-        eventually(lambda: can_be_called(peer), "it does not recover")
+def test_silent_connections_keep_nobody_out() -> None:
+    """The oldest gives way; their host is that of who calls, who is let in too."""
+    with accepting(limits=FEW_UNHEARD) as (peer, serving), unheard(peer, 20) as opened:
+        for _ in range(5):
+            assert can_be_called(peer)
+        eventually(lambda: len(serving.refusals) >= 17, "too few gave way")
+        assert set(serving.refusals) == {Refused.GAVE_WAY}
+        assert all(has_ended_soon(sock) for sock in opened[:16])
+        assert serving.acceptor is not None
+        assert serving.acceptor.unassociated <= 4
 
 
-def has_ended(sock: socket.socket) -> bool:
-    sock.settimeout(0.02)
-    try:
-        return sock.recv(1) == b""
-    except TimeoutError:
-        return False
-    except ConnectionResetError:
-        return True
+def test_silent_connections_take_no_place_of_an_association() -> None:
+    with accepting(limits=FEW) as (peer, _), unheard(peer, 30), ExitStack() as stack:
+        opened = [stack.enter_context(calling(peer)) for _ in range(3)]
+        assert [invoking.echo(each).status for each in opened] == [0, 0, 0]
+        assert not can_be_called(peer)
+
+
+def test_whoever_is_rejected_takes_no_place_of_an_association() -> None:
+    """The peer has a while to close the connection, and need not hurry."""
+
+    class Strict(Serving):
+        def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
+            if request.calling_ae_title == "BARE":
+                return AssociateReject(1, 1, 3)
+            return super().negotiate(request, caller)
+
+    serving = Strict()
+    with nothing_left(), ExitStack() as stack:
+        acceptor = Acceptor([Listening("127.0.0.1", 0)], serving, limits=FEW, patience=CALM)
+        stack.callback(acceptor.close)
+        peer = ApplicationEntity("KINOTE", *acceptor.addresses[0])
+        for _ in range(10):
+            sock = stack.enter_context(connect(peer))
+            sock.sendall(encode(request()))
+            assert exactly(sock, 1) == b"\3"
+        assert can_be_called(peer)
+
+
+def test_connections_from_addresses_of_nobody_are_closed_at_once() -> None:
+    with accepting(is_known=lambda address: False) as (peer, serving):
+        with unheard(peer, 3) as opened:
+            assert all(has_ended_soon(sock) for sock in opened)
+        eventually(lambda: serving.refusals == [Refused.UNKNOWN_ADDRESS] * 3, "they are not refused")
+        assert serving.failures == []
+
+
+# --- who gives way --------------------------------------------------------------------------------
+
+
+class Arrivals:
+    """Connections that arrive, by number, from some host."""
+
+    def __init__(self, limits: AcceptorLimits) -> None:
+        self.admission = Admission(limits)
+        self._ends: list[socket.socket] = []
+        self.guests: list[Guest] = []
+
+    def arrive(self, host: str, number: int = 1) -> None:
+        for _ in range(number):
+            ours, theirs = socket.socketpair()
+            self._ends += (ours, theirs)
+            guest = self.admission.arrive(host, ours)
+            assert isinstance(guest, Guest)
+            self.guests.append(guest)
+
+    def gone(self) -> list[int]:
+        return [number for number, guest in enumerate(self.guests) if guest.gave_way]
+
+    def close(self) -> None:
+        for each in self._ends:
+            each.close()
+
+
+@pytest.fixture
+def arrivals() -> Iterator[Arrivals]:
+    found = Arrivals(AcceptorLimits(3, 2, unassociated=6, unassociated_per_host=4))
+    yield found
+    found.close()
+
+
+def test_the_oldest_of_a_host_gives_way_to_the_next_of_that_host(arrivals: Arrivals) -> None:
+    arrivals.arrive("b")
+    arrivals.arrive("a", 5)
+    assert arrivals.gone() == [1]
+    assert arrivals.admission.unassociated == 5
+
+
+def test_the_oldest_of_all_gives_way_where_all_are_too_many(arrivals: Arrivals) -> None:
+    arrivals.arrive("a", 4)
+    arrivals.arrive("b", 4)
+    assert arrivals.gone() == [0, 1]
+    assert arrivals.admission.unassociated == 6
+
+
+def test_an_association_gives_way_to_nobody(arrivals: Arrivals) -> None:
+    arrivals.arrive("a")
+    assert arrivals.admission.ask(arrivals.guests[0]) is None
+    arrivals.arrive("a", 20)
+    assert 0 not in arrivals.gone()
+
+
+def test_a_host_has_so_many_associations_and_all_have_so_many(arrivals: Arrivals) -> None:
+    arrivals.arrive("a", 3)
+    arrivals.arrive("b", 2)
+    answers = [arrivals.admission.ask(guest) for guest in arrivals.guests]
+    assert answers == [None, None, LOCAL_LIMIT_EXCEEDED, None, TEMPORARY_CONGESTION]
+    for guest in arrivals.guests * 2:
+        arrivals.admission.leave(guest)
+    assert (arrivals.admission.associations, arrivals.admission.unassociated) == (0, 0)
+    assert vars(arrivals.admission)["_unassociated_by_host"] == {}
+
+
+def test_whoever_gave_way_gets_no_association(arrivals: Arrivals) -> None:
+    arrivals.arrive("a", 5)
+    assert arrivals.admission.ask(arrivals.guests[0]) == TEMPORARY_CONGESTION
+    arrivals.admission.leave(arrivals.guests[0])
+    assert arrivals.admission.unassociated == 4
 
 
 def test_connections_that_are_being_made_secure_count() -> None:
     """Or a peer that never ends its handshake would have a thread for each of its connections."""
-    over = threading.Event()
 
-    def secure(sock: socket.socket, seconds: float) -> socket.socket:
-        over.wait(20)
-        sock.close()
+    def secure(
+        sock: socket.socket, seconds: float, replaced: Callable[[socket.socket], None]
+    ) -> socket.socket:
+        secured = socket.socket(fileno=sock.detach())
+        replaced(secured)
+        secured.settimeout(seconds)
+        secured.recv(1)
+        secured.close()
         raise BrokenError("no handshake")
 
     serving = Serving()
     with nothing_left():
-        acceptor = Acceptor([Listening("127.0.0.1", 0, secure)], serving, limits=FEW, patience=CALM)
+        acceptor = Acceptor([Listening("127.0.0.1", 0, secure)], serving, limits=FEW_UNHEARD, patience=CALM)
         try:
-            with unheard(ApplicationEntity("KINOTE", *acceptor.addresses[0]), 3 + TOLD + 5):
-                eventually(lambda: len(serving.failures) == 5, "all are taken")
-                over.set()
-                eventually(lambda: len(serving.failures) == 3 + TOLD + 5, "some are left")
+            with unheard(ApplicationEntity("KINOTE", *acceptor.addresses[0]), 20) as opened:
+                eventually(lambda: serving.refusals == [Refused.GAVE_WAY] * 16, "too few gave way")
+                assert all(has_ended_soon(sock) for sock in opened[:16])
+                assert acceptor.unassociated == 4
+            eventually(lambda: len(serving.failures) == 4, "some are left")
         finally:
             acceptor.close()
 
@@ -148,7 +256,7 @@ def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
             with connect(peer) as sock:
                 assert has_ended_soon(sock)
         # It is closed first, and told then.
-        eventually(lambda: serving.failures == ["can't start new thread"], "nobody is told")
+        eventually(lambda: serving.refusals == [Refused.NO_THREADS], "nobody is told")
         assert can_be_called(peer)
 
 
@@ -159,23 +267,27 @@ def has_ended_soon(sock: socket.socket) -> bool:
         return True
 
 
-def test_no_more_descriptors(caplog: pytest.LogCaptureFixture) -> None:
-    """Connections wait until there are some again."""
+def test_no_more_descriptors() -> None:
+    """Connections are closed until there are some again; those there are go on."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with accepting() as (peer, _), socket.socket() as sock:
-        sock.settimeout(20)
+    with accepting() as (peer, serving), calling(peer) as opened, ExitStack() as sockets:
+        calls = [sockets.enter_context(socket.socket()) for _ in range(5)]
         taken = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
         with ExitStack() as stack:
             while descriptors() <= taken + 1:
                 stack.enter_context(Path("/dev/null").open())
             resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 1, hard))
             try:
-                sock.connect((peer.host, peer.port))
-                sock.sendall(encode(request()))
-                eventually(lambda: "No more connections" in caplog.text, "there are descriptors left")
+                for sock in calls:
+                    sock.settimeout(20)
+                    sock.connect((peer.host, peer.port))
+                    assert has_ended_soon(sock)
+                eventually(lambda: len(serving.refusals) == 5, "nobody is told")
+                assert set(serving.refusals) == {Refused.NO_DESCRIPTORS}
+                assert invoking.echo(opened).status == 0
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert exactly(sock, 1) == b"\2"
+        assert can_be_called(peer)
 
 
 def request(contexts: int = 1, information: UserInformation | None = None) -> AssociateRequest:

@@ -29,6 +29,7 @@ _MAY_MEASURE = {
     "catalog/transactions/notifications.py": "when to look again for what nobody has told",
     "catalog/transactions/catalog.py": "how long background work holds a writer",
     "command/network.py": "how long an echo took",
+    "dimse/acceptor.py": "time-outs of the network",
     "dimse/association.py": "time-outs of the network",
     "dimse/connection.py": "time-outs of the network",
     "dimse/endpoint.py": "time-outs of the network",
@@ -40,7 +41,9 @@ _MAY_MEASURE = {
     "storage/data_directory.py": "how long to wait for another server's recovery",
     "storage/presence.py": "how long to wait for another server's recovery",
     "storage/quarantine.py": "how long a count is good for",
+    "telemetry/seldom.py": "when something was told for the last time",
     "telemetry/clock.py": "what has passed since another process told the time",
+    "web/connections/doorkeeper.py": "time-outs of the network",
     "web/request_log.py": "how long a request took",
 }
 

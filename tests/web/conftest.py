@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -18,8 +20,12 @@ from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
+from kinote.web.connections.doorkeeper import Doorkeeper
+from kinote.web.connections.protocol import guarded
 from kinote.web.metrics import observe_outcome
 from tests.clock import clock
+
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -52,8 +58,20 @@ def client(address: str) -> Iterator[httpx.Client]:
 class running:  # noqa: N801 - read as a word: `with running(application) as address`
     """A server in a thread, for as long as the block lasts."""
 
-    def __init__(self, application: FastAPI) -> None:
-        config = uvicorn.Config(application, log_level="warning", lifespan="off")
+    def __init__(
+        self, application: FastAPI, doorkeeper: Doorkeeper | None = None, proxies: Sequence[str] = ()
+    ) -> None:
+        self.doorkeeper = doorkeeper or Doorkeeper()
+        config = uvicorn.Config(
+            application,
+            log_level="warning",
+            lifespan="off",
+            loop="uvloop",
+            http=guarded(self.doorkeeper),
+            ws="none",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+        )
         self._server = uvicorn.Server(config)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(
@@ -62,8 +80,29 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
 
     def __enter__(self) -> str:
         self._thread.start()
+        return self.url
+
+    @property
+    def address(self) -> tuple[str, int]:
         host, port = self._socket.getsockname()[:2]
-        return f"http://{host}:{port}"
+        return host, port
+
+    @property
+    def url(self) -> str:
+        return "http://{}:{}".format(*self.address)
+
+    @property
+    def is_up(self) -> bool:
+        return self._server.started
+
+    def in_loop(self, work: Callable[[], Result]) -> Result:
+        """What is done in the server's event loop."""
+
+        async def done() -> Result:
+            return work()
+
+        loop = self._server.servers[0].get_loop()
+        return asyncio.run_coroutine_threadsafe(done(), loop).result(30)
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True

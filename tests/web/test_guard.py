@@ -21,6 +21,15 @@ from kinote.web.rooms import Rooms
         ("localhost.evil.example", 421),
         ("192.0.2.1", 421),
         ("", 400),
+        ("localhost/@evil.example", 400),
+        ("evil.example@localhost", 400),
+        ("localhost@evil.example", 400),
+        ("localhost?evil.example", 400),
+        ("localhost#", 400),
+        ("localhost:80:80", 400),
+        ("localhost:evil", 400),
+        ("[::1", 400),
+        ("LOCALHOST:1", 200),
     ],
 )
 def test_hosts(client: httpx.Client, host: str, status: int) -> None:
@@ -58,7 +67,15 @@ def test_headers_on_every_answer(client: httpx.Client, path: str) -> None:
     headers = client.get(path).headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe-inline" not in headers["content-security-policy"]
+    assert headers["cache-control"]
     assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/readyz", "/api/v1/nothing", "/dicomweb/studies/1.2", "/api/v1/held/1/file"]
+)
+def test_what_does_not_say_that_it_may_be_kept_is_not_kept(client: httpx.Client, path: str) -> None:
+    assert client.get(path).headers["cache-control"] == "private, no-store"
 
 
 def test_health_and_metrics(client: httpx.Client) -> None:

@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 from types import FrameType
@@ -14,12 +14,23 @@ from types import FrameType
 import uvicorn
 
 from kinote.app import House, dicom_server, web_application
+from kinote.command import descriptors
+from kinote.command.descriptors import Budget, Wanted, budget, raise_limit
 from kinote.scp.server import DicomServer
 from kinote.settings.model import Settings
 from kinote.web.application import end_event_streams
+from kinote.web.connections.doorkeeper import Doorkeeper
+from kinote.web.connections.protocol import guarded
+from kinote.web.connections.proxies import TrustedProxies
 
 #: Seconds that requests under way may take when the server is stopped; event streams end at once.
 _GRACE = 30
+
+#: File descriptors of an SQLite index: each of its connections has the file, its log and the index of that.
+_OF_SQLITE = 3 * 24
+
+#: File descriptors of the stores: packs that are open, and objects that are read, compared or sent meanwhile.
+_OF_STORAGE = 128
 
 
 class PortTakenError(RuntimeError):
@@ -42,18 +53,43 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
     signal.signal(signal.SIGTERM, partial(_leave, told))
     listener = _listener(settings.http_host, settings.http_port)
     url = f"http://{_address(settings.http_host, listener.getsockname()[1])}"
-    dicom = dicom_server(house, settings)
+    shares = _descriptors(settings)
+    descriptors.tell(shares)
+    dicom = dicom_server(house, settings, shares.associations, shares.unassociated)
     try:
         title = settings.ae_titles[0]
         house.directory.announce(url)
         announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
-        _serve_http(house, settings, listener, told, dicom)
+        doorkeeper = _doorkeeper(settings, shares.http_connections)
+        _serve_http(house, settings, listener, told, dicom, doorkeeper)
     finally:
         dicom.close()
 
 
+def _descriptors(settings: Settings) -> Budget:
+    limits = settings.scp_options().limits
+    wanted = Wanted(
+        associations=limits.associations,
+        unassociated=limits.unassociated,
+        http_connections=settings.http_connections,
+        database=settings.database_connections if settings.database else _OF_SQLITE,
+        storage=_OF_STORAGE,
+    )
+    return budget(raise_limit(), descriptors.in_use(), wanted)
+
+
+def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
+    limits = replace(settings.connection_limits(), connections=connections)
+    return Doorkeeper(limits, is_proxy=TrustedProxies(settings.trusted_proxies).has)
+
+
 def _serve_http(
-    house: House, settings: Settings, listener: socket.socket, told: Event, dicom: DicomServer
+    house: House,
+    settings: Settings,
+    listener: socket.socket,
+    told: Event,
+    dicom: DicomServer,
+    doorkeeper: Doorkeeper,
 ) -> None:
     application = web_application(house, settings, dicom.alerts)
     config = uvicorn.Config(
@@ -63,7 +99,10 @@ def _serve_http(
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
         loop="uvloop",
-        http="httptools",
+        http=guarded(doorkeeper),
+        ws="none",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
     server = _Server(config, told, lambda: end_event_streams(application))
     # All that was loaded until now stays to the end: the garbage collector need not go through it again.

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import select
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Admission, Guest, Refused
 from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.errors import BrokenError, DimseError
-from kinote.dimse.negotiation import LOCAL_LIMIT_EXCEEDED, MAXIMUM_LENGTH, TEMPORARY_CONGESTION, Acceptance
+from kinote.dimse.negotiation import TEMPORARY_CONGESTION, Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.reserve import Reserve
 from kinote.dimse.state_table import Event
 
 log = logging.getLogger(__name__)
-
-#: Connections beyond the limit that are told so at once; those beyond them are closed without a word.
-_TOLD = 32
 
 #: Seconds before the next try where the system gives no more connections.
 _OUT_OF_DESCRIPTORS = 0.1
@@ -32,8 +31,9 @@ _OUT_OF_DESCRIPTORS = 0.1
 #: Connections that may wait to be accepted.
 _BACKLOG = 256
 
-#: How a connection becomes a secure one: takes it and the seconds that may take, raises `DimseError`.
-Secure = Callable[[socket.socket, float], socket.socket]
+#: How a connection becomes a secure one: takes it, the seconds that may take, and whom to tell of the socket that
+#: stands for it from then on, before the peer is waited for. Raises `DimseError`.
+Secure = Callable[[socket.socket, float, Callable[[socket.socket], None]], socket.socket]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,9 @@ class AcceptorUser(Protocol):
     def failed(self, caller: Caller, why: str) -> None:
         """A connection has come to nothing."""
 
+    def refused(self, caller: Caller, why: Refused) -> None:
+        """A connection was closed without a word, which may happen very often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -66,24 +69,8 @@ class Listening:
     secure: Secure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptorLimits:
-    """How many associations there may be at once, and from one host, and the bytes of a P-DATA-TF."""
-
-    associations: int = 200
-    associations_per_host: int = 50
-    pdu: int = MAXIMUM_LENGTH
-
-
-DEFAULT_LIMITS = AcceptorLimits()
-
-
 class AddressTakenError(RuntimeError):
     """An address cannot be listened on."""
-
-
-class _TooManyError(RuntimeError):
-    """There is no thread for a connection, as there is none where the system has no more."""
 
 
 class Acceptor:
@@ -96,15 +83,16 @@ class Acceptor:
         *,
         limits: AcceptorLimits = DEFAULT_LIMITS,
         patience: Patience = PATIENCE,
+        is_known: Callable[[str], bool] = lambda address: True,
     ) -> None:
+        """`is_known` says whether somebody at an address may call. Nothing waits for it: it must not wait either."""
         self._user = user
         self._limits = limits
         self._patience = patience
+        self._admission = Admission(limits, is_known)
+        self._reserve = Reserve()
         self._changed = threading.Condition()
-        #: Connections that have a thread, those among them that are still being made secure.
-        self._open = 0
         self._connections: dict[Connection, Association | None] = {}
-        self._by_host: Counter[str] = Counter()
         self._is_closing = False
         self._listeners: list[tuple[socket.socket, Secure | None]] = []
         try:
@@ -112,6 +100,7 @@ class Acceptor:
                 self._listeners.append((_listen(each), each.secure))
         except BaseException:
             self._close_listeners()
+            self._reserve.close()
             raise
         self.addresses = [listener.getsockname()[:2] for listener, _ in self._listeners]
         self._waker, self._wake = socket.socketpair()
@@ -120,9 +109,13 @@ class Acceptor:
 
     @property
     def associations(self) -> int:
-        """How many connections are open."""
-        with self._changed:
-            return len(self._connections)
+        """How many associations are open."""
+        return self._admission.associations
+
+    @property
+    def unassociated(self) -> int:
+        """How many connections have no association, or none yet."""
+        return self._admission.unassociated
 
     def close(self, grace: float = 30) -> None:
         """Take no more, let messages that are under way be finished within `grace` seconds, and end the rest."""
@@ -131,6 +124,7 @@ class Acceptor:
             self._wake.send(b"\0")
         self._thread.join()
         self._close_listeners()
+        self._reserve.close()
         with self._changed:
             self._is_closing = True
             for connection, association in self._connections.items():
@@ -164,91 +158,92 @@ class Acceptor:
             sock, address = listener.accept()
         except ConnectionAbortedError:
             return
-        except OSError:
-            log.warning("No more connections can be accepted for now", exc_info=True)
-            time.sleep(_OUT_OF_DESCRIPTORS)
+        except OSError as error:
+            self._no_descriptors(listener, error)
             return
         caller = Caller(address[0], is_secure=secure is not None)
-        with self._changed:
-            number = self._open
-            self._open += 1
+        guest = self._admission.arrive(caller.host, sock)
+        if isinstance(guest, Refused):
+            sock.close()
+            self._user.refused(caller, guest)
+            return
         try:
-            if number >= self._limits.associations + _TOLD:
-                raise _TooManyError(f"{number} connections are open")
             threading.Thread(
-                target=self._live, args=(sock, caller, secure), name=f"dicom-{address[0]}", daemon=True
+                target=self._live, args=(sock, guest, caller, secure), name=f"dicom-{address[0]}", daemon=True
             ).start()
-        except RuntimeError as error:
+        except RuntimeError:
             # Where the system gives no more threads, the next connection may find one again.
             sock.close()
-            self._gone()
-            self._user.failed(caller, str(error))
+            self._admission.leave(guest)
+            self._user.refused(caller, Refused.NO_THREADS)
 
-    def _live(self, sock: socket.socket, caller: Caller, secure: Secure | None) -> None:
+    def _no_descriptors(self, listener: socket.socket, error: OSError) -> None:
+        """The system gives no more of them: a connection that waits for one is closed, and those there are go on."""
+        if error.errno in (errno.EMFILE, errno.ENFILE) and self._reserve.turn_away(listener):
+            self._user.refused(Caller(""), Refused.NO_DESCRIPTORS)
+            return
+        log.warning("No more connections can be accepted for now", exc_info=True)
+        time.sleep(_OUT_OF_DESCRIPTORS)
+
+    def _live(self, sock: socket.socket, guest: Guest, caller: Caller, secure: Secure | None) -> None:
         """The whole life of a connection, in its own thread."""
         try:
-            self._serve(sock, caller, secure)
+            self._serve(sock, guest, caller, secure)
         finally:
-            self._gone()
+            self._admission.leave(guest)
 
-    def _gone(self) -> None:
-        with self._changed:
-            self._open -= 1
-
-    def _serve(self, sock: socket.socket, caller: Caller, secure: Secure | None) -> None:
+    def _serve(self, sock: socket.socket, guest: Guest, caller: Caller, secure: Secure | None) -> None:
+        until = time.monotonic() + self._patience.artim
         try:
             if secure is not None:
-                sock = secure(sock, self._patience.artim)
+                sock = secure(sock, self._patience.artim, guest.is_now)
             connection = Connection(
                 sock, largest_data=self._limits.pdu, sending_seconds=self._patience.within
             )
         except (DimseError, OSError) as error:
             sock.close()
-            self._user.failed(caller, str(error))
+            self._failed(guest, caller, str(error))
             return
         try:
             with self._changed:
-                refusal = self._refusal(caller)
                 self._connections[connection] = None
-                self._by_host[caller.host] += 1
-            association = self._associate(connection, caller, refusal)
+                if self._is_closing:
+                    connection.stop_reading()
+            association = self._associate(connection, guest, caller, until)
             if association is not None:
                 self._attend(connection, association, caller)
         except DimseError as error:
-            self._user.failed(caller, str(error))
+            self._failed(guest, caller, str(error))
         except Exception as error:
             log.exception("An association failed")
             self._user.failed(caller, f"{type(error).__name__}: {error}")
         finally:
             connection.close()
+            # Whoever sees that the connection is closed finds its place free.
+            self._admission.leave(guest)
             with self._changed:
                 del self._connections[connection]
-                self._by_host[caller.host] -= 1
-                if not self._by_host[caller.host]:
-                    del self._by_host[caller.host]
                 self._changed.notify_all()
 
-    def _refusal(self, caller: Caller) -> AssociateReject | None:
-        """Why no association can be had now; None if one can."""
-        if self._is_closing or len(self._connections) >= self._limits.associations:
-            return TEMPORARY_CONGESTION
-        if self._by_host[caller.host] >= self._limits.associations_per_host:
-            return LOCAL_LIMIT_EXCEEDED
-        return None
+    def _failed(self, guest: Guest, caller: Caller, why: str) -> None:
+        if guest.gave_way:
+            self._user.refused(caller, Refused.GAVE_WAY)
+        else:
+            self._user.failed(caller, why)
 
     def _associate(
-        self, connection: Connection, caller: Caller, refusal: AssociateReject | None
+        self, connection: Connection, guest: Guest, caller: Caller, until: float
     ) -> Association | None:
         endpoint = Endpoint(connection, is_requestor=False, patience=self._patience)
         endpoint.happen(Event.TRANSPORT_INDICATION)
         try:
-            request = endpoint.next(self._patience.artim)
+            request = endpoint.next(max(until - time.monotonic(), 0))
         except BrokenError as error:
-            self._user.failed(caller, str(error))
+            self._failed(guest, caller, str(error))
             return None
         assert isinstance(request, AssociateRequest)
         try:
-            answer = refusal or self._user.negotiate(request, caller)
+            answer = self._answer(request, guest, caller)
             if isinstance(answer, AssociateReject):
                 endpoint.happen(Event.REJECT_RESPONSE, answer)
                 endpoint.await_close()
@@ -258,6 +253,17 @@ class Acceptor:
             endpoint.abort()
             raise
         return Association(endpoint, request, answer.contexts, request.user_information.maximum_length)
+
+    def _answer(
+        self, request: AssociateRequest, guest: Guest, caller: Caller
+    ) -> Acceptance | AssociateReject:
+        if self._is_closing:
+            return TEMPORARY_CONGESTION
+        answer = self._user.negotiate(request, caller)
+        # Only what is to be an association takes the place of one.
+        if isinstance(answer, AssociateReject):
+            return answer
+        return self._admission.ask(guest) or answer
 
     def _attend(self, connection: Connection, association: Association, caller: Caller) -> None:
         with self._changed:

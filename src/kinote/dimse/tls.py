@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -129,11 +130,12 @@ def wrap(
     *,
     server_side: bool,
     host: str | None = None,
+    replaced: Callable[[socket.socket], None] = lambda wrapped: None,
 ) -> ssl.SSLSocket:
     """Make a connected socket, which is then ours to close, a TLS socket. Raises `TlsError`, and closes it.
 
     `seconds` is the time for the whole handshake, however busy the peer keeps us. `host` is whom a client means to
-    reach: by its name or address the certificate is checked.
+    reach: by its name or address the certificate is checked. `replaced` is told of the new socket before the handshake.
     """
     side = "The peer that called us" if server_side else "The peer that we called"
     try:
@@ -143,6 +145,7 @@ def wrap(
     except (OSError, ValueError) as error:
         sock.close()
         raise TlsError(f"{side} cannot be spoken to by TLS: {error}") from error
+    replaced(wrapped)
     try:
         wrapped.settimeout(seconds)
         wrapped.do_handshake()

@@ -47,7 +47,7 @@ def observe_association(report: AssociationReport) -> None:
 
 
 def observe_refusal(why: str) -> None:
-    """Count a connection that was `rejected`, or has `failed` before there was an association."""
+    """Count a connection that was `rejected`, has `failed` before there was an association, or was `Refused`."""
     _REFUSED.labels(why).inc()
 
 

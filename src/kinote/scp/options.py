@@ -17,6 +17,8 @@ class ScpLimits:
 
     `associations`           open at once; those beyond are rejected as transient (PS3.8 Table 9-21)
     `associations_per_host`  the same, from one address: one device gone wild leaves room for the others
+    `unassociated`           connections without an association (yet): the oldest gives way to a new one
+    `unassociated_per_host`  the same, from one address
     `idle_seconds`           without a message, until an association is aborted
     `artim_seconds`          the ARTIM timer (PS3.8 9.1.4): from connecting to the request, TLS included; and from
                              the last word to the end of the connection
@@ -27,8 +29,10 @@ class ScpLimits:
 
     associations: int = 200
     associations_per_host: int = 50
+    unassociated: int = 128
+    unassociated_per_host: int = 64
     idle_seconds: float = 600.0
-    artim_seconds: float = 30.0
+    artim_seconds: float = 15.0
     message_seconds: float = 60.0
     largest_object: int | None = None
     largest_pdu: int = MAXIMUM_LENGTH

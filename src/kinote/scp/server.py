@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
-from kinote.dimse.acceptor import Acceptor, AcceptorLimits, Caller, Listening
+from kinote.dimse.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.admission import AcceptorLimits, Refused
 from kinote.dimse.association import Association
 from kinote.dimse.endpoint import Patience
 from kinote.dimse.negotiation import Acceptance
@@ -16,11 +17,13 @@ from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import wrap
 from kinote.holdings.health import Alert
 from kinote.scp import metrics, offered, serving
+from kinote.scp.known_addresses import KnownAddresses, everyone
 from kinote.scp.options import ScpOptions
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.report import AssociationReport
 from kinote.scp.rooms import IndexSession, Rooms
+from kinote.telemetry.seldom import Seldom
 
 log = logging.getLogger(__name__)
 
@@ -38,18 +41,32 @@ class DicomServer:
     def __init__(self, rooms: Rooms, receivers: ReceiverProcesses | None = None) -> None:
         self._rooms = rooms
         self._receivers = receivers
+        self._refusals = Seldom()
+        self._known = _known_addresses(rooms.options)
         limits = rooms.options.limits
-        self._acceptor = Acceptor(
-            list(_listening(rooms.options)),
-            self,
-            limits=AcceptorLimits(limits.associations, limits.associations_per_host, limits.largest_pdu),
-            patience=Patience(limits.artim_seconds, limits.idle_seconds, limits.message_seconds),
-        )
+        try:
+            self._acceptor = Acceptor(
+                list(_listening(rooms.options)),
+                self,
+                limits=AcceptorLimits(
+                    limits.associations,
+                    limits.associations_per_host,
+                    limits.largest_pdu,
+                    limits.unassociated,
+                    limits.unassociated_per_host,
+                ),
+                patience=Patience(limits.artim_seconds, limits.idle_seconds, limits.message_seconds),
+                is_known=self._known.is_known if self._known is not None else everyone,
+            )
+        except BaseException:
+            self._forget_addresses()
+            raise
         self.addresses = self._acceptor.addresses
 
     def close(self) -> None:
         """Take no more associations; operations under way are finished."""
         self._acceptor.close()
+        self._forget_addresses()
         if self._receivers is not None:
             self._receivers.close()
 
@@ -95,6 +112,19 @@ class DicomServer:
         metrics.observe_refusal("failed")
         log.warning("A connection came to nothing", extra={"host": caller.host, "reason": why})
 
+    def refused(self, caller: Caller, why: Refused) -> None:
+        metrics.observe_refusal(why.value)
+        number = self._refusals.happened(why)
+        if number is not None:
+            log.warning(
+                "DICOM connections are refused",
+                extra={"reason": why.value, "number": number, "host": caller.host},
+            )
+
+    def _forget_addresses(self) -> None:
+        if self._known is not None:
+            self._known.close()
+
     def _session(self, association: Association, caller: Caller) -> IndexSession:
         rooms = self._rooms
         return IndexSession(
@@ -107,6 +137,14 @@ def _tell(report: AssociationReport) -> None:
     metrics.observe_association(report)
 
 
+def _known_addresses(options: ScpOptions) -> KnownAddresses | None:
+    """The addresses of all who may call; None where that may be anyone, or one of whom no address is known."""
+    hosts = [known.entity.host for known in options.entities.values()]
+    if options.unknown_callers or not all(hosts):
+        return None
+    return KnownAddresses(host for host in hosts if host)
+
+
 def _listening(options: ScpOptions) -> Iterator[Listening]:
     if options.port is not None:
         yield Listening(options.host, options.port)
@@ -115,5 +153,7 @@ def _listening(options: ScpOptions) -> Iterator[Listening]:
         yield Listening(options.host, options.tls_port, partial(_secured, context))
 
 
-def _secured(context: ssl.SSLContext, sock: socket.socket, seconds: float) -> socket.socket:
-    return wrap(sock, context, seconds, server_side=True)
+def _secured(
+    context: ssl.SSLContext, sock: socket.socket, seconds: float, replaced: Callable[[socket.socket], None]
+) -> socket.socket:
+    return wrap(sock, context, seconds, server_side=True, replaced=replaced)

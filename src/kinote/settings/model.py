@@ -34,7 +34,7 @@ from pydantic_settings import (
 from kinote.dimse.entity import ApplicationEntity, ae_title
 from kinote.dimse.tls import TlsOptions
 from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
-from kinote.scp.options import ScpOptions
+from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.settings.values import (
     host_name,
     is_loopback,
@@ -42,6 +42,7 @@ from kinote.settings.values import (
     listening_host,
     loopback,
     named,
+    network,
     no_folder,
     none_if_empty,
     origin,
@@ -49,11 +50,15 @@ from kinote.settings.values import (
     some,
     tables,
 )
+from kinote.web.connections.limits import ConnectionLimits
 
 _FILE = "kinote.toml"
 _PREFIX = "KINOTE_"
 
 _TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without backslash and control characters"
+
+_HTTP = ConnectionLimits()
+_DICOM = ScpLimits()
 
 #: What each setting may be, to end the sentence "It must be …".
 _ALLOWED = {
@@ -67,6 +72,12 @@ _ALLOWED = {
     "allowed_hosts": "host names without scheme and port, separated by commas or as a list",
     "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "
     "or as a list",
+    "trusted_proxies": "IP addresses or networks such as 10.1.0.0/16, separated by commas or as a list",
+    "http_connections": "a whole number from 8 to 100000",
+    "http_connections_per_address": "a whole number from 1 to 100000",
+    "http_requests_per_client": "a whole number from 1 to 100000",
+    "http_stalled_seconds": "a number from 1 to 3600",
+    "http_slowest_upload": "a whole number from 0 to 1000000000",
     "log_json": "true or false",
     "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
     "any_called_title": "true or false",
@@ -77,6 +88,8 @@ _ALLOWED = {
     "tls_key": "the path of a PEM file, or empty",
     "tls_authorities": "the path of a PEM file, or empty",
     "tls_client_certificates": "true or false",
+    "dicom_associations": "a whole number from 1 to 10000",
+    "dicom_associations_per_host": "a whole number from 1 to 10000",
     "entities": "a list of tables, [[entities]], or in a variable JSON: "
     '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
     "unknown_callers": "true or false",
@@ -171,6 +184,30 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)
     ] = Field((), description="Origins of further pages that may change things through it.")
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(network)], ...], NoDecode, BeforeValidator(listed)
+    ] = Field((), description="Addresses of reverse proxies that are believed when they name their client.")
+    http_connections: int = Field(
+        _HTTP.connections, ge=8, le=100_000, description="HTTP connections that may be open at once."
+    )
+    http_connections_per_address: int = Field(
+        _HTTP.connections_per_address, ge=1, le=100_000, description="The same, from one address."
+    )
+    http_requests_per_client: int = Field(
+        _HTTP.requests_per_client,
+        ge=1,
+        le=100_000,
+        description="Requests of one client that are answered at once.",
+    )
+    http_stalled_seconds: float = Field(
+        _HTTP.body_seconds,
+        ge=1,
+        le=3600,
+        description="Seconds after which an upload that stalls, or is too slow, is broken off.",
+    )
+    http_slowest_upload: int = Field(
+        1024, ge=0, le=1_000_000_000, description="Bytes per second that an upload brings at least."
+    )
     log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
     ae_titles: Annotated[tuple[_Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
         ("KINOTE",), description="Our AE titles; with the first of them others are called."
@@ -190,6 +227,12 @@ class Settings(BaseSettings):
     tls_authorities: _File = Field(None, description="Certificates whose holders are believed, PEM.")
     tls_client_certificates: bool = Field(
         False, description="Let in by TLS only entities with a certificate of those authorities."
+    )
+    dicom_associations: int = Field(
+        _DICOM.associations, ge=1, le=10_000, description="Associations that may be open at once."
+    )
+    dicom_associations_per_host: int = Field(
+        _DICOM.associations_per_host, ge=1, le=10_000, description="The same, from one host."
     )
     entities: Annotated[tuple[EntitySettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="The application entities that are known."
@@ -241,6 +284,21 @@ class Settings(BaseSettings):
             entities=MappingProxyType({entity.title: entity.known() for entity in self.entities}),
             unknown_callers=self.unknown_callers,
             private_classes=self.private_classes,
+            limits=ScpLimits(
+                associations=self.dicom_associations,
+                associations_per_host=self.dicom_associations_per_host,
+            ),
+        )
+
+    def connection_limits(self) -> ConnectionLimits:
+        """What HTTP connections may take."""
+        return ConnectionLimits(
+            connections=self.http_connections,
+            connections_per_address=self.http_connections_per_address,
+            requests_per_client=self.http_requests_per_client,
+            body_seconds=self.http_stalled_seconds,
+            # One byte at least: an upload that brings nothing at all stalls, however slow it may be.
+            body_bytes=max(round(self.http_slowest_upload * self.http_stalled_seconds), 1),
         )
 
 

@@ -82,6 +82,11 @@ def host_name(name: str) -> str:
     return name
 
 
+def network(text: str) -> str:
+    """An address, or a network such as 10.1.0.0/16."""
+    return str(ipaddress.ip_network(text)) if "/" in text else str(ipaddress.ip_address(text))
+
+
 def origin(text: str) -> str:
     """An origin as a browser serializes it: in lower case, without the port that goes without saying."""
     parts = urlsplit(text.strip().lower().removesuffix("/"))

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from kinote.web.allowed_methods import allowed_methods
 from kinote.web.api.router import router
+from kinote.web.connections.clients import RequestsPerClient
 from kinote.web.dicomweb import routes as dicomweb
 from kinote.web.guard import Guard
 from kinote.web.health import healthz, readyz
@@ -62,6 +63,7 @@ def create_application(rooms: Rooms) -> FastAPI:
     )
     # The last one added is the outermost.
     application.add_middleware(Guard, options=rooms.options)
+    application.add_middleware(RequestsPerClient, most=rooms.options.requests_per_client)
     application.add_middleware(RequestLog)
     application.add_middleware(SecurityHeaders)
     return application

@@ -8,9 +8,11 @@ Origin check.
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinote.web.problems import (
@@ -23,6 +25,19 @@ from kinote.web.rooms import WebOptions
 
 #: Resources under /api that take objects of any size, streamed.
 _STREAMED = frozenset({"/api/v1/objects"})
+
+
+#: A name, or an address in brackets, and a port: nothing else that an address of the web may have (RFC 3986 3.2.2).
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
+
+
+class _TooLargeError(BodyTooLargeError, HTTPException):  # type: ignore[misc]
+    """Raised where FastAPI reads a body: it makes `400` of all that is no `HTTPException`."""
+
+    def __init__(self, detail: str) -> None:
+        HTTPException.__init__(self, self.status, detail)
+        BodyTooLargeError.__init__(self, detail)
+
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -78,7 +93,7 @@ class Guard:
 
     def _bounded(self, headers: Headers, receive: Receive) -> Receive:
         """`receive`, refusing more bytes than the body of an API request may have."""
-        too_large = BodyTooLargeError(f"The body has more than {self._max_json} bytes.")
+        too_large = _TooLargeError(f"The body has more than {self._max_json} bytes.")
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_json:
             raise too_large
@@ -97,11 +112,9 @@ class Guard:
 
 
 def _host_name(host: str) -> str | None:
-    """The name in a Host header, in lower case and without port; None if it is no host."""
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
+    """The name in a Host header, in lower case and without port; None if it is no host (RFC 9110 7.2)."""
+    found = _HOST.fullmatch(host)
+    return (found["address"] or found["name"]).lower() if found else None
 
 
 def is_loopback(name: str) -> bool:

@@ -181,6 +181,38 @@ class VersionRequiredError(RequestError):
     title = "If-Match is required"
 
 
+class TooSlowError(RequestError):
+    """A request did not come in the time that it may take; the connection is closed."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    name = "too-slow"
+    title = "The request came too slowly"
+
+
+class TooManyRequestsError(RequestError):
+    """The client asks for more at once than one client may."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    name = "too-many-requests"
+    title = "Too much at once from one client"
+
+
+class HeadTooLargeError(RequestError):
+    """The request line and headers, or what surrounds the chunks of the body, are too large."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    name = "head-too-large"
+    title = "The headers are too large"
+
+
+class TooManyConnectionsError(RequestError):
+    """The server, or one address, has as many connections as it may."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    name = "too-many-connections"
+    title = "Too many connections"
+
+
 #: Errors of the rooms below: class, status, name and title of the problem.
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (TranscodingError, HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Not available in this encoding"),

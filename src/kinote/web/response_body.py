@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import IO
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 from starlette.responses import Response, StreamingResponse
 
 #: What one hop into a thread brings back, in bytes: large enough that hops cost little.
 BLOCK = 256 * 1024
+
+#: How far an iterator that holds something scarce is read ahead of its client, in bytes; more than most answers have.
+AHEAD = 64 * 1024 * 1024
 
 
 def block(pieces: Iterator[bytes], size: int = BLOCK) -> tuple[bytes, bool]:
@@ -38,7 +45,7 @@ async def iterated(
     Up to `at_once` bytes it is made here and now, so that what goes wrong until then can still be
     answered otherwise; what is longer is streamed. The iterator is closed whatever ends the response,
     so that its files and connections are given back. A share of `holding` is taken for as long as it is
-    open: for iterators that hold something scarce.
+    open: for iterators that hold something scarce. They are read ahead, whether or not the client takes what they give.
     """
     if holding is not None:
         await holding.acquire_on_behalf_of(pieces)
@@ -52,17 +59,16 @@ async def iterated(
         if holding is not None:
             holding.release_on_behalf_of(pieces)
         return Response(first, status_code=status_code, headers=headers, media_type=media_type)
+    blocks = _blocks(pieces, limiter, first) if holding is None else _held(pieces, limiter, first, holding)
     return StreamingResponse(
-        _blocks(pieces, limiter, first, holding),
+        blocks,
         status_code=status_code,
         headers=headers,
         media_type=media_type,
     )
 
 
-async def _blocks(
-    pieces: Iterator[bytes], limiter: CapacityLimiter, first: bytes, holding: CapacityLimiter | None
-) -> AsyncIterator[bytes]:
+async def _blocks(pieces: Iterator[bytes], limiter: CapacityLimiter, first: bytes) -> AsyncIterator[bytes]:
     try:
         yield first
         ended = False
@@ -71,9 +77,73 @@ async def _blocks(
             if data:
                 yield data
     finally:
-        close = getattr(pieces, "close", None)
+        await _close(pieces, limiter)
+
+
+async def _held(
+    pieces: Iterator[bytes], limiter: CapacityLimiter, first: bytes, holding: CapacityLimiter
+) -> AsyncIterator[bytes]:
+    """The same, of an iterator that holds something scarce: a client that does not read must not hold it, too."""
+    ahead = _Ahead(pieces, limiter, holding)
+    try:
+        yield first
+        while data := await ahead.next():
+            yield data
+    finally:
         with CancelScope(shield=True):
-            if close is not None:
-                await to_thread.run_sync(close, limiter=limiter)
-        if holding is not None:
-            holding.release_on_behalf_of(pieces)
+            await ahead.close()
+
+
+class _Ahead:
+    """What an iterator gives, read into a file up to `AHEAD` bytes; where that was all, what it holds is given back."""
+
+    def __init__(self, pieces: Iterator[bytes], limiter: CapacityLimiter, holding: CapacityLimiter) -> None:
+        self._pieces = pieces
+        self._limiter = limiter
+        self._holding = holding
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(BLOCK)  # noqa: SIM115
+        self._is_closing = threading.Event()
+        self._ended = False
+        self._holds = True
+        self._reading = asyncio.ensure_future(self._read())
+        # Nobody may be left to hear of an error.
+        self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def next(self) -> bytes:
+        """The next bytes, none at the end."""
+        await self._reading
+        data = await to_thread.run_sync(lambda: self._file.read(BLOCK), limiter=self._limiter)
+        if not data and not self._ended:
+            data, self._ended = await to_thread.run_sync(lambda: block(self._pieces), limiter=self._limiter)
+        return data
+
+    async def close(self) -> None:
+        self._is_closing.set()
+        await asyncio.wait([self._reading])
+        await self._give_back()
+        await to_thread.run_sync(self._file.close, limiter=self._limiter)
+
+    async def _read(self) -> None:
+        await to_thread.run_sync(self._fill, limiter=self._limiter)
+        if self._ended:
+            await self._give_back()
+
+    def _fill(self) -> None:
+        """In a thread."""
+        while not self._ended and self._file.tell() < AHEAD and not self._is_closing.is_set():
+            data, self._ended = block(self._pieces)
+            self._file.write(data)
+        self._file.seek(0)
+
+    async def _give_back(self) -> None:
+        if self._holds:
+            self._holds = False
+            await _close(self._pieces, self._limiter)
+            self._holding.release_on_behalf_of(self._pieces)
+
+
+async def _close(pieces: Iterator[bytes], limiter: CapacityLimiter) -> None:
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(close, limiter=limiter)

@@ -16,6 +16,7 @@ from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.telemetry.clock import Clock
+from kinote.web.connections.limits import DEFAULT_LIMITS
 from kinote.web.event_streams import EventStreams
 
 Result = TypeVar("Result")
@@ -28,12 +29,14 @@ class WebOptions:
     `allowed_hosts` are host names, beside the loopback ones, under which it may be reached;
     `allowed_origins` origins (`https://host:port`) of other pages that may change things through it.
     `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
+    `requests_per_client` are answered at once.
     """
 
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     max_json_bytes: int = 16 * 1024 * 1024
     max_parts: int = 100_000
+    requests_per_client: int = DEFAULT_LIMITS.requests_per_client
     viewer: Path = Path(__file__).parent / "static"
 
 

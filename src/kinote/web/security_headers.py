@@ -1,4 +1,4 @@
-"""Headers that keep scripts, frames and type guessing out of what this server answers."""
+"""Headers that keep scripts, frames and type guessing out of what this server answers, and caches from keeping it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
+    # What may be kept says so itself. Whatever does not may carry patients' data: metadata, problems, metrics.
+    ("Cache-Control", "private, no-store"),
 )
 
 

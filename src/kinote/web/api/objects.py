@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 
 from fastapi import APIRouter, Request
@@ -11,7 +10,7 @@ from starlette.responses import Response
 from kinote.intake.outcome import Outcome
 from kinote.web.api.pages import answer
 from kinote.web.problems import UnsupportedMediaTypeError
-from kinote.web.request_body import in_thread_with_body
+from kinote.web.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["objects"])
@@ -29,15 +28,15 @@ async def bring_in(request: Request) -> Response:
         raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
     rooms = rooms_of(request)
 
-    def take(pieces: Iterator[bytes]) -> Outcome:
+    def take() -> Taking[Outcome]:
         upload = rooms.receiver.open("API")
         try:
-            for piece in pieces:
+            while (piece := (yield)) is not None:
                 upload.write(piece)
         except BaseException:
             upload.abandon()
             raise
         return upload.finish().result()
 
-    outcome = await in_thread_with_body(request, take, rooms.threads.uploads)
+    outcome = await in_threads_with_body(request, take, rooms.threads.uploads)
     return answer(asdict(outcome))

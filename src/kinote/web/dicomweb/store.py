@@ -1,7 +1,8 @@
 """STOW-RS (PS3.18 10.5): studies come in, streamed from the socket to storage.
 
-The body is read in the event loop and parsed in one worker thread per request. An object whose last byte is
-there is synced beside it and commits in groups with those of all other senders, while the next ones arrive.
+The body is read in the event loop and parsed in worker threads; a request has one only while its bytes flow. An object
+whose last byte is there is synced beside it and commits in groups with those of all other senders, while the next ones
+arrive.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.store_batch import DICOM, Pieces, StoreBatch
+from kinote.web.dicomweb.store_batch import DICOM, StoreBatch
 from kinote.web.dicomweb.store_json import JSON, take_json, take_json_parts
 from kinote.web.dicomweb.store_response import refusals, store_response, store_status
 from kinote.web.multipart_related import PartReader
 from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
-from kinote.web.request_body import in_thread_with_body
+from kinote.web.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import Rooms, rooms_of
 from kinote.web.warning_header import warning
 
@@ -32,7 +33,7 @@ async def store(request: Request) -> Response:
     if choose(ranges, (JSON, "application/json")) is None:
         raise NotAcceptableError(f"The answer to a store request is available as {JSON} only.")
     take = _taker(request, rooms)
-    outcomes = await in_thread_with_body(request, take, rooms.threads.uploads)
+    outcomes = await in_threads_with_body(request, take, rooms.threads.uploads)
     if not outcomes:
         raise BadRequestError("The body holds no instance.")
     reasons = refusals(outcomes)
@@ -44,7 +45,7 @@ async def store(request: Request) -> Response:
     )
 
 
-def _taker(request: Request, rooms: Rooms) -> Callable[[Pieces], list[Outcome]]:
+def _taker(request: Request, rooms: Rooms) -> Callable[[], Taking[list[Outcome]]]:
     """What takes the body, by its media type."""
     declared = request.headers.get("content-type")
     if declared is None:
@@ -56,15 +57,15 @@ def _taker(request: Request, rooms: Rooms) -> Callable[[Pieces], list[Outcome]]:
     if kind.name == DICOM:
         return batch.take_single
     if kind.name == JSON:
-        return lambda pieces: take_json(batch, pieces, limit)
+        return lambda: take_json(batch, limit)
     if kind.name == "multipart/related":
         # Some clients leave out the type; then the parts say what they are.
         part_type = kind.part_type.name if "type" in kind.parameters else DICOM
         if part_type in (DICOM, JSON):
             reader = PartReader(kind.parameters.get("boundary", ""), max_parts=rooms.options.max_parts)
             if part_type == DICOM:
-                return lambda pieces: batch.take_parts(reader, pieces)
-            return lambda pieces: take_json_parts(batch, reader, pieces, limit)
+                return lambda: batch.take_parts(reader)
+            return lambda: take_json_parts(batch, reader, limit)
     raise UnsupportedMediaTypeError(
         f'Content-Type: {declared} is not taken; send multipart/related; type="{DICOM}" or type="{JSON}", '
         f"or one instance as {DICOM}."

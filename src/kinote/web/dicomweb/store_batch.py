@@ -1,9 +1,8 @@
-"""The objects of one store request on their way to storage, in the worker thread of the request."""
+"""The objects of one store request on their way to storage, in worker threads."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future
 
 from kinote.intake.expected import InStudy
@@ -12,7 +11,7 @@ from kinote.intake.upload import Upload
 from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
 from kinote.web.negotiation import media_type
 from kinote.web.problems import BadRequestError
-from kinote.web.request_body import BodyBrokenOffError
+from kinote.web.request_body import BodyBrokenOffError, Taking
 from kinote.web.rooms import Rooms
 
 DICOM = "application/dicom"
@@ -20,11 +19,9 @@ DICOM = "application/dicom"
 #: Objects of one request that may be on their way to a commit; each may hold 64 KB in memory.
 _PENDING = 400
 
-Pieces = Iterator[bytes]
-
 
 class StoreBatch:
-    """The objects of one request, in a worker thread."""
+    """The objects of one request, in one worker thread at a time."""
 
     def __init__(self, rooms: Rooms, received_from: str, study: str | None) -> None:
         self._receiver = rooms.receiver
@@ -34,10 +31,10 @@ class StoreBatch:
         self._pending: deque[Future[Outcome]] = deque()
         self._outcomes: list[Outcome] = []
 
-    def take_single(self, pieces: Pieces) -> list[Outcome]:
+    def take_single(self) -> Taking[list[Outcome]]:
         self.begin()
         try:
-            for piece in pieces:
+            while (piece := (yield)) is not None:
                 self.write(piece)
         except BaseException:
             self.abandon()
@@ -45,10 +42,10 @@ class StoreBatch:
         self.finish()
         return self.settled()
 
-    def take_parts(self, reader: PartReader, pieces: Pieces) -> list[Outcome]:
+    def take_parts(self, reader: PartReader) -> Taking[list[Outcome]]:
         """All parts; a body that turns out malformed keeps the parts that were complete until then."""
         try:
-            self._read(reader, pieces)
+            yield from self._read(reader)
         except MultipartError as error:
             self.abandon()
             if not self.settled():
@@ -60,8 +57,8 @@ class StoreBatch:
             raise
         return self.settled()
 
-    def _read(self, reader: PartReader, pieces: Pieces) -> None:
-        for piece in pieces:
+    def _read(self, reader: PartReader) -> Taking[None]:
+        while (piece := (yield)) is not None:
             for event in reader.feed(piece):
                 if isinstance(event, bytes):
                     self.write(event)

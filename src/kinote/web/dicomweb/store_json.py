@@ -14,10 +14,11 @@ from kinote.web.dicomweb.json_instances import (
     instances_in,
     named_uids,
 )
-from kinote.web.dicomweb.store_batch import Pieces, StoreBatch
+from kinote.web.dicomweb.store_batch import StoreBatch
 from kinote.web.multipart_related import PartBegins, PartEnds, PartReader
 from kinote.web.negotiation import MediaType, media_type
 from kinote.web.problems import BadRequestError, BodyTooLargeError
+from kinote.web.request_body import Taking
 
 JSON = "application/dicom+json"
 
@@ -25,23 +26,23 @@ JSON = "application/dicom+json"
 _SPOOLED = 256 * 1024
 
 
-def take_json(batch: StoreBatch, pieces: Pieces, limit: int) -> list[Outcome]:
+def take_json(batch: StoreBatch, limit: int) -> Taking[list[Outcome]]:
     """A body that is metadata alone."""
     metadata = bytearray()
-    for piece in pieces:
+    while (piece := (yield)) is not None:
         _append(metadata, piece, limit)
     _store(batch, bytes(metadata), {})
     return batch.settled()
 
 
-def take_json_parts(batch: StoreBatch, reader: PartReader, pieces: Pieces, limit: int) -> list[Outcome]:
+def take_json_parts(batch: StoreBatch, reader: PartReader, limit: int) -> Taking[list[Outcome]]:
     """Metadata and bulk parts. The bulk may come in any order after it, so the body is read to its end first.
 
     Raises `MultipartError` where it is malformed; then nothing of it is stored.
     """
     with ExitStack() as files:
         body = _Body(files, limit)
-        for piece in pieces:
+        while (piece := (yield)) is not None:
             for event in reader.feed(piece):
                 body.take(event)
         reader.finish()

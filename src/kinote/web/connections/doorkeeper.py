@@ -1,0 +1,116 @@
+"""All HTTP connections of a server: let in, looked at once a second, and ended where they hold up others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from kinote.telemetry.seldom import Seldom
+from kinote.web.connections.admission import Admission, Refusal
+from kinote.web.connections.limits import DEFAULT_LIMITS, ConnectionLimits
+from kinote.web.connections.metrics import observe_connections, observe_refusal
+from kinote.web.connections.refusals import refusals
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks at all connections.
+_LOOK = 1.0
+
+
+class Watched(Protocol):
+    """A connection, as the doorkeeper sees it."""
+
+    def __hash__(self) -> int: ...
+
+    def look(self, now: float) -> None:
+        """End it, if it has taken longer than it may."""
+
+    def give_way(self) -> None:
+        """Close it: it is idle, and another needs its place."""
+
+
+class Doorkeeper:
+    """What all connections of a server share. To be used in its event loop.
+
+    `clock` gives seconds that never go back. `is_proxy` tells the addresses that have many clients behind them.
+    """
+
+    def __init__(
+        self,
+        limits: ConnectionLimits = DEFAULT_LIMITS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        is_proxy: Callable[[str], bool] = lambda address: False,
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.answers = refusals(limits)
+        self._admission: Admission[Watched] = Admission(
+            limits.connections, limits.connections_per_address, self._gives_way, is_proxy
+        )
+        #: Those that were let in or refused, and are not closed yet.
+        self._watched: set[Watched] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._refusals = Seldom(clock=clock)
+
+    def enter(self, connection: Watched, address: str) -> Refusal | None:
+        """A connection is open; why it is refused, if it is. `left` has to follow in both cases."""
+        refusal = self._admission.enter(connection, address)
+        if refusal is not None:
+            self.refused(refusal, address)
+        self._watched.add(connection)
+        observe_connections(len(self._watched))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._sweep)
+        return refusal
+
+    def left(self, connection: Watched) -> None:
+        """A connection is closed."""
+        self._admission.leave(connection)
+        self._watched.discard(connection)
+        observe_connections(len(self._watched))
+        if not self._watched and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def connections(self) -> tuple[Watched, ...]:
+        """All that are open."""
+        return tuple(self._watched)
+
+    def busy(self, connection: Watched) -> None:
+        """A request is under way."""
+        self._admission.busy(connection)
+
+    def idle(self, connection: Watched) -> None:
+        """No request is under way any more."""
+        self._admission.idle(connection)
+
+    def refused(self, why: Refusal, address: str) -> None:
+        """Count a refusal, and tell of it unless the log has done so a moment ago."""
+        observe_refusal(why)
+        number = self._refusals.happened(why)
+        if number is not None:
+            log.warning(
+                "HTTP connections are refused or ended",
+                extra={"reason": why.value, "number": number, "host": address},
+            )
+
+    def look(self) -> None:
+        """Look at every connection."""
+        now = self.clock()
+        for connection in self.connections:
+            connection.look(now)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        self.look()
+        if self._watched:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._sweep)
+
+    def _gives_way(self, connection: Watched) -> None:
+        self.refused(Refusal.GAVE_WAY, "")
+        connection.give_way()

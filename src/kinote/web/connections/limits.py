@@ -1,0 +1,43 @@
+"""How much of a server one connection, one address and all of them together may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of HTTP connections; those that administrators may change are settings.
+
+    `connections`            open at once. Beyond that the connection that has been idle longest gives way, and where
+                             none is idle the new one is refused
+    `connections_per_address`  the same, of one address
+    `requests_per_client`    answered at once for one client; behind a trusted proxy that is the proxy's client
+    `head_bytes`, `headers`  of a request line with its headers, and how many headers; what surrounds the chunks of a
+                             body, and its trailers, may have as many bytes
+    `head_seconds`           from the first byte of a request, or from connecting, to the end of its headers
+    `pipelined`              requests that may wait behind the one that is being answered
+    `idle_seconds`           between two requests. Longer than proxies keep their connections, or they would send a
+                             request into one that is being closed
+    `body_seconds`, `body_bytes`  a body brings at least so many bytes in so many seconds, as long as it is waited for
+    `answer_seconds`, `answer_bytes`  a client takes at least so many bytes of its answer in so many seconds. Systems
+                             open a full receive window in large steps: this is generous on purpose
+    `linger_seconds`         for which a client that was answered early may go on sending, so that it gets to read why
+    """
+
+    connections: int = 1000
+    connections_per_address: int = 500
+    requests_per_client: int = 200
+    head_bytes: int = 64 * 1024
+    headers: int = 200
+    head_seconds: float = 20.0
+    pipelined: int = 16
+    idle_seconds: float = 75.0
+    body_seconds: float = 30.0
+    body_bytes: int = 30 * 1024
+    answer_seconds: float = 120.0
+    answer_bytes: int = 64 * 1024
+    linger_seconds: float = 15.0
+
+
+DEFAULT_LIMITS = ConnectionLimits()

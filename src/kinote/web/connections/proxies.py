@@ -1,0 +1,23 @@
+"""The addresses of reverse proxies that are believed when they say who their client is."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from functools import lru_cache
+
+
+class TrustedProxies:
+    """Addresses, and networks such as `10.1.0.0/16`. Raises ValueError for what is neither."""
+
+    def __init__(self, named: Sequence[str]) -> None:
+        self._networks = [ipaddress.ip_network(each) for each in named]
+        self.has = lru_cache(maxsize=4096)(self._has)
+
+    def _has(self, address: str) -> bool:
+        """Whether this is the address of one of them."""
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)

@@ -1,0 +1,124 @@
+"""A client that does not read its answer holds nothing that others need."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+from anyio import CapacityLimiter
+from blockbuster import blockbuster_ctx
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kinote.web import response_body
+from kinote.web.response_body import iterated
+from tests.dimse.ends import eventually
+from tests.web.conftest import running
+
+_PIECE = 64 * 1024
+
+#: Pieces of an answer that no buffers of the system take: 32 MB.
+_PIECES = 512
+
+
+class Scarce:
+    """Answers that hold something of which there is one."""
+
+    def __init__(self) -> None:
+        self.holding = CapacityLimiter(1)
+        self.limiter = CapacityLimiter(4)
+        self.closed = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        try:
+            for number in range(_PIECES):
+                yield number.to_bytes(2, "little") * (_PIECE // 2)
+        finally:
+            self.closed += 1
+
+    async def answer(self, _request: Request) -> Response:
+        return await iterated(
+            self.pieces(), self.limiter, media_type="application/octet-stream", holding=self.holding
+        )
+
+
+WHOLE = hashlib.sha256(
+    b"".join(number.to_bytes(2, "little") * (_PIECE // 2) for number in range(_PIECES))
+).hexdigest()
+
+
+@pytest.fixture
+def scarce() -> Scarce:
+    return Scarce()
+
+
+@pytest.fixture
+def server(scarce: Scarce) -> Iterator[running]:
+    application = FastAPI()
+    application.router.routes.append(Route("/", scarce.answer))
+    server = running(application)
+    with blockbuster_ctx("kinote"), server:
+        eventually(lambda: server.is_up, "it does not start")
+        yield server
+
+
+def ask(server: running) -> socket.socket:
+    sock = socket.create_connection(server.address)
+    sock.settimeout(60)
+    sock.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    return sock
+
+
+def read(sock: socket.socket) -> str:
+    content = bytearray()
+    while data := sock.recv(1 << 20):
+        content += data
+    head, _, body = bytes(content).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"transfer-encoding" in head.lower()
+    return hashlib.sha256(unchunked(body)).hexdigest()
+
+
+def unchunked(body: bytes) -> bytes:
+    pieces: list[bytes] = []
+    at = 0
+    while True:
+        end = body.index(b"\r\n", at)
+        length = int(body[at:end], 16)
+        if not length:
+            return b"".join(pieces)
+        pieces.append(body[end + 2 : end + 2 + length])
+        at = end + length + 4
+
+
+def test_others_get_what_is_scarce_while_a_client_does_not_read(server: running, scarce: Scarce) -> None:
+    with ask(server) as slow:
+        for _ in range(3):
+            with ask(server) as other:
+                assert read(other) == WHOLE
+        assert read(slow) == WHOLE
+    assert scarce.closed == 4
+    eventually(lambda: scarce.holding.borrowed_tokens == 0, "something is still held")
+
+
+def test_an_answer_that_is_longer_than_is_read_ahead_comes_whole(
+    server: running, scarce: Scarce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_body, "AHEAD", 4 * _PIECE)
+    with ask(server) as client:
+        assert read(client) == WHOLE
+    assert scarce.closed == 1
+    eventually(lambda: scarce.holding.borrowed_tokens == 0, "something is still held")
+
+
+def test_what_is_scarce_is_given_back_when_the_client_goes(
+    server: running, scarce: Scarce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_body, "AHEAD", 4 * _PIECE)
+    with ask(server) as client:
+        assert client.recv(10)
+    eventually(lambda: scarce.closed == 1 and scarce.holding.borrowed_tokens == 0, "something is still held")
