@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinote.dicom.elements.dataset import DataSet
-from kinote.dicom.pixels.decoding import Samples, Words
+from kinote.dicom.pixels.samples import Samples, Words
 from kinote.dicom.pixels.lookup_tables import palette
 from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
 

@@ -8,6 +8,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
@@ -81,6 +82,7 @@ def _rendered(door: Door, item: LiveObject, number: int, wanted: Rendering, by: 
         return render_frame(
             opened,
             number,
+            decode_frame(opened, number),
             window=wanted.window,
             viewport=wanted.viewport,
             format=wanted.format,

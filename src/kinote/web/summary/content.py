@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
@@ -117,6 +118,7 @@ def _picture(door: Door, image: KeyImage) -> bytes | None:
             door.open(image.shown, ActorKind.PERSON).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
-            return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")
+            samples = decode_frame(frames, image.frame)
+            return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg")
     except (PictureError, DicomError, NotLiveError, OSError):
         return None
