@@ -5,8 +5,8 @@ object's, and gives the rest to the `pool`. Each process of the pool decodes one
 and memory (`options`); one that overruns them or crashes is killed and replaced, and only its frame has failed. `turns`
 shares the pool out among studies, `shared` holds the one pool of this program.
 
-`__main__` begins the first of these processes, which forks the others (`forking`), and `worker_process` is what they do.
-These and `codecs` are the only ones that import codecs. Frames travel in shared memory (memfd), and go with the processes.
+`__main__` begins the first of these processes, which forks the others (`forking`); `worker_process` is what they do.
+Only these import `codecs`. Frames travel in shared memory (memfd), of which nothing is left when the processes end.
 
 May use `kinote.dicom`, and nothing else of Kinote.
 """

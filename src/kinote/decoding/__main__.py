@@ -1,4 +1,4 @@
-"""`python -m kinote.decoding CONTROL PARENT`: the process that forks decoding processes, begun by the main process alone."""
+"""`python -m kinote.decoding CONTROL PARENT`: the process that forks decoding processes."""
 
 from __future__ import annotations
 

@@ -28,6 +28,13 @@ _LONGEST_RUN = 128
 _UNCHANGED = {1: "GRAYSCALE", 3: "RGB", 4: "CMYK"}
 
 
+#: End of image, of JPEG and JPEG-LS.
+_EOI = b"\xff\xd9"
+
+#: Entropy-coded data of no meaning.
+_MORE = bytes((0xD5 ^ each * 29) & 0xFE for each in range(256))
+
+
 class DamagedFrameError(ValueError):
     """A frame that breaks the rules of its encoding; the message says which."""
 
@@ -45,18 +52,15 @@ def load() -> None:
 
 def _rle(data: bytes, request: FrameRequest, samples: NDArray[Any]) -> None:
     """Each byte of a sample is a plane of its own, from the highest (PS3.5 G.2); a plane is a segment."""
-    planes = request.components * request.word_bytes
+    planes, pixels = request.components * request.word_bytes, request.rows * request.columns
     for plane, segment in enumerate(_rle_segments(data, planes)):
         component, byte = divmod(plane, request.word_bytes)
-        room = np.empty(request.rows * request.columns + _LONGEST_RUN, np.uint8)
-        filled = len(imagecodecs.packbits_decode(segment, out=room))
-        if filled < request.rows * request.columns:
-            raise DamagedFrameError(
-                f"segment {plane + 1} has {filled} bytes of {request.rows * request.columns}"
-            )
+        room = imagecodecs.packbits_decode(segment, out=bytearray(pixels + _LONGEST_RUN))
+        if len(room) < pixels:
+            raise DamagedFrameError(f"segment {plane + 1} has {len(room)} bytes of {pixels}")
         # In a little endian word the highest byte is the last.
         place = samples.view(np.uint8).reshape(-1, request.components, request.word_bytes)
-        place[:, component, request.word_bytes - 1 - byte] = room[: request.rows * request.columns]
+        place[:, component, request.word_bytes - 1 - byte] = np.frombuffer(room, np.uint8, pixels)
 
 
 def _rle_segments(data: bytes, planes: int) -> list[bytes]:
@@ -85,14 +89,27 @@ def _jpeg(data: bytes, request: FrameRequest, samples: NDArray[Any]) -> None:
         case ColourTransform.BY_MARKER:
             made = "RGB"
     imagecodecs.jpeg8_decode(data, colorspace=given, outcolorspace=made, out=samples)
+    end = data.rfind(_EOI)
+    if end >= 0 and not request.is_lossless:
+        return
+    # libjpeg makes up what is missing at the end of a scan, and tells nobody. If all samples are there, others after
+    # them change nothing.
+    longer = (data[:end] if end >= 0 else data) + _MORE + _EOI
+    again = np.empty_like(samples)
+    imagecodecs.jpeg8_decode(longer, colorspace=given, outcolorspace=made, out=again)
+    if not np.array_equal(samples, again):
+        raise DamagedFrameError("the frame is cut short")
 
 
 def _jpeg_ls(data: bytes, request: FrameRequest, samples: NDArray[Any]) -> None:
+    if _EOI not in data:
+        # CharLS would find out at the end, or search for seconds.
+        raise DamagedFrameError("the frame is cut short")
     imagecodecs.jpegls_decode(data, out=samples)
 
 
 def _jpeg_2000(data: bytes, request: FrameRequest, samples: NDArray[Any]) -> None:
-    # OpenJPEG decodes HTJ2K too. OpenJPH, which would be faster, does not clip lossy samples at the ends of their range.
+    # OpenJPEG decodes HTJ2K too. OpenJPH, which is faster, does not clip lossy samples to their range.
     imagecodecs.jpeg2k_decode(data, numthreads=1, out=samples)
 
 

@@ -14,7 +14,7 @@ class DecodingCancelledError(PictureError):
 
 
 class FrameError(Exception):
-    """A frame that could not be decoded. The message says why, and ends a sentence; `outcome` is the kind of failure."""
+    """A frame that could not be decoded. The message says why, and ends a sentence."""
 
     #: As in the metric `kinote_decoding_seconds`.
     outcome = "damaged"

@@ -37,9 +37,7 @@ def can_decode(transfer_syntax: TransferSyntax) -> bool:
     return _is_native(transfer_syntax) or transfer_syntax.uid in _CODECS
 
 
-def decode_frame(
-    frames: Frames, number: int, *, is_cancelled: Callable[[], bool] | None = None
-) -> Samples:
+def decode_frame(frames: Frames, number: int, *, is_cancelled: Callable[[], bool] | None = None) -> Samples:
     """The samples of frame `number`, counted from 1.
 
     `is_cancelled` says whether nobody waits for them any more; it is asked a few times a second. Raises `PictureError`
@@ -121,6 +119,7 @@ def _request(codec: Codec, form: PixelFormat, said: Codestream | None) -> tuple[
         codec=codec,
         word_bytes=word_bytes,
         is_signed=said is not None and said.signed,
+        is_lossless=said is not None and said.is_lossless,
         colour=colour,
         components=form.samples,
         rows=form.rows,

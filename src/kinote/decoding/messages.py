@@ -1,7 +1,7 @@
 """What the main process, the forking process and the decoding processes say to each other.
 
-Each message is a datagram on a Unix socket (SOCK_SEQPACKET). Nothing here is unpickled: a decoding process may be in the
-hands of whoever made the frame.
+Each message is a datagram on a Unix socket (SOCK_SEQPACKET). Nothing here is unpickled: a decoding process may be in
+the hands of whoever made the frame.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LONGEST = 4096
 #: Shared areas of up to so many bytes are kept for the next frame; larger ones are given back at once.
 KEPT_AREA = 16 << 20
 
-#: The longest reason that a decoding process gives, in bytes of UTF-8.
+#: The longest reason that a decoding process gives, in characters of ASCII.
 _LONGEST_TEXT = 500
 
 
@@ -46,12 +46,14 @@ class FrameRequest:
     """A frame to decode: the first `length` bytes of the shared area of `area` bytes.
 
     Its samples go to `output` and the following bytes: `rows` x `columns` x `components` words of `word_bytes`.
-    `is_signed` is true where the codestream says that they are. `memory` is what decoding may take, in bytes.
+    `is_signed` is true where the codestream says that they are, `is_lossless` of JPEG's lossless processes.
+    `memory` is what decoding may take, in bytes.
     """
 
     codec: Codec
     word_bytes: int
     is_signed: bool
+    is_lossless: bool
     colour: ColourTransform
     components: int
     rows: int
@@ -61,7 +63,7 @@ class FrameRequest:
     area: int = 0
     memory: int = 0
 
-    _FORM = struct.Struct("<BBBBHIIQQQQ")
+    _FORM = struct.Struct("<BBBBBHIIQQQQ")
 
     @property
     def samples(self) -> int:
@@ -76,8 +78,8 @@ class FrameRequest:
 
     @classmethod
     def decoded(cls, message: bytes) -> FrameRequest:
-        codec, word_bytes, signed, colour, *rest = cls._FORM.unpack(message)
-        return cls(Codec(codec), word_bytes, bool(signed), ColourTransform(colour), *rest)
+        codec, word_bytes, signed, lossless, colour, *rest = cls._FORM.unpack(message)
+        return cls(Codec(codec), word_bytes, bool(signed), bool(lossless), ColourTransform(colour), *rest)
 
 
 class Kind(IntEnum):
@@ -97,7 +99,7 @@ class Kind(IntEnum):
 
 def told(kind: Kind, number: int = 0, text: str = "") -> bytes:
     """A message on the channel of a decoding process."""
-    return struct.pack("<BI", kind, number) + text.encode("utf-8", "replace")[:_LONGEST_TEXT]
+    return struct.pack("<BI", kind, number) + text.encode("ascii", "replace")[:_LONGEST_TEXT]
 
 
 def read(message: bytes) -> tuple[Kind, int, str]:
@@ -106,8 +108,8 @@ def read(message: bytes) -> tuple[Kind, int, str]:
         kind, number = struct.unpack_from("<BI", message)
     except struct.error as error:
         raise ValueError("A message is cut short") from error
-    text = "".join(each if each.isprintable() else " " for each in message[5:].decode("utf-8", "replace"))
-    return Kind(kind), number, text
+    text = message[5:].decode("latin-1")
+    return Kind(kind), number, "".join(each if " " <= each <= "~" else " " for each in text)
 
 
 #: To the forking process: fork a decoding process of this number, whose channel comes with the message; kill it.

@@ -33,9 +33,7 @@ class DecodingOptions:
     def limits(self, samples: int) -> FrameLimits:
         """The limits of a frame of so many samples."""
         seconds = self.seconds + samples / self.samples_per_second
-        return FrameLimits(
-            seconds, seconds * self.patience, self.memory + samples * self.memory_per_sample
-        )
+        return FrameLimits(seconds, seconds * self.patience, self.memory + samples * self.memory_per_sample)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ _ATTEMPTS = 2
 class Decoded:
     """What became of a frame, for metrics.
 
-    `outcome` is `decoded`, `damaged`, `overrun` (of time), `memory`, `crashed` or `cancelled`; `seconds` are by the clock,
-    from the frame's turn on, and `waited` those before.
+    `outcome` is `decoded`, `damaged`, `overrun` (of time), `memory`, `crashed`, `cancelled` or `unavailable`.
+    `seconds` are by the clock, from the frame's turn on, and `waited` those before.
     """
 
     codec: Codec

@@ -69,15 +69,13 @@ class Worker:
     ) -> NDArray[Any]:
         """The words of a frame, one after the other.
 
-        `request` says all but where things are. Raises `FrameError`, `OverrunError`, `DecodingCancelledError` and, where
-        it is not the frame that has ended the process, `BrokenPipeError`.
+        `request` says all but where things are. Raises `FrameError`, `OverrunError`, `DecodingCancelledError`, and
+        `BrokenPipeError` where it is not the frame that has ended the process.
         """
         output = -(-len(data) // _PAGE) * _PAGE
         descriptor, area = self._area_of(output + request.output_bytes)
         area[: len(data)] = data
-        request = replace(
-            request, length=len(data), output=output, area=len(area), memory=limits.memory
-        )
+        request = replace(request, length=len(data), output=output, area=len(area), memory=limits.memory)
         try:
             socket.send_fds(self._channel, [request.encoded()], [] if descriptor is None else [descriptor])
         except ConnectionError as error:
@@ -122,7 +120,8 @@ class Worker:
             if used > limits.processor_seconds or elapsed > limits.seconds:
                 self._kill()
                 raise OverrunError(
-                    f"decoding took more than {limits.processor_seconds:.1f} seconds and was stopped", "overrun"
+                    f"decoding took more than {limits.processor_seconds:.1f} seconds and was stopped",
+                    "overrun",
                 )
         kind, number, text = self._message(0)
         match kind:

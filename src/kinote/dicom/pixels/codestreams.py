@@ -16,7 +16,10 @@ _SOC_SIZ = b"\xff\x4f\xff\x51"
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+
+#: The segment of an Adobe marker, and its least length: shorter ones are not believed (T.872 6.5.3).
 _APP14 = 0xEE
+_ADOBE_LENGTH = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ def _jpeg(data: bytes) -> Codestream | None:
         elif marker in _WITHOUT_LENGTH:
             at += 2
         else:
-            if marker == _APP14 and data[at + 4 : at + 9] == b"Adobe":
+            length = struct.unpack_from(">H", data, at + 2)[0]
+            if marker == _APP14 and length >= _ADOBE_LENGTH and data[at + 4 : at + 9] == b"Adobe":
                 adobe = data[at + 15]
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+            at += 2 + length
     return None
