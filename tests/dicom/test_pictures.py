@@ -20,7 +20,7 @@ from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import PictureFormat
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.windows import Window
-from tests.dicom.lossless_encoder import encode
+from tests.decoding.lossless_encoder import encode
 from tests.dicom.pixel_objects import BASELINE, JPEG_LOSSLESS, as_file, at_dataset, image, items
 from tests.dicom.shown import pixels, render
 

@@ -26,3 +26,10 @@ class OverrunError(FrameError):
     def __init__(self, reason: str, outcome: str) -> None:
         super().__init__(reason)
         self.outcome = outcome
+
+
+class KilledError(OverrunError):
+    """The process was killed by somebody else: perhaps for want of memory, perhaps for no fault of the frame."""
+
+    def __init__(self) -> None:
+        super().__init__("its decoder was killed from outside, perhaps for want of memory", "crashed")

@@ -15,6 +15,7 @@ from kinote.decoding.errors import (
     DecodingCancelledError,
     DecodingUnavailableError,
     FrameError,
+    KilledError,
     OverrunError,
 )
 from kinote.decoding.harmful_frames import HarmfulFrames
@@ -109,7 +110,7 @@ class Pool:
         self, data: bytes, request: FrameRequest, is_cancelled: Callable[[], bool] | None
     ) -> NDArray[Any]:
         limits = self._options.limits(request.samples)
-        for _ in range(_ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS + 1):
             worker = self._worker()
             try:
                 words = worker.decode(data, request, limits, is_cancelled)
@@ -120,7 +121,8 @@ class Pool:
                     worker.close()
                 else:
                     self._keep(worker)
-                raise
+                if attempt == _ATTEMPTS or not isinstance(error, KilledError):
+                    raise
             except BaseException:
                 worker.close()
                 raise

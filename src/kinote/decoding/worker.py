@@ -22,6 +22,7 @@ from kinote.decoding.errors import (
     DecodingCancelledError,
     DecodingUnavailableError,
     FrameError,
+    KilledError,
     OverrunError,
 )
 from kinote.decoding.messages import FrameRequest, Kind
@@ -131,6 +132,8 @@ class Worker:
                 raise FrameError(text.strip().rstrip(".") or "it is damaged")
             case Kind.NO_MEMORY:
                 raise OverrunError(f"decoding needs more than {limits.memory >> 20} MB of memory", "memory")
+            case Kind.ENDED if os.WIFSIGNALED(number) and os.WTERMSIG(number) == signal.SIGKILL:
+                raise KilledError
             case Kind.ENDED:
                 raise OverrunError(f"its decoder {_ended_by(number)}", "crashed")
         # All of them have ended: nothing is said about the frame.
@@ -169,8 +172,5 @@ class Worker:
 def _ended_by(status: int) -> str:
     """What a wait status says."""
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGKILL:
-            return "was killed from outside, perhaps for want of memory"
-        return f"crashed ({signal.Signals(number).name})"
+        return f"crashed ({signal.Signals(os.WTERMSIG(status)).name})"
     return f"ended by itself with status {os.waitstatus_to_exitcode(status)}"

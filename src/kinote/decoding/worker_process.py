@@ -17,6 +17,8 @@ from kinote.decoding.messages import FrameRequest, Kind
 #: A process that has grown by so many bytes is replaced: codecs may leak.
 _GROWN = 256 << 20
 
+_NICE = 5
+
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -24,6 +26,8 @@ def serve(channel: socket.socket) -> None:
     """Decode what is asked for on the channel, until its other end is closed."""
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, 0))
+    # The main process answers everybody: it goes first where processors are short.
+    os.nice(_NICE)
     memory = _Memory()
     channel.send(messages.told(Kind.READY, os.getpid()))
     area: mmap.mmap | None = None
