@@ -31,6 +31,8 @@ class Scale:
     rows: int
     #: Scripts of peers that do what they should not, played against the DICOM face.
     hostile_scripts: int
+    #: Compressed frames with bytes changed, of all syntaxes.
+    mutated_frames: int
 
 
 _SHORT = Scale(
@@ -43,6 +45,7 @@ _SHORT = Scale(
     objects=500,
     rows=20_000,
     hostile_scripts=500,
+    mutated_frames=500,
 )
 
 _LONG = Scale(
@@ -55,6 +58,7 @@ _LONG = Scale(
     objects=20_000,
     rows=2_000_000,
     hostile_scripts=10_000,
+    mutated_frames=20_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT
