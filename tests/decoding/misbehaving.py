@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from kinote.decoding import codecs, forking
 from kinote.decoding.messages import FrameRequest
 
+_KEPT: list[NDArray[Any]] = []
+
 
 class Panic(BaseException):
     """Passes every `except Exception`, as the panics of Rust do."""
@@ -39,6 +41,11 @@ def _decode(data: bytes, _request: FrameRequest, samples: NDArray[Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "memory":
             np.ones(1 << 32, np.uint8)
+        case "leak":
+            _KEPT.append(np.ones(300 << 20, np.uint8))
+            samples[...] = 6
+        case "nothing":
+            return
         case "error":
             raise ValueError("a bad \n frame \x1b[31m" + "x" * 5000)
         case "nonsense":

@@ -82,6 +82,19 @@ def test_a_damaged_frame_costs_no_process(pool: Pool) -> None:
     assert pool.pids == pids
 
 
+def test_a_process_whose_codec_leaks_is_replaced() -> None:
+    with misbehaving(replace(SHORT, memory=1 << 30)) as pool:
+        for _ in range(3):
+            assert pool.decode(b"leak", FRAME, "1.2").max() == 6
+            assert pool.pids == []
+        good(pool)
+
+
+def test_nothing_is_seen_of_the_frame_before(pool: Pool) -> None:
+    good(pool)
+    assert not pool.decode(b"nothing", FRAME, "1.2").any()
+
+
 def test_a_process_that_talks_nonsense_is_not_believed(pool: Pool) -> None:
     with pytest.raises((DecodingUnavailableError, OverrunError)):
         pool.decode(b"nonsense", FRAME, "1.2")

@@ -87,7 +87,7 @@ class Kind(IntEnum):
 
     #: It is ready; with its process id.
     READY = 1
-    #: The samples are in the shared area.
+    #: The samples are in the shared area. The number of this and the next two is 1 if the process ends with this frame.
     DONE = 2
     #: The frame cannot be decoded; with the reason.
     DAMAGED = 3

@@ -143,7 +143,7 @@ class Pool:
 
     def _keep(self, worker: Worker) -> None:
         with self._lock:
-            if not self._is_closed:
+            if not self._is_closed and not worker.is_last:
                 self._idle.append(worker)
                 return
         worker.close()

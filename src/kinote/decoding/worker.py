@@ -51,6 +51,8 @@ class Worker:
         self._poll = select.poll()
         self._poll.register(self._channel, select.POLLIN)
         self._area: mmap.mmap | None = None
+        #: Whether it ends by itself after the frame that it had.
+        self.is_last = False
         kind, self.pid, _ = self._message(STARTING)
         if kind is not Kind.READY:
             self.close()
@@ -125,6 +127,7 @@ class Worker:
                     "overrun",
                 )
         kind, number, text = self._message(0)
+        self.is_last = kind in (Kind.DONE, Kind.DAMAGED, Kind.NO_MEMORY) and number == 1
         match kind:
             case Kind.DONE:
                 return

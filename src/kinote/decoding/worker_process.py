@@ -40,27 +40,31 @@ def serve(channel: socket.socket) -> None:
             area = mmap.mmap(descriptors[0], request.area)
             os.close(descriptors[0])
         assert area is not None
-        channel.send(_answer(request, area, memory))
+        kind, reason = _answer(request, area, memory)
+        is_last = memory.has_grown()
+        channel.send(messages.told(kind, is_last, reason))
+        if is_last:
+            return
         if len(area) > messages.KEPT_AREA:
             area = None
-        if memory.has_grown():
-            return
 
 
-def _answer(request: FrameRequest, area: mmap.mmap, memory: _Memory) -> bytes:
+def _answer(request: FrameRequest, area: mmap.mmap, memory: _Memory) -> tuple[Kind, str]:
     kind = f"{'i' if request.is_signed else 'u'}{request.word_bytes}"
     samples: NDArray[Any] = np.frombuffer(area, kind, request.samples, request.output)
+    # Nothing of another frame is to be seen where a codec leaves something out.
+    samples.fill(0)
     shape = (request.rows, request.columns, request.components)
     memory.allow(request.memory)
     try:
         codecs.decode(area[: request.length], request, samples.reshape(shape[: 2 + (request.components > 1)]))
     except MemoryError:
-        return messages.told(Kind.NO_MEMORY)
+        return Kind.NO_MEMORY, ""
     except Exception as error:  # codecs raise what they like for damaged input
-        return messages.told(Kind.DAMAGED, text=str(error) or type(error).__name__)
+        return Kind.DAMAGED, str(error) or type(error).__name__
     finally:
         memory.allow(None)
-    return messages.told(Kind.DONE)
+    return Kind.DONE, ""
 
 
 class _Memory:
