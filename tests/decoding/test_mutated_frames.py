@@ -27,7 +27,7 @@ from tests.web.conftest import running
 #: A frame of these that hangs is stopped soon.
 OPTIONS = DecodingOptions(processes=2, seconds=0.3)
 
-SEEDS = {**FRAMES, RLE: rle(b"\x7f" + bytes(range(128)) + b"\xfd\7", b"\x81\1\x03\1\2\3\4")}
+SEEDS = {**FRAMES, RLE: rle(b"\x81\1\x81\2\x81\3\xf1\4", b"\x81\5\x81\6\x81\7\xf1\x08")}
 
 
 @pytest.fixture
