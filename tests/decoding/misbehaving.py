@@ -62,5 +62,5 @@ def _decode(data: bytes, _request: FrameRequest, samples: NDArray[Any]) -> None:
 
 
 if __name__ == "__main__":
-    codecs.decode = _decode
+    vars(codecs).update(decode=_decode)
     forking.run(int(sys.argv[1]), int(sys.argv[2]))

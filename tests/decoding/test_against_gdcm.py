@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gdcm
+import gdcm  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
