@@ -34,6 +34,8 @@ class Scale:
     #: How often honest senders are besieged by hostile clients, and how many objects each sends then.
     sieges: int
     siege_objects: int
+    #: Compressed frames with bytes changed, of all syntaxes.
+    mutated_frames: int
 
 
 _SHORT = Scale(
@@ -48,6 +50,7 @@ _SHORT = Scale(
     hostile_scripts=500,
     sieges=1,
     siege_objects=10,
+    mutated_frames=500,
 )
 
 _LONG = Scale(
@@ -62,6 +65,7 @@ _LONG = Scale(
     hostile_scripts=10_000,
     sieges=6,
     siege_objects=1_000,
+    mutated_frames=20_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT

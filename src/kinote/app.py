@@ -24,6 +24,7 @@ from kinote.catalog.sql import dialects
 from kinote.catalog.sql.dialects import shown
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.decoding.shared import decoding_processes
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.actor_kind import ActorKind
@@ -58,7 +59,7 @@ from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock, system_clock
 from kinote.web.application import Rooms, WebOptions, create_application
-from kinote.web.metrics import observe_background, observe_outcome
+from kinote.web.metrics import observe_background, observe_decoding, observe_outcome
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ def open_house(
                 # Closed last: until then something of this process may be half-done.
                 closing.callback(presence.close)
             catalog = Catalog(_catalog_options(url, settings), observe_background=observe_background)
+        closing.enter_context(decoding_processes(settings.decoding_options(), observe_decoding))
         try:
             is_marked = False
             with _among_nodes(catalog, url, purpose, clock) as node:

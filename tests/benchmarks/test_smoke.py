@@ -57,6 +57,7 @@ SMALL = {
     "dicom_sending": ("--images", "4", "--key-objects", "4", "--rounds", "1"),
     "withdrawing": ("--studies", "2", "--images", "2", "--rounds", "1"),
     "dicom_idle": ("--associations", "2", "--seconds", "0.1"),
+    "decoding": ("--rounds", "1"),
 }
 #: Those that wait for a quiet machine; tests run on busy ones.
 QUIET = {"intake", "stow", "dicom_intake", "dicom_sending", "filing", "retrieval", "withdrawing"}
@@ -77,6 +78,7 @@ ROWS = {
     "dicom_sending": 8,
     "withdrawing": 6,
     "dicom_idle": 8,
+    "decoding": 8,
 }
 
 

@@ -15,9 +15,6 @@ from kinote.delivery.files import sendable_file
 from kinote.delivery.outgoing import TARGETS, data_set
 from kinote.dicom.files.part10 import file_meta_bytes
 
-#: Progressive JPEG of 12 bits: nobody here decodes it.
-UNDECODED = frozenset({"1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"})
-
 
 def natively(source: Path | bytes, syntax: str = TARGETS[0]) -> bytes:
     """A file, re-encoded, as a file. Raises `TranscodingError`."""

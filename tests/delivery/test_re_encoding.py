@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    MPEG2MPML,
     UID,
     ExplicitVRBigEndian,
     JPEGBaseline8Bit,
@@ -19,7 +20,7 @@ from pydicom.uid import (
 )
 
 from kinote.delivery.outgoing import TARGETS, TranscodingError
-from tests.delivery.natively import UNDECODED, images, natively
+from tests.delivery.natively import images, natively
 
 SIZE = 8
 
@@ -36,6 +37,10 @@ def stored(dataset: Dataset, syntax: UID) -> bytes:
     buffer = io.BytesIO()
     pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def path_syntax(path: Path) -> UID:
+    return pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID
 
 
 def picture(pixels: bytes, **attributes: object) -> Dataset:
@@ -63,7 +68,14 @@ def test_pixels_are_those_that_pydicom_decodes(test_data: Path, syntax: str) -> 
             # How pydicom says that no decoder is installed, that one has failed, or that the pixels are damaged.
             continue
         ours = read(path, syntax)
-        assert ours.PixelData == decoded.PixelData, path
+        if decoded.SamplesPerPixel == 3 and path_syntax(path) == JPEGBaseline8Bit:
+            # pydicom and libjpeg round colours otherwise; DCMTK's are the same.
+            difference = np.frombuffer(ours.PixelData, "u1").astype(int) - np.frombuffer(
+                decoded.PixelData, "u1"
+            )
+            assert np.abs(difference).max() <= 1, path
+        else:
+            assert ours.PixelData == decoded.PixelData, path
         for keyword in ("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"):
             assert ours[keyword].value == decoded[keyword].value, (path, keyword)
         assert ours.get("PlanarConfiguration") == decoded.get("PlanarConfiguration"), path
@@ -132,7 +144,7 @@ def compressed(data: bytes, syntax: UID) -> Dataset:
 
 
 def test_what_is_no_codestream_is_not_sent_as_pixels() -> None:
-    with pytest.raises(TranscodingError, match=r"could not be decompressed: The frame is no JPEG Baseline"):
+    with pytest.raises(TranscodingError, match=r"could not be decompressed: Frame 1 is no JPEG Baseline"):
         read(stored(compressed(b"nothing", JPEGBaseline8Bit), JPEGBaseline8Bit))
 
 
@@ -150,10 +162,6 @@ def test_frames_that_would_fill_the_memory_are_not_decoded() -> None:
         read(stored(dataset, RLELossless))
 
 
-def test_what_nobody_decodes_is_said(test_data: Path) -> None:
-    seen = set()
-    for path in images(test_data, lambda dataset: dataset.file_meta.TransferSyntaxUID in UNDECODED):
-        with pytest.raises(TranscodingError, match="There is no decoder for JPEG"):
-            read(path)
-        seen.add(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
-    assert seen == UNDECODED
+def test_what_nobody_decodes_is_said() -> None:
+    with pytest.raises(TranscodingError, match="There is no decoder for MPEG2"):
+        read(stored(compressed(b"nothing", MPEG2MPML), MPEG2MPML))

@@ -12,6 +12,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from kinote.dicom.files.part10 import find_dataset
 
+_MPEG2 = "1.2.840.10008.1.2.4.100"
 BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 
@@ -47,9 +48,14 @@ def as_file(dataset: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> 
         dataset["PixelData"].is_undefined_length = True
         dataset["PixelData"].VR = "OB"
     dataset.file_meta = Dataset()  # type: ignore[assignment]
-    dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
+    known = transfer_syntax if UID(transfer_syntax).is_transfer_syntax else _MPEG2
+    dataset.file_meta.TransferSyntaxUID = UID(known)
     file = io.BytesIO()
     dcmwrite(file, dataset, enforce_file_format=True)
+    if known != transfer_syntax:
+        # pydicom does not know it yet, and writes no file.
+        assert len(known) == len(transfer_syntax)
+        file = io.BytesIO(file.getvalue().replace(known.encode(), transfer_syntax.encode(), 1))
     file.seek(0)
     return file
 

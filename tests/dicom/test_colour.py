@@ -11,9 +11,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import pixels
 from kinote.dicom.pixels.pixel_format import PictureError
 from tests.dicom.pixel_objects import as_file, image
+from tests.dicom.shown import pixels
 
 #: Primary colours and greys as red, green, blue, and as YBR_FULL by the equations of PS3.3 C.7.6.3.1.2.
 _RGB = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128)]

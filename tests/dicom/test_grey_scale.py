@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import pixels
 from kinote.dicom.pixels.windows import Window
 from tests.dicom.pixel_objects import as_file, image
+from tests.dicom.shown import pixels
 
 
 def _greys(values: list[int], window: Window | None = None, frame: int = 1, **attributes: Any) -> list[int]:

@@ -17,11 +17,12 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 
 from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import PictureFormat, is_renderable, pixels, render
+from kinote.dicom.pixels.pictures import PictureFormat
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.windows import Window
-from tests.dicom.lossless_encoder import encode
+from tests.decoding.lossless_encoder import encode
 from tests.dicom.pixel_objects import BASELINE, JPEG_LOSSLESS, as_file, at_dataset, image, items
+from tests.dicom.shown import pixels, render
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -123,21 +124,6 @@ def test_a_transfer_syntax_without_a_decoder_is_named() -> None:
     dataset = image(PixelData=items(encoded.getvalue()))
     with pytest.raises(PictureError, match="MPEG2"):
         render(as_file(dataset, "1.2.840.10008.1.2.4.100"))
-
-
-@pytest.mark.parametrize(
-    ("sop_class", "syntax", "has_pixels", "expected"),
-    [
-        ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", True, True),
-        ("1.2.840.10008.5.1.4.1.1.2", JPEG_LOSSLESS, None, True),
-        ("1.2.840.10008.5.1.4.1.1.88.59", "1.2.840.10008.1.2.1", None, False),
-        ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", False, False),
-        ("1.2.3.4", "1.2.840.10008.1.2.1", True, True),
-        ("1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.1.2.4.100", True, False),
-    ],
-)
-def test_what_can_be_rendered(sop_class: str, syntax: str, has_pixels: bool | None, expected: bool) -> None:
-    assert is_renderable(sop_class, syntax, has_pixels) is expected
 
 
 def _assert_all_shown(folder: Path, least: int) -> None:

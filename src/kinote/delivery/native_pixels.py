@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import DataElement
 from pydicom.dataset import Dataset
 
+from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
-from kinote.dicom.pixels.decoding import Samples, decode
 from kinote.dicom.pixels.frames import Frames, open_frames
-from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
+from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.stored_words import stored_words
 
 #: What describes the fragments of compressed pixels alone (PS3.3 C.7.6.3).
 _OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
@@ -61,27 +61,11 @@ def _decoded(frames: Frames) -> tuple[bytes, str]:
     photometric = form.photometric
     words = []
     for number in range(1, frames.count + 1):
-        samples = decode(frames.read(number), form, frames.transfer_syntax)
+        samples = decode_frame(frames, number)
         photometric = samples.photometric
-        words.append(_words(samples, form))
+        words.append(stored_words(samples, form))
     if form.bits_allocated == 1:
         # Frames of single bits follow each other without a gap (PS3.5 8.1.1).
         flags = np.concatenate([each.reshape(-1) for each in words])
         return np.packbits(flags, bitorder="little").tobytes(), photometric
     return b"".join([each.tobytes() for each in words]), _NOT_HALVED.get(photometric, photometric)
-
-
-def _words(samples: Samples, form: PixelFormat) -> NDArray[Any]:
-    """The samples of a frame in words of the length that the object says."""
-    array = samples.array
-    if form.bits_allocated == 1:
-        return array
-    if array.dtype.itemsize * 8 > form.bits_allocated:
-        raise PictureError(
-            f"The compressed frame has samples of {array.dtype.itemsize * 8} bits, "
-            f"but the object allocates {form.bits_allocated}."
-        )
-    if form.signed:
-        # In a wider word a negative value begins with more ones.
-        array = array.view(f"i{array.dtype.itemsize}")
-    return array.astype(f"<i{form.bits_allocated // 8}")

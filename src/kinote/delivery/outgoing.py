@@ -15,6 +15,7 @@ from typing import BinaryIO
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.byte_order import swap_words
 from kinote.delivery.native_pixels import make_native
 from kinote.dicom.dictionary import transfer_syntaxes
@@ -76,7 +77,7 @@ def part10(wanted: Described, stored: DataSet, transfer_syntax_uid: str | None =
 def data_set(wanted: Described, stored: DataSet, transfer_syntax_uid: str) -> DataSet:
     """A stored data set as it goes out; the file of `stored` is closed if another takes its place.
 
-    Raises `TranscodingError` where it cannot be had in the transfer syntax.
+    Raises `TranscodingError` where it cannot be had in the transfer syntax, and `DecodingUnavailableError`.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
         return stored
@@ -123,6 +124,9 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
             little_endian=True,
             enforce_file_format=False,
         )
+    except DecodingUnavailableError:
+        # It may be tried again.
+        raise
     except PictureError as error:
         raise TranscodingError(f"The object could not be decompressed: {error}") from error
     except (

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, live
 from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
@@ -73,7 +74,7 @@ class Sender:
             return Sent("failed", uid, self._why_not(wanted), statuses.SOP_CLASS_NOT_SUPPORTED)
         try:
             outgoing = data_set(wanted, stored, context.transfer_syntax)
-        except (TranscodingError, OSError) as error:
+        except (TranscodingError, DecodingUnavailableError, OSError) as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
         answer = store(
             self._association, context, uid, outgoing, self._originator, on_cancel=self._take_cancel

@@ -31,6 +31,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from kinote.decoding.options import DecodingOptions
 from kinote.dimse.entity import ApplicationEntity, ae_title
 from kinote.dimse.tls import TlsOptions
 from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
@@ -95,6 +96,7 @@ _ALLOWED = {
     "unknown_callers": "true or false",
     "private_classes": "true or false",
     "intake_processes": "a whole number from 0 to 16, or empty",
+    "decoding_processes": "a whole number from 1 to 64, or empty",
 }
 
 #: When the DICOM face may be reached from elsewhere.
@@ -246,6 +248,10 @@ class Settings(BaseSettings):
         )
     )
 
+    decoding_processes: Annotated[
+        Annotated[int, Field(ge=1, le=64)] | None, BeforeValidator(none_if_empty)
+    ] = Field(None, description="Decoding processes at most; empty as many as there are cores for.")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -269,6 +275,12 @@ class Settings(BaseSettings):
             return self.intake_processes
         cores = len(os.sched_getaffinity(0))
         return 1 if cores <= 3 else min(4, cores // 2)
+
+    def decoding_options(self) -> DecodingOptions:
+        """How compressed frames are decoded."""
+        if self.decoding_processes is None:
+            return DecodingOptions()
+        return DecodingOptions(processes=self.decoding_processes)
 
     def scp_options(self) -> ScpOptions:
         """What the DICOM face is told."""

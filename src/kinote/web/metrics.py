@@ -7,6 +7,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.decoding.pool import Decoded
 from kinote.intake.outcome import Outcome
 from kinote.telemetry.registry import REGISTRY
 from kinote.web.rooms import rooms_of
@@ -33,6 +34,19 @@ _BACKGROUND = Histogram(
     "How long pieces of background work held a writer of the index; none should take more than 0.05.",
     registry=REGISTRY,
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3),
+)
+_DECODING = Histogram(
+    "kinote_decoding_seconds",
+    "How long decoding processes had a compressed frame, by codec and by what became of it.",
+    ["codec", "outcome"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)
+_DECODING_WAIT = Histogram(
+    "kinote_decoding_wait_seconds",
+    "How long compressed frames waited for a decoding process.",
+    registry=REGISTRY,
+    buckets=(0.001, 0.01, 0.1, 1, 10, 60),
 )
 _QUARANTINED = Gauge(
     "kinote_quarantined_files",
@@ -74,6 +88,12 @@ def observe_outcome(outcome: Outcome) -> None:
 def observe_background(seconds: float) -> None:
     """Take note of how long a piece of background work held a writer of the index."""
     _BACKGROUND.observe(seconds)
+
+
+def observe_decoding(frame: Decoded) -> None:
+    """Count a compressed frame that a decoding process had."""
+    _DECODING.labels(frame.codec.name, frame.outcome).observe(frame.seconds)
+    _DECODING_WAIT.observe(frame.waited)
 
 
 def observe_note(act: str) -> None:

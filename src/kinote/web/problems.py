@@ -19,6 +19,7 @@ from kinote.catalog.answered_requests import KeyReusedError
 from kinote.catalog.queries.conditions import InvalidKeyError
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.unavailable import (
@@ -215,6 +216,12 @@ class TooManyConnectionsError(RequestError):
 
 #: Errors of the rooms below: class, status, name and title of the problem.
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (
+        DecodingUnavailableError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "decoding-unavailable",
+        "The pixels cannot be decoded now",
+    ),
     (TranscodingError, HTTPStatus.NOT_ACCEPTABLE, "not-acceptable", "Not available in this encoding"),
     (PictureError, HTTPStatus.NOT_ACCEPTABLE, "no-picture", "No picture can be made of it"),
     (NotLiveError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
@@ -255,6 +262,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
 _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     CommitInDoubtError: {"Retry-After": "30"},
     NoConnectionError: {"Retry-After": "5"},
+    DecodingUnavailableError: {"Retry-After": "10"},
     StoreUnreachableError: {"Retry-After": "30"},
     BytesGoneError: {"Cache-Control": "no-store"},
 }

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinote.dicom.elements.dataset import DataSet
-from kinote.dicom.pixels.decoding import Samples, Words
 from kinote.dicom.pixels.lookup_tables import palette
 from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
+from kinote.dicom.pixels.samples import Samples, Words
 
 #: Luminance, then what blue and red difference add to red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
 _FROM_YBR_FULL = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinote.dicom.pixels.decoding import Samples, Words
 from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.lookup_tables import LookupTable, lookup_table
 from kinote.dicom.pixels.pixel_format import PixelFormat
+from kinote.dicom.pixels.samples import Samples, Words
 from kinote.dicom.pixels.windows import FUNCTIONS, Window
 
 _PIXEL_PADDING_VALUE = 0x00280120

@@ -1,22 +1,19 @@
 """Frames as pictures: JPEG, PNG and GIF of one frame as its own attributes say that it is shown."""
 
 import io
-from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kinote.dicom.dictionary.sop_classes import is_image
-from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.colour import is_colour, to_rgb
-from kinote.dicom.pixels.decoding import can_decode, decode
-from kinote.dicom.pixels.frames import Frames, open_frames
+from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.grey_scale import grey_transform, to_grey
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.samples import Samples
 from kinote.dicom.pixels.windows import Window
 
 PictureFormat = Literal["jpeg", "png", "gif"]
@@ -32,37 +29,22 @@ _LONGEST = 65500
 _MOST_PIXELS = 1 << 27
 
 
-def render(
-    source: Path | BinaryIO,
-    frame: int = 1,
-    *,
-    transfer_syntax_uid: str | None = None,
-    window: Window | None = None,
-    viewport: tuple[int, int] | None = None,
-    format: PictureFormat = "jpeg",  # noqa: A002 - the word of the field
-    quality: int = 90,
-) -> bytes:
-    """One frame, counted from 1, as a picture.
-
-    `source` and `transfer_syntax_uid` are as in `open_frames`. `window` takes the place of the object's own;
-    colour frames have none. `viewport` is the width and height into which the picture is fitted, in pixels.
-    Pixels that are not square are made so. Raises `PictureError`.
-    """
-    with open_frames(source, transfer_syntax_uid) as frames:
-        return render_frame(frames, frame, window=window, viewport=viewport, format=format, quality=quality)
-
-
 def render_frame(
     frames: Frames,
-    frame: int = 1,
+    frame: int,
+    samples: Samples,
     *,
     window: Window | None = None,
     viewport: tuple[int, int] | None = None,
     format: PictureFormat = "jpeg",  # noqa: A002 - the word of the field
     quality: int = 90,
 ) -> bytes:
-    """As `render`, for one who shows several frames of an object."""
-    picture = Image.fromarray(pixels(frames, frame, window=window))
+    """One frame, counted from 1, as a picture of its `samples`.
+
+    `window` takes the place of the object's own; colour frames have none. `viewport` is the width and height into
+    which the picture is fitted, in pixels. Pixels that are not square are made so. Raises `PictureError`.
+    """
+    picture = Image.fromarray(pixels(frames, frame, samples, window=window))
     size = _size(picture.size, _aspect(frames, frame), viewport)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
@@ -76,24 +58,19 @@ def render_frame(
     return encoded.getvalue()
 
 
-def pixels(frames: Frames, frame: int = 1, *, window: Window | None = None) -> NDArray[np.uint8]:
+def pixels(
+    frames: Frames, frame: int, samples: Samples, *, window: Window | None = None
+) -> NDArray[np.uint8]:
     """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`."""
     form = frames.format
     little_endian = frames.transfer_syntax.little_endian
     try:
-        samples = decode(frames.read(frame), form, frames.transfer_syntax)
         if is_colour(form):
             return to_rgb(samples, form, frames.header, little_endian=little_endian)
         attributes = FrameAttributes(frames.header, frame)
         return to_grey(samples, grey_transform(attributes, form, window=window, little_endian=little_endian))
     except DicomError as error:
         raise PictureError(f"The object cannot be read: {error}.") from error
-
-
-def is_renderable(sop_class_uid: str, transfer_syntax_uid: str, has_pixel_data: bool | None) -> bool:
-    """Whether pictures can be expected of an object; `has_pixel_data` None if that is not known."""
-    has_pixels = is_image(sop_class_uid) if has_pixel_data is None else has_pixel_data
-    return has_pixels and can_decode(lookup(transfer_syntax_uid))
 
 
 def _aspect(frames: Frames, frame: int) -> float:

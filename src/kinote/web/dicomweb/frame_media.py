@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from kinote.decoding.frame_decoder import can_decode
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED, EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.dicom.pixels.decoding import can_decode
 from kinote.web.negotiation import MediaType
 
 OCTETS = "application/octet-stream"

@@ -8,9 +8,9 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.dicom.pixels.decoding import decode
+from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.pixels.frames import Frames, open_frames
-from kinote.dicom.pixels.pixel_format import PixelFormat
+from kinote.dicom.pixels.stored_words import stored_words
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
@@ -94,8 +94,7 @@ def _contents(
         for number in numbers:
             check_frame(opened, number)
         for number in numbers:
-            data = opened.read(number)
-            yield _plain_samples(data, opened) if form.decoded else data
+            yield _native(opened, number) if form.decoded else opened.read(number)
 
 
 def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
@@ -103,13 +102,9 @@ def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
         yield Part((("Content-Type", form.content_type),), (content,))
 
 
-def _plain_samples(data: bytes, opened: Frames) -> bytes:
-    """A compressed frame as it would lie in native pixel data (PS3.5 8.1), each sample of its allocated size."""
-    form: PixelFormat = opened.format
-    array = decode(data, form, opened.transfer_syntax).array
-    size = max(form.bits_allocated // 8, 1)
-    kind = "i" if array.dtype.kind == "i" else "u"
-    samples = array.astype(np.dtype(f"<{kind}{size}"), copy=False)
-    if form.planar and samples.ndim == 3:
-        samples = samples.transpose(2, 0, 1)
-    return np.ascontiguousarray(samples).tobytes()
+def _native(opened: Frames, number: int) -> bytes:
+    """A compressed frame as it would lie in native pixel data."""
+    words = stored_words(decode_frame(opened, number), opened.format)
+    if opened.format.planar and words.ndim == 3:
+        words = words.transpose(2, 0, 1)
+    return np.ascontiguousarray(words).tobytes()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
@@ -21,6 +21,7 @@ from kinote.web.dicomweb.rendering import Rendering, rendering
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
 from kinote.web.problems import BadRequestError, NotAcceptableError
 from kinote.web.rooms import rooms_of
+from kinote.web.while_wanted import while_wanted
 
 
 async def rendered(request: Request) -> Response:
@@ -69,18 +70,29 @@ async def _picture(request: Request, item: LiveObject, number: int, wanted: Rend
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    picture = await to_thread.run_sync(
-        lambda: _rendered(rooms.door, item, number, wanted, actor_of(request)), limiter=rooms.threads.pictures
+    by = actor_of(request)
+    picture = await while_wanted(
+        request,
+        lambda is_gone: _rendered(rooms.door, item, number, wanted, by, is_gone),
+        rooms.threads.pictures,
     )
     return Response(picture, media_type=wanted.media_type, headers={"ETag": tag, "Cache-Control": CACHED})
 
 
-def _rendered(door: Door, item: LiveObject, number: int, wanted: Rendering, by: ActorKind) -> bytes:
+def _rendered(
+    door: Door,
+    item: LiveObject,
+    number: int,
+    wanted: Rendering,
+    by: ActorKind,
+    is_gone: Callable[[], bool],
+) -> bytes:
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
         return render_frame(
             opened,
             number,
+            decode_frame(opened, number, is_cancelled=is_gone),
             window=wanted.window,
             viewport=wanted.viewport,
             format=wanted.format,

@@ -8,6 +8,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.outgoing import TranscodingError, part10
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
@@ -138,7 +139,7 @@ class _Parts:
     def _part(self, item: LiveObject, syntax: str) -> Part:
         try:
             content = part10(item, self._door.open(item, self._by), syntax)
-        except TranscodingError as error:
+        except (TranscodingError, DecodingUnavailableError) as error:
             # The answer has begun. As it is stored is better than not at all, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
@@ -76,10 +77,14 @@ def summary(connection: Connection, door: Door, note: Note) -> Summary:
     return Summary(note, tuple(images), len(flagged) - len(images))
 
 
-def pictures(door: Door, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None]]:
-    """Each key image with its picture as JPEG, one in memory at a time; None where none can be made."""
+def pictures(door: Door, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None, str]]:
+    """Each key image with its picture as JPEG, one in memory at a time.
+
+    Where none can be made it is None; what there is to see in its place says why, if the caption does not.
+    """
     for image in shown.images:
-        yield image, _picture(door, image) if image.shown else None
+        picture, why_not = _picture(door, image) if image.shown else (None, "")
+        yield image, picture, f"No picture: {why_not}" if why_not else "No picture"
 
 
 def _key_image(
@@ -110,13 +115,17 @@ _WITHOUT_BYTES = {
 _MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "remote": "kept elsewhere"}
 
 
-def _picture(door: Door, image: KeyImage) -> bytes | None:
+def _picture(door: Door, image: KeyImage) -> tuple[bytes | None, str]:
+    """The picture of a key image; or None, and the reason where the caption does not say it already."""
     assert image.shown is not None
     try:
         with (
             door.open(image.shown, ActorKind.PERSON).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
-            return render_frame(frames, image.frame, viewport=_BOX, format="jpeg")
-    except (PictureError, DicomError, NotLiveError, OSError):
-        return None
+            samples = decode_frame(frames, image.frame)
+            return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg"), ""
+    except (PictureError, DicomError) as error:
+        return None, str(error)
+    except (NotLiveError, OSError):
+        return None, ""

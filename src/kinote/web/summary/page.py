@@ -37,16 +37,16 @@ def page(door: Door, shown: Summary) -> Iterator[bytes]:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{text}<dl>{facts}</dl><section>"
     ).encode()
-    for image, picture in pictures(door, shown):
-        yield _figure(image, picture).encode()
+    for image, picture, instead in pictures(door, shown):
+        yield _figure(image, picture, instead).encode()
     more = f"<p>and {shown.more} more</p>" if shown.more else ""
     yield f"</section>{more}</body></html>".encode()
 
 
-def _figure(image: KeyImage, picture: bytes | None) -> str:
+def _figure(image: KeyImage, picture: bytes | None, instead: str) -> str:
     caption = f"{image.number}. {escape(image.caption)}"
     if picture is None:
-        seen = "<p>No picture</p>"
+        seen = f"<p>{escape(instead)}</p>"
     else:
         seen = f'<img alt="{caption}" src="data:image/jpeg;base64,{base64.b64encode(picture).decode()}">'
     return f"<figure>{seen}<figcaption>{caption}</figcaption></figure>"

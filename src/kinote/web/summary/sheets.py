@@ -21,6 +21,7 @@ _COLUMNS, _CELL = 3, 373
 _RESOLUTION = 150
 _LINE = 30
 _CAPTION_LINES = 2
+_REASON_LINES = 8
 _ROW = _CELL + _LINE * (_CAPTION_LINES + 1)
 
 #: Lines of description that the first sheet has room for.
@@ -51,12 +52,12 @@ def _sheets(door: Door, shown: Summary) -> list[Image.Image]:
     sheets = [sheet]
     top = _words(ImageDraw.Draw(sheet), shown)
     column = 0
-    for image, picture in pictures(door, shown):
+    for image, picture, instead in pictures(door, shown):
         if top + _ROW > _HEIGHT - _MARGIN:
             sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
             sheets.append(sheet)
             top = _MARGIN
-        _place(sheet, (_MARGIN + column * _CELL, top), image, picture)
+        _place(sheet, (_MARGIN + column * _CELL, top), image, picture, instead)
         column = (column + 1) % _COLUMNS
         top += 0 if column else _ROW
     return sheets
@@ -80,7 +81,9 @@ def _words(draw: ImageDraw.ImageDraw, shown: Summary) -> int:
     return top + _LINE
 
 
-def _place(sheet: Image.Image, corner: tuple[int, int], image: KeyImage, picture: bytes | None) -> None:
+def _place(
+    sheet: Image.Image, corner: tuple[int, int], image: KeyImage, picture: bytes | None, instead: str
+) -> None:
     left, top = corner
     draw = ImageDraw.Draw(sheet)
     room = _CELL - 10
@@ -90,7 +93,8 @@ def _place(sheet: Image.Image, corner: tuple[int, int], image: KeyImage, picture
             opened.thumbnail((room, room))
             sheet.paste(opened, (left + (room - opened.width) // 2, top + (room - opened.height) // 2))
     else:
-        draw.text((left + 20, top + 20), "No picture", "black", ImageFont.load_default(22))
+        for number, line in enumerate(textwrap.wrap(instead, 30)[:_REASON_LINES]):
+            draw.text((left + 20, top + 20 + number * _LINE), line, "black", ImageFont.load_default(20))
     caption = textwrap.wrap(f"{image.number}. {image.caption}", 34)[:_CAPTION_LINES]
     for number, line in enumerate(caption):
         draw.text((left, top + room + 5 + number * _LINE), line, "black", ImageFont.load_default(20))

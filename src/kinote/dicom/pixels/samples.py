@@ -1,0 +1,84 @@
+"""The samples of one frame, and those of native frames, which are the frame's bytes.
+
+Compressed frames become samples in `kinote.decoding`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
+
+_DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Where the value is in a word: `bits` of it, the lowest being bit `shift` (PS3.5 8.1.1)."""
+
+    bits: int
+    shift: int
+    signed: bool
+
+    def values(self, words: NDArray[Any]) -> NDArray[np.int64]:
+        """The values of unsigned words."""
+        values = (words.astype(np.int64) >> self.shift) & ((1 << self.bits) - 1)
+        if self.signed:
+            values -= (values >> (self.bits - 1)) << self.bits
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of one frame: (rows, columns), or (rows, columns, samples per pixel).
+
+    With `words`, the numbers of `array` are unsigned words of which some bits are the value; without, they
+    are the values.
+    """
+
+    array: NDArray[Any]
+    photometric: str
+    words: Words | None = None
+
+
+def native_samples(data: bytes, form: PixelFormat) -> Samples:
+    """The samples of a native frame as `Frames.read` gives it; raises `PictureError`."""
+    words = Words(form.bits_stored, form.high_bit + 1 - form.bits_stored, form.signed)
+    return Samples(_native(data, form), form.photometric, None if form.floating else words)
+
+
+def shape(form: PixelFormat) -> tuple[int, ...]:
+    """The shape of the array of a frame's samples, colour by pixel."""
+    return (form.rows, form.columns) if form.samples == 1 else (form.rows, form.columns, form.samples)
+
+
+def _native(data: bytes, form: PixelFormat) -> NDArray[Any]:
+    pixels = form.rows * form.columns
+    if len(data) * 8 < form.native_frame_bits:
+        raise PictureError(f"The frame is cut short: {len(data)} bytes of {form.native_frame_bits // 8}.")
+    if form.bits_allocated == 1:
+        flags = np.unpackbits(np.frombuffer(data, np.uint8), count=pixels * form.samples, bitorder="little")
+        return flags.reshape(shape(form))
+    if form.floating:
+        samples = np.frombuffer(data, f"<f{form.bits_allocated // 8}", count=pixels * form.samples)
+        return samples.reshape(shape(form))
+    dtype = np.dtype(_DTYPES[form.bits_allocated]).newbyteorder("<")
+    if form.samples == 3 and form.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+        return _upsampled(np.frombuffer(data, dtype, count=pixels * 2), form)
+    samples = np.frombuffer(data, dtype, count=pixels * form.samples)
+    if form.planar:
+        return samples.reshape(form.samples, form.rows, form.columns).transpose(1, 2, 0)
+    return samples.reshape(shape(form))
+
+
+def _upsampled(samples: NDArray[Any], form: PixelFormat) -> NDArray[Any]:
+    """Y Y Cb Cr of two neighbours made Y Cb Cr of each (PS3.3 C.7.6.3.1.2)."""
+    if form.columns % 2:
+        raise PictureError("The frame has half the colour samples, but an odd number of columns.")
+    pairs = samples.reshape(-1, 4)
+    pixels = np.empty((len(pairs), 2, 3), samples.dtype)
+    pixels[:, :, 0] = pairs[:, :2]
+    pixels[:, :, 1:] = pairs[:, None, 2:]
+    return pixels.reshape(form.rows, form.columns, 3)
