@@ -5,9 +5,14 @@ What does not decode as declared is tried as UTF-8 and then read as Latin-1, whi
 
 from __future__ import annotations
 
+import contextlib
 import re
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+
+from pydicom.charset import convert_encodings, encode_string
 
 #: Begins an escape sequence (PS3.5 6.1.2.5), as a number: a byte is found in bytes in a sixth of the time that bytes
 #: of one take.
@@ -68,6 +73,9 @@ _PIECES = re.compile(rb"\x1b\$?[(\-)]?[@A-Za-z]|[\x80-\xff]+|[^\x1b\x80-\xff]+|\
 #: After these everything is as it was at the beginning of the value (PS3.5 6.1.2.5.3).
 _DELIMITERS = re.compile(rb"([\\\r\n\t\f])")
 _NAME_DELIMITERS = re.compile(rb"([\\\r\n\t\f^=])")
+#: The same delimiters of text.
+_PARTS = re.compile(r"([\\\r\n\t\f])")
+_NAME_PARTS = re.compile(r"([\\\r\n\t\f^=])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,32 @@ class CharacterSet:
         except UnicodeDecodeError:
             return False
         return True
+
+    def encode(self, text: str, *, is_person_name: bool = False) -> bytes | None:
+        """The text in bytes that `decode` reads as this very text; None if the character set has no characters for it."""
+        if text.isascii() and chr(ESCAPE) not in text:
+            return text.encode("ascii")
+        for encoded in self._attempts(text, is_person_name):
+            if self.decodes(encoded, is_person_name=is_person_name) and text == self.decode(
+                encoded, is_person_name=is_person_name
+            ):
+                return encoded
+        return None
+
+    def _attempts(self, text: str, is_person_name: bool) -> Iterator[bytes]:
+        codec = self.codec or self.right
+        # JIS X 0201 has single bytes alone: other characters of Shift JIS belong to another set.
+        if codec and not (codec == "shift_jis" and len(text.encode(codec, "replace")) != len(text)):
+            with contextlib.suppress(UnicodeEncodeError):
+                yield text.encode(codec)
+        if len(self.terms) > 1 or self.terms[:1] and self.terms[0].startswith("ISO 2022"):
+            with contextlib.suppress(UnicodeEncodeError, LookupError, ValueError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                # An empty first term is the default repertoire.
+                codecs = convert_encodings([term or "ISO_IR 6" for term in self.terms])
+                delimiters = _NAME_PARTS if is_person_name else _PARTS
+                # Each part begins anew in the first of the sets (PS3.5 6.1.2.5.3).
+                yield b"".join(encode_string(part, codecs) for part in delimiters.split(text))
 
     def _as_declared(self, value: bytes, is_person_name: bool) -> str:
         if self.codec:
