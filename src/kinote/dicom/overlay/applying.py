@@ -19,7 +19,6 @@ from kinote.dicom.elements.limits import DEFAULT_LIMITS, Limits
 from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.json.from_elements import selection_json
-from kinote.dicom.json.to_elements import ElementEncoder
 from kinote.dicom.overlay import original_attributes
 from kinote.dicom.overlay.deflated import deflated
 from kinote.dicom.overlay.exact_encoder import ExactEncoder, NotWritableError
@@ -151,9 +150,7 @@ class _Overlaying:
             terms = {"vr": "CS", "Value": [UTF_8]}
             by_tag[tags.SPECIFIC_CHARACTER_SET] = self._encoder.attribute(tags.SPECIFIC_CHARACTER_SET, terms)
         by_tag[tags.ORIGINAL_ATTRIBUTES_SEQUENCE] = self._original_attributes(changes)
-        return rewriting.assembled(
-            0, len(self._kept.kept), self._elements, anew, by_tag, self._encoding
-        )
+        return rewriting.assembled(0, len(self._kept.kept), self._elements, anew, by_tag, self._encoding)
 
     def _uids(self, changed: Mapping[int, Attribute]) -> Any:
         """Gives the UID of today for one that is referred to; None if there are no others."""

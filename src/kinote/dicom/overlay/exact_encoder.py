@@ -14,7 +14,7 @@ class NotWritableError(ValueError):
 
 
 class ExactEncoder(ElementEncoder):
-    """Encodes elements as those of a data set that was walked. Raises `NotWritableError` rather than lose a character."""
+    """Encodes elements for a data set that was walked. Raises `NotWritableError` rather than lose a character."""
 
     def __init__(self, encoding: Encoding, character_set: CharacterSet) -> None:
         self._begin(encoding)

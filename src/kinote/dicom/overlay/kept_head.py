@@ -1,4 +1,4 @@
-"""The head of a data set that was walked: its elements in bytes, and where in the file the values lie that were let pass."""
+"""The head of a data set that was walked: its elements in bytes, and where the values lie that were let pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kinote.dicom.dictionary.value_representations import BINARY, NAMES, SEQUENCES, SHORT, implicit_vr
+from kinote.dicom.dictionary.value_representations import NAMES, SEQUENCES, SHORT, implicit_vr
 from kinote.dicom.elements.bulk import BulkSpan
 from kinote.dicom.elements.element_heads import ITEM_GROUP, is_long, odd_length
 from kinote.dicom.elements.encodings import IMPLICIT_LITTLE, Encoding

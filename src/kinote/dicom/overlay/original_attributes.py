@@ -28,9 +28,7 @@ def item_json(change: Change, previous: Mapping[int, Any]) -> dict[str, Any]:
 
 def item_bytes(encoder: ElementEncoder, change: Change, previous: Sequence[bytes]) -> bytes:
     """An item in bytes, with the elements before the change in the order of their tags."""
-    modified = encoder.element(
-        tags.MODIFIED_ATTRIBUTES_SEQUENCE, "SQ", encoder.item(b"".join(previous))
-    )
+    modified = encoder.element(tags.MODIFIED_ATTRIBUTES_SEQUENCE, "SQ", encoder.item(b"".join(previous)))
     return encoder.item(
         modified + b"".join([encoder.attribute(tag, attribute) for tag, attribute in _of_change(change)])
     )

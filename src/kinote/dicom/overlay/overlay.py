@@ -66,7 +66,9 @@ class Overlay:
         """Of the UIDs that the data set refers to those that have changed."""
         return {**todays_uids(referenced), **self.uids}
 
-    def by_change(self, changed: Collection[int], referring: Collection[int]) -> list[tuple[Change, list[int]]]:
+    def by_change(
+        self, changed: Collection[int], referring: Collection[int]
+    ) -> list[tuple[Change, list[int]]]:
         """Each change with the tags that it has changed in a data set, in their order; those without any are left out.
 
         `changed` have another value, `referring` are those in which UIDs have changed.
@@ -85,4 +87,4 @@ class Overlay:
 
 def differs(stored: Attribute | None, now: Attribute) -> bool:
     """Whether a stored attribute has another value than the one of today. One that is not there is empty."""
-    return (stored or {}).get("Value", []) != now.get("Value", [])
+    return bool((stored or {}).get("Value", []) != now.get("Value", []))

@@ -51,7 +51,7 @@ class Pieces:
 
 
 class PiecedFile(io.RawIOBase):
-    """Pieces as a file by itself; the ranges are read from `file`, whose data set begins at `base`, when their turn comes.
+    """Pieces as a file by itself; ranges are read from `file`, whose data set begins at `base`, when their turn comes.
 
     Closing it closes `file`.
     """

@@ -187,9 +187,7 @@ class Rewriting:
     def _filled(self, element: HeadElement, encoding: Encoding, value: Pieces) -> Pieces:
         """An element with another value, without length if it had none."""
         length = self._length(element, encoding)
-        out = Pieces(
-            self._headed(element, encoding, length if length == UNDEFINED else checked(value.size))
-        )
+        out = Pieces(self._headed(element, encoding, length if length == UNDEFINED else checked(value.size)))
         out.extend(value)
         return out
 
