@@ -76,7 +76,9 @@ def by_pydicom(data: bytes, syntax: str, overlay: Overlay, uids: Mapping[str, st
             modified.add_new(tag, pydicom.datadict.dictionary_VR(tag), None)
         else:
             modified[tag] = known
-    codecs = convert_encodings(dataset.get("SpecificCharacterSet") or "ISO_IR 6")
+    character_set = dataset.get("SpecificCharacterSet")
+    # Without one pydicom takes Latin-1 for the default repertoire.
+    codecs = convert_encodings(character_set) if character_set else ["ascii"]
     if not all(_fits(dataset[tag].value, codecs) for tag in before if dataset[tag].VR in TEXT):
         if "SpecificCharacterSet" in dataset:
             modified.SpecificCharacterSet = dataset.SpecificCharacterSet
