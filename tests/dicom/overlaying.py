@@ -17,6 +17,7 @@ from pydicom.valuerep import PersonName
 
 from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.elements.dataset import DataSet, scan
+from kinote.dicom.elements.limits import DEFAULT_LIMITS
 from kinote.dicom.files import data_set_file
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.overlay.applying import overlaid
@@ -76,6 +77,11 @@ def by_pydicom(data: bytes, syntax: str, overlay: Overlay, uids: Mapping[str, st
             modified.add_new(tag, pydicom.datadict.dictionary_VR(tag), None)
         else:
             modified[tag] = known
+    for level in _levels(modified):
+        for element in level:
+            if isinstance(element.value, bytes) and len(element.value) > DEFAULT_LIMITS.bulk_binary:
+                # Values that are let pass have not changed, and are not sent twice.
+                element.value = b""
     character_set = dataset.get("SpecificCharacterSet")
     # Without one pydicom takes Latin-1 for the default repertoire.
     codecs = convert_encodings(character_set) if character_set else ["ascii"]
