@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Select, select, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, select, text
 
 from kinote.catalog.schema.tables import UIDS_RECEIVED, instance, received_value, series, study
 from kinote.catalog.sql import statements
@@ -76,26 +76,27 @@ _by_row: dict[CorrectedLevel, statements.LookUp] = {
     level: _of_level(level) for level in ("patient", "study", "series", "instance")
 }
 
-_LEVELS = (
-    ("study", "StudyInstanceUID", study, study.c.study_instance_uid),
-    ("series", "SeriesInstanceUID", series, series.c.series_instance_uid),
-    ("instance", "SOPInstanceUID", instance, instance.c.sop_instance_uid),
+#: The UIDs of rows, by their keywords: each keyword is of one level.
+_UIDS = (
+    ("StudyInstanceUID", study, study.c.study_instance_uid),
+    ("SeriesInstanceUID", series, series.c.series_instance_uid),
+    ("SOPInstanceUID", instance, instance.c.sop_instance_uid),
 )
 
 
-def _today(level: str, attribute: str, table: object, uid: object) -> Select[tuple[str, str]]:
+def _today(attribute: str, table: Table, uid: ColumnElement[str]) -> Select[tuple[str, str]]:
     query: Select[tuple[str, str]] = (
-        select(received_value.c.value, uid.label("uid"))  # type: ignore[attr-defined]
-        .join_from(received_value, table, table.c.id == received_value.c.key)  # type: ignore[arg-type, attr-defined]
-        # Written out as the index has it: SQLite compares the texts.
-        .where(text(UIDS_RECEIVED), received_value.c.level == level, received_value.c.attribute == attribute)
+        select(received_value.c.value, uid.label("uid"))
+        .join_from(received_value, table, table.c.id == received_value.c.key)
+        # Written out as the index has it: SQLite compares the texts. The level would lead it to another index.
+        .where(text(UIDS_RECEIVED), received_value.c.attribute == attribute)
     )
     return query.where(instance.c.is_current) if table is instance else query
 
 
-_TODAY = tuple(statements.LookUp(_today(*each), received_value.c.value) for each in _LEVELS)
+_TODAY = tuple(statements.LookUp(_today(*each), received_value.c.value) for each in _UIDS)
 
 # A series that has moved to another study may still have the UID there that it had.
 _IN_USE = tuple(
-    statements.LookUp(select(uid.label("uid")), uid) for _, _, table, uid in _LEVELS if table is not instance
+    statements.LookUp(select(uid.label("uid")), uid) for _, table, uid in _UIDS if table is not instance
 )
