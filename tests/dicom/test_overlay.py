@@ -270,6 +270,16 @@ def test_text_that_is_let_pass_goes_over_into_the_other_character_set() -> None:
     assert read(written, writer.syntax).TextValue == long.rstrip()
 
 
+def test_an_item_that_declares_no_character_set_declares_the_new_one() -> None:
+    writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
+    item = writer.element(0x00080005, "CS", b"") + writer.element(0x00080104, "LO", b"\xd6l")
+    data = writer.element(0x00080005, "CS", even(LATIN_1)) + writer.sequence(0x00081115, writer.item(item))
+    (found,) = walked(ours(data, writer.syntax, correction({0x00100010: name("山田")})), writer.syntax).items(
+        0x00081115
+    )
+    assert (found.text(0x00080005), found.text(0x00080104)) == ("ISO_IR 192", "Öl")
+
+
 def test_text_beyond_16_bits_of_length_becomes_unknown() -> None:
     """PS3.5 6.2.2; pydicom writes it so too, and reads it as bytes."""
     writer = Writer(EXPLICIT_VR_LITTLE_ENDIAN)

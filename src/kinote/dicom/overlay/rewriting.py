@@ -61,9 +61,11 @@ class Rewriting:
     def element(self, element: HeadElement, encoding: Encoding, characters: CharacterSet) -> Pieces | None:
         """An element written anew; None if it stays as it is stored. `characters` is the set of its level."""
         tag, vr, _, start, stop = element
+        if self.into_utf_8 and tag == tags.SPECIFIC_CHARACTER_SET:
+            return Pieces(self._headed(element, encoding, len(UTF_8)), UTF_8.encode())
         if start == stop:
             return Pieces(self._headed(element, encoding, 0)) if self._drops(element) else None
-        if vr in _PLAIN and not (self.into_utf_8 and tag == tags.SPECIFIC_CHARACTER_SET):
+        if vr in _PLAIN:
             return None
         items = self.head.items_encoding(element, encoding)
         if items is not None:
@@ -76,8 +78,6 @@ class Rewriting:
         match representation(element, encoding):
             case "UI" if self.uid is not None:
                 value = self._uids(kept[start:stop])
-            case "CS" if self.into_utf_8 and tag == tags.SPECIFIC_CHARACTER_SET:
-                value = UTF_8.encode()
             case name if self.into_utf_8 and name in _IN_CHARACTER_SET:
                 value = _in_utf_8(kept[start:stop], characters, is_person_name=name == "PN")
         if value is None or value == kept[start:stop]:
