@@ -17,7 +17,7 @@ from kinote.catalog.queries.matching_keys import Level
 from kinote.catalog.schema.tables import instance, received_value, series, study
 from kinote.catalog.sql import dialects
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.dicom.overlay.overlay import Overlay
+from kinote.dicom.overlay.changes import Overlay
 from tests.catalog.archive import data_set, store
 from tests.corrected import correct, mark_references
 

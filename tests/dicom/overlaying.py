@@ -21,7 +21,7 @@ from kinote.dicom.elements.limits import DEFAULT_LIMITS
 from kinote.dicom.files import data_set_file
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.overlay.applying import overlaid
-from kinote.dicom.overlay.overlay import Change, Overlay
+from kinote.dicom.overlay.changes import Change, Overlay
 from tests.dicom.inflated import plain
 
 SOP_CLASS, SOP_INSTANCE = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"

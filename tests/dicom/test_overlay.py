@@ -20,7 +20,7 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.elements.limits import KEEP_ALL
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.overlay.applying import overlaid
-from kinote.dicom.overlay.overlay import OverlayError
+from kinote.dicom.overlay.changes import OverlayError
 from tests.dicom.elements import Writer
 from tests.dicom.inflated import deflated
 from tests.dicom.overlaying import by_pydicom, correction, ours, read, values, walked

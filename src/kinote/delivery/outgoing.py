@@ -22,7 +22,7 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.overlay.applying import overlaid
-from kinote.dicom.overlay.overlay import OverlayError
+from kinote.dicom.overlay.changes import OverlayError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door

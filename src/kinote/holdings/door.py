@@ -25,7 +25,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.dictionary import tags
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.dicom.overlay.overlay import Overlay
+from kinote.dicom.overlay.changes import Overlay
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import (
     WHOLE,

@@ -10,7 +10,7 @@ from kinote.catalog.columns import attribute_lines
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.dicom.overlay import original_attributes
-from kinote.dicom.overlay.overlay import Attribute, Overlay, TodaysUids, differs
+from kinote.dicom.overlay.changes import Attribute, Overlay, TodaysUids, differs
 
 _CHARACTER_SET = f"{tags.SPECIFIC_CHARACTER_SET:08X}"
 _ORIGINAL_ATTRIBUTES = f"{tags.ORIGINAL_ATTRIBUTES_SEQUENCE:08X}"

@@ -23,7 +23,7 @@ from kinote.catalog.instances.received_values import (
 from kinote.catalog.schema.tables import instance, series, study
 from kinote.catalog.sql import statements
 from kinote.dicom.dictionary.value_representations import implicit_vr
-from kinote.dicom.overlay.overlay import Attribute, Change, Overlay, Reason
+from kinote.dicom.overlay.changes import Attribute, Change, Overlay, Reason
 
 #: The columns of UIDs, by the keyword of what they hold.
 _UIDS = {

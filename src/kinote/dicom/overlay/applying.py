@@ -20,10 +20,10 @@ from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.json.from_elements import selection_json
 from kinote.dicom.overlay import original_attributes
+from kinote.dicom.overlay.changes import Attribute, Overlay, TodaysUids, differs
 from kinote.dicom.overlay.deflated import deflated
 from kinote.dicom.overlay.exact_encoder import ExactEncoder, NotWritableError
 from kinote.dicom.overlay.kept_head import HeadElement, KeptHead
-from kinote.dicom.overlay.overlay import Attribute, Overlay, TodaysUids, differs
 from kinote.dicom.overlay.pieces import PiecedFile, Pieces, joined
 from kinote.dicom.overlay.rewriting import UTF_8, Rewriting, checked
 from kinote.dicom.values.character_sets import CharacterSet, character_set

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kinote.dicom.dictionary.value_representations import PLAIN_TEXT
 from kinote.dicom.elements.encodings import Encoding
 from kinote.dicom.json.to_elements import ElementEncoder
-from kinote.dicom.overlay.overlay import OverlayError
+from kinote.dicom.overlay.changes import OverlayError
 from kinote.dicom.values.character_sets import CharacterSet
 
 

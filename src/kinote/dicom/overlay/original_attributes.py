@@ -8,8 +8,8 @@ from typing import Any
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.encodings import Encoding
 from kinote.dicom.json.to_elements import ElementEncoder
+from kinote.dicom.overlay.changes import Change
 from kinote.dicom.overlay.kept_head import HeadElement
-from kinote.dicom.overlay.overlay import Change
 
 #: Longest value of an LO (PS3.5 6.2), in characters.
 _LONGEST = 64

@@ -13,8 +13,8 @@ from kinote.dicom.dictionary.value_representations import SHORT
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.elements.element_heads import ITEM_GROUP, UNDEFINED, odd_length
 from kinote.dicom.elements.encodings import Encoding
+from kinote.dicom.overlay.changes import OverlayError
 from kinote.dicom.overlay.kept_head import HeadElement, KeptHead, representation
-from kinote.dicom.overlay.overlay import OverlayError
 from kinote.dicom.overlay.pieces import Pieces
 from kinote.dicom.values.character_sets import ESCAPE, CharacterSet, character_set
 
