@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.instances.received_values import received_values
+from kinote.catalog.instances.received_values import ReceivedValue, received_values
 from kinote.catalog.schema.tables import received_value, study
 from kinote.catalog.transactions.catalog import Catalog
 from tests.catalog.archive import data_set, store
@@ -32,6 +32,9 @@ def test_what_a_correction_takes_the_place_of_is_kept(catalog: Catalog) -> None:
     with catalog.read() as connection:
         keys = connection.execute(select(study.c.id)).scalars().all()
         assert received_values(connection, "study", keys) == {
-            key: {"AccessionNumber": "A1", "StudyInstanceUID": "1.1.0"}
+            key: [
+                ReceivedValue("AccessionNumber", "A1", "", "", "CORRECT"),
+                ReceivedValue("StudyInstanceUID", "1.1.0", "", "", "CORRECT"),
+            ]
         }
         assert received_values(connection, "series", keys) == {}

@@ -1,7 +1,7 @@
-"""What every data set passes on its way out: its file meta information, and re-encoding where asked for.
+"""What every data set passes on its way out: its corrections, file meta information, and re-encoding where asked for.
 
-The stored data set goes out as it was received. Another transfer syntax is made only for a receiver that
-takes none in which the object is stored, and only where no pixel is lost by it.
+The stored data set goes out as it was received, with what corrections lay over it. Another transfer syntax is made only
+for a receiver that takes none in which the object is stored, and only where no pixel is lost by it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.byte_order import swap_words
 from kinote.delivery.native_pixels import make_native
 from kinote.dicom.dictionary import transfer_syntaxes
+from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
+from kinote.dicom.overlay.applying import overlaid
+from kinote.dicom.overlay.changes import OverlayError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import Described, LiveObject
+from kinote.holdings.unavailable import NotCorrectableError
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -44,8 +48,8 @@ class TranscodingError(ValueError):
 class Sendable:
     """An object that can be sent.
 
-    `open` gives its data set as it is stored, which whoever sends it closes. It raises `NotLiveError` if it is no
-    longer live, and `OSError` where the bytes cannot be had.
+    `open` gives its data set as it goes out in the syntax in which it is stored; whoever sends it closes it. It raises
+    `NotLiveError` if it is no longer live, and `OSError` where the bytes cannot be had.
     """
 
     sop_class_uid: str
@@ -60,29 +64,48 @@ def live(door: Door, wanted: LiveObject) -> Sendable:
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
-        partial(door.open, wanted, ActorKind.SYSTEM),
+        partial(outgoing, door, wanted, ActorKind.SYSTEM),
     )
 
 
-def part10(wanted: Described, stored: DataSet, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
+def outgoing(door: Door, wanted: LiveObject, by: ActorKind) -> DataSet:
+    """The data set of an object as it goes out, for whom: as received where nothing was corrected, untouched.
+
+    Whatever leaves passes here. Raises what `Door.open` does, and `NotCorrectableError` where its corrections cannot be
+    laid over it, before there is a byte of it. Whoever asked closes its file.
+    """
+    stored, overlay = door.open_with_overlay(wanted, by)
+    if overlay is None:
+        return stored
+    try:
+        return overlaid(stored, wanted.transfer_syntax_uid, overlay, door.todays_uids)
+    except (OverlayError, DicomError) as error:
+        stored.file.close()
+        raise NotCorrectableError(wanted.sop_instance_uid, error) from error
+    except BaseException:
+        stored.file.close()
+        raise
+
+
+def part10(wanted: Described, found: DataSet, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
     """An object as a DICOM file (PS3.10): file meta information of ours, then its data set, which is closed.
 
     Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    outgoing = data_set(wanted, stored, syntax)
-    return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), outgoing.file)
+    made = data_set(wanted, found, syntax)
+    return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), made.file)
 
 
-def data_set(wanted: Described, stored: DataSet, transfer_syntax_uid: str) -> DataSet:
-    """A stored data set as it goes out; the file of `stored` is closed if another takes its place.
+def data_set(wanted: Described, found: DataSet, transfer_syntax_uid: str) -> DataSet:
+    """A data set in a transfer syntax; the file of `found` is closed if another takes its place.
 
     Raises `TranscodingError` where it cannot be had in the transfer syntax, and `DecodingUnavailableError`.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
-        return stored
-    with stored.file:
-        return _re_encoded(wanted, stored, transfer_syntax_uid)
+        return found
+    with found.file:
+        return _re_encoded(wanted, found, transfer_syntax_uid)
 
 
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:

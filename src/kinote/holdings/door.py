@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import BinaryIO, cast
 
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from kinote.catalog.instances.overlays import overlays
+from kinote.catalog.instances.received_values import todays_uids
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import instance, instance_pieces, series, study
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.dicom.dictionary import tags
 from kinote.dicom.files.data_set_file import DataSet
+from kinote.dicom.overlay.changes import Overlay
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import (
     WHOLE,
@@ -141,36 +145,66 @@ class Door:
     def open(self, wanted: LiveObject, by: ActorKind) -> DataSet:
         """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
 
-        What leaves is what is live now. Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each
-        reason by a class of its own, where its bytes cannot be had.
+        It is as it was received: what goes out passes `kinote.delivery.outgoing`. What leaves is what is live now.
+        Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each reason by a class of its own, where
+        its bytes cannot be had.
         """
-        opened = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
+        opened, _ = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
         self._used(wanted.id, by)
         return opened
 
-    def open_held(self, wanted: HeldCopy) -> DataSet:
-        """The same of a held copy, for the administrator: this is no use of its study."""
-        return self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
+    def open_with_overlay(self, wanted: LiveObject, by: ActorKind) -> tuple[DataSet, Overlay | None]:
+        """The same with what is to be laid over it on its way out, None if nothing is.
 
-    def _open(self, query: FindOne, key: int, uid: str) -> DataSet:
+        An object that has another SOP Instance UID by now is not the one that was wanted: `NotLiveError`.
+        """
+        opened, has_overlay = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
+        self._used(wanted.id, by)
+        if not has_overlay:
+            return opened, None
+        try:
+            with self._catalog.read() as connection:
+                overlay = overlays(connection, [wanted.id]).get(wanted.id)
+            now = {} if overlay is None else overlay.attributes.get(tags.SOP_INSTANCE_UID, {})
+            if now.get("Value", [wanted.sop_instance_uid]) != [wanted.sop_instance_uid]:
+                raise NotLiveError(wanted.sop_instance_uid)
+        except BaseException:
+            opened.file.close()
+            raise
+        return opened, overlay
+
+    def todays_uids(self, uids: Collection[str]) -> Mapping[str, str]:
+        """Of UIDs, as they were received, those that are others today."""
+        with self._catalog.read() as connection:
+            return todays_uids(connection, uids)
+
+    def open_held(self, wanted: HeldCopy) -> DataSet:
+        """A held copy as it was received, for the administrator: this is no use of its study."""
+        opened, _ = self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
+        return opened
+
+    def _open(self, query: FindOne, key: int, uid: str) -> tuple[DataSet, bool]:
+        """The data set, and whether there is an overlay: both by one look at the index."""
         for _ in range(_LOOKS):
             found = self._catalog.find_latest(query, id=key)
             if found is None:
                 raise NotLiveError(uid)
             stored = Stored(*found)
+            if stored.sop_instance_uid != uid:
+                raise NotLiveError(uid)
             match stored.residence:
                 case "local":
                     opened = self._local(stored)
                     if opened is not None:
-                        return opened
+                        return opened, stored.has_overlay
                 case "derivable":
                     if self._make is None:
                         raise BytesNotMadeError(uid)
-                    return self._make(stored)
+                    return self._make(stored), stored.has_overlay
                 case "remote":
                     if self._recall is None:
                         raise BytesElsewhereError(uid)
-                    return self._recall(stored)
+                    return self._recall(stored), stored.has_overlay
                 case "damaged":
                     raise BytesDamagedError(uid)
                 case _:

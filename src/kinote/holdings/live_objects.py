@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlalchemy import ColumnElement, Select, select
 
+from kinote.catalog.instances.overlays import has_overlay
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import series, study
 
@@ -43,6 +44,16 @@ class LiveObject:
     residence: str
     #: Whether they are in the index rather than in a store.
     in_index: bool
+    #: 0 where it goes out as it was received; otherwise they change with what is laid over it (`overlays`).
+    study_overlay: int
+    series_overlay: int
+    instance_overlay: int
+
+    @property
+    def overlay(self) -> tuple[int, int, int] | None:
+        """What tells apart what goes out with corrections from what was received, and from other corrections."""
+        found = self.study_overlay, self.series_overlay, self.instance_overlay
+        return found if any(found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ def live_objects() -> Select[tuple[object, ...]]:
             live_instance.c.pixel_columns,
             live_instance.c.residence,
             live_instance.c.file_key.is_(None).label("in_index"),
+            *has_overlay(live_instance),
         )
         .join(series, series.c.id == live_instance.c.series)
         .join(study, study.c.id == live_instance.c.study)

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, Table, select
 
-from kinote.catalog.schema.tables import instance_bytes
+from kinote.catalog.instances.overlays import has_overlay
+from kinote.catalog.schema.tables import instance_bytes, series, study
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,33 @@ class Stored:
     digest: str
     digest_algorithm: str
     dataset: bytes | None
+    #: Whether corrections are laid over it on its way out, by level; 0 where none are.
+    study_overlay: int
+    series_overlay: int
+    instance_overlay: int
+
+    @property
+    def has_overlay(self) -> bool:
+        return bool(self.study_overlay or self.series_overlay or self.instance_overlay)
 
 
 def stored_bytes(table: Table) -> Select[Any]:
     """The columns of `Stored`, in their order, of `instance` or of the live view."""
-    return select(
-        table.c.id,
-        table.c.sop_instance_uid,
-        table.c.residence,
-        table.c.store,
-        table.c.file_key,
-        table.c.dataset_offset,
-        table.c.size,
-        table.c.digest,
-        table.c.digest_algorithm,
-        instance_bytes.c.dataset,
-    ).outerjoin(instance_bytes, instance_bytes.c.instance == table.c.id)
+    return (
+        select(
+            table.c.id,
+            table.c.sop_instance_uid,
+            table.c.residence,
+            table.c.store,
+            table.c.file_key,
+            table.c.dataset_offset,
+            table.c.size,
+            table.c.digest,
+            table.c.digest_algorithm,
+            instance_bytes.c.dataset,
+            *has_overlay(table),
+        )
+        .join(series, series.c.id == table.c.series)
+        .join(study, study.c.id == table.c.study)
+        .outerjoin(instance_bytes, instance_bytes.c.instance == table.c.id)
+    )

@@ -48,6 +48,15 @@ class BytesNotMadeError(BytesUnavailableError):
     _said = "The bytes have not been made yet, nor can they be here"
 
 
+class NotCorrectableError(BytesUnavailableError):
+    """Its corrections cannot be laid over it, and without them it does not go out."""
+
+    _said = "The corrections cannot be laid over it"
+
+    def __init__(self, sop_instance_uid: str, reason: object) -> None:
+        super().__init__(sop_instance_uid, f"{str(reason).rstrip('.')}.")
+
+
 class StoreUnreachableError(BytesUnavailableError):
     """They cannot be read now, which says nothing about them: the store does not answer."""
 

@@ -27,6 +27,7 @@ from kinote.holdings.unavailable import (
     BytesElsewhereError,
     BytesGoneError,
     BytesNotMadeError,
+    NotCorrectableError,
     NotLiveError,
     StoreUnreachableError,
 )
@@ -234,6 +235,12 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "The bytes are at another system",
     ),
     (BytesNotMadeError, HTTPStatus.SERVICE_UNAVAILABLE, "bytes-not-made", "The bytes have not been made yet"),
+    (
+        NotCorrectableError,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "not-correctable",
+        "The corrections cannot be laid over it",
+    ),
     (
         StoreUnreachableError,
         HTTPStatus.SERVICE_UNAVAILABLE,

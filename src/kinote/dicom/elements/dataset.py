@@ -371,6 +371,11 @@ class Items:
     def kept(self) -> bytes:
         return self._level._kept
 
+    @property
+    def ends(self) -> Mapping[int, int]:
+        """Where in them values end that their length does not tell (`Walk.ends`)."""
+        return self._level._ends
+
     def next_from(self, pos: int) -> tuple[int, int] | None:
         """Where the first item from `pos` on begins, behind its head, and ends; None if there are no more."""
         return level.next_item(self._level._kept, pos, self.stop, self.encoding, self._level._ends)

@@ -36,10 +36,12 @@ class ElementEncoder:
     """Encodes elements in one transfer syntax, their text by one codec of Python's."""
 
     def __init__(self, transfer_syntax_uid: str, codec: str) -> None:
-        encoding = encodings.declared(lookup(transfer_syntax_uid))
+        self._begin(encodings.declared(lookup(transfer_syntax_uid)))
+        self._codec = codec
+
+    def _begin(self, encoding: encodings.Encoding) -> None:
         self._order, self._explicit = encoding.order, encoding.explicit
         self._item = encoding.item
-        self._codec = codec
         self._known: dict[str, bytes] = {}
 
     def line(self, line: str, wanted: Wanted | None = None) -> bytes:
@@ -56,7 +58,7 @@ class ElementEncoder:
     def text(self, tag: int, value: str) -> bytes:
         """An element with a text as its value; without one it is empty."""
         vr = implicit_vr(tag)
-        return self.element(tag, vr, self._padded(vr, value.encode(self._codec, "replace")))
+        return self.element(tag, vr, self._padded(vr, self._encoded(vr, value)))
 
     def attribute(self, tag: int, attribute: Mapping[str, Any], wanted: Wanted | None = None) -> bytes:
         """An element from its JSON object."""
@@ -68,17 +70,24 @@ class ElementEncoder:
 
     def element(self, tag: int, vr: str, value: bytes) -> bytes:
         """An element with a value in bytes, whose length is even."""
-        length = len(value)
+        return self.head(tag, vr, len(value)) + value
+
+    def head(self, tag: int, vr: str, length: int) -> bytes:
+        """What stands before a value of so many bytes."""
         if not self._explicit:
-            return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length) + value
+            return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
         head = struct.pack(self._order + "HH", tag >> 16, tag & 0xFFFF)
         letters = vr.encode()
         if letters in SHORT:
             if length <= _LONGEST_SHORT:
-                return head + letters + struct.pack(self._order + "H", length) + value
+                return head + letters + struct.pack(self._order + "H", length)
             # PS3.5 6.2.2: what is too long for its representation is UN.
             letters = b"UN"
-        return head + letters + struct.pack(self._order + "HI", 0, length) + value
+        return head + letters + struct.pack(self._order + "HI", 0, length)
+
+    def item(self, content: bytes) -> bytes:
+        """An item of a sequence with its content."""
+        return self._item.pack(0xFFFE, 0xE000, len(content)) + content
 
     def _encoded_item(self, item: Mapping[str, Any] | None, wanted: Wanted | None) -> bytes:
         attributes = {int(tag, 16): attribute for tag, attribute in (item or {}).items()}
@@ -91,8 +100,7 @@ class ElementEncoder:
                 else self.element(tag, implicit_vr(tag), b"")
                 for tag in sorted(wanted)
             ]
-        content = b"".join(parts)
-        return self._item.pack(0xFFFE, 0xE000, len(content)) + content
+        return self.item(b"".join(parts))
 
     def _value(self, vr: str, attribute: Mapping[str, Any]) -> bytes:
         values: Sequence[Any] = attribute.get("Value", ())
@@ -110,7 +118,11 @@ class ElementEncoder:
             parts = [part for value in values if value for part in (int(value[:4], 16), int(value[4:], 16))]
             return struct.pack(f"{self._order}{len(parts)}H", *parts)
         write = _TEXTS.get(vr, _plain)
-        return "\\".join([write(value) for value in values]).encode(self._codec, "replace")
+        return self._encoded(vr, "\\".join([write(value) for value in values]))
+
+    def _encoded(self, vr: str, text: str) -> bytes:
+        """A text in bytes; what the codec has no characters for is replaced."""
+        return text.encode(self._codec, "replace")
 
     def _padded(self, vr: str, value: bytes) -> bytes:
         return value + (b"\0" if vr in _NUL_PADDED else b" ") if len(value) & 1 else value

@@ -64,10 +64,33 @@ _G1 = {
     b"\x1b$)C": "euc_kr",
     b"\x1b$)A": "gb2312",
 }
+#: The escape sequences by registration number.
+_ESCAPES = {
+    "100": b"\x1b-A",
+    "101": b"\x1b-B",
+    "109": b"\x1b-C",
+    "110": b"\x1b-D",
+    "144": b"\x1b-L",
+    "127": b"\x1b-G",
+    "126": b"\x1b-F",
+    "138": b"\x1b-H",
+    "148": b"\x1b-M",
+    "203": b"\x1b-b",
+    "166": b"\x1b-T",
+    "13": b"\x1b)I",
+    "149": b"\x1b$)C",
+    "58": b"\x1b$)A",
+    "87": b"\x1b$B",
+    "159": b"\x1b$(D",
+}
+_ASCII = b"\x1b(B"
 _PIECES = re.compile(rb"\x1b\$?[(\-)]?[@A-Za-z]|[\x80-\xff]+|[^\x1b\x80-\xff]+|\x1b")
 #: After these everything is as it was at the beginning of the value (PS3.5 6.1.2.5.3).
 _DELIMITERS = re.compile(rb"([\\\r\n\t\f])")
 _NAME_DELIMITERS = re.compile(rb"([\\\r\n\t\f^=])")
+#: The same delimiters of text.
+_PARTS = re.compile(r"([\\\r\n\t\f])")
+_NAME_PARTS = re.compile(r"([\\\r\n\t\f^=])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,51 @@ class CharacterSet:
         except UnicodeDecodeError:
             return False
         return True
+
+    def encode(self, text: str, *, is_person_name: bool = False) -> bytes | None:
+        """The text in bytes that `decode` reads as this very text; None if it cannot be written in these sets."""
+        if text.isascii() and chr(ESCAPE) not in text:
+            return text.encode("ascii")
+        if self.codec:
+            encoded = _encoded(text, self.codec)
+        else:
+            delimiters = _NAME_PARTS if is_person_name else _PARTS
+            # Each part begins anew with the first of the sets (PS3.5 6.1.2.5.3).
+            parts = [self._part(part) for part in delimiters.split(text)]
+            encoded = None if None in parts else b"".join(filter(None, parts))
+        if encoded is None or not self.decodes(encoded, is_person_name=is_person_name):
+            return None
+        return encoded if self.decode(encoded, is_person_name=is_person_name) == text else None
+
+    def _part(self, text: str) -> bytes | None:
+        """Text without delimiters by ISO 2022; None if one of its characters is in none of the sets."""
+        out = bytearray()
+        left, right = b"", self.right
+        for character in text:
+            if character.isascii():
+                out += (_ASCII if left else b"") + character.encode("ascii")
+                left = b""
+                continue
+            if right and (encoded := _in_g1(character, right)):
+                out += encoded
+                continue
+            for escape in self._escapes():
+                if escape in _G0 and (encoded := _in_g0(character, escape)):
+                    out += (b"" if left == escape else escape) + encoded
+                    left = escape
+                    break
+                if escape in _G1 and (encoded := _in_g1(character, _G1[escape])):
+                    out += escape + encoded
+                    right = _G1[escape]
+                    break
+            else:
+                return None
+        return bytes(out + (_ASCII if left else b""))
+
+    def _escapes(self) -> list[bytes]:
+        """The escape sequences that the declared sets allow; without code extensions there are none."""
+        numbers = [found[1] for term in self.terms if (found := _TERM.fullmatch(term)) and "2022" in term]
+        return [_ESCAPES[number] for number in numbers if number in _ESCAPES]
 
     def _as_declared(self, value: bytes, is_person_name: bool) -> str:
         if self.codec:
@@ -138,6 +206,27 @@ def _two_bytes(escape: bytes, piece: bytes) -> str:
         (escape + run).decode("iso2022_jp_2") if run[0] > 0x20 else run.decode("ascii")
         for run in re.findall(rb"[\x21-\x7e]+|[^\x21-\x7e]+", piece)
     )
+
+
+def _encoded(text: str, codec: str) -> bytes | None:
+    try:
+        return text.encode(codec)
+    except UnicodeEncodeError:
+        return None
+
+
+def _in_g1(character: str, codec: str) -> bytes | None:
+    """A character in bytes 80-FF."""
+    encoded = _encoded(character, codec)
+    # JIS X 0201 has single bytes alone: other characters of Shift JIS belong to another set.
+    is_there = encoded is not None and min(encoded) >= 0x80 and (codec != "shift_jis" or len(encoded) == 1)
+    return encoded if is_there else None
+
+
+def _in_g0(character: str, escape: bytes) -> bytes | None:
+    """A character of a code element of 94x94 characters."""
+    encoded = _encoded(character, "iso2022_jp_2") or b""
+    return encoded[len(escape) : -len(_ASCII)] if encoded.startswith(escape) else None
 
 
 @lru_cache(maxsize=256)

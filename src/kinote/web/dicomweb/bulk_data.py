@@ -11,6 +11,7 @@ from typing import BinaryIO
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.delivery.outgoing import outgoing
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.elements.bulk import BulkSpan
 from kinote.dicom.elements.scanner import DataSetScanner
@@ -72,7 +73,7 @@ def _alone(request: Request) -> bool:
 
 def _value(door: Door, item: LiveObject, path: str, by: ActorKind) -> Iterator[bytes]:
     """The bytes of a value as stored; of encapsulated pixel data its fragments, one after another."""
-    with door.open(item, by).file as file:
+    with outgoing(door, item, by).file as file:
         base = file.tell()
         if transfer_syntaxes.lookup(item.transfer_syntax_uid).deflated:
             # Deflated objects are small, and intake has bounded what they inflate to.

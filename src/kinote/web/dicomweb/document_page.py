@@ -9,6 +9,7 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from kinote.delivery.outgoing import outgoing
 from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
@@ -56,7 +57,7 @@ async def document_page(request: Request, item: LiveObject) -> Response:
 
 
 def _read(door: Door, item: LiveObject) -> Reading:
-    with door.open(item, ActorKind.PERSON).file as file:
+    with outgoing(door, item, ActorKind.PERSON).file as file:
         # One byte more than is read: the reader then says that it is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 

@@ -42,10 +42,12 @@ async def named_instance(request: Request) -> LiveObject:
 
 
 def entity_tag(objects: Sequence[LiveObject], *representation: object) -> str:
-    """An ETag that changes with the objects' bytes, with which objects there are, and the representation."""
+    """An ETag that changes with the objects' bytes and corrections, with which there are, and the representation."""
     digest = hashlib.sha256(repr(representation).encode())
     for item in objects:
         digest.update(f"{item.sop_instance_uid} {item.digest}\n".encode())
+        if item.overlay is not None:
+            digest.update(f"{item.overlay}\n".encode())
     return f'"{digest.hexdigest()[:32]}"'
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.errors import DecodingUnavailableError
-from kinote.delivery.outgoing import TranscodingError, part10
+from kinote.delivery.outgoing import TranscodingError, outgoing, part10
 from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
@@ -102,7 +102,7 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
 
 def _beginning_late(door: Door, item: LiveObject, syntax: str, by: ActorKind) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
-    yield from part10(item, door.open(item, by), syntax)
+    yield from part10(item, outgoing(door, item, by), syntax)
 
 
 class _Parts:
@@ -138,10 +138,10 @@ class _Parts:
 
     def _part(self, item: LiveObject, syntax: str) -> Part:
         try:
-            content = part10(item, self._door.open(item, self._by), syntax)
+            content = part10(item, outgoing(self._door, item, self._by), syntax)
         except (TranscodingError, DecodingUnavailableError) as error:
             # The answer has begun. As it is stored is better than not at all, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
-            content = part10(item, self._door.open(item, self._by))
+            content = part10(item, outgoing(self._door, item, self._by))
         return Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)

@@ -12,6 +12,7 @@ from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
+    UIDS_RECEIVED,
     finding,
     instance,
     instance_bytes,
@@ -40,6 +41,7 @@ from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_targ
 __all__ = [
     "DAMAGED",
     "ORIGINS",
+    "UIDS_RECEIVED",
     "answered_request",
     "change",
     "commit_mark",

@@ -80,6 +80,9 @@ instance = Table(
     # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
     # stand beside it, and are never live.
     Column("is_current", Boolean, nullable=False, server_default=true()),
+    # 0 while the instance goes out as it was received, as far as it is about itself and what it refers to. A correction
+    # counts it up, so that what went out before is told apart. So it is in `series` and `study`.
+    Column("overlay", Integer, nullable=False, server_default="0"),
     # SQLite takes either only for who says in its very words what it is of: `is_current`, or that it is not.
     Index(
         "instance_current",
@@ -150,8 +153,12 @@ instance = Table(
     ),
 )
 
+#: Of `received_value` the rows of UIDs, as the index of these has it.
+UIDS_RECEIVED = "attribute IN ('SOPInstanceUID', 'SeriesInstanceUID', 'StudyInstanceUID')"
+
 #: What was received where a correction says otherwise: the columns of patient, study, series and instance hold what
-#: holds now. No correction is made yet; read by `kinote.catalog.instances.received_values`.
+#: holds now. No correction is made yet; `kinote.catalog.instances.overlays` makes of them what goes out. Whoever writes
+#: a row counts up `overlay` of what it is about; for a patient that of each of its studies.
 received_value = Table(
     "received_value",
     metadata,
@@ -159,8 +166,21 @@ received_value = Table(
     Column("level", Matched, primary_key=True),
     Column("key", Key, primary_key=True),
     # The attribute's keyword (PS3.6 6), those of UIDs included, and its value as text, as in a data set.
+    # `ReferencedSOPInstanceUID` of an instance says that UIDs which it refers to have changed; it has no value.
     Column("attribute", Matched, primary_key=True),
     Column("value", Text, nullable=False),
+    # When, by which system and why (`COERCE` or `CORRECT`) it was changed last: Original Attributes Sequence,
+    # PS3.3 C.12.1.1.9.
+    Column("changed_at", Text, nullable=False, server_default=""),
+    Column("system", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default="CORRECT"),
+    # What UIDs were received as: what refers to them is to find what they are today.
+    Index(
+        "received_value_by_uid",
+        "value",
+        sqlite_where=text(UIDS_RECEIVED),
+        postgresql_where=text(UIDS_RECEIVED),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -49,6 +49,8 @@ study = Table(
     Column("series_count", Integer, nullable=False, server_default="0"),
     Column("instance_count", Integer, nullable=False, server_default="0"),
     Column("received_at", Text, nullable=False),
+    # As in `instance`, of what all its instances say of patient and study.
+    Column("overlay", Integer, nullable=False, server_default="0"),
     UniqueConstraint("study_instance_uid", name="study_by_uid"),
     # Each index ends in what the answers are ordered by: newest study first.
     Index("study_by_date", "study_date", "id"),
@@ -80,6 +82,8 @@ series = Table(
     matched("requested_procedure_id"),
     Column("attributes", Text, nullable=False),
     Column("instance_count", Integer, nullable=False, server_default="0"),
+    # As in `instance`, of what all its instances say of the series.
+    Column("overlay", Integer, nullable=False, server_default="0"),
     # By UID first: that finds a series, too. Those of a study are found by their modalities.
     UniqueConstraint("series_instance_uid", "study", name="series_by_uid"),
     Index("series_by_modality", "modality", "id"),

@@ -1,0 +1,52 @@
+"""Original Attributes Sequence (0400,0561), PS3.3 C.12.1.1.9: what was there before, and why it is not any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.encodings import Encoding
+from kinote.dicom.json.to_elements import ElementEncoder
+from kinote.dicom.overlay.changes import Change
+from kinote.dicom.overlay.kept_head import HeadElement
+
+#: Longest value of an LO (PS3.5 6.2), in characters.
+_LONGEST = 64
+
+
+def item_json(change: Change, previous: Mapping[int, Any]) -> dict[str, Any]:
+    """An item as DICOM JSON, with the attributes before the change by tag."""
+    return {
+        f"{tags.MODIFIED_ATTRIBUTES_SEQUENCE:08X}": {
+            "vr": "SQ",
+            "Value": [{f"{tag:08X}": previous[tag] for tag in sorted(previous)}],
+        },
+        **{f"{tag:08X}": attribute for tag, attribute in _of_change(change)},
+    }
+
+
+def item_bytes(encoder: ElementEncoder, change: Change, previous: Sequence[bytes]) -> bytes:
+    """An item in bytes, with the elements before the change in the order of their tags."""
+    modified = encoder.element(tags.MODIFIED_ATTRIBUTES_SEQUENCE, "SQ", encoder.item(b"".join(previous)))
+    return encoder.item(
+        modified + b"".join([encoder.attribute(tag, attribute) for tag, attribute in _of_change(change)])
+    )
+
+
+def is_read_as(element: HeadElement | None, encoding: Encoding, items: Encoding | None) -> bool:
+    """Whether items of the level's encoding can be added to the sequence that is there, if one is."""
+    return element is None or element.value == element.stop or (element.vr != b"UN" and items is encoding)
+
+
+def _of_change(change: Change) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The attributes of an item that are about the change itself, in order of tags."""
+    yield tags.ATTRIBUTE_MODIFICATION_DATE_TIME, {"vr": "DT", "Value": [change.date_time]}
+    yield tags.MODIFYING_SYSTEM, _text(change.system)
+    yield tags.SOURCE_OF_PREVIOUS_VALUES, _text(change.source)
+    yield tags.REASON_FOR_THE_ATTRIBUTE_MODIFICATION, {"vr": "CS", "Value": [change.reason]}
+
+
+def _text(value: str) -> dict[str, Any]:
+    written = value.replace("\\", "/").strip()[:_LONGEST]
+    return {"vr": "LO", "Value": [written]} if written else {"vr": "LO"}
