@@ -12,6 +12,7 @@ from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
+    DERIVABLE,
     finding,
     instance,
     instance_bytes,
@@ -22,6 +23,7 @@ from kinote.catalog.schema.tables.instances import (
     received_value,
     store,
 )
+from kinote.catalog.schema.tables.jobs import job, job_event, job_failed_object, job_queue
 from kinote.catalog.schema.tables.notes import (
     ORIGINS,
     key_object,
@@ -39,6 +41,7 @@ from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_targ
 
 __all__ = [
     "DAMAGED",
+    "DERIVABLE",
     "ORIGINS",
     "answered_request",
     "change",
@@ -51,6 +54,10 @@ __all__ = [
     "instance_bytes",
     "instance_metadata",
     "instance_pieces",
+    "job",
+    "job_event",
+    "job_failed_object",
+    "job_queue",
     "key_object",
     "key_object_request",
     "last_use",
