@@ -37,5 +37,6 @@ def pause_after(failures: int, first: timedelta, longest: timedelta, chance: flo
     From half to the whole of what doubles with each failure: jobs that failed together do not come back together.
     """
     # Beyond 2**30 it is the longest one in any case.
-    whole = min(first * 2 ** min(max(failures, 1) - 1, 30), longest)
+    doublings: int = min(max(failures, 1) - 1, 30)
+    whole = min(first * (1 << doublings), longest)
     return whole * (0.5 + chance / 2)

@@ -13,7 +13,7 @@ from kinote.catalog.schema.tables import job, job_event
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.catalog.transactions.announcements import note_changes
-from kinote.jobs.states import State, Event, following
+from kinote.jobs.states import Event, State, following
 
 #: Jobs that one statement changes.
 _AT_ONCE = 500
@@ -49,9 +49,13 @@ FOUND: Select[Any] = select(
 )
 
 
-def found(transaction: Connection, query: Select[Any], *, passes_over_locked: bool = False) -> list[Found]:
+def found(
+    transaction: Connection, query: Select[Any], *, passes_over_locked: bool = False, locks: bool = True
+) -> list[Found]:
     """The jobs of a query made of `FOUND`, locked; those that somebody else has locked are waited for or left out."""
-    rows = transaction.execute(query.with_for_update(of=job, skip_locked=passes_over_locked))
+    if locks:
+        query = query.with_for_update(of=job, skip_locked=passes_over_locked)
+    rows = transaction.execute(query)
     return [
         Found(row.id, row.kind, State(row.state), row.attempt, row.attempts, row.attempts_allowed)
         for row in rows

@@ -6,13 +6,15 @@ Any server does it for all; of several, each leaves alone what another one is at
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from kinote.catalog.schema.tables import job, job_event
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.waiting_work import Budget
 from kinote.jobs.kinds import JobKind, pause_after
 from kinote.jobs.moments import moment_of
@@ -24,7 +26,7 @@ from kinote.telemetry.clock import Clock
 _SLICE = 50
 
 #: How long a job of a kind that no server knows is left for one that does, and then waits for one.
-_STRANGE_FOR = timedelta(minutes=1)
+_STRANGE_FOR = timedelta(minutes=10)
 _WAITS_FOR_KIND = timedelta(days=30)
 
 #: Why such a job waits: it begins so, for whoever knows the kind to find it.
@@ -83,29 +85,50 @@ def _pass(transaction: Connection, one: Found, now: datetime) -> None:
             move(transaction, [one], Event.SUSPENSION_OVER, now)
 
 
-def sort_out_kinds(transaction: Connection, budget: Budget, known: Collection[str], clock: Clock) -> bool:
-    """Let jobs of kinds that nobody here knows wait, where nobody has taken them for a while, and wake those of known
-    kinds that waited for a server that knows them. Whether there is more.
+def sort_out_kinds(catalog: Catalog, known: Collection[str], clock: Clock) -> None:
+    """Let jobs of kinds that nobody here knows wait, where nobody has taken them for a while; and wake those of known
+    kinds that waited for a server that knows them.
     """
+    with catalog.read() as connection:
+        strange = [kind for kind in _queued_kinds(connection) if kind not in known]
+        waiting = select(job.c.id).where(
+            job.c.state == State.WAITING,
+            job.c.kind.in_(known),
+            job.c.reason.startswith(KIND_UNKNOWN, autoescape=True),
+        )
+        back = list(connection.execute(waiting.limit(1)).scalars())
+    if strange:
+        catalog.in_turns(lambda transaction, budget: _set_aside(transaction, strange, clock))
+    if back:
+        catalog.in_turns(lambda transaction, budget: _bring_back(transaction, waiting, clock))
+
+
+def _queued_kinds(connection: Connection) -> Iterator[str]:
+    """The kinds of which something is queued: one look into the index for each."""
+    last = ""
+    while True:
+        following = select(job.c.kind).where(_IS_QUEUED, job.c.kind > last).order_by(job.c.kind).limit(1)
+        found_kind = connection.execute(following).scalar_one_or_none()
+        if found_kind is None:
+            return
+        yield found_kind
+        last = found_kind
+
+
+def _set_aside(transaction: Connection, kinds: Collection[str], clock: Clock) -> bool:
     now = moment_of(transaction, clock)
-    left = FOUND.where(
-        _IS_QUEUED, job.c.kind.not_in(known), job.c.changed_at <= timestamp(now - _STRANGE_FOR)
-    )
+    left = FOUND.where(_IS_QUEUED, job.c.kind.in_(kinds), job.c.changed_at <= timestamp(now - _STRANGE_FOR))
     strange = found(transaction, left.limit(_SLICE), passes_over_locked=True)
-    move(
-        transaction,
-        strange,
-        Event.KIND_UNKNOWN,
-        now,
-        until=now + _WAITS_FOR_KIND,
-        reason=f"{KIND_UNKNOWN}: they are of a newer version of Kinote, or of one that was removed.",
-    )
-    back = FOUND.where(
-        job.c.state == State.WAITING, job.c.kind.in_(known), job.c.reason.startswith(KIND_UNKNOWN)
-    )
-    known_now = found(transaction, back.limit(_SLICE), passes_over_locked=True)
-    move(transaction, known_now, Event.WOKEN, now)
-    return len(strange) == _SLICE or len(known_now) == _SLICE
+    reason = f"{KIND_UNKNOWN}: they are of a newer version of Kinote, or of one that had them."
+    move(transaction, strange, Event.KIND_UNKNOWN, now, until=now + _WAITS_FOR_KIND, reason=reason)
+    return len(strange) == _SLICE
+
+
+def _bring_back(transaction: Connection, waiting: Select[Any], clock: Clock) -> bool:
+    those = FOUND.where(job.c.id.in_(waiting.limit(_SLICE)))
+    known_now = found(transaction, those, passes_over_locked=True)
+    move(transaction, known_now, Event.WOKEN, moment_of(transaction, clock))
+    return len(known_now) == _SLICE
 
 
 def forget(transaction: Connection, budget: Budget, clock: Clock, kept: timedelta) -> bool:

@@ -47,7 +47,7 @@ _LOOK_EVERY = 15.0
 _SPACING = 0.1
 
 #: Seconds between two rounds of the keeper, between two sortings of kinds, and between two prunings.
-_ROUND, _SORT_EVERY, _FORGET_EVERY = 1.0, 30.0, 600.0
+_ROUND, _SORT_EVERY, _FORGET_EVERY = 1.0, 60.0, 600.0
 
 #: Seconds that the end of the server waits for handlers that do not leave off.
 _LONGEST_END = 30.0
@@ -229,11 +229,7 @@ class Workers:
                 now = self._steady()
                 if now - sorted_at >= _SORT_EVERY:
                     sorted_at = now
-                    self._catalog.in_turns(
-                        lambda transaction, budget: sort_out_kinds(
-                            transaction, budget, self._kinds, self._clock
-                        )
-                    )
+                    sort_out_kinds(self._catalog, self._kinds, self._clock)
                 if now - forgot_at >= _FORGET_EVERY:
                     forgot_at = now
                     self._catalog.in_turns(
