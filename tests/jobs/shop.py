@@ -58,7 +58,9 @@ class Shop:
             return claim(transaction, self.kinds, turns or self.turns, worker, now)
 
         claimed = self.catalog.write(claiming)
-        return claimed and LeasedJob(self.catalog, self.clock, self.kinds[claimed.kind], claimed)
+        if claimed is None:
+            return None
+        return LeasedJob(self.catalog, self.clock, self.kinds[claimed.kind], claimed)
 
     def claimed(self, worker: str = "w") -> LeasedJob:
         found = self.claim(worker)
@@ -69,12 +71,21 @@ class Shop:
         return self.catalog.write(lambda transaction: leased.settle(transaction, outcome, 1.0))
 
     def pass_time(self, by: timedelta) -> None:
-        """So much time passes: all that is stored is as much older."""
+        """So much time passes, and a server looks what is due."""
+        self.age(by)
+        self.catalog.in_turns(lambda transaction, budget: let_time_pass(transaction, budget, self.clock))
+
+    def age(self, by: timedelta) -> None:
+        """So much time passes: by the clock, or all that is stored is as much older."""
         if self.catalog.is_sqlite:
             self.clock.now += by
         else:
             self.catalog.write(lambda transaction: _age(transaction, by))
-        self.catalog.in_turns(lambda transaction, budget: let_time_pass(transaction, budget, self.clock))
+
+    def is_over(self, moment: str) -> bool:
+        """Whether a moment has passed by the clock of jobs."""
+        with self.catalog.read() as connection:
+            return moment < timestamp(moment_of(connection, self.clock))
 
     def row(self, key: int) -> Any:
         with self.catalog.read() as connection:
@@ -101,9 +112,10 @@ class Shop:
 
 
 def _age(transaction: Any, by: timedelta) -> None:
-    for table, names in ((job, ("made_at", "changed_at", "until_at", "ended_at")), (job_event, ("happened_at",))):
+    for table, names in (
+        (job, ("made_at", "changed_at", "until_at", "ended_at")),
+        (job_event, ("happened_at",)),
+    ):
         for row in transaction.execute(select(table)).mappings().all():
-            older = {
-                name: timestamp(datetime.fromisoformat(row[name]) - by) for name in names if row[name]
-            }
+            older = {name: timestamp(datetime.fromisoformat(row[name]) - by) for name in names if row[name]}
             transaction.execute(table.update().where(table.c.id == row["id"]).values(older))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, Update, update
 from sqlalchemy.exc import IntegrityError
 
 from kinote.catalog.schema.tables import job
@@ -153,7 +154,9 @@ def stuck(events: set[Event]) -> set[State]:
     """The states from which these events lead to no end."""
     ended = set(states.ENDED)
     while True:
-        more = {state for (state, event), target in TRANSITIONS.items() if event in events and target in ended}
+        more = {
+            state for (state, event), target in TRANSITIONS.items() if event in events and target in ended
+        }
         if more <= ended:
             return set(State) - ended
         ended |= more
@@ -198,4 +201,8 @@ def test_law_3_impossible_combinations_are_refused_by_the_database(shop: Shop) -
             happen(shop, key, event)
         change = update(job).where(job.c.id == key).values(values)
         with pytest.raises(IntegrityError):
-            shop.catalog.write(lambda transaction, change=change: transaction.execute(change))
+            shop.catalog.submit(partial(_execute, change)).result()
+
+
+def _execute(change: Update, transaction: Connection) -> None:
+    transaction.execute(change)

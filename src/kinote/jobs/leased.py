@@ -105,34 +105,36 @@ class LeasedJob:
         return self.is_lost or self._is_ending()
 
     def write(
-        self, work: Callable[[Connection], Result], progress: Mapping[str, Any] | None = None
+        self,
+        work: Callable[[Connection], Result],
+        progress: Mapping[str, Any] | Callable[[Result], Mapping[str, Any]] | None = None,
     ) -> Result:
         """Do a piece of work in a transaction of its own, if the lease holds; raises `LostLeaseError` if not.
 
-        `progress` is how far the job has then come: attempts are counted anew from there. The work must be short.
+        `progress` is how far the job has then come, perhaps by what the work gives: attempts are counted anew from
+        there. The work must be short.
         """
-        written = self._catalog.submit(self.transaction(work, progress), background=True).result()
-        if progress is not None:
-            self.progress = dict(progress)
+
+        def piece(transaction: Connection) -> tuple[Result, dict[str, Any] | None]:
+            self._hold(transaction)
+            written = work(transaction)
+            if progress is None:
+                return written, None
+            reached = dict(progress(written) if callable(progress) else progress)
+            self._remember(transaction, reached)
+            return written, reached
+
+        written, reached = self._catalog.submit(piece, background=True).result()
+        if reached is not None:
+            self.progress = reached
         self.came_further = self.extended = self._steady()
         return written
-
-    def transaction(
-        self, work: Callable[[Connection], Result], progress: Mapping[str, Any] | None = None
-    ) -> Callable[[Connection], Result]:
-        """The piece of work that `write` hands to the catalog."""
-
-        def piece(transaction: Connection) -> Result:
-            self._hold(transaction, progress)
-            return work(transaction)
-
-        return piece
 
     def in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
         """Do long work in as many transactions as it takes, as `Catalog.in_turns` does, each under the lease."""
 
         def piece(transaction: Connection, budget: Budget) -> bool:
-            self._hold(transaction, None)
+            self._hold(transaction)
             return step(transaction, budget)
 
         self._catalog.in_turns(piece)
@@ -140,7 +142,7 @@ class LeasedJob:
 
     def extend(self) -> None:
         """Give a sign of life. Raises `LostLeaseError`."""
-        self._catalog.submit(lambda transaction: self._hold(transaction, None), background=True).result()
+        self._catalog.submit(self._hold, background=True).result()
         self.extended = self._steady()
 
     def is_stuck(self) -> bool:
@@ -168,21 +170,29 @@ class LeasedJob:
                 move(transaction, mine, Event.FAILED, now, until=now + pause, reason=reason)
         return True
 
-    def _hold(self, transaction: Connection, progress: Mapping[str, Any] | None) -> None:
+    def _hold(self, transaction: Connection) -> None:
         """Extend the lease, or see that it is lost. Locks the row: nobody takes the job until the transaction ends."""
         now = moment_of(transaction, self._clock)
-        values: dict[str, Any] = {"until_at": timestamp(now + self.kind.lease)}
-        if progress is not None:
-            values["progress"] = json.dumps(progress, ensure_ascii=False, separators=(",", ":"))
-            # This attempt is now the first of a new round.
-            values["attempts_allowed"] = job.c.attempt - 1 + job.c.attempts
-        held = transaction.execute(job.update().where(self._is_mine(now)).values(values))
+        held = transaction.execute(
+            job.update().where(self._is_mine(now)).values(until_at=timestamp(now + self.kind.lease))
+        )
         if held.rowcount != 1:
             self.is_lost = True
             raise LostLeaseError(
                 f"The job {self.id} is no longer that of {self.claimed.worker}, whose attempt "
                 f"{self.claimed.attempt} it was."
             )
+
+    def _remember(self, transaction: Connection, reached: Mapping[str, Any]) -> None:
+        """How far it has come. This attempt is now the first of a new round."""
+        transaction.execute(
+            job.update()
+            .where(job.c.id == self.id)
+            .values(
+                progress=json.dumps(reached, ensure_ascii=False, separators=(",", ":")),
+                attempts_allowed=job.c.attempt - 1 + job.c.attempts,
+            )
+        )
 
     def _is_mine(self, now: datetime) -> ColumnElement[bool]:
         return and_(

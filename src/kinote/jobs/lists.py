@@ -199,9 +199,12 @@ _SHOWN = select(
 
 
 def _as_json(row: Any, queue: Queue | None, known: Collection[str]) -> dict[str, Any]:
-    columns: Mapping[str, Any] = {column.key: getattr(row, column.key) for column in _SHOWN.selected_columns}
+    columns: Mapping[str, Any] = {name: getattr(row, name) for name in _SHOWN_NAMES}
     return {
         **columns,
         "progress": json.loads(row.progress),
         "sentence": sentence(columns, queue, known),
     }
+
+
+_SHOWN_NAMES = tuple(str(column.key) for column in _SHOWN.selected_columns)
