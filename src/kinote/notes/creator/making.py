@@ -38,10 +38,10 @@ class KeyObjectMaker:
         try:
             with self._catalog.read() as connection:
                 dataset = derived(connection, stored.sop_instance_uid)
+            if self._writes:
+                self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
         except CannotBeMadeError as error:
             raise BytesNotMadeError(stored.sop_instance_uid, str(error)) from error
-        if self._writes:
-            self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
         return DataSet(io.BytesIO(dataset), len(dataset))
 
 
