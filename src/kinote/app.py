@@ -71,6 +71,9 @@ log = logging.getLogger(__name__)
 #: Seconds between two looks at whether the data directory is in its place.
 _LOOK_AT_PLACE = 15.0
 
+#: Seconds between two looks for jobs that follow from a new version or a setting.
+_LOOK_FOR_JOBS = 3600.0
+
 
 class HouseError(RuntimeError):
     """The house cannot be opened; the message says what is in the way and what to do."""
@@ -224,7 +227,17 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             closing.callback(Repeatedly("scrub", scrub.step, ending).close)
         if node is not None and settings.job_workers:
             closing.callback(_workers(house, node, settings).close)
+            making = partial(_make_jobs, house, settings)
+            closing.callback(Repeatedly("jobs-to-make", making, Event()).close)
         yield
+
+
+def _make_jobs(house: House, settings: Settings) -> float:
+    """Make the jobs that follow from a new version or a setting; gives the seconds until it is looked again."""
+    register_outdated(house.catalog, house.clock)
+    if settings.make_key_objects:
+        make_in_background(house.catalog, house.clock)
+    return _LOOK_FOR_JOBS
 
 
 #: The kinds of jobs that there are.
@@ -232,10 +245,7 @@ JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
-    """Begin to do jobs, once those are there that follow from a new version or a setting."""
-    register_outdated(house.catalog, house.clock)
-    if settings.make_key_objects:
-        make_in_background(house.catalog, house.clock)
+    """Begin to do jobs."""
     handlers: dict[JobKind, Handler] = {
         REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
         MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
