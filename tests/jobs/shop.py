@@ -116,6 +116,6 @@ def _age(transaction: Any, by: timedelta) -> None:
         (job, ("made_at", "changed_at", "until_at", "ended_at")),
         (job_event, ("happened_at",)),
     ):
-        for row in transaction.execute(select(table)).mappings().all():
+        for row in transaction.execute(select(table).with_for_update()).mappings().all():
             older = {name: timestamp(datetime.fromisoformat(row[name]) - by) for name in names if row[name]}
             transaction.execute(table.update().where(table.c.id == row["id"]).values(older))

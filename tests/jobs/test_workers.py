@@ -98,10 +98,13 @@ def test_poisonous_jobs_do_not_keep_others_from_being_done(shop: Shop) -> None:
     with at_work(shop, handler):
         for key in good:
             until(is_in(shop, key, "done"))
-        for _ in range(SWEEP.attempts):
-            shop.age(timedelta(hours=1))
-            until(lambda: all(shop.state(key) in ("retry", "dead") for key in poisonous))
-        until(lambda: all(shop.state(key) == "dead" for key in poisonous))
+        until(lambda: _later_all_are(shop, poisonous, "dead"))
+
+
+def _later_all_are(shop: Shop, keys: list[int], state: str) -> bool:
+    """Whether they are, an hour later each time."""
+    shop.age(timedelta(hours=1))
+    return all(shop.state(key) == state for key in keys)
 
 
 def test_the_lease_of_a_long_job_is_kept(shop: Shop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -138,6 +139,32 @@ def test_what_cannot_be_read_now_is_tried_again_and_then_the_job_is_dead(
         "3 key objects were read again, 3 are understood otherwise now, 0 could not be read."
     )
     assert failures(filled) == []
+
+
+def test_law_5_one_that_ends_its_worker_each_time_keeps_no_other_from_being_read(
+    filled: Catalog, shop: Shop, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(filled, unreadable=True)
+    made = register_outdated(filled, shop.clock)
+    assert made is not None
+    reading = registering_jobs.reading_again
+
+    def ends(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
+        if uid == KOS[0]:
+            raise SystemExit
+        return reading(catalog, door, uid, now)
+
+    monkeypatch.setattr(registering_jobs, "reading_again", ends)
+    for _ in range(6 * REGISTER_AGAIN.attempts):
+        if (worker := shop.claim()) is not None:
+            with pytest.raises((SystemExit, ObjectsLeftError)):
+                RegisterAgain(filled, door, clock)(worker)
+        shop.pass_time(timedelta(hours=2))
+    assert shop.state(made.id) == "dead"
+    assert failures(filled) == ["3 attempts have ended while it was read."]
+    with filled.read() as connection:
+        states = connection.execute(select(tables.key_object.c.registration)).scalars()
+        assert sorted(states) == ["registered", "registered", "unreadable"]
 
 
 def test_it_goes_on_where_it_left_off(filled: Catalog, shop: Shop, door: Door) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, liter
 
 from kinote.catalog.schema.tables import job
 from kinote.catalog.sql import dialects
+from kinote.catalog.sql.statements import FindOne
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.moving import FOUND, Found, found, move
 from kinote.jobs.queues import queues
@@ -56,6 +57,8 @@ class Claimed:
     payload: str
     progress: str
     worker: str
+    #: Attempts that have failed since it last came further.
+    failed_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,20 @@ def _claimed(transaction: Connection, job_found: Found, line: Line, worker: str)
     row = transaction.execute(
         select(job.c.attempt, job.c.payload, job.c.progress).where(job.c.id == job_found.id)
     ).one()
-    return Claimed(job_found.id, line.kind, line.destination, row.attempt, row.payload, row.progress, worker)
+    return Claimed(
+        job_found.id,
+        line.kind,
+        line.destination,
+        row.attempt,
+        row.payload,
+        row.progress,
+        worker,
+        job_found.failures,
+    )
 
+
+#: Whether anything at all is queued: asked after each commit of whatever kind, and mostly in vain.
+ANY_QUEUED = FindOne(select(job.c.id).where(_IS_QUEUED).limit(1))
 
 _LEASED = (
     select(job.c.kind, job.c.destination, func.count().label("number"))

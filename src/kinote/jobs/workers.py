@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
-from kinote.jobs.claiming import Claimed, Turns, claim, has_work
+from kinote.jobs.claiming import ANY_QUEUED, Claimed, Turns, claim, has_work
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Failed, LeasedJob, LeftOff, LostLeaseError, Outcome, PermanentError
 from kinote.jobs.moments import moment_of
@@ -154,6 +154,8 @@ class Workers:
         self._ending.wait(_SPACING)
 
     def _next(self, number: int) -> Claimed | None:
+        if self._catalog.find_latest(ANY_QUEUED) is None:
+            return None
         with self._catalog.read() as connection:
             if not has_work(connection, self._kinds, self._turns):
                 return None

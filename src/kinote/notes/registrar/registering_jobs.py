@@ -44,6 +44,9 @@ REGISTER_AGAIN = JobKind(
 
 _PAGE = 100
 
+#: After so many attempts that ended in one place, what lies there is left for later: it may be what ends the workers.
+_SUSPECTED_AFTER = 3
+
 #: What is the matter with the index or with this job, and not with the object at hand.
 _NOT_OF_THE_OBJECT = (
     LostLeaseError,
@@ -52,6 +55,9 @@ _NOT_OF_THE_OBJECT = (
     NoConnectionError,
     SQLAlchemyError,
 )
+
+
+_ENDED_THERE = f"{_SUSPECTED_AFTER} attempts have ended while it was read."
 
 
 class ObjectsLeftError(RuntimeError):
@@ -72,11 +78,18 @@ class RegisterAgain:
         Raises `ObjectsLeftError` where some are left that may be read later.
         """
         if not job.progress.get("is_through"):
+            is_suspected = job.claimed.failed_before >= _SUSPECTED_AFTER
             while page := self._page(job):
                 for key, uid in page:
                     if job.is_ending():
                         return LeftOff()
-                    self._one(job, key, uid)
+                    if is_suspected:
+                        is_suspected = False
+                        self._note(
+                            job, key, _ENDED_THERE, {**job.progress, "after": key}, may_be_tried_again=True
+                        )
+                    else:
+                        self._one(job, key, uid)
             job.write(lambda transaction: None, {**job.progress, "is_through": True})
         elif not self._try_again(job):
             return LeftOff()
@@ -147,20 +160,30 @@ class RegisterAgain:
         except _NOT_OF_THE_OBJECT:
             raise
         except Exception as error:
-            self._note(job, key, error, {**job.progress, **passed} if moves_on else None)
+            reason = (
+                str(error) if isinstance(error, BytesUnavailableError) else f"{type(error).__name__}: {error}"
+            )
+            progress = {**job.progress, **passed} if moves_on else None
+            self._note(
+                job, key, reason, progress, may_be_tried_again=isinstance(error, StoreUnreachableError)
+            )
 
-    def _note(self, job: LeasedJob, key: int, error: Exception, progress: Mapping[str, Any] | None) -> None:
-        reason = (
-            str(error) if isinstance(error, BytesUnavailableError) else f"{type(error).__name__}: {error}"
-        )
-
+    def _note(
+        self,
+        job: LeasedJob,
+        key: int,
+        reason: str,
+        progress: Mapping[str, Any] | None,
+        *,
+        may_be_tried_again: bool,
+    ) -> None:
         def noted(transaction: Connection) -> None:
             note_failed(
                 transaction,
                 job,
                 key,
                 reason,
-                may_be_tried_again=isinstance(error, StoreUnreachableError),
+                may_be_tried_again=may_be_tried_again,
                 version=reader.VERSION,
                 clock=self._clock,
             )
