@@ -87,6 +87,12 @@ class Shop:
         with self.catalog.read() as connection:
             return moment < timestamp(moment_of(connection, self.clock))
 
+    def lease_left(self, key: int) -> timedelta:
+        """How long the lease of a job still is."""
+        with self.catalog.read() as connection:
+            until_at = connection.execute(select(job.c.until_at).where(job.c.id == key)).scalar_one()
+            return datetime.fromisoformat(until_at) - moment_of(connection, self.clock)
+
     def row(self, key: int) -> Any:
         with self.catalog.read() as connection:
             return connection.execute(select(job).where(job.c.id == key)).one()

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from kinote.catalog.schema.tables import job
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.jobs.claiming import Turns, claim, has_work
+from kinote.catalog.transactions.waiting_work import Budget
+from kinote.jobs.claiming import ANY_QUEUED, Turns, claim, has_work
 from kinote.jobs.enqueueing import enqueue
 from kinote.jobs.kinds import IDLE, URGENT, JobKind
-from kinote.jobs.leased import Done, Failed, LeftOff
-from kinote.jobs.lists import JobFilter, one, page
-from kinote.jobs.passing_time import sort_out_kinds
+from kinote.jobs.leased import Done, Failed, LeasedJob, LeftOff
+from kinote.jobs.lists import JobFilter, number_of_dead, one, page
+from kinote.jobs.passing_time import let_time_pass, next_moment, sort_out_kinds
 from kinote.jobs.queues import QueueClosedError, QueueState, see_that_it_accepts, set_queue
 from tests.jobs.shop import KINDS, SEND, SWEEP, Shop
 
@@ -178,9 +178,10 @@ def test_a_line_is_gone_through_in_turns_however_its_destinations_are_called(sho
 
 
 def test_claims_walk_through_nothing_however_many_jobs_have_ended(sqlite_url: str) -> None:
-    """By the plans that SQLite makes, and by the steps that it takes with ten thousand jobs that are done."""
+    """By the steps that SQLite takes with ten thousand jobs that are done, and with none."""
     catalog = Catalog(CatalogOptions(sqlite_url))
     shop = Shop(catalog)
+    steps_of_a_claim(shop)
     few = steps_of_a_claim(shop)
     numbers = "WITH RECURSIVE n(x) AS (SELECT 1000 UNION ALL SELECT x + 1 FROM n WHERE x < 11000)"
     columns = "id, kind, priority, state, payload, attempt, attempts, attempts_allowed, made_at, changed_at, ended_at"
@@ -196,29 +197,30 @@ def test_claims_walk_through_nothing_however_many_jobs_have_ended(sqlite_url: st
 
 
 def steps_of_a_claim(shop: Shop) -> int:
-    """The steps of SQLite's virtual machine, in tens, for finding, claiming and finishing a job."""
-    shop.enqueue()
+    """The steps of SQLite's virtual machine, in tens, for all that is asked while a job is made, found and claimed."""
     steps = 0
 
     def count() -> None:
         nonlocal steps
         steps += 1
 
-    def claiming(transaction: Any) -> None:
+    def counted(transaction: Any) -> None:
         driver = transaction.connection.driver_connection
         driver.set_progress_handler(count, 10)
-        found = claim(transaction, shop.kinds, shop.turns, "w", shop.clock.now)
-        assert has_work(transaction, shop.kinds, shop.turns) is False
+        made = enqueue(transaction, SWEEP, {}, clock=shop.clock, actor="test", natural_key="the one")
+        assert not enqueue(
+            transaction, SWEEP, {}, clock=shop.clock, actor="test", natural_key="the one"
+        ).is_new
+        assert transaction.execute(ANY_QUEUED.query).first() is not None
+        assert has_work(transaction, shop.kinds, shop.turns)
+        claimed = claim(transaction, shop.kinds, shop.turns, "w", shop.clock.now)
+        assert claimed is not None and claimed.id == made.id
+        assert next_moment(transaction) is not None
+        assert not let_time_pass(transaction, Budget(lambda: 0.0), shop.clock)
+        leased = LeasedJob(shop.catalog, shop.clock, SWEEP, claimed)
+        assert leased.settle(transaction, Done(), 1.0)
+        assert number_of_dead(transaction) == 0
         driver.set_progress_handler(None, 10)
-        assert found is not None
-        transaction.execute(job.update().where(job.c.id == found.id).values(priority=5))
 
-    shop.catalog.write(claiming)
-    shop.catalog.write(
-        lambda tx: tx.execute(
-            job.update()
-            .where(job.c.state == "leased")
-            .values(state="done", worker=None, until_at=None, ended_at="2026")
-        )
-    )
+    shop.catalog.write(counted)
     return steps

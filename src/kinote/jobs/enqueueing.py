@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, literal_column, select
 
 from kinote.catalog.schema.tables import job, job_event
 from kinote.catalog.schema.timestamps import timestamp
@@ -58,12 +58,7 @@ def enqueue(
         # Of two who make the same job at once, the second finds that of the first.
         dialects.lock_names(transaction, [f"kinote job {kind.name} {natural_key}"])
         known = transaction.execute(
-            select(job.c.id).where(
-                job.c.kind == kind.name,
-                job.c.natural_key == natural_key,
-                job.c.natural_key != "",
-                job.c.ended_at.is_(None),
-            )
+            select(job.c.id).where(_is_under_way(kind, natural_key))
         ).scalar_one_or_none()
         if known is not None:
             return Enqueued(known, is_new=False)
@@ -102,13 +97,7 @@ def wake(transaction: Connection, kind: JobKind, natural_key: str, *, clock: Clo
     """What a job waits for has happened; False where none waits."""
     waiting = found(
         transaction,
-        FOUND.where(
-            job.c.kind == kind.name,
-            job.c.natural_key == natural_key,
-            job.c.natural_key != "",
-            job.c.ended_at.is_(None),
-            job.c.state == State.WAITING,
-        ),
+        FOUND.where(_is_under_way(kind, natural_key), job.c.state == State.WAITING),
     )
     move(transaction, waiting, Event.WOKEN, moment_of(transaction, clock))
     return bool(waiting)
@@ -121,14 +110,17 @@ def cancel(
 
     A worker that is at it can write nothing more from here on.
     """
-    pointless = found(
-        transaction,
-        FOUND.where(
-            job.c.kind == kind.name,
-            job.c.natural_key == natural_key,
-            job.c.natural_key != "",
-            job.c.ended_at.is_(None),
-        ),
-    )
+    pointless = found(transaction, FOUND.where(_is_under_way(kind, natural_key)))
     move(transaction, pointless, Event.CANCELLED, moment_of(transaction, clock), actor=actor, reason=reason)
     return bool(pointless)
+
+
+def _is_under_way(kind: JobKind, natural_key: str) -> ColumnElement[bool]:
+    """Of the jobs of a kind, the one under a natural key that has not ended."""
+    return and_(
+        job.c.kind == kind.name,
+        job.c.natural_key == natural_key,
+        # As the index of these says it.
+        job.c.natural_key != literal_column("''"),
+        job.c.ended_at.is_(None),
+    )

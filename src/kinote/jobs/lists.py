@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, literal_column, select
 
 from kinote.catalog.schema.tables import job, job_event, job_failed_object
 from kinote.jobs.queues import Queue, queues
@@ -141,7 +141,9 @@ def _rows(connection: Connection, wanted: JobFilter, before: int | None, limit: 
     """Those that are meant, the last made first, by the index that has them in this order."""
     query = _SHOWN if before is None else _SHOWN.where(job.c.id < before)
     if wanted.destination is not None and wanted.destination != "":
-        query = query.where(job.c.destination == wanted.destination, job.c.destination != "")
+        query = query.where(
+            job.c.destination == wanted.destination, job.c.destination != literal_column("''")
+        )
         query = _also(query, wanted)
         yield from connection.execute(query.order_by(job.c.id.desc()).limit(limit))
         return
