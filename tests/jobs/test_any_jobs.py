@@ -233,7 +233,7 @@ def run(shop: Shop, examples: int, steps: int) -> None:
 
 @pytest.mark.soak
 def test_law_3_whatever_happens_each_job_ends(shop: Shop) -> None:
-    run(shop, SCALE.law_steps // 25, 25)
+    run(shop, SCALE.law_steps // 50, 25)
 
 
 def test_breach_of_law_3_a_deadline_that_is_passed_over_is_noticed(

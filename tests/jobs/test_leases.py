@@ -224,10 +224,11 @@ signal.pause()
 """
 
 
-def test_law_3_a_job_that_kills_its_worker_each_time_ends_dead(shop: Shop, database_url: str) -> None:
+def test_law_3_a_job_that_kills_its_worker_each_time_ends_dead(sqlite_shop: Shop, sqlite_url: str) -> None:
+    shop = sqlite_shop
     key = shop.enqueue()
     for _ in range(SWEEP.attempts):
-        assert kill_worker(shop, database_url) == -signal.SIGKILL
+        assert kill_worker(shop, sqlite_url) == -signal.SIGKILL
         assert shop.state(key) == "leased"
         shop.pass_time(LEASE * 2)
         shop.pass_time(timedelta(hours=2))
