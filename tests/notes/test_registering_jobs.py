@@ -21,6 +21,7 @@ from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.registrar import registering_jobs
+from kinote.notes.registrar.reading_again import reading_again
 from kinote.notes.registrar.registering_jobs import (
     REGISTER_AGAIN,
     ObjectsLeftError,
@@ -92,7 +93,7 @@ def test_one_that_fails_keeps_no_other_from_being_read_and_is_not_tried_again_by
 ) -> None:
     fill(filled, unreadable=True)
     register_outdated(filled, shop.clock)
-    reading = registering_jobs.reading_again
+    reading = reading_again
 
     def fails(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
         if uid == KOS[0]:
@@ -118,7 +119,7 @@ def test_what_cannot_be_read_now_is_tried_again_and_then_the_job_is_dead(
 ) -> None:
     fill(filled, unreadable=True)
     register_outdated(filled, shop.clock)
-    reading, away = registering_jobs.reading_again, {KOS[0]}
+    reading, away = reading_again, {KOS[0]}
 
     def fails(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
         if uid in away:
@@ -147,7 +148,7 @@ def test_law_5_one_that_ends_its_worker_each_time_keeps_no_other_from_being_read
     fill(filled, unreadable=True)
     made = register_outdated(filled, shop.clock)
     assert made is not None
-    reading = registering_jobs.reading_again
+    reading = reading_again
 
     def ends(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
         if uid == KOS[0]:

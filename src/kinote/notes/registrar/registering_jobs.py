@@ -125,7 +125,8 @@ class RegisterAgain:
             with self._catalog.read() as connection:
                 keys = failed_again(connection, job, after=after, limit=_PAGE)
                 query = select(live_instance.c.id, live_instance.c.sop_instance_uid)
-                found = dict(connection.execute(query.where(live_instance.c.id.in_(keys))).tuples().all())
+                rows = connection.execute(query.where(live_instance.c.id.in_(keys)))
+                found = {row.id: row.sop_instance_uid for row in rows}
             if not keys:
                 return True
             for key in keys:
