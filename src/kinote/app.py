@@ -47,6 +47,12 @@ from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
+from kinote.jobs.kinds import JobKind
+from kinote.jobs.lists import number_of_dead
+from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.notes.creator.making import KeyObjectMaker
+from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
+from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -65,6 +71,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether the data directory is in its place.
 _LOOK_AT_PLACE = 15.0
+
+#: Seconds between two looks for jobs that follow from a new version or a setting.
+_LOOK_FOR_JOBS = 3600.0
 
 
 class HouseError(RuntimeError):
@@ -146,6 +155,7 @@ def open_house(
                     catalog,
                     stores,
                     clock=clock,
+                    make=KeyObjectMaker(catalog, writes=purpose != "look"),
                     store_is_there=there,
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
@@ -217,7 +227,33 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             )
             closing.callback(scrub.close)
             closing.callback(Repeatedly("scrub", scrub.step, ending).close)
+        if node is not None and settings.job_workers:
+            closing.callback(_workers(house, node, settings).close)
+            making = partial(_make_jobs, house, settings)
+            closing.callback(Repeatedly("jobs-to-make", making, Event()).close)
         yield
+
+
+def _make_jobs(house: House, settings: Settings) -> float:
+    """Make the jobs that follow from a new version or a setting; gives the seconds until it is looked again."""
+    register_outdated(house.catalog, house.clock)
+    if settings.make_key_objects:
+        make_in_background(house.catalog, house.clock)
+    return _LOOK_FOR_JOBS
+
+
+#: The kinds of jobs that there are.
+JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS)
+
+
+def _workers(house: House, node: Node, settings: Settings) -> Workers:
+    """Begin to do jobs."""
+    handlers: dict[JobKind, Handler] = {
+        REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
+        MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
+    }
+    options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
+    return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)
 
 
 def _see_to_place(house: House) -> float:
@@ -376,6 +412,7 @@ def web_application(
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
+        job_kinds=JOB_KINDS,
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
@@ -394,7 +431,18 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
         partial(_scrub_progress, house, settings) if settings.scrub_days else None,
         house.directory.is_in_place,
     )
-    return replace(found, others=tuple(alerts()))
+    with house.catalog.read() as connection:
+        dead = number_of_dead(connection)
+    return replace(found, others=(*alerts(), *([_dead_jobs(dead)] if dead else ())))
+
+
+def _dead_jobs(number: int) -> Alert:
+    are = "job is" if number == 1 else "jobs are"
+    return Alert(
+        "JOBS_DEAD",
+        f"{number} {are} dead: what was to be done was not. See `kinote jobs list --state dead` for the reasons, and "
+        "run them again or cancel them.",
+    )
 
 
 def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:

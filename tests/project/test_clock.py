@@ -35,6 +35,8 @@ _MAY_MEASURE = {
     "dimse/endpoint.py": "time-outs of the network",
     "dimse/tls_socket.py": "time-outs of the network",
     "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
+    "jobs/leased.py": "when a lease was last extended",
+    "jobs/workers.py": "when leases are extended, and what is looked after again",
     "scp/retrieval.py": "when the last interim answer was sent",
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/serving.py": "how long an association lasted",

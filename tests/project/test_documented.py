@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
+from kinote.app import JOB_KINDS
 from kinote.catalog.changes import Kind
 from kinote.catalog.queries.matching_keys import MATCHED
 from kinote.catalog.transactions.catalog import Catalog
@@ -248,6 +249,13 @@ def test_every_type_of_problem_is_documented_with_its_status() -> None:
 def test_every_kind_of_change_is_documented() -> None:
     documented = set(first_names(sections("http.md")["Change feed"])) - set(_operations())
     assert documented == set(Kind)
+
+
+def test_every_kind_of_job_is_documented() -> None:
+    documented = rows(sections("http.md")["Jobs"])
+    assert {names(row[0])[0]: row[2] for row in documented if len(row) == 3 and " /api/" not in row[0]} == {
+        kind.name: str(kind.at_once) for kind in JOB_KINDS
+    }
 
 
 def test_every_act_is_documented_with_its_consequences() -> None:

@@ -67,19 +67,29 @@ class Client:
         file.seek(0)
         return cast(BinaryIO, file)
 
-    def post(self, path: str) -> Any:
-        """Do what an API resource does; gives the JSON of its answer.
+    def post(self, path: str, body: object = None) -> Any:
+        """Do what an API resource does; gives the JSON of its answer."""
+        return self._act("POST", path, body)
+
+    def put(self, path: str, body: object) -> Any:
+        """Set what an API resource is; gives the JSON of its answer."""
+        return self._act("PUT", path, body)
+
+    def _act(self, method: str, path: str, body: object) -> Any:
+        """Do it once.
 
         If the connection breaks, nobody knows whether it was done. It is then asked for once more under the same
         key, under which the server does it once.
         """
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        arguments: dict[str, Any] = {"headers": {"Idempotency-Key": str(uuid.uuid4())}}
+        if body is not None:
+            arguments["json"] = body
         try:
-            response = self._request("POST", path, headers=headers)
+            response = self._request(method, path, **arguments)
         except ServerError as error:
             if not isinstance(error.__cause__, _BROKEN):
                 raise
-            response = self._request("POST", path, headers=headers)
+            response = self._request(method, path, **arguments)
         if response.is_error:
             raise ServerError(_problem(response))
         return response.json()

@@ -46,6 +46,14 @@ PeerArgument = Annotated[
 TlsOption = Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")]
 TitleOption = Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")]
 
+jobs_app = typer.Typer(no_args_is_help=True, help="See what Kinote does in the background, and act on it.")
+app.add_typer(jobs_app, name="jobs")
+
+JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]
+JobsArgument = Annotated[list[int], typer.Argument(help="The numbers of jobs.")]
+QueueArgument = Annotated[str, typer.Argument(help="The kind of job whose queue it is.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks later.")]
+
 
 def main() -> None:
     app()
@@ -257,3 +265,77 @@ def account(
         from kinote.command import reports
 
         reports.account(begun, study_uid)
+
+
+@jobs_app.command("list")
+def list_jobs(
+    state: Annotated[
+        Literal["queued", "leased", "waiting", "retry", "suspended", "done", "dead", "cancelled"] | None,
+        typer.Option("--state", help="Only jobs in this state."),
+    ] = None,
+    kind: Annotated[str, typer.Option("--kind", help="Only jobs of this kind.")] = "",
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List jobs, the last made first, each with why it stands where it is."""
+    with _begun(data=data) as begun:
+        from kinote.command import jobs
+
+        jobs.list_jobs(begun, state=state or "", kind=kind, as_json=as_json)
+
+
+@jobs_app.command("show")
+def show_job(
+    job: JobArgument,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a job with its history, and the objects that it could not do."""
+    with _begun(data=data) as begun:
+        from kinote.command import jobs
+
+        jobs.show(begun, job, as_json=as_json)
+
+
+@jobs_app.command("retry")
+def retry_jobs(jobs: JobsArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
+    """Run jobs again that are dead, or whose next attempt is due later."""
+    with _begun(data=data) as begun:
+        from kinote.command import jobs as acting
+
+        acting.act(begun, "retry", jobs, reason)
+
+
+@jobs_app.command("cancel")
+def cancel_jobs(jobs: JobsArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
+    """Cancel jobs that are not done."""
+    with _begun(data=data) as begun:
+        from kinote.command import jobs as acting
+
+        acting.act(begun, "cancel", jobs, reason)
+
+
+@jobs_app.command("pause")
+def pause_queue(
+    kind: QueueArgument,
+    reason: ReasonOption = "asked for",
+    state: Annotated[
+        Literal["accepting", "draining", "halted"],
+        typer.Option("--state", help="What the queue does meanwhile."),
+    ] = "accepting",
+    data: DataOption = None,
+) -> None:
+    """Let no job of a kind be begun, until its queue is resumed."""
+    with _begun(data=data) as begun:
+        from kinote.command import jobs
+
+        jobs.set_queue(begun, kind, state, reason)
+
+
+@jobs_app.command("resume")
+def resume_queue(kind: QueueArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
+    """Let the queue of a kind of job run again."""
+    with _begun(data=data) as begun:
+        from kinote.command import jobs
+
+        jobs.set_queue(begun, kind, "running", reason)

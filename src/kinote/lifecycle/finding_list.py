@@ -9,14 +9,15 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import finding, key_object, study
 
-_SEVERITIES = ("info", "warning", "error")
+#: The slightest first.
+SEVERITIES = ("info", "warning", "error")
 
 
 def found_objects(
     connection: Connection, severity: str, *, before: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """A page of objects with findings of at least this severity, and where the next page begins."""
-    severities = _SEVERITIES[_SEVERITIES.index(severity) :]
+    severities = SEVERITIES[SEVERITIES.index(severity) :]
     query = (
         select(finding.c.instance)
         .join(live_instance, live_instance.c.id == finding.c.instance)

@@ -67,6 +67,9 @@ _ALLOWED = {
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
     "database_connections": "a whole number from 6 to 1000",
     "scrub_days": "a whole number from 0 to 3650",
+    "job_workers": "a whole number from 0 to 32",
+    "job_days": "a whole number from 1 to 3650",
+    "make_key_objects": "true or false",
     "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
@@ -175,6 +178,16 @@ class Settings(BaseSettings):
         ge=0,
         le=3650,
         description="Days within which all stored bytes are read and compared; 0 for never.",
+    )
+    job_workers: int = Field(
+        2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."
+    )
+    job_days: int = Field(
+        30, ge=1, le=3650, description="Days for which jobs that were done, and the history of all, are kept."
+    )
+    make_key_objects: bool = Field(
+        False,
+        description="Make the documents of migrated notes in the background, not only when they are needed.",
     )
     http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from prometheus_client import Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
@@ -9,8 +12,10 @@ from starlette.responses import Response
 
 from kinote.decoding.pool import Decoded
 from kinote.intake.outcome import Outcome
+from kinote.jobs.lists import Number, numbers
+from kinote.jobs.states import State
 from kinote.telemetry.registry import REGISTRY
-from kinote.web.rooms import rooms_of
+from kinote.web.rooms import Rooms, rooms_of
 
 _REQUESTS = Histogram(
     "kinote_http_request_seconds",
@@ -75,6 +80,20 @@ _SCRUB_ENDED = Gauge(
     registry=REGISTRY,
 )
 
+_JOBS = Gauge(
+    "kinote_jobs",
+    "Jobs of each kind and state, counted up to 100,000.",
+    ["kind", "state"],
+    registry=REGISTRY,
+)
+_OLDEST_JOB = Gauge(
+    "kinote_job_oldest_seconds",
+    "How long ago the oldest job of each kind and state was made.",
+    ["kind", "state"],
+    registry=REGISTRY,
+)
+_DEAD_JOBS = Gauge("kinote_jobs_dead", "Jobs that could not be done, of all kinds.", registry=REGISTRY)
+
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     _REQUESTS.labels(method, route, str(status)).observe(seconds)
@@ -110,4 +129,22 @@ async def metrics(request: Request) -> Response:
     if health.scrub is not None:
         _SCRUB_PROGRESS.set(health.scrub.fraction)
         _SCRUB_ENDED.set(health.scrub.ended_at.timestamp() if health.scrub.ended_at else 0)
+    now = rooms.clock()
+    _tell_jobs(await rooms.read(lambda: _numbers_of_jobs(rooms)), now)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _numbers_of_jobs(rooms: Rooms) -> list[Number]:
+    with rooms.catalog.read() as connection:
+        return numbers(connection)
+
+
+def _tell_jobs(found: Sequence[Number], now: datetime) -> None:
+    # What is gone is not told any more.
+    _JOBS.clear()
+    _OLDEST_JOB.clear()
+    for each in found:
+        made_at = datetime.fromisoformat(each.oldest_made_at)
+        _JOBS.labels(each.kind, each.state).set(each.count)
+        _OLDEST_JOB.labels(each.kind, each.state).set(max((now - made_at).total_seconds(), 0))
+    _DEAD_JOBS.set(sum(each.count for each in found if each.state is State.DEAD))

@@ -31,6 +31,9 @@ from kinote.holdings.unavailable import (
     NotLiveError,
     StoreUnreachableError,
 )
+from kinote.jobs.acts import OtherNumberError, TooManyJobsError
+from kinote.jobs.lists import JobNotFoundError
+from kinote.jobs.queues import QueueClosedError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.notes.acts.request import (
     NoteNotFoundError,
@@ -250,6 +253,10 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (OtherNumberError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
+    (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
+    (QueueClosedError, HTTPStatus.CONFLICT, "queue-closed", "The queue takes no jobs"),
     (NoteNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (VersionConflictError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
     (NotRevisableError, HTTPStatus.CONFLICT, "not-revisable", "The note cannot be changed"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
+from kinote.jobs.kinds import JobKind
 from kinote.telemetry.clock import Clock
 from kinote.web.connections.limits import DEFAULT_LIMITS
 from kinote.web.event_streams import EventStreams
@@ -68,6 +69,8 @@ class Rooms:
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
+    #: The kinds of jobs that this server does.
+    job_kinds: Sequence[JobKind] = ()
     #: The proof that this is the announced server, by the challenge; None where none is announced.
     prove: Callable[[str], str | None] = lambda challenge: None
     threads: Threads = field(default_factory=Threads)

@@ -17,6 +17,7 @@ from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.keyobject import reader
 from kinote.lifecycle.differing import BESIDE_OTHERS
 from kinote.lifecycle.explain import explain
+from kinote.lifecycle.finding_list import SEVERITIES
 from kinote.notes.registrar.again import RegisteredAgain, register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
 
@@ -64,20 +65,14 @@ def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 100
     They are those that an older reader read, and those with findings above `info`.
     """
     # Each in the order of an index, so that a page reads no more than it gives.
-    with_findings = (
-        select(finding.c.instance, live_instance.c.sop_instance_uid)
-        .join(key_object, key_object.c.instance == finding.c.instance)
-        .join(live_instance, live_instance.c.id == finding.c.instance)
-        .where(
-            finding.c.instance > after,
-            finding.c.severity.in_(("warning", "error")),
-            finding.c.code.not_in(BESIDE_OTHERS),
-        )
-        .distinct()
-        .order_by(finding.c.instance)
-        .limit(limit)
-    )
-    by_older_readers = [
+    found = dict(read_by_older_readers(connection, after=after, limit=limit))
+    found |= dict(with_findings_from(connection, "warning", after=after, limit=limit))
+    return sorted(found.items())[:limit]
+
+
+def read_by_older_readers(connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:
+    """Those of them that an older reader read."""
+    queries = [
         select(key_object.c.instance, live_instance.c.sop_instance_uid)
         .join(live_instance, live_instance.c.id == key_object.c.instance)
         .where(
@@ -89,9 +84,28 @@ def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 100
         .limit(limit)
         for version in range(reader.VERSION)
     ]
-    queries = [with_findings, *by_older_readers]
     found = {row.instance: row.sop_instance_uid for query in queries for row in connection.execute(query)}
     return sorted(found.items())[:limit]
+
+
+def with_findings_from(
+    connection: Connection, severity: str, *, code: str = "", after: int, limit: int
+) -> list[tuple[int, str]]:
+    """Live key objects with findings of this severity or a worse one, of this code or of any."""
+    query = (
+        select(finding.c.instance, live_instance.c.sop_instance_uid)
+        .join(key_object, key_object.c.instance == finding.c.instance)
+        .join(live_instance, live_instance.c.id == finding.c.instance)
+        .where(
+            finding.c.instance > after,
+            finding.c.severity.in_(SEVERITIES[SEVERITIES.index(severity) :]),
+            finding.c.code == code if code else finding.c.code.not_in(BESIDE_OTHERS),
+        )
+        .distinct()
+        .order_by(finding.c.instance)
+        .limit(limit)
+    )
+    return [(row.instance, row.sop_instance_uid) for row in connection.execute(query)]
 
 
 def _found(connection: Connection, door: Door, sop_instance_uid: str) -> LiveObject:

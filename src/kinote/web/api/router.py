@@ -11,6 +11,7 @@ from kinote.web.api import (
     held,
     identity,
     instances,
+    jobs,
     note_summary,
     notes,
     objects,
@@ -30,6 +31,7 @@ parts = (
     acts,
     scrub,
     held,
+    jobs,
     changes,
     identity,
 )

@@ -12,6 +12,7 @@ from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
+    DERIVABLE,
     UIDS_RECEIVED,
     finding,
     instance,
@@ -23,6 +24,7 @@ from kinote.catalog.schema.tables.instances import (
     received_value,
     store,
 )
+from kinote.catalog.schema.tables.jobs import job, job_event, job_failed_object, job_queue
 from kinote.catalog.schema.tables.notes import (
     ORIGINS,
     key_object,
@@ -40,6 +42,7 @@ from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_targ
 
 __all__ = [
     "DAMAGED",
+    "DERIVABLE",
     "ORIGINS",
     "UIDS_RECEIVED",
     "answered_request",
@@ -53,6 +56,10 @@ __all__ = [
     "instance_bytes",
     "instance_metadata",
     "instance_pieces",
+    "job",
+    "job_event",
+    "job_failed_object",
+    "job_queue",
     "key_object",
     "key_object_request",
     "last_use",

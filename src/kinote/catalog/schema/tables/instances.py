@@ -34,9 +34,10 @@ store = Table(
     UniqueConstraint("kind", name="store_by_kind"),
 )
 
-#: The residence that an index of instances tells apart, as it is declared. Not a parameter: whenever one is
+#: The residences that indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
 #: given, SQLite prepares a statement anew to see which index it then can take.
 DAMAGED: ColumnElement[str] = literal_column("'damaged'")
+DERIVABLE: ColumnElement[str] = literal_column("'derivable'")
 
 instance = Table(
     "instance",
@@ -150,6 +151,12 @@ instance = Table(
         "series",
         sqlite_where=text("residence = 'damaged'"),
         postgresql_where=text("residence = 'damaged'"),
+    ),
+    Index(
+        "instance_derivable",
+        "id",
+        sqlite_where=text("residence = 'derivable'"),
+        postgresql_where=text("residence = 'derivable'"),
     ),
 )
 

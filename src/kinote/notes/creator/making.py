@@ -1,0 +1,99 @@
+"""The bytes of key objects whose rows came first (residence `derivable`): made when they are first needed, then kept.
+
+All that they depend on was fixed with their row (law 11). So whoever makes them gets the same, and of two who make them
+at once the first keeps them.
+"""
+
+from __future__ import annotations
+
+import io
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces
+from kinote.catalog.sql.statements import insert_new
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.files.data_set_file import DataSet
+from kinote.holdings.stored import Stored
+from kinote.holdings.unavailable import BytesNotMadeError
+from kinote.keyobject import writer
+from kinote.notes.creator.create import document_of
+from kinote.storage.digests import digest_of
+
+
+class CannotBeMadeError(ValueError):
+    """What the rows of a key object say gives no document, or another one than was promised; the message says why."""
+
+
+class KeyObjectMaker:
+    """Makes bytes at the moment they are asked for; keeps them where it `writes`."""
+
+    def __init__(self, catalog: Catalog, *, writes: bool = True) -> None:
+        self._catalog = catalog
+        self._writes = writes
+
+    def __call__(self, stored: Stored) -> DataSet:
+        """The data set of a derivable key object, for the door. Raises `BytesNotMadeError`."""
+        try:
+            with self._catalog.read() as connection:
+                dataset = derived(connection, stored.sop_instance_uid)
+            if self._writes:
+                self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
+        except CannotBeMadeError as error:
+            raise BytesNotMadeError(stored.sop_instance_uid, str(error)) from error
+        return DataSet(io.BytesIO(dataset), len(dataset))
+
+
+def derived(connection: Connection, sop_instance_uid: str) -> bytes:
+    """The bytes of a key object by its rows. Raises `CannotBeMadeError`."""
+    try:
+        return writer.encode(document_of(connection, sop_instance_uid))
+    except (LookupError, ValueError) as error:
+        raise CannotBeMadeError(str(error)) from error
+
+
+def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
+    """Keep the bytes of an instance that has none yet; False where somebody else has kept them before.
+
+    Raises `CannotBeMadeError` where its row promises others.
+    """
+    row = transaction.execute(
+        select(instance.c.residence, instance.c.digest, instance.c.digest_algorithm)
+        .where(instance.c.id == key)
+        .with_for_update()
+    ).one_or_none()
+    if row is None or row.residence != "derivable":
+        return False
+    digest = digest_of(dataset)
+    if row.digest is not None and row.digest != digest_of(dataset, row.digest_algorithm).root:
+        raise CannotBeMadeError("The bytes that its note gives now are not those that its row promises.")
+    insert_new(transaction, instance_bytes, [{"instance": key, "dataset": dataset}], unique=["instance"])
+    if digest.pieces:
+        insert_new(
+            transaction, instance_pieces, [{"instance": key, "digests": digest.pieces}], unique=["instance"]
+        )
+    transaction.execute(
+        instance.update()
+        .where(instance.c.id == key)
+        .values(
+            residence="local",
+            digest=digest.root,
+            digest_algorithm=digest.algorithm,
+            size=len(dataset),
+            file_key=None,
+            dataset_offset=0,
+        )
+    )
+    return True
+
+
+def to_be_made(connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:
+    """Live instances whose bytes are not made yet: their keys after a key, with their UIDs."""
+    query = select(live_instance.c.id, live_instance.c.sop_instance_uid).where(
+        live_instance.c.residence == DERIVABLE, live_instance.c.id > after
+    )
+    return [
+        (row.id, row.sop_instance_uid)
+        for row in connection.execute(query.order_by(live_instance.c.id).limit(limit))
+    ]

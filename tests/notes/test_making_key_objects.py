@@ -1,0 +1,190 @@
+"""Key objects whose rows came first: their bytes are made at once when they are needed, or ahead by a job (law 11)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from kinote.catalog.schema.tables import instance, instance_bytes, job_failed_object, key_object
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.actor_kind import ActorKind
+from kinote.holdings.door import Door
+from kinote.holdings.unavailable import BytesNotMadeError
+from kinote.jobs.leased import Done, LeftOff
+from kinote.notes.creator.making import KeyObjectMaker, keep
+from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
+from kinote.notes.lists.note import Note
+from kinote.storage.local import local_stores
+from tests.clock import clock
+from tests.jobs.shop import Shop
+from tests.notes.test_law_11_made_again import hold_law_11
+from tests.notes.ward import IMAGE, SECOND_IMAGE, bytes_of, made, request
+
+
+@pytest.fixture
+def shop(filled: Catalog) -> Shop:
+    return Shop(filled, {MAKE_KEY_OBJECTS.name: MAKE_KEY_OBJECTS})
+
+
+def make_derivable(catalog: Catalog) -> None:
+    """As an import of notes leaves them: rows that determine the bytes, and no bytes."""
+
+    def work(transaction: Any) -> None:
+        transaction.execute(instance_bytes.delete())
+        mine = select(key_object.c.instance).where(key_object.c.made_from.is_not(None))
+        transaction.execute(
+            instance.update()
+            .where(instance.c.id.in_(mine))
+            .values(residence="derivable", digest=None, size=None)
+        )
+
+    catalog.write(work)
+
+
+def derivable(catalog: Catalog, number: int = 1) -> tuple[list[Note], list[bytes]]:
+    """Notes in two studies each whose bytes are not there, and the bytes that they had."""
+    notes = [
+        made(catalog, request(IMAGE, SECOND_IMAGE, description=f"note {each}")) for each in range(number)
+    ]
+    had = [data for note in notes for data in bytes_of(catalog, note)]
+    make_derivable(catalog)
+    return notes, had
+
+
+def have(catalog: Catalog, notes: list[Note]) -> list[bytes]:
+    return [data for note in notes for data in bytes_of(catalog, note)]
+
+
+def residences(catalog: Catalog) -> set[str]:
+    with catalog.read() as connection:
+        query = select(instance.c.residence).join(key_object, key_object.c.instance == instance.c.id)
+        return set(connection.execute(query).scalars())
+
+
+def open_door(catalog: Catalog, folder: Path, **options: Any) -> Door:
+    return Door(catalog, local_stores(folder), clock=clock, make=KeyObjectMaker(catalog, **options))
+
+
+def test_law_11_bytes_are_made_at_once_when_they_are_needed_and_then_kept(
+    filled: Catalog, tmp_path: Path
+) -> None:
+    (note,), had = derivable(filled)
+    door = open_door(filled, tmp_path)
+    for carrier, data in zip(note.key_objects, had, strict=True):
+        with filled.read() as connection:
+            found = door.find_instance(connection, carrier.sop_instance_uid)
+        assert found is not None and door.can_open(found)
+        for _ in range(2):
+            with door.open(found, ActorKind.PERSON).file as file:
+                assert file.read() == data
+    assert have(filled, [note]) == had
+    assert residences(filled) == {"local"}
+    hold_law_11(filled)
+
+
+def test_law_11_of_many_who_need_them_at_once_the_first_keeps_them(filled: Catalog, tmp_path: Path) -> None:
+    (note,), had = derivable(filled)
+    door = open_door(filled, tmp_path)
+    with filled.read() as connection:
+        found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
+    assert found is not None
+
+    def read(_: int) -> bytes:
+        with door.open(found, ActorKind.PERSON).file as file:
+            return file.read()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(read, range(16))) == {had[0]}
+    assert not filled.write(lambda tx: keep(tx, found.id, b"others"))
+    hold_law_11(filled)
+
+
+def test_who_only_looks_keeps_nothing(filled: Catalog, tmp_path: Path) -> None:
+    (note,), had = derivable(filled)
+    door = open_door(filled, tmp_path, writes=False)
+    with filled.read() as connection:
+        found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
+    assert found is not None
+    with door.open(found, ActorKind.PERSON).file as file:
+        assert file.read() == had[0]
+    assert residences(filled) == {"derivable"}
+
+
+def test_the_job_makes_them_ahead(filled: Catalog, shop: Shop) -> None:
+    notes, had = derivable(filled, 20)
+    queued = make_in_background(filled, shop.clock)
+    assert queued is not None
+    assert MakeKeyObjects(filled, clock)(shop.claimed()) == Done("40 key objects were made, 0 could not be.")
+    assert have(filled, notes) == had
+    assert residences(filled) == {"local"}
+    assert make_in_background(filled, shop.clock) is None
+    hold_law_11(filled)
+
+
+def test_the_job_goes_on_where_it_left_off(filled: Catalog, shop: Shop) -> None:
+    notes, had = derivable(filled, 20)
+    make_in_background(filled, shop.clock)
+    first = shop.claimed()
+    looks = iter([False, True])
+    first.is_ending = lambda: next(looks)  # type: ignore[method-assign]
+    assert MakeKeyObjects(filled, clock)(first) == LeftOff()
+    assert residences(filled) == {"local", "derivable"}
+    shop.settle(first, LeftOff())
+    assert MakeKeyObjects(filled, clock)(shop.claimed()) == Done("40 key objects were made, 0 could not be.")
+    assert have(filled, notes) == had
+
+
+def test_law_5_what_cannot_be_made_keeps_nothing_else_from_being_made(
+    filled: Catalog, shop: Shop, tmp_path: Path
+) -> None:
+    notes, _ = derivable(filled, 3)
+    spoilt, promised = (notes[number].key_objects[0].sop_instance_uid for number in (0, 1))
+
+    def spoil(transaction: Any) -> None:
+        key = select(instance.c.id).where(instance.c.sop_instance_uid == spoilt).scalar_subquery()
+        transaction.execute(
+            key_object.update().where(key_object.c.instance == key).values(made_from='{"writer": 1}')
+        )
+        transaction.execute(
+            instance.update()
+            .where(instance.c.sop_instance_uid == promised)
+            .values(digest="of something else")
+        )
+
+    filled.write(spoil)
+    make_in_background(filled, shop.clock)
+    worker = shop.claimed()
+    assert MakeKeyObjects(filled, clock)(worker) == Done("4 key objects were made, 2 could not be.")
+    shop.settle(worker, Done())
+    with filled.read() as connection:
+        reasons = set(connection.execute(select(job_failed_object.c.reason)).scalars())
+    assert reasons == {
+        "The document was written by version 1 of the writer.",
+        "The bytes that its note gives now are not those that its row promises.",
+    }
+    assert make_in_background(filled, shop.clock) is None, "this version has tried them"
+    door = open_door(filled, tmp_path)
+    with filled.read() as connection:
+        found = door.find_instance(connection, spoilt)
+    assert found is not None
+    with pytest.raises(BytesNotMadeError, match="version 1 of the writer"):
+        door.open(found, ActorKind.PERSON)
+
+
+def test_breach_of_law_11_bytes_that_are_made_otherwise_are_noticed(
+    filled: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (note,), had = derivable(filled)
+    monkeypatch.setattr("kinote.notes.creator.making.writer.encode", lambda document: had[0] + b"\0\0")
+    door = open_door(filled, tmp_path)
+    with filled.read() as connection:
+        found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
+    assert found is not None
+    door.open(found, ActorKind.PERSON).file.close()
+    monkeypatch.undo()
+    with pytest.raises(AssertionError):
+        hold_law_11(filled)
