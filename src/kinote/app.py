@@ -46,6 +46,10 @@ from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
+from kinote.peers.from_settings import mirror
+from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Endpoint
+from kinote.peers.probing import Answer, probe
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -89,6 +93,8 @@ class House:
     store_is_there: Callable[[int], bool]
     #: This process among those that have the data directory open; None for one that only looks.
     presence: Presence | None
+    #: The systems that are known.
+    peers: PeersInUse
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -148,6 +154,10 @@ def open_house(
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
                 )
+                with _telling_of_index(url):
+                    if node is not None:
+                        _mirror_settings(catalog, settings, node, clock())
+                    peers = PeersInUse(catalog)
                 house = House(
                     directory,
                     catalog,
@@ -157,12 +167,14 @@ def open_house(
                     clock,
                     there,
                     presence,
+                    peers,
                     recovered,
                 )
                 try:
                     with _at_work(house, uses, node, settings):
                         yield house
                 finally:
+                    peers.close()
                     receiver.close()
                     uses.write()
                     stores.close()
@@ -200,6 +212,8 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
     """What a server does by itself while the block lasts."""
     with ExitStack() as closing:
         if node is not None:
+            # Commands have the index for themselves, or ask a server.
+            house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
         if node is not None and settings.scrub_days:
@@ -216,6 +230,15 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             closing.callback(scrub.close)
             closing.callback(Repeatedly("scrub", scrub.step, ending).close)
         yield
+
+
+def _mirror_settings(catalog: Catalog, settings: Settings, node: Node, now: datetime) -> None:
+    """Write the peers and destinations of the settings into the index."""
+    destinations = [destination.destination() for destination in settings.destinations]
+    for remark in catalog.write(
+        lambda transaction: mirror(transaction, settings.peers(), destinations, node.id, now)
+    ):
+        log.warning("%s", remark)
 
 
 def _see_to_place(house: House) -> float:
@@ -374,9 +397,20 @@ def web_application(
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
-        options=WebOptions(allowed_hosts=settings.allowed_hosts, allowed_origins=settings.allowed_origins),
+        peers=house.peers,
+        probe=partial(_probe, settings),
+        options=WebOptions(
+            allowed_hosts=settings.allowed_hosts,
+            allowed_origins=settings.allowed_origins,
+            hosts_needed=settings.hosts_needed(),
+        ),
     )
     return create_application(rooms)
+
+
+def _probe(settings: Settings, name: str, endpoint: Endpoint) -> Answer:
+    options = settings.scp_options()
+    return probe(name, endpoint, options.titles[0], options.tls)
 
 
 def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
@@ -413,7 +447,7 @@ def _prove(house: House, challenge: str) -> str | None:
 
 def dicom_server(house: House, settings: Settings) -> DicomServer:
     """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
-    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options())
+    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options(), house.peers)
     receivers = _receivers(house, settings)
     try:
         with ExitStack() as failing:

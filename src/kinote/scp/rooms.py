@@ -8,6 +8,7 @@ from threading import BoundedSemaphore
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
+from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.session import Session
 
@@ -24,6 +25,7 @@ class Rooms:
     receiver: Receiver
     door: Door
     options: ScpOptions
+    peers: PeersInUse = field(default_factory=PeersInUse)
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
 
 

@@ -60,7 +60,7 @@ class DicomServer:
     # --- what the acceptor asks of its user -----------------------------------------------------------
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
-        answer = offered.answer(request, caller, self._rooms.options)
+        answer = offered.answer(request, caller, self._rooms.options, self._rooms.peers)
         if isinstance(answer, AssociateReject):
             metrics.observe_refusal("rejected")
             log.warning(

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from kinote.peers.checks import faults_of_name
+
 
 def listed(value: object) -> object:
     """A list in a variable: items with commas between them, or JSON."""
@@ -79,6 +81,13 @@ def host_name(name: str) -> str:
     """A host name as it is compared with: what a Host header says before the port."""
     if not _address(name) and (not name or set(name) & set(" /:@?#[]")):
         raise ValueError("no host name")
+    return name
+
+
+def peer_name(name: str) -> str:
+    """A name of a peer or destination."""
+    if any(faults_of_name(name)):
+        raise ValueError("no name")
     return name
 
 

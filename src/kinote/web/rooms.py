@@ -15,6 +15,9 @@ from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
+from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Endpoint
+from kinote.peers.probing import Answer
 from kinote.telemetry.clock import Clock
 from kinote.web.event_streams import EventStreams
 
@@ -27,11 +30,13 @@ class WebOptions:
 
     `allowed_hosts` are host names, beside the loopback ones, under which it may be reached;
     `allowed_origins` origins (`https://host:port`) of other pages that may change things through it.
+    `hosts_needed` says that DICOM callers are let in by their addresses, so that a peer that calls needs a host.
     `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
     """
 
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    hosts_needed: bool = False
     max_json_bytes: int = 16 * 1024 * 1024
     max_parts: int = 100_000
     viewer: Path = Path(__file__).parent / "static"
@@ -41,8 +46,8 @@ class WebOptions:
 class Threads:
     """How many threads may do what at once.
 
-    Short reads, streamed answers and incoming bodies each have their own share, so that slow clients of
-    one kind do not keep the others from the index.
+    Short reads, streamed answers, incoming bodies and calls of other systems each have their own share, so that
+    slow clients or systems of one kind do not keep the others from the index.
     """
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -50,6 +55,7 @@ class Threads:
     long_reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,9 @@ class Rooms:
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
     #: The proof that this is the announced server, by the challenge; None where none is announced.
     prove: Callable[[str], str | None] = lambda challenge: None
+    #: The systems that are known, and whether one of this name answers at an endpoint.
+    peers: PeersInUse = field(default_factory=PeersInUse)
+    probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

@@ -18,6 +18,7 @@ from kinote.web.api import (
     studies,
     titles,
 )
+from kinote.web.api.systems import destinations, peers
 
 router = APIRouter(prefix="/api/v1")
 parts = (
@@ -31,6 +32,8 @@ parts = (
     scrub,
     held,
     changes,
+    peers,
+    destinations,
     identity,
 )
 for part in parts:
