@@ -51,11 +51,13 @@ def test_a_peer_has_endpoints_and_a_destination_is_one_of_them(catalog: Catalog)
         catalog.write(lambda transaction: transaction.execute(destination.insert(), wanted))
     with pytest.raises(IntegrityError):
         catalog.write(lambda transaction: archive(transaction, "PACS"))
+
     # What has ended leaves its name to others.
-    for table in (destination, endpoint, peer):
-        catalog.write(
-            lambda transaction, table=table: transaction.execute(table.update().values(ended_at=NOW))
-        )
+    def end(transaction: Connection) -> None:
+        for table in (destination, endpoint, peer):
+            transaction.execute(table.update().values(ended_at=NOW))
+
+    catalog.write(end)
     catalog.write(lambda transaction: transaction.execute(destination.insert(), wanted))
     catalog.write(lambda transaction: archive(transaction, "PACS"))
 

@@ -106,11 +106,10 @@ def remove_destination(begun: Begun, name: str, *, as_json: bool) -> None:
 def _endpoint(peer: Any, named: str | None) -> int:
     if named is not None:
         return endpoint_called(peer, named)
-    for kind in _SENDABLE:
-        for endpoint in peer["endpoints"]:
-            if endpoint["kind"] == kind:
-                return int(endpoint["id"])
-    fail(f"The peer {peer['name']!r} has no endpoint to which objects can be sent.")
+    found = [each for kind in _SENDABLE for each in peer["endpoints"] if each["kind"] == kind]
+    if not found:
+        fail(f"The peer {peer['name']!r} has no endpoint to which objects can be sent.")
+    return int(found[0]["id"])
 
 
 def _destination(store: Client, name: str) -> Any:
@@ -129,11 +128,10 @@ def _print(destination: Any, *, as_json: bool) -> None:
         return
     state = state_of(destination)
     policy = destination["policy"]
-    rejections = "with" if policy["rejection_notes"] else "without"
+    sent = f"{policy['content']}, {'with' if policy['rejection_notes'] else 'without'} rejection notes"
     lines = [
         destination["description"],
-        f"sends {policy['content']}, {rejections} rejection notes, to {destination['peer']['name']} at "
-        f"{destination['address']}",
+        f"sends {sent}, to {destination['peer']['name']} at {destination['address']}",
         f"associations at once: {policy['associations']}" if destination["kind"] != "folder" else "",
         "is managed by the settings of the server" if destination["origin"] == "settings" else "",
         destination["hindrance"] or "" if not state else "",

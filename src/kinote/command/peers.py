@@ -181,11 +181,11 @@ def peer_called(store: Client, name: str) -> Any:
 
 def endpoint_called(peer: Any, endpoint: str) -> int:
     """The number of an endpoint of a peer that was named by its address or number."""
-    for each in peer["endpoints"]:
-        if endpoint in (each["address"], str(each["id"])):
-            return int(each["id"])
-    addresses = ", ".join(each["address"] for each in peer["endpoints"]) or "none"
-    fail(f"The peer {peer['name']!r} has no endpoint {endpoint!r}. Its endpoints are {addresses}.")
+    found = [each for each in peer["endpoints"] if endpoint in (each["address"], str(each["id"]))]
+    if not found:
+        addresses = ", ".join(each["address"] for each in peer["endpoints"]) or "none"
+        fail(f"The peer {peer['name']!r} has no endpoint {endpoint!r}. Its endpoints are {addresses}.")
+    return int(found[0]["id"])
 
 
 def all_of(store: Client, collection: str, *, ended: bool) -> Iterator[Any]:

@@ -174,7 +174,7 @@ class HostNames:
                 entry.next_at, entry.pause = now + _FRESH, 0.0
             else:
                 if is_none:
-                    entry.addresses = frozenset()
+                    entry.addresses, entry.found_at = frozenset(), now
                 entry.pause = min(2 * entry.pause, _LONGEST_PAUSE) if entry.pause else _FIRST_PAUSE
                 entry.next_at = now + entry.pause
             entry.is_asked = False
