@@ -96,9 +96,9 @@ class PeersInUse:
             self.refresh()
 
     @classmethod
-    def only(cls, *peers: Peer) -> PeersInUse:
+    def only(cls, *peers: Peer, names: HostNames | None = None) -> PeersInUse:
         """These peers, without an index."""
-        found = cls()
+        found = cls(names=names)
         found._take(KnownPeers.of(peers))
         return found
 
