@@ -196,7 +196,8 @@ def test_a_destination_is_added_read_changed_and_removed(client: httpx.Client) -
     )
     assert client.get(path).json() == found
     assert client.get("/api/v1/destinations?name=Station").json()["items"] == [found]
-    assert client.get("/api/v1/destinations?name=Other").json()["items"] == []
+    for name in ("Other", "\0"):
+        assert client.get("/api/v1/destinations", params={"name": name}).json()["items"] == []
     assert client.get("/api/v1/destinations").json() == {"items": [found], "next": None}
     refused = client.delete(f"/api/v1/peers/{peer['id']}")
     assert problem(refused)[:2] == (409, "conflict")

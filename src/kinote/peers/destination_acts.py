@@ -44,6 +44,8 @@ def page_of_destinations(
 
 def destinations_called(connection: Connection, name: str) -> list[Destination]:
     """The destination in use of this name, if there is one."""
+    if any(faults_of_name(name)):
+        return []
     row = destination_rows.destination_in_use(connection, name)
     return [] if row is None else [destination_of(row)]
 
