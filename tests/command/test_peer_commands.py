@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from kinote.app import open_house
+from kinote.command.main import app
 from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.running_server import RunningServer
@@ -58,84 +60,86 @@ def test_peers_are_managed_while_a_server_runs_and_used_by_other_commands(tmp_pa
         server.stop()
 
 
-def test_peers_are_managed_without_a_server(tmp_path: Path) -> None:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"})):
-        pass
+class Typed:
+    """Commands in this process, on a new data directory: each would take a second by itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with open_house(Settings.model_validate({"data": folder / "data"})):
+            pass
+
+    def __call__(self, *arguments: str, status: int = 0) -> str:
+        """What a command prints, wherever."""
+        found = CliRunner().invoke(
+            app, [*arguments, "--data", str(self.folder / "data")], catch_exceptions=False
+        )
+        assert found.exit_code == status, found.output
+        return found.output
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    monkeypatch.chdir(tmp_path)
+    # It would take the log away from the test run.
+    monkeypatch.setattr("kinote.command.begun.set_up_logs", lambda **_: None)
+    return Typed(tmp_path)
+
+
+def test_peers_are_managed_without_a_server(typed: Typed) -> None:
+    folder = str(typed.folder)
     address = "ARCHIVE@127.0.0.1:1"
-    done(
-        tmp_path,
-        "peers",
-        "add",
-        "Archive",
-        "--dicom",
-        address,
-        "--folder",
-        str(tmp_path),
-        "--service",
-        "store",
-    )
-    first = as_json(tmp_path, "peers", "show", "ARCHIVE")
-    changed = as_json(
-        tmp_path, "peers", "change", "Archive", "--dicom", "NEW@[::1]:104", "--tls", "--disabled"
-    )
+    typed("peers", "add", "Archive", "--dicom", address, "--folder", folder, "--service", "store")
+    first = typed.json("peers", "show", "ARCHIVE")
+    changed = typed.json("peers", "change", "Archive", "--dicom", "NEW@[::1]:104", "--tls", "--disabled")
     assert [(each["id"], each["address"]) for each in changed["endpoints"]] == [
         (first["endpoints"][0]["id"], "NEW@[::1]:104"),
-        (first["endpoints"][1]["id"], str(tmp_path)),
+        (first["endpoints"][1]["id"], folder),
     ]
     # They were those of its endpoints, and are that still.
     assert (changed["ae_titles"], changed["hosts"], changed["services"]) == (["NEW"], ["::1"], ["store"])
     assert (changed["enabled"], changed["endpoints"][0]["tls"]) == (False, True)
-    shown = done(tmp_path, "peers", "show", str(changed["id"]))
+    shown = typed("peers", "show", str(changed["id"]))
     assert "Archive (disabled)" in shown and "NEW@[::1]:104 (dimse, TLS)" in shown
-    refused = kinote("echo", "Archive", "--data", "data", cwd=tmp_path)
-    assert (refused.returncode, refused.stderr) == (2, "kinote: The peer 'Archive' is disabled.\n")
-    changed = as_json(
-        tmp_path,
-        "peers",
-        "change",
-        "Archive",
-        "--enabled",
-        "--host",
-        "any",
-        "--service",
-        "none",
-        "--name",
-        "A",
-    )
+    assert "The peer 'Archive' is disabled." in typed("echo", "Archive", status=2)
+    options = ("--enabled", "--host", "any", "--service", "none", "--name", "A", "--dicom", address)
+    changed = typed.json("peers", "change", "Archive", *options)
     assert (changed["enabled"], changed["hosts"], changed["services"], changed["name"]) == (True, [], [], "A")
-    assert "does not answer" in done(tmp_path, "peers", "echo", "A", status=1)
-    assert "is a folder in which" in done(tmp_path, "peers", "echo", "A", "--endpoint", str(tmp_path))
-    added = as_json(tmp_path, "destinations", "add", "Out", "A", "--endpoint", str(tmp_path))
-    moved = as_json(
-        tmp_path, "destinations", "change", "Out", "--peer", "NEW", "--associations", "3", "--rejection-notes"
+    assert "does not answer: " in typed("peers", "echo", "A", status=1)
+    assert "is a folder in which" in typed("peers", "echo", "A", "--endpoint", folder)
+    assert "no endpoint 'B'" in typed("peers", "echo", "A", "--endpoint", "B", status=1)
+    added = typed.json("destinations", "add", "Out", "A", "--endpoint", folder)
+    moved = typed.json(
+        "destinations", "change", "Out", "--peer", "ARCHIVE", "--associations", "3", "--rejection-notes"
     )
-    assert (moved["id"], moved["address"]) == (added["id"], "NEW@[::1]:104")
+    assert (moved["id"], moved["address"]) == (added["id"], address)
     assert moved["policy"] == {"content": "all", "associations": 3, "rejection_notes": True}
-    assert "sends all, with rejection notes, to A at NEW@[::1]:104" in done(
-        tmp_path, "destinations", "show", "Out"
-    )
-    assert done(tmp_path, "destinations", "remove", "Out").startswith("Out (removed)")
-    assert done(tmp_path, "peers", "remove", "A").startswith("A (removed)")
-    assert as_json(tmp_path, "peers", "list") == as_json(tmp_path, "destinations", "list") == []
-    assert len(as_json(tmp_path, "peers", "list", "--ended")) == 1
-    assert "There is no peer 'A'" in done(tmp_path, "peers", "show", "A", status=1)
-    assert "There is no destination 'Out'" in done(tmp_path, "destinations", "show", "Out", status=1)
+    assert f"sends all, with rejection notes, to A at {address}" in typed("destinations", "show", "Out")
+    assert "Out" in typed("destinations", "list")
+    assert typed("destinations", "remove", "Out").startswith("Out (removed)")
+    assert typed("peers", "remove", "A").startswith("A (removed)")
+    assert typed.json("peers", "list") == typed.json("destinations", "list") == []
+    assert len(typed.json("peers", "list", "--ended")) == 1
 
 
-def test_what_cannot_be_is_told(tmp_path: Path) -> None:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"})):
-        pass
-    told = kinote("peers", "add", "A", "--dicom", "10.1.2.3:104", "--data", "data", cwd=tmp_path)
-    assert (told.returncode, told.stderr) == (
-        2,
-        "kinote: '10.1.2.3:104' is not of the form TITLE@host:port.\n",
-    )
-    told = kinote("peers", "add", "A", "--dicom", "A@b:0", "--right", "all", "--data", "data", cwd=tmp_path)
-    assert told.returncode == 1
-    assert told.stderr.startswith("kinote: rights[0]: ")
-    nobody = kinote("echo", "NOBODY", "--data", "data", cwd=tmp_path)
-    assert nobody.returncode == 2
-    assert "'NOBODY' is neither a peer of this Kinote" in nobody.stderr
+def test_what_cannot_be_is_told(typed: Typed) -> None:
+    for arguments, status, said in (
+        (
+            ("peers", "add", "A", "--dicom", "10.1.2.3:104"),
+            2,
+            "'10.1.2.3:104' is not of the form TITLE@host:port.",
+        ),
+        (("peers", "add", "A", "--mllp", "10.1.2.3"), 2, "'10.1.2.3' is not of the form host:port."),
+        (("peers", "add", "A", "--dicom", "A@b:0", "--right", "all"), 1, "kinote: rights[0]: "),
+        (("peers", "show", "A"), 1, "There is no peer 'A'"),
+        (("destinations", "show", "Out"), 1, "There is no destination 'Out'"),
+        (("echo", "NOBODY"), 2, "'NOBODY' is neither a peer of this Kinote"),
+    ):
+        assert said in typed(*arguments, status=status)
     # Where there is no store there is nobody to ask.
-    assert kinote("echo", "NOBODY", "--data", "elsewhere", cwd=tmp_path).stderr == nobody.stderr
-    assert not (tmp_path / "elsewhere").exists()
+    elsewhere = typed.folder / "elsewhere"
+    found = CliRunner().invoke(app, ["echo", "NOBODY", "--data", str(elsewhere)])
+    assert (found.exit_code, "'NOBODY' is neither" in found.output) == (2, True)
+    assert not elsewhere.exists()

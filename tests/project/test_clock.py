@@ -34,6 +34,8 @@ _MAY_MEASURE = {
     "dimse/endpoint.py": "time-outs of the network",
     "dimse/tls_socket.py": "time-outs of the network",
     "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
+    "peers/probing.py": "how long an echo took",
+    "peers/resolving.py": "how old an address is, and how long to wait for one",
     "scp/retrieval.py": "when the last interim answer was sent",
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/serving.py": "how long an association lasted",
