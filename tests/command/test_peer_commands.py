@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from kinote.app import open_house
 from kinote.command.main import app
 from kinote.settings.model import Settings
-from tests.command_line import kinote
 from tests.running_server import RunningServer
 from tests.scp.face import OPTIONS, Face, face
 
@@ -24,49 +25,11 @@ def peer(tmp_path: Path) -> Iterator[Face]:
         yield opened
 
 
-def done(folder: Path, *arguments: str, status: int = 0) -> str:
-    """What a command prints, on standard error where it fails."""
-    found = kinote(*arguments, "--data", "data", cwd=folder)
-    assert found.returncode == status, found.stderr
-    return found.stderr if status else found.stdout
-
-
-def as_json(folder: Path, *arguments: str) -> Any:
-    return json.loads(done(folder, *arguments, "--json"))
-
-
-def test_peers_are_managed_while_a_server_runs_and_used_by_other_commands(tmp_path: Path, peer: Face) -> None:
-    (tmp_path / "kinote.toml").write_text('[[entities]]\ntitle = "CT1"\nhost = "127.0.0.1"\n')
-    server = RunningServer(tmp_path / "data")
-    try:
-        here = f"KINOTE@{peer.host}:{peer.port}"
-        added = as_json(tmp_path, "peers", "add", "Second", "--dicom", here, "--right", "reject")
-        assert (added["ae_titles"], added["rights"], added["origin"]) == (["KINOTE"], ["reject"], "people")
-        assert [each["name"] for each in as_json(tmp_path, "peers", "list")] == ["CT1", "Second"]
-        listed = done(tmp_path, "peers", "list")
-        assert "CT1" in listed and here in listed and "settings" in listed
-        assert f"Second at {here} answers, in " in done(tmp_path, "peers", "echo", "KINOTE")
-        # By its name and by its title, as whoever sends and asks does.
-        assert f"KINOTE at {peer.host}:{peer.port} answers" in done(tmp_path, "echo", "Second")
-        assert done(tmp_path, "find", "KINOTE", "PatientID", "--json") == "[]\n"
-        sent = as_json(tmp_path, "destinations", "add", "Station", "Second", "--content", "notes")
-        assert (sent["policy"]["content"], sent["address"]) == ("notes", here)
-        refused = done(tmp_path, "peers", "remove", "Second", status=1)
-        assert "'Station'" in refused
-        told = done(tmp_path, "peers", "remove", "CT1", status=1)
-        assert "comes from the settings" in told
-        assert "Traceback" not in server.log()
-    finally:
-        server.stop()
-
-
 class Typed:
-    """Commands in this process, on a new data directory: each would take a second by itself."""
+    """Commands in this process, on a data directory: as programs of their own each would take a second."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with open_house(Settings.model_validate({"data": folder / "data"})):
-            pass
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
         """What a command prints, wherever."""
@@ -81,15 +44,50 @@ class Typed:
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
     monkeypatch.chdir(tmp_path)
-    # It would take the log away from the test run.
-    monkeypatch.setattr("kinote.command.begun.set_up_logs", lambda **_: None)
-    return Typed(tmp_path)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield Typed(tmp_path)
+    # Commands set up the log for themselves.
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
-def test_peers_are_managed_without_a_server(typed: Typed) -> None:
-    folder = str(typed.folder)
+@pytest.fixture
+def store(typed: Typed) -> Typed:
+    """The same on a new store that no server has open."""
+    with open_house(Settings.model_validate({"data": typed.folder / "data"})):
+        pass
+    return typed
+
+
+def test_peers_are_managed_while_a_server_runs_and_used_by_other_commands(typed: Typed, peer: Face) -> None:
+    (typed.folder / "kinote.toml").write_text('[[entities]]\ntitle = "CT1"\nhost = "127.0.0.1"\n')
+    server = RunningServer(typed.folder / "data")
+    try:
+        here = f"KINOTE@{peer.host}:{peer.port}"
+        added = typed.json("peers", "add", "Second", "--dicom", here, "--right", "reject")
+        assert (added["ae_titles"], added["rights"], added["origin"]) == (["KINOTE"], ["reject"], "people")
+        assert [each["name"] for each in typed.json("peers", "list")] == ["CT1", "Second"]
+        listed = typed("peers", "list")
+        assert "CT1" in listed and here in listed and "settings" in listed
+        assert f"Second at {here} answers, in " in typed("peers", "echo", "KINOTE")
+        # By its name and by its title, as whoever sends and asks does.
+        assert f"KINOTE at {peer.host}:{peer.port} answers" in typed("echo", "Second")
+        assert typed.json("find", "KINOTE", "PatientID") == []
+        sent = typed.json("destinations", "add", "Station", "Second", "--content", "notes")
+        assert (sent["policy"]["content"], sent["address"]) == ("notes", here)
+        assert "'Station'" in typed("peers", "remove", "Second", status=1)
+        assert "comes from the settings" in typed("peers", "remove", "CT1", status=1)
+        assert "Traceback" not in server.log()
+    finally:
+        server.stop()
+
+
+def test_peers_are_managed_without_a_server(store: Typed) -> None:
+    typed, folder = store, str(store.folder)
     address = "ARCHIVE@127.0.0.1:1"
     typed("peers", "add", "Archive", "--dicom", address, "--folder", folder, "--service", "store")
     first = typed.json("peers", "show", "ARCHIVE")
@@ -124,7 +122,8 @@ def test_peers_are_managed_without_a_server(typed: Typed) -> None:
     assert len(typed.json("peers", "list", "--ended")) == 1
 
 
-def test_what_cannot_be_is_told(typed: Typed) -> None:
+def test_what_cannot_be_is_told(store: Typed) -> None:
+    typed = store
     for arguments, status, said in (
         (
             ("peers", "add", "A", "--dicom", "10.1.2.3:104"),
