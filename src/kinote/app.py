@@ -53,6 +53,10 @@ from kinote.jobs.workers import Handler, WorkerOptions, Workers
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
+from kinote.peers.from_settings import mirror
+from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Endpoint
+from kinote.peers.probing import Answer, probe
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -99,6 +103,8 @@ class House:
     store_is_there: Callable[[int], bool]
     #: This process among those that have the data directory open; None for one that only looks.
     presence: Presence | None
+    #: The systems that are known.
+    peers: PeersInUse
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -160,6 +166,10 @@ def open_house(
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
                 )
+                with _telling_of_index(url):
+                    if node is not None:
+                        _mirror_settings(catalog, settings, node, clock())
+                    peers = PeersInUse(catalog)
                 house = House(
                     directory,
                     catalog,
@@ -169,12 +179,14 @@ def open_house(
                     clock,
                     there,
                     presence,
+                    peers,
                     recovered,
                 )
                 try:
                     with _at_work(house, uses, node, settings):
                         yield house
                 finally:
+                    peers.close()
                     receiver.close()
                     uses.write()
                     stores.close()
@@ -212,6 +224,8 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
     """What a server does by itself while the block lasts."""
     with ExitStack() as closing:
         if node is not None:
+            # Commands have the index for themselves, or ask a server.
+            house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
         if node is not None and settings.scrub_days:
@@ -254,6 +268,15 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)
+
+
+def _mirror_settings(catalog: Catalog, settings: Settings, node: Node, now: datetime) -> None:
+    """Write the peers and destinations of the settings into the index."""
+    destinations = [destination.destination() for destination in settings.destinations]
+    for remark in catalog.write(
+        lambda transaction: mirror(transaction, settings.peers(), destinations, node.id, now)
+    ):
+        log.warning("%s", remark)
 
 
 def _see_to_place(house: House) -> float:
@@ -413,13 +436,21 @@ def web_application(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
         job_kinds=JOB_KINDS,
+        peers=house.peers,
+        probe=partial(_probe, settings),
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
+            hosts_needed=settings.hosts_needed(),
             requests_per_client=settings.http_requests_per_client,
         ),
     )
     return create_application(rooms)
+
+
+def _probe(settings: Settings, name: str, endpoint: Endpoint) -> Answer:
+    options = settings.scp_options()
+    return probe(name, endpoint, options.titles[0], options.tls)
 
 
 def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
@@ -472,7 +503,9 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
     """
     options = settings.scp_options()
     limits = replace(options.limits, associations=associations, unassociated=unassociated)
-    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, replace(options, limits=limits))
+    rooms = scp_rooms.Rooms(
+        house.catalog, house.receiver, house.door, replace(options, limits=limits), house.peers
+    )
     receivers = _receivers(house, settings)
     try:
         with ExitStack() as failing:

@@ -1,4 +1,4 @@
-"""The tables of other systems, before anything writes them: what they take, and what they refuse."""
+"""The tables of other systems: what they take, and what they refuse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ NOW = "2026-11-30T05:00:00.000000+00:00"
 
 
 def archive(transaction: Connection, name: str) -> int:
-    return int(transaction.execute(peer.insert().returning(peer.c.id), {"name": name}).scalar_one())
+    row = {"name": name, "added_at": NOW, "changed_at": NOW}
+    return int(transaction.execute(peer.insert().returning(peer.c.id), row).scalar_one())
 
 
 def test_an_archive_holds_an_instance_once(catalog: Catalog) -> None:
@@ -44,12 +45,21 @@ def test_a_peer_has_endpoints_and_a_destination_is_one_of_them(catalog: Catalog)
     there = catalog.write(reach)
     with pytest.raises(IntegrityError):
         catalog.write(reach)
-    wanted = {"name": "Archive", "endpoint": there}
+    wanted = {"name": "Archive", "endpoint": there, "added_at": NOW, "changed_at": NOW}
     catalog.write(lambda transaction: transaction.execute(destination.insert(), wanted))
     with pytest.raises(IntegrityError):
         catalog.write(lambda transaction: transaction.execute(destination.insert(), wanted))
     with pytest.raises(IntegrityError):
         catalog.write(lambda transaction: archive(transaction, "PACS"))
+
+    # What has ended leaves its name to others.
+    def end(transaction: Connection) -> None:
+        for table in (destination, endpoint, peer):
+            transaction.execute(table.update().values(ended_at=NOW))
+
+    catalog.write(end)
+    catalog.write(lambda transaction: transaction.execute(destination.insert(), wanted))
+    catalog.write(lambda transaction: archive(transaction, "PACS"))
 
 
 def test_a_node_has_an_id_of_its_own(catalog: Catalog) -> None:

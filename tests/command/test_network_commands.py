@@ -15,10 +15,10 @@ from kinote.app import open_house
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.entity import ApplicationEntity
-from kinote.peers.entities import KnownEntity
 from kinote.settings.model import Settings
 from tests.command_line import kinote
 from tests.dimse.ends import accepting
+from tests.peers.known import known
 from tests.running_server import RunningServer
 from tests.scp.face import OPTIONS, Face, face
 from tests.scp.test_services import withdraw
@@ -32,7 +32,7 @@ LIMIT = 20
 
 @pytest.fixture
 def peer(tmp_path: Path) -> Iterator[Face]:
-    with face(tmp_path / "peer", OPTIONS, KnownEntity(ApplicationEntity("ELSEWHERE", "192.0.2.1"))) as opened:
+    with face(tmp_path / "peer", OPTIONS, known(ApplicationEntity("ELSEWHERE", "192.0.2.1"))) as opened:
         yield opened
 
 

@@ -29,13 +29,14 @@ from kinote.holdings.door import Door
 from kinote.holdings.stored import stored_bytes
 from kinote.intake.receiver import Receiver
 from kinote.peers.calling import Caller
-from kinote.peers.entities import KnownEntity
+from kinote.peers.known import PeersInUse
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.options import ScpOptions
 from kinote.scp.server import DicomServer
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, create_application
 from tests.clock import clock
+from tests.peers.known import known
 from tests.scp.face import Face, face
 from tests.scp.test_services import got, moved, withdraw
 from tests.web.objects import INSTANCES, SERIES, STUDY, as_file, image
@@ -75,8 +76,10 @@ class House:
         self.door = door
         self.other = other
         self.rooms = Rooms(catalog, receiver, door, clock=clock)
-        options = ScpOptions(port=0, entities={"OTHER": KnownEntity(other.entity("OTHER"))})
-        self.scp = scp_rooms.Rooms(catalog, receiver, door, options)
+        options = ScpOptions(port=0)
+        self.scp = scp_rooms.Rooms(
+            catalog, receiver, door, options, PeersInUse.only(known(other.entity("OTHER")))
+        )
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         transport = httpx.ASGITransport(create_application(self.rooms))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
@@ -16,7 +15,8 @@ from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.door import Door
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
-from kinote.peers.entities import KnownEntity
+from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Peer
 from kinote.scp.options import ScpOptions
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -84,22 +84,28 @@ class Face:
 def face(
     folder: Path,
     options: ScpOptions = OPTIONS,
-    *entities: KnownEntity,
+    *peers: Peer,
     processes: int = 0,
     program: Sequence[str] = (),
     normalized: Offered = NOTHING,
 ) -> Iterator[Face]:
-    """A new house on a folder, its DICOM face open; `entities` are known to it.
+    """A new house on a folder, its DICOM face open; `peers` are known to it.
 
     With so many receiver `processes`, which are ready unless it is said by what `program` they are begun. The
     `normalized` services are offered, of which the product itself has none yet.
     """
     folder.mkdir(exist_ok=True)
-    options = replace(options, entities={known.entity.title: known for known in entities})
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
-    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options, normalized)
+    rooms = Rooms(
+        catalog,
+        receiver,
+        Door(catalog, stores, clock=clock),
+        options,
+        PeersInUse.only(*peers),
+        normalized,
+    )
     receivers = None
     if processes:
         beginning = Beginning(stores.large, options.limits.largest_object, options.limits.largest_pdu)

@@ -25,10 +25,11 @@ from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.holdings.actor_kind import ActorKind
 from kinote.lifecycle import acts, withdrawal
-from kinote.peers.entities import KnownEntity, ServiceName
+from kinote.peers.entities import ServiceName
 from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
 from tests.kept_bytes import nobodys
+from tests.peers.known import known
 from tests.scp.face import OPTIONS, PROCESSES, Face, face
 from tests.scp.requests import encoded, request
 from tests.web.objects import CT, STUDY, image
@@ -93,11 +94,11 @@ def test_a_title_that_is_not_ours_is_rejected(open_face: Face) -> None:
 
 def test_callers_are_known_by_title_and_host_and_may_do_what_is_said(tmp_path: Path) -> None:
     options = ScpOptions(port=0, unknown_callers=False, any_called_title=True)
-    known = (
-        KnownEntity(ApplicationEntity("CT1", "127.0.0.1"), frozenset({ServiceName.STORE})),
-        KnownEntity(ApplicationEntity("FAR", "192.0.2.7")),
+    peers = (
+        known(ApplicationEntity("CT1", "127.0.0.1"), frozenset({ServiceName.STORE})),
+        known(ApplicationEntity("FAR", "192.0.2.7")),
     )
-    with face(tmp_path / "data", options, *known) as opened:
+    with face(tmp_path / "data", options, *peers) as opened:
         with opened.called(
             CT, STUDY_ROOT.find, invoking.VERIFICATION, title="CT1", called="ANY"
         ) as association:
@@ -364,9 +365,7 @@ def moved(opened: Face, destination: str, **keys: Any) -> CMoveResponse:
 def test_move_to_another(tmp_path: Path) -> None:
     with face(tmp_path / "second", ScpOptions(port=0, titles=("SECOND",))) as second:
         gone = ApplicationEntity("GONE", "127.0.0.1", 1)
-        with face(
-            tmp_path / "first", OPTIONS, KnownEntity(second.entity("SECOND")), KnownEntity(gone)
-        ) as first:
+        with face(tmp_path / "first", OPTIONS, known(second.entity("SECOND")), known(gone)) as first:
             fill(first)
             answer = moved(first, "SECOND", PatientID="P1")
             assert (answer.status, answer.completed) == (statuses.SUCCESS, 3)
@@ -377,13 +376,13 @@ def test_move_to_another(tmp_path: Path) -> None:
             assert unreachable.error_comment == "GONE at 127.0.0.1:1 cannot be reached: Connection refused"
             unknown = moved(first, "NOBODY", PatientID="P1")
             assert unknown.status == statuses.MOVE_DESTINATION_UNKNOWN
-            assert unknown.error_comment == "NOBODY has no address here: add it to entities"
+            assert unknown.error_comment == "NOBODY has no address here: add it as a peer"
 
 
 def test_an_object_found_damaged_in_its_middle_fails_alone(tmp_path: Path) -> None:
     with (
         face(tmp_path / "second", ScpOptions(port=0, titles=("SECOND",))) as second,
-        face(tmp_path / "first", OPTIONS, KnownEntity(second.entity("SECOND"))) as first,
+        face(tmp_path / "first", OPTIONS, known(second.entity("SECOND"))) as first,
     ):
         fill(first, 1)
         with first.called(CT) as association:

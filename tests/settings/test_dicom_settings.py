@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.tls import TlsOptions
-from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
+from kinote.peers.destination import Content, Policy
+from kinote.peers.entities import ALL_SERVICES, ServiceName
+from kinote.peers.from_settings import SettingsDestination
+from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.scp.options import ScpOptions
 from kinote.settings.model import SettingsError, read_settings
 
@@ -68,23 +70,86 @@ def test_the_face_is_told_what_is_set() -> None:
         port=0,
         tls_port=2762,
         tls=TlsOptions(Path("own.pem"), Path("own.key"), Path("known.pem"), client_certificates=True),
-        entities={
-            "CT1": KnownEntity(
-                ApplicationEntity("CT1", "10.1.2.3", 104, tls=True, check_name=False),
-                frozenset({ServiceName.STORE, ServiceName.ECHO}),
-            ),
-            "PORTABLE": KnownEntity(ApplicationEntity("PORTABLE"), ALL_SERVICES),
-        },
         unknown_callers=False,
         private_classes=False,
     )
+
+
+def test_entities_are_peers() -> None:
+    Path("kinote.toml").write_text("""
+        [[entities]]
+        title = "CT1"
+        host = "10.1.2.3"
+        port = 104
+        tls = true
+        check_name = false
+        services = ["store", "echo"]
+        rights = ["reject"]
+        description = "Ground floor"
+
+        [[entities]]
+        title = "PORTABLE"
+
+        [[entities]]
+        title = "CALLER"
+        host = "ct.example"
+    """)
+    assert read_settings().peers() == [
+        WantedPeer(
+            "CT1",
+            "Ground floor",
+            ae_titles=("CT1",),
+            hosts=("10.1.2.3",),
+            services=frozenset({ServiceName.STORE, ServiceName.ECHO}),
+            rights=frozenset({PeerRight.REJECT}),
+            endpoints=(Endpoint(EndpointKind.DIMSE, "CT1", "10.1.2.3", 104, tls=True, check_name=False),),
+        ),
+        WantedPeer("PORTABLE", ae_titles=("PORTABLE",), hosts=(), services=ALL_SERVICES),
+        WantedPeer("CALLER", ae_titles=("CALLER",), hosts=("ct.example",)),
+    ]
+
+
+def test_destinations_have_a_policy() -> None:
+    Path("kinote.toml").write_text("""
+        [[destinations]]
+        name = "Archive"
+        peer = "ARCHIVE"
+        content = "key images"
+        associations = 4
+        rejection_notes = true
+    """)
+    (destination,) = read_settings().destinations
+    policy = Policy(Content.KEY_IMAGES, associations=4, rejection_notes=True)
+    assert destination.destination() == SettingsDestination("Archive", "ARCHIVE", policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ('peer = "A"', "Destination 2 has no name. It must be 1 to 64"),
+        ('name = " A"\npeer = "A"', "name of destination 2: ' A' is refused"),
+        (
+            'name = "A"\npeer = "A"\ncontent = "some"',
+            "content of destination 2: 'some' is refused. It must be one",
+        ),
+        ('name = "A"\npeer = "A"\nassociations = 0', "associations of destination 2: 0 is refused"),
+        (
+            'name = "A"\npeer = "A"\nhours = 1',
+            "Destination 2 has hours, which is no part of one. The parts are",
+        ),
+        ('name = "B"\npeer = "A"', "The name 'B' is there twice"),
+    ],
+)
+def test_what_is_wrong_with_a_destination_is_told(part: str, said: str) -> None:
+    message = refused(f'[[destinations]]\nname = "B"\npeer = "A"\n\n[[destinations]]\n{part}\n')
+    assert message.startswith(f"destinations in {Path('kinote.toml').absolute()}: {said}")
 
 
 def test_entities_in_a_variable_are_json_and_go_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINOTE_ENTITIES", json.dumps([{"title": "MR1", "host": "mr.example"}]))
     monkeypatch.setenv("KINOTE_DICOM_PORT", "")
     options = taken('[[entities]]\ntitle = "CT1"\n')
-    assert [str(title) for title in options.entities] == ["MR1"]
+    assert [peer.name for peer in read_settings().peers()] == ["MR1"]
     assert options.port is None
 
 

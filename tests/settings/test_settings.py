@@ -83,6 +83,7 @@ WRONG = {
     "tls_authorities": (".", "PEM file"),
     "tls_client_certificates": ("perhaps", "true or false"),
     "entities": ("CT1", "[[entities]]"),
+    "destinations": ("Archive", "[[destinations]]"),
     "unknown_callers": ("perhaps", "true or false"),
     "private_classes": ("perhaps", "true or false"),
     "intake_processes": ("17", "0 to 16"),

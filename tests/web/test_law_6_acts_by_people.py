@@ -73,6 +73,16 @@ def hold_people_repeat_acts_harmlessly(client: httpx.Client, rooms: Rooms) -> No
     act("POST", "/api/v1/scrub", "scrub")
     (copy,) = client.get("/api/v1/held").json()["items"]
     act("POST", f"/api/v1/held/{copy['id']}", "decide", json={"decision": "discard"})
+    reached = {"kind": "folder", "path": "/srv/out"}
+    peer = act("POST", "/api/v1/peers", "add", json={"name": "Archive", "endpoints": [reached]})
+    act("POST", f"{peer.headers['location']}/echo", "echo")
+    wanted = {"name": "Station", "endpoint": peer.json()["endpoints"][0]["id"]}
+    destination = act("POST", "/api/v1/destinations", "send there", json=wanted).headers["location"]
+    act("PUT", destination, "name it", json={**wanted, "name": "Other"}, headers={"If-Match": '"1"'})
+    act("DELETE", destination, "send there no more")
+    changed = {"name": "Other", "endpoints": [reached]}
+    act("PUT", peer.headers["location"], "change", json=changed, headers={"If-Match": '"1"'})
+    act("DELETE", peer.headers["location"], "remove")
 
 
 @pytest.fixture

@@ -68,28 +68,29 @@ class Client:
         return cast(BinaryIO, file)
 
     def post(self, path: str, body: object = None) -> Any:
-        """Do what an API resource does; gives the JSON of its answer."""
-        return self._act("POST", path, body)
+        """Do what an API resource does, with a body as JSON where one is given; gives the JSON of its answer."""
+        return self.act("POST", path, body)
 
     def put(self, path: str, body: object) -> Any:
         """Set what an API resource is; gives the JSON of its answer."""
-        return self._act("PUT", path, body)
+        return self.act("PUT", path, body)
 
-    def _act(self, method: str, path: str, body: object) -> Any:
-        """Do it once.
+    def act(self, method: str, path: str, body: object = None, *, version: int | None = None) -> Any:
+        """Change an API resource, of which that version was seen; gives the JSON of the answer.
 
         If the connection breaks, nobody knows whether it was done. It is then asked for once more under the same
         key, under which the server does it once.
         """
-        arguments: dict[str, Any] = {"headers": {"Idempotency-Key": str(uuid.uuid4())}}
-        if body is not None:
-            arguments["json"] = body
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        sent = {} if body is None else {"json": body}
         try:
-            response = self._request(method, path, **arguments)
+            response = self._request(method, path, headers=headers, **sent)
         except ServerError as error:
             if not isinstance(error.__cause__, _BROKEN):
                 raise
-            response = self._request(method, path, **arguments)
+            response = self._request(method, path, headers=headers, **sent)
         if response.is_error:
             raise ServerError(_problem(response))
         return response.json()

@@ -5,25 +5,22 @@ So `--help`, `--version` and `check` need the base package only, and begin at on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 import kinote
 from kinote.command import check as checking
-from kinote.command.output import fail, out
-
-if TYPE_CHECKING:
-    from kinote.command.begun import Begun
+from kinote.command import peers_typed
+from kinote.command.output import out
+from kinote.command.typed import DataOption
+from kinote.command.typed import begin as _begun
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
+app.add_typer(peers_typed.peers)
+app.add_typer(peers_typed.destinations)
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
-]
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
 ]
@@ -40,9 +37,7 @@ TitlesOption = Annotated[
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", help="Address of a PostgreSQL database, instead of SQLite.")
 ]
-PeerArgument = Annotated[
-    str, typer.Argument(help="An entity of the settings by its AE title, or TITLE@host:port.")
-]
+PeerArgument = Annotated[str, typer.Argument(help="A peer by its name or AE title, or TITLE@host:port.")]
 TlsOption = Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")]
 TitleOption = Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")]
 
@@ -57,23 +52,6 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever lo
 
 def main() -> None:
     app()
-
-
-@contextmanager
-def _begun(**given: Any) -> Iterator[Begun]:
-    """Where every command but `check` begins."""
-    try:
-        from kinote.command.begun import begun
-
-        with begun(**given) as command:
-            yield command
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == kinote.__name__:
-            raise
-        fail(
-            f"This command needs the packages of the server, of which {error.name} is missing. "
-            "Install them with: pip install 'kinote[server]'"
-        )
 
 
 def _print_version(is_asked: bool) -> None:
@@ -149,9 +127,11 @@ def check(
 
 
 @app.command()
-def echo(peer: PeerArgument, tls: TlsOption = False, ae_title: TitleOption = None) -> None:
+def echo(
+    peer: PeerArgument, data: DataOption = None, tls: TlsOption = False, ae_title: TitleOption = None
+) -> None:
     """See whether another application entity answers (C-ECHO)."""
-    with _begun(ae_titles=ae_title and [ae_title]) as begun:
+    with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
         from kinote.command import network
 
         network.echo(begun, peer, tls=tls)
@@ -171,11 +151,12 @@ def find(
         typer.Option("--level", help="What to look for.", case_sensitive=False),
     ] = "STUDY",
     as_json: Annotated[bool, typer.Option("--json", help="Print DICOM JSON.")] = False,
+    data: DataOption = None,
     tls: TlsOption = False,
     ae_title: TitleOption = None,
 ) -> None:
     """Query another application entity (C-FIND)."""
-    with _begun(ae_titles=ae_title and [ae_title]) as begun:
+    with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
         from kinote.command import network
 
         network.find(begun, peer, keys, level, as_json=as_json, tls=tls)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kinote.command.begun import Begun
+from kinote.command.called_entity import whom
 from kinote.command.named_objects import Named, NothingLiveError, named_objects
 from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
 from kinote.delivery import transmit
@@ -22,7 +23,7 @@ from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.media import sources as importable
 from kinote.peers import calling, querying
-from kinote.settings.model import Settings, SettingsError
+from kinote.settings.model import SettingsError
 
 #: Files that are listed for one reason.
 _NAMES = 10
@@ -32,7 +33,7 @@ Result = TypeVar("Result")
 
 def echo(begun: Begun, peer: str, *, tls: bool) -> None:
     """Print whether another application entity answers (C-ECHO)."""
-    call = _caller(begun.settings, peer, tls=tls)
+    call = _caller(begun, peer, tls=tls)
     started = time.perf_counter()
     status = _done(lambda: calling.echo(call))
     milliseconds = (time.perf_counter() - started) * 1000
@@ -43,7 +44,7 @@ def echo(begun: Begun, peer: str, *, tls: bool) -> None:
 
 def find(begun: Begun, peer: str, keys: Sequence[str], level: str, *, as_json: bool, tls: bool) -> None:
     """Print what another application entity has (C-FIND)."""
-    call = _caller(begun.settings, peer, tls=tls)
+    call = _caller(begun, peer, tls=tls)
     try:
         asked = querying.identifier(level, keys)
     except calling.PeerError as error:
@@ -76,7 +77,7 @@ def send(
     for path in paths:
         if not path.exists():
             fail(f"{path} does not exist.", USAGE)
-    call = _caller(begun.settings, peer, tls=tls)
+    call = _caller(begun, peer, tls=tls)
     counts = {"completed": 0, "warning": 0, "failed": 0, "passed over": 0}
     said = []
     with _named(begun, named) as objects, progress() as bars:
@@ -129,10 +130,11 @@ def _named(begun: Begun, named: Named) -> Iterator[list[Sendable]]:
         yield objects
 
 
-def _caller(settings: Settings, peer: str, *, tls: bool) -> calling.Caller:
+def _caller(begun: Begun, peer: str, *, tls: bool) -> calling.Caller:
     try:
-        options = settings.scp_options()
-        return calling.caller(options.entities, peer, by_tls=tls, title=options.titles[0], tls=options.tls)
+        options = begun.settings.scp_options()
+        entity = whom(begun, peer, by_tls=tls)
+        return calling.Caller(entity, options.titles[0], options.tls)
     except (SettingsError, calling.PeerError) as error:
         fail(str(error), USAGE)
 

@@ -1,6 +1,7 @@
-"""The systems that we know, and how to call them.
+"""The systems that we know, what they may do here, and how to call them.
 
-`entities` are those that the administrator has named, with what each may ask of us; `calling` finds out whom
-a name means, and `querying` asks them. May use `kinote.dimse` and `kinote.dicom`; knows no settings, and no
-database as yet.
+`peer` and `destination` say what they are; `acts` and `destination_acts` change them, `lists` reads them, and
+`from_settings` writes those of the settings. `known` has the peers in use in memory, for whatever looks one up for each
+association; `resolving` finds the addresses of their hosts. `calling`, `querying` and `probing` call them. May use
+`kinote.catalog`, `kinote.dimse` and `kinote.dicom`; knows no settings.
 """

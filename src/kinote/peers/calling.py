@@ -1,9 +1,8 @@
-"""Whom a name means, and whether they answer."""
+"""Whom an address means, and whether they answer."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
@@ -11,7 +10,6 @@ from kinote.dimse import invoking
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import TlsOptions
-from kinote.peers.entities import KnownEntity
 
 #: `TITLE@host:port`, an IPv6 address in brackets.
 _ADDRESS = re.compile(r"(?P<title>[^@]+)@(\[(?P<address>[^\]]+)\]|(?P<host>[^:]+)):(?P<port>[0-9]{1,5})")
@@ -30,30 +28,20 @@ class Caller:
     tls: TlsOptions
 
 
-def caller(
-    entities: Mapping[str, KnownEntity], peer: str, *, by_tls: bool, title: str, tls: TlsOptions
-) -> Caller:
-    """Whom `peer` means: one of the known `entities` by its title, or `TITLE@host:port`, called `by_tls` or not.
+def written_entity(text: str, *, by_tls: bool) -> ApplicationEntity | None:
+    """The entity that `TITLE@host:port` is, called `by_tls` or not; None for a text of another form.
 
-    We call by our AE `title`, with what `tls` says of our certificate. Raises `PeerError`.
+    Raises `PeerError` where its title is none.
     """
-    known = entities.get(peer)
-    if known is not None:
-        entity = known.entity
-    else:
-        found = _ADDRESS.fullmatch(peer)
-        if found is None:
-            names = ", ".join(entities) or "none"
-            raise PeerError(
-                f"{peer!r} is neither one of the entities in the settings ({names}) nor TITLE@host:port."
-            )
-        try:
-            entity = ApplicationEntity(
-                found["title"], found["address"] or found["host"], int(found["port"]), tls=by_tls
-            )
-        except ValueError as error:
-            raise PeerError(f"{error}.") from error
-    return Caller(entity, title, tls)
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return ApplicationEntity(
+            found["title"], found["address"] or found["host"], int(found["port"]), tls=by_tls
+        )
+    except ValueError as error:
+        raise PeerError(f"{error}.") from error
 
 
 def echo(call: Caller) -> int:

@@ -1,11 +1,8 @@
-"""The application entities that the administrator has named, and what each may ask of us."""
+"""What other application entities may ask of us."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-
-from kinote.dimse.entity import ApplicationEntity
 
 
 class ServiceName(StrEnum):
@@ -19,11 +16,3 @@ class ServiceName(StrEnum):
 
 
 ALL_SERVICES = frozenset(ServiceName)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownEntity:
-    """An application entity that the administrator has named, and what it may ask of us."""
-
-    entity: ApplicationEntity
-    services: frozenset[ServiceName] = ALL_SERVICES

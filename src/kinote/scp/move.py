@@ -32,7 +32,7 @@ def perform(session: IndexSession, message: Message) -> None:
         return
     destination = _destination(session, request)
     if destination is None:
-        said = f"{request.move_destination} has no address here: add it to entities"
+        said = f"{request.move_destination} has no address here: add it as a peer"
         unknown = statuses.MOVE_DESTINATION_UNKNOWN
         retrieval.refuse(session, message.context, request, CMoveResponse, unknown, said)
         session.done["move", "failure"] += 1
@@ -56,11 +56,9 @@ def perform(session: IndexSession, message: Message) -> None:
 
 
 def _destination(session: IndexSession, request: CMoveRequest) -> ApplicationEntity | None:
-    """Where to send to: the known entity of that title, if it is one that can be called."""
-    known = session.rooms.options.entities.get(request.move_destination)
-    if known is None or known.entity.host is None or known.entity.port is None:
-        return None
-    return known.entity
+    """Where to send to: an endpoint of that title of a peer that is enabled."""
+    endpoint = session.rooms.peers.known.move_destination(request.move_destination)
+    return endpoint.entity if endpoint is not None else None
 
 
 def _sendings(

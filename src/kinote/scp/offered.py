@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -20,6 +19,7 @@ from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.negotiation import (
     CALLED_TITLE_NOT_RECOGNIZED,
     CALLING_TITLE_NOT_RECOGNIZED,
+    TRANSIENT,
     Acceptance,
     Service,
     answer_to,
@@ -28,6 +28,7 @@ from kinote.dimse.negotiation import (
 from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.peers.entities import ALL_SERVICES, ServiceName
+from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.query_options import granted
 
@@ -39,31 +40,48 @@ NATIVE = (
     EXPLICIT_VR_BIG_ENDIAN,
 )
 
+#: Calling AE title not recognized, for now (PS3.8 Table 9-21).
+_NOT_FOUND_OUT = AssociateReject(TRANSIENT, 1, 3)
+
 #: All that is standard is below this (PS3.5 9), what is stored for the most part below the second.
 _STANDARD = "1.2.840.10008."
 _STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 
 def answer(
-    request: AssociateRequest, caller: Caller, options: ScpOptions, normalized: Offered = NOTHING
+    request: AssociateRequest,
+    caller: Caller,
+    options: ScpOptions,
+    peers: PeersInUse,
+    normalized: Offered = NOTHING,
 ) -> Acceptance | AssociateReject:
     """Whether an association is taken, and what of it."""
     if not options.any_called_title and request.called_ae_title not in options.titles:
         return CALLED_TITLE_NOT_RECOGNIZED
-    services = allowed_services(request.calling_ae_title, caller, options)
-    if services is None:
-        return CALLING_TITLE_NOT_RECOGNIZED
+    services = allowed_services(request.calling_ae_title, caller, options, peers)
+    if isinstance(services, AssociateReject):
+        return services
     return answer_to(request, lambda uid: service_for(uid, services, options, normalized))
 
 
-def allowed_services(title: str, caller: Caller, options: ScpOptions) -> frozenset[ServiceName] | None:
-    """What a caller may ask for; None if it is not to be talked to at all."""
-    known = options.entities.get(title)
-    if known is None:
-        return ALL_SERVICES if options.unknown_callers else None
-    if known.entity.host and caller.host not in _addresses(known.entity.host):
-        return None
-    return known.services
+def allowed_services(
+    title: str, caller: Caller, options: ScpOptions, peers: PeersInUse
+) -> frozenset[ServiceName] | AssociateReject:
+    """What a caller may ask for; a rejection if it is not to be talked to at all.
+
+    It is one for now where it cannot be told whether the caller is the peer, since nobody answers for its host's name.
+    """
+    peer = peers.known.callers.get(title)
+    if peer is None:
+        return ALL_SERVICES if options.unknown_callers else CALLING_TITLE_NOT_RECOGNIZED
+    if not peer.is_enabled or (options.hosts_needed and not peer.hosts):
+        return CALLING_TITLE_NOT_RECOGNIZED
+    if not peer.hosts:
+        return peer.services
+    is_there = peers.names.is_at(peer.hosts, caller.host)
+    if is_there:
+        return peer.services
+    return _NOT_FOUND_OUT if is_there is None else CALLING_TITLE_NOT_RECOGNIZED
 
 
 def service_for(
@@ -115,13 +133,3 @@ def as_sent(proposed: Sequence[str]) -> str | None:
     return next((uid for uid in proposed if uid != EXPLICIT_VR_BIG_ENDIAN), None) or next(
         iter(proposed), None
     )
-
-
-@lru_cache(maxsize=1024)
-def _addresses(host: str) -> frozenset[str]:
-    """The addresses of a host; those of a name that cannot be resolved are none."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return frozenset()
-    return frozenset(str(address[4][0]) for address in found)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from kinote.dimse.negotiation import MAXIMUM_LENGTH
 from kinote.dimse.tls import TlsOptions
-from kinote.peers.entities import KnownEntity
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +44,8 @@ class ScpOptions:
     `host`, `port`      where plain DICOM is listened for; port 0 takes a free one, None: not at all
     `tls_port`          where DICOM by TLS is listened for, on the same host; None: not at all
     `tls`               our certificate, and whom we believe, in both roles
-    `entities`          the entities that are known, by AE title
-    `unknown_callers`   whether entities that are not known may ask for everything
+    `unknown_callers`   whether entities that are no peers may ask for everything
+    `hosts_needed`      whether only peers are let in whose hosts are known: callers are told by their addresses
     `private_classes`   whether objects of private SOP classes are taken
     """
 
@@ -58,7 +55,7 @@ class ScpOptions:
     port: int | None = 11112
     tls_port: int | None = None
     tls: TlsOptions = field(default_factory=TlsOptions)
-    entities: Mapping[str, KnownEntity] = field(default_factory=lambda: MappingProxyType({}))
     unknown_callers: bool = True
+    hosts_needed: bool = False
     private_classes: bool = True
     limits: ScpLimits = field(default_factory=ScpLimits)

@@ -9,6 +9,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
+from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.session import Session
 
@@ -28,6 +29,7 @@ class Rooms:
     receiver: Receiver
     door: Door
     options: ScpOptions
+    peers: PeersInUse = field(default_factory=PeersInUse)
     normalized: Offered = NOTHING
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
 

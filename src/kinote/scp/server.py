@@ -17,7 +17,6 @@ from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import wrap
 from kinote.holdings.health import Alert
 from kinote.scp import metrics, offered, serving
-from kinote.scp.known_addresses import KnownAddresses, everyone
 from kinote.scp.options import ScpOptions
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -42,31 +41,25 @@ class DicomServer:
         self._rooms = rooms
         self._receivers = receivers
         self._refusals = Seldom()
-        self._known = _known_addresses(rooms.options)
         limits = rooms.options.limits
-        try:
-            self._acceptor = Acceptor(
-                list(_listening(rooms.options)),
-                self,
-                limits=AcceptorLimits(
-                    limits.associations,
-                    limits.associations_per_host,
-                    limits.largest_pdu,
-                    limits.unassociated,
-                    limits.unassociated_per_host,
-                ),
-                patience=Patience(limits.artim_seconds, limits.idle_seconds, limits.message_seconds),
-                is_known=self._known.is_known if self._known is not None else everyone,
-            )
-        except BaseException:
-            self._forget_addresses()
-            raise
+        self._acceptor = Acceptor(
+            list(_listening(rooms.options)),
+            self,
+            limits=AcceptorLimits(
+                limits.associations,
+                limits.associations_per_host,
+                limits.largest_pdu,
+                limits.unassociated,
+                limits.unassociated_per_host,
+            ),
+            patience=Patience(limits.artim_seconds, limits.idle_seconds, limits.message_seconds),
+            is_known=self._may_call_from,
+        )
         self.addresses = self._acceptor.addresses
 
     def close(self) -> None:
         """Take no more associations; operations under way are finished."""
         self._acceptor.close()
-        self._forget_addresses()
         if self._receivers is not None:
             self._receivers.close()
 
@@ -77,7 +70,9 @@ class DicomServer:
     # --- what the acceptor asks of its user -----------------------------------------------------------
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
-        answer = offered.answer(request, caller, self._rooms.options, self._rooms.normalized)
+        answer = offered.answer(
+            request, caller, self._rooms.options, self._rooms.peers, self._rooms.normalized
+        )
         if isinstance(answer, AssociateReject):
             metrics.observe_refusal("rejected")
             log.warning(
@@ -121,9 +116,9 @@ class DicomServer:
                 extra={"reason": why.value, "number": number, "host": caller.host},
             )
 
-    def _forget_addresses(self) -> None:
-        if self._known is not None:
-            self._known.close()
+    def _may_call_from(self, address: str) -> bool:
+        """Whether somebody who may call can have an address; who it is, is seen when an association is asked for."""
+        return self._rooms.options.unknown_callers or self._rooms.peers.may_call_from(address)
 
     def _session(self, association: Association, caller: Caller) -> IndexSession:
         rooms = self._rooms
@@ -135,14 +130,6 @@ class DicomServer:
 def _tell(report: AssociationReport) -> None:
     log.info("An association has ended", extra=report.as_log())
     metrics.observe_association(report)
-
-
-def _known_addresses(options: ScpOptions) -> KnownAddresses | None:
-    """The addresses of all who may call; None where that may be anyone, or one of whom no address is known."""
-    hosts = [known.entity.host for known in options.entities.values()]
-    if options.unknown_callers or not all(hosts):
-        return None
-    return KnownAddresses(host for host in hosts if host)
 
 
 def _listening(options: ScpOptions) -> Iterator[Listening]:

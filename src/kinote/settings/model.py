@@ -10,7 +10,6 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -32,9 +31,12 @@ from pydantic_settings import (
 )
 
 from kinote.decoding.options import DecodingOptions
-from kinote.dimse.entity import ApplicationEntity, ae_title
+from kinote.dimse.entity import ae_title
 from kinote.dimse.tls import TlsOptions
-from kinote.peers.entities import ALL_SERVICES, KnownEntity, ServiceName
+from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
+from kinote.peers.entities import ALL_SERVICES, ServiceName
+from kinote.peers.from_settings import SettingsDestination
+from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.settings.values import (
     host_name,
@@ -47,6 +49,7 @@ from kinote.settings.values import (
     no_folder,
     none_if_empty,
     origin,
+    peer_name,
     postgresql,
     some,
     tables,
@@ -96,6 +99,8 @@ _ALLOWED = {
     "dicom_associations_per_host": "a whole number from 1 to 10000",
     "entities": "a list of tables, [[entities]], or in a variable JSON: "
     '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
+    "destinations": "a list of tables, [[destinations]], or in a variable JSON: "
+    '[{"name": "Archive", "peer": "ARCHIVE"}]',
     "unknown_callers": "true or false",
     "private_classes": "true or false",
     "intake_processes": "a whole number from 0 to 16, or empty",
@@ -108,15 +113,30 @@ _GUARDS = (
     "tls_client_certificates is true and dicom_port is empty."
 )
 
-#: What each part of an entity may be.
-_ALLOWED_OF_ENTITY = {
-    "title": _TITLE,
-    "host": "a host name or an IP address",
-    "port": "a whole number from 1 to 65535",
-    "tls": "true or false",
-    "check_name": "true or false",
-    "services": f"a list of some of {', '.join(ServiceName)}",
+#: What each part of an item of a list of tables may be.
+_ALLOWED_OF_ITEMS = {
+    "entities": {
+        "title": _TITLE,
+        "host": "a host name or an IP address",
+        "port": "a whole number from 1 to 65535",
+        "tls": "true or false",
+        "check_name": "true or false",
+        "services": f"a list of some of {', '.join(ServiceName)}",
+        "rights": f"a list of some of {', '.join(PeerRight)}",
+        "description": "a text",
+    },
+    "destinations": {
+        "name": "1 to 64 printable characters without spaces around them",
+        "peer": "the name of a peer; that of an entity is its title",
+        "description": "a text",
+        "content": f"one of {', '.join(Content)}",
+        "associations": f"a whole number from 1 to {MOST_ASSOCIATIONS}",
+        "rejection_notes": "true or false",
+    },
 }
+
+#: How an item of a list of tables is called.
+_ITEMS = {"entities": "entity", "destinations": "destination"}
 
 #: Options of the command line that are not called as their settings.
 _OPTIONS = {"ae_titles": "--ae-title"}
@@ -153,10 +173,38 @@ class EntitySettings(BaseModel):
     tls: bool = False
     check_name: bool = True
     services: frozenset[ServiceName] = ALL_SERVICES
+    rights: frozenset[PeerRight] = frozenset()
+    description: str = ""
 
-    def known(self) -> KnownEntity:
-        entity = ApplicationEntity(self.title, self.host, self.port, self.tls, self.check_name)
-        return KnownEntity(entity, self.services)
+    def peer(self) -> WantedPeer:
+        """The peer that it is: named by its title, by which it calls and is called."""
+        endpoint = Endpoint(EndpointKind.DIMSE, self.title, self.host, self.port, self.tls, self.check_name)
+        return WantedPeer(
+            self.title,
+            self.description,
+            ae_titles=(self.title,),
+            hosts=(self.host,) if self.host else (),
+            services=self.services,
+            rights=self.rights,
+            endpoints=(endpoint,) if self.host and self.port else (),
+        )
+
+
+class DestinationSettings(BaseModel):
+    """Where objects are sent, as the administrator names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(peer_name)]
+    peer: str
+    description: str = ""
+    content: Content = Content.ALL
+    associations: int = Field(1, ge=1, le=MOST_ASSOCIATIONS)
+    rejection_notes: bool = False
+
+    def destination(self) -> SettingsDestination:
+        policy = Policy(self.content, self.associations, self.rejection_notes)
+        return SettingsDestination(self.name, self.peer, self.description, policy=policy)
 
 
 class Settings(BaseSettings):
@@ -252,6 +300,9 @@ class Settings(BaseSettings):
     entities: Annotated[tuple[EntitySettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="The application entities that are known."
     )
+    destinations: Annotated[tuple[DestinationSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="Where objects are sent, each under a name."
+    )
     unknown_callers: bool = Field(True, description="Let in entities that are not known.")
     private_classes: bool = Field(True, description="Take objects of private SOP classes.")
     intake_processes: Annotated[Annotated[int, Field(ge=0, le=16)] | None, BeforeValidator(none_if_empty)] = (
@@ -295,6 +346,14 @@ class Settings(BaseSettings):
             return DecodingOptions()
         return DecodingOptions(processes=self.decoding_processes)
 
+    def hosts_needed(self) -> bool:
+        """Whether the DICOM face can be reached from elsewhere and lets callers in by their addresses."""
+        return not is_loopback(self.dicom_host) and not _is_guarded_by_certificates(self)
+
+    def peers(self) -> list[WantedPeer]:
+        """The peers that the settings name."""
+        return [entity.peer() for entity in self.entities]
+
     def scp_options(self) -> ScpOptions:
         """What the DICOM face is told."""
         return ScpOptions(
@@ -306,8 +365,8 @@ class Settings(BaseSettings):
             tls=TlsOptions(
                 self.tls_certificate, self.tls_key, self.tls_authorities, self.tls_client_certificates
             ),
-            entities=MappingProxyType({entity.title: entity.known() for entity in self.entities}),
             unknown_callers=self.unknown_callers,
+            hosts_needed=self.hosts_needed(),
             private_classes=self.private_classes,
             limits=ScpLimits(
                 associations=self.dicom_associations,
@@ -343,6 +402,9 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.tls_client_certificates and settings.tls_authorities is None:
         yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
     yield from _contradictions_of_entities(settings.entities)
+    names = [destination.name for destination in settings.destinations]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield "destinations", f"The name {name!r} is there twice; each names one destination."
 
 
 def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterator[tuple[str, str]]:
@@ -358,7 +420,11 @@ def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterato
 def _is_guarded(settings: Settings) -> bool:
     """Whether only those come in whom the administrator has named, by address or by certificate."""
     named = not settings.unknown_callers and all(entity.host for entity in settings.entities)
-    return named or (settings.tls_client_certificates and settings.dicom_port is None)
+    return named or _is_guarded_by_certificates(settings)
+
+
+def _is_guarded_by_certificates(settings: Settings) -> bool:
+    return settings.tls_client_certificates and settings.dicom_port is None
 
 
 def read_settings(**given: Any) -> Settings:
@@ -390,18 +456,19 @@ def _faults(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> Iterat
 def _fault(name: str, inner: list[str], found: ErrorDetails) -> str:
     if name not in _ALLOWED:
         return _unknown(name)
-    if name == "entities" and len(inner) > 1:
-        return _fault_of_entity(int(inner[0]) + 1, inner[1], found)
+    if name in _ITEMS and len(inner) > 1:
+        return _fault_of_item(name, int(inner[0]) + 1, inner[1], found)
     value = "This value" if name in _SECRET else repr(found["input"])
     return f"{value} is refused. It must be {_ALLOWED[name]}."
 
 
-def _fault_of_entity(number: int, part: str, found: ErrorDetails) -> str:
-    if part not in _ALLOWED_OF_ENTITY:
-        return f"Entity {number} has {part}, which is no part of one. The parts are {', '.join(_ALLOWED_OF_ENTITY)}."
+def _fault_of_item(name: str, number: int, part: str, found: ErrorDetails) -> str:
+    item, parts = _ITEMS[name], _ALLOWED_OF_ITEMS[name]
+    if part not in parts:
+        return f"{item.capitalize()} {number} has {part}, which is no part of one. The parts are {', '.join(parts)}."
     if found["type"] == "missing":
-        return f"Entity {number} has no {part}. It must be {_ALLOWED_OF_ENTITY[part]}."
-    return f"{part} of entity {number}: {found['input']!r} is refused. It must be {_ALLOWED_OF_ENTITY[part]}."
+        return f"{item.capitalize()} {number} has no {part}. It must be {parts[part]}."
+    return f"{part} of {item} {number}: {found['input']!r} is refused. It must be {parts[part]}."
 
 
 def _unknown(name: str) -> str:

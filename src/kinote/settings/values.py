@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from kinote.peers.checks import faults_of_name
+
 
 def listed(value: object) -> object:
     """A list in a variable: items with commas between them, or JSON."""
@@ -85,6 +87,13 @@ def host_name(name: str) -> str:
 def network(text: str) -> str:
     """An address, or a network such as 10.1.0.0/16."""
     return str(ipaddress.ip_network(text)) if "/" in text else str(ipaddress.ip_address(text))
+
+
+def peer_name(name: str) -> str:
+    """A name of a peer or destination."""
+    if any(faults_of_name(name)):
+        raise ValueError("no name")
+    return name
 
 
 def origin(text: str) -> str:

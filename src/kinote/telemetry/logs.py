@@ -35,6 +35,6 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # What these say of their own starting would bury the address a person is to open.
-    for library in ("alembic", "uvicorn"):
+    # What these say of their own starting, and of each request, would bury what a person is to see.
+    for library in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -43,6 +43,12 @@ from kinote.notes.acts.request import (
 )
 from kinote.notes.lists.search import SearchError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
+from kinote.peers.refusals import (
+    NotManagedHereError,
+    PeerNotFoundError,
+    PeerVersionError,
+    RefusedPeerError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -261,6 +267,9 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (VersionConflictError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
     (NotRevisableError, HTTPStatus.CONFLICT, "not-revisable", "The note cannot be changed"),
     (KeyReusedError, HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "The key stands for another request"),
+    (PeerNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (PeerVersionError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
+    (NotManagedHereError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
     (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (NoConnectionError, HTTPStatus.SERVICE_UNAVAILABLE, "index-busy", "The index is busy"),
@@ -300,6 +309,15 @@ def problem_of(error: Exception) -> Problem | None:
     if isinstance(error, NoteRefusedError):
         fields = tuple(FieldError(problem.field, problem.message) for problem in error.problems)
         return Problem(RefusedContentError.status, "note-refused", "The note is refused", str(error), fields)
+    if isinstance(error, RefusedPeerError):
+        fields = tuple(FieldError(fault.field, fault.message) for fault in error.faults)
+        return Problem(
+            RefusedContentError.status,
+            RefusedContentError.name,
+            RefusedContentError.title,
+            str(error),
+            fields,
+        )
     for kind, status, name, title in _TABLE:
         if isinstance(error, kind):
             return Problem(status, name, title, str(error), headers=_HEADERS.get(kind, {}))

@@ -16,6 +16,9 @@ from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
+from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Endpoint
+from kinote.peers.probing import Answer
 from kinote.telemetry.clock import Clock
 from kinote.web.connections.limits import DEFAULT_LIMITS
 from kinote.web.event_streams import EventStreams
@@ -29,12 +32,14 @@ class WebOptions:
 
     `allowed_hosts` are host names, beside the loopback ones, under which it may be reached;
     `allowed_origins` origins (`https://host:port`) of other pages that may change things through it.
+    `hosts_needed` says that DICOM callers are let in by their addresses, so that a peer that calls needs a host.
     `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
     `requests_per_client` are answered at once.
     """
 
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    hosts_needed: bool = False
     max_json_bytes: int = 16 * 1024 * 1024
     max_parts: int = 100_000
     requests_per_client: int = DEFAULT_LIMITS.requests_per_client
@@ -45,8 +50,8 @@ class WebOptions:
 class Threads:
     """How many threads may do what at once.
 
-    Short reads, streamed answers and incoming bodies each have their own share, so that slow clients of
-    one kind do not keep the others from the index.
+    Short reads, streamed answers, incoming bodies and calls of other systems each have their own share, so that
+    slow clients or systems of one kind do not keep the others from the index.
     """
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -54,6 +59,7 @@ class Threads:
     long_reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,9 @@ class Rooms:
     job_kinds: Sequence[JobKind] = ()
     #: The proof that this is the announced server, by the challenge; None where none is announced.
     prove: Callable[[str], str | None] = lambda challenge: None
+    #: The systems that are known, and whether one of this name answers at an endpoint.
+    peers: PeersInUse = field(default_factory=PeersInUse)
+    probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -24,15 +23,12 @@ from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
+from kinote.web.api.versions import IfMatch, expected_version, required_version
 from kinote.web.metrics import observe_note
-from kinote.web.problems import FieldError, RefusedContentError, StaleVersionError, VersionRequiredError
+from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["notes"])
-
-IfMatch = Annotated[str | None, Header(description='The version last seen, e.g. `"2"`.')]
-
-_VERSION = re.compile(r'"(\d{1,9})"')
 
 
 @router.get("/studies/{study}/notes", summary="The notes of a study")
@@ -148,9 +144,7 @@ async def get_versions(request: Request, note_id: Key) -> Response:
 @router.put("/notes/{note_id}", summary="Revise a note")
 async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfMatch = None) -> Response:
     """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
-    expected = _expected(if_match)
-    if expected is None:
-        raise VersionRequiredError('Send If-Match with the version you have seen, e.g. If-Match: "2".')
+    expected = required_version(if_match)
     now = _now(act)
     asked = body.request()
 
@@ -177,7 +171,7 @@ async def delete_note(
     if_match: IfMatch = None,
 ) -> Response:
     """Take the note out of use, with its documents; it can still be read by its number."""
-    expected = _expected(if_match)
+    expected = expected_version(if_match)
     now = _now(act)
 
     def work(transaction: Connection) -> Response:
@@ -222,19 +216,6 @@ def _counted(act: str, answered: Answered) -> Response:
     if answered.is_new:
         observe_note(act)
     return answered.response
-
-
-def _expected(if_match: str | None) -> int | None:
-    """The version that If-Match names, None without the header or with `*`, which stands for any.
-
-    A tag that is none of ours is stale.
-    """
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _VERSION.fullmatch(if_match.strip())
-    if found is None:
-        raise StaleVersionError(f'If-Match: {if_match} names no version; it is a number in quotes, e.g. "2".')
-    return int(found[1])
 
 
 def _now(act: AskedAct) -> datetime:

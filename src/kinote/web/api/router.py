@@ -19,6 +19,7 @@ from kinote.web.api import (
     studies,
     titles,
 )
+from kinote.web.api.systems import destinations, peers
 
 router = APIRouter(prefix="/api/v1")
 parts = (
@@ -33,6 +34,8 @@ parts = (
     held,
     jobs,
     changes,
+    peers,
+    destinations,
     identity,
 )
 for part in parts:

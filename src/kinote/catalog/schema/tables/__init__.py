@@ -35,7 +35,7 @@ from kinote.catalog.schema.tables.notes import (
     note_study,
     note_version,
 )
-from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer
+from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.servers import commit_mark, house, node, scrub_pass
 from kinote.catalog.schema.tables.studies import patient, series, study
 from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_target
@@ -77,6 +77,7 @@ __all__ = [
     "received_value",
     "scrub_pass",
     "series",
+    "settings_row",
     "store",
     "study",
     "withdrawal",

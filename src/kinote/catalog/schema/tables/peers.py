@@ -1,24 +1,41 @@
-"""Other systems. Nothing but the tables is there yet: they are for sign-in of systems, delivery and archiving."""
+"""Other systems that we know: peers, where each is reached, where objects are sent, and what archives hold.
+
+Peers, endpoints and destinations are never deleted, since history names them: they end.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text, text, true
 
 from kinote.catalog.schema.columns import Key, Matched, key, metadata, to
 
-#: Other systems that we know, managed by people. For sign-in of systems and for delivery, to come.
+#: What partial indexes are of. Queries say it in the same words.
+_IN_USE = text("ended_at IS NULL")
+
+#: Other systems that we know, managed by people or by the settings.
 peer = Table(
     "peer",
     metadata,
     key(),
     Column("name", Matched, nullable=False),
-    # By which it is known when it calls, and what it may: JSON lists of words.
+    Column("description", Text, nullable=False, server_default=""),
+    # One that is not enabled is neither let in nor called.
+    Column("is_enabled", Boolean, nullable=False, server_default=true()),
+    # JSON lists: by which AE titles and from which hosts it calls, which services it may ask for, which rights it has.
     Column("ae_titles", Text, nullable=False, server_default="[]"),
+    Column("hosts", Text, nullable=False, server_default="[]"),
+    Column("services", Text, nullable=False, server_default="[]"),
     Column("rights", Text, nullable=False, server_default="[]"),
-    UniqueConstraint("name", name="peer_by_name"),
+    # 'people' or 'settings': who manages the row.
+    Column("origin", Text, nullable=False, server_default="people"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("added_at", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Index("peer_by_name", "name", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
 )
 
-#: Where a peer is reached. For delivery, to come.
+#: Where a peer is reached.
 endpoint = Table(
     "endpoint",
     metadata,
@@ -27,19 +44,50 @@ endpoint = Table(
     # 'dimse', 'dicomweb', 'mllp' or 'folder'; and as that has it: `AE@host:port`, a URL, `host:port`, a path.
     Column("kind", Text, nullable=False),
     Column("address", Text, nullable=False),
-    UniqueConstraint("peer", "kind", "address", name="endpoint_of_peer"),
+    # The parts of the address and how it is called, as a JSON object.
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("ended_at", Text),
+    Index(
+        "endpoint_of_peer",
+        "peer",
+        "kind",
+        "address",
+        unique=True,
+        sqlite_where=_IN_USE,
+        postgresql_where=_IN_USE,
+    ),
+    Index("endpoint_by_peer", "peer"),
 )
 
-#: Where objects are sent, under a name that people choose. For delivery, to come.
+#: Where objects are sent, under a name that people choose.
 destination = Table(
     "destination",
     metadata,
     key(),
     Column("name", Matched, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("is_enabled", Boolean, nullable=False, server_default=true()),
     to("endpoint", "endpoint.id", nullable=False),
     # What is sent there and how, as a JSON object.
     Column("policy", Text, nullable=False, server_default="{}"),
-    UniqueConstraint("name", name="destination_by_name"),
+    Column("origin", Text, nullable=False, server_default="people"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("added_at", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Index("destination_by_name", "name", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
+    Index("destination_by_endpoint", "endpoint"),
+)
+
+#: Which peers and destinations the settings of each server process name (`node.id`).
+settings_row = Table(
+    "settings_row",
+    metadata,
+    Column("node", Matched, primary_key=True),
+    # The table, 'peer' or 'destination', and the key of its row.
+    Column("kind", Matched, primary_key=True),
+    Column("row", Key, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 #: Evidence that an archive holds an instance (law 9), the strongest there is of each. For archiving, to come.

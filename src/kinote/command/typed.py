@@ -1,0 +1,38 @@
+"""What commands have in common that can be typed, and where those begin that need the packages of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import kinote
+from kinote.command.output import fail
+
+if TYPE_CHECKING:
+    from kinote.command.begun import Begun
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def begin(**given: Any) -> Iterator[Begun]:
+    """Where every command but `check` begins."""
+    try:
+        from kinote.command.begun import begun
+
+        with begun(**given) as command:
+            yield command
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == kinote.__name__:
+            raise
+        fail(
+            f"This command needs the packages of the server, of which {error.name} is missing. "
+            "Install them with: pip install 'kinote[server]'"
+        )

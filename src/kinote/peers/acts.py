@@ -1,0 +1,188 @@
+"""Adding, changing and removing peers, each in the transaction of whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kinote.catalog.known_systems import destination_rows, peer_rows
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.peers import lists
+from kinote.peers.checks import faults_of_peer
+from kinote.peers.peer import Endpoint, Origin, Peer, WantedPeer, endpoint_columns
+from kinote.peers.refusals import Fault, NotManagedHereError, PeerVersionError, RefusedPeerError
+
+
+def add_peer(transaction: Connection, wanted: WantedPeer, now: datetime, *, hosts_needed: bool) -> Peer:
+    """Add a peer. Raises `RefusedPeerError`."""
+    peer_rows.begin_change(transaction)
+    faults = faults_of_peer(wanted, lists.peers_in_use(transaction), hosts_needed=hosts_needed)
+    faults += [
+        Fault(f"endpoints[{number}].id", "A new peer has new endpoints: leave it out.")
+        for number, endpoint in enumerate(wanted.endpoints)
+        if endpoint.id is not None
+    ]
+    if faults:
+        raise RefusedPeerError(faults)
+    return lists.peer(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
+
+
+def change_peer(
+    transaction: Connection,
+    peer_id: int,
+    wanted: WantedPeer,
+    now: datetime,
+    *,
+    expected_version: int | None,
+    hosts_needed: bool,
+) -> Peer:
+    """Let a peer be as wanted. An endpoint keeps its key by that, or by its address.
+
+    Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`, `RefusedPeerError`.
+    """
+    peer_rows.begin_change(transaction)
+    current = managed(transaction, peer_id, expected_version)
+    others = [each for each in lists.peers_in_use(transaction) if each.id != peer_id]
+    wanted, faults = with_keys(wanted, current.endpoints)
+    faults += faults_of_peer(wanted, others, hosts_needed=hosts_needed)
+    if faults:
+        raise RefusedPeerError(faults)
+    _refuse_while_needed(transaction, _dropped(wanted, current))
+    write_changed(transaction, current, wanted, now)
+    return lists.peer(transaction, peer_id)
+
+
+def remove_peer(
+    transaction: Connection, peer_id: int, now: datetime, *, expected_version: int | None
+) -> Peer:
+    """End a peer: it is neither let in by name nor called any more. Its row stays, for what names it.
+
+    Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`.
+    """
+    peer_rows.begin_change(transaction)
+    current = managed(transaction, peer_id, expected_version)
+    _refuse_while_needed(transaction, current.endpoints)
+    end(transaction, current, now)
+    return lists.peer(transaction, peer_id)
+
+
+def managed(transaction: Connection, peer_id: int, expected_version: int | None) -> Peer:
+    """The peer, if it may be changed here. Raises as `change_peer`."""
+    current = lists.peer(transaction, peer_id)
+    if current.origin == Origin.SETTINGS:
+        raise NotManagedHereError(
+            f"The peer {current.name!r} comes from the settings of the server. Change or remove it there "
+            "([[entities]] in kinote.toml, or KINOTE_ENTITIES), and start the server again."
+        )
+    if current.ended_at is not None:
+        raise NotManagedHereError(f"The peer {current.name!r} has been removed. Add it again.")
+    if expected_version not in (None, current.version):
+        raise PeerVersionError(
+            f"The peer {current.name!r} has the version {current.version} now, not {expected_version}. "
+            "Read it again and repeat the change."
+        )
+    return current
+
+
+def with_keys(wanted: WantedPeer, current: Sequence[Endpoint]) -> tuple[WantedPeer, list[Fault]]:
+    """Wanted endpoints with the keys of those they are: by the key that was given, else by kind and address, else by
+    kind where there is one of it on either side. So what is sent to an endpoint goes on when that has moved.
+    """
+    known = {endpoint.id: endpoint for endpoint in current}
+    faults = []
+    taken: set[int | None] = set()
+    for number, endpoint in enumerate(wanted.endpoints):
+        if endpoint.id is None:
+            continue
+        if endpoint.id not in known or endpoint.id in taken:
+            message = f"The peer has no endpoint {endpoint.id}, or it is there twice."
+            faults.append(Fault(f"endpoints[{number}].id", message))
+        elif known[endpoint.id].kind is not endpoint.kind:
+            message = "It cannot become another kind: leave its id out."
+            faults.append(Fault(f"endpoints[{number}].kind", message))
+        taken.add(endpoint.id)
+    endpoints = list(wanted.endpoints)
+    for is_same in (_has_same_address, _is_of_same_kind):
+        for number, endpoint in enumerate(endpoints):
+            if endpoint.id is not None:
+                continue
+            without_key = [each for each in endpoints if each.id is None]
+            free = [each for each in current if each.id not in taken]
+            found = [each for each in free if is_same(endpoint, each)]
+            rivals = [each for each in without_key if is_same(endpoint, each)]
+            if len(found) == len(rivals) == 1:
+                endpoints[number] = replace(endpoint, id=found[0].id)
+                taken.add(found[0].id)
+    return replace(wanted, endpoints=tuple(endpoints)), faults
+
+
+def _has_same_address(one: Endpoint, other: Endpoint) -> bool:
+    return (one.kind, one.address) == (other.kind, other.address)
+
+
+def _is_of_same_kind(one: Endpoint, other: Endpoint) -> bool:
+    return one.kind is other.kind
+
+
+def write_new(transaction: Connection, wanted: WantedPeer, origin: Origin, now: datetime) -> int:
+    """Write a new peer with its endpoints; gives its key."""
+    moment = timestamp(now)
+    columns = {**wanted.columns(), "origin": str(origin), "added_at": moment, "changed_at": moment}
+    peer_id = peer_rows.insert_peer(transaction, columns)
+    for endpoint in wanted.endpoints:
+        peer_rows.insert_endpoint(transaction, {**endpoint_columns(endpoint), "peer": peer_id})
+    return peer_id
+
+
+def write_changed(
+    transaction: Connection, current: Peer, wanted: WantedPeer, now: datetime, origin: str | None = None
+) -> None:
+    """Write what a peer is to be, in use; endpoints that it no longer has end. Wanted ones have their keys."""
+    moment = timestamp(now)
+    columns = {
+        **wanted.columns(),
+        "origin": origin or current.origin,
+        "changed_at": moment,
+        "ended_at": None,
+    }
+    peer_rows.update_peer(transaction, current.id, columns)
+    # First those that go: an address may be on its way from one endpoint to another.
+    for dropped in _dropped(wanted, current):
+        assert dropped.id is not None
+        peer_rows.update_endpoint(transaction, dropped.id, {"ended_at": moment})
+    kept = [each for each in wanted.endpoints if each.id is not None]
+    for endpoint in kept:
+        assert endpoint.id is not None
+        peer_rows.update_endpoint(transaction, endpoint.id, {"address": f"on its way to {endpoint.id}"})
+    for endpoint in kept:
+        assert endpoint.id is not None
+        peer_rows.update_endpoint(transaction, endpoint.id, {**endpoint_columns(endpoint), "ended_at": None})
+    for endpoint in wanted.endpoints:
+        if endpoint.id is None:
+            peer_rows.insert_endpoint(transaction, {**endpoint_columns(endpoint), "peer": current.id})
+
+
+def end(transaction: Connection, current: Peer, now: datetime) -> None:
+    """Let a peer and its endpoints end."""
+    moment = timestamp(now)
+    peer_rows.update_peer(transaction, current.id, {"ended_at": moment, "changed_at": moment})
+    for endpoint in current.endpoints:
+        assert endpoint.id is not None
+        peer_rows.update_endpoint(transaction, endpoint.id, {"ended_at": moment})
+
+
+def _dropped(wanted: WantedPeer, current: Peer) -> list[Endpoint]:
+    kept = {endpoint.id for endpoint in wanted.endpoints}
+    return [endpoint for endpoint in current.endpoints if endpoint.id not in kept]
+
+
+def _refuse_while_needed(transaction: Connection, dropped: Sequence[Endpoint]) -> None:
+    keys = [endpoint.id for endpoint in dropped if endpoint.id is not None]
+    needed = destination_rows.names_of_destinations(transaction, keys)
+    if needed:
+        raise NotManagedHereError(
+            f"It is where the destinations {', '.join(map(repr, needed))} send. Change or remove these first."
+        )

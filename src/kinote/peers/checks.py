@@ -1,0 +1,168 @@
+"""What peers and their endpoints may be: everything that is wrong is named at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from kinote.dimse.entity import AeTitleError, ae_title
+from kinote.peers.peer import Endpoint, EndpointKind, Peer, WantedPeer
+from kinote.peers.refusals import Fault
+
+LONGEST_NAME = 64
+_LONGEST_TEXT = 2000
+_LONGEST_ADDRESS = 1000
+
+#: Titles, hosts and endpoints that one peer has at most.
+_MOST = 32
+
+_PARTS = {
+    EndpointKind.DIMSE: frozenset({"ae_title", "host", "port"}),
+    EndpointKind.DICOMWEB: frozenset({"url"}),
+    EndpointKind.MLLP: frozenset({"host", "port"}),
+    EndpointKind.FOLDER: frozenset({"path"}),
+}
+
+
+def faults_of_name(name: str) -> Iterator[Fault]:
+    """What is wrong with a name of a peer or destination."""
+    if not name or name.strip() != name or not name.isprintable() or len(name) > LONGEST_NAME:
+        yield Fault(
+            "name", f"A name has 1 to {LONGEST_NAME} printable characters, and no spaces around them."
+        )
+
+
+def faults_of_description(description: str) -> Iterator[Fault]:
+    """What is wrong with a description."""
+    if len(description) > _LONGEST_TEXT or "\0" in description:
+        yield Fault("description", f"A description has {_LONGEST_TEXT} characters at most.")
+
+
+def faults_of_peer(wanted: WantedPeer, others: Sequence[Peer], *, hosts_needed: bool) -> list[Fault]:
+    """What is wrong with a wanted peer beside the `others` in use.
+
+    `hosts_needed` where the server can be reached from elsewhere and lets callers in by their addresses.
+    """
+    faults = [*faults_of_name(wanted.name), *faults_of_description(wanted.description)]
+    for field, values in (
+        ("ae_titles", wanted.calling_titles),
+        ("hosts", wanted.calling_hosts),
+        ("endpoints", wanted.endpoints),
+    ):
+        if len(values) > _MOST:
+            faults.append(Fault(field, f"There are {_MOST} at most."))
+    for number, title in enumerate(wanted.ae_titles or ()):
+        faults += _faults_of_title(f"ae_titles[{number}]", title)
+    for number, host in enumerate(wanted.hosts or ()):
+        if not is_host(host):
+            faults.append(Fault(f"hosts[{number}]", _NO_HOST.format(host)))
+    for number, endpoint in enumerate(wanted.endpoints):
+        faults += _faults_of_endpoint(f"endpoints[{number}]", endpoint)
+    faults += _faults_of_repetition(wanted)
+    if hosts_needed and wanted.calling_titles and not wanted.calling_hosts:
+        faults.append(
+            Fault("hosts", "This server lets callers in by their addresses: say from which hosts it calls.")
+        )
+    return faults or list(_faults_beside(wanted, others))
+
+
+_NO_HOST = "{!r} is neither a host name nor an IP address."
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is a host name or an IP address, without scheme and port."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return (
+            0 < len(text) <= 253
+            and text.isprintable()
+            and not text.startswith("-")
+            and not set(text) & set(" /:@?#[]\\%,;\"'")
+        )
+    return True
+
+
+def _faults_of_title(field: str, title: str) -> Iterator[Fault]:
+    try:
+        if ae_title(title) != title:
+            yield Fault(field, "An AE title is written without spaces around it.")
+    except AeTitleError as error:
+        yield Fault(field, f"{error}.")
+
+
+def _faults_of_endpoint(place: str, endpoint: Endpoint) -> Iterator[Fault]:
+    parts = _PARTS[endpoint.kind]
+    for name in ("ae_title", "host", "port", "url", "path"):
+        value = getattr(endpoint, name)
+        if value is None and name in parts:
+            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} has one.")
+        elif value is not None and name not in parts:
+            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} has none.")
+    for name, usual in (("tls", False), ("check_name", True)):
+        if "port" not in parts and getattr(endpoint, name) is not usual:
+            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} has no such choice.")
+    if "port" in parts and endpoint.port is not None and not 1 <= endpoint.port <= 65535:
+        yield Fault(f"{place}.port", "A port is a whole number from 1 to 65535.")
+    if "host" in parts and endpoint.host is not None and not is_host(endpoint.host):
+        yield Fault(f"{place}.host", _NO_HOST.format(endpoint.host))
+    if "ae_title" in parts and endpoint.ae_title is not None:
+        yield from _faults_of_title(f"{place}.ae_title", endpoint.ae_title)
+    if "url" in parts and endpoint.url is not None:
+        yield from _faults_of_url(f"{place}.url", endpoint.url)
+    if "path" in parts and endpoint.path is not None:
+        path = PurePosixPath(endpoint.path)
+        if not path.is_absolute() or ".." in path.parts or not endpoint.path.isprintable():
+            yield Fault(f"{place}.path", "A folder is named by its whole path, from / on.")
+    if len(endpoint.address) > _LONGEST_ADDRESS:
+        yield Fault(place, f"An address has {_LONGEST_ADDRESS} characters at most.")
+
+
+def _faults_of_url(field: str, url: str) -> Iterator[Fault]:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or not is_host(host) or not url.isprintable():
+        yield Fault(field, "The base URL of a DICOMweb service, e.g. https://archive.example/dicomweb.")
+    elif parts.username is not None or parts.password is not None:
+        yield Fault(field, "A URL without name and password: everybody can read it.")
+    elif parts.query or parts.fragment or " " in url:
+        yield Fault(field, "A base URL ends with its path.")
+
+
+def _faults_of_repetition(wanted: WantedPeer) -> Iterator[Fault]:
+    for field, values in (("ae_titles", wanted.ae_titles or ()), ("hosts", wanted.hosts or ())):
+        if len(set(values)) < len(values):
+            yield Fault(field, "Each stands there once.")
+    addresses = [(each.kind, each.address) for each in wanted.endpoints]
+    for number, address in enumerate(addresses):
+        if address in addresses[:number]:
+            yield Fault(f"endpoints[{number}]", f"{address[1]} is there twice.")
+
+
+def _faults_beside(wanted: WantedPeer, others: Sequence[Peer]) -> Iterator[Fault]:
+    """Names and AE titles that others have: a title belongs to one peer, whether it calls by it or is called."""
+    for other in others:
+        if other.name == wanted.name:
+            yield Fault("name", f"There is a peer {other.name!r} already, number {other.id}.")
+        taken = titles_of(other)
+        for number, title in enumerate(wanted.ae_titles or ()):
+            if title in taken:
+                yield Fault(f"ae_titles[{number}]", _TAKEN.format(title, other.name, other.id))
+        for number, endpoint in enumerate(wanted.endpoints):
+            if endpoint.ae_title in taken:
+                yield Fault(
+                    f"endpoints[{number}].ae_title", _TAKEN.format(endpoint.ae_title, other.name, other.id)
+                )
+
+
+_TAKEN = "The AE title {!r} is that of the peer {!r}, number {}."
+
+
+def titles_of(peer: Peer) -> frozenset[str]:
+    """All AE titles of a peer: by which it calls, and by which it is called."""
+    return frozenset({*peer.ae_titles, *(each.ae_title for each in peer.endpoints if each.ae_title)})

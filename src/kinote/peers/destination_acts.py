@@ -1,0 +1,144 @@
+"""Adding, changing, removing and finding destinations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from kinote.catalog.known_systems import destination_rows, peer_rows
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.peers.checks import faults_of_description, faults_of_name
+from kinote.peers.destination import (
+    MOST_ASSOCIATIONS,
+    SENDABLE,
+    Destination,
+    WantedDestination,
+    destination_of,
+)
+from kinote.peers.peer import EndpointKind, Origin
+from kinote.peers.refusals import (
+    Fault,
+    NotManagedHereError,
+    PeerNotFoundError,
+    PeerVersionError,
+    RefusedPeerError,
+)
+
+
+def destination(connection: Connection, destination_id: int) -> Destination:
+    """The destination with this key, in use or not. Raises `PeerNotFoundError`."""
+    row = destination_rows.destination_row(connection, destination_id)
+    if row is None:
+        raise PeerNotFoundError(f"There is no destination number {destination_id}.")
+    return destination_of(row)
+
+
+def page_of_destinations(
+    connection: Connection, *, after: tuple[str, int] | None, limit: int, with_ended: bool = False
+) -> list[Destination]:
+    """Destinations in the order of their names, after a name and key."""
+    rows = destination_rows.page_of_destinations(connection, after=after, limit=limit, with_ended=with_ended)
+    return [destination_of(row) for row in rows]
+
+
+def destinations_called(connection: Connection, name: str) -> list[Destination]:
+    """The destination in use of this name, if there is one."""
+    if any(faults_of_name(name)):
+        return []
+    row = destination_rows.destination_in_use(connection, name)
+    return [] if row is None else [destination_of(row)]
+
+
+def add_destination(transaction: Connection, wanted: WantedDestination, now: datetime) -> Destination:
+    """Add a destination. Raises `RefusedPeerError`."""
+    peer_rows.begin_change(transaction)
+    _check(transaction, wanted, None)
+    return destination(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
+
+
+def change_destination(
+    transaction: Connection,
+    destination_id: int,
+    wanted: WantedDestination,
+    now: datetime,
+    *,
+    expected_version: int | None,
+) -> Destination:
+    """Let a destination be as wanted.
+
+    Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`, `RefusedPeerError`.
+    """
+    peer_rows.begin_change(transaction)
+    _managed(transaction, destination_id, expected_version)
+    _check(transaction, wanted, destination_id)
+    columns = {**wanted.columns(), "changed_at": timestamp(now)}
+    destination_rows.update_destination(transaction, destination_id, columns)
+    return destination(transaction, destination_id)
+
+
+def remove_destination(
+    transaction: Connection, destination_id: int, now: datetime, *, expected_version: int | None
+) -> Destination:
+    """End a destination. Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`."""
+    peer_rows.begin_change(transaction)
+    _managed(transaction, destination_id, expected_version)
+    end(transaction, destination_id, now)
+    return destination(transaction, destination_id)
+
+
+def write_new(transaction: Connection, wanted: WantedDestination, origin: Origin, now: datetime) -> int:
+    """Write a new destination; gives its key."""
+    moment = timestamp(now)
+    columns = {**wanted.columns(), "origin": str(origin), "added_at": moment, "changed_at": moment}
+    return destination_rows.insert_destination(transaction, columns)
+
+
+def end(transaction: Connection, destination_id: int, now: datetime) -> None:
+    """Let a destination end."""
+    moment = timestamp(now)
+    columns = {"ended_at": moment, "changed_at": moment}
+    destination_rows.update_destination(transaction, destination_id, columns)
+
+
+def _managed(transaction: Connection, destination_id: int, expected_version: int | None) -> Destination:
+    current = destination(transaction, destination_id)
+    if current.origin == Origin.SETTINGS:
+        raise NotManagedHereError(
+            f"The destination {current.name!r} comes from the settings of the server. Change or remove it there "
+            "([[destinations]] in kinote.toml, or KINOTE_DESTINATIONS), and start the server again."
+        )
+    if current.ended_at is not None:
+        raise NotManagedHereError(f"The destination {current.name!r} has been removed. Add it again.")
+    if expected_version not in (None, current.version):
+        raise PeerVersionError(
+            f"The destination {current.name!r} has the version {current.version} now, not {expected_version}. "
+            "Read it again and repeat the change."
+        )
+    return current
+
+
+def faults_of_policy(wanted: WantedDestination, kind: EndpointKind) -> list[Fault]:
+    """What of a policy cannot act with an endpoint of this kind, or at all."""
+    faults = []
+    if kind not in SENDABLE:
+        faults.append(Fault("endpoint", f"Objects cannot be sent to an endpoint of the kind {kind}."))
+    if not 1 <= wanted.policy.associations <= MOST_ASSOCIATIONS:
+        faults.append(Fault("policy.associations", f"A whole number from 1 to {MOST_ASSOCIATIONS}."))
+    if kind is EndpointKind.FOLDER and wanted.policy.associations != 1:
+        faults.append(Fault("policy.associations", "A folder has none: leave it out."))
+    return faults
+
+
+def _check(transaction: Connection, wanted: WantedDestination, own: int | None) -> None:
+    faults = [*faults_of_name(wanted.name), *faults_of_description(wanted.description)]
+    endpoint = peer_rows.endpoint_row(transaction, wanted.endpoint)
+    if endpoint is None or endpoint["ended_at"] is not None:
+        faults.append(Fault("endpoint", f"No peer has an endpoint number {wanted.endpoint}."))
+    else:
+        faults += faults_of_policy(wanted, EndpointKind(endpoint["kind"]))
+    other = destination_rows.destination_in_use(transaction, wanted.name)
+    if other is not None and other["id"] != own:
+        faults.append(Fault("name", f"There is a destination {wanted.name!r} already, number {other['id']}."))
+    if faults:
+        raise RefusedPeerError(faults)

@@ -1,0 +1,192 @@
+"""A peer: another system that we know, how it may call us, and where it is reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from kinote.dimse.entity import ApplicationEntity
+from kinote.peers.entities import ALL_SERVICES, ServiceName
+
+
+class Origin(StrEnum):
+    """Who manages a row: people by the REST API and commands, or the settings file of a server."""
+
+    PEOPLE = "people"
+    SETTINGS = "settings"
+
+
+class PeerRight(StrEnum):
+    """What a peer may decide here that not everybody may who stores."""
+
+    #: Its rejection notes take effect (IHE IOCM).
+    REJECT = "reject"
+    #: Its corrections of patients and studies take effect.
+    CORRECT = "correct"
+
+
+class EndpointKind(StrEnum):
+    """By which protocol an endpoint is reached."""
+
+    DIMSE = "dimse"
+    DICOMWEB = "dicomweb"
+    MLLP = "mllp"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how a peer is reached. `id` is None before it is written.
+
+    `dimse` has `ae_title`, `host` and `port`; `dicomweb` the base `url` of its studies service; `mllp` `host` and
+    `port`; `folder` a `path`. `tls` says whether it is called by TLS, `check_name` whether its certificate must be for
+    its host.
+    """
+
+    kind: EndpointKind
+    ae_title: str | None = None
+    host: str | None = None
+    port: int | None = None
+    tls: bool = False
+    check_name: bool = True
+    url: str | None = None
+    path: str | None = None
+    id: int | None = None
+
+    @property
+    def address(self) -> str:
+        """Its address as people write it; it tells endpoints of one kind from each other."""
+        if self.kind is EndpointKind.DICOMWEB:
+            return self.url or ""
+        if self.kind is EndpointKind.FOLDER:
+            return self.path or ""
+        host = f"[{self.host}]" if ":" in (self.host or "") else self.host
+        title = f"{self.ae_title}@" if self.ae_title else ""
+        return f"{title}{host}:{self.port}"
+
+    @property
+    def entity(self) -> ApplicationEntity:
+        """The application entity there; only for `dimse`."""
+        assert self.kind is EndpointKind.DIMSE and self.ae_title is not None
+        return ApplicationEntity(self.ae_title, self.host, self.port, self.tls, self.check_name)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPeer:
+    """What a peer is to be.
+
+    `ae_titles` by which it calls us; None: those of its endpoints. `hosts` from which it calls, names or addresses;
+    None: those of its DIMSE endpoints; none at all: from any. `services` are what it may ask of us, `rights` what it
+    may decide.
+    """
+
+    name: str
+    description: str = ""
+    is_enabled: bool = True
+    ae_titles: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] | None = None
+    services: frozenset[ServiceName] = ALL_SERVICES
+    rights: frozenset[PeerRight] = frozenset()
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @property
+    def calling_titles(self) -> tuple[str, ...]:
+        """The AE titles by which it calls."""
+        if self.ae_titles is not None:
+            return self.ae_titles
+        return tuple(dict.fromkeys(each.ae_title for each in self._dimse() if each.ae_title))
+
+    @property
+    def calling_hosts(self) -> tuple[str, ...]:
+        """The hosts from which it calls."""
+        if self.hosts is not None:
+            return self.hosts
+        return tuple(dict.fromkeys(each.host for each in self._dimse() if each.host))
+
+    def _dimse(self) -> list[Endpoint]:
+        return [each for each in self.endpoints if each.kind is EndpointKind.DIMSE]
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns in the table `peer`."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "is_enabled": self.is_enabled,
+            "ae_titles": json.dumps(self.calling_titles),
+            "hosts": json.dumps(self.calling_hosts),
+            "services": json.dumps([service for service in ServiceName if service in self.services]),
+            "rights": json.dumps([right for right in PeerRight if right in self.rights]),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A peer as it is. `ended_at` says since when it is out of use; `version` grows with every change."""
+
+    id: int
+    version: int
+    name: str
+    origin: str
+    description: str
+    is_enabled: bool
+    ae_titles: tuple[str, ...]
+    hosts: tuple[str, ...]
+    services: frozenset[ServiceName]
+    rights: frozenset[PeerRight]
+    added_at: str
+    changed_at: str
+    ended_at: str | None
+    endpoints: tuple[Endpoint, ...] = field(default=())
+
+    def endpoint(self, *kinds: EndpointKind) -> Endpoint | None:
+        """The first of its endpoints of one of these kinds, the earlier kinds first."""
+        return next((each for kind in kinds for each in self.endpoints if each.kind is kind), None)
+
+
+def peer_of(row: RowMapping, endpoints: Sequence[RowMapping]) -> Peer:
+    """A peer from its row and those of its endpoints. Words that this version does not know are passed over."""
+    return Peer(
+        id=row["id"],
+        version=row["version"],
+        name=row["name"],
+        origin=row["origin"],
+        description=row["description"],
+        is_enabled=row["is_enabled"],
+        ae_titles=tuple(json.loads(row["ae_titles"])),
+        hosts=tuple(json.loads(row["hosts"])),
+        services=frozenset(word for word in ServiceName if word in json.loads(row["services"])),
+        rights=frozenset(word for word in PeerRight if word in json.loads(row["rights"])),
+        added_at=row["added_at"],
+        changed_at=row["changed_at"],
+        ended_at=row["ended_at"],
+        endpoints=tuple(endpoint_of(each) for each in endpoints if each["kind"] in _KINDS),
+    )
+
+
+_KINDS = frozenset(EndpointKind)
+
+#: Fields of an endpoint that its column `details` has.
+_DETAILS = ("ae_title", "host", "port", "tls", "check_name", "url", "path")
+
+
+def endpoint_of(row: RowMapping) -> Endpoint:
+    """An endpoint from its row."""
+    details = json.loads(row["details"])
+    return Endpoint(
+        EndpointKind(row["kind"]),
+        id=row["id"],
+        **{name: details[name] for name in _DETAILS if name in details},
+    )
+
+
+def endpoint_columns(endpoint: Endpoint) -> dict[str, Any]:
+    """The columns of an endpoint in its table, but for its peer."""
+    details = {
+        name: value for name, value in asdict(endpoint).items() if name in _DETAILS and value is not None
+    }
+    return {"kind": str(endpoint.kind), "address": endpoint.address, "details": json.dumps(details)}

@@ -1,0 +1,102 @@
+"""Whether a peer answers at an endpoint, told as a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from kinote.dimse.errors import DimseError
+from kinote.dimse.tls import TlsOptions
+from kinote.peers import calling
+from kinote.peers.peer import Endpoint, EndpointKind
+
+#: Seconds for the whole of an answer by HTTP.
+_WEB_SECONDS = 15.0
+
+#: Seconds for a connection by TCP.
+_CONNECTING = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether a peer answers at an endpoint, what is to be said of it, and after how many milliseconds."""
+
+    answers: bool
+    sentence: str
+    milliseconds: int
+
+
+def probe(name: str, endpoint: Endpoint, title: str, tls: TlsOptions) -> Answer:
+    """Call a peer of this name at an endpoint: C-ECHO by our AE title, a search for one study, or a connection."""
+    begun = time.monotonic()
+    answers, said = _PROBES[endpoint.kind](endpoint, title, tls)
+    milliseconds = round((time.monotonic() - begun) * 1000)
+    place = f"{name} at {endpoint.address}"
+    return Answer(answers, f"{place} {said}" + (f", in {milliseconds} ms." if answers else "."), milliseconds)
+
+
+def _dimse(endpoint: Endpoint, title: str, tls: TlsOptions) -> tuple[bool, str]:
+    try:
+        status = calling.echo(calling.Caller(endpoint.entity, title, tls))
+    except DimseError as error:
+        return False, f"does not answer: {error}"
+    return (True, "answers") if status == 0 else (False, f"answers with status {status:04X}H")
+
+
+def _dicomweb(endpoint: Endpoint, _title: str, tls: TlsOptions) -> tuple[bool, str]:
+    try:
+        status = asyncio.run(_search(endpoint, tls))
+    except TimeoutError:
+        return False, f"does not answer within {_WEB_SECONDS:.0f} seconds"
+    except (httpx.HTTPError, httpx.InvalidURL, DimseError, OSError, ValueError) as error:
+        return False, f"cannot be reached: {str(error) or type(error).__name__}".rstrip(".")
+    if status in (200, 204):
+        return True, "answers"
+    if status in (401, 403):
+        return False, f"answers with HTTP status {status}: it lets nobody in without signing in"
+    return False, f"answers with HTTP status {status}: see that the URL is the base of its studies service"
+
+
+async def _search(endpoint: Endpoint, tls: TlsOptions) -> int:
+    """The HTTP status of a search for one study; its body is not read."""
+    url = f"{(endpoint.url or '').rstrip('/')}/studies"
+    verify = tls.client_context(check_name=True) if url.startswith("https:") else True
+    async with (
+        asyncio.timeout(_WEB_SECONDS),
+        httpx.AsyncClient(trust_env=False, verify=verify) as client,
+        client.stream(
+            "GET", url, params={"limit": 1}, headers={"Accept": "application/dicom+json"}
+        ) as response,
+    ):
+        return response.status_code
+
+
+def _mllp(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]:
+    try:
+        with socket.create_connection((endpoint.host or "", endpoint.port or 0), timeout=_CONNECTING):
+            return True, "takes connections"
+    except OSError as error:
+        return False, f"cannot be reached: {error.strerror or error}"
+
+
+def _folder(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]:
+    path = Path(endpoint.path or "")
+    if not path.is_dir():
+        return False, "is no folder here"
+    if not os.access(path, os.W_OK | os.X_OK):
+        return False, "is a folder in which this server may not write"
+    return True, "is a folder in which this server may write"
+
+
+_PROBES = {
+    EndpointKind.DIMSE: _dimse,
+    EndpointKind.DICOMWEB: _dicomweb,
+    EndpointKind.MLLP: _mllp,
+    EndpointKind.FOLDER: _folder,
+}

@@ -1,0 +1,1 @@
+"""Other systems by REST: peers and destinations. May use what `web.api` may."""

@@ -1,0 +1,124 @@
+"""The bodies that add or change peers and destinations: strict, so that a misspelt field is named and not ignored."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kinote.peers.destination import Content, Policy, WantedDestination
+from kinote.peers.entities import ServiceName
+from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
+from kinote.web.api.keys import LARGEST
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+class EndpointBody(BaseModel):
+    """Where a peer is reached."""
+
+    model_config = _STRICT
+
+    kind: EndpointKind
+    id: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST,
+        description="Of an endpoint that the peer has already; leave it out for a new one.",
+    )
+    ae_title: str | None = Field(None, description="Of `dimse`: the AE title that is called.")
+    host: str | None = Field(None, description="Of `dimse` and `mllp`: a host name or an IP address.")
+    port: int | None = Field(None, strict=True, description="Of `dimse` and `mllp`.")
+    tls: bool = Field(False, strict=True, description="Of `dimse` and `mllp`: whether it is called by TLS.")
+    check_name: bool = Field(
+        True, strict=True, description="Of `dimse` and `mllp`: whether its certificate must be for its host."
+    )
+    url: str | None = Field(None, description="Of `dicomweb`: the base URL of its studies service.")
+    path: str | None = Field(None, description="Of `folder`: its path on the server.")
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            self.kind,
+            ae_title=self.ae_title,
+            host=self.host,
+            port=self.port,
+            tls=self.tls,
+            check_name=self.check_name,
+            url=self.url.rstrip("/") if self.url else self.url,
+            path=self.path,
+            id=self.id,
+        )
+
+
+class PeerBody(BaseModel):
+    """Another system, as it is to be known."""
+
+    model_config = _STRICT
+
+    name: str = Field(description="Under which people know it; each is there once.", examples=["Archive"])
+    description: str = ""
+    enabled: bool = Field(True, strict=True, description="Whether it is let in and called.")
+    ae_titles: list[str] | None = Field(
+        None, description="AE titles by which it calls; null: those of its endpoints."
+    )
+    hosts: list[str] | None = Field(
+        None,
+        description="Host names and addresses from which it calls; null: those of its DIMSE endpoints; none: any.",
+    )
+    services: list[ServiceName] = Field(
+        list(ServiceName), description="What it may ask for on DICOM associations."
+    )
+    rights: list[PeerRight] = Field(
+        [], description="`reject`, `correct`: whether its rejection notes and corrections take effect."
+    )
+    endpoints: list[EndpointBody] = Field([], description="Where it is reached.")
+
+    def wanted(self) -> WantedPeer:
+        return WantedPeer(
+            name=self.name,
+            description=self.description,
+            is_enabled=self.enabled,
+            ae_titles=None if self.ae_titles is None else tuple(self.ae_titles),
+            hosts=None if self.hosts is None else tuple(self.hosts),
+            services=frozenset(self.services),
+            rights=frozenset(self.rights),
+            endpoints=tuple(endpoint.endpoint() for endpoint in self.endpoints),
+        )
+
+
+class PolicyBody(BaseModel):
+    """What is sent to a destination, and how."""
+
+    model_config = _STRICT
+
+    content: Content = Field(
+        Content.ALL,
+        description="`all`; `key images`: what notes flag, with presentation states and key objects; `notes`: key "
+        "objects only.",
+    )
+    associations: int = Field(1, strict=True, description="Associations or connections at once.")
+    rejection_notes: bool = Field(
+        False,
+        strict=True,
+        description="Whether it understands rejection notes; others would show them as key images.",
+    )
+
+
+class DestinationBody(BaseModel):
+    """Where objects are sent, as it is to be known."""
+
+    model_config = _STRICT
+
+    name: str = Field(description="Under which people know it; each is there once.")
+    endpoint: int = Field(strict=True, ge=0, le=LARGEST, description="The `id` of an endpoint of a peer.")
+    description: str = ""
+    enabled: bool = Field(True, strict=True, description="Whether anything is sent there.")
+    policy: PolicyBody = PolicyBody()  # type: ignore[call-arg]
+
+    def wanted(self) -> WantedDestination:
+        policy = self.policy
+        return WantedDestination(
+            name=self.name,
+            endpoint=self.endpoint,
+            description=self.description,
+            is_enabled=self.enabled,
+            policy=Policy(policy.content, policy.associations, policy.rejection_notes),
+        )

@@ -1,0 +1,127 @@
+"""Destinations: list, add, read, change, remove."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from kinote.peers import destination_acts as acts
+from kinote.peers.destination import Destination
+from kinote.web.api.idempotency import AskedAct
+from kinote.web.api.keys import Key
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.systems.bodies import DestinationBody
+from kinote.web.api.versions import IfMatch, expected_version, required_version
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["destinations"])
+
+
+@router.get("/destinations", summary="Destinations, by name")
+async def list_destinations(
+    request: Request,
+    name: Annotated[str, Query(description="Only the destination of this name.")] = "",
+    ended: Annotated[bool, Query(description="With those that were removed.")] = False,
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Response:
+    """Where objects are sent, each with its policy, its peer and the address."""
+    rooms = rooms_of(request)
+    position = position_of(cursor, str, int)
+    after = (position[0], position[1]) if position else None
+
+    def read() -> list[Destination]:
+        with rooms.catalog.read() as connection:
+            if name:
+                return acts.destinations_called(connection, name)
+            return acts.page_of_destinations(connection, after=after, limit=limit + 1, with_ended=ended)
+
+    found = await rooms.read(read)
+    following = cursor_of(found[limit - 1].name, found[limit - 1].id) if len(found) > limit else None
+    return answer(page([_json(each) for each in found[:limit]], following))
+
+
+@router.post("/destinations", status_code=201, summary="Add a destination")
+async def add_destination(body: DestinationBody, act: AskedAct) -> Response:
+    """Name an endpoint of a peer as a place to send to, with what is sent there and how."""
+    now = act.now()
+
+    def work(transaction: Connection) -> Response:
+        added = acts.add_destination(transaction, body.wanted(), now)
+        return _one(added, status=201, headers={"Location": f"/api/v1/destinations/{added.id}"})
+
+    return (await act.do(work, now)).response
+
+
+@router.get("/destinations/{destination_id}", summary="A destination")
+async def get_destination(request: Request, destination_id: Key) -> Response:
+    """The destination, in use or removed; its version is the ETag."""
+    rooms = rooms_of(request)
+
+    def read() -> Destination:
+        with rooms.catalog.read() as connection:
+            return acts.destination(connection, destination_id)
+
+    return _one(await rooms.read(read))
+
+
+@router.put("/destinations/{destination_id}", summary="Change a destination")
+async def change_destination(
+    destination_id: Key, body: DestinationBody, act: AskedAct, if_match: IfMatch = None
+) -> Response:
+    """Let the destination be as the body says, whole. If-Match names the version that was seen; 412 if it has another.
+
+    Destinations of the settings file are changed there; here they are 409.
+    """
+    expected = required_version(if_match)
+    now = act.now()
+
+    def work(transaction: Connection) -> Response:
+        changed = acts.change_destination(
+            transaction, destination_id, body.wanted(), now, expected_version=expected
+        )
+        return _one(changed)
+
+    return (await act.do(work, now)).response
+
+
+@router.delete("/destinations/{destination_id}", summary="Remove a destination")
+async def remove_destination(destination_id: Key, act: AskedAct, if_match: IfMatch = None) -> Response:
+    """Take the destination out of use. It can still be read by its number; its name is free again."""
+    expected = expected_version(if_match)
+    now = act.now()
+
+    def work(transaction: Connection) -> Response:
+        return _one(acts.remove_destination(transaction, destination_id, now, expected_version=expected))
+
+    return (await act.do(work, now)).response
+
+
+def _one(destination: Destination, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    tag = f'"{destination.version}"'
+    return answer(_json(destination), status=status, headers={"ETag": tag, **(headers or {})})
+
+
+def _json(destination: Destination) -> dict[str, Any]:
+    """As JSON; `hindrance` says why nothing can be sent there now, null where it can."""
+    return {
+        "id": destination.id,
+        "version": destination.version,
+        "name": destination.name,
+        "origin": destination.origin,
+        "description": destination.description,
+        "enabled": destination.is_enabled,
+        "endpoint": destination.endpoint,
+        "kind": destination.kind,
+        "address": destination.address,
+        "peer": {"id": destination.peer, "name": destination.peer_name},
+        "policy": asdict(destination.policy),
+        "hindrance": destination.hindrance or None,
+        "added": destination.added_at,
+        "changed": destination.changed_at,
+        "ended": destination.ended_at,
+    }
