@@ -67,7 +67,8 @@ def _picture(bits: int) -> NDArray[np.generic]:
     inside = (down / 200) ** 2 + (across / 230) ** 2 < 1
     noise = np.random.default_rng(1).normal(0, 20, (_SIZE, _SIZE))
     values = np.clip(200 + inside * (900 + 300 * np.sin(down / 20) * np.cos(across / 30)) + noise, 0, 4095)
-    return values.astype(np.uint16) if bits > 8 else (values / 16).astype(np.uint8)
+    made: NDArray[np.generic] = values.astype(np.uint16) if bits > 8 else (values / 16).astype(np.uint8)
+    return made
 
 
 def _packed(samples: NDArray[np.generic]) -> bytes:
@@ -139,7 +140,7 @@ def _by_kinote(path: Path, rounds: int) -> float | None:
 
 
 def _by_pydicom(path: Path, rounds: int) -> float | None:
-    return _least(lambda: pydicom.pixels.pixel_array(path, index=0), rounds)
+    return _least(lambda: pydicom.dcmread(path).pixel_array, rounds)
 
 
 def _by_earlier(python: str, sources: str, paths: Sequence[Path], rounds: int) -> list[float | None]:
@@ -169,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         paths = sorted(options.files.glob("*.dcm*")) if options.files else _written(Path(folder))
         earlier: list[float | None] = [None] * len(paths)
         if options.earlier:
-            earlier = _by_earlier(*options.earlier, paths, options.rounds)
+            earlier = _by_earlier(options.earlier[0], options.earlier[1], paths, options.rounds)
         table = Table(("transfer syntax", "Kinote ms", "earlier ms", "earlier / now", "pydicom ms"))
         for path, before in zip(paths, earlier, strict=True):
             with open_frames(path) as frames:
@@ -185,4 +186,4 @@ def _milliseconds(seconds: float | None) -> Cell:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gdcm  # type: ignore[import-untyped]
+import gdcm
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset

@@ -54,7 +54,7 @@ def by_pydicom(data: bytes, syntax: str, overlay: Overlay, uids: Mapping[str, st
     """The same done by pydicom on the whole data set."""
     dataset = read(data, syntax)
     (change,) = overlay.changes
-    before = {}
+    before: dict[Any, Any] = {}
     for tag, attribute in change.attributes.items():
         now = pydicom.DataElement.from_json(
             Dataset, f"{tag:08X}", attribute["vr"], attribute.get("Value", []), "Value"

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from kinote.dimse.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.admission import Refused
 from kinote.dimse.association import Association, Message
 from kinote.dimse.command_sets.normalized import NormalizedRequest
 from kinote.dimse.commands import CEchoRequest, CEchoResponse
@@ -102,6 +103,9 @@ class Provider:
 
     def failed(self, caller: Caller, why: str) -> None:
         self.failures.append(why)
+
+    def refused(self, caller: Caller, why: Refused) -> None:
+        self.failures.append(why.value)
 
 
 @contextmanager

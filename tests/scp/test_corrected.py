@@ -10,9 +10,9 @@ import pydicom
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dimse import statuses
-from kinote.peers.entities import KnownEntity
 from kinote.scp.options import ScpOptions
 from tests.corrected import correct
+from tests.peers.known import known
 from tests.scp.face import OPTIONS, face
 from tests.scp.requests import request
 from tests.scp.test_services import fill, finding, got, moved
@@ -22,7 +22,7 @@ from tests.web.objects import CT, STUDY
 def test_find_get_and_move_carry_what_holds_now(tmp_path: Path) -> None:
     with (
         face(tmp_path / "second", ScpOptions(port=0, titles=("SECOND",))) as second,
-        face(tmp_path / "first", OPTIONS, KnownEntity(second.entity("SECOND"))) as first,
+        face(tmp_path / "first", OPTIONS, known(second.entity("SECOND"))) as first,
     ):
         fill(first)
         catalog = first.rooms.catalog

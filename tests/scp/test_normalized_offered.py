@@ -14,8 +14,9 @@ from kinote.dimse.operations.both_ways import serve_until
 from kinote.dimse.operations.normalized import n_action, n_create, n_event_report
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
 from kinote.dimse.requestor import Proposal, association
-from kinote.peers.entities import KnownEntity, ServiceName
+from kinote.peers.entities import ServiceName
 from tests.dimse.both_ends import COMMITMENT, COMMITMENT_INSTANCE, IAN, STEP, Log
+from tests.peers.known import known
 from tests.scp.face import OPTIONS, PROCESSES, face
 from tests.scp.test_services import bare, got, stored
 from tests.web.objects import CT, STUDY, image
@@ -86,8 +87,8 @@ def test_what_is_offered_is_performed_and_followed_up(tmp_path: Path) -> None:
 
 
 def test_who_may_not_ask_for_everything_is_not_offered_them(tmp_path: Path) -> None:
-    known = KnownEntity(ApplicationEntity("CT1", "127.0.0.1"), frozenset({ServiceName.STORE}))
-    with face(tmp_path / "data", OPTIONS, known, normalized=Log().offered(COMMITMENT)) as opened:
+    peer = known(ApplicationEntity("CT1", "127.0.0.1"), frozenset({ServiceName.STORE}))
+    with face(tmp_path / "data", OPTIONS, peer, normalized=Log().offered(COMMITMENT)) as opened:
         for title, taken in (("CT1", {CT}), ("OTHER", {CT, COMMITMENT})):
             with opened.called(COMMITMENT, CT, title=title) as calling:
                 assert {each.abstract_syntax for each in calling.contexts.values()} == taken
