@@ -26,7 +26,6 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConne
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.health import MOVED_AWAY, Alert, HoldingsHealth, health
 from kinote.holdings.installation import (
@@ -50,6 +49,9 @@ from kinote.scp import rooms as scp_rooms
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
+from kinote.security.actors import Actor
+from kinote.security.policy import Policy
+from kinote.security.rights import Right
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
@@ -225,7 +227,7 @@ def _see_to_place(house: House) -> float:
     return _LOOK_AT_PLACE
 
 
-def _no_use(_instance: int, _by: ActorKind) -> None:
+def _no_use(_instance: int, _by: Actor) -> None:
     """Nothing is written."""
 
 
@@ -356,6 +358,16 @@ def _reason(error: Exception) -> str:
     return first_line.rstrip(".") + "."
 
 
+def policy(settings: Settings) -> Policy:
+    """Who may do what, with what peers are named for."""
+    return Policy(rights_of=partial(_rights_of, settings))
+
+
+def _rights_of(_settings: Settings, _peer: Actor) -> frozenset[Right]:
+    """What a peer is named for, by its AE title and address: as yet, settings cannot name one for anything."""
+    return frozenset()
+
+
 def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
     return scrub_progress(connection, timedelta(days=settings.scrub_days), house.clock())
 
@@ -369,6 +381,7 @@ def web_application(
         receiver=house.receiver,
         door=house.door,
         clock=house.clock,
+        policy=policy(settings),
         health=partial(_health, house, settings, alerts),
         prove=partial(_prove, house),
         scrub=partial(
@@ -413,7 +426,9 @@ def _prove(house: House, challenge: str) -> str | None:
 
 def dicom_server(house: House, settings: Settings) -> DicomServer:
     """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot."""
-    rooms = scp_rooms.Rooms(house.catalog, house.receiver, house.door, settings.scp_options())
+    rooms = scp_rooms.Rooms(
+        house.catalog, house.receiver, house.door, settings.scp_options(), policy(settings)
+    )
     receivers = _receivers(house, settings)
     try:
         with ExitStack() as failing:

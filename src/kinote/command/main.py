@@ -15,11 +15,12 @@ import typer
 import kinote
 from kinote.command import check as checking
 from kinote.command.output import fail, out
+from kinote.command.permitted import Commands
 
 if TYPE_CHECKING:
     from kinote.command.begun import Begun
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
+app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")

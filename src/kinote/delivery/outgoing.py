@@ -21,9 +21,9 @@ from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import Described, LiveObject
+from kinote.security.actors import Actor
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -53,13 +53,13 @@ class Sendable:
     open: Callable[[], DataSet]
 
 
-def live(door: Door, wanted: LiveObject) -> Sendable:
-    """An object of the store, to be sent to another system if it is still live then."""
+def live(door: Door, wanted: LiveObject, by: Actor) -> Sendable:
+    """An object of the store, to be sent to another system if it is still live then; `by` whose doing it is sent."""
     return Sendable(
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
-        partial(door.open, wanted, ActorKind.SYSTEM),
+        partial(door.open, wanted, by),
     )
 
 

@@ -22,7 +22,6 @@ from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import (
     WHOLE,
     CheckedFile,
@@ -53,6 +52,7 @@ from kinote.holdings.unavailable import (
     StoreUnreachableError,
 )
 from kinote.lifecycle.held import HeldCopy
+from kinote.security.actors import Actor
 from kinote.storage.digests import BLAKE3, UnknownAlgorithmError, root_of
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -91,7 +91,7 @@ class Door:
         make: Provider | None = None,
         recall: Provider | None = None,
         store_is_there: Callable[[int], bool] = lambda store: True,
-        used: Callable[[int, ActorKind], object] = lambda instance, by: None,
+        used: Callable[[int, Actor], object] = lambda instance, by: None,
         writes: bool = True,
     ) -> None:
         self._catalog = catalog
@@ -138,7 +138,7 @@ class Door:
             or (found.residence == "remote" and self._recall is not None)
         )
 
-    def open(self, wanted: LiveObject, by: ActorKind) -> DataSet:
+    def open(self, wanted: LiveObject, by: Actor) -> DataSet:
         """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
 
         What leaves is what is live now. Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each

@@ -10,6 +10,7 @@ from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.scp.options import ScpOptions
 from kinote.scp.session import Session
+from kinote.security.policy import Policy
 
 #: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
 #: last answer has gone out to a caller that may be slow.
@@ -18,12 +19,13 @@ _QUERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms below, the options of the DICOM face, and its share of the readers of the index."""
+    """The rooms below, the options of the DICOM face, who may do what, and its share of the readers of the index."""
 
     catalog: Catalog
     receiver: Receiver
     door: Door
     options: ScpOptions
+    policy: Policy
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
 
 

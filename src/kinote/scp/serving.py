@@ -1,6 +1,7 @@
 """Serving associations: each request is performed by its service, one after the other (PS3.7 section 9).
 
-Who serves says by which performers: `STORING` need no index, `scp.performers` has all.
+Who serves says by which performers: `STORING` need no index, `scp.performers` has all. Here is the one place where a
+request's right is looked at (`kinote.security.rights`), before its performer hears of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import (
@@ -36,6 +38,7 @@ from kinote.dimse.invoking import VERIFICATION
 from kinote.scp import storage, verification
 from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.session import Session
+from kinote.security.rights import Role, Service, UnlistedError, right_of_service
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +91,8 @@ def serve(session: AnySession, performers: Performers[AnySession]) -> None:
         performer = performers.get(type(message.command))
         if not is_in_its_context(message):
             _not_here(session, message)
+        elif not _is_allowed(session, message):
+            _not_allowed(session, message)
         elif performer is None:
             raise association.break_off(f"{type(message.command).__name__} has no place here")
         else:
@@ -138,6 +143,87 @@ def _service_of(sop_class_uid: str) -> type[Request]:
     if model is None:
         return CStoreRequest
     return {model.find: CFindRequest, model.move: CMoveRequest, model.get: CGetRequest}[sop_class_uid]
+
+
+#: Messages by their names in PS3.7, and those of them that have a place in every context.
+NAMES: Mapping[type[Command], str] = {
+    CEchoRequest: "C-ECHO",
+    CStoreRequest: "C-STORE",
+    CFindRequest: "C-FIND",
+    CMoveRequest: "C-MOVE",
+    CGetRequest: "C-GET",
+    CCancelRequest: "C-CANCEL",
+    UnrecognizedRequest: "unrecognized",
+}
+_IN_ANY_CONTEXT = (CCancelRequest, UnrecognizedRequest)
+
+
+def services(performers: Performers[AnySession]) -> set[Service]:
+    """All that performers can be asked for, as the table of rights has it."""
+    found = {_operation("", Role.SCU, command) for command in performers if command in _IN_ANY_CONTEXT}
+    for uid in (VERIFICATION, KEY_OBJECT_SELECTION, *MODEL_OF):
+        if _service_of(uid) in performers:
+            found.add(_operation(uid, Role.SCU, _service_of(uid)))
+    return found
+
+
+def require_rights(performers: Performers[AnySession]) -> None:
+    """Raises `UnlistedError` if something can be asked for that the table of rights does not have."""
+    found = services(performers)
+    for command in performers:
+        if NAMES.get(command) not in {service.message for service in found}:
+            raise UnlistedError(command.__name__)
+    for service in found:
+        right_of_service(service)
+
+
+def _is_allowed(session: Session, message: Message) -> bool:
+    """Whether the caller has the right that a request takes; found out once for each context of an association."""
+    command, context = type(message.command), message.context
+    known = session.allowed.get((context.id, command))
+    if known is None:
+        role = Role.SCU if context.requestor_is_scu else Role.SCP
+        known = right_of_service(_operation(context.abstract_syntax, role, command)) in session.granted
+        session.allowed[context.id, command] = known
+    return known
+
+
+def _operation(abstract_syntax: str, role: Role, command: type[Command]) -> Service:
+    if command not in NAMES:
+        raise UnlistedError(command.__name__)
+    if command in _IN_ANY_CONTEXT:
+        return Service("any", NAMES[command], Role.SCU)
+    return Service(_service_class_of(abstract_syntax), NAMES[command], role)
+
+
+def _service_class_of(sop_class_uid: str) -> str:
+    """The service class of PS3.4 that a SOP class belongs to."""
+    if sop_class_uid == VERIFICATION:
+        return "Verification"
+    return "Query/Retrieve" if sop_class_uid in MODEL_OF else "Storage"
+
+
+def _not_allowed(session: Session, message: Message) -> None:
+    """Not authorized (PS3.7 C.5.24): the performer does not hear of it."""
+    request = message.command
+    session.done["unauthorized", "refused"] += 1
+    if not isinstance(request, Request):
+        # A cancel has no answer.
+        return
+    answer: Response
+    if isinstance(request, UnrecognizedRequest):
+        answer = UnrecognizedResponse(
+            command_field=request.command_field | 0x8000,
+            message_id_being_responded_to=request.message_id,
+            status=statuses.NOT_AUTHORIZED,
+        )
+    else:
+        answer = RESPONSES[type(request)](
+            message_id_being_responded_to=request.message_id,
+            status=statuses.NOT_AUTHORIZED,
+            error_comment="The calling AE title has no right to this here",
+        )
+    session.association.send(message.context, answer)
 
 
 def _not_here(session: Session, message: Message) -> None:

@@ -38,6 +38,7 @@ from kinote.notes.acts.request import (
 )
 from kinote.notes.lists.search import SearchError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
+from kinote.security.policy import NotAllowedError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -201,6 +202,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "store-unreachable",
         "The stored bytes cannot be read now",
     ),
+    (NotAllowedError, HTTPStatus.FORBIDDEN, "not-allowed", "Not allowed"),
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),

@@ -15,6 +15,7 @@ from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
+from kinote.security.policy import Policy
 from kinote.telemetry.clock import Clock
 from kinote.web.event_streams import EventStreams
 
@@ -61,6 +62,7 @@ class Rooms:
     door: Door
     options: WebOptions = WebOptions()
     clock: Clock = field(kw_only=True)
+    policy: Policy = field(kw_only=True)
     #: What is wrong with index and bytes, as it is now.
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.

@@ -13,22 +13,24 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import NoteNotFoundError
+from kinote.notes.acts.request import NoteNotFoundError, NoteRequest
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.lists import queries
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.search import SearchError
 from kinote.notes.lists.studies import study_labels
+from kinote.security.actors import Actor
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
 from kinote.web.metrics import observe_note
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError, StaleVersionError, VersionRequiredError
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["notes"])
+router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)
 
 IfMatch = Annotated[str | None, Header(description='The version last seen, e.g. `"2"`.')]
 
@@ -69,9 +71,11 @@ async def make_note(study: str, body: NoteBody, act: AskedAct) -> Response:
     At least one reference lies in the study. What is wrong is refused as a whole, each field named.
     """
     now = _now(act)
+    asked = body.request()
+    by = _author(act, asked)
 
     def work(transaction: Connection) -> Response:
-        (note_id,) = make(transaction, [body.request()], study_instance_uid=study, now=now)
+        (note_id,) = make(transaction, [asked], study_instance_uid=study, by=by, now=now)
         made = _current(transaction, note_id)
         return _one(made, status=201, headers={"Location": f"/api/v1/notes/{note_id}"})
 
@@ -153,6 +157,7 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
         raise VersionRequiredError('Send If-Match with the version you have seen, e.g. If-Match: "2".')
     now = _now(act)
     asked = body.request()
+    by = _author(act, asked)
 
     def work(transaction: Connection) -> Response:
         revise(
@@ -160,8 +165,8 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
             note_id,
             asked,
             expected_version=expected,
+            by=by,
             now=now,
-            who=asked.author.login or asked.author.name,
         )
         return _one(_current(transaction, note_id))
 
@@ -173,7 +178,6 @@ async def delete_note(
     note_id: Key,
     act: AskedAct,
     reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
-    who: Annotated[str, Query(description="Who withdraws it.")] = "",
     if_match: IfMatch = None,
 ) -> Response:
     """Take the note out of use, with its documents; it can still be read by its number."""
@@ -185,7 +189,7 @@ async def delete_note(
             transaction,
             note_id,
             text=reason,
-            who=who,
+            by=act.actor,
             now=now,
             expected_version=expected,
         )
@@ -235,6 +239,11 @@ def _expected(if_match: str | None) -> int | None:
     if found is None:
         raise StaleVersionError(f'If-Match: {if_match} names no version; it is a number in quotes, e.g. "2".')
     return int(found[1])
+
+
+def _author(act: AskedAct, asked: NoteRequest) -> Actor:
+    """Who makes a note. Until people sign in, this is its author, where the request does not say otherwise."""
+    return act.actor.named(asked.author.login or asked.author.name)
 
 
 def _now(act: AskedAct) -> datetime:

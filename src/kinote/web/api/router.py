@@ -18,8 +18,9 @@ from kinote.web.api import (
     studies,
     titles,
 )
+from kinote.web.permitted import PermittedAPIRoute
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", route_class=PermittedAPIRoute)
 parts = (
     titles,
     studies,

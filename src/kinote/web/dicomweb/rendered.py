@@ -11,9 +11,9 @@ from starlette.responses import Response
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.document_page import document_page
 from kinote.web.dicomweb.frames import check_frame, frame_numbers
@@ -75,7 +75,7 @@ async def _picture(request: Request, item: LiveObject, number: int, wanted: Rend
     return Response(picture, media_type=wanted.media_type, headers={"ETag": tag, "Cache-Control": CACHED})
 
 
-def _rendered(door: Door, item: LiveObject, number: int, wanted: Rendering, by: ActorKind) -> bytes:
+def _rendered(door: Door, item: LiveObject, number: int, wanted: Rendering, by: Actor) -> bytes:
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
         return render_frame(

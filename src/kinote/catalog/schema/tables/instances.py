@@ -19,7 +19,7 @@ from sqlalchemy import (
     true,
 )
 
-from kinote.catalog.schema.columns import Key, Matched, key, matched, metadata, to
+from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata, to
 
 #: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches
 #: them.
@@ -70,6 +70,7 @@ instance = Table(
     matched("concept_meaning"),
     Column("attributes", Text, nullable=False),
     Column("received_at", Text, nullable=False),
+    # The interface; in rows of earlier versions also from whom.
     Column("received_from", Text, nullable=False),
     # Why a copy is held: what the instance is that came first, and in what this one differs.
     Column("held_reason", Text),
@@ -80,6 +81,8 @@ instance = Table(
     # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
     # stand beside it, and are never live.
     Column("is_current", Boolean, nullable=False, server_default=true()),
+    # Who sent it, or had it made here.
+    *actor("brought_by"),
     # SQLite takes either only for who says in its very words what it is of: `is_current`, or that it is not.
     Index(
         "instance_current",
