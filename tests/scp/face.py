@@ -21,7 +21,9 @@ from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
+from kinote.security.policy import Policy
 from kinote.storage.local import local_stores
+from tests.actors import OPEN
 from tests.clock import clock
 
 #: Options of a face for tests: a free port.
@@ -86,6 +88,7 @@ def face(
     *entities: KnownEntity,
     processes: int = 0,
     program: Sequence[str] = (),
+    policy: Policy = OPEN,
 ) -> Iterator[Face]:
     """A new house on a folder, its DICOM face open; `entities` are known to it.
 
@@ -96,7 +99,7 @@ def face(
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
-    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options)
+    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), options, policy)
     receivers = None
     if processes:
         beginning = Beginning(stores.large, options.limits.largest_object, options.limits.largest_pdu)

@@ -17,10 +17,10 @@ from kinote.catalog.nodes import Node
 from kinote.catalog.schema.migrations import configuration
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.sql import dialects
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.storage.digests import BLAKE3
+from tests.actors import ROE
 from tests.clock import clock
 from tests.databases import PostgresServer
 from tests.laws.acts import Acts, Asked
@@ -141,7 +141,7 @@ def test_an_upgraded_house_says_when_it_was_used_and_is_scrubbed(upgraded: Acts)
     house = upgraded.house
     uses = LastUse(house.catalog, clock)
     for row in house.rows("SELECT id FROM instance"):
-        uses.note(row.id, ActorKind.PERSON)
+        uses.note(row.id, ROE)
     uses.write()
     used = house.rows("SELECT DISTINCT study, part FROM last_use")
     assert {row.part for row in used} == {"flagged", "rest"}

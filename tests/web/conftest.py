@@ -19,6 +19,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_outcome
+from tests.actors import OPEN
 from tests.clock import clock
 
 
@@ -29,7 +30,14 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
     receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
     viewer = tmp_path / "viewer"
-    yield Rooms(catalog, receiver, Door(catalog, stores, clock=clock), WebOptions(viewer=viewer), clock=clock)
+    yield Rooms(
+        catalog,
+        receiver,
+        Door(catalog, stores, clock=clock),
+        WebOptions(viewer=viewer),
+        clock=clock,
+        policy=OPEN,
+    )
     receiver.close()
     stores.close()
     catalog.close()

@@ -42,9 +42,7 @@ class PermittedCommand(TyperCommand):
 class Commands(typer.Typer):
     """A group of commands, each of which begins here."""
 
-    def command(  # type: ignore[override]
-        self, name: str | None = None, **options: Any
-    ) -> Callable[[Function], Function]:
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
         return super().command(name, cls=PermittedCommand, **options)
 
 

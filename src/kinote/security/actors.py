@@ -41,12 +41,11 @@ class Actor:
 
     @property
     def identity(self) -> str:
-        """What tells this actor from others: two requests of one person have one identity, wherever they come from.
+        """What tells this actor from others, for keys of requests: a request that is repeated has the same.
 
-        The address counts only for a peer, whose AE title anybody can use, and where there is no name.
+        The address counts only for a peer, whose AE title anybody can use. A person's may change between two attempts.
         """
-        address = self.address if self.kind is ActorKind.PEER or not self.name else ""
-        return "\t".join((self.kind, self.name, address))
+        return "\t".join((self.kind, self.name, self.address if self.kind is ActorKind.PEER else ""))
 
     def named(self, name: str) -> Actor:
         """The same actor under this name, if it has none yet."""
