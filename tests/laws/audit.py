@@ -273,7 +273,7 @@ def hold_law_4(acts: Acts) -> None:
         "JOIN withdrawal_target t ON t.withdrawal = w.id"
     ):
         assert row.reason_value
-        assert row.by_name
+        assert row.who
         stored[row.id] = row
         targets.setdefault(row.id, set()).add(row.target)
     assert Counter(

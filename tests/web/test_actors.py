@@ -50,7 +50,7 @@ def brought(rooms: Rooms) -> dict[str, tuple[str, Actor | None]]:
 def withdrawn(rooms: Rooms) -> list[tuple[str, Actor | None]]:
     with rooms.catalog.read() as connection:
         rows = connection.execute(select(withdrawal).order_by(withdrawal.c.id)).all()
-    return [(row.act, Actor.stored(row.by_kind, row.by_name, row.by_address)) for row in rows]
+    return [(row.act, Actor.stored(row.who_kind, row.who, row.who_address)) for row in rows]
 
 
 @pytest.fixture

@@ -158,10 +158,10 @@ def _withdrawals(
                 act=str(stored_act(row.act) or row.act),
                 reason=row.reason_meaning,
                 text=row.reason_text,
-                by=Actor.stored(row.by_kind, row.by_name, row.by_address),
+                by=Actor.stored(row.who_kind, row.who, row.who_address),
                 made_at=row.made_at,
                 undone_at=row.undone_at,
-                undone_by=Actor.stored(row.undone_by_kind, row.undone_by_name, row.undone_by_address),
+                undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
                 rejection_note_uid=row.rejection_note_uid,
             ),
         )

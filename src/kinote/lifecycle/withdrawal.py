@@ -50,7 +50,9 @@ def withdraw(
             "reason_meaning": act.reason.meaning,
             "reason_text": text,
             "rejection_note_uid": rejection_note_uid,
-            **by.columns("by"),
+            "who": by.name,
+            "who_kind": by.kind,
+            "who_address": by.address,
             "made_at": timestamp(now),
         },
     ).scalar_one()
@@ -73,7 +75,12 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     undone = transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None))
-        .values(undone_at=timestamp(now), **by.columns("undone_by"))
+        .values(
+            undone_at=timestamp(now),
+            undone_by=by.name,
+            undone_by_kind=by.kind,
+            undone_by_address=by.address,
+        )
     )
     if undone.rowcount == 0:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")

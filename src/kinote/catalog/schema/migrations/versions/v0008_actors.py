@@ -1,6 +1,6 @@
 """Who brought an instance, and who withdrew or restored it: kind, name and address of the actor.
 
-No row is rewritten. Rows of before have an empty kind; the name that a withdrawal has stays.
+No row is rewritten. Rows of before have an empty kind; of a withdrawal the name is there already.
 """
 
 from __future__ import annotations
@@ -28,8 +28,5 @@ def upgrade() -> None:
     for part in ("kind", "name", "address"):
         op.add_column("instance", sa.Column(f"brought_by_{part}", MATCHED, server_default="", nullable=False))
     op.execute(LIVE_INSTANCE[op.get_bind().dialect.name])
-    op.execute("ALTER TABLE withdrawal RENAME COLUMN who TO by_name")
-    op.execute("ALTER TABLE withdrawal RENAME COLUMN undone_by TO undone_by_name")
-    for part in ("kind", "address"):
-        op.add_column("withdrawal", sa.Column(f"by_{part}", MATCHED, server_default="", nullable=False))
-        op.add_column("withdrawal", sa.Column(f"undone_by_{part}", MATCHED, nullable=True))
+    for name in ("who_kind", "who_address", "undone_by_kind", "undone_by_address"):
+        op.add_column("withdrawal", sa.Column(name, MATCHED, server_default="", nullable=False))
