@@ -16,11 +16,12 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association
 from kinote.dimse.commands import (
+    COMMANDS,
     CCancelRequest,
+    CEchoResponse,
     Command,
     CStoreResponse,
     UnrecognizedRequest,
-    UnrecognizedResponse,
 )
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.scp import serving
@@ -33,7 +34,7 @@ from tests.scp.face import PROCESSES, Face, face
 from tests.scp.requests import encoded, request
 from tests.web.objects import CT, STUDY, image
 
-#: The SOP class whose context each operation is asked for in.
+#: Asks for an operation, and gives the status of its last answer.
 Ask = Callable[[Association], int]
 
 
@@ -69,11 +70,13 @@ def _get(association: Association) -> int:
 
 
 def _unrecognized(association: Association) -> int:
-    """An N-GET (PS3.7 10.1.2), in the first context."""
+    """A message that DICOM does not have; its answer is read as that to an echo, which has a status as well."""
     context = next(iter(association.contexts.values()))
-    association.send(context, UnrecognizedRequest(command_field=0x0110, message_id=7))
-    answer = association.receive_due().command
-    assert isinstance(answer, UnrecognizedResponse)
+    association.send(context, UnrecognizedRequest(command_field=0x0777, message_id=7))
+    with pytest.MonkeyPatch.context() as reading:
+        reading.setitem(COMMANDS, 0x8777, CEchoResponse)
+        answer = association.receive_due().command
+    assert isinstance(answer, CEchoResponse)
     return answer.status
 
 
@@ -98,12 +101,11 @@ ASKING: dict[Service, tuple[Ask, int]] = {
 CONTEXTS = (invoking.VERIFICATION, CT, STUDY_ROOT.find, STUDY_ROOT.move, STUDY_ROOT.get)
 
 
-def answered(folder: Path, service: Service, *denied: Right, processes: int = 0) -> int:
+def answered(folder: Path, service: Service, *denied: Right) -> int:
     """The status with which an operation is answered where nobody has these rights."""
-    contexts = (invoking.VERIFICATION, CT) if processes else CONTEXTS
     with (
-        face(folder, processes=processes, policy=denying(*denied)) as opened,
-        opened.called(*contexts) as association,
+        face(folder, policy=denying(*denied)) as opened,
+        opened.called(*CONTEXTS) as association,
     ):
         return ASKING[service][0](association)
 
@@ -174,13 +176,13 @@ def test_an_object_keeps_which_peer_has_sent_it_from_where(tmp_path: Path, proce
 
 
 def stored(opened: Face) -> list[tuple[str, Actor | None]]:
-    columns = live_instance.c
+    """By which interface, and by whom, the live instances have come."""
     with opened.rooms.catalog.read() as connection:
-        rows = connection.execute(select(live_instance)).mappings().all()
+        rows = connection.execute(select(live_instance)).all()
     return [
         (
-            row[columns.received_from.name],
-            Actor.stored(row["brought_by_kind"], row["brought_by_name"], row["brought_by_address"]),
+            row.received_from,
+            Actor.stored(row.brought_by_kind, row.brought_by_name, row.brought_by_address),
         )
         for row in rows
     ]

@@ -9,6 +9,7 @@ from kinote.security.actors import KINOTE, Actor, ActorKind, command_actor
 from kinote.security.policy import NotAllowedError, Policy
 from kinote.security.rights import MEANINGS, Right
 from tests.actors import OPEN, ROE
+from tests.project.pages import rows, sections
 
 NAMED = Actor(ActorKind.PEER, "PACS", "192.0.2.7")
 
@@ -57,3 +58,10 @@ def test_every_right_is_put_in_words_and_is_of_use() -> None:
     taken = {*rights.REQUESTS.values(), *rights.SERVICES.values(), *rights.COMMANDS.values()}
     # These two are taken by what a document or message says, not by the request that brings it.
     assert set(Right) - taken == {Right.REJECT, Right.CORRECT}
+
+
+def test_every_right_is_documented() -> None:
+    documented = {
+        row[0].strip("`"): row[1] for row in rows(sections("security.md")["Rights"]) if len(row) == 3
+    }
+    assert documented == {str(right): MEANINGS[right] for right in Right}
