@@ -22,13 +22,16 @@ from kinote.holdings import last_use as last_use_module
 from kinote.holdings.door import Door
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.unavailable import BytesDamagedError
-from kinote.security.actors import KINOTE, Actor
+from kinote.security.actors import KINOTE, Actor, ActorKind
 from kinote.settings.model import Settings
 from tests.actors import ORIGIN, PROGRAM, ROE
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.intake.objects import image
 
 PERSON, SYSTEM, SERVER = ROE, PROGRAM, KINOTE
+
+#: Another system, as a program is.
+PEER = Actor(ActorKind.PEER, "CT", "192.0.2.7")
 
 #: Row by row: the part of the study, who used it, and in which hour of the day.
 Rows = set[tuple[str, str, int]]
@@ -99,8 +102,8 @@ def counted_statements() -> Iterator[list[str]]:
 
 
 def test_a_use_is_written_down_by_study_part_and_kind_of_actor(shelf: Shelf, uses: LastUse) -> None:
-    for name in ("in a pack", "large", "in the index"):
-        use(shelf, name, SYSTEM)
+    for name, by in (("in a pack", SYSTEM), ("large", PEER), ("in the index", SYSTEM)):
+        use(shelf, name, by)
     use(shelf, "small", PERSON)
     assert written(shelf.catalog) == set()
     uses.write()

@@ -6,16 +6,16 @@ import httpx
 import pytest
 
 from kinote.command.client import Client
-from kinote.security.actors import Actor
+from kinote.security.actors import COMMAND, Actor, ActorKind
 from kinote.web.application import create_application
-from tests.actors import PROGRAM, ROE
 from tests.laws.test_law_1_withdrawn_while_sent import INTERFACES, House, by_metadata, house
 from tests.web.conftest import running
 from tests.web.objects import INSTANCES, SERIES
 
 __all__ = ["house"]
 
-BY_SYSTEMS = {"C-GET", "C-MOVE", "kinote send"}
+#: Whose request it is, where it is none over HTTP by a person.
+BY_SYSTEMS = {"C-GET": ActorKind.PEER, "C-MOVE": ActorKind.PEER, "kinote send": ActorKind.SYSTEM}
 
 
 @pytest.fixture
@@ -33,8 +33,7 @@ def test_an_interface_says_for_whom_it_asks(
     house: House, used: list[tuple[int, Actor]], interface: str
 ) -> None:
     INTERFACES[interface](house)
-    wanted = PROGRAM if interface in BY_SYSTEMS else ROE
-    assert {by for _, by in used} == {wanted}
+    assert {by.kind for _, by in used} == {BY_SYSTEMS.get(interface, ActorKind.PERSON)}
 
 
 def test_what_is_said_of_objects_is_no_use(house: House, used: list[tuple[int, Actor]]) -> None:
@@ -49,4 +48,5 @@ def test_what_a_command_gets_is_for_another_system(house: House, used: list[tupl
         assert file is not None
         file.close()
         client.close()
-    assert [by for _, by in used] == [PROGRAM]
+    ((_, by),) = used
+    assert (by.kind, by.name.partition("/")[0]) == (ActorKind.SYSTEM, COMMAND)
