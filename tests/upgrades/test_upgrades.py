@@ -165,6 +165,13 @@ def test_an_upgraded_house_says_when_it_was_used_and_is_scrubbed(upgraded: Acts)
     assert (done.objects, done.renewed, done.damaged) == (len(local), len(local), 0)
 
 
+def test_an_upgraded_house_says_who_withdrew_what_and_where_it_came_from(upgraded: Acts) -> None:
+    (copy,) = upgraded.house.get(f"/api/v1/instances/{WITHDRAWN}/explain")["items"]
+    assert {each["by"]["name"] for each in copy["withdrawals"]} == {"roe"}
+    assert any(sentence.startswith("Withdrawn by roe at ") for sentence in copy["sentences"])
+    assert (copy["received_from"], copy["brought_by"]) == ("test", None)
+
+
 def test_an_upgraded_house_has_one_current_row_for_each_uid(upgraded: Acts) -> None:
     rows = upgraded.house.rows("SELECT standing, is_current, sop_instance_uid AS uid FROM instance")
     assert {(row.standing == "held", bool(row.is_current)) for row in rows} == {(True, False), (False, True)}

@@ -44,6 +44,8 @@ def actor_of(request: Request) -> Actor:
 
 
 def _name(written: str) -> str:
+    if not written:
+        return ""
     try:
         name = unquote(written, errors="strict").strip()
     except UnicodeDecodeError:

@@ -58,7 +58,7 @@ def reading_again(
         for each in register_again(transaction, received, now):
             if each.sop_instance_uid == sop_instance_uid:
                 log.info(
-                    "A key object is read again",
+                    "A key object is being registered again",
                     extra={
                         "sop_instance_uid": sop_instance_uid,
                         "changed": each.changed,
