@@ -118,11 +118,11 @@ def test_who_withdraws_a_note_is_the_actor_and_no_parameter(
     ["%FF", "a%0Ab", "a%00b", "a" * 195, quote("é" * 195)],
     ids=["bytes", "line", "nul", "long", "é"],
 )
-@pytest.mark.parametrize("path", ["/healthz", "/api/v1/notes", "/dicomweb/studies", "/"])
-def test_a_malformed_name_is_refused(client: httpx.Client, written: str, path: str) -> None:
-    answer = client.get(path, headers={"Kinote-Actor": written})
-    assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("Kinote-Actor: ")
+def test_a_malformed_name_is_refused(client: httpx.Client, written: str) -> None:
+    for path in ("/healthz", "/api/v1/notes", "/dicomweb/studies", "/"):
+        answer = client.get(path, headers={"Kinote-Actor": written})
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith("Kinote-Actor: ")
 
 
 def notes(client: httpx.Client) -> list[Any]:

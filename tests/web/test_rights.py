@@ -98,11 +98,16 @@ def test_breach_a_route_that_looks_at_no_right_is_noticed(
 
 
 def test_breach_a_request_whose_right_is_removed_keeps_the_server_from_starting(rooms: Rooms) -> None:
+    application = create_application(rooms)
     for method, path in list(rights.REQUESTS):
         with pytest.MonkeyPatch.context() as removing:
             removing.delitem(rights.REQUESTS, (method, path))
             with pytest.raises(UnlistedError, match="has no right"):
-                create_application(rooms)
+                require_rights(application)
+    with pytest.MonkeyPatch.context() as removing:
+        removing.delitem(rights.REQUESTS, ("GET", "/healthz"))
+        with pytest.raises(UnlistedError, match="/healthz has no right"):
+            create_application(rooms)
 
 
 async def _passing_by(_request: Request) -> Response:
