@@ -14,7 +14,6 @@ import argparse
 import json
 import logging
 import subprocess
-import sys
 import tempfile
 import time
 import warnings

@@ -30,6 +30,7 @@ from statistics import median
 
 import httpx
 
+from benchmarks.actors import ORIGIN, PROGRAM
 from benchmarks.dicom_peers import NO_DELAY, ORTHANC_TUNED, SETTINGS, TITLE, dcmtk, running, versions
 from benchmarks.dicom_sender import KINDS
 from benchmarks.machine import add_folder, describe, temporary_folder
@@ -85,7 +86,7 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
             with association(peer, "KINOTE", Proposal(contexts)) as opened:
                 sender = Sender(opened)
                 for each in own:
-                    sent = sender.send_live(house.door, each)
+                    sent = sender.send_live(house.door, each, PROGRAM)
                     if sent.kind != "completed":
                         raise RuntimeError(f"Kinote: {sent}")
 
@@ -98,7 +99,7 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
 def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
     done = []
     for file in files:
-        upload = house.receiver.open("benchmark")
+        upload = house.receiver.open(ORIGIN)
         upload.write(file)
         done.append(upload.finish())
     for each in done:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
+from benchmarks.actors import ORIGIN
 from benchmarks.fill import Extent, filled
 from benchmarks.floor import DIGESTS, FLOORS, PORTION, measure_floor
 from benchmarks.machine import add_folder, describe, temporary_folder
@@ -77,7 +78,7 @@ def small_image(number: int, naming: Naming = IN_ORDER) -> bytes:
 
 def send(receiver: Receiver, file: bytes) -> None:
     """Send one object and wait until it is durable; raises `RuntimeError` unless it is new and as it should be."""
-    upload = receiver.open("benchmark")
+    upload = receiver.open(ORIGIN)
     view = memoryview(file)
     for start in range(0, len(file), PORTION):
         upload.write(view[start : start + PORTION])

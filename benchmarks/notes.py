@@ -24,6 +24,7 @@ from statistics import median
 
 from sqlalchemy import Connection
 
+from benchmarks.actors import ORIGIN, PROGRAM
 from benchmarks.fill import Extent, filled
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import key_object
@@ -128,12 +129,12 @@ class Measurements:
         now = datetime.now(UTC)
 
         def work(transaction: Connection) -> list[int]:
-            return make(transaction, requests, study_instance_uid=None, now=now)
+            return make(transaction, requests, study_instance_uid=None, by=PROGRAM, now=now)
 
         return self.house.catalog.write(work)
 
     def _take(self, file: bytes) -> Future[Outcome]:
-        upload = self.house.receiver.open("benchmark")
+        upload = self.house.receiver.open(ORIGIN)
         upload.write(file)
         return upload.finish()
 

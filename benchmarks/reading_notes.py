@@ -30,6 +30,7 @@ from typing import Self
 
 from sqlalchemy import Connection
 
+from benchmarks.actors import PROGRAM
 from benchmarks.fill import Extent
 from benchmarks.filled import add_filled, extent_in, filled_data
 from benchmarks.machine import describe, temporary_folder
@@ -118,7 +119,7 @@ class Writer:
 
 
 def _make(requests: Sequence[NoteRequest], transaction: Connection) -> list[int]:
-    return make(transaction, requests, study_instance_uid=None, now=datetime.now(UTC))
+    return make(transaction, requests, study_instance_uid=None, by=PROGRAM, now=datetime.now(UTC))
 
 
 def read_in_process(catalog: Catalog, uid: str) -> Read:

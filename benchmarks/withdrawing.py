@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from benchmarks.actors import PROGRAM
 from benchmarks.fill import Extent, filled
 from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.quiet import Quiet, add_busy
@@ -91,13 +92,13 @@ def measure_all(
 def _withdraw(catalog: Catalog, uids: Sequence[str], keys: list[int]) -> None:
     now = datetime.now(UTC)
     keys.append(
-        catalog.write(lambda tx: withdraw(tx, uids, act=QUALITY, text="blurred", who="benchmark", now=now))
+        catalog.write(lambda tx: withdraw(tx, uids, act=QUALITY, text="blurred", by=PROGRAM, now=now))
     )
 
 
 def _undo(catalog: Catalog, keys: Sequence[int]) -> None:
     now = datetime.now(UTC)
-    catalog.write(lambda tx: undo(tx, keys[0], who="benchmark", now=now))
+    catalog.write(lambda tx: undo(tx, keys[0], by=PROGRAM, now=now))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -27,7 +27,6 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.shared import decoding_processes
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.health import MOVED_AWAY, Alert, HoldingsHealth, health
 from kinote.holdings.installation import (
@@ -61,6 +60,9 @@ from kinote.scp import rooms as scp_rooms
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
+from kinote.security.actors import Actor
+from kinote.security.policy import Policy
+from kinote.security.rights import Right
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
@@ -286,7 +288,7 @@ def _see_to_place(house: House) -> float:
     return _LOOK_AT_PLACE
 
 
-def _no_use(_instance: int, _by: ActorKind) -> None:
+def _no_use(_instance: int, _by: Actor) -> None:
     """Nothing is written."""
 
 
@@ -417,6 +419,19 @@ def _reason(error: Exception) -> str:
     return first_line.rstrip(".") + "."
 
 
+def policy(house: House) -> Policy:
+    """Who may do what, with what peers are named for."""
+    return Policy(rights_of=partial(_rights_of, house.peers))
+
+
+def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
+    """What a peer is named for, by its AE title; that it calls from its host is seen when its association is taken."""
+    peer = peers.known.callers.get(caller.name)
+    if peer is None or not peer.is_enabled:
+        return frozenset()
+    return frozenset(Right(right.value) for right in peer.rights)
+
+
 def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
     return scrub_progress(connection, timedelta(days=settings.scrub_days), house.clock())
 
@@ -430,6 +445,7 @@ def web_application(
         receiver=house.receiver,
         door=house.door,
         clock=house.clock,
+        policy=policy(house),
         health=partial(_health, house, settings, alerts),
         prove=partial(_prove, house),
         scrub=partial(
@@ -504,7 +520,7 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
     options = settings.scp_options()
     limits = replace(options.limits, associations=associations, unassociated=unassociated)
     rooms = scp_rooms.Rooms(
-        house.catalog, house.receiver, house.door, replace(options, limits=limits), house.peers
+        house.catalog, house.receiver, house.door, replace(options, limits=limits), policy(house), house.peers
     )
     receivers = _receivers(house, settings)
     try:

@@ -16,6 +16,7 @@ from kinote.catalog.instances.entry import InstanceEntry, entry_of
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle import counts
 from kinote.storage.digests import digest_of
+from tests.actors import ORIGIN
 from tests.walked import walked
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -61,7 +62,7 @@ def entry(made: Dataset) -> InstanceEntry:
         transfer_syntax_uid=scanned.transfer_syntax,
         digest=digest_of(data),
         size=scanned.size,
-        received_from="test",
+        origin=ORIGIN.columns(),
         now=NOW,
     )
 

@@ -16,6 +16,7 @@ from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.settings.model import Settings
+from tests.actors import ORIGIN
 from tests.command_line import kinote
 from tests.dimse.ends import accepting
 from tests.peers.known import known
@@ -76,7 +77,7 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             )
         )
         for file in files:
-            upload = house.receiver.open("test")
+            upload = house.receiver.open(ORIGIN)
             upload.write(file)
             assert upload.finish().result().succeeded
         house.catalog.write(lambda transaction: withdraw(transaction, "1.2.3.4.4"))

@@ -18,6 +18,7 @@ from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, create_application
+from tests.actors import OPEN
 from tests.clock import clock
 from tests.decoding.test_frame_decoder import FRAMES, RLE, header, noise, rle
 from tests.dicom.pixel_objects import as_file, image, items
@@ -35,7 +36,7 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
     stores = local_stores(tmp_path / "data")
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
     receiver = Receiver(catalog, stores, clock=clock)
-    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), clock=clock)
+    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), clock=clock, policy=OPEN)
     with (
         running(create_application(rooms)) as address,
         httpx.Client(base_url=address, timeout=60, trust_env=False) as opened,

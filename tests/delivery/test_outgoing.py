@@ -17,9 +17,10 @@ from kinote.catalog.schema.tables import received_value
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery import outgoing as outgoing_module
 from kinote.delivery.outgoing import TARGETS, live, outgoing, part10
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotCorrectableError, NotLiveError
+from kinote.security.actors import Actor
+from tests.actors import PROGRAM
 from tests.corrected import correct, mark_references
 from tests.holdings.stored_objects import Shelf
 
@@ -38,7 +39,7 @@ def shelf(catalog: Catalog, tmp_path: Path) -> Iterator[Shelf]:
 
 def sent(shelf: Shelf, name: str) -> bytes:
     """The data set as it goes out."""
-    found = outgoing(shelf.door, shelf.found(name), ActorKind.SYSTEM)
+    found = outgoing(shelf.door, shelf.found(name), PROGRAM)
     with found.file as file:
         data = file.read()
     assert len(data) == found.size
@@ -47,7 +48,7 @@ def sent(shelf: Shelf, name: str) -> bytes:
 
 def as_file(shelf: Shelf, name: str, syntax: str | None = None) -> pydicom.Dataset:
     found = shelf.found(name)
-    stored = outgoing(shelf.door, found, ActorKind.SYSTEM)
+    stored = outgoing(shelf.door, found, PROGRAM)
     return pydicom.dcmread(io.BytesIO(b"".join(part10(found, stored, syntax))))
 
 
@@ -111,7 +112,7 @@ def test_new_uids_stand_in_the_data_set_and_in_its_file_meta_information(shelf: 
     assert (found.SeriesInstanceUID, found.StudyInstanceUID) == ("1.9.2", "1.9.1")
     # Who still asks for it by its UID of before is not given another one.
     with pytest.raises(NotLiveError):
-        outgoing(shelf.door, stale, ActorKind.SYSTEM)
+        outgoing(shelf.door, stale, PROGRAM)
 
 
 def test_what_refers_to_an_object_names_it_as_it_is_today(shelf: Shelf) -> None:
@@ -168,7 +169,7 @@ def test_an_untouched_object_costs_one_look_at_the_index(
     counted("_reader")
     for name, wanted in found.items():
         looks.clear()
-        outgoing(shelf.door, wanted, ActorKind.SYSTEM).file.close()
+        outgoing(shelf.door, wanted, PROGRAM).file.close()
         mine = [look for look in looks if look == "find_latest"]
         # Of a large one the digests of its pieces are looked up too, as ever.
         assert len(mine) == (2 if name == "large" else 1)
@@ -181,7 +182,7 @@ def test_what_the_corrections_cannot_be_laid_over_fails_before_its_first_byte(sh
         correct(shelf.catalog, "study", study, PatientSex={"vr": "CS", "Value": ["Ü"]})
     for name in KINDS:
         with pytest.raises(NotCorrectableError, match="corrections cannot be laid over it"):
-            live(shelf.door, shelf.found(name)).open()
+            live(shelf.door, shelf.found(name), PROGRAM).open()
 
 
 def test_law_7_a_header_that_cannot_be_walked_fails_alone(
@@ -191,7 +192,7 @@ def test_law_7_a_header_that_cannot_be_walked_fails_alone(
     correct(shelf.catalog, "study", study_of(shelf, "small"), AccessionNumber="A-77")
     opened = shelf.door.open_with_overlay
 
-    def cut(wanted: LiveObject, by: ActorKind) -> Any:
+    def cut(wanted: LiveObject, by: Actor) -> Any:
         found, overlay = opened(wanted, by)
         if wanted.sop_instance_uid == shelf.uids["small"]:
             data = found.file.read()[:-7]
@@ -200,7 +201,7 @@ def test_law_7_a_header_that_cannot_be_walked_fails_alone(
 
     monkeypatch.setattr(shelf.door, "open_with_overlay", cut)
     with pytest.raises(NotCorrectableError):
-        outgoing(shelf.door, shelf.found("small"), ActorKind.SYSTEM)
+        outgoing(shelf.door, shelf.found("small"), PROGRAM)
     assert as_file(shelf, "in a pack").AccessionNumber == "A-77"
 
 

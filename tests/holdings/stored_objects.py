@@ -15,7 +15,6 @@ from kinote.catalog.changes import BEGINNING, Kind
 from kinote.catalog.schema.tables import instance, instance_bytes
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.files.part10 import FileScanner
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import look_through, open_stored
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
@@ -28,6 +27,7 @@ from kinote.storage.digests import SHA256, digest_of_file
 from kinote.storage.local import PACKS, local_stores
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
 from kinote.storage.stores import Stores
+from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.kept_bytes import file_of
 from tests.keyobject.documents import document
@@ -66,7 +66,7 @@ class Shelf:
         return shelf
 
     def receive(self, name: str) -> Outcome:
-        upload = self.receiver.open("test")
+        upload = self.receiver.open(ORIGIN)
         upload.write(self.files[name])
         return upload.finish().result(60)
 
@@ -88,7 +88,7 @@ class Shelf:
             return Stored(*connection.execute(query.where(instance.c.standing != "held")).one())
 
     def read(self, name: str) -> bytes:
-        with self.door.open(self.found(name), ActorKind.PERSON).file as file:
+        with self.door.open(self.found(name), ROE).file as file:
             return bytes(file.read())
 
     def data_set(self, name: str) -> bytes:

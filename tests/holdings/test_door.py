@@ -14,7 +14,6 @@ from kinote.catalog.changes import Kind
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import checking
 from kinote.holdings import door as door_module
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import CheckedFile, DiffersError
 from kinote.holdings.damage import damaged_now, mark_damaged
 from kinote.holdings.door import Door
@@ -24,6 +23,7 @@ from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.storage.digests import BLAKE3, PIECE, SHA256
 from kinote.storage.stores import Stores
+from tests.actors import ROE
 from tests.clock import clock
 from tests.dimse.ends import eventually
 from tests.holdings.stored_objects import CHANGES, Shelf
@@ -75,7 +75,7 @@ def test_a_range_of_a_large_object_is_compared_by_its_pieces(shelf: Shelf) -> No
     data = path.read_bytes()
     begin = len(data) - len(whole)
     path.write_bytes(data[: begin + 4 * PIECE + 5] + b"?" + data[begin + 4 * PIECE + 6 :])
-    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
+    with shelf.door.open(shelf.found("large"), ROE).file as file:
         assert file.read(100) == whole[:100]
         file.seek(5 * PIECE - 1 + PIECE)
         assert file.read(2 * PIECE) == whole[6 * PIECE - 1 : 8 * PIECE - 1]
@@ -90,7 +90,7 @@ def test_a_range_of_a_large_object_is_compared_by_its_pieces(shelf: Shelf) -> No
 def test_a_large_object_of_before_is_compared_whole_once_and_by_pieces_from_then_on(shelf: Shelf) -> None:
     shelf.with_older_digest("large")
     assert shelf.digests("large") == (SHA256, 0)
-    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
+    with shelf.door.open(shelf.found("large"), ROE).file as file:
         assert isinstance(file, CheckedFile)
         assert file.read(10) == shelf.data_set("large")[:10]
     # Nobody waits for it; several writers do not keep an order.
@@ -100,7 +100,7 @@ def test_a_large_object_of_before_is_compared_whole_once_and_by_pieces_from_then
 
 def test_a_large_object_is_a_file_like_any(shelf: Shelf) -> None:
     expected = io.BytesIO(shelf.data_set("large"))
-    with shelf.door.open(shelf.found("large"), ActorKind.PERSON).file as file:
+    with shelf.door.open(shelf.found("large"), ROE).file as file:
         for offset, whence, size in (
             (0, io.SEEK_SET, 10),
             (PIECE - 30, io.SEEK_CUR, PIECE),
@@ -138,7 +138,7 @@ def test_a_store_that_is_not_there_damages_nothing(shelf: Shelf) -> None:
     for name in ("in a pack", "small", "large"):
         shelf.change(name, CHANGES["missing"])
         with pytest.raises(StoreUnreachableError, match="its mark is missing"):
-            door.open(shelf.found(name), ActorKind.PERSON)
+            door.open(shelf.found(name), ROE)
         assert shelf.residence(name) == "local"
 
 
@@ -182,9 +182,7 @@ def test_what_cannot_be_read_is_not_said_to_be_damaged(shelf: Shelf) -> None:
 def test_a_door_that_may_not_write_tells_and_marks_nothing(shelf: Shelf) -> None:
     shelf.change("small", CHANGES["altered"])
     with pytest.raises(BytesDamagedError):
-        Door(shelf.catalog, shelf.stores, clock=clock, writes=False).open(
-            shelf.found("small"), ActorKind.PERSON
-        )
+        Door(shelf.catalog, shelf.stores, clock=clock, writes=False).open(shelf.found("small"), ROE)
     assert shelf.residence("small") == "local"
 
 

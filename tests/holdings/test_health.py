@@ -11,6 +11,7 @@ from kinote.app import open_house
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.progress import ScrubProgress
 from kinote.settings.model import Settings
+from tests.actors import ORIGIN
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.kept_bytes import left_behind
@@ -50,7 +51,7 @@ def test_what_a_crash_left_is_set_aside_counted_and_can_be_imported(tmp_path: Pa
 def test_an_administrator_decides_about_files_that_the_index_does_not_know(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with open_house(Settings.model_validate({"data": data})) as house:
-        upload = house.receiver.open("test")
+        upload = house.receiver.open(ORIGIN)
         upload.write(image())
         assert upload.finish().result(30).kind == "stored"
     (data / "kinote.sqlite").unlink()

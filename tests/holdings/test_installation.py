@@ -21,6 +21,7 @@ from kinote.catalog.sql import dialects
 from kinote.holdings import installation
 from kinote.holdings.recovery import recover
 from kinote.settings.model import Settings
+from tests.actors import ORIGIN
 from tests.databases import PostgresServer
 from tests.intake.objects import image
 from tests.kept_bytes import kept_below
@@ -48,7 +49,7 @@ class Place:
         """Open, take in these images, and close."""
         with self.open() as house:
             for number in numbers:
-                upload = house.receiver.open("test")
+                upload = house.receiver.open(ORIGIN)
                 upload.write(image(number))
                 assert upload.finish().result(30).kind == "stored"
 

@@ -19,15 +19,19 @@ from kinote.catalog.schema.tables import last_use, study
 from kinote.catalog.sql import statements
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import last_use as last_use_module
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.unavailable import BytesDamagedError
+from kinote.security.actors import KINOTE, Actor, ActorKind
 from kinote.settings.model import Settings
+from tests.actors import ORIGIN, PROGRAM, ROE
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.intake.objects import image
 
-PERSON, SYSTEM, SERVER = ActorKind.PERSON, ActorKind.SYSTEM, ActorKind.SERVER
+PERSON, SYSTEM, SERVER = ROE, PROGRAM, KINOTE
+
+#: Another system, as a program is.
+PEER = Actor(ActorKind.PEER, "CT", "192.0.2.7")
 
 #: Row by row: the part of the study, who used it, and in which hour of the day.
 Rows = set[tuple[str, str, int]]
@@ -67,7 +71,7 @@ def written(catalog: Catalog) -> Rows:
         return {(row.part, row.used_by, int(row.hour[11:13])) for row in connection.execute(select(last_use))}
 
 
-def use(shelf: Shelf, name: str, by: ActorKind) -> None:
+def use(shelf: Shelf, name: str, by: Actor) -> None:
     with shelf.door.open(shelf.found(name), by).file:
         pass
 
@@ -98,8 +102,8 @@ def counted_statements() -> Iterator[list[str]]:
 
 
 def test_a_use_is_written_down_by_study_part_and_kind_of_actor(shelf: Shelf, uses: LastUse) -> None:
-    for name in ("in a pack", "large", "in the index"):
-        use(shelf, name, SYSTEM)
+    for name, by in (("in a pack", SYSTEM), ("large", PEER), ("in the index", SYSTEM)):
+        use(shelf, name, by)
     use(shelf, "small", PERSON)
     assert written(shelf.catalog) == set()
     uses.write()
@@ -165,7 +169,7 @@ def test_what_was_read_in_this_hour_costs_no_statement(shelf: Shelf, uses: LastU
 def test_what_is_written_takes_as_many_statements_as_studies_not_as_instances(
     shelf: Shelf, uses: LastUse
 ) -> None:
-    def cost(names: tuple[str, ...], by: ActorKind) -> int:
+    def cost(names: tuple[str, ...], by: Actor) -> int:
         for name in names:
             uses.note(shelf.stored(name).id, by)
         with counted_statements() as seen:
@@ -230,7 +234,11 @@ def test_two_servers_that_write_the_same_do_not_wait_for_each_other(shelf: Shelf
     failures: list[BaseException] = []
 
     def write(hour: int) -> None:
-        found = [Use(key, part, by, f"{hour:02d}") for part in ("rest", "flagged") for by in (PERSON, SYSTEM)]
+        found = [
+            Use(key, part, str(by.kind), f"{hour:02d}")
+            for part in ("rest", "flagged")
+            for by in (PERSON, SYSTEM)
+        ]
         try:
             together.wait(60)
             for begin in range(20):
@@ -253,7 +261,7 @@ def test_two_servers_that_write_the_same_do_not_wait_for_each_other(shelf: Shelf
 def test_a_house_writes_it_down_when_it_is_closed(tmp_path: Path, purpose: Any, rows: int) -> None:
     settings = Settings.model_validate({"data": tmp_path / "data"})
     with open_house(settings) as house:
-        upload = house.receiver.open("test")
+        upload = house.receiver.open(ORIGIN)
         upload.write(image(1))
         uid = upload.finish().result(30).sop_instance_uid
     with open_house(settings, purpose) as house:

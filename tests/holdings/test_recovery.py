@@ -23,6 +23,7 @@ from kinote.storage.local import FILES, PACKS, local_stores
 from kinote.storage.presence import Presence
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
+from tests.actors import ORIGIN
 from tests.clock import clock
 from tests.intake.objects import image
 from tests.kept_bytes import kept_places, left_behind
@@ -43,7 +44,7 @@ def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
 
 
 def store(receiver: Receiver, number: int = 1) -> None:
-    upload = receiver.open("test")
+    upload = receiver.open(ORIGIN)
     upload.write(image(number, rows=4000 if number % 2 else 16))
     assert upload.finish().result(30).kind == "stored"
 
@@ -269,7 +270,7 @@ def test_breach_of_law_8_a_recovery_that_knows_no_others_takes_what_is_theirs(
 def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_path: Path) -> None:
     settings = Settings.model_validate({"data": tmp_path / "data", "database": postgresql_url})
     with app.open_house(settings, "serve") as first:
-        upload = first.receiver.open("test")
+        upload = first.receiver.open(ORIGIN)
         content = image(1, rows=4000)
         half = len(content) // 2
         upload.write(content[:half])

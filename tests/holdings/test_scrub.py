@@ -15,6 +15,7 @@ from kinote.holdings.scrubbing import scrub as scrub_module
 from kinote.holdings.scrubbing.scrub import Scrubbed, scrub, scrub_after, to_be_scrubbed
 from kinote.settings.model import Settings
 from kinote.storage.digests import BLAKE3
+from tests.actors import ORIGIN
 from tests.clock import clock
 from tests.command_line import kinote
 from tests.holdings.stored_objects import CHANGES, Shelf
@@ -118,7 +119,7 @@ def test_the_doctor_scrubs(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with open_house(Settings.model_validate({"data": data})) as house:
         for number, rows in ((1, 16), (2, 4000)):
-            upload = house.receiver.open("test")
+            upload = house.receiver.open(ORIGIN)
             upload.write(image(number, rows=rows))
             assert upload.finish().result(30).kind == "stored"
     first = kinote("doctor", "--scrub", "--data", data, "--json", cwd=tmp_path)
@@ -136,7 +137,7 @@ def test_the_doctor_scrubs_through_a_running_server(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("KINOTE_SCRUB_DAYS", "0")
     with open_house(Settings.model_validate({"data": data})) as house:
         for number in range(120):
-            upload = house.receiver.open("test")
+            upload = house.receiver.open(ORIGIN)
             upload.write(image(number, rows=4000 if number == 7 else 16))
             assert upload.finish().result(30).kind == "stored"
     (file,) = (data / "objects").rglob("*.dcm")

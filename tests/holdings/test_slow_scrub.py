@@ -33,6 +33,7 @@ from kinote.settings.model import Settings
 from kinote.storage.digests import BLAKE3
 from kinote.storage.local import local_stores
 from kinote.telemetry.registry import REGISTRY
+from tests.actors import ORIGIN
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.web.objects import as_file, image
 
@@ -282,7 +283,7 @@ def test_an_empty_index_has_nothing_to_be_scrubbed(catalog: Catalog, tmp_path: P
 @pytest.mark.usefixtures("one_by_one")
 def test_what_has_come_meanwhile_is_of_the_next_pass(shelf: Shelf, server: Server) -> None:
     server.step()
-    upload = shelf.receiver.open("test")
+    upload = shelf.receiver.open(ORIGIN)
     upload.write(as_file(image(9)))
     assert upload.finish().result(LIMIT).kind == "stored"
     assert server.scrub_all().objects == 4

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from kinote.command.client import Client
-from kinote.holdings.actor_kind import ActorKind
+from kinote.security.actors import COMMAND, Actor, ActorKind
 from kinote.web.application import create_application
 from tests.laws.test_law_1_withdrawn_while_sent import INTERFACES, House, by_metadata, house
 from tests.web.conftest import running
@@ -14,13 +14,14 @@ from tests.web.objects import INSTANCES, SERIES
 
 __all__ = ["house"]
 
-BY_SYSTEMS = {"C-GET", "C-MOVE", "kinote send"}
+#: Whose request it is, where it is none over HTTP by a person.
+BY_SYSTEMS = {"C-GET": ActorKind.PEER, "C-MOVE": ActorKind.PEER, "kinote send": ActorKind.SYSTEM}
 
 
 @pytest.fixture
-def used(house: House, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ActorKind]]:
+def used(house: House, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Actor]]:
     """What the door is told of use."""
-    told: list[tuple[int, ActorKind]] = []
+    told: list[tuple[int, Actor]] = []
     monkeypatch.setattr(house.door, "_used", lambda instance, by: told.append((instance, by)))
     # Nothing is withdrawn here.
     monkeypatch.setattr(type(house.door), "_then_withdraw", lambda door, found: found)
@@ -29,23 +30,23 @@ def used(house: House, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Actor
 
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_an_interface_says_for_whom_it_asks(
-    house: House, used: list[tuple[int, ActorKind]], interface: str
+    house: House, used: list[tuple[int, Actor]], interface: str
 ) -> None:
     INTERFACES[interface](house)
-    wanted = ActorKind.SYSTEM if interface in BY_SYSTEMS else ActorKind.PERSON
-    assert {by for _, by in used} == {wanted}
+    assert {by.kind for _, by in used} == {BY_SYSTEMS.get(interface, ActorKind.PERSON)}
 
 
-def test_what_is_said_of_objects_is_no_use(house: House, used: list[tuple[int, ActorKind]]) -> None:
+def test_what_is_said_of_objects_is_no_use(house: House, used: list[tuple[int, Actor]]) -> None:
     assert len(by_metadata(house)) == 3
     assert used == []
 
 
-def test_what_a_command_gets_is_for_another_system(house: House, used: list[tuple[int, ActorKind]]) -> None:
+def test_what_a_command_gets_is_for_another_system(house: House, used: list[tuple[int, Actor]]) -> None:
     with running(create_application(house.rooms)) as address:
         client = Client(address, httpx.HTTPTransport())
         file = client.download(f"{INSTANCES}/{SERIES}.1", "application/dicom; transfer-syntax=*")
         assert file is not None
         file.close()
         client.close()
-    assert [by for _, by in used] == [ActorKind.SYSTEM]
+    ((_, by),) = used
+    assert (by.kind, by.name.partition("/")[0]) == (ActorKind.SYSTEM, COMMAND)

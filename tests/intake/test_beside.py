@@ -19,6 +19,7 @@ from kinote.intake.receiver import Receiver
 from kinote.lifecycle import acts, counts, explain, held, withdrawal
 from kinote.lifecycle.account import account
 from kinote.storage.local import local_stores
+from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.intake.objects import image
 
@@ -35,14 +36,14 @@ def receiver(catalog: Catalog, tmp_path: Path) -> Iterator[Receiver]:
 
 
 def receive(receiver: Receiver, data: bytes) -> Outcome:
-    upload = receiver.open("test")
+    upload = receiver.open(ORIGIN)
     upload.write(data)
     return upload.finish().result(30)
 
 
 def withdraw(transaction: Connection, copies: dict[str, int] | None = None) -> int:
     return withdrawal.withdraw(
-        transaction, [UID], act=acts.OTHER_COPY_CHOSEN, text="", who="roe", now=NOW, copies=copies
+        transaction, [UID], act=acts.OTHER_COPY_CHOSEN, text="", by=ROE, now=NOW, copies=copies
     )
 
 
@@ -162,7 +163,7 @@ def test_a_withdrawal_of_one_copy_says_nothing_of_another(catalog: Catalog, rece
     assert (other.visible, len(other.withdrawals)) == (False, 1)
     catalog.write(lambda transaction: held.discard(transaction, copy.id, now=NOW))
     # The withdrawal stays as it was made, though what it names is gone.
-    catalog.write(lambda transaction: withdrawal.undo(transaction, key, who="roe", now=NOW))
+    catalog.write(lambda transaction: withdrawal.undo(transaction, key, by=ROE, now=NOW))
 
 
 def test_a_withdrawal_of_the_current_copy_withdraws_it(catalog: Catalog, receiver: Receiver) -> None:
@@ -171,7 +172,7 @@ def test_a_withdrawal_of_the_current_copy_withdraws_it(catalog: Catalog, receive
         key = connection.execute(select(instance.c.id)).scalar_one()
     made = catalog.write(lambda transaction: withdraw(transaction, {UID: key}))
     assert rows(catalog) == [("withdrawn", True)]
-    catalog.write(lambda transaction: withdrawal.undo(transaction, made, who="roe", now=NOW))
+    catalog.write(lambda transaction: withdrawal.undo(transaction, made, by=ROE, now=NOW))
     assert rows(catalog) == [("live", True)]
 
 

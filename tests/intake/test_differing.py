@@ -18,6 +18,7 @@ from kinote.keyobject.writer import encode_file
 from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import found_objects
 from kinote.storage.local import local_stores
+from tests.actors import ORIGIN
 from tests.clock import clock
 from tests.intake.objects import image
 from tests.keyobject.documents import document
@@ -47,7 +48,7 @@ def receive(receiver: Receiver, *files: bytes) -> list[str]:
     """Hand all over before waiting, so that they share a group."""
     futures = []
     for data in files:
-        upload = receiver.open("test")
+        upload = receiver.open(ORIGIN)
         upload.write(data)
         futures.append(upload.finish())
     return [future.result(30).kind for future in futures]

@@ -22,6 +22,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import Stores
+from tests.actors import ORIGIN
 from tests.clock import clock
 from tests.intake.objects import image
 
@@ -46,7 +47,7 @@ def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
 
 
 def send(receiver: Receiver, number: int, rows: int = 40) -> Outcome:
-    upload = receiver.open("test")
+    upload = receiver.open(ORIGIN)
     upload.write(image(number, rows=rows))
     return upload.finish().result(LIMIT)
 
@@ -71,7 +72,7 @@ def test_what_comes_while_a_group_is_filed_shares_the_next(
         assert begun.wait(LIMIT)
         others = []
         for number in (2, 3, 4):
-            upload = receiver.open("test")
+            upload = receiver.open(ORIGIN)
             upload.write(image(number))
             others.append(upload.finish())
         may_go_on.set()
@@ -105,7 +106,7 @@ def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
         receiver._committer._announced = True
     dones = []
     for number in (1, 2, 3):
-        upload = receiver.open("test")
+        upload = receiver.open(ORIGIN)
         upload.write(image(number, rows=rows))
         dones.append(upload.finish(sync_here=True))
     monkeypatch.setattr(committing, "file_arrivals", slow)

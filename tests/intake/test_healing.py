@@ -17,6 +17,7 @@ from kinote.intake import filing
 from kinote.intake.healing import HEALED
 from kinote.intake.receiver import Receiver
 from kinote.lifecycle import held
+from tests.actors import ORIGIN
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.kept_bytes import file_of
 from tests.web.objects import as_file, image
@@ -75,7 +76,7 @@ def test_what_is_there_is_known_whichever_way_its_digest_was_taken(shelf: Shelf)
 
 def test_of_several_that_come_together_one_heals(shelf: Shelf) -> None:
     shelf.change("small", CHANGES["missing"])
-    uploads = [shelf.receiver.open("test") for _ in range(3)]
+    uploads = [shelf.receiver.open(ORIGIN) for _ in range(3)]
     for upload in uploads:
         upload.write(shelf.files["small"])
     outcomes = [done.result(60).kind for done in [upload.finish() for upload in uploads]]

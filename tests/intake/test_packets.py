@@ -29,6 +29,7 @@ from kinote.keyobject.writer import encode_file
 from kinote.storage.local import local_stores
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import ToldClock
+from tests.actors import ORIGIN
 from tests.clock import clock
 from tests.dimse.bare import exactly
 from tests.dimse.ends import eventually
@@ -73,7 +74,7 @@ class Remote:
 
     def receive(self, sop_class: str, uid: str, file: bytes) -> Outcome:
         data = io.BytesIO(file)
-        upload = self.way_in.open("test", BareDataSet(sop_class, uid, find_dataset(data)))
+        upload = self.way_in.open(ORIGIN, BareDataSet(sop_class, uid, find_dataset(data)))
         upload.write(data.read())
         return upload.finish(sync_here=True).result(60)
 
@@ -138,7 +139,7 @@ def test_an_image_is_filed_as_if_it_had_come_here(
     assert remote.image(1, rows).kind == "stored"
     assert remote.image(1, rows).kind == "known"
     assert remote.image(2, rows).kind == "stored"
-    here = receiver.open("test", BareDataSet(CT, "1.2.3.4.3", "1.2.840.10008.1.2.1"))
+    here = receiver.open(ORIGIN, BareDataSet(CT, "1.2.3.4.3", "1.2.840.10008.1.2.1"))
     here.write(data_set(image(3, rows=rows)))
     assert here.finish().result(60).kind == "stored"
     columns = [
@@ -188,7 +189,7 @@ def _arrival(receiver: Receiver, number: int) -> Arrival:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         expected = BareDataSet(CT, f"1.2.3.4.{number}", "1.2.840.10008.1.2.1")
-        upload = Keeping(ours, receiver._stores.large, ToldClock(clock())).open("test", expected)
+        upload = Keeping(ours, receiver._stores.large, ToldClock(clock())).open(ORIGIN, expected)
         upload.write(data_set(image(number)))
         upload.finish()
     return found[0]
@@ -278,7 +279,7 @@ def test_one_that_reads_no_answers_keeps_nobody_waiting(
 def test_law_8_what_was_being_received_when_a_channel_broke_is_set_aside(
     stores: Stores, remote: Remote
 ) -> None:
-    upload = remote.way_in.open("test", BareDataSet(CT, "1.2.3.4.1", "1.2.840.10008.1.2.1"))
+    upload = remote.way_in.open(ORIGIN, BareDataSet(CT, "1.2.3.4.1", "1.2.840.10008.1.2.1"))
     upload.write(data_set(image(1, rows=LARGE))[:100_000])
     assert len(kept_places(stores)) == 1
     remote.socket.shutdown(socket.SHUT_RDWR)

@@ -21,7 +21,6 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
 from kinote.dicom.json import from_elements
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
@@ -30,6 +29,7 @@ from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import local_stores
 from kinote.storage.stores import SMALL, Stores
+from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
 from tests.intake.objects import image
@@ -65,7 +65,7 @@ def receive(receiver: Receiver, *files: bytes) -> list[Outcome]:
     """Hand all over before waiting, so that they share a group."""
     futures = []
     for data in files:
-        upload = receiver.open("test")
+        upload = receiver.open(ORIGIN)
         for start in range(0, len(data), 8192):
             upload.write(data[start : start + 8192])
         futures.append(upload.finish())
@@ -179,7 +179,7 @@ def test_law_6_success_is_told_after_sync_and_commit(
         order.append("committed")
 
     event.listen(catalog._writers, "commit", committed)
-    upload = receiver.open("test")
+    upload = receiver.open(ORIGIN)
     upload.write(image(rows=4000))
     future = upload.finish()
     future.add_done_callback(lambda _: order.append("told"))
@@ -209,7 +209,7 @@ def test_law_7_every_file_comes_back_as_it_was(
         if not found or found[0].digest != digest_of_data_set(sent[path]):
             continue
         live += 1
-        assert data_set(b"".join(part10(found[0], door.open(found[0], ActorKind.PERSON)))) == expected
+        assert data_set(b"".join(part10(found[0], door.open(found[0], ROE)))) == expected
     assert live > 140
     with catalog.read() as connection:
         assert counts.differences(connection) == []
@@ -233,7 +233,7 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused_by_the_disk)
         with pytest.raises(OSError, match="the disk"):
-            receiver.discard_held(copy.id)
+            receiver.discard_held(copy.id, ROE)
     assert len(kept_places(stores)) == 2
     assert recover(catalog, stores, NOW) == Recovered(removed=1)
     assert kept_places(stores) == kept
@@ -280,11 +280,11 @@ def test_small_objects_without_pixels_lie_in_the_index(
     door = Door(catalog, stores, clock=clock)
     with catalog.read() as connection:
         (found,) = door.find(connection, "1.2.3")
-    assert door.open(found, ActorKind.PERSON).file.read() == data_set(buffer.getvalue())
+    assert door.open(found, ROE).file.read() == data_set(buffer.getvalue())
 
 
 def test_an_abandoned_upload_leaves_nothing(stores: Stores, receiver: Receiver) -> None:
-    upload = receiver.open("test")
+    upload = receiver.open(ORIGIN)
     upload.write(image(rows=9000)[:200_000])
     upload.abandon()
     assert kept_places(stores) == set()

@@ -23,6 +23,7 @@ from kinote.lifecycle.withdrawal import withdraw
 from kinote.media.sources import sources
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
+from tests.actors import OPEN, ORIGIN, ROE
 from tests.databases import PostgresServer
 from tests.keyobject.documents import KEY_OBJECT
 from tests.keyobject.variants.table import VARIANTS
@@ -42,7 +43,7 @@ class Running:
     def __init__(self, url: str, folder: Path) -> None:
         self.folder = folder
         self.house = House(url, folder / "data")
-        rooms = scp_rooms.Rooms(self.house.catalog, self.house.receiver, self.house.door, OPTIONS)
+        rooms = scp_rooms.Rooms(self.house.catalog, self.house.receiver, self.house.door, OPTIONS, OPEN)
         self._server = DicomServer(rooms)
         self._dicom = DicomFace(rooms, self._server)
 
@@ -57,7 +58,7 @@ class Running:
             uids = [placed_uid(uid, number) for uid in row.withdrawn]
             now = datetime.now(UTC)
             self.house.catalog.write(
-                lambda transaction: withdraw(transaction, uids, act=QUALITY, text="", who="roe", now=now)
+                lambda transaction: withdraw(transaction, uids, act=QUALITY, text="", by=ROE, now=now)
             )
 
     def let_in(self, files: tuple[bytes, ...], number: int) -> None:
@@ -91,7 +92,7 @@ class Running:
         folder = self.folder / f"import-{number}"
         folder.mkdir()
         (folder / "IM000001").write_bytes(row.file(number))
-        (imported,) = import_sources(sources([folder]), local_sink(self.house.receiver))
+        (imported,) = import_sources(sources([folder]), local_sink(self.house.receiver, ORIGIN))
         outcome = imported.outcome
         return Answer(outcome.status or outcome.warning or SUCCESS, kind=outcome.kind)
 

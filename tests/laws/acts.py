@@ -17,6 +17,7 @@ import pydicom
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.withdrawal import undo, withdraw
+from tests.actors import ROE
 from tests.kept_bytes import left_behind
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, Arriving, Flag, KeyObject
 from tests.laws.house import LIMIT, House, Json, Seen
@@ -202,7 +203,10 @@ class Acts:
         note = self.model.notes[number]
         headers = {} if seen_version is None else {"If-Match": f'"{seen_version}"'}
         answer = self.house.client.request(
-            "DELETE", f"/api/v1/notes/{number}", params={"who": "roe", "reason": "blurred"}, headers=headers
+            "DELETE",
+            f"/api/v1/notes/{number}",
+            params={"reason": "blurred"},
+            headers={"Kinote-Actor": "roe", **headers},
         )
         refusal = self._refusal(note, seen_version)
         if refusal:
@@ -305,7 +309,7 @@ class Acts:
         changing = self.model.changing(uids, "withdrawn")
         key = self.house.catalog.write(
             lambda transaction: withdraw(
-                transaction, uids, act=QUALITY, text="blurred", who="roe", now=datetime.now(UTC)
+                transaction, uids, act=QUALITY, text="blurred", by=ROE, now=datetime.now(UTC)
             )
         )
         self.withdrawal_keys[len(self.model.withdrawals)] = key
@@ -320,7 +324,7 @@ class Acts:
         withdrawal.undone = True
         before = {uid for uid in withdrawal.uids if uid in self.model.objects}
         restored = sorted(uid for uid in before if not self.model.is_withdrawn(uid))
-        self.house.catalog.write(lambda transaction: undo(transaction, key, who="roe", now=datetime.now(UTC)))
+        self.house.catalog.write(lambda transaction: undo(transaction, key, by=ROE, now=datetime.now(UTC)))
         foreseen: list[What] = [self._settled("instance restored", uid) for uid in restored]
         self._agree(self._changes(len(foreseen)), foreseen)
 

@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.storage.store import StorageError
 from kinote.web.application import Rooms, create_application
+from tests.actors import OPEN, ORIGIN
 from tests.clock import clock
 from tests.kept_bytes import kept_places
 
@@ -82,7 +83,7 @@ class House:
         self.recovered = recover(self.catalog, self.stores, datetime.now(UTC))
         self.receiver = Receiver(self.catalog, self.stores, clock=clock)
         self.door = Door(self.catalog, self.stores, clock=clock)
-        self.client = Client(Rooms(self.catalog, self.receiver, self.door, clock=clock))
+        self.client = Client(Rooms(self.catalog, self.receiver, self.door, clock=clock, policy=OPEN))
 
     def close(self) -> None:
         self.client.close()
@@ -99,7 +100,7 @@ class House:
         """Hand all files over before waiting, so that they may share a commit group."""
         futures = []
         for file in files:
-            upload = self.receiver.open("test")
+            upload = self.receiver.open(ORIGIN)
             for start in range(0, len(file), 30_000):
                 upload.write(file[start : start + 30_000])
             futures.append(upload.finish())

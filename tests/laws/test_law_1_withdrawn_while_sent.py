@@ -35,6 +35,7 @@ from kinote.scp.options import ScpOptions
 from kinote.scp.server import DicomServer
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, create_application
+from tests.actors import OPEN, ORIGIN
 from tests.clock import clock
 from tests.peers.known import known
 from tests.scp.face import Face, face
@@ -75,10 +76,10 @@ class House:
         self.catalog = catalog
         self.door = door
         self.other = other
-        self.rooms = Rooms(catalog, receiver, door, clock=clock)
+        self.rooms = Rooms(catalog, receiver, door, clock=clock, policy=OPEN)
         options = ScpOptions(port=0)
         self.scp = scp_rooms.Rooms(
-            catalog, receiver, door, options, PeersInUse.only(known(other.entity("OTHER")))
+            catalog, receiver, door, options, OPEN, PeersInUse.only(known(other.entity("OTHER")))
         )
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -108,7 +109,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     with face(tmp_path / "other", ScpOptions(port=0, titles=("OTHER",))) as other:
         opened = House(catalog, WithdrawnOnceFound(catalog, stores, clock=clock), receiver, other)
         for number in (1, 2, 3):
-            upload = receiver.open("test")
+            upload = receiver.open(ORIGIN)
             upload.write(as_file(image(number)))
             assert upload.finish().result(60).kind == "stored"
         yield opened

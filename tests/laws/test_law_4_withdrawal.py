@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from kinote.lifecycle import withdrawal
 from kinote.notes.acts import rejection
+from kinote.security.actors import Actor, ActorKind
 from tests.laws.acts import Acts
 from tests.laws.audit import hold_law_4
 from tests.laws.day import IN_A_FILE, a_day
@@ -41,14 +42,17 @@ def test_breach_of_law_4_a_part_that_is_missing_is_noticed(acts: Acts, change: s
         hold_law_4(acts)
 
 
+NOBODY = Actor(ActorKind.PERSON, "", "")
+
+
 def _without(left_out: str) -> Callable[..., int]:
     def withdraw(*arguments: Any, **options: Any) -> int:
-        return withdrawal.withdraw(*arguments, **{**options, left_out: ""})
+        return withdrawal.withdraw(*arguments, **{**options, left_out: NOBODY if left_out == "by" else ""})
 
     return withdraw
 
 
-@pytest.mark.parametrize("left_out", ["rejection_note_uid", "who"])
+@pytest.mark.parametrize("left_out", ["rejection_note_uid", "by"])
 def test_breach_of_law_4_a_withdrawal_that_does_not_say_all_is_noticed(
     acts: Acts, monkeypatch: pytest.MonkeyPatch, left_out: str
 ) -> None:

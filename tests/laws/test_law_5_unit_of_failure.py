@@ -14,6 +14,7 @@ from kinote.intake.committer import Committer
 from kinote.intake.outcome import PROCESSING_FAILURE
 from kinote.notes.registrar import register
 from kinote.storage.stores import Stores
+from tests.actors import ORIGIN
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Arriving, Image, KeyObject, flag, image_uid
 from tests.laws.audit import hold_all
@@ -36,7 +37,7 @@ def kinds_of_one_group(acts: Acts, arriving: list[Arriving], monkeypatch: pytest
     with monkeypatch.context() as patched:
         patched.setattr(Committer, "submit", gather)
         for each in arriving:
-            upload = acts.house.receiver.open("test")
+            upload = acts.house.receiver.open(ORIGIN)
             upload.write(each.file)
             futures.append(upload.finish())
         deadline = time.monotonic() + LIMIT

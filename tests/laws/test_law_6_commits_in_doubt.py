@@ -24,6 +24,7 @@ from kinote.intake.filing import Filed, file_arrivals
 from kinote.intake.receiver import Receiver
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
+from tests.actors import OPEN
 from tests.clock import clock
 from tests.cut_connections import ConnectionCutter, Cut, cutting
 from tests.laws.acts import Acts, Asked
@@ -112,7 +113,7 @@ def test_law_6_store_requests_are_answered_with_what_is_there(
 
 @contextmanager
 def dicom_face(house: House) -> Iterator[Face]:
-    rooms = Rooms(house.catalog, house.receiver, house.door, OPTIONS)
+    rooms = Rooms(house.catalog, house.receiver, house.door, OPTIONS, OPEN)
     server = DicomServer(rooms)
     try:
         yield Face(rooms, server)

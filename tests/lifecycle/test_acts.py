@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -26,6 +27,7 @@ from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import notes_of_study
+from tests.actors import ROE
 from tests.notes.ward import FIRST, IMAGE, NOW, bytes_of, fill, key_object, later, made, receive, request
 
 CONSEQUENCES = {
@@ -96,7 +98,7 @@ def test_what_an_earlier_or_later_version_stored_is_explained(
     catalog: Catalog, stored: str, explained: str
 ) -> None:
     fill(catalog)
-    catalog.write(lambda tx: withdraw(tx, [IMAGE], act=acts.SAFETY, text="", who="roe", now=NOW))
+    catalog.write(lambda tx: withdraw(tx, [IMAGE], act=acts.SAFETY, text="", by=ROE, now=NOW))
     catalog.write(lambda tx: tx.execute(withdrawal.update().values(act=stored)))
     with catalog.read() as connection:
         (copy,) = explain(connection, IMAGE)
@@ -109,7 +111,8 @@ def _withdrawn(
 ) -> list[Note]:
     """Withdraw a note; gives the rejection notes that came of it."""
     assert number is not None
-    catalog.write(lambda tx: withdraw_note(tx, number, act=act, text="why", who=who, now=later(NOW)))
+    by = replace(ROE, name=who)
+    catalog.write(lambda tx: withdraw_note(tx, number, act=act, text="why", by=by, now=later(NOW)))
     with catalog.read() as connection:
         listed = notes_of_study(connection, FIRST, everything=True)
     return [note for note in listed if note.title_group == "rejection"]

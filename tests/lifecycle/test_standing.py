@@ -18,6 +18,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.lifecycle import counts, standing
 from kinote.lifecycle.acts import QUALITY, SAFETY
 from kinote.lifecycle.withdrawal import undo, withdraw
+from tests.actors import ROE
 from tests.catalog.archive import NOW, data_set, store
 from tests.notes.statements import each_statement
 
@@ -49,11 +50,11 @@ def fill(catalog: Catalog, many: int) -> list[str]:
 
 
 def withdrawn(catalog: Catalog, uids: Sequence[str], act: Any = QUALITY) -> int:
-    return catalog.write(lambda tx: withdraw(tx, uids, act=act, text="", who="roe", now=NOW))
+    return catalog.write(lambda tx: withdraw(tx, uids, act=act, text="", by=ROE, now=NOW))
 
 
 def undone(catalog: Catalog, key: int) -> None:
-    catalog.write(lambda tx: undo(tx, key, who="roe", now=NOW))
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
 
 
 def state(catalog: Catalog) -> tuple[list[str], Counter[str], list[tuple[int, int]]]:
@@ -179,13 +180,13 @@ def test_law_4_a_withdrawal_made_meanwhile_holds(postgresql_url: str) -> None:
     is_withdrawn, may_commit = threading.Event(), threading.Event()
 
     def withdraw_again(transaction: Connection) -> None:
-        withdraw(transaction, uids, act=SAFETY, text="", who="roe", now=NOW)
+        withdraw(transaction, uids, act=SAFETY, text="", by=ROE, now=NOW)
         is_withdrawn.set()
         assert may_commit.wait(LIMIT)
 
     withdrawing = catalog.submit(withdraw_again)
     assert is_withdrawn.wait(LIMIT)
-    undoing = catalog.submit(lambda tx: undo(tx, first, who="roe", now=NOW))
+    undoing = catalog.submit(lambda tx: undo(tx, first, by=ROE, now=NOW))
     deadline = time.monotonic() + LIMIT
     with catalog.read() as connection:
         while connection.execute(_WAITING).first() is None:

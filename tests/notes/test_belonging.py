@@ -15,6 +15,7 @@ from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes import belonging
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search
 from kinote.notes.lists.studies import StudyFilter, studies
+from tests.actors import ROE
 from tests.catalog.archive import CT
 from tests.notes.ward import (
     FIRST,
@@ -110,9 +111,7 @@ def test_law_1_what_a_withdrawn_document_flags_is_shown_as_long_as_a_copy_is_liv
     uids = ["1.2.1.70.1", "1.2.2.70.1"]
     receive(filled, *(key_object(uid, IMAGE, copies=set(uids) - {uid}) for uid in uids))
     assert shown_in(filled) == {FIRST: 1, SECOND: 1}
-    filled.write(
-        lambda transaction: withdraw(transaction, uids[1:], act=REVISED, text="", who="roe", now=NOW)
-    )
+    filled.write(lambda transaction: withdraw(transaction, uids[1:], act=REVISED, text="", by=ROE, now=NOW))
     assert shown_in(filled) == {FIRST: 1}
 
 

@@ -20,6 +20,7 @@ from kinote.notes.acts.request import NoteRequest
 from kinote.notes.acts.revise import revise
 from kinote.notes.author import Author
 from kinote.notes.creator.create import document_of
+from kinote.security.actors import Actor, ActorKind
 from tests.catalog.archive import store
 from tests.notes.ward import (
     FIRST,
@@ -77,7 +78,8 @@ def work(catalog: Catalog) -> None:
     number = note.id
     assert number is not None
     changed = request(IMAGE_2, description="Changed")
-    catalog.write(lambda tx: revise(tx, number, changed, expected_version=1, now=later(NOW), who="r\\oe"))
+    awkward = Actor(ActorKind.PERSON, "r\\oe", "")
+    catalog.write(lambda tx: revise(tx, number, changed, expected_version=1, by=awkward, now=later(NOW)))
     catalog.write(
         lambda tx: tx.execute(
             study.update().where(study.c.study_instance_uid == FIRST).values(attributes="{}")

@@ -16,6 +16,7 @@ from kinote.lifecycle.acts import QUALITY
 from kinote.notes.acts import rejection
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
+from tests.actors import ROE
 from tests.notes.statements import each_statement
 from tests.notes.ward import (
     FRAMES,
@@ -34,25 +35,25 @@ Act = Callable[[Connection, int], None]
 
 
 def withdrawing(transaction: Connection, note: int) -> None:
-    withdraw_note(transaction, note, text="blurred", who="roe", now=later(NOW))
+    withdraw_note(transaction, note, text="blurred", by=ROE, now=later(NOW))
 
 
 def revising(transaction: Connection, note: int) -> None:
     wanted = request(IMAGE_2, description="Other")
-    revise(transaction, note, wanted, expected_version=1, now=later(NOW), who="roe")
+    revise(transaction, note, wanted, expected_version=1, now=later(NOW), by=ROE)
 
 
 def withdrawing_instances(transaction: Connection, _: int) -> None:
     """More than one chunk, and among them one that has not come yet."""
     uids = [IMAGE, IMAGE_2, IMAGE_3, FRAMES, SECOND_IMAGE, OTHER_IMAGE, "1.2.1.1.99"]
-    withdrawal.withdraw(transaction, uids, act=QUALITY, text="blurred", who="roe", now=later(NOW))
+    withdrawal.withdraw(transaction, uids, act=QUALITY, text="blurred", by=ROE, now=later(NOW))
 
 
 def undoing(transaction: Connection, note: int) -> None:
     """Withdrawn and undone in one: what is left is the record of both."""
     withdrawing_instances(transaction, note)
     (key,) = transaction.execute(select(withdrawn.c.id)).scalars()
-    withdrawal.undo(transaction, key, who="roe", now=later(NOW))
+    withdrawal.undo(transaction, key, by=ROE, now=later(NOW))
 
 
 class InjectedError(RuntimeError):

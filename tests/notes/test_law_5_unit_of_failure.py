@@ -17,6 +17,7 @@ from kinote.intake.outcome import Outcome
 from kinote.notes.acts.make import make
 from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.registrar import read_content, register
+from tests.actors import ROE
 from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
 
 
@@ -47,8 +48,8 @@ def hold_law_5(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
             if description == "bad":
                 with monkeypatch.context() as patched:
                     patched.setattr(changes, "record", _raise_after(record))
-                    return make(transaction, wanted, study_instance_uid=None, now=NOW)
-            return make(transaction, wanted, study_instance_uid=None, now=NOW)
+                    return make(transaction, wanted, study_instance_uid=None, by=ROE, now=NOW)
+            return make(transaction, wanted, study_instance_uid=None, by=ROE, now=NOW)
 
         return make_it
 

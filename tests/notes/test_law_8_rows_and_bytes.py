@@ -15,6 +15,7 @@ from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.creator import create
 from kinote.storage.digests import digest_of
+from tests.actors import ROE
 from tests.notes.ward import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
 
 
@@ -25,8 +26,8 @@ def work(catalog: Catalog) -> None:
     assert first is not None
     assert second is not None
     changed = request(IMAGE_2, description="Changed")
-    catalog.write(lambda tx: revise(tx, first, changed, expected_version=1, now=later(NOW), who="roe"))
-    catalog.write(lambda tx: withdraw_note(tx, second, text="", who="roe", now=later(NOW)))
+    catalog.write(lambda tx: revise(tx, first, changed, expected_version=1, now=later(NOW), by=ROE))
+    catalog.write(lambda tx: withdraw_note(tx, second, text="", by=ROE, now=later(NOW)))
 
 
 def hold_law_8(catalog: Catalog) -> int:

@@ -17,10 +17,12 @@ from kinote.keyobject import writer
 from kinote.keyobject.codes import Code
 from kinote.keyobject.elements import Element, encoded
 from kinote.keyobject.model import KeyObjectDocument
-from kinote.notes.creator.index_entry import MADE_HERE, made_entry
+from kinote.notes.creator.index_entry import made_entry
 from kinote.notes.creator.index_json import document_json
 from kinote.notes.creator.recipe import made_from, made_from_text
+from kinote.security.origins import Interface, Origin
 from kinote.storage.digests import digest_of
+from tests.actors import ROE
 from tests.keyobject.documents import document, documents, odd_copies, with_title
 from tests.notes.ward import NOW
 
@@ -30,13 +32,13 @@ def hold_to_the_reader(elements: list[Element]) -> None:
     dataset = encoded(elements)
     scanned = scan(dataset, EXPLICIT_VR_LITTLE_ENDIAN)
     assert document_json(elements).encode() == from_elements.metadata_json(scanned)
-    made = made_entry(elements, dataset, NOW)
+    made = made_entry(elements, dataset, ROE, NOW)
     found = entry_of(
         scanned,
         transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
         digest=digest_of(dataset),
         size=len(dataset),
-        received_from=MADE_HERE,
+        origin=Origin(Interface.KINOTE, ROE).columns(),
         now=NOW,
         bytes_in_index=True,
     )
@@ -75,7 +77,7 @@ def test_a_title_is_the_same_kind_of_code_in_the_file_and_in_the_index(
 ) -> None:
     elements = writer.elements(with_title(Code(value, "99X", "own")))
     hold_to_the_reader(elements)
-    entry = made_entry(elements, encoded(elements), NOW)
+    entry = made_entry(elements, encoded(elements), ROE, NOW)
     assert entry.instance_row["concept_value"] == kept
     assert f'"{attribute:08X}":' in entry.instance_row["attributes"]
 

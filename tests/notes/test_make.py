@@ -22,6 +22,7 @@ from kinote.notes.author import Author
 from kinote.notes.content import moment
 from kinote.notes.lists.note import as_json
 from kinote.notes.lists.queries import notes_of_instance, notes_of_study
+from tests.actors import ROE
 from tests.catalog.archive import store
 from tests.notes.statements import each_statement
 from tests.notes.ward import (
@@ -228,7 +229,7 @@ def test_many_notes_are_made_in_few_statements(filled: Catalog) -> None:
         statements.clear()
         wanted = [request(IMAGE, SECOND_IMAGE, description=f"Nodule {n}") for n in range(number)]
         with each_statement(filled, statements.append):
-            filled.write(lambda tx: make(tx, wanted, study_instance_uid=None, now=NOW))
+            filled.write(lambda tx: make(tx, wanted, study_instance_uid=None, by=ROE, now=NOW))
         return len(statements)
 
     few, many = counted_make(2), counted_make(50)

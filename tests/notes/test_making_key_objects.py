@@ -11,7 +11,6 @@ from sqlalchemy import select
 
 from kinote.catalog.schema.tables import instance, instance_bytes, job_failed_object, key_object
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.unavailable import BytesNotMadeError
 from kinote.jobs.leased import Done, LeftOff
@@ -19,6 +18,7 @@ from kinote.notes.creator.making import KeyObjectMaker, keep
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.lists.note import Note
 from kinote.storage.local import local_stores
+from tests.actors import ROE
 from tests.clock import clock
 from tests.jobs.shop import Shop
 from tests.notes.test_law_11_made_again import hold_law_11
@@ -79,7 +79,7 @@ def test_law_11_bytes_are_made_at_once_when_they_are_needed_and_then_kept(
             found = door.find_instance(connection, carrier.sop_instance_uid)
         assert found is not None and door.can_open(found)
         for _ in range(2):
-            with door.open(found, ActorKind.PERSON).file as file:
+            with door.open(found, ROE).file as file:
                 assert file.read() == data
     assert have(filled, [note]) == had
     assert residences(filled) == {"local"}
@@ -94,7 +94,7 @@ def test_law_11_of_many_who_need_them_at_once_the_first_keeps_them(filled: Catal
     assert found is not None
 
     def read(_: int) -> bytes:
-        with door.open(found, ActorKind.PERSON).file as file:
+        with door.open(found, ROE).file as file:
             return file.read()
 
     with ThreadPoolExecutor(8) as pool:
@@ -109,7 +109,7 @@ def test_who_only_looks_keeps_nothing(filled: Catalog, tmp_path: Path) -> None:
     with filled.read() as connection:
         found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
     assert found is not None
-    with door.open(found, ActorKind.PERSON).file as file:
+    with door.open(found, ROE).file as file:
         assert file.read() == had[0]
     assert residences(filled) == {"derivable"}
 
@@ -172,7 +172,7 @@ def test_law_5_what_cannot_be_made_keeps_nothing_else_from_being_made(
         found = door.find_instance(connection, spoilt)
     assert found is not None
     with pytest.raises(BytesNotMadeError, match="version 1 of the writer"):
-        door.open(found, ActorKind.PERSON)
+        door.open(found, ROE)
 
 
 def test_breach_of_law_11_bytes_that_are_made_otherwise_are_noticed(
@@ -184,7 +184,7 @@ def test_breach_of_law_11_bytes_that_are_made_otherwise_are_noticed(
     with filled.read() as connection:
         found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
     assert found is not None
-    door.open(found, ActorKind.PERSON).file.close()
+    door.open(found, ROE).file.close()
     monkeypatch.undo()
     with pytest.raises(AssertionError):
         hold_law_11(filled)

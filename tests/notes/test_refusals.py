@@ -18,6 +18,7 @@ from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRefusedError, NoteRequest
 from kinote.notes.author import Author
+from tests.actors import ROE
 from tests.notes.ward import (
     FIRST,
     FIRST_STATE,
@@ -43,7 +44,7 @@ UNKNOWN = "1.2.1.1.99"
 def refused(catalog: Catalog, *wanted: NoteRequest, study: str | None = None) -> list[str]:
     """The fields that are named when making notes is refused."""
     with pytest.raises(NoteRefusedError) as error:
-        catalog.write(lambda tx: make(tx, wanted, study_instance_uid=study, now=NOW))
+        catalog.write(lambda tx: make(tx, wanted, study_instance_uid=study, by=ROE, now=NOW))
     assert all(problem.message for problem in error.value.problems)
     return [problem.field for problem in error.value.problems]
 
@@ -160,7 +161,7 @@ def test_the_study_asked_for_has_one_of_the_images(filled_sqlite: Catalog) -> No
 
 
 def test_a_withdrawn_image_is_refused(filled: Catalog) -> None:
-    filled.write(lambda tx: withdraw(tx, [IMAGE], act=QUALITY, text="", who="", now=NOW))
+    filled.write(lambda tx: withdraw(tx, [IMAGE], act=QUALITY, text="", by=ROE, now=NOW))
     assert refused(filled, request(IMAGE_2, IMAGE)) == ["references[1].sop_instance_uid"]
 
 
@@ -233,7 +234,7 @@ def test_what_is_taken_can_be_written_and_what_is_not_is_named(
     taken = []
 
     def attempt(transaction: Connection) -> None:
-        taken.extend(make(transaction, [wanted], study_instance_uid=None, now=NOW))
+        taken.extend(make(transaction, [wanted], study_instance_uid=None, by=ROE, now=NOW))
         raise _NotKeptError
 
     with pytest.raises((NoteRefusedError, _NotKeptError)) as raised:

@@ -30,6 +30,7 @@ from kinote.notes.registrar.registering_jobs import (
     register_outdated,
 )
 from kinote.storage.local import local_stores
+from tests.actors import ROE
 from tests.clock import clock
 from tests.jobs.shop import Shop
 from tests.notes.test_registration_again import UNREADABLE, file, reading_of
@@ -95,12 +96,12 @@ def test_one_that_fails_keeps_no_other_from_being_read_and_is_not_tried_again_by
     register_outdated(filled, shop.clock)
     reading = reading_again
 
-    def fails(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
+    def fails(catalog: Catalog, door: Door, uid: str, **given: Any) -> Any:
         if uid == KOS[0]:
             raise BytesDamagedError(uid)
         if uid == KOS[1]:
             raise RecursionError("a fault of the reader")
-        return reading(catalog, door, uid, now)
+        return reading(catalog, door, uid, **given)
 
     monkeypatch.setattr(registering_jobs, "reading_again", fails)
     outcome = do(shop, door)
@@ -121,10 +122,10 @@ def test_what_cannot_be_read_now_is_tried_again_and_then_the_job_is_dead(
     register_outdated(filled, shop.clock)
     reading, away = reading_again, {KOS[0]}
 
-    def fails(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
+    def fails(catalog: Catalog, door: Door, uid: str, **given: Any) -> Any:
         if uid in away:
             raise StoreUnreachableError(uid, "No such device")
-        return reading(catalog, door, uid, now)
+        return reading(catalog, door, uid, **given)
 
     monkeypatch.setattr(registering_jobs, "reading_again", fails)
     worker = shop.claimed()
@@ -150,10 +151,10 @@ def test_law_5_one_that_ends_its_worker_each_time_keeps_no_other_from_being_read
     assert made is not None
     reading = reading_again
 
-    def ends(catalog: Catalog, door: Door, uid: str, now: Any) -> Any:
+    def ends(catalog: Catalog, door: Door, uid: str, **given: Any) -> Any:
         if uid == KOS[0]:
             raise SystemExit
-        return reading(catalog, door, uid, now)
+        return reading(catalog, door, uid, **given)
 
     monkeypatch.setattr(registering_jobs, "reading_again", ends)
     for _ in range(6 * REGISTER_AGAIN.attempts):
@@ -188,7 +189,7 @@ def test_a_person_asks_for_those_with_findings(filled: Catalog, shop: Shop, door
     asked = filled.write(lambda tx: register_found(tx, "error", "", actor="Jane", clock=shop.clock))
     again = filled.write(lambda tx: register_found(tx, "error", "", actor="Jane", clock=shop.clock))
     assert (asked.id, asked.is_new, again.is_new) == (again.id, True, False)
-    filled.write(lambda tx: withdraw(tx, [KOS[0]], act=QUALITY, text="", who="x", now=NOW))
+    filled.write(lambda tx: withdraw(tx, [KOS[0]], act=QUALITY, text="", by=ROE, now=NOW))
     assert do(shop, door) == Done(
         "2 key objects were read again, 2 are understood otherwise now, 0 could not be read."
     )

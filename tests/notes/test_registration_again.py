@@ -32,6 +32,7 @@ from kinote.notes.lists.queries import NoteSearch, notes_of_study, search, versi
 from kinote.notes.registrar.again import RegisteredAgain
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError, read_again, to_be_read_again
 from kinote.storage.local import local_stores
+from tests.actors import ROE
 from tests.clock import clock
 from tests.notes.ward import (
     FIRST,
@@ -77,7 +78,7 @@ def file(catalog: Catalog, *documents: tuple[bytes, Reading]) -> None:
 
 
 def again(catalog: Catalog, door: Door, uid: str = KOS) -> RegisteredAgain:
-    return read_again(catalog, door, uid, datetime.now(UTC))
+    return read_again(catalog, door, uid, by=ROE, now=datetime.now(UTC))
 
 
 def notes(catalog: Catalog, study: str = FIRST) -> list[Note]:
@@ -277,13 +278,13 @@ def test_a_withdrawn_document_goes_with_its_note(filled: Catalog, door: Door) ->
     right, wrong = copies(IMAGE, SECOND_IMAGE), copies(IMAGE, SECOND_IMAGE, description="misread")
     file(filled, *((right[uid], reading_of(wrong[uid])) for uid in right))
     key = filled.write(
-        lambda transaction: withdraw(transaction, [KOS], act=QUALITY, text="", who="roe", now=NOW)
+        lambda transaction: withdraw(transaction, [KOS], act=QUALITY, text="", by=ROE, now=NOW)
     )
     with pytest.raises(NotToBeReadError, match="is withdrawn"):
         again(filled, door)
     (before,) = notes(filled)
     again(filled, door, COPY)
-    filled.write(lambda transaction: undo(transaction, key, who="roe", now=NOW))
+    filled.write(lambda transaction: undo(transaction, key, by=ROE, now=NOW))
     (note,) = notes(filled)
     assert (note.id, note.version, note.description) == (before.id, 2, "From elsewhere")
     assert [one.sop_instance_uid for one in note.key_objects] == [KOS, COPY]

@@ -29,6 +29,7 @@ from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.author import Author
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import notes_of_study, versions
+from tests.actors import ROE
 from tests.notes.ward import (
     FIRST,
     FRAMES,
@@ -55,16 +56,14 @@ from tests.notes.ward import (
 def revised(catalog: Catalog, note: Note, wanted: NoteRequest, *, expected: int | None = None) -> Note:
     assert note.id is not None
     number, version = note.id, expected if expected is not None else note.version
-    catalog.write(
-        lambda tx: revise(tx, number, wanted, expected_version=version, now=later(NOW), who="Dr. Roe")
-    )
+    catalog.write(lambda tx: revise(tx, number, wanted, expected_version=version, now=later(NOW), by=ROE))
     return read(catalog, number)
 
 
 def withdrawn(catalog: Catalog, note: Note, **options: Any) -> Note:
     number = note.id
     assert number is not None
-    catalog.write(lambda tx: withdraw_note(tx, number, text="blurred", who="roe", now=later(NOW), **options))
+    catalog.write(lambda tx: withdraw_note(tx, number, text="blurred", by=ROE, now=later(NOW), **options))
     return read(catalog, number)
 
 
@@ -108,7 +107,7 @@ def test_old_documents_are_rejected_in_each_study(filled: Catalog) -> None:
     for study in (FIRST, SECOND):
         (rejection,) = rejections(filled, study)
         assert rejection.title == REJECTED_FOR_QUALITY_REASONS
-        assert rejection.author.name == "Dr. Roe"
+        assert rejection.author.name == "roe"
         old = [one for one in first.key_objects if one.study_instance_uid == study]
         assert [one.sop_instance_uid for one in rejection.references] == [one.sop_instance_uid for one in old]
         assert rejection.references[0].status == "withdrawn"
@@ -124,7 +123,7 @@ def test_old_documents_are_rejected_in_each_study(filled: Catalog) -> None:
         assert (row.act, row.reason_value, row.who) == (
             "revised",
             REPLACED_BY_ALTERNATE.value,
-            "Dr. Roe",
+            "roe",
         )
         assert row.rejection_note_uid == rejection.key_objects[0].sop_instance_uid
 
@@ -157,7 +156,7 @@ def test_what_cannot_be_revised(filled: Catalog) -> None:
     with pytest.raises(NotRevisableError, match="rejection"):
         revised(filled, rejection, request(IMAGE))
     with pytest.raises(NoteNotFoundError):
-        filled.write(lambda tx: withdraw_note(tx, 999, text="blurred", who="", now=NOW))
+        filled.write(lambda tx: withdraw_note(tx, 999, text="blurred", by=ROE, now=NOW))
 
 
 def test_a_refused_revision_changes_nothing(filled: Catalog) -> None:
@@ -171,7 +170,7 @@ def test_a_refused_revision_changes_nothing(filled: Catalog) -> None:
 
 def test_references_stay_whatever_became_of_their_images(filled: Catalog) -> None:
     first = made(filled, request(IMAGE, flag(FRAMES, frames=(3,))))
-    filled.write(lambda tx: withdraw(tx, [IMAGE, FRAMES], act=acts.QUALITY, text="blurred", who="", now=NOW))
+    filled.write(lambda tx: withdraw(tx, [IMAGE, FRAMES], act=acts.QUALITY, text="blurred", by=ROE, now=NOW))
     wanted = request(IMAGE, flag(FRAMES, frames=(3,)), IMAGE_2, description="Changed")
     second = revised(filled, first, wanted)
     assert [(one.sop_instance_uid, one.frames, one.status) for one in second.references] == [

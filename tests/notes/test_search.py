@@ -16,6 +16,7 @@ from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.author import Author
 from kinote.notes.lists.queries import NoteSearch, Page, SearchError, search
+from tests.actors import ROE
 from tests.notes.ward import (
     IMAGE,
     NOW,
@@ -111,9 +112,9 @@ def test_notes_are_registered_in_utc_wherever_the_server_stands(filled: Catalog)
 
 def test_only_what_is_live_and_current_is_found(noted: Catalog) -> None:
     first, second = (note.id or 0 for note in found(noted, author="doe", limit=2).items)
-    noted.write(lambda tx: withdraw_note(tx, first, text="", who="", now=NOW))
+    noted.write(lambda tx: withdraw_note(tx, first, text="", by=ROE, now=NOW))
     changed = request(IMAGE, description="Anders")
-    noted.write(lambda tx: revise(tx, second, changed, expected_version=1, now=NOW, who=""))
+    noted.write(lambda tx: revise(tx, second, changed, expected_version=1, now=NOW, by=ROE))
     assert descriptions(noted, text="private") == descriptions(noted, text="lehr") == []
     assert descriptions(noted, text="anders") == ["Anders"]
     assert "Rejected" not in " ".join(descriptions(noted))
@@ -145,10 +146,10 @@ def test_a_page_costs_the_same_statements_however_many_notes(filled: Catalog) ->
         statements.append(statement)
 
     event.listen(filled._readers, "before_cursor_execute", counted)
-    filled.write(lambda tx: make(tx, [request(IMAGE)] * 3, study_instance_uid=None, now=NOW))
+    filled.write(lambda tx: make(tx, [request(IMAGE)] * 3, study_instance_uid=None, by=ROE, now=NOW))
     found(filled)
     few = len(statements)
-    filled.write(lambda tx: make(tx, [request(IMAGE)] * 80, study_instance_uid=None, now=NOW))
+    filled.write(lambda tx: make(tx, [request(IMAGE)] * 80, study_instance_uid=None, by=ROE, now=NOW))
     statements.clear()
     assert len(found(filled).items) == 83
     assert few == len(statements) <= 6
@@ -173,7 +174,7 @@ def test_no_search_reads_a_whole_table_or_sorts_all_notes(
     filled_sqlite: Catalog, wanted: dict[str, Any]
 ) -> None:
     """Each search walks an index in order; what it sorts is bounded (a patient's, the latest)."""
-    filled_sqlite.write(lambda tx: make(tx, [request(IMAGE)] * 50, study_instance_uid=None, now=NOW))
+    filled_sqlite.write(lambda tx: make(tx, [request(IMAGE)] * 50, study_instance_uid=None, by=ROE, now=NOW))
     plans: list[tuple[str, str]] = []
 
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: object) -> None:

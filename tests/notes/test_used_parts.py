@@ -11,6 +11,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import dcm
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.notes.acts.withdraw import withdraw_note
+from tests.actors import ROE
 from tests.notes.test_law_4_withdrawal import revising
 from tests.notes.ward import (
     FIRST_STATE,
@@ -65,7 +66,7 @@ def test_only_what_a_note_says_now_is_flagged(filled: Catalog) -> None:
     assert flagged(filled) == {IMAGE_2}
 
     def withdrawing(transaction: Connection) -> None:
-        withdraw_note(transaction, note, text="blurred", who="roe", now=later(NOW, 120))
+        withdraw_note(transaction, note, text="blurred", by=ROE, now=later(NOW, 120))
 
     filled.write(withdrawing)
     assert flagged(filled) == set()

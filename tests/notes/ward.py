@@ -36,6 +36,7 @@ from kinote.notes.author import Author
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import note
 from kinote.storage.digests import digest_of
+from tests.actors import ORIGIN, ROE
 from tests.catalog.archive import CT, data_set, store
 
 NOW = datetime(2026, 11, 24, 5, 31, 0, 250000, tzinfo=UTC)
@@ -115,7 +116,7 @@ def request(*references: RequestedReference | str, **options: Any) -> NoteReques
 def made(catalog: Catalog, wanted: NoteRequest, *, study: str | None = None, now: datetime = NOW) -> Note:
     """Make one note and read it."""
     (number,) = catalog.write(
-        lambda transaction: make(transaction, [wanted], study_instance_uid=study, now=now)
+        lambda transaction: make(transaction, [wanted], study_instance_uid=study, by=ROE, now=now)
     )
     return read(catalog, number)
 
@@ -200,7 +201,7 @@ def arrival(dataset: bytes, now: datetime) -> Arrival:
         transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
         digest=digest_of(dataset),
         size=len(dataset),
-        received_from="test",
+        origin=ORIGIN.columns(),
         now=now,
     )
     reading = None

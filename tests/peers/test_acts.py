@@ -19,6 +19,7 @@ from kinote.peers.refusals import (
     PeerVersionError,
     RefusedPeerError,
 )
+from tests.actors import ROE
 from tests.clock import clock
 from tests.peers.wanted import added, archive, changed, dimse, removed, sending_to
 
@@ -153,7 +154,7 @@ def test_a_destination_is_an_endpoint_with_a_policy(catalog: Catalog) -> None:
     def add(endpoint: Endpoint, policy: Policy, name: str = "Station") -> Destination:
         wanted = sending_to(endpoint, name, policy)
         return catalog.write(
-            lambda transaction: destination_acts.add_destination(transaction, wanted, clock())
+            lambda transaction: destination_acts.add_destination(transaction, wanted, clock(), by=ROE)
         )
 
     found = add(by_dicom, policy)
@@ -179,7 +180,9 @@ def test_a_destination_is_an_endpoint_with_a_policy(catalog: Catalog) -> None:
 def test_a_peer_stays_where_something_is_sent_to(catalog: Catalog) -> None:
     peer = added(catalog, archive("A", dimse(), FOLDER))
     wanted = sending_to(peer.endpoints[0])
-    made = catalog.write(lambda transaction: destination_acts.add_destination(transaction, wanted, clock()))
+    made = catalog.write(
+        lambda transaction: destination_acts.add_destination(transaction, wanted, clock(), by=ROE)
+    )
     with pytest.raises(NotManagedHereError, match="'Station'"):
         removed(catalog, peer)
     with pytest.raises(NotManagedHereError, match="'Station'"):
@@ -198,7 +201,7 @@ def test_a_peer_stays_where_something_is_sent_to(catalog: Catalog) -> None:
     def remove(version: int | None) -> Destination:
         return catalog.write(
             lambda transaction: destination_acts.remove_destination(
-                transaction, made.id, clock(), expected_version=version
+                transaction, made.id, clock(), expected_version=version, by=ROE
             )
         )
 
@@ -215,7 +218,9 @@ def test_two_who_add_the_same_title_at_once_are_told_apart(catalog: Catalog) -> 
     """On PostgreSQL several writers work at once."""
 
     def adding(name: str) -> Callable[[Connection], Peer]:
-        return lambda transaction: acts.add_peer(transaction, archive(name), clock(), hosts_needed=False)
+        return lambda transaction: acts.add_peer(
+            transaction, archive(name), clock(), hosts_needed=False, by=ROE
+        )
 
     asked = [catalog.submit(adding(str(number))) for number in range(8)]
     outcomes = [future.exception() for future in asked]

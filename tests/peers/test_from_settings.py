@@ -16,6 +16,7 @@ from kinote.peers.from_settings import SettingsDestination, mirror
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Peer, WantedPeer
 from kinote.peers.refusals import NotManagedHereError
+from tests.actors import ROE
 from tests.clock import clock
 from tests.peers.wanted import added, archive, changed, dimse, removed, sending_to
 
@@ -75,7 +76,9 @@ def test_what_is_taken_out_ends_and_is_the_same_when_it_is_back(catalog: Catalog
     """As where a server is started once in another folder, without its settings file."""
     started(catalog, CT, PACS, destinations=[SENT])
     by_people = sending_to(in_use(catalog)["ARCHIVE"].endpoints[0], "By people")
-    catalog.write(lambda transaction: destination_acts.add_destination(transaction, by_people, clock()))
+    catalog.write(
+        lambda transaction: destination_acts.add_destination(transaction, by_people, clock(), by=ROE)
+    )
     before = in_use(catalog), destinations(catalog)
     started(catalog)
     assert in_use(catalog) == {}
@@ -127,7 +130,7 @@ def test_a_destination_of_the_settings_is_read_only(catalog: Catalog) -> None:
     with pytest.raises(NotManagedHereError, match=r"\[\[destinations\]\]"):
         catalog.write(
             lambda transaction: destination_acts.remove_destination(
-                transaction, found.id, clock(), expected_version=None
+                transaction, found.id, clock(), expected_version=None, by=ROE
             )
         )
 

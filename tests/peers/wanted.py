@@ -10,6 +10,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.peers import acts
 from kinote.peers.destination import Policy, WantedDestination
 from kinote.peers.peer import Endpoint, EndpointKind, Peer, WantedPeer
+from tests.actors import ROE
 from tests.clock import clock
 
 
@@ -25,7 +26,7 @@ def archive(name: str = "Archive", *endpoints: Endpoint) -> WantedPeer:
 
 def added(catalog: Catalog, wanted: WantedPeer) -> Peer:
     def add(transaction: Connection) -> Peer:
-        return acts.add_peer(transaction, wanted, clock(), hosts_needed=False)
+        return acts.add_peer(transaction, wanted, clock(), hosts_needed=False, by=ROE)
 
     return catalog.write(add)
 
@@ -33,7 +34,7 @@ def added(catalog: Catalog, wanted: WantedPeer) -> Peer:
 def changed(catalog: Catalog, peer: Peer, wanted: WantedPeer) -> Peer:
     def change(transaction: Connection) -> Peer:
         return acts.change_peer(
-            transaction, peer.id, wanted, clock(), expected_version=peer.version, hosts_needed=False
+            transaction, peer.id, wanted, clock(), expected_version=peer.version, hosts_needed=False, by=ROE
         )
 
     return catalog.write(change)
@@ -42,7 +43,7 @@ def changed(catalog: Catalog, peer: Peer, wanted: WantedPeer) -> Peer:
 def removed(catalog: Catalog, peer: Peer, seconds: float = 0) -> Peer:
     def remove(transaction: Connection) -> Peer:
         now = clock() + timedelta(seconds=seconds)
-        return acts.remove_peer(transaction, peer.id, now, expected_version=None)
+        return acts.remove_peer(transaction, peer.id, now, expected_version=None, by=ROE)
 
     return catalog.write(remove)
 

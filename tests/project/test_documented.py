@@ -32,13 +32,14 @@ from kinote.telemetry.registry import REGISTRY
 from kinote.web import problems
 from kinote.web.application import Rooms, create_application
 from kinote.web.dicomweb import search
+from tests.actors import OPEN
 from tests.clock import clock
 from tests.project.pages import PAGES, blocks, first_names, names, rows, sections
 from tests.project.sources import PACKAGE, ROOT
 
 #: Nothing is asked of the rooms: only the application's own description of itself is read.
 APPLICATION = create_application(
-    Rooms(cast(Catalog, None), cast(Receiver, None), cast(Door, None), clock=clock)
+    Rooms(cast(Catalog, None), cast(Receiver, None), cast(Door, None), clock=clock, policy=OPEN)
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
@@ -17,12 +18,17 @@ from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Peer
+from kinote.scp import serving
 from kinote.scp.options import ScpOptions
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.rooms import Rooms
 from kinote.scp.server import DicomServer
+from kinote.security import rights
+from kinote.security.policy import Policy
+from kinote.security.rights import Right
 from kinote.storage.local import local_stores
+from tests.actors import OPEN
 from tests.clock import clock
 
 #: Options of a face for tests: a free port.
@@ -88,6 +94,7 @@ def face(
     processes: int = 0,
     program: Sequence[str] = (),
     normalized: Offered = NOTHING,
+    policy: Policy = OPEN,
 ) -> Iterator[Face]:
     """A new house on a folder, its DICOM face open; `peers` are known to it.
 
@@ -95,6 +102,25 @@ def face(
     `normalized` services are offered, of which the product itself has none yet.
     """
     folder.mkdir(exist_ok=True)
+    # What the product does not offer has no rights in its table.
+    offered = serving.services({}, normalized) - serving.services({})
+    with (
+        patch.dict(rights.SERVICES, dict.fromkeys(offered, Right.OPERATE)),
+        _opened(folder, options, peers, processes, program, normalized, policy) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def _opened(
+    folder: Path,
+    options: ScpOptions,
+    peers: Sequence[Peer],
+    processes: int,
+    program: Sequence[str],
+    normalized: Offered,
+    policy: Policy,
+) -> Iterator[Face]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
@@ -103,6 +129,7 @@ def face(
         receiver,
         Door(catalog, stores, clock=clock),
         options,
+        policy,
         PeersInUse.only(*peers),
         normalized,
     )

@@ -23,11 +23,11 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
-from kinote.holdings.actor_kind import ActorKind
 from kinote.lifecycle import acts, withdrawal
 from kinote.peers.entities import ServiceName
 from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
+from tests.actors import PROGRAM, ROE
 from tests.kept_bytes import nobodys
 from tests.peers.known import known
 from tests.scp.face import OPTIONS, PROCESSES, Face, face
@@ -308,7 +308,7 @@ def withdraw(transaction: Connection, uid: str) -> None:
         [uid],
         act=acts.QUALITY,
         text="",
-        who="tester",
+        by=ROE,
         now=datetime.now(UTC),
     )
 
@@ -390,7 +390,7 @@ def test_an_object_found_damaged_in_its_middle_fails_alone(tmp_path: Path) -> No
                 assert stored(association, image(number, rows=2200, columns=2200)).status == 0
         with first.rooms.catalog.read() as connection:
             (_, large, _) = first.rooms.door.find(connection, STUDY)
-        with first.rooms.door.open(large, ActorKind.SYSTEM).file:
+        with first.rooms.door.open(large, PROGRAM).file:
             pass  # From now on it is compared by pieces.
         first.rooms.catalog.write(lambda transaction: None)
         damage(tmp_path / "first", large.sop_instance_uid)

@@ -17,10 +17,10 @@ from kinote.catalog.nodes import Node
 from kinote.catalog.schema.migrations import configuration
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.sql import dialects
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.storage.digests import BLAKE3
+from tests.actors import ROE
 from tests.clock import clock
 from tests.databases import PostgresServer
 from tests.laws.acts import Acts, Asked
@@ -141,7 +141,7 @@ def test_an_upgraded_house_says_when_it_was_used_and_is_scrubbed(upgraded: Acts)
     house = upgraded.house
     uses = LastUse(house.catalog, clock)
     for row in house.rows("SELECT id FROM instance"):
-        uses.note(row.id, ActorKind.PERSON)
+        uses.note(row.id, ROE)
     uses.write()
     used = house.rows("SELECT DISTINCT study, part FROM last_use")
     assert {row.part for row in used} == {"flagged", "rest"}
@@ -163,6 +163,13 @@ def test_an_upgraded_house_says_when_it_was_used_and_is_scrubbed(upgraded: Acts)
     assert {row.digest_algorithm for row in local} == {BLAKE3}
     (done,) = house.rows("SELECT objects, renewed, damaged FROM scrub_pass")
     assert (done.objects, done.renewed, done.damaged) == (len(local), len(local), 0)
+
+
+def test_an_upgraded_house_says_who_withdrew_what_and_where_it_came_from(upgraded: Acts) -> None:
+    (copy,) = upgraded.house.get(f"/api/v1/instances/{WITHDRAWN}/explain")["items"]
+    assert {each["by"]["name"] for each in copy["withdrawals"]} == {"roe"}
+    assert any(sentence.startswith("Withdrawn by roe at ") for sentence in copy["sentences"])
+    assert (copy["received_from"], copy["brought_by"]) == ("test", None)
 
 
 def test_an_upgraded_house_has_one_current_row_for_each_uid(upgraded: Acts) -> None:

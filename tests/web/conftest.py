@@ -23,6 +23,7 @@ from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.connections.doorkeeper import Doorkeeper
 from kinote.web.connections.protocol import guarded
 from kinote.web.metrics import observe_outcome
+from tests.actors import OPEN
 from tests.clock import clock
 
 Result = TypeVar("Result")
@@ -35,7 +36,14 @@ def rooms(tmp_path: Path) -> Iterator[Rooms]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
     receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
     viewer = tmp_path / "viewer"
-    yield Rooms(catalog, receiver, Door(catalog, stores, clock=clock), WebOptions(viewer=viewer), clock=clock)
+    yield Rooms(
+        catalog,
+        receiver,
+        Door(catalog, stores, clock=clock),
+        WebOptions(viewer=viewer),
+        clock=clock,
+        policy=OPEN,
+    )
     receiver.close()
     stores.close()
     catalog.close()

@@ -15,6 +15,7 @@ from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.storage.local import local_stores
+from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.kept_bytes import kept_below
 from tests.web.objects import STUDY, as_file, image
@@ -34,7 +35,7 @@ def receiver(catalog: Catalog, tmp_path: Path) -> Iterator[Receiver]:
 
 
 def store(receiver: Receiver, file: bytes) -> str:
-    upload = receiver.open("test")
+    upload = receiver.open(ORIGIN)
     upload.write(file)
     return upload.finish().result().kind
 
@@ -84,10 +85,10 @@ def test_a_held_copy_is_discarded_with_its_file(catalog: Catalog, receiver: Rece
     before = kept_below(tmp_path / "data")
     with catalog.read() as connection:
         (copy,) = held(connection)
-    receiver.discard_held(copy.id)
+    receiver.discard_held(copy.id, ROE)
     assert len(before - kept_below(tmp_path / "data")) == 1
     with pytest.raises(HeldNotFoundError):
-        receiver.discard_held(copy.id)
+        receiver.discard_held(copy.id, ROE)
 
 
 def test_the_number_of_a_held_copy_is_never_anothers(catalog: Catalog, receiver: Receiver) -> None:
@@ -97,7 +98,7 @@ def test_the_number_of_a_held_copy_is_never_anothers(catalog: Catalog, receiver:
         assert store(receiver, as_file(image(1, PatientComments=other))) == "held"
         with catalog.read() as connection:
             (copy,) = held(connection)
-        receiver.discard_held(copy.id)
+        receiver.discard_held(copy.id, ROE)
         numbers.append(copy.id)
     assert store(receiver, as_file(image(9))) == "stored"
     with catalog.read() as connection:

@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.api import changes as feed
 from kinote.web.application import Rooms, create_application
+from tests.actors import OPEN
 from tests.clock import clock
 from tests.running_server import RunningServer
 from tests.web.conftest import running
@@ -129,7 +130,7 @@ def test_what_an_older_transaction_holds_back_comes_when_it_has_ended(
     catalog = Catalog(CatalogOptions(postgresql_url))
     receiver = Receiver(catalog, stores, clock=clock)
     engine = dialects.engine_for(postgresql_url, pool_size=1)
-    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), clock=clock)
+    rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), clock=clock, policy=OPEN)
     with (
         running(create_application(rooms)) as address,
         httpx.Client(base_url=address, timeout=LIMIT, trust_env=False) as client,

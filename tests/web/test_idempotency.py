@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.metrics import observe_outcome
 from kinote.web.rooms import Rooms, WebOptions
+from tests.actors import OPEN
 from tests.clock import clock
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart
 
@@ -46,6 +47,7 @@ def rooms(tmp_path: Path, catalog: Catalog) -> Iterator[Rooms]:
         Door(catalog, stores, clock=clock),
         WebOptions(viewer=tmp_path / "viewer"),
         clock=clock,
+        policy=OPEN,
     )
     receiver.close()
 

@@ -125,3 +125,13 @@ test("keys of acts that were never answered do not heap up", async () => {
   expect(latest).toBe(sent[29]);
   expect(oldest).not.toBe(sent[0]);
 });
+
+test("who withdraws a note is named in a header, in any script", async () => {
+  const sent: [string, string | null][] = [];
+  vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
+    sent.push([path, new Headers(init.headers).get("Kinote-Actor")]);
+    return done();
+  });
+  await client.withdrawNote(7, 1, "wrong", "Grün^山田");
+  expect(sent).toEqual([["/api/v1/notes/7?reason=wrong", "Gr%C3%BCn%5E%E5%B1%B1%E7%94%B0"]]);
+});

@@ -25,13 +25,18 @@ LIFETIME = timedelta(days=7)
 _REMOVED_AT_ONCE = 10
 
 
+#: The actor of rows of earlier versions. What these answered counts for everybody: a request may be repeated after an
+#: update of the server.
+_NOT_RECORDED = ""
+
+
 class KeyReusedError(ValueError):
     """The key stands for another request, which has been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request under a key: whose key it is (empty: not known), and the digest of all that is asked for."""
+    """A request under a key: whose key it is (`Actor.identity`), and the digest of all that is asked for."""
 
     actor: str
     key: str
@@ -58,11 +63,14 @@ def find_answer(connection: Connection, request: KeyedRequest, now: datetime) ->
             answered_request.c.status,
             answered_request.c.headers,
             answered_request.c.body,
-        ).where(
-            answered_request.c.actor == request.actor,
+        )
+        .where(
+            answered_request.c.actor.in_((request.actor, _NOT_RECORDED)),
             answered_request.c.key == request.key,
             answered_request.c.answered_at >= _oldest_kept(now),
         )
+        .order_by(answered_request.c.actor.desc())
+        .limit(1)
     ).one_or_none()
     if row is None:
         return None

@@ -18,8 +18,11 @@ from kinote.command.in_process import answered_here
 from kinote.command.output import USAGE, fail
 from kinote.command.proven import NotProvedError, ProvenTransport
 from kinote.command.serve import PortTakenError
+from kinote.command.user import user
 from kinote.demo.loading import DemoError
 from kinote.intake.importing import Sink, local_sink
+from kinote.security.actors import command_actor
+from kinote.security.origins import Interface, Origin
 from kinote.settings.model import Settings, SettingsError, read_settings
 from kinote.storage.announcement import Announcement, NoAnnouncementError, announced
 from kinote.storage.data_directory import DataDirectoryInUseError
@@ -69,7 +72,7 @@ class Begun:
         with ExitStack() as closing:
             found = self._opened(closing, "work", makes_new=True)
             if isinstance(found, House):
-                yield local_sink(found.receiver)
+                yield local_sink(found.receiver, Origin(Interface.IMPORT, command_actor(user())))
                 return
             client = Client(found.url, ProvenTransport(found))
             closing.callback(client.close)

@@ -7,11 +7,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 import httpx
 
+from kinote.command.user import user
 from kinote.intake.outcome import Outcome
-from kinote.web.actor import COMMAND
+from kinote.security.actors import COMMAND
+from kinote.web.actor import HEADER
 
 _CHUNK = 256 * 1024
 
@@ -36,7 +39,7 @@ class Client:
             transport=transport,
             timeout=httpx.Timeout(600, connect=10),
             trust_env=False,
-            headers={"User-Agent": COMMAND},
+            headers={"User-Agent": COMMAND, HEADER: quote(user(), safe="")},
         )
 
     def get(self, path: str) -> Any:

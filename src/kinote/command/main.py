@@ -14,10 +14,11 @@ import kinote
 from kinote.command import check as checking
 from kinote.command import peers_typed
 from kinote.command.output import out
+from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
 from kinote.command.typed import begin as _begun
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
+app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 
@@ -41,7 +42,7 @@ PeerArgument = Annotated[str, typer.Argument(help="A peer by its name or AE titl
 TlsOption = Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")]
 TitleOption = Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")]
 
-jobs_app = typer.Typer(no_args_is_help=True, help="See what Kinote does in the background, and act on it.")
+jobs_app = Commands(no_args_is_help=True, help="See what Kinote does in the background, and act on it.")
 app.add_typer(jobs_app, name="jobs")
 
 JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption, JsonOption, begin
 
-peers = typer.Typer(name="peers", no_args_is_help=True, help="The other systems that are known.")
-destinations = typer.Typer(name="destinations", no_args_is_help=True, help="Where objects are sent.")
+peers = Commands(name="peers", no_args_is_help=True, help="The other systems that are known.")
+destinations = Commands(name="destinations", no_args_is_help=True, help="Where objects are sent.")
 
 PeerName = Annotated[str, typer.Argument(help="A peer by its name, an AE title of it, or its number.")]
 NewName = Annotated[str, typer.Argument(help="The name under which people know it.")]

@@ -97,6 +97,7 @@ def _serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
+        # The address that is recorded is that of the connection, whatever X-Forwarded-For says.
         timeout_graceful_shutdown=_GRACE,
         loop="uvloop",
         http=guarded(doorkeeper),

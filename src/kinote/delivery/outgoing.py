@@ -25,10 +25,10 @@ from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.overlay.applying import overlaid
 from kinote.dicom.overlay.changes import OverlayError
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import Described, LiveObject
 from kinote.holdings.unavailable import NotCorrectableError
+from kinote.security.actors import Actor
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -58,17 +58,17 @@ class Sendable:
     open: Callable[[], DataSet]
 
 
-def live(door: Door, wanted: LiveObject) -> Sendable:
-    """An object of the store, to be sent to another system if it is still live then."""
+def live(door: Door, wanted: LiveObject, by: Actor) -> Sendable:
+    """An object of the store, to be sent to another system if it is still live then; `by` whose doing it is sent."""
     return Sendable(
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
-        partial(outgoing, door, wanted, ActorKind.SYSTEM),
+        partial(outgoing, door, wanted, by),
     )
 
 
-def outgoing(door: Door, wanted: LiveObject, by: ActorKind) -> DataSet:
+def outgoing(door: Door, wanted: LiveObject, by: Actor) -> DataSet:
     """The data set of an object as it goes out, for whom: as received where nothing was corrected, untouched.
 
     Whatever leaves passes here. Raises what `Door.open` does, and `NotCorrectableError` where its corrections cannot be

@@ -22,6 +22,7 @@ from kinote.dimse.negotiation import MOST_CONTEXTS, Context
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
+from kinote.security.actors import Actor
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
 SendingKind = Literal["completed", "warning", "failed", "gone"]
@@ -63,9 +64,9 @@ class Sender:
         with stored.file:
             return self._send(wanted, stored)
 
-    def send_live(self, door: Door, wanted: LiveObject) -> Sent:
-        """Send an object of the store if it is still live."""
-        return self.send(live(door, wanted))
+    def send_live(self, door: Door, wanted: LiveObject, by: Actor) -> Sent:
+        """Send an object of the store if it is still live; `by` whose doing."""
+        return self.send(live(door, wanted, by))
 
     def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
         uid = wanted.sop_instance_uid

@@ -18,6 +18,8 @@ from kinote.media.sources import sources
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRequest, RequestedReference
 from kinote.notes.author import Author
+from kinote.security.actors import KINOTE, Actor, ActorKind
+from kinote.security.origins import Interface, Origin
 from kinote.telemetry.clock import Clock
 
 
@@ -31,7 +33,9 @@ def load_demo(catalog: Catalog, receiver: Receiver, clock: Clock) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="kinote-demo-") as folder:
         demo = studies.build(Path(folder))
-        for imported in import_sources(sources(demo.files), local_sink(receiver)):
+        for imported in import_sources(
+            sources(demo.files), local_sink(receiver, Origin(Interface.DEMO, KINOTE))
+        ):
             if imported.outcome.kind not in ("stored", "known"):
                 raise DemoError(
                     f"{imported.name} of the demo was not taken: {imported.outcome.reason} "
@@ -52,6 +56,7 @@ def _make_notes(transaction: Connection, *, notes: tuple[DemoNote, ...], clock: 
             transaction,
             [_request(demo_note)],
             study_instance_uid=demo_note.study_instance_uid,
+            by=Actor(ActorKind.PERSON, demo_note.author_name, ""),
             now=clock(),
         )
 

@@ -26,7 +26,6 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.dictionary import tags
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.overlay.changes import Overlay
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.checking import (
     WHOLE,
     CheckedFile,
@@ -57,6 +56,7 @@ from kinote.holdings.unavailable import (
     StoreUnreachableError,
 )
 from kinote.lifecycle.held import HeldCopy
+from kinote.security.actors import Actor
 from kinote.storage.digests import BLAKE3, UnknownAlgorithmError, root_of
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -95,7 +95,7 @@ class Door:
         make: Provider | None = None,
         recall: Provider | None = None,
         store_is_there: Callable[[int], bool] = lambda store: True,
-        used: Callable[[int, ActorKind], object] = lambda instance, by: None,
+        used: Callable[[int, Actor], object] = lambda instance, by: None,
         writes: bool = True,
     ) -> None:
         self._catalog = catalog
@@ -142,7 +142,7 @@ class Door:
             or (found.residence == "remote" and self._recall is not None)
         )
 
-    def open(self, wanted: LiveObject, by: ActorKind) -> DataSet:
+    def open(self, wanted: LiveObject, by: Actor) -> DataSet:
         """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
 
         It is as it was received: what goes out passes `kinote.delivery.outgoing`. What leaves is what is live now.
@@ -153,7 +153,7 @@ class Door:
         self._used(wanted.id, by)
         return opened
 
-    def open_with_overlay(self, wanted: LiveObject, by: ActorKind) -> tuple[DataSet, Overlay | None]:
+    def open_with_overlay(self, wanted: LiveObject, by: Actor) -> tuple[DataSet, Overlay | None]:
         """The same with what is to be laid over it on its way out, None if nothing is.
 
         An object that has another SOP Instance UID by now is not the one that was wanted: `NotLiveError`.

@@ -17,7 +17,7 @@ from kinote.catalog.last_use import Part, Use, parts_of, write_uses
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
-from kinote.holdings.actor_kind import ActorKind
+from kinote.security.actors import Actor, ActorKind
 from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,15 @@ _MOST = 100_000
 #: Instances that are looked up at once, and rows that are written in one transaction.
 _TOGETHER = 500
 
-#: An instance, by its key, and who has used it.
+#: An instance, by its key, and whether a person or another system has used it.
 _Noted = tuple[int, ActorKind]
+
+#: Of the kinds that the table tells apart. A peer is another system, as a program is.
+_COUNTED = {
+    ActorKind.PERSON: ActorKind.PERSON,
+    ActorKind.SYSTEM: ActorKind.SYSTEM,
+    ActorKind.PEER: ActorKind.SYSTEM,
+}
 
 
 class LastUse:
@@ -50,11 +57,12 @@ class LastUse:
         self._noted: set[_Noted] = set()
         self._hour = datetime.min.replace(tzinfo=UTC)
 
-    def note(self, instance: int, by: ActorKind) -> None:
+    def note(self, instance: int, by: Actor) -> None:
         """The bytes of an instance are used, by its key. What the server does by itself is no use."""
-        if by is ActorKind.SERVER:
+        counted = _COUNTED.get(by.kind)
+        if counted is None:
             return
-        noted = (instance, by)
+        noted = (instance, counted)
         hour = self._clock().replace(minute=0, second=0, microsecond=0)
         with self._noting:
             if hour != self._hour or len(self._noted) >= _MOST:

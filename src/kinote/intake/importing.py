@@ -11,6 +11,7 @@ from typing import BinaryIO
 from kinote.intake.outcome import Outcome, OutcomeKind
 from kinote.intake.receiver import Receiver
 from kinote.media.sources import Refusal, Source
+from kinote.security.origins import Origin
 
 #: Objects under way at once: enough to share commits, few enough to bound open files and memory.
 _UNDER_WAY = 64
@@ -51,11 +52,11 @@ class Report:
             self.with_findings.append(imported)
 
 
-def local_sink(receiver: Receiver) -> Sink:
-    """Into the open house."""
+def local_sink(receiver: Receiver, origin: Origin) -> Sink:
+    """Into the open house, as objects from there."""
 
     def take(file: BinaryIO) -> Future[Outcome]:
-        upload = receiver.open("import")
+        upload = receiver.open(origin)
         try:
             while chunk := file.read(_CHUNK):
                 upload.write(chunk)

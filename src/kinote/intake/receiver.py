@@ -26,6 +26,8 @@ from kinote.intake.syncing import Syncers, sync
 from kinote.intake.upload import Upload
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
+from kinote.security.actors import Actor
+from kinote.security.origins import Origin
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -61,12 +63,9 @@ class Receiver:
         self._setting_aside = threading.Lock()
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
 
-    def open(self, received_from: str, expected: Expected = _ANY_FILE) -> Upload:
-        """Begin to receive one object; `received_from` says by which face and from whom.
-
-        An object that is not as `expected` is refused.
-        """
-        return Upload(self, received_from, expected)
+    def open(self, origin: Origin, expected: Expected = _ANY_FILE) -> Upload:
+        """Begin to receive one object from there. One that is not as `expected` is refused."""
+        return Upload(self, origin, expected)
 
     def receive_large(self) -> Incoming:
         """For an object that does not stay in memory. Raises `StorageError`."""
@@ -169,9 +168,9 @@ class Receiver:
         """Take note of an object that is refused before it comes to a commit."""
         self._observe(refusal)
 
-    def discard_held(self, key: int) -> HeldCopy:
+    def discard_held(self, key: int, by: Actor) -> HeldCopy:
         """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        return self.write_and_remove(lambda transaction: discard(transaction, key, self.clock()))
+        return self.write_and_remove(lambda transaction: discard(transaction, key, by, self.clock()))
 
     def write_and_remove(self, work: Work[Result]) -> Result:
         """Do a piece of work in a transaction, then remove the files that have to follow it."""
@@ -187,9 +186,13 @@ class Receiver:
         self._syncers.close()
 
 
-def discard(transaction: Connection, key: int, now: datetime) -> HeldCopy:
+def discard(transaction: Connection, key: int, by: Actor, now: datetime) -> HeldCopy:
     """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
     copy = held.discard(transaction, key, now=now)
     if copy.file_key is not None:
         remember(transaction, (copy.store, copy.file_key), now)
+    # Its row is gone, so there is nothing in the index that could say who it was.
+    log.info(
+        "A held copy is discarded", extra={"sop_instance_uid": copy.sop_instance_uid, **by.columns("by")}
+    )
     return copy

@@ -21,6 +21,7 @@ from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject import reader
 from kinote.keyobject.file_meta import with_file_meta
 from kinote.keyobject.reading import Reading
+from kinote.security.origins import Origin
 from kinote.storage.digests import digesting
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import SMALL
@@ -51,9 +52,9 @@ class Destination(Protocol):
 class Upload:
     """One object being received. Finish it or abandon it; neither may be called twice."""
 
-    def __init__(self, receiver: Destination, received_from: str, expected: Expected) -> None:
+    def __init__(self, receiver: Destination, origin: Origin, expected: Expected) -> None:
         self._receiver = receiver
-        self._received_from = received_from
+        self._origin = origin
         self._expected = expected
         self._beginning = bytearray()
         self._digest = digesting()
@@ -144,7 +145,7 @@ class Upload:
             transfer_syntax_uid=scanned.transfer_syntax,
             digest=self._digest.finish(),
             size=scanned.size,
-            received_from=self._received_from,
+            origin=self._origin.columns(),
             now=self._receiver.clock(),
             bytes_in_index=self._file is None and not has_pixels,
         )

@@ -17,18 +17,24 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.keyobject.findings import Finding
 from kinote.lifecycle.acts import stored_act
+from kinote.security.actors import Actor
+from kinote.security.origins import shown_origin
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedWithdrawal:
-    """A withdrawal that names the instance; `act` is the name of one of `acts.ACTS`, or a text that is none of them."""
+    """A withdrawal that names the instance; `act` is the name of one of `acts.ACTS`, or a text that is none of them.
+
+    `by` and `undone_by` are None where it is not known who it was.
+    """
 
     act: str
     reason: str
     text: str
-    who: str
+    by: Actor | None
     made_at: str
     undone_at: str | None
+    undone_by: Actor | None
     rejection_note_uid: str
 
 
@@ -44,6 +50,7 @@ class Explanation:
     visible: bool
     received_at: str
     received_from: str
+    brought_by: Actor | None
     registration: str | None
     findings: tuple[Finding, ...]
     withdrawals: tuple[ExplainedWithdrawal, ...]
@@ -77,6 +84,9 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
             instance.c.residence,
             instance.c.received_at,
             instance.c.received_from,
+            instance.c.brought_by_kind,
+            instance.c.brought_by_name,
+            instance.c.brought_by_address,
             instance.c.held_reason,
             study.c.study_instance_uid,
             series.c.series_instance_uid,
@@ -104,7 +114,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         if row.held_reason:
             sentences.append(row.held_reason)
         sentences += [
-            f"Withdrawn by {item.who or 'an unnamed user'} at {item.made_at} ({item.act}): {item.reason}."
+            f"Withdrawn by {item.by or 'an unnamed user'} at {item.made_at} ({item.act}): {item.reason}."
             + (f" It was taken back at {item.undone_at}." if item.undone_at else "")
             for item in named_by
         ]
@@ -120,7 +130,8 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
                 residence=row.residence,
                 visible=row.standing == "live" and row.is_current,
                 received_at=row.received_at,
-                received_from=row.received_from,
+                received_from=shown_origin(row.received_from, row.brought_by_name, row.brought_by_address),
+                brought_by=Actor.stored(row.brought_by_kind, row.brought_by_name, row.brought_by_address),
                 registration=row.registration,
                 findings=_findings(connection, row.id),
                 withdrawals=named_by,
@@ -147,9 +158,10 @@ def _withdrawals(
                 act=str(stored_act(row.act) or row.act),
                 reason=row.reason_meaning,
                 text=row.reason_text,
-                who=row.who,
+                by=Actor.stored(row.who_kind, row.who, row.who_address),
                 made_at=row.made_at,
                 undone_at=row.undone_at,
+                undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
                 rejection_note_uid=row.rejection_note_uid,
             ),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, literal_column, select
+from sqlalchemy import Connection, RowMapping, Select, literal_column, select
 
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import (
@@ -17,6 +17,7 @@ from kinote.catalog.schema.tables import (
     series,
     study,
 )
+from kinote.security.origins import shown_origin
 
 
 class HeldNotFoundError(LookupError):
@@ -47,14 +48,14 @@ class HeldCopy:
 def held(connection: Connection, *, after: int = 0, limit: int = 100) -> list[HeldCopy]:
     """Held copies, oldest first, from the one after the number `after` on."""
     query = _held().where(instance.c.id > after).order_by(instance.c.id).limit(limit)
-    return [HeldCopy(**row) for row in connection.execute(query).mappings()]
+    return [_copy(row) for row in connection.execute(query).mappings()]
 
 
 def held_copy(connection: Connection, key: int) -> HeldCopy:
     row = connection.execute(_held().where(instance.c.id == key)).mappings().one_or_none()
     if row is None:
         raise HeldNotFoundError(f"There is no held copy {key}.")
-    return HeldCopy(**row)
+    return _copy(row)
 
 
 def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
@@ -73,6 +74,12 @@ def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     return copy
 
 
+def _copy(row: RowMapping) -> HeldCopy:
+    said = dict(row)
+    name, address = said.pop("brought_by_name"), said.pop("brought_by_address")
+    return HeldCopy(**{**said, "received_from": shown_origin(row["received_from"], name, address)})
+
+
 def _held() -> Select[tuple[object, ...]]:
     return (
         select(
@@ -86,6 +93,8 @@ def _held() -> Select[tuple[object, ...]]:
             instance.c.held_reason.label("reason"),
             instance.c.received_at,
             instance.c.received_from,
+            instance.c.brought_by_name,
+            instance.c.brought_by_address,
             instance.c.digest,
             instance.c.size,
             instance.c.store,

@@ -17,6 +17,7 @@ from kinote.catalog.sql import statements
 from kinote.lifecycle import standing
 from kinote.lifecycle.acts import Act
 from kinote.lifecycle.standing import in_chunks, settle
+from kinote.security.actors import Actor
 
 
 class WithdrawalNotFoundError(LookupError):
@@ -29,7 +30,7 @@ def withdraw(
     *,
     act: Act,
     text: str,
-    who: str,
+    by: Actor,
     now: datetime,
     rejection_note_uid: str = "",
     copies: Mapping[str, int] | None = None,
@@ -49,7 +50,9 @@ def withdraw(
             "reason_meaning": act.reason.meaning,
             "reason_text": text,
             "rejection_note_uid": rejection_note_uid,
-            "who": who,
+            "who": by.name,
+            "who_kind": by.kind,
+            "who_address": by.address,
             "made_at": timestamp(now),
         },
     ).scalar_one()
@@ -64,7 +67,7 @@ def withdraw(
     return int(key)
 
 
-def undo(transaction: Connection, key: int, *, who: str, now: datetime) -> None:
+def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
     """Take a withdrawal back; its instances become live again unless another one names them.
 
     Raises `WithdrawalNotFoundError`.
@@ -72,7 +75,12 @@ def undo(transaction: Connection, key: int, *, who: str, now: datetime) -> None:
     undone = transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None))
-        .values(undone_at=timestamp(now), undone_by=who)
+        .values(
+            undone_at=timestamp(now),
+            undone_by=by.name,
+            undone_by_kind=by.kind,
+            undone_by_address=by.address,
+        )
     )
     if undone.rowcount == 0:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")

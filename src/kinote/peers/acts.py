@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,9 +15,14 @@ from kinote.peers import lists
 from kinote.peers.checks import faults_of_peer
 from kinote.peers.peer import Endpoint, Origin, Peer, WantedPeer, endpoint_columns
 from kinote.peers.refusals import Fault, NotManagedHereError, PeerVersionError, RefusedPeerError
+from kinote.security.actors import Actor
+
+log = logging.getLogger(__name__)
 
 
-def add_peer(transaction: Connection, wanted: WantedPeer, now: datetime, *, hosts_needed: bool) -> Peer:
+def add_peer(
+    transaction: Connection, wanted: WantedPeer, now: datetime, *, hosts_needed: bool, by: Actor
+) -> Peer:
     """Add a peer. Raises `RefusedPeerError`."""
     peer_rows.begin_change(transaction)
     faults = faults_of_peer(wanted, lists.peers_in_use(transaction), hosts_needed=hosts_needed)
@@ -27,7 +33,9 @@ def add_peer(transaction: Connection, wanted: WantedPeer, now: datetime, *, host
     ]
     if faults:
         raise RefusedPeerError(faults)
-    return lists.peer(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
+    added = lists.peer(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
+    _tell("added", added, by)
+    return added
 
 
 def change_peer(
@@ -38,6 +46,7 @@ def change_peer(
     *,
     expected_version: int | None,
     hosts_needed: bool,
+    by: Actor,
 ) -> Peer:
     """Let a peer be as wanted. An endpoint keeps its key by that, or by its address.
 
@@ -52,11 +61,12 @@ def change_peer(
         raise RefusedPeerError(faults)
     _refuse_while_needed(transaction, _dropped(wanted, current))
     write_changed(transaction, current, wanted, now)
+    _tell("changed", current, by)
     return lists.peer(transaction, peer_id)
 
 
 def remove_peer(
-    transaction: Connection, peer_id: int, now: datetime, *, expected_version: int | None
+    transaction: Connection, peer_id: int, now: datetime, *, expected_version: int | None, by: Actor
 ) -> Peer:
     """End a peer: it is neither let in by name nor called any more. Its row stays, for what names it.
 
@@ -66,7 +76,12 @@ def remove_peer(
     current = managed(transaction, peer_id, expected_version)
     _refuse_while_needed(transaction, current.endpoints)
     end(transaction, current, now)
+    _tell("removed", current, by)
     return lists.peer(transaction, peer_id)
+
+
+def _tell(act: str, peer: Peer, by: Actor) -> None:
+    log.info("A peer is being %s", act, extra={"peer": peer.name, **by.columns("by")})
 
 
 def managed(transaction: Connection, peer_id: int, expected_version: int | None) -> Peer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -24,6 +25,9 @@ from kinote.peers.refusals import (
     PeerVersionError,
     RefusedPeerError,
 )
+from kinote.security.actors import Actor
+
+log = logging.getLogger(__name__)
 
 
 def destination(connection: Connection, destination_id: int) -> Destination:
@@ -50,10 +54,13 @@ def destinations_called(connection: Connection, name: str) -> list[Destination]:
     return [] if row is None else [destination_of(row)]
 
 
-def add_destination(transaction: Connection, wanted: WantedDestination, now: datetime) -> Destination:
+def add_destination(
+    transaction: Connection, wanted: WantedDestination, now: datetime, *, by: Actor
+) -> Destination:
     """Add a destination. Raises `RefusedPeerError`."""
     peer_rows.begin_change(transaction)
     _check(transaction, wanted, None)
+    _tell("added", wanted.name, by)
     return destination(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
 
 
@@ -64,6 +71,7 @@ def change_destination(
     now: datetime,
     *,
     expected_version: int | None,
+    by: Actor,
 ) -> Destination:
     """Let a destination be as wanted.
 
@@ -74,17 +82,23 @@ def change_destination(
     _check(transaction, wanted, destination_id)
     columns = {**wanted.columns(), "changed_at": timestamp(now)}
     destination_rows.update_destination(transaction, destination_id, columns)
+    _tell("changed", wanted.name, by)
     return destination(transaction, destination_id)
 
 
 def remove_destination(
-    transaction: Connection, destination_id: int, now: datetime, *, expected_version: int | None
+    transaction: Connection, destination_id: int, now: datetime, *, expected_version: int | None, by: Actor
 ) -> Destination:
     """End a destination. Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`."""
     peer_rows.begin_change(transaction)
-    _managed(transaction, destination_id, expected_version)
+    current = _managed(transaction, destination_id, expected_version)
     end(transaction, destination_id, now)
+    _tell("removed", current.name, by)
     return destination(transaction, destination_id)
+
+
+def _tell(act: str, name: str, by: Actor) -> None:
+    log.info("A destination is being %s", act, extra={"destination": name, **by.columns("by")})
 
 
 def write_new(transaction: Connection, wanted: WantedDestination, origin: Origin, now: datetime) -> int:

@@ -28,7 +28,7 @@ def perform(session: IndexSession, message: Message) -> None:
 
     def send_next() -> Sent | None:
         wanted = next(waiting, None)
-        return None if wanted is None else sender.send_live(session.rooms.door, wanted)
+        return None if wanted is None else sender.send_live(session.rooms.door, wanted, session.actor)
 
     def is_cancelled() -> bool:
         # While the answer to an object is due, a cancellation comes to the sender.

@@ -82,7 +82,7 @@ def _sendings(
                 ) as opened:
                     sender = Sender(opened, originator=originator)
                     for wanted in group[done:]:
-                        sent = sender.send_live(session.rooms.door, wanted)
+                        sent = sender.send_live(session.rooms.door, wanted, session.actor)
                         done += 1
                         yield sent
             except UnreadableDataSetError as error:

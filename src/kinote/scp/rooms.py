@@ -12,6 +12,7 @@ from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.session import Session
+from kinote.security.policy import Policy
 
 #: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
 #: last answer has gone out to a caller that may be slow.
@@ -20,7 +21,7 @@ _QUERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms below, the options of the DICOM face, and its share of the readers of the index.
+    """The rooms below, the options of the DICOM face, who may do what, and its share of the readers of the index.
 
     `normalized` are the normalized services that are offered: none until one has a handler.
     """
@@ -29,6 +30,7 @@ class Rooms:
     receiver: Receiver
     door: Door
     options: ScpOptions
+    policy: Policy
     peers: PeersInUse = field(default_factory=PeersInUse)
     normalized: Offered = NOTHING
     queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))

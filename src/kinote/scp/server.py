@@ -22,6 +22,8 @@ from kinote.scp.performers import PERFORMERS
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.report import AssociationReport
 from kinote.scp.rooms import IndexSession, Rooms
+from kinote.scp.session import peer
+from kinote.security.rights import Right
 from kinote.telemetry.seldom import Seldom
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class DicomServer:
     """
 
     def __init__(self, rooms: Rooms, receivers: ReceiverProcesses | None = None) -> None:
+        serving.require_rights(PERFORMERS, rooms.normalized)
         self._rooms = rooms
         self._receivers = receivers
         self._refusals = Seldom()
@@ -87,18 +90,20 @@ class DicomServer:
         return answer
 
     def serve(self, association: Association, caller: Caller) -> None:
+        # Once for all that is asked for on the association, whichever process serves it.
+        granted = self._rooms.policy.granted(peer(association.request.calling_ae_title, caller))
         if (
             self._receivers is not None
             and not caller.is_secure
             and serving.only_stores(association, self._rooms.normalized)
         ):
-            ended = self._receivers.serve(association, caller)
+            ended = self._receivers.serve(association, caller, granted)
             if ended is not None:
                 _tell(ended.report)
                 if ended.fault:
                     raise ReceiverFaultError(ended.fault)
                 return
-        report, fault = serving.serve_to_end(self._session(association, caller), PERFORMERS)
+        report, fault = serving.serve_to_end(self._session(association, caller, granted), PERFORMERS)
         _tell(report)
         if fault is not None:
             raise fault
@@ -120,11 +125,10 @@ class DicomServer:
         """Whether somebody who may call can have an address; who it is, is seen when an association is asked for."""
         return self._rooms.options.unknown_callers or self._rooms.peers.may_call_from(address)
 
-    def _session(self, association: Association, caller: Caller) -> IndexSession:
+    def _session(self, association: Association, caller: Caller, granted: frozenset[Right]) -> IndexSession:
         rooms = self._rooms
-        return IndexSession(
-            association, caller, rooms.receiver, rooms.options.limits.largest_object, rooms=rooms
-        )
+        largest = rooms.options.limits.largest_object
+        return IndexSession(association, caller, rooms.receiver, largest, granted, rooms=rooms)
 
 
 def _tell(report: AssociationReport) -> None:

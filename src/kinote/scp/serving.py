@@ -1,6 +1,7 @@
 """Serving associations: each request is performed by its service, one after the other (PS3.7 section 9).
 
-Who serves says by which performers: `STORING` need no index, `scp.performers` has all.
+Who serves says by which performers: `STORING` need no index, `scp.performers` has all. Here is the one place where a
+request's right is looked at (`kinote.security.rights`), before its performer hears of it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, Message
+from kinote.dimse.command_sets.normalized import (
+    NActionRequest,
+    NCreateRequest,
+    NDeleteRequest,
+    NEventReportRequest,
+    NGetRequest,
+    NSetRequest,
+)
 from kinote.dimse.commands import (
     CEchoRequest,
     CFindRequest,
@@ -31,6 +41,7 @@ from kinote.dimse.operations.refusals import COMPOSITE, refuse, refuse_service
 from kinote.scp import storage, verification
 from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.session import Session
+from kinote.security.rights import Role, Service, UnlistedError, right_of_service
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +76,8 @@ def _perform(
     performer = performers.get(type(message.command))
     if not is_in_its_context(message, session.normalized):
         _not_here(session, message)
+    elif not _is_allowed(session, message):
+        _not_allowed(session, message)
     elif performer is None:
         refuse_service(association, message)
         session.done["unrecognized", "refused"] += 1
@@ -125,6 +138,80 @@ def _service_of(sop_class_uid: str) -> type[Request]:
     if model is None:
         return CStoreRequest
     return {model.find: CFindRequest, model.move: CMoveRequest, model.get: CGetRequest}[sop_class_uid]
+
+
+#: Requests by their names in PS3.7.
+NAMES: Mapping[type[Command], str] = {
+    CEchoRequest: "C-ECHO",
+    CStoreRequest: "C-STORE",
+    CFindRequest: "C-FIND",
+    CMoveRequest: "C-MOVE",
+    CGetRequest: "C-GET",
+    NEventReportRequest: "N-EVENT-REPORT",
+    NGetRequest: "N-GET",
+    NSetRequest: "N-SET",
+    NActionRequest: "N-ACTION",
+    NCreateRequest: "N-CREATE",
+    NDeleteRequest: "N-DELETE",
+}
+
+#: What has a place in every context. What nobody offers is answered with a failure.
+_CANCEL = Service("any", "C-CANCEL", Role.SCU)
+_UNRECOGNIZED = Service("any", "unrecognized", Role.SCU)
+
+
+def services(performers: Performers[AnySession], normalized: Offered = NOTHING) -> set[Service]:
+    """All that performers can be asked for, as the table of rights has it."""
+    found = {_CANCEL, _UNRECOGNIZED}
+    for uid in (VERIFICATION, KEY_OBJECT_SELECTION, *MODEL_OF):
+        if _service_of(uid) in performers:
+            found.add(_operation(uid, Role.SCU, _service_of(uid), normalized))
+    return found | {_operation(uid, Role.SCU, command, normalized) for uid, command in normalized.operations}
+
+
+def require_rights(performers: Performers[AnySession], normalized: Offered = NOTHING) -> None:
+    """Raises `UnlistedError` if something can be asked for that the table of rights does not have."""
+    for command in performers:
+        if command not in NAMES:
+            raise UnlistedError(command.__name__)
+    for service in services(performers, normalized):
+        right_of_service(service)
+
+
+def _is_allowed(session: Session, message: Message) -> bool:
+    """Whether the caller has the right that a request takes; found out once for each context of an association."""
+    command, context = type(message.command), message.context
+    known = session.allowed.get((context.id, command))
+    if known is None:
+        role = Role.SCU if context.requestor_is_scu else Role.SCP
+        service = _operation(context.abstract_syntax, role, command, session.normalized)
+        known = right_of_service(service) in session.granted
+        session.allowed[context.id, command] = known
+    return known
+
+
+def _operation(abstract_syntax: str, role: Role, command: type[Command], normalized: Offered) -> Service:
+    if command in COMPOSITE:
+        return Service(_service_class_of(abstract_syntax), NAMES[command], role)
+    if (abstract_syntax, command) in normalized.operations:
+        # Each SOP class by itself: its UID stands for its service class. Events are told by its SCP.
+        role = Role.SCP if command is NEventReportRequest else Role.SCU
+        return Service(abstract_syntax, NAMES[command], role)
+    return _UNRECOGNIZED
+
+
+def _service_class_of(sop_class_uid: str) -> str:
+    """The service class of PS3.4 that a SOP class belongs to."""
+    if sop_class_uid == VERIFICATION:
+        return "Verification"
+    return "Query/Retrieve" if sop_class_uid in MODEL_OF else "Storage"
+
+
+def _not_allowed(session: Session, message: Message) -> None:
+    """Not authorized (PS3.7 C.5.24): the performer does not hear of it."""
+    why = "The calling AE title has no right to this here"
+    refuse(session.association, message, statuses.NOT_AUTHORIZED, why)
+    session.done["unauthorized", "refused"] += 1
 
 
 def _not_here(session: Session, message: Message) -> None:

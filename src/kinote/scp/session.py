@@ -8,12 +8,15 @@ from typing import Protocol
 
 from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
-from kinote.dimse.commands import CCancelRequest
+from kinote.dimse.commands import CCancelRequest, Command
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.intake.expected import Expected
 from kinote.intake.upload import Upload
 from kinote.scp.identifier_error import IdentifierError, Refusal
+from kinote.security.actors import Actor, ActorKind
+from kinote.security.origins import Interface, Origin
+from kinote.security.rights import Right
 
 #: Bytes of an identifier at most.
 _LONGEST_IDENTIFIER = 4 * 1024 * 1024
@@ -22,16 +25,17 @@ _LONGEST_IDENTIFIER = 4 * 1024 * 1024
 class WayIn(Protocol):
     """Where received objects go."""
 
-    def open(self, received_from: str, expected: Expected) -> Upload:
-        """Begin to receive one object; `received_from` says by which face and from whom."""
+    def open(self, origin: Origin, expected: Expected) -> Upload:
+        """Begin to receive one object from there."""
 
 
 @dataclass(slots=True)
 class Session:
     """An association, who has opened it, and what has been done on it so far.
 
-    Received objects, of `largest_object` bytes at most, go the `way_in`. `done` counts operations by service and what
-    became of them, e.g. ("store", "stored"). What else a service needs is in a class of its own (`scp.rooms`), so that
+    Received objects, of `largest_object` bytes at most, go the `way_in`. `granted` are the rights that the caller had
+    when the association was accepted. `done` counts operations by service and what became of them, e.g.
+    ("store", "stored"). What else a service needs is in a class of its own (`scp.rooms`), so that
     a process without an index can serve as well.
     """
 
@@ -39,7 +43,17 @@ class Session:
     caller: Caller
     way_in: WayIn
     largest_object: int | None
+    granted: frozenset[Right]
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
+    #: The caller, and where what it stores comes from.
+    actor: Actor = field(init=False)
+    origin: Origin = field(init=False)
+    #: Whether what has been asked for so far is allowed, by presentation context and message (`scp.serving`).
+    allowed: dict[tuple[int, type[Command]], bool] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.actor = peer(self.calling_ae_title, self.caller)
+        self.origin = Origin(Interface.C_STORE, self.actor)
 
     @property
     def normalized(self) -> Offered:
@@ -83,3 +97,8 @@ class Session:
             elif command.message_id_being_responded_to == message_id:
                 return True
         return False
+
+
+def peer(calling_ae_title: str, caller: Caller) -> Actor:
+    """Who has opened an association."""
+    return Actor(ActorKind.PEER, calling_ae_title, caller.host)

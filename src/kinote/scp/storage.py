@@ -58,7 +58,7 @@ def _receive(session: Session, message: Message, request: CStoreRequest) -> Outc
     expected = BareDataSet(
         request.affected_sop_class_uid, request.affected_sop_instance_uid, message.context.transfer_syntax
     )
-    upload = session.way_in.open(f"C-STORE {session.calling_ae_title}", expected)
+    upload = session.way_in.open(session.origin, expected)
     left = session.largest_object
     try:
         for piece in session.association.data_set():

@@ -1,15 +1,57 @@
-"""For whom a request is: a person, or another system to which a command sends what it gets here."""
+"""Who makes a request, as far as that can be told before people sign in: as the request itself says."""
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import replace
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.types import Scope
 
-from kinote.holdings.actor_kind import ActorKind
+from kinote.security.actors import COMMAND, Actor, ActorKind, command_actor
+from kinote.web.problems import BadRequestError
 
-#: What Kinote's own commands call themselves (User-Agent).
-COMMAND = "kinote-command"
+#: The header in which a client names the person it acts for: UTF-8, percent-encoded, since header fields are ASCII.
+HEADER = "Kinote-Actor"
+
+#: Characters of a name at most; a PN has three component groups of 64 (PS3.5 6.2.1).
+LONGEST = 194
+
+#: Where the actor of a request stands in its ASGI scope.
+_KEY = "kinote.actor"
 
 
-def actor_of(request: Request) -> ActorKind:
-    """Who asks, as far as that can be told before anybody signs in. It decides about nothing but what is recorded."""
-    return ActorKind.SYSTEM if request.headers.get("User-Agent") == COMMAND else ActorKind.PERSON
+def find_actor(scope: Scope) -> Actor:
+    """Find out who makes a request, and keep it in the scope. Raises `BadRequestError` for a malformed name."""
+    headers = Headers(scope=scope)
+    name = _name(headers.get(HEADER, ""))
+    client = scope.get("client")
+    address = str(client[0]) if client else ""
+    if headers.get("User-Agent") == COMMAND:
+        actor = replace(command_actor(name), address=address)
+    else:
+        actor = Actor(ActorKind.PERSON, name, address)
+    scope[_KEY] = actor
+    return actor
+
+
+def actor_of(request: Request) -> Actor:
+    """Who makes a request."""
+    actor: Actor = request.scope[_KEY]
+    return actor
+
+
+def _name(written: str) -> str:
+    if not written:
+        return ""
+    try:
+        name = unquote(written, errors="strict").strip()
+    except UnicodeDecodeError:
+        raise BadRequestError(f"{HEADER}: a name is UTF-8, percent-encoded.") from None
+    if len(name) > LONGEST:
+        raise BadRequestError(f"{HEADER}: a name has at most {LONGEST} characters.")
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise BadRequestError(f"{HEADER}: a name has no control characters.")
+    return name

@@ -8,8 +8,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response
 
 from kinote.web.allowed_methods import allowed_methods
 from kinote.web.api.router import router
@@ -18,6 +17,7 @@ from kinote.web.dicomweb import routes as dicomweb
 from kinote.web.guard import Guard
 from kinote.web.health import healthz, readyz
 from kinote.web.metrics import metrics
+from kinote.web.permitted import PermittedRoute, require_rights
 from kinote.web.problems import FAULT, problem_of
 from kinote.web.request_log import RequestLog
 from kinote.web.rooms import Rooms, WebOptions
@@ -34,17 +34,20 @@ answer `{"items": [...], "next": cursor or null}`: give `next` as `cursor` for t
 
 
 #: Answers for every path that nothing else answers for: it stands last.
-_VIEWER = Route("/{path:path}", viewer_file)
+_VIEWER = PermittedRoute("/{path:path}", viewer_file)
 
 
 def create_application(rooms: Rooms) -> FastAPI:
-    """The application over open rooms. Whoever opened the rooms closes them, after the application."""
+    """The application over open rooms. Whoever opened the rooms closes them, after the application.
+
+    Raises `UnlistedError` where the table of rights does not have a route.
+    """
     application = FastAPI(
         title="Kinote",
         version="1",
         description=_DESCRIPTION,
-        openapi_url="/api/v1/openapi.json",
-        # Their pages load scripts from elsewhere.
+        # It is a route of ours. The pages for it load scripts from elsewhere.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         exception_handlers={HTTPException: _problem, RequestValidationError: _problem},
@@ -55,12 +58,14 @@ def create_application(rooms: Rooms) -> FastAPI:
     application.include_router(router)
     application.router.routes.extend(
         [
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
+            PermittedRoute("/api/v1/openapi.json", openapi, name="openapi"),
+            PermittedRoute("/healthz", healthz),
+            PermittedRoute("/readyz", readyz),
+            PermittedRoute("/metrics", metrics),
             _VIEWER,
         ]
     )
+    require_rights(application)
     # The last one added is the outermost.
     application.add_middleware(Guard, options=rooms.options)
     application.add_middleware(RequestsPerClient, most=rooms.options.requests_per_client)
@@ -73,6 +78,12 @@ def end_event_streams(application: FastAPI) -> None:
     """The server is being stopped. To be called in its event loop."""
     rooms: Rooms = application.state.rooms
     rooms.streams.end()
+
+
+async def openapi(request: Request) -> Response:
+    """The description of the REST API (OpenAPI)."""
+    application: FastAPI = request.app
+    return JSONResponse(application.openapi())
 
 
 async def _problem(request: Request, error: Exception) -> Response:

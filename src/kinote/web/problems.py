@@ -49,6 +49,7 @@ from kinote.peers.refusals import (
     PeerVersionError,
     RefusedPeerError,
 )
+from kinote.security.policy import NotAllowedError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -256,6 +257,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "store-unreachable",
         "The stored bytes cannot be read now",
     ),
+    (NotAllowedError, HTTPStatus.FORBIDDEN, "not-allowed", "Not allowed"),
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),

@@ -19,6 +19,7 @@ from kinote.jobs.kinds import JobKind
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
+from kinote.security.policy import Policy
 from kinote.telemetry.clock import Clock
 from kinote.web.connections.limits import DEFAULT_LIMITS
 from kinote.web.event_streams import EventStreams
@@ -71,6 +72,7 @@ class Rooms:
     door: Door
     options: WebOptions = WebOptions()
     clock: Clock = field(kw_only=True)
+    policy: Policy = field(kw_only=True)
     #: What is wrong with index and bytes, as it is now.
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.

@@ -104,18 +104,22 @@ interface ActParts {
   body?: NoteRequest;
   /** The version that the act is made from. */
   version?: number;
+  /** Who acts, until users sign in. */
+  actor?: string;
 }
 
 /** Have something done, once: under a key that it keeps until the server has answered. */
-async function act<Answer>(method: string, path: string, { body, version }: ActParts = {}): Promise<Answer> {
+async function act<Answer>(method: string, path: string, { body, version, actor }: ActParts = {}): Promise<Answer> {
   const headers = new Headers();
   const init: RequestInit = { method, headers };
   if (version !== undefined) headers.set("If-Match", `"${version}"`);
+  // Header fields are ASCII.
+  if (actor) headers.set("Kinote-Actor", encodeURIComponent(actor));
   if (body) {
     headers.set("Content-Type", "application/json");
     init.body = JSON.stringify(body);
   }
-  const asked = [method, path, version ?? "", init.body ?? ""].join(" ");
+  const asked = [method, path, version ?? "", init.body ?? "", ...(actor ? [actor] : [])].join(" ");
   headers.set("Idempotency-Key", keyOf(asked));
   try {
     const answer = (await (await ask(path, init)).json()) as Answer;
@@ -135,8 +139,8 @@ export const makeNote = (studyUid: string, body: NoteRequest) =>
 export const reviseNote = (id: Note["id"], version: number, body: NoteRequest) =>
   act<Note>("PUT", `/notes/${id}`, { body, version });
 
-export const withdrawNote = (id: Note["id"], version: number, reason: string, who: string) =>
-  act<Note>("DELETE", `/notes/${id}${query({ reason, who })}`, { version });
+export const withdrawNote = (id: Note["id"], version: number, reason: string, actor: string) =>
+  act<Note>("DELETE", `/notes/${id}${query({ reason })}`, { version, actor });
 
 export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query({ cursor })}`);
 export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;

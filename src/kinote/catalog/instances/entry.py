@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -80,12 +80,13 @@ def entry_of(
     transfer_syntax_uid: str,
     digest: TakenDigest,
     size: int,
-    received_from: str,
+    origin: Mapping[str, str],
     now: datetime,
     bytes_in_index: bool = False,
 ) -> InstanceEntry:
     """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed.
 
+    `origin` has the columns that say where it came from (`kinote.security.origins`).
     Where its `bytes_in_index` are to be, there is no need of a prepared header (`headers`).
     """
     study_uid = _identity(dataset, tags.STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")
@@ -116,7 +117,7 @@ def entry_of(
             "digest_algorithm": digest.algorithm,
             "size": size,
             "received_at": received_at,
-            "received_from": received_from,
+            **origin,
         },
         metadata=None if bytes_in_index else packed_header.pack(from_elements.metadata_json(dataset)),
     )

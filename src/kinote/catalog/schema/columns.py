@@ -29,6 +29,11 @@ def matched(name: str) -> Column[str]:
     return Column(name, Matched, nullable=False, server_default="")
 
 
+def actor(prefix: str) -> list[Column[str]]:
+    """Who did something: kind, name, address (`kinote.security.actors`). An empty kind: it was not recorded."""
+    return [matched(f"{prefix}_{part}") for part in ("kind", "name", "address")]
+
+
 def person_name(name: str) -> list[Column[str]]:
     """The three component groups of a PN (PS3.5 6.2.1), each matched by itself."""
     return [matched(f"{name}_{group}") for group in ("alphabetic", "ideographic", "phonetic")]

@@ -20,6 +20,7 @@ from kinote.dimse.command_sets.normalized import (
     NormalizedRequest,
     NormalizedResponse,
 )
+from kinote.dimse.commands import Command
 from kinote.dimse.errors import AssociationError
 from kinote.dimse.negotiation import Context, Service
 from kinote.dimse.operations.both_ways import MOST_FOLLOW_UPS
@@ -86,6 +87,8 @@ class Offered:
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self._offers = {(each.sop_class_uid, each.command): each for each in offers}
+        #: What can be asked for, each by SOP class and command.
+        self.operations: frozenset[tuple[str, type[Command]]] = frozenset(self._offers)
         self.sop_classes = frozenset(sop_class_uid for sop_class_uid, _ in self._offers)
 
     def service(self, sop_class_uid: str, choose: Callable[[Sequence[str]], str | None]) -> Service | None:

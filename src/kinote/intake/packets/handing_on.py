@@ -15,6 +15,7 @@ from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE, Outcome
 from kinote.intake.packets.frames import HEAD, LONGEST, Kind, frame
 from kinote.intake.packets.packet import decode_answer, encode_packet, encode_told
 from kinote.intake.upload import Upload
+from kinote.security.origins import Origin
 from kinote.storage.incoming_small import IncomingSmall
 from kinote.storage.store import Incoming, StorageError, Store
 from kinote.telemetry.clock import Clock, ToldClock
@@ -41,9 +42,9 @@ class HandingOn:
         self.clock: Clock = clock
         self._told = clock
 
-    def open(self, received_from: str, expected: Expected) -> Upload:
+    def open(self, origin: Origin, expected: Expected) -> Upload:
         """Begin to receive one object, as `Receiver.open`."""
-        return Upload(self, received_from, expected)
+        return Upload(self, origin, expected)
 
     def begun(self) -> None:
         """The association is being served. Raises `MainProcessLostError` where it must not be."""

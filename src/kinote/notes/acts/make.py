@@ -18,6 +18,7 @@ from kinote.notes.content import NoteContent, moment
 from kinote.notes.creator.create import MadeKeyObject, make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
 from kinote.notes.versions import NewVersion, insert_versions
+from kinote.security.actors import Actor
 
 
 def make(
@@ -25,6 +26,7 @@ def make(
     requests: Sequence[NoteRequest],
     *,
     study_instance_uid: str | None,
+    by: Actor,
     now: datetime,
 ) -> list[int]:
     """Make notes, all or none, in few statements; gives their numbers in order.
@@ -39,7 +41,8 @@ def make(
     known = known_instances(transaction, named_instances(requests))
     contents = _checked(requests, known, study_instance_uid, now)
     return [
-        version.note for version in write_notes(transaction, contents, known, study_instance_uid, now=now)[0]
+        version.note
+        for version in write_notes(transaction, contents, known, study_instance_uid, by=by, now=now)[0]
     ]
 
 
@@ -49,6 +52,7 @@ def write_notes(
     known: dict[str, KnownInstance],
     study_instance_uid: str | None,
     *,
+    by: Actor,
     now: datetime,
 ) -> tuple[list[NewVersion], list[MadeKeyObject]]:
     """Write notes that have been checked, and their KOS."""
@@ -64,7 +68,7 @@ def write_notes(
         changes.Change(_made(version.content), study_instance_uid=version.studies[0], note=version.note)
         for version in versions
     ]
-    made = make_key_objects(transaction, versions, known, happened, now=now)
+    made = make_key_objects(transaction, versions, known, happened, by=by, now=now)
     return versions, made
 
 

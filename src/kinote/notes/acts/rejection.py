@@ -23,6 +23,7 @@ from kinote.notes.acts.make import created_text, write_notes
 from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance, known_instances
+from kinote.security.actors import Actor, ActorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def reject(
     *,
     act: Act,
     text: str,
-    who: str,
+    by: Actor,
     now: datetime,
 ) -> None:
     """Withdraw key objects: in each study one withdrawal, and the rejection note behind it if the act has one.
@@ -64,14 +65,14 @@ def reject(
     for carrier in withdrawn:
         by_study.setdefault(carrier.place.study_instance_uid, []).append(carrier)
     groups = list(by_study.values())
-    told_by = _rejection_notes(transaction, groups, act, text, who, now)
+    told_by = _rejection_notes(transaction, groups, act, text, by, now)
     for group, rejection_note_uid in zip(groups, told_by, strict=True):
         withdraw(
             transaction,
             [carrier.sop_instance_uid for carrier in group],
             act=act,
             text=text,
-            who=who,
+            by=by,
             now=now,
             rejection_note_uid=rejection_note_uid,
         )
@@ -82,31 +83,31 @@ def _rejection_notes(
     groups: Sequence[Sequence[Carrier]],
     act: Act,
     text: str,
-    who: str,
+    by: Actor,
     now: datetime,
 ) -> list[str]:
     """Make a rejection note for each group; gives their UIDs, empty where the act has none."""
     title = act.rejection_title
     if title is None:
         return [""] * len(groups)
-    contents = [_rejection_note(group, title, act, text, who, now) for group in groups]
+    contents = [_rejection_note(group, title, act, text, by, now) for group in groups]
     known = {carrier.sop_instance_uid: carrier.place for group in groups for carrier in group}
-    _, made = write_notes(transaction, contents, known, None, now=now)
+    _, made = write_notes(transaction, contents, known, None, by=by, now=now)
     return [key_object.sop_instance_uid for key_object in made]
 
 
 def _rejection_note(
-    group: Sequence[Carrier], title: Code, act: Act, text: str, who: str, now: datetime
+    group: Sequence[Carrier], title: Code, act: Act, text: str, by: Actor, now: datetime
 ) -> NoteContent:
     why = act.reason.meaning + (f": {printable(text)}" if text else "")
-    name = printable(who).replace("\\", " ").strip()
+    name = printable(by.name).replace("\\", " ").strip()
     return NoteContent(
         title=title,
         title_group=str(title_group(title)),
         modifiers=(),
         description=f"{act.sentence} {why}",
         language="",
-        author=Author("person", name, name),
+        author=Author("person" if by.kind is ActorKind.PERSON else "device", name, name),
         created=created_text(now),
         references=tuple(
             ContentReference(

@@ -20,6 +20,7 @@ from kinote.notes.belonging import refresh
 from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
 from kinote.notes.versions import NewVersion, insert_versions, stored_references
+from kinote.security.actors import Actor
 
 
 def revise(
@@ -28,8 +29,8 @@ def revise(
     request: NoteRequest,
     *,
     expected_version: int,
+    by: Actor,
     now: datetime,
-    who: str,
 ) -> None:
     """Replace what an authored note says. References it has already stay, whatever became of their images.
 
@@ -47,7 +48,7 @@ def revise(
     happened = [
         changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=version.studies[0], note=note_id)
     ]
-    made = make_key_objects(transaction, [version], known, happened, now=now)
+    made = make_key_objects(transaction, [version], known, happened, by=by, now=now)
     # Of what was flagged already, something may have turned out to be another patient's.
     refresh(transaction, [version.version])
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
@@ -56,7 +57,7 @@ def revise(
         current.carriers,
         act=acts.REVISED,
         text=f"Version {version.number} of the note replaces it, key object {successors}.",
-        who=who,
+        by=by,
         now=now,
     )
 

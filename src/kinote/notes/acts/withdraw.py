@@ -12,6 +12,7 @@ from kinote.lifecycle.acts import Act
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.request import NotRevisableError
+from kinote.security.actors import Actor
 
 
 def withdraw_note(
@@ -19,7 +20,7 @@ def withdraw_note(
     note_id: int,
     *,
     text: str,
-    who: str,
+    by: Actor,
     now: datetime,
     act: Act | None = None,
     expected_version: int | None = None,
@@ -34,7 +35,7 @@ def withdraw_note(
     current = locked_version(transaction, note_id, expected_version)
     if not current.carriers:
         raise NotRevisableError(f"Note {note_id} has been withdrawn already.")
-    reject(transaction, current.carriers, act=act or _taken_back(current, who), text=text, who=who, now=now)
+    reject(transaction, current.carriers, act=act or _taken_back(current, by), text=text, by=by, now=now)
     happened = changes.Change(
         changes.Kind.NOTE_WITHDRAWN,
         study_instance_uid=current.carriers[0].place.study_instance_uid,
@@ -43,7 +44,7 @@ def withdraw_note(
     changes.record(transaction, [happened], now=now)
 
 
-def _taken_back(current: CurrentVersion, who: str) -> Act:
+def _taken_back(current: CurrentVersion, by: Actor) -> Act:
     """By its author or by somebody else. The author of a note from elsewhere may be anybody of that name."""
-    is_author = bool(who) and who in (current.author.login, current.author.name)
+    is_author = bool(by.name) and by.name in (current.author.login, current.author.name)
     return acts.WITHDRAWN_BY_AUTHOR if is_author and current.origin == "authored" else acts.NOTE_WITHDRAWN

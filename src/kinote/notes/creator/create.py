@@ -45,6 +45,7 @@ from kinote.notes.creator.index_entry import made_entry
 from kinote.notes.creator.recipe import made_from, made_from_text
 from kinote.notes.known_instances import KnownInstance
 from kinote.notes.versions import NewVersion, stored_content
+from kinote.security.actors import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def make_key_objects(
     known: Mapping[str, KnownInstance],
     happened: Sequence[changes.Change],
     *,
+    by: Actor,
     now: datetime,
 ) -> list[MadeKeyObject]:
     """Make the KOS of versions whose rows are written: for each version one in each of its `studies`.
@@ -80,7 +82,7 @@ def make_key_objects(
     studies = _by_uid(transaction, {uid for version in versions for uid in version.studies})
     attributes = {row.study_instance_uid: row.attributes for row in studies}
     drafts = [draft for version in versions for draft in drafts_of(version, known, attributes, now=now)]
-    placed = [_placed(draft, now) for draft in drafts]
+    placed = [_placed(draft, by, now) for draft in drafts]
     inserted = insert_with_series(transaction, placed, {row.study_instance_uid: row.id for row in studies})
     _insert_key_objects(transaction, drafts, inserted)
     counts.add_series_of_one(transaction, Counter(row.study for row in inserted))
@@ -222,10 +224,10 @@ _by_uid = statements.LookUp(
 )
 
 
-def _placed(draft: _Draft, now: datetime) -> tuple[InstanceEntry, Placed]:
+def _placed(draft: _Draft, by: Actor, now: datetime) -> tuple[InstanceEntry, Placed]:
     elements = writer.elements(draft.document)
     dataset = encoded(elements)
-    return made_entry(elements, dataset, now), Placed(standing="live", dataset=dataset)
+    return made_entry(elements, dataset, by, now), Placed(standing="live", dataset=dataset)
 
 
 def _insert_key_objects(

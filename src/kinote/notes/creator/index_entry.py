@@ -19,10 +19,9 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.values.numbers import parse_integer
 from kinote.keyobject.elements import Element, Numbers, text_read
 from kinote.notes.creator.index_json import document_json
+from kinote.security.actors import Actor
+from kinote.security.origins import Interface, Origin
 from kinote.storage.digests import digest_of
-
-#: Where an instance made here came from.
-MADE_HERE = "kinote"
 
 _OF_SERIES = frozenset(SERIES_ATTRIBUTES)
 _OF_INSTANCE = frozenset(INSTANCE_ATTRIBUTES)
@@ -31,8 +30,9 @@ _OF_INSTANCE = frozenset(INSTANCE_ATTRIBUTES)
 _STUDY_ROW: Row = dict.fromkeys(DESCRIBING, "")
 
 
-def made_entry(elements: Sequence[Element], dataset: bytes, now: datetime) -> InstanceEntry:
-    """The entry of a document whose study is in the index; `dataset` is the bytes of its elements.
+def made_entry(elements: Sequence[Element], dataset: bytes, by: Actor, now: datetime) -> InstanceEntry:
+    """The entry of a document whose study is in the index; `dataset` is the bytes of its elements,
+    `by` who had it made.
 
     These lie in the index, so the whole header is made of them when asked for (`kinote.catalog.instances.headers`).
     """
@@ -66,7 +66,7 @@ def made_entry(elements: Sequence[Element], dataset: bytes, now: datetime) -> In
             "digest_algorithm": digest.algorithm,
             "size": len(dataset),
             "received_at": timestamp(now),
-            "received_from": MADE_HERE,
+            **Origin(Interface.KINOTE, by).columns(),
         },
         metadata=None,
     )

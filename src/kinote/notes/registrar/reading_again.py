@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,7 +12,6 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import finding, key_object
 from kinote.catalog.transactions.catalog import Catalog, Work
 from kinote.dicom.dictionary import sop_classes
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.keyobject import reader
@@ -20,6 +20,9 @@ from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import SEVERITIES
 from kinote.notes.registrar.again import RegisteredAgain, register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
+from kinote.security.actors import KINOTE, Actor
+
+log = logging.getLogger(__name__)
 
 
 class NeverHadError(LookupError):
@@ -30,16 +33,18 @@ class NotToBeReadError(ValueError):
     """The instance is no key object, or is not in use; the message says which."""
 
 
-def read_again(catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime) -> RegisteredAgain:
+def read_again(
+    catalog: Catalog, door: Door, sop_instance_uid: str, *, by: Actor, now: datetime
+) -> RegisteredAgain:
     """Read a live key object again, with those that carry the same note, and register what is read now.
 
     Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` where the bytes of one cannot be had.
     """
-    return catalog.write(reading_again(catalog, door, sop_instance_uid, now))
+    return catalog.write(reading_again(catalog, door, sop_instance_uid, by=by, now=now))
 
 
 def reading_again(
-    catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime
+    catalog: Catalog, door: Door, sop_instance_uid: str, *, by: Actor, now: datetime
 ) -> Work[RegisteredAgain]:
     """Read its bytes and those of its like; what is given registers, in a transaction, what was read of them.
 
@@ -53,6 +58,14 @@ def reading_again(
     def registering(transaction: Connection) -> RegisteredAgain:
         for each in register_again(transaction, received, now):
             if each.sop_instance_uid == sop_instance_uid:
+                log.info(
+                    "A key object is being registered again",
+                    extra={
+                        "sop_instance_uid": sop_instance_uid,
+                        "changed": each.changed,
+                        **by.columns("by"),
+                    },
+                )
                 return each
         raise NotToBeReadError(f"The key object {sop_instance_uid} has been withdrawn from use just now.")
 
@@ -133,7 +146,7 @@ def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject
 
 
 def _read(door: Door, item: LiveObject) -> ReceivedKeyObject:
-    with door.open(item, ActorKind.SERVER).file as file:
+    with door.open(item, KINOTE).file as file:
         # One byte more than is read: the reader then says that it is too large.
         data = file.read(reader.MAX_BYTES + 1)
     reading = reader.read(data, item.transfer_syntax_uid)

@@ -33,6 +33,7 @@ from kinote.notes.registrar.reading_again import (
     reading_again,
     with_findings_from,
 )
+from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
 
 REGISTER_AGAIN = JobKind(
@@ -151,7 +152,7 @@ class RegisterAgain:
             return {**job.progress, **passed, "read": read, "changed": changed}
 
         try:
-            registering = reading_again(self._catalog, self._door, uid, self._clock())
+            registering = reading_again(self._catalog, self._door, uid, by=KINOTE, now=self._clock())
             job.write(registered, further)
         except (NeverHadError, NotToBeReadError, NotLiveError):
             # It has been withdrawn meanwhile.

@@ -16,6 +16,7 @@ from kinote.intake.packets.frames import frame
 from kinote.intake.packets.handing_on import LargeObjects
 from kinote.intake.packets.packet import FORMAT, encode_told
 from kinote.scp.report import AssociationReport
+from kinote.security.rights import Right
 
 #: The only kind of frame between the two, beside the channels of associations.
 MESSAGE = 1
@@ -39,11 +40,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """An association to be served. With it come its socket and its channel; `now` is the main process's time."""
+    """An association to be served, and the rights of its caller.
+
+    With it come its socket and its channel; `now` is the main process's time.
+    """
 
     number: int
     handed: Handed
     caller: Caller
+    granted: frozenset[Right]
     now: datetime
 
 

@@ -14,7 +14,6 @@ import traceback
 from collections import deque
 from functools import partial
 
-from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
 from kinote.dimse.taking_over import taken_over
 from kinote.intake.packets.frames import Frames
@@ -131,17 +130,20 @@ class _Process:
         way_in = HandingOn(channel, self._beginning.store, ToldClock(handover.now))
         with self._changed:
             self._open[handover.number] = association
-        live = partial(self._live, handover.number, association, way_in, handover.caller)
+        live = partial(self._live, handover, association, way_in)
         try:
             threading.Thread(target=live, name=f"dicom-{handover.caller.host}", daemon=True).start()
         except RuntimeError:
             # No more threads: the main process serves it by itself.
             self._leave(handover.number, association, way_in)
 
-    def _live(self, number: int, association: Association, way_in: HandingOn, caller: Caller) -> None:
+    def _live(self, handover: Handover, association: Association, way_in: HandingOn) -> None:
         """The whole life of an association, in its own thread."""
         assert self._beginning is not None
-        session = Session(association, caller, way_in, self._beginning.largest_object)
+        number = handover.number
+        session = Session(
+            association, handover.caller, way_in, self._beginning.largest_object, handover.granted
+        )
         try:
             way_in.begun()
         except MainProcessLostError:

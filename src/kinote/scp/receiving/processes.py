@@ -40,6 +40,7 @@ from kinote.scp.receiving.messages import (
     send,
 )
 from kinote.scp.report import AssociationReport
+from kinote.security.rights import Right
 from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -178,8 +179,8 @@ class ReceiverProcesses:
 
     # --- associations -------------------------------------------------------------------------------
 
-    def serve(self, association: Association, caller: Caller) -> Ended | None:
-        """Have an association served to its end; None where no receiver process does that."""
+    def serve(self, association: Association, caller: Caller, granted: frozenset[Right]) -> Ended | None:
+        """Have an association served to its end, whose caller has these rights; None where no process does that."""
         with self._changed:
             process = min(
                 filter(None, (place.ready for place in self._places)),
@@ -191,7 +192,7 @@ class ReceiverProcesses:
             process.busy += 1
         begun = time.monotonic()
         try:
-            channel = self._hand_over(process, association, caller)
+            channel = self._hand_over(process, association, caller, granted)
             if channel is None:
                 return None
             channel.wait_for_end()
@@ -205,7 +206,9 @@ class ReceiverProcesses:
         seconds = time.monotonic() - begun
         return Ended(AssociationReport.said(association, caller, channel.done, seconds, _DIED))
 
-    def _hand_over(self, process: _Process, association: Association, caller: Caller) -> Channel | None:
+    def _hand_over(
+        self, process: _Process, association: Association, caller: Caller, granted: frozenset[Right]
+    ) -> Channel | None:
         """The channel of the association that is served now; None if it is not, and will not be."""
         number = next(self._numbers)
         try:
@@ -215,7 +218,7 @@ class ReceiverProcesses:
             return None
         with theirs:
             handed = association.hand_over(partial(process.tell, Stop(number)))
-            message = Handover(number, handed, caller, self._clock())
+            message = Handover(number, handed, caller, granted, self._clock())
             process.tell(message, [association.descriptor, theirs.fileno()])
         if channel.wait_for_begin(_STUCK):
             return channel

@@ -10,8 +10,9 @@ from starlette.responses import Response
 from kinote.lifecycle.acts import ACTS, Act
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.pages import answer, page
+from kinote.web.permitted import PermittedAPIRoute
 
-router = APIRouter(tags=["withdrawals"])
+router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
 
 @router.get("/acts", summary="Acts of withdrawal")

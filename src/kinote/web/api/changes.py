@@ -12,10 +12,11 @@ from starlette.responses import Response, StreamingResponse
 from kinote.catalog import changes
 from kinote.web.api.pages import Limit, answer, page
 from kinote.web.negotiation import accepted, choose
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
 from kinote.web.rooms import Rooms, rooms_of
 
-router = APIRouter(tags=["changes"])
+router = APIRouter(tags=["changes"], route_class=PermittedAPIRoute)
 
 #: Seconds after which a stream without news says that it is still there, for what stands between us and the client.
 _STILL_THERE = 15.0

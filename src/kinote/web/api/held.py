@@ -18,10 +18,11 @@ from kinote.lifecycle.held import HeldCopy, held, held_copy
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["held copies"])
+router = APIRouter(tags=["held copies"], route_class=PermittedAPIRoute)
 
 
 class Decision(BaseModel):
@@ -83,7 +84,7 @@ async def decide(request: Request, held_id: Key, body: Decision, act: AskedAct) 
     now = rooms.clock()
 
     def work(transaction: Connection) -> Response:
-        return answer({**_json(discard(transaction, held_id, now)), "decision": body.decision})
+        return answer({**_json(discard(transaction, held_id, act.actor, now)), "decision": body.decision})
 
     answered = await to_thread.run_sync(
         lambda: rooms.receiver.write_and_remove(act.once(work, now)),

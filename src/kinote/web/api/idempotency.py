@@ -20,6 +20,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.catalog.answered_requests import Answer, KeyedRequest, answer_once, find_answer
+from kinote.security.actors import Actor
+from kinote.web.actor import actor_of
 from kinote.web.problems import BadRequestError
 from kinote.web.rooms import Rooms, rooms_of
 
@@ -32,9 +34,6 @@ LONGEST = 255
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[ -~]*")
 
-#: Who asked, until users sign in.
-_NOBODY_KNOWN = ""
-
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -45,9 +44,10 @@ class Answered:
 
 
 class Act:
-    """What a request asks to do, under the key it gives or under none."""
+    """What a request asks to do, by whom, under the key it gives or under none."""
 
-    def __init__(self, rooms: Rooms, keyed: KeyedRequest | None) -> None:
+    def __init__(self, rooms: Rooms, actor: Actor, keyed: KeyedRequest | None) -> None:
+        self.actor = actor
         self._rooms = rooms
         self._keyed = keyed
 
@@ -99,12 +99,13 @@ async def _asked(
     ] = None,
 ) -> Act:
     rooms = rooms_of(request)
+    actor = actor_of(request)
     if idempotency_key is None:
-        return Act(rooms, None)
+        return Act(rooms, actor, None)
     key = _key(request.headers.getlist("idempotency-key"))
     body = await request.body()
     digest = await rooms.read(lambda: _digest(request, body))
-    return Act(rooms, KeyedRequest(_NOBODY_KNOWN, key, digest))
+    return Act(rooms, actor, KeyedRequest(actor.identity, key, digest))
 
 
 #: The act that a route is asked to do.

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from kinote.web.api.pages import answer
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["server"])
+router = APIRouter(tags=["server"], route_class=PermittedAPIRoute)
 
 
 @router.get("/identity", summary="Prove which server this is")

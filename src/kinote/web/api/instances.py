@@ -15,10 +15,11 @@ from kinote.lifecycle.finding_list import found_objects
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["instances"])
+router = APIRouter(tags=["instances"], route_class=PermittedAPIRoute)
 
 
 @router.get("/instances/{sop}/explain", summary="Why an instance is or is not to be seen")
@@ -69,7 +70,7 @@ async def register(request: Request, sop: str, act: AskedAct) -> Response:
         earlier = act.earlier(now)
         if earlier is not None:
             return earlier
-        registering = reading_again(rooms.catalog, rooms.door, sop, now)
+        registering = reading_again(rooms.catalog, rooms.door, sop, by=act.actor, now=now)
 
         def work(transaction: Connection) -> Response:
             return answer(asdict(registering(transaction)))

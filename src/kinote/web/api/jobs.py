@@ -20,25 +20,21 @@ from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, position_of
 from kinote.web.api.pages import page as collection
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, UnknownResourceError
 from kinote.web.rooms import Rooms, rooms_of
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], route_class=PermittedAPIRoute)
 
-#: Who acts, until people sign in and say so.
-_SOMEBODY = "somebody"
-
-Who = Annotated[str, Field(max_length=200, description="Who does it.")]
 Why = Annotated[str, Field(min_length=1, max_length=1000, description="Why, for whoever looks later.")]
 
 
 class Reason(BaseModel):
-    """Why something is done to a job, and by whom."""
+    """Why something is done to a job."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Why = "asked for"
-    who: Who = ""
 
 
 class WantedJobs(BaseModel):
@@ -70,7 +66,6 @@ class AskedJobAct(BaseModel):
         ),
     ] = None
     reason: Why = "asked for"
-    who: Who = ""
 
     @model_validator(mode="after")
     def _says_which(self) -> AskedJobAct:
@@ -83,13 +78,12 @@ class AskedJobAct(BaseModel):
 
 
 class WantedQueue(BaseModel):
-    """The state that a queue is to have, with the reason and by whom."""
+    """The state that a queue is to have, with the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
     state: QueueState
     reason: Why
-    who: Who = ""
 
 
 class WantedFindings(BaseModel):
@@ -99,7 +93,6 @@ class WantedFindings(BaseModel):
 
     severity: Annotated[str, Field(pattern="^(info|warning|error)$")] = "warning"
     code: Annotated[str, Field(max_length=100)] = ""
-    who: Who = ""
 
 
 def _known(rooms: Rooms) -> frozenset[str]:
@@ -169,7 +162,7 @@ async def act_on_jobs(request: Request, body: AskedJobAct, act: AskedAct) -> Res
             body.act,
             body.wanted(),
             expected=body.expected,
-            actor=body.who or _SOMEBODY,
+            actor=str(act.actor),
             reason=body.reason,
             clock=rooms.clock,
         )
@@ -203,7 +196,7 @@ async def _act_on_one(
             wanted,
             [key],
             expected=None,
-            actor=given.who or _SOMEBODY,
+            actor=str(act.actor),
             reason=given.reason,
             clock=rooms.clock,
         )
@@ -244,7 +237,7 @@ async def put_queue(request: Request, kind: str, body: WantedQueue, act: AskedAc
 
     def work(transaction: Connection) -> Response:
         queue = set_queue(
-            transaction, kind, body.state, actor=body.who or _SOMEBODY, reason=body.reason, clock=rooms.clock
+            transaction, kind, body.state, actor=str(act.actor), reason=body.reason, clock=rooms.clock
         )
         return answer(_queue(queue, does[kind]))
 
@@ -260,7 +253,7 @@ async def register_findings(request: Request, act: AskedAct, body: WantedFinding
 
     def work(transaction: Connection) -> Response:
         made = register_found(
-            transaction, wanted.severity, wanted.code, actor=wanted.who or _SOMEBODY, clock=rooms.clock
+            transaction, wanted.severity, wanted.code, actor=str(act.actor), clock=rooms.clock
         )
         return answer(
             {"job": made.id, "is_new": made.is_new},

@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from kinote.notes.acts.request import NoteNotFoundError
 from kinote.notes.lists import queries
+from kinote.web.actor import actor_of
 from kinote.web.api.keys import Key
 from kinote.web.negotiation import accepted, choose
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
@@ -17,7 +19,7 @@ from kinote.web.summary.content import Summary, summary
 from kinote.web.summary.page import POLICY, page
 from kinote.web.summary.sheets import pdf, png
 
-router = APIRouter(tags=["notes"])
+router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)
 
 _SHEETS = {"application/pdf": pdf, "image/png": png}
 _OFFERED = ("text/html", *_SHEETS)
@@ -35,13 +37,14 @@ async def rendered_note(request: Request, note_id: Key) -> Response:
     if kind is None:
         raise NotAcceptableError(f"A note is rendered as {', '.join(_OFFERED)}.")
     rooms = rooms_of(request)
+    by = actor_of(request)
 
     def read() -> Summary:
         with rooms.catalog.read() as connection:
             note = queries.note(connection, note_id)
             if note is None:
                 raise NoteNotFoundError(note_id)
-            return summary(connection, rooms.door, note)
+            return summary(connection, rooms.door, note, by)
 
     shown = await rooms.read(read)
     headers = {"Cache-Control": "private, no-cache"}

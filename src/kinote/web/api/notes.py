@@ -12,23 +12,25 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.notes.acts.make import make
-from kinote.notes.acts.request import NoteNotFoundError
+from kinote.notes.acts.request import NoteNotFoundError, NoteRequest
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.lists import queries
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.search import SearchError
 from kinote.notes.lists.studies import study_labels
+from kinote.security.actors import Actor
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
 from kinote.web.api.pages import Cursor, Limit, answer, page
 from kinote.web.api.versions import IfMatch, expected_version, required_version
 from kinote.web.metrics import observe_note
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["notes"])
+router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)
 
 
 @router.get("/studies/{study}/notes", summary="The notes of a study")
@@ -65,9 +67,11 @@ async def make_note(study: str, body: NoteBody, act: AskedAct) -> Response:
     At least one reference lies in the study. What is wrong is refused as a whole, each field named.
     """
     now = _now(act)
+    asked = body.request()
+    by = _author(act, asked)
 
     def work(transaction: Connection) -> Response:
-        (note_id,) = make(transaction, [body.request()], study_instance_uid=study, now=now)
+        (note_id,) = make(transaction, [asked], study_instance_uid=study, by=by, now=now)
         made = _current(transaction, note_id)
         return _one(made, status=201, headers={"Location": f"/api/v1/notes/{note_id}"})
 
@@ -147,6 +151,7 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
     expected = required_version(if_match)
     now = _now(act)
     asked = body.request()
+    by = _author(act, asked)
 
     def work(transaction: Connection) -> Response:
         revise(
@@ -154,8 +159,8 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
             note_id,
             asked,
             expected_version=expected,
+            by=by,
             now=now,
-            who=(asked.author.login or asked.author.name) if asked.author else "",
         )
         return _one(_current(transaction, note_id))
 
@@ -167,7 +172,6 @@ async def delete_note(
     note_id: Key,
     act: AskedAct,
     reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
-    who: Annotated[str, Query(description="Who withdraws it.")] = "",
     if_match: IfMatch = None,
 ) -> Response:
     """Take the note out of use, with its documents; it can still be read by its number."""
@@ -179,7 +183,7 @@ async def delete_note(
             transaction,
             note_id,
             text=reason,
-            who=who,
+            by=act.actor,
             now=now,
             expected_version=expected,
         )
@@ -216,6 +220,12 @@ def _counted(act: str, answered: Answered) -> Response:
     if answered.is_new:
         observe_note(act)
     return answered.response
+
+
+def _author(act: AskedAct, asked: NoteRequest) -> Actor:
+    """Who makes a note. Until people sign in, this is its author, where the request does not say otherwise."""
+    author = asked.author
+    return act.actor.named((author.login or author.name) if author else "")
 
 
 def _now(act: AskedAct) -> datetime:

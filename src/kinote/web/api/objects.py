@@ -8,12 +8,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
+from kinote.security.origins import Interface, Origin
+from kinote.web.actor import actor_of
 from kinote.web.api.pages import answer
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import UnsupportedMediaTypeError
 from kinote.web.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["objects"])
+router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 
 
 @router.post(
@@ -27,9 +30,10 @@ async def bring_in(request: Request) -> Response:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/dicom":
         raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
     rooms = rooms_of(request)
+    origin = Origin(Interface.API, actor_of(request))
 
     def take() -> Taking[Outcome]:
-        upload = rooms.receiver.open("API")
+        upload = rooms.receiver.open(origin)
         try:
             while (piece := (yield)) is not None:
                 upload.write(piece)

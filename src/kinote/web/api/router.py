@@ -20,8 +20,9 @@ from kinote.web.api import (
     titles,
 )
 from kinote.web.api.systems import destinations, peers
+from kinote.web.permitted import PermittedAPIRoute
 
-router = APIRouter(prefix="/api/v1")
+router = APIRouter(prefix="/api/v1", route_class=PermittedAPIRoute)
 parts = (
     titles,
     studies,

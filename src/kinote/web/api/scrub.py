@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, answer, cursor_of, position_of
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["objects"])
+router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 
 
 @router.post("/scrub", summary="Read and compare stored bytes")

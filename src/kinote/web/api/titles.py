@@ -18,8 +18,9 @@ from kinote.keyobject.titles import (
 )
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.pages import answer, page
+from kinote.web.permitted import PermittedAPIRoute
 
-router = APIRouter(tags=["titles"])
+router = APIRouter(tags=["titles"], route_class=PermittedAPIRoute)
 
 
 @router.get("/titles", summary="Document titles")

@@ -15,9 +15,9 @@ from kinote.delivery.outgoing import outgoing
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.elements.bulk import BulkSpan
 from kinote.dicom.elements.scanner import DataSetScanner
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.frame_media import OCTETS
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
@@ -71,7 +71,7 @@ def _alone(request: Request) -> bool:
     raise NotAcceptableError(f"Bulk data is available as {OCTETS}, by itself or in {_MULTIPART}.")
 
 
-def _value(door: Door, item: LiveObject, path: str, by: ActorKind) -> Iterator[bytes]:
+def _value(door: Door, item: LiveObject, path: str, by: Actor) -> Iterator[bytes]:
     """The bytes of a value as stored; of encapsulated pixel data its fragments, one after another."""
     with outgoing(door, item, by).file as file:
         base = file.tell()

@@ -11,11 +11,12 @@ from starlette.responses import HTMLResponse, Response
 
 from kinote.delivery.outgoing import outgoing
 from kinote.dicom.dictionary import sop_classes
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
+from kinote.security.actors import Actor
+from kinote.web.actor import actor_of
 from kinote.web.dicomweb.resources import CACHED, entity_tag, not_modified
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError
@@ -51,13 +52,13 @@ async def document_page(request: Request, item: LiveObject) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    page = await rooms.read(lambda: _page(_read(rooms.door, item)))
+    page = await rooms.read(lambda: _page(_read(rooms.door, item, actor_of(request))))
     headers = {"ETag": tag, "Cache-Control": CACHED, "Content-Security-Policy": _POLICY}
     return HTMLResponse(page, headers=headers)
 
 
-def _read(door: Door, item: LiveObject) -> Reading:
-    with outgoing(door, item, ActorKind.PERSON).file as file:
+def _read(door: Door, item: LiveObject, by: Actor) -> Reading:
+    with outgoing(door, item, by).file as file:
         # One byte more than is read: the reader then says that it is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.stored_words import stored_words
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.frame_media import FrameForm, frame_form
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
@@ -88,7 +88,7 @@ def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tup
 
 
 def _contents(
-    door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm, by: ActorKind
+    door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm, by: Actor
 ) -> Iterator[bytes]:
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         for number in numbers:

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from kinote.catalog.instances.headers import header_of, headers
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import outgoing
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
+from kinote.security.actors import KINOTE
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
 from kinote.web.negotiation import accepted, choose
@@ -114,7 +114,7 @@ class _Headers:
 
     def _made(self, item: LiveObject) -> bytes:
         # What is said of an object is no use of its bytes, wherever they lie.
-        with outgoing(self._door, item, ActorKind.SERVER).file as file:
+        with outgoing(self._door, item, KINOTE).file as file:
             return header_of(file.read(), item.transfer_syntax_uid)
 
 

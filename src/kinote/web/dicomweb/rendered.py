@@ -11,9 +11,9 @@ from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.document_page import document_page
 from kinote.web.dicomweb.frames import check_frame, frame_numbers
@@ -84,7 +84,7 @@ def _rendered(
     item: LiveObject,
     number: int,
     wanted: Rendering,
-    by: ActorKind,
+    by: Actor,
     is_gone: Callable[[], bool],
 ) -> bytes:
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.outgoing import TranscodingError, outgoing, part10
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
+from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
@@ -100,7 +100,7 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
     )
 
 
-def _beginning_late(door: Door, item: LiveObject, syntax: str, by: ActorKind) -> Iterator[bytes]:
+def _beginning_late(door: Door, item: LiveObject, syntax: str, by: Actor) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
     yield from part10(item, outgoing(door, item, by), syntax)
 
@@ -108,7 +108,7 @@ def _beginning_late(door: Door, item: LiveObject, syntax: str, by: ActorKind) ->
 class _Parts:
     """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
 
-    def __init__(self, door: Door, sent: Sequence[_Sent], by: ActorKind) -> None:
+    def __init__(self, door: Door, sent: Sequence[_Sent], by: Actor) -> None:
         self._door = door
         self._by = by
         self._sent = sent

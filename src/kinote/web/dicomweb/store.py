@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
+from kinote.security.origins import Interface, Origin
+from kinote.web.actor import actor_of
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.store_batch import DICOM, StoreBatch
 from kinote.web.dicomweb.store_json import JSON, take_json, take_json_parts
@@ -51,8 +53,7 @@ def _taker(request: Request, rooms: Rooms) -> Callable[[], Taking[list[Outcome]]
     if declared is None:
         raise UnsupportedMediaTypeError("Content-Type: missing; send multipart/related or application/dicom.")
     kind = media_type(declared)
-    received_from = f"STOW-RS {request.client.host if request.client else ''}".strip()
-    batch = StoreBatch(rooms, received_from, request.path_params.get("study"))
+    batch = StoreBatch(rooms, Origin(Interface.STOW, actor_of(request)), request.path_params.get("study"))
     limit = rooms.options.max_json_bytes
     if kind.name == DICOM:
         return batch.take_single

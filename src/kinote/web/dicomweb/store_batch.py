@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from kinote.intake.expected import InStudy
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
 from kinote.intake.upload import Upload
+from kinote.security.origins import Origin
 from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
 from kinote.web.negotiation import media_type
 from kinote.web.problems import BadRequestError
@@ -23,9 +24,9 @@ _PENDING = 400
 class StoreBatch:
     """The objects of one request, in one worker thread at a time."""
 
-    def __init__(self, rooms: Rooms, received_from: str, study: str | None) -> None:
+    def __init__(self, rooms: Rooms, origin: Origin, study: str | None) -> None:
         self._receiver = rooms.receiver
-        self._received_from = received_from
+        self._origin = origin
         self._expected = InStudy(study)
         self._upload: Upload | None = None
         self._pending: deque[Future[Outcome]] = deque()
@@ -87,7 +88,7 @@ class StoreBatch:
 
     def begin(self) -> None:
         """The next object begins."""
-        self._upload = self._receiver.open(self._received_from, self._expected)
+        self._upload = self._receiver.open(self._origin, self._expected)
 
     def write(self, piece: bytes) -> None:
         """Bytes of the object that has begun; let pass if none has."""

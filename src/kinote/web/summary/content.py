@@ -13,11 +13,11 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists.note import Note, NoteReference
+from kinote.security.actors import Actor
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24
@@ -38,11 +38,12 @@ class KeyImage:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything a summary says; `more` counts the key images beyond those listed."""
+    """Everything a summary says, and for whom; `more` counts the key images beyond those listed."""
 
     note: Note
     images: tuple[KeyImage, ...]
     more: int
+    by: Actor
 
     @property
     def title(self) -> str:
@@ -62,8 +63,8 @@ class Summary:
         return [(name, value) for name, value in facts if value]
 
 
-def summary(connection: Connection, door: Door, note: Note) -> Summary:
-    """The summary of a note. Images that are not live are named, and not shown."""
+def summary(connection: Connection, door: Door, note: Note, by: Actor) -> Summary:
+    """The summary of a note, for whom it is. Images that are not live are named, and not shown."""
     flagged = [
         (reference, frame)
         for reference in note.references
@@ -74,7 +75,7 @@ def summary(connection: Connection, door: Door, note: Note) -> Summary:
         _key_image(connection, door, number, reference, frame)
         for number, (reference, frame) in enumerate(flagged[:MOST_PICTURES], 1)
     ]
-    return Summary(note, tuple(images), len(flagged) - len(images))
+    return Summary(note, tuple(images), len(flagged) - len(images), by)
 
 
 def pictures(door: Door, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None, str]]:
@@ -83,7 +84,7 @@ def pictures(door: Door, shown: Summary) -> Iterator[tuple[KeyImage, bytes | Non
     Where none can be made it is None; what there is to see in its place says why, if the caption does not.
     """
     for image in shown.images:
-        picture, why_not = _picture(door, image) if image.shown else (None, "")
+        picture, why_not = _picture(door, image, shown.by) if image.shown else (None, "")
         yield image, picture, f"No picture: {why_not}" if why_not else "No picture"
 
 
@@ -115,12 +116,12 @@ _WITHOUT_BYTES = {
 _MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "remote": "kept elsewhere"}
 
 
-def _picture(door: Door, image: KeyImage) -> tuple[bytes | None, str]:
+def _picture(door: Door, image: KeyImage, by: Actor) -> tuple[bytes | None, str]:
     """The picture of a key image; or None, and the reason where the caption does not say it already."""
     assert image.shown is not None
     try:
         with (
-            door.open(image.shown, ActorKind.PERSON).file as file,
+            door.open(image.shown, by).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             samples = decode_frame(frames, image.frame)

@@ -32,7 +32,7 @@ answered_request = Table(
     "answered_request",
     metadata,
     key(),
-    # Who asked; empty while nobody signs in. Keys of different actors are different keys.
+    # Who asked (`Actor.identity`); empty in rows of earlier versions. Keys of different actors are different keys.
     matched("actor"),
     Column("key", Matched, nullable=False),
     # Of everything that was asked for, SHA-256 in hex: tells the request again from another one.

@@ -19,7 +19,7 @@ from sqlalchemy import (
     true,
 )
 
-from kinote.catalog.schema.columns import Key, Matched, key, matched, metadata, to
+from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata, to
 
 #: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches
 #: them.
@@ -71,6 +71,7 @@ instance = Table(
     matched("concept_meaning"),
     Column("attributes", Text, nullable=False),
     Column("received_at", Text, nullable=False),
+    # The interface; in rows of earlier versions also from whom.
     Column("received_from", Text, nullable=False),
     # Why a copy is held: what the instance is that came first, and in what this one differs.
     Column("held_reason", Text),
@@ -81,6 +82,8 @@ instance = Table(
     # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
     # stand beside it, and are never live.
     Column("is_current", Boolean, nullable=False, server_default=true()),
+    # Who sent it, or had it made here.
+    *actor("brought_by"),
     # 0 while the instance goes out as it was received, as far as it is about itself and what it refers to. A correction
     # counts it up, so that what went out before is told apart. So it is in `series` and `study`.
     Column("overlay", Integer, nullable=False, server_default="0"),

@@ -18,10 +18,15 @@ withdrawal = Table(
     Column("reason_text", Text, nullable=False),
     # The SOP Instance UID of the rejection note behind it, empty if none.
     Column("rejection_note_uid", Text, nullable=False),
+    # The name of the actor. Its kind and address are below; both are empty in rows of earlier versions.
     Column("who", Text, nullable=False),
     Column("made_at", Text, nullable=False),
     Column("undone_at", Text),
     Column("undone_by", Text),
+    Column("who_kind", Matched, nullable=False, server_default=""),
+    Column("who_address", Matched, nullable=False, server_default=""),
+    Column("undone_by_kind", Matched, nullable=False, server_default=""),
+    Column("undone_by_address", Matched, nullable=False, server_default=""),
 )
 
 #: By UID and not by key: a withdrawal may come before its instance.

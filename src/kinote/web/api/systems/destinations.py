@@ -16,9 +16,10 @@ from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.systems.bodies import DestinationBody
 from kinote.web.api.versions import IfMatch, expected_version, required_version
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["destinations"])
+router = APIRouter(tags=["destinations"], route_class=PermittedAPIRoute)
 
 
 @router.get("/destinations", summary="Destinations, by name")
@@ -51,7 +52,7 @@ async def add_destination(body: DestinationBody, act: AskedAct) -> Response:
     now = act.now()
 
     def work(transaction: Connection) -> Response:
-        added = acts.add_destination(transaction, body.wanted(), now)
+        added = acts.add_destination(transaction, body.wanted(), now, by=act.actor)
         return _one(added, status=201, headers={"Location": f"/api/v1/destinations/{added.id}"})
 
     return (await act.do(work, now)).response
@@ -82,7 +83,7 @@ async def change_destination(
 
     def work(transaction: Connection) -> Response:
         changed = acts.change_destination(
-            transaction, destination_id, body.wanted(), now, expected_version=expected
+            transaction, destination_id, body.wanted(), now, expected_version=expected, by=act.actor
         )
         return _one(changed)
 
@@ -96,7 +97,9 @@ async def remove_destination(destination_id: Key, act: AskedAct, if_match: IfMat
     now = act.now()
 
     def work(transaction: Connection) -> Response:
-        return _one(acts.remove_destination(transaction, destination_id, now, expected_version=expected))
+        return _one(
+            acts.remove_destination(transaction, destination_id, now, expected_version=expected, by=act.actor)
+        )
 
     return (await act.do(work, now)).response
 

@@ -19,10 +19,11 @@ from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, positio
 from kinote.web.api.systems.bodies import PeerBody
 from kinote.web.api.systems.taking_up import take_up
 from kinote.web.api.versions import IfMatch, expected_version, required_version
+from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, UnknownResourceError
 from kinote.web.rooms import rooms_of
 
-router = APIRouter(tags=["peers"])
+router = APIRouter(tags=["peers"], route_class=PermittedAPIRoute)
 
 #: Which endpoint is called where none is named: the first of these kinds.
 _ASKED_FIRST = (EndpointKind.DIMSE, EndpointKind.DICOMWEB, EndpointKind.MLLP, EndpointKind.FOLDER)
@@ -62,7 +63,9 @@ async def add_peer(request: Request, body: PeerBody, act: AskedAct) -> Response:
     now = act.now()
 
     def work(transaction: Connection) -> Response:
-        added = acts.add_peer(transaction, body.wanted(), now, hosts_needed=rooms.options.hosts_needed)
+        added = acts.add_peer(
+            transaction, body.wanted(), now, hosts_needed=rooms.options.hosts_needed, by=act.actor
+        )
         return _one(added, status=201, headers={"Location": f"/api/v1/peers/{added.id}"})
 
     answered = await act.do(work, now)
@@ -103,6 +106,7 @@ async def change_peer(
             now,
             expected_version=expected,
             hosts_needed=rooms.options.hosts_needed,
+            by=act.actor,
         )
         return _one(changed)
 
@@ -119,7 +123,7 @@ async def remove_peer(request: Request, peer_id: Key, act: AskedAct, if_match: I
     now = act.now()
 
     def work(transaction: Connection) -> Response:
-        return _one(acts.remove_peer(transaction, peer_id, now, expected_version=expected))
+        return _one(acts.remove_peer(transaction, peer_id, now, expected_version=expected, by=act.actor))
 
     answered = await act.do(work, now)
     await take_up(rooms)

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from kinote.catalog.sql import dialects
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,222 @@
+"""The one table of rights: what each request, DICOM service and command takes.
+
+Whatever an interface offers has a row here. What has none is refused: `right_of_request` and its like raise
+`UnlistedError`, when the server starts, and `tests/security` walks all interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Right(StrEnum):
+    """What an actor may do. Roles will be sets of these."""
+
+    CONNECT = "connect"
+    READ = "read"
+    STORE = "store"
+    MARK = "mark"
+    WITHDRAW = "withdraw"
+    REJECT = "reject"
+    CORRECT = "correct"
+    RELEASE = "release"
+    DELIVER = "deliver"
+    EXAMINE = "examine"
+    OBSERVE = "observe"
+    OPERATE = "operate"
+
+
+#: Each right in words.
+MEANINGS: Mapping[Right, str] = {
+    Right.CONNECT: "find that Kinote is there, and get what says nothing of patients",
+    Right.READ: "query and retrieve studies and notes that are live",
+    Right.STORE: "bring objects in",
+    Right.MARK: "make and revise notes",
+    Right.WITHDRAW: "withdraw notes",
+    Right.REJECT: "withdraw objects by a rejection note that is sent in",
+    Right.CORRECT: "correct patients, studies and orders by messages that are sent in",
+    Right.RELEASE: "decide about held copies",
+    Right.DELIVER: "have objects sent to another system",
+    Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
+    Right.OBSERVE: "see how the server is doing: readiness and metrics",
+    Right.OPERATE: "run the server and look after its store",
+}
+
+
+class Role(StrEnum):
+    """The role of who invokes a DICOM operation (PS3.7 D.3.3.4)."""
+
+    SCU = "SCU"
+    SCP = "SCP"
+
+
+class Service(NamedTuple):
+    """A DICOM operation that others invoke: service class (PS3.4), DIMSE message (PS3.7 9 and 10), their role.
+
+    The service class is `any` for messages that have a place in every context.
+    """
+
+    service_class: str
+    message: str
+    role: Role
+
+
+class UnlistedError(LookupError):
+    """Something that an interface offers has no row in the table of rights; the message names it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has no right: add a row to kinote.security.rights")
+
+
+_STUDY = "/dicomweb/studies/{study}"
+_SERIES = f"{_STUDY}/series/{{series}}"
+_INSTANCE = f"{_SERIES}/instances/{{instance}}"
+_FRAMES = f"{_INSTANCE}/frames/{{frames}}"
+
+#: Requests by method and path. HEAD takes what GET takes; every other method of a path takes `OTHER_METHODS`.
+REQUESTS: dict[tuple[str, str], Right] = {
+    ("GET", "/dicomweb/studies"): Right.READ,
+    ("POST", "/dicomweb/studies"): Right.STORE,
+    ("GET", "/dicomweb/series"): Right.READ,
+    ("GET", "/dicomweb/instances"): Right.READ,
+    ("GET", _STUDY): Right.READ,
+    ("POST", _STUDY): Right.STORE,
+    ("GET", f"{_STUDY}/series"): Right.READ,
+    ("GET", f"{_STUDY}/instances"): Right.READ,
+    ("GET", f"{_STUDY}/metadata"): Right.READ,
+    ("GET", f"{_STUDY}/thumbnail"): Right.READ,
+    ("GET", _SERIES): Right.READ,
+    ("GET", f"{_SERIES}/instances"): Right.READ,
+    ("GET", f"{_SERIES}/metadata"): Right.READ,
+    ("GET", f"{_SERIES}/thumbnail"): Right.READ,
+    ("GET", _INSTANCE): Right.READ,
+    ("GET", f"{_INSTANCE}/metadata"): Right.READ,
+    ("GET", f"{_INSTANCE}/bulkdata/{{path:path}}"): Right.READ,
+    ("GET", f"{_INSTANCE}/rendered"): Right.READ,
+    ("GET", f"{_INSTANCE}/thumbnail"): Right.READ,
+    ("GET", _FRAMES): Right.READ,
+    ("GET", f"{_FRAMES}/rendered"): Right.READ,
+    ("GET", f"{_FRAMES}/thumbnail"): Right.READ,
+    ("GET", "/api/v1/titles"): Right.CONNECT,
+    ("GET", "/api/v1/acts"): Right.CONNECT,
+    ("GET", "/api/v1/identity"): Right.CONNECT,
+    ("GET", "/api/v1/openapi.json"): Right.CONNECT,
+    ("GET", "/api/v1/studies"): Right.READ,
+    ("GET", "/api/v1/studies/{study}"): Right.READ,
+    ("GET", "/api/v1/studies/{study}/account"): Right.EXAMINE,
+    ("GET", "/api/v1/studies/{study}/notes"): Right.READ,
+    ("POST", "/api/v1/studies/{study}/notes"): Right.MARK,
+    ("GET", "/api/v1/notes"): Right.READ,
+    ("GET", "/api/v1/notes/{note_id}"): Right.READ,
+    ("PUT", "/api/v1/notes/{note_id}"): Right.MARK,
+    ("DELETE", "/api/v1/notes/{note_id}"): Right.WITHDRAW,
+    ("GET", "/api/v1/notes/{note_id}/versions"): Right.READ,
+    ("GET", "/api/v1/notes/{note_id}/rendered"): Right.READ,
+    ("GET", "/api/v1/instances/{sop}/notes"): Right.READ,
+    ("GET", "/api/v1/instances/{sop}/explain"): Right.EXAMINE,
+    ("GET", "/api/v1/instances/to-register"): Right.EXAMINE,
+    ("POST", "/api/v1/instances/{sop}/register"): Right.OPERATE,
+    ("GET", "/api/v1/findings"): Right.EXAMINE,
+    ("POST", "/api/v1/objects"): Right.STORE,
+    ("POST", "/api/v1/scrub"): Right.OPERATE,
+    ("GET", "/api/v1/held"): Right.EXAMINE,
+    ("GET", "/api/v1/held/{held_id}/file"): Right.EXAMINE,
+    ("POST", "/api/v1/held/{held_id}"): Right.RELEASE,
+    ("GET", "/api/v1/changes"): Right.READ,
+    ("GET", "/api/v1/jobs"): Right.OBSERVE,
+    ("GET", "/api/v1/jobs/{job_id}"): Right.EXAMINE,
+    ("POST", "/api/v1/jobs/acts"): Right.OPERATE,
+    ("POST", "/api/v1/jobs/{job_id}/retry"): Right.OPERATE,
+    ("POST", "/api/v1/jobs/{job_id}/cancel"): Right.OPERATE,
+    ("GET", "/api/v1/queues"): Right.OBSERVE,
+    ("PUT", "/api/v1/queues/{kind}"): Right.OPERATE,
+    ("POST", "/api/v1/findings/register"): Right.OPERATE,
+    ("GET", "/api/v1/peers"): Right.OBSERVE,
+    ("POST", "/api/v1/peers"): Right.OPERATE,
+    ("GET", "/api/v1/peers/{peer_id}"): Right.OBSERVE,
+    ("PUT", "/api/v1/peers/{peer_id}"): Right.OPERATE,
+    ("DELETE", "/api/v1/peers/{peer_id}"): Right.OPERATE,
+    ("POST", "/api/v1/peers/{peer_id}/echo"): Right.OPERATE,
+    ("GET", "/api/v1/destinations"): Right.OBSERVE,
+    ("POST", "/api/v1/destinations"): Right.OPERATE,
+    ("GET", "/api/v1/destinations/{destination_id}"): Right.OBSERVE,
+    ("PUT", "/api/v1/destinations/{destination_id}"): Right.OPERATE,
+    ("DELETE", "/api/v1/destinations/{destination_id}"): Right.OPERATE,
+    ("GET", "/healthz"): Right.CONNECT,
+    ("GET", "/readyz"): Right.OBSERVE,
+    ("GET", "/metrics"): Right.OBSERVE,
+    ("GET", "/{path:path}"): Right.CONNECT,
+}
+
+#: Methods that a path does not have, OPTIONS among them: the answer names those that it has.
+OTHER_METHODS = Right.CONNECT
+
+#: DICOM operations that others invoke.
+SERVICES: dict[Service, Right] = {
+    Service("Verification", "C-ECHO", Role.SCU): Right.CONNECT,
+    Service("Storage", "C-STORE", Role.SCU): Right.STORE,
+    Service("Query/Retrieve", "C-FIND", Role.SCU): Right.READ,
+    Service("Query/Retrieve", "C-MOVE", Role.SCU): Right.DELIVER,
+    Service("Query/Retrieve", "C-GET", Role.SCU): Right.READ,
+    # Ends an operation of the same association, which has its own right.
+    Service("any", "C-CANCEL", Role.SCU): Right.CONNECT,
+    # Is answered with a failure, whatever it asks for.
+    Service("any", "unrecognized", Role.SCU): Right.CONNECT,
+}
+
+#: Commands by what is typed after `kinote`. What a command asks of the store takes the rights of these requests, too.
+COMMANDS: dict[str, Right] = {
+    "serve": Right.OPERATE,
+    "demo": Right.OPERATE,
+    "import": Right.STORE,
+    "check": Right.CONNECT,
+    "echo": Right.CONNECT,
+    "find": Right.READ,
+    "send": Right.DELIVER,
+    "doctor": Right.OPERATE,
+    "explain": Right.EXAMINE,
+    "account": Right.EXAMINE,
+    "jobs list": Right.OBSERVE,
+    "jobs show": Right.OBSERVE,
+    "jobs retry": Right.OPERATE,
+    "jobs cancel": Right.OPERATE,
+    "jobs pause": Right.OPERATE,
+    "jobs resume": Right.OPERATE,
+    "peers list": Right.OBSERVE,
+    "peers show": Right.OBSERVE,
+    "peers add": Right.OPERATE,
+    "peers change": Right.OPERATE,
+    "peers remove": Right.OPERATE,
+    "peers echo": Right.OPERATE,
+    "destinations list": Right.OBSERVE,
+    "destinations show": Right.OBSERVE,
+    "destinations add": Right.OPERATE,
+    "destinations change": Right.OPERATE,
+    "destinations remove": Right.OPERATE,
+}
+
+
+def right_of_request(method: str, path: str) -> Right:
+    """What a request takes, by the path of its route. Raises `UnlistedError`."""
+    try:
+        return REQUESTS["GET" if method == "HEAD" else method, path]
+    except KeyError:
+        raise UnlistedError(f"{method} {path}") from None
+
+
+def right_of_service(service: Service) -> Right:
+    """What a DICOM operation takes. Raises `UnlistedError`."""
+    try:
+        return SERVICES[service]
+    except KeyError:
+        raise UnlistedError(f"{service.message} of {service.service_class} by an {service.role}") from None
+
+
+def right_of_command(typed: str) -> Right:
+    """What a command takes, by what is typed after `kinote`. Raises `UnlistedError`."""
+    try:
+        return COMMANDS[typed]
+    except KeyError:
+        raise UnlistedError(f"kinote {typed}") from None
