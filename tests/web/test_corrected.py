@@ -82,7 +82,7 @@ def metadata_of(file: bytes) -> dict[str, Any]:
     return made
 
 
-def said(header: dict[str, Any]) -> Any:
+def said(header: Any) -> Any:
     """A header without the addresses of its bulk values, which depend on who asks."""
     if isinstance(header, dict):
         return {key: "" if key == "BulkDataURI" else said(value) for key, value in header.items()}
