@@ -54,7 +54,7 @@ def by_pydicom(data: bytes, syntax: str, overlay: Overlay, uids: Mapping[str, st
     """The same done by pydicom on the whole data set."""
     dataset = read(data, syntax)
     (change,) = overlay.changes
-    before: dict[Any, Any] = {}
+    before: dict[int, Any] = {}
     for tag, attribute in change.attributes.items():
         now = pydicom.DataElement.from_json(
             Dataset, f"{tag:08X}", attribute["vr"], attribute.get("Value", []), "Value"
@@ -124,7 +124,7 @@ def values(dataset: Dataset) -> dict[str, Any]:
 
 def value_of(element: Any) -> Any:
     """A value as texts or bytes; one that is not there is empty."""
-    if element is None or element.value in (None, ""):
+    if element is None or element.value in (None, "", b""):
         return []
     if element.VR == "SQ":
         return [values(item) for item in element.value]
