@@ -205,7 +205,7 @@ def test_entities_of_the_settings_are_called_by_their_titles(peer: Face, tmp_pat
         (
             ("echo", "NOBODY"),
             2,
-            "'NOBODY' is neither one of the entities in the settings (none) nor TITLE@host:port.",
+            "'NOBODY' is neither a peer of this Kinote (see `kinote peers list`), nor one of the entities in the ",
         ),
         (("echo", "X@127.0.0.1:1"), 1, "X at 127.0.0.1:1 cannot be reached: Connection refused."),
         (("echo", "A\\B@127.0.0.1:1"), 2, "has the character"),
