@@ -25,7 +25,7 @@ from kinote.holdings.actor_kind import ActorKind
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
-from kinote.intake.receiver import Receiver
+from kinote.intake.receiver import Receiver, discard
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import local_stores
@@ -217,7 +217,7 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused_by_the_disk)
         with pytest.raises(OSError, match="the disk"):
-            receiver.discard_held(copy.id)
+            receiver.write_and_remove(lambda tx: discard(tx, copy.id, receiver.clock()))
     assert len(kept_places(stores)) == 2
     assert recover(catalog, stores, NOW) == Recovered(removed=1)
     assert kept_places(stores) == kept

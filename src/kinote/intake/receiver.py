@@ -169,10 +169,6 @@ class Receiver:
         """Take note of an object that is refused before it comes to a commit."""
         self._observe(refusal)
 
-    def discard_held(self, key: int) -> HeldCopy:
-        """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        return self.write_and_remove(lambda transaction: discard(transaction, key, self.clock()))
-
     def write_and_remove(self, work: Work[Result]) -> Result:
         """Do a piece of work in a transaction, then remove the files that have to follow it."""
         result = self._catalog.write(work)

@@ -9,11 +9,11 @@ from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values.character_sets import ESCAPE
 from kinote.dicom.values.person_names import has_surplus
 from kinote.keyobject.codes import Code
+from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.remembered import LONGEST, Remembered
 
 #: Codes by the bytes of their element: the same few come in every key object.
-_CODES: Remembered[Code] = Remembered()
+_CODES: ElementCache[Code] = ElementCache()
 
 #: A Code Value has 16 characters at most (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
@@ -113,7 +113,7 @@ def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
     """The code of a code sequence, its first item if it has several; None where there is no usable one."""
     sent = dataset.element(tag, LONGEST)
-    known = _CODES.find(sent, dataset.encoding)
+    known = _CODES.value_of(sent, dataset.encoding)
     if known is not None:
         return known
     items = dataset.items(tag)

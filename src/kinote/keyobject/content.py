@@ -8,7 +8,6 @@ from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.dataset import DataSet, Items
 from kinote.dicom.values import uids
 from kinote.keyobject import concepts
-from kinote.keyobject.alike import Alike, Run
 from kinote.keyobject.coded import (
     plain,
     read_code_sequence,
@@ -19,10 +18,11 @@ from kinote.keyobject.coded import (
     read_uid,
 )
 from kinote.keyobject.codes import Code
+from kinote.keyobject.element_cache import ElementCache
 from kinote.keyobject.evidence import Evidence
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.item_cache import ItemCache, Run
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
-from kinote.keyobject.remembered import Remembered
 
 #: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
 MAX_DEPTH = 16
@@ -93,7 +93,7 @@ class _Level:
         self.items = items
         self.prefix = prefix
         self.is_root = is_root
-        self.runs = _REFERENCES_ALIKE.runs(items)
+        self.runs = _SIMPLE_REFERENCES.runs(items)
 
 
 class _Reader:
@@ -121,8 +121,8 @@ class _Reader:
     def _read_level(self, level: _Level) -> _Level | None:
         """Read on, up to an item with others below it, which are given; None at the end."""
         for run in level.runs:
-            if run.said is not None:
-                self._take_alike(level, run, *run.said)
+            if run.value is not None:
+                self._take_alike(level, run, *run.value)
             elif not (level.is_root and self._is_known_observer(level.items, run)):
                 below = self._read(level, run, 0)
                 if below is not None:
@@ -142,7 +142,7 @@ class _Reader:
     def _is_known_observer(self, items: Items, run: Run[tuple[str, str]]) -> bool:
         """Whether an item of observer context is one that was read before; then it has been taken."""
         start, stop = run.place(0)
-        observed = _OBSERVED.find(items.kept[start:stop], items.encoding)
+        observed = _OBSERVED.value_of(items.kept[start:stop], items.encoding)
         if observed is None:
             return False
         self.content.observer_items.append(observed)
@@ -259,7 +259,7 @@ class _Reader:
     def _take_alike(self, level: _Level, run: Run[tuple[str, str]], value_type: str, class_uid: str) -> None:
         """Take plain references; one in which something may be off is read by itself."""
         keep = (self.content.root_references if level.is_root else self.content.nested_references).append
-        for nth, value in enumerate(run.values):
+        for nth, value in enumerate(run.uids):
             instance = self._by_value.get(value) or self._named(value, class_uid)
             if instance is None or instance.sop_class_uid != class_uid:
                 self._read(level, run, nth)
@@ -301,7 +301,7 @@ class _Reader:
         if is_plain and self._nothing_is_off():
             said = (value_type, instance.sop_class_uid)
             uid_value = sop.raw(tags.REFERENCED_SOP_INSTANCE_UID)
-            _REFERENCES_ALIKE.learn(item.sent_whole, item.encoding, uid_value, said)
+            _SIMPLE_REFERENCES.learn(item.sent_whole, item.encoding, uid_value, said)
 
     def _keep(self, reference: ReadReference, *, is_root: bool) -> None:
         (self.content.root_references if is_root else self.content.nested_references).append(reference)
@@ -373,11 +373,11 @@ def _is_no_image(class_uid: str) -> bool:
     )
 
 
-#: Value type and SOP class of references without more to them.
-_REFERENCES_ALIKE: Alike[tuple[str, str]] = Alike()
+#: Value type and SOP class of references that have nothing else.
+_SIMPLE_REFERENCES: ItemCache[tuple[str, str]] = ItemCache()
 
 #: Observers by the bytes of their item: the same few people and devices make many documents.
-_OBSERVED: Remembered[ObserverItem] = Remembered()
+_OBSERVED: ElementCache[ObserverItem] = ElementCache()
 
 _OBSERVERS = frozenset(
     {

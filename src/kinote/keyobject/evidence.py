@@ -8,16 +8,16 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values import uids
-from kinote.keyobject.alike import Alike
 from kinote.keyobject.coded import plain, read_numbers, read_plain, read_uid
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.item_cache import ItemCache
 from kinote.keyobject.reading import BrokenReference, FoundInstance
 
 #: Where it stands.
 EVIDENCE = "CurrentRequestedProcedureEvidenceSequence"
 
 #: The SOP class of instances without more to them.
-_INSTANCES: Alike[str] = Alike()
+_INSTANCES: ItemCache[str] = ItemCache()
 
 
 @dataclass(slots=True)
@@ -90,11 +90,11 @@ class _Reader:
         items = series.sequence(tags.REFERENCED_SOP_SEQUENCE)
         instances, by_value = self._evidence.instances, self._evidence.by_value
         for run in _INSTANCES.runs(items):
-            class_uid = run.said
+            class_uid = run.value
             if class_uid is None:
                 self._read_instance(items.at(run.place(0)), study_uid, series_uid, place, run.first + 1)
                 continue
-            for nth, value in enumerate(run.values):
+            for nth, value in enumerate(run.uids):
                 uid = plain(value)
                 if uids.is_valid(uid) and uid not in instances:
                     found = FoundInstance(study_uid, series_uid, class_uid, uid)

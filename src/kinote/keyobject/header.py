@@ -17,9 +17,9 @@ from kinote.keyobject.coded import (
     read_code_sequence,
     read_text,
 )
+from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import FoundRequest
-from kinote.keyobject.remembered import LONGEST, Remembered
 
 _INSTANCE_CREATION_DATE = 0x00080012
 _INSTANCE_CREATION_TIME = 0x00080013
@@ -207,7 +207,7 @@ def _check_document(root: DataSet, findings: Findings) -> None:
 def _has_template(root: DataSet) -> bool:
     """Whether the content says to be of TID 2010."""
     sent = root.element(tags.CONTENT_TEMPLATE_SEQUENCE, LONGEST)
-    if _TEMPLATES.find(sent, root.encoding):
+    if _TEMPLATES.value_of(sent, root.encoding):
         return True
     templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)
     if (
@@ -220,4 +220,4 @@ def _has_template(root: DataSet) -> bool:
     return True
 
 
-_TEMPLATES: Remembered[bool] = Remembered()
+_TEMPLATES: ElementCache[bool] = ElementCache()

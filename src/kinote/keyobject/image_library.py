@@ -19,7 +19,6 @@ from kinote.keyobject.codes import Code, dcm
 from kinote.keyobject.findings import Findings
 
 IMAGE_LIBRARY = dcm("111028", "Image Library")
-IMAGE_LIBRARY_GROUP = dcm("126200", "Image Library Group")
 
 #: What descriptors are called here, by their concepts: of the standard, and of the trial of IHE MADO in 2026.
 _DESCRIPTORS = {

@@ -6,8 +6,8 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
+from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.remembered import LONGEST, Remembered
 from kinote.keyobject.titles import (
     TitleGroup,
     canonical,
@@ -19,13 +19,13 @@ from kinote.keyobject.titles import (
 
 _PLACE = "ConceptNameCodeSequence"
 
-_TITLES: Remembered[Code] = Remembered()
+_TITLES: ElementCache[Code] = ElementCache()
 
 
 def read_title(root: DataSet, findings: Findings) -> Code | None:
     """The title, its meaning that of the dictionary where there is one; None if there is no usable title."""
     sent = root.element(tags.CONCEPT_NAME_CODE_SEQUENCE, LONGEST)
-    known = _TITLES.find(sent, root.encoding)
+    known = _TITLES.value_of(sent, root.encoding)
     if known is not None:
         return known
     before = len(findings)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from blake3 import blake3
 
@@ -116,12 +116,4 @@ def digest_of(data: Bytes, algorithm: str = BLAKE3) -> Digest:
         return Digest(BLAKE3, blake3(data).hexdigest())
     taken = digesting(algorithm)
     taken.update(data)
-    return taken.finish()
-
-
-def digest_of_file(file: BinaryIO, algorithm: str = BLAKE3) -> Digest:
-    """The digest of what a file has from where it is on."""
-    taken = digesting(algorithm)
-    while chunk := file.read(PIECE):
-        taken.update(chunk)
     return taken.finish()

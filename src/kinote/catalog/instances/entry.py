@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from kinote.catalog.columns import datetimes, normal
 from kinote.catalog.columns.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.instances import packed_header
-from kinote.catalog.instances.alike_rows import AlikeRows
+from kinote.catalog.instances.row_cache import RowCache
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
@@ -178,8 +178,8 @@ def _read_series_row(dataset: DataSet) -> Row:
 
 
 #: All that the rows are read from is among these attributes.
-_study_row = AlikeRows(STUDY_ATTRIBUTES, _read_study_row)
-_series_row = AlikeRows(SERIES_ATTRIBUTES, _read_series_row)
+_study_row = RowCache(STUDY_ATTRIBUTES, _read_study_row)
+_series_row = RowCache(SERIES_ATTRIBUTES, _read_series_row)
 
 
 def instance_columns(dataset: Level) -> Row:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from struct import Struct
-from typing import ClassVar
 
 from kinote.dicom.dictionary.value_representations import LONG, SEQUENCES, SHORT
+from kinote.dicom.elements.byte_cache import ByteCache
 from kinote.dicom.elements.element_heads import ITEM_GROUP, UNDEFINED, WATCHED
 from kinote.dicom.elements.encodings import Encoding
 
@@ -54,14 +54,15 @@ class ItemShape:
 _Kind = tuple[Encoding, int, int]
 
 
+#: The shapes that items of a kind have.
+KNOWN_SHAPES: ByteCache[_Kind, tuple[ItemShape, ...]] = ByteCache(_ALL // _OF_A_LENGTH)
+
+
 class Shapes:
     """The shapes met in all walks, bounded; of values whose length takes 32 bits none is longer than `longest_value`.
 
     What the walk notes of contents without length goes to its `ends`.
     """
-
-    #: Which shapes items of a kind have. When there are too many they are learnt anew.
-    _known: ClassVar[dict[_Kind, tuple[ItemShape, ...]]] = {}
 
     def __init__(self, longest_value: int, ends: dict[int, int]) -> None:
         self._longest_value = longest_value
@@ -105,7 +106,7 @@ class Shapes:
         `length` is that of the first; whatever lies beyond `bound` is not there. Positions plus `shift` are those
         in the kept bytes.
         """
-        item, longest = encoding.item.unpack_from, self._longest_value
+        item, longest, known = encoding.item.unpack_from, self._longest_value, KNOWN_SHAPES.entries
         begin, count, made_of = pos, 0, 0
         while True:
             if length == UNDEFINED:
@@ -114,7 +115,7 @@ class Shapes:
                     break
             elif length > LONGEST_ITEM or pos + 8 + length > bound:
                 break
-            for shape in self._known.get((encoding, longest, length), ()):
+            for shape in known.get((encoding, longest, length), ()):
                 alike = shape.run(data, pos, bound)
                 if alike:
                     break
@@ -133,6 +134,7 @@ class Shapes:
             group, number, length = item(data, pos)
             if group != ITEM_GROUP or number != 0xE000:
                 break
+        KNOWN_SHAPES.hits += count
         return count, pos - begin, made_of
 
     def _note_ends(self, shape: ItemShape, alike: int, pos: int) -> None:
@@ -142,16 +144,15 @@ class Shapes:
 
     def _learn(self, data: bytes, pos: int, bound: int, kind: _Kind) -> ItemShape | None:
         """A shape for this item, in which it differs from all that are known; None if it can have none."""
-        if kind in self._unlike or self._learnt[kind] == _OF_A_LENGTH:
+        KNOWN_SHAPES.misses += 1
+        if kind in self._unlike or self._learnt[kind] == _OF_A_LENGTH or not ByteCache.enabled:
             return None
         learnt = shape_of(data, pos, min(bound, pos + 8 + LONGEST_ITEM), kind[0], self._longest_value)
         if learnt is None:
             self._unlike.add(kind)
             return None
-        if len(self._known) * _OF_A_LENGTH >= _ALL:
-            self._known.clear()
-        # What is met today is worth more than what odd documents had: the oldest goes.
-        self._known[kind] = (*self._known.get(kind, ())[1 - _OF_A_LENGTH :], learnt)
+        # Shapes met today are worth more than those of odd documents long ago: the oldest goes.
+        KNOWN_SHAPES.store(kind, (*KNOWN_SHAPES.entries.get(kind, ())[1 - _OF_A_LENGTH :], learnt))
         self._learnt[kind] += 1
         return learnt
 

@@ -15,7 +15,6 @@ from kinote.dicom.files.part10 import FileScanner
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _RECORD_IN_USE_FLAG = 0x00041410
-_DIRECTORY_RECORD_TYPE = 0x00041430
 _REFERENCED_FILE_ID = 0x00041500
 _REFERENCED_SOP_INSTANCE_UID_IN_FILE = 0x00041511
 
@@ -27,7 +26,6 @@ class ReferencedFile:
     """A file that a directory record names; its SOP Instance UID is "" where the record does not give it."""
 
     file_id: tuple[str, ...]
-    record_type: str
     sop_instance_uid: str
 
 
@@ -40,7 +38,6 @@ def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
     return tuple(
         ReferencedFile(
             tuple(part for part in record.texts(_REFERENCED_FILE_ID)),
-            record.text(_DIRECTORY_RECORD_TYPE) or "",
             record.text(_REFERENCED_SOP_INSTANCE_UID_IN_FILE) or "",
         )
         for record in records

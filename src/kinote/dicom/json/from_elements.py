@@ -73,15 +73,18 @@ def _fragments_of(
 ) -> list[str]:
     """The attributes of a level, each as `"GGGGEEEE":{…}`; looked up and remembered if there is a table."""
     fragments = []
+    made = 0
     for tag, element in entries:
         if tag in _LEFT_OUT or tag & 0xFFFF == 0 or tag >> 16 in (0x0000, 0x0002):
             continue
         known = None if table is None or element is None else table.get(element)
         if known is None:
+            made += 1
             known = f'"{tag:08X}":{_attribute(dataset, tag, (*path, tag), table)}'
             if table is not None and element is not None and len(known) <= LONGEST:
                 _fragments.remember(table, element, known)
         fragments.append(known)
+    _fragments.hits += len(fragments) - made
     return fragments
 
 

@@ -17,6 +17,7 @@ from pydicom.valuerep import format_number_as_ds
 from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.dictionary.value_representations import BINARY, NUMBERS, SHORT, implicit_vr
 from kinote.dicom.elements import encodings
+from kinote.dicom.elements.byte_cache import ByteCache
 
 #: Attributes by tag; of a sequence those of its items, None where all of a value is meant.
 Wanted = Mapping[int, Optional["Wanted"]]
@@ -26,8 +27,8 @@ _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _NUL_PADDED = frozenset({"UI", *BINARY})
 #: What a length of 16 bits holds.
 _LONGEST_SHORT = 0xFFFE
-#: Encoded elements that are remembered; those of the answers to one query are much alike.
-_REMEMBERED = 4096
+#: How many encoded elements are kept: the answers to one query have many in common.
+_KEPT = 4096
 #: A DS has this many characters.
 _LONGEST_DECIMAL = 16
 
@@ -40,18 +41,17 @@ class ElementEncoder:
         self._order, self._explicit = encoding.order, encoding.explicit
         self._item = encoding.item
         self._codec = codec
-        self._known: dict[str, bytes] = {}
+        self._encoded: ByteCache[str, bytes] = ByteCache(_KEPT)
 
     def line(self, line: str, wanted: Wanted | None = None) -> bytes:
         """An element from its line (`"GGGGEEEE":{…}`); of a sequence only what is wanted of its items."""
         if wanted is not None:
             return self.attribute(int(line[1:9], 16), json.loads(line[11:]), wanted)
-        known = self._known.get(line)
-        if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            known = self._known[line] = self.attribute(int(line[1:9], 16), json.loads(line[11:]))
-        return known
+        encoded = self._encoded.find(line)
+        if encoded is None:
+            encoded = self.attribute(int(line[1:9], 16), json.loads(line[11:]))
+            self._encoded.store(line, encoded)
+        return encoded
 
     def text(self, tag: int, value: str) -> bytes:
         """An element with a text as its value; without one it is empty."""
