@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, not_, or_, select
 
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import instance, key_object, note_reference, note_study, patient, study
 from kinote.catalog.sql import dialects, statements
+from kinote.notes.patients import after_merge
 
 #: Versions that one statement is for: SQLite may be built to take no more than 32,766 parameters.
 _TOGETHER = 10_000
@@ -99,10 +101,11 @@ def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
     carrier, its_study = instance.alias("first_carrier"), study.alias("first_study")
     own, own_merged = patient.alias("own"), patient.alias("own_merged")
     other, other_merged = patient.alias("other"), patient.alias("other_merged")
-    own_id = func.coalesce(own_merged.c.patient_id, own.c.patient_id)
-    other_id = func.coalesce(other_merged.c.patient_id, other.c.patient_id)
-    own_issuer = func.coalesce(own_merged.c.issuer, own.c.issuer)
-    other_issuer = func.coalesce(other_merged.c.issuer, other.c.issuer)
+    own_identity = (after_merge(own, own_merged, "patient_id"), after_merge(own, own_merged, "issuer"))
+    other_identity = (
+        after_merge(other, other_merged, "patient_id"),
+        after_merge(other, other_merged, "issuer"),
+    )
     return exists(
         select(carrier.c.id)
         .join(its_study, its_study.c.id == carrier.c.study)
@@ -112,7 +115,7 @@ def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
         .outerjoin(other_merged, other_merged.c.id == other.c.merged_into)
         .where(
             carrier.c.id == first,
-            or_(own_id == other_id, own_id == "", other_id == "", own_issuer != other_issuer),
+            not_(are_different(own_identity, other_identity)),
         )
     )
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog.columns import attribute_lines
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.instances.entry import InstanceEntry, Row
 from kinote.catalog.instances.patient_keys import patient_keys
 from kinote.catalog.instances.study_text import index_study_text
@@ -39,7 +40,8 @@ DESCRIBING = (
 )
 
 #: Whose it is: taken together from one instance, as an ID means nothing with another's issuer.
-_IDENTITY = ("patient_id", "issuer_of_patient_id")
+_ISSUER = "issuer_of_patient_id"
+_IDENTITY = ("patient_id", _ISSUER)
 _IDENTITY_TAGS = frozenset(f"{tag:08X}" for tag in (tags.PATIENT_ID, tags.ISSUER_OF_PATIENT_ID))
 
 #: Of the date and time that it came with; it says nothing of another instance's.
@@ -152,7 +154,7 @@ def _completed(row: Mapping[str, Any], offered: Describing) -> Mapping[str, Any]
 
 def _with_gaps_filled(row: Mapping[str, Any], entry: InstanceEntry) -> Mapping[str, Any]:
     offered = entry.study_row
-    if row["patient_id"] and offered["patient_id"] and _is_another_patient(row, offered):
+    if are_different((row["patient_id"], row[_ISSUER]), (offered["patient_id"], offered[_ISSUER])):
         return row
     names = [name for name in DESCRIBING if not row[name] and offered[name]]
     takes_identity = not row["patient_id"] and bool(offered["patient_id"])
@@ -170,13 +172,6 @@ def _with_gaps_filled(row: Mapping[str, Any], entry: InstanceEntry) -> Mapping[s
         **{name: offered[name] for name in names},
         "attributes": _merged(row["attributes"], offered["attributes"], kept_out),
     }
-
-
-def _is_another_patient(row: Mapping[str, Any], offered: Row) -> bool:
-    return bool(
-        row["patient_id"] != offered["patient_id"]
-        and row["issuer_of_patient_id"] == offered["issuer_of_patient_id"]
-    )
 
 
 def _parameters(row: Mapping[str, Any]) -> Row:

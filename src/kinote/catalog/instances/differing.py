@@ -13,7 +13,9 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from kinote.catalog.columns.normal import NAME_GROUPS
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.dicom.dictionary import tags
+from kinote.dicom.values.person_names import joined_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ _NAME_TAG = f"{tags.PATIENT_NAME:08X}"
 _OF_SERIES = {"Modality": "modality", "SeriesNumber": "series_number"}
 OF_SERIES = tuple(_OF_SERIES.values())
 
+_identity = itemgetter("patient_id", "issuer_of_patient_id")
 _compared_of_study = itemgetter("patient_id", *_NAME, *_OF_STUDY.values())
 _compared_of_series = itemgetter(*OF_SERIES)
 
@@ -54,8 +57,7 @@ def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tup
     if not any(one != other and one and other for one, other in zip(values, known_values, strict=True)):
         return ()
     found = []
-    # An ID means nothing beside one of another issuer.
-    if said["issuer_of_patient_id"] == known["issuer_of_patient_id"] and _differ(said, known, "patient_id"):
+    if are_different(_identity(said), _identity(known)):
         found.append(Difference("study", "PatientID", said["patient_id"], known["patient_id"]))
     if any(_differ(said, known, group) for group in _NAME):
         found.append(Difference("study", "PatientName", _name(said), _name(known)))
@@ -89,7 +91,5 @@ def _differ(said: Mapping[str, Any], known: Mapping[str, Any], column: str) -> b
 
 def _name(row: Mapping[str, Any]) -> str:
     """A name as it was received: the columns have it folded."""
-    values = json.loads(row["attributes"]).get(_NAME_TAG, {}).get("Value") or [{}]
-    groups = values[0] or {}
-    written = "=".join(groups.get(group.capitalize(), "") for group in NAME_GROUPS)
-    return written.rstrip("=")
+    values = json.loads(row["attributes"]).get(_NAME_TAG, {}).get("Value") or [None]
+    return joined_groups(values[0])

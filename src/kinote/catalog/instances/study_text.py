@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_
 
 from kinote.catalog.schema.tables import study
-from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_grams import fold, grams, words
 from kinote.catalog.sql.text_index import STUDY_TEXT
 
 _COLUMNS = (
@@ -26,13 +26,10 @@ def index_study_text(transaction: Connection, studies: Iterable[Mapping[str, Any
     STUDY_TEXT.fill(transaction, [(row["id"], folded := _searched(row), grams(folded)) for row in studies])
 
 
-def matches(connection: Connection, words: str) -> ColumnElement[bool]:
+def matches(connection: Connection, asked: str) -> ColumnElement[bool]:
     """Condition on `study`: each word asked for begins a word of the study's text."""
     return and_(
-        *(
-            STUDY_TEXT.finds(connection, study.c.id, f" {word}", grams(f" {word}"))
-            for word in fold(words).split()
-        )
+        *(STUDY_TEXT.finds(connection, study.c.id, f" {word}", grams(f" {word}")) for word in words(asked))
     )
 
 

@@ -14,9 +14,14 @@ from itertools import pairwise
 MAX_CHARACTERS = 4000
 
 
+def words(text: str) -> list[str]:
+    """The words of a text as they are compared in searches: in compatibility form (NFKC) and without case."""
+    return unicodedata.normalize("NFKC", text).casefold().split()
+
+
 def fold(text: str) -> str:
-    """Text as it is compared in searches: compatibility forms and case made alike, blanks collapsed."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """A text as it is compared in searches: its `words`, with one blank between them."""
+    return " ".join(words(text))
 
 
 def grams(folded: str) -> list[str]:

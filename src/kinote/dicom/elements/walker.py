@@ -91,8 +91,36 @@ class Walk:
 
     def _go(self) -> Generator[None, bytes | None, None]:
         # One long loop on local names: it runs for every element of every object that is received.
-        # Positions count from the beginning of `data`; `origin` makes them offsets in the data set, and
-        # `shift` positions in the kept bytes, which lag behind by the bulk values left out.
+        #
+        # Where the walk is follows from `stack` and `span`. Each turn of the loop is one of these steps:
+        #
+        #                     a sequence                an item
+        #     +----------+ --------------> +----------+ ---------> +----------+
+        #     |   ROOT   |                 | SEQUENCE |            |   ITEM   |
+        #     | stack: 0 | <-------------- |   odd    | <--------- |   even   |
+        #     +----------+  its end (*)    +----------+  its end   +----------+
+        #       |      ^                     ^ its end (*) | ^ a sequence |
+        #       |      |                     +-------------+ +------------+
+        #       |      |
+        #       |      | sequence delimiter
+        #       v      |
+        #     +--------------+   PIXELS is entered from ITEM, too, and goes back to where it came from.
+        #     |    PIXELS    |   (*) The end of a sequence leads to ROOT or to the ITEM that it lies in.
+        #     | span is set  |
+        #     +--------------+
+        #
+        #     ROOT, ITEM   plain elements: many in one step; any other element that is no sequence: one
+        #                  a value to be left out (bulk): its bytes are passed over as they come
+        #                  encapsulated pixel data: to PIXELS
+        #                  zeros in ROOT, where an element is due: `_zeros`, until the bytes end
+        #     SEQUENCE     items of a known shape: many in one step; any other: to ITEM
+        #     PIXELS       one fragment, which is passed over
+        #     any          the end is reached by length or by delimiter: back by one
+        #                  fewer than `need` bytes are left: wait for more (`yield`), and on where it was;
+        #                  None instead of bytes: `_end` decides whether the data set may end here
+        #
+        # Positions count from the beginning of `data`. Adding `origin` gives offsets in the data set, and adding
+        # `shift` gives positions in the kept bytes, which lack the bulk values left out.
         data = b""
         size = pos = run = origin = shift = 0
         need = 8

@@ -17,7 +17,7 @@ from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.elements.errors import TagPath
 from kinote.dicom.json.fragments import LONGEST, FragmentCache
 from kinote.dicom.values.numbers import EXACT, parse_decimal, parse_integer
-from kinote.dicom.values.person_names import PersonName
+from kinote.dicom.values.person_names import JSON_GROUPS, PersonName
 
 #: Inline binary values are little endian (PS3.18 F.2.7): bytes of a word, by representation.
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
@@ -133,8 +133,8 @@ def values_json(vr: str, text: str | None) -> list[str]:
 
 def _person_name(value: str) -> dict[str, str] | None:
     name = PersonName.parse(value)
-    groups = {"Alphabetic": name.alphabetic, "Ideographic": name.ideographic, "Phonetic": name.phonetic}
-    return {group: text for group, text in groups.items() if text} or None
+    groups = (name.alphabetic, name.ideographic, name.phonetic)
+    return {group: text for group, text in zip(JSON_GROUPS, groups, strict=True) if text} or None
 
 
 def _integer_string(part: str) -> object:

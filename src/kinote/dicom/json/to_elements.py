@@ -18,6 +18,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.dictionary.value_representations import BINARY, NUMBERS, SHORT, implicit_vr
 from kinote.dicom.elements import encodings
 from kinote.dicom.elements.byte_cache import ByteCache
+from kinote.dicom.values.person_names import joined_groups
 
 #: Attributes by tag; of a sequence those of its items, None where all of a value is meant.
 Wanted = Mapping[int, Optional["Wanted"]]
@@ -121,10 +122,7 @@ def _plain(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, dict):
-        return _plain(value)
-    groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
-    return "=".join(groups).rstrip("=")
+    return joined_groups(value) if isinstance(value, dict) else _plain(value)
 
 
 def _decimal(value: Any) -> str:

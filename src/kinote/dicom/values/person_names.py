@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _GROUPS, _COMPONENTS = 3, 5
@@ -13,6 +14,15 @@ def has_surplus(name: str) -> bool:
         return name.count("^") >= _COMPONENTS
     groups = name.split("=")
     return len(groups) > _GROUPS or any(group.count("^") >= _COMPONENTS for group in groups)
+
+
+#: The component groups of a PN in DICOM JSON, in their order (PS3.18 F.2.2).
+JSON_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+def joined_groups(value: Mapping[str, str] | None) -> str:
+    """The text of a person name from its DICOM JSON, its component groups joined by `=`; empty if there is none."""
+    return "=".join([value.get(group, "") for group in JSON_GROUPS]).rstrip("=") if value else ""
 
 
 @dataclass(frozen=True, slots=True)

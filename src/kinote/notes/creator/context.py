@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from kinote.dicom.values import dates
+from kinote.dicom.values.person_names import joined_groups
 from kinote.keyobject.model import DocumentContext, InstanceReference, RequestReference
 from kinote.notes.content import NoteContent
 
@@ -135,7 +136,4 @@ def _text(attribute: dict[str, Any] | None) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, dict):
-        groups = [value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic")]
-        return "=".join(groups).rstrip("=")
-    return str(value)
+    return joined_groups(value) if isinstance(value, dict) else str(value)

@@ -7,8 +7,6 @@ that exist are found first, by one look-up each.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,7 +54,7 @@ class NoteSearch:
 
     `title` is a code value or `scheme|value`; `author` the beginning of a name, whatever its case; `origin`
     authored, received or migrated; `patient` a Patient ID; `text` is part of the description; `since` the
-    moment (ISO 8601, in UTC where no offset is given) from which on notes were registered. `cursor` is the
+    moment (ISO 8601, in UTC where no offset is given) from which on notes were registered. `before` is the
     `next` of the page before.
     """
 
@@ -66,22 +64,22 @@ class NoteSearch:
     patient: str = ""
     text: str = ""
     since: str = ""
-    cursor: str = ""
+    before: int | None = None
     limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Notes, newest first, and where the next page begins (None: this was the last one)."""
+    """Notes, newest first, and the number before which the next page begins (None: this was the last one)."""
 
     items: list[Note]
-    next: str | None
+    next: int | None
 
 
 def search(connection: Connection, wanted: NoteSearch) -> Page:
     """One page of the notes that match; no manifests and rejection notes unless their title is asked for.
 
-    Raises `SearchError` for a limit, cursor, origin or moment that is none.
+    Raises `SearchError` for an invalid limit, origin or moment.
     """
     if not 1 <= wanted.limit <= MAX_LIMIT:
         raise SearchError("limit", f"limit: a page has 1 to {MAX_LIMIT} notes")
@@ -89,23 +87,22 @@ def search(connection: Connection, wanted: NoteSearch) -> Page:
         raise SearchError("origin", f"origin: one of {', '.join(ORIGINS)}")
     if wanted.since:
         wanted = replace(wanted, since=_moment(wanted.since))
-    before = _position(wanted.cursor) if wanted.cursor else None
     # One more than the page shows whether there is another page.
-    ids = _matching(connection, wanted, before, wanted.limit + 1)
+    ids = _matching(connection, wanted, wanted.limit + 1)
     page, more = ids[: wanted.limit], len(ids) > wanted.limit
     rows = []
     if page:
         query = versions_query().where(note_version.c.note.in_(page), note_version.c.is_current)
         rows = list(connection.execute(query.order_by(note_version.c.note.desc())))
-    return Page(load(connection, rows, everything=False), _cursor(page[-1]) if more else None)
+    return Page(load(connection, rows, everything=False), page[-1] if more else None)
 
 
-def _matching(connection: Connection, wanted: NoteSearch, before: int | None, limit: int) -> list[int]:
+def _matching(connection: Connection, wanted: NoteSearch, limit: int) -> list[int]:
     """The numbers of the notes that match, newest first."""
     walks = [
         walk.where(is_carried(), *_conditions(wanted)).order_by(number.desc()).limit(limit)
-        if before is None
-        else walk.where(number < before, is_carried(), *_conditions(wanted))
+        if wanted.before is None
+        else walk.where(number < wanted.before, is_carried(), *_conditions(wanted))
         .order_by(number.desc())
         .limit(limit)
         for walk, number in _walks(connection, wanted)
@@ -238,18 +235,3 @@ def _moment(text: str) -> str:
         return asked_timestamp(text)
     except ValueError:
         raise SearchError("since", "since: a moment in ISO 8601, e.g. 2026-11-24T06:00:00Z") from None
-
-
-def _cursor(number: int) -> str:
-    return base64.urlsafe_b64encode(f"n{number}".encode()).decode().rstrip("=")
-
-
-def _position(cursor: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        # The keys of the index have 64 bits.
-        if text[:1] == "n" and text[1:].isdigit() and len(text) < 20:
-            return int(text[1:])
-    except (ValueError, binascii.Error):
-        pass
-    raise SearchError("cursor", "cursor: give back the `next` of the page before, as it was")

@@ -14,6 +14,7 @@ from kinote.catalog.instances import study_text
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import note_study, note_version, series, study
 from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values.person_names import joined_groups
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.lists.load import is_carried
 from kinote.notes.lists.queries import NO_MARKS
@@ -229,8 +230,7 @@ def _summary(
 def _person_name(attributes: Mapping[str, Any], tag: str) -> str:
     """A name as received, its component groups joined by `=`; the matched columns have it folded."""
     values = attributes.get(tag, {}).get("Value") or [None]
-    groups = values[0] or {}
-    return "=".join(groups.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")
+    return joined_groups(values[0])
 
 
 def _series(connection: Connection, study_key: int) -> list[_Json]:
