@@ -1,6 +1,6 @@
 """The standing of instances: the result of the withdrawals that name them, stored beside them.
 
-This is the only place that changes the standing of an instance after it came in (design, "Words").
+This is the only place that changes the standing of an instance after it came in (docs/terms.md, *standing*).
 """
 
 from __future__ import annotations

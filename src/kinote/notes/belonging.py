@@ -86,7 +86,7 @@ def _flags_there() -> ColumnElement[bool]:
         .select_from(known)
         .where(
             note_reference.c.version == note_study.c.version,
-            # Where it is stored decides over what a document said (standards, V28 and V85).
+            # The study in which it is stored takes precedence over what a document says (V28, V85).
             func.coalesce(place.c.study_instance_uid, note_reference.c.study_instance_uid)
             == note_study.c.study_instance_uid,
             or_(flagged.c.id.is_(None), _is_of_the_same_patient(place.c.patient)),

@@ -194,7 +194,7 @@ def _reference(row: Row[Any], patient: PatientIdentity | None) -> tuple[NoteRefe
         return reference, []
     reference = replace(
         reference,
-        # Where it is stored decides over what a document said (standards, V28 and V85).
+        # The study in which it is stored takes precedence over what a document says (V28, V85).
         study_instance_uid=row.known_study_uid,
         series_instance_uid=row.known_series_uid,
         sop_class_uid=row.known_class_uid,

@@ -64,7 +64,7 @@ class Note:
 
 
 def as_json(note: Note) -> dict[str, Any]:
-    """A note in the form of the REST API (design, section 5)."""
+    """A note in the form of the REST API (docs/http.md, Notes)."""
     return {
         "id": note.id if note.placeholder_for is None else f"kos-{note.placeholder_for}",
         "version": note.version,

@@ -1,4 +1,4 @@
-"""Small images, many to a file: packs of bounded size (design, "Decisions").
+"""Small images, many to a file: packs of bounded size (docs/architecture.md, "How an object comes in").
 
 A file of its own costs an image of 20 KB as much again as everything else. A group of such images goes into a
 pack with one sync. Each process adds to a pack of its own and reads all. A key is `PACK/NUMBER`.

@@ -47,7 +47,8 @@ instance = Table(
     matched("sop_instance_uid"),
     matched("sop_class_uid"),
     matched("transfer_syntax_uid"),
-    # The words of both are those of the design, section 2; no condition lists them, so that one more costs nothing.
+    # Their values are those of docs/terms.md. No condition of the table lists them, so that a further one needs no
+    # migration.
     Column("standing", Text, nullable=False),
     Column("residence", Text, nullable=False),
     # Of the data set's bytes as received: digest in hex, and their number; NULL where they are not made yet.
