@@ -1,4 +1,4 @@
-"""Live objects in which something was found, for the administrator's list."""
+"""Live objects with findings, for the administrator's list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SEVERITIES = ("info", "warning", "error")
 def found_objects(
     connection: Connection, severity: str, *, before: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """A page of objects with findings of at least this severity, and where the next page begins."""
+    """Return a page of objects with findings of at least this severity, and where the next page begins."""
     severities = _SEVERITIES[_SEVERITIES.index(severity) :]
     query = (
         select(finding.c.instance)
