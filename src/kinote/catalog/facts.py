@@ -8,12 +8,12 @@ from kinote.catalog.schema.tables import house
 
 
 def fact(connection: Connection, name: str) -> str | None:
-    """What is written down under a name, None if nothing is."""
+    """Return the value of a fact; None if there is none."""
     return connection.execute(select(house.c.value).where(house.c.name == name)).scalar_one_or_none()
 
 
 def write_fact(transaction: Connection, name: str, value: str) -> None:
-    """Write a fact down, in place of what was there."""
+    """Write a fact, replacing its previous value."""
     updated = transaction.execute(house.update().where(house.c.name == name).values(value=value))
     if updated.rowcount == 0:
         transaction.execute(house.insert(), {"name": name, "value": value})

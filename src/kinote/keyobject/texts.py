@@ -14,7 +14,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _CONTROL_IN_UT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-#: The representations with a 16-bit length in Explicit VR (PS3.5 7.1.2).
+#: The longest value that a 16-bit length in Explicit VR allows (PS3.5 7.1.2), in bytes.
 LONGEST_SHORT_VALUE = 65534
 
 

@@ -1,7 +1,7 @@
-"""What an object says of its patient, study or series other than these are known by.
+"""Contradictions between an object and the known attributes of its patient, study or series.
 
-The instances of a study agree in these attributes, as they are of one patient and one study, and those of a series in
-the series' (PS3.3 A.1.2). Values are compared in the normal form that queries match; an empty one says nothing.
+All instances of a study agree in the patient's and study's attributes, and those of a series in the series' (PS3.3
+A.1.2). Values are compared in the normal form. An empty value contradicts nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kinote.dicom.values.person_names import joined_groups
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An attribute of another value, by its keyword; both values in words."""
+    """An attribute with different values: its keyword, and both values as text."""
 
     level: Literal["study", "series"]
     attribute: str
@@ -28,7 +28,7 @@ class Difference:
     known: str
 
 
-#: By keyword, the columns of the study. The patient's name has several, and the Patient ID another condition.
+#: Columns of the study, by keyword. The patient's name has several columns; the Patient ID has its own rule.
 _OF_STUDY = {
     "PatientBirthDate": "patient_birth_date",
     "PatientSex": "patient_sex",
@@ -39,7 +39,7 @@ _OF_STUDY = {
 _NAME = tuple(f"patient_name_{group}" for group in NAME_GROUPS)
 _NAME_TAG = f"{tags.PATIENT_NAME:08X}"
 
-#: By keyword, the columns of the series.
+#: Columns of the series, by keyword.
 _OF_SERIES = {"Modality": "modality", "SeriesNumber": "series_number"}
 OF_SERIES = tuple(_OF_SERIES.values())
 
@@ -49,11 +49,11 @@ _compared_of_series = itemgetter(*OF_SERIES)
 
 
 def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """In which attributes of patient and study a row differs from what the study is known by."""
+    """Return the attributes of patient and study in which a row contradicts the study."""
     values, known_values = _compared_of_study(said), _compared_of_study(known)
     if values == known_values:
         return ()
-    # Most often one of them leaves something empty.
+    # Usually they differ only because one of them is empty.
     if not any(one != other and one and other for one, other in zip(values, known_values, strict=True)):
         return ()
     found = []
@@ -65,7 +65,7 @@ def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tup
 
 
 def differs_from_series(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """The same of the series."""
+    """Return the attributes of the series in which a row contradicts the series."""
     if _compared_of_series(said) == _compared_of_series(known):
         return ()
     return _differences("series", _OF_SERIES, said, known)
@@ -90,6 +90,6 @@ def _differ(said: Mapping[str, Any], known: Mapping[str, Any], column: str) -> b
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """A name as it was received: the columns have it folded."""
+    """Return a name as it was received. The columns have its folded form."""
     values = json.loads(row["attributes"]).get(_NAME_TAG, {}).get("Value") or [None]
     return joined_groups(values[0])

@@ -1,6 +1,6 @@
-"""What was received where it is not what holds now: the values that corrections have taken the place of.
+"""The received values of attributes that corrections have replaced.
 
-What is not among them was received as it stands in the columns of its row.
+For all other attributes, the columns have the received value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CorrectedLevel = Literal["patient", "study", "series", "instance"]
 def received_values(
     connection: Connection, level: CorrectedLevel, keys: Iterable[int]
 ) -> dict[int, dict[str, str]]:
-    """The received values of corrected attributes, by keyword, of those rows of a level that have any."""
+    """Return the received values of corrected attributes, by keyword, for those rows of a level that have any."""
     found: dict[int, dict[str, str]] = {}
     for row in _by_row[level](connection, keys):
         found.setdefault(row.key, {})[row.attribute] = row.value

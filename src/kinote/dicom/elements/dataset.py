@@ -33,7 +33,7 @@ from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.values.character_sets import ESCAPE, CharacterSet, character_set
 from kinote.dicom.values.numbers import as_integer, parse_decimal, unpack
 
-#: Nearly all text matches this, as bytes: no numbers, no binary values, one line.
+#: The representations of most text, as bytes: all except numbers, binary values and text that is a single value.
 _ONE_LINE = frozenset(
     vr for vr, name in NAMES.items() if name not in {*NUMBERS, *BINARY, *SINGLE_VALUE, "AT", "SQ"}
 )

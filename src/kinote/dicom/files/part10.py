@@ -180,7 +180,7 @@ def _corrected_by(beginning: bytes, declared: str) -> str:
 class _MetaEnd:
     """Finds the end of group 0002 by walking its elements, because its group length is often wrong."""
 
-    #: The number of bytes at the beginning of a file that contain the end of group 0002, unless it is too long.
+    #: How many bytes of a file are enough to contain the end of group 0002, if that is not too long.
     enough = _META_LIMIT + 2 * _PREAMBLE
 
     def __init__(self) -> None:
