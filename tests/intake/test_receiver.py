@@ -16,7 +16,7 @@ from sqlalchemy import event, select
 
 from kinote.catalog.instances import entries, packed_header
 from kinote.catalog.instances.headers import headers
-from kinote.catalog.schema.tables import house, instance, instance_metadata
+from kinote.catalog.schema.tables import index_fact, instance, instance_metadata
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
@@ -209,7 +209,9 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
     # As if these hours had been swept long ago.
     catalog.write(
         lambda tx: tx.execute(
-            house.update().where(house.c.name == "store 1 swept until").values(value="9999/01/01/00")
+            index_fact.update()
+            .where(index_fact.c.name == "store 1 swept until")
+            .values(value="9999/01/01/00")
         )
     )
     with catalog.read() as connection:

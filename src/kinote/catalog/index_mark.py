@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, inspect, literal, select
 
 from kinote.catalog.facts import fact, write_fact
-from kinote.catalog.schema.tables import house, instance, store
+from kinote.catalog.schema.tables import index_fact, instance, store
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 
@@ -46,7 +46,7 @@ def look_at_index(url: str) -> IndexMark | None:
     try:
         with engine.connect() as connection:
             tables = set(inspect(connection).get_table_names())
-            if not {house.name, instance.name} <= tables:
+            if not {index_fact.name, instance.name} <= tables:
                 return None
             return IndexMark(
                 fact(connection, _INSTALLATION),

@@ -41,7 +41,7 @@ _ONE_LINE = frozenset(
 #: Sequences with at most this many items keep their items after the first access, since several readers visit them.
 _FEW = 64
 
-#: A number with at most this many digits fits into 31 bits.
+#: A number with fewer characters than this fits into 31 bits.
 _SURELY_AN_INTEGER = 10
 
 _NO_CHARACTERS = character_set(())

@@ -1,4 +1,4 @@
-"""Instances, where their bytes lie, and what was found about them."""
+"""Instances, the place of their bytes, and their findings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from kinote.catalog.schema.columns import Key, Matched, key, matched, metadata, to
 
-#: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches
-#: them.
+#: The stores of bytes. `uid` is stored with the bytes, too (`kinote.storage.marks`). `host` is the machine that
+#: reaches them.
 store = Table(
     "store",
     metadata,
@@ -34,8 +34,8 @@ store = Table(
     UniqueConstraint("kind", name="store_by_kind"),
 )
 
-#: The residence that an index of instances tells apart, as it is declared. Not a parameter: whenever one is
-#: given, SQLite prepares a statement anew to see which index it then can take.
+#: The residence in the WHERE clause of an index of instances, as it is declared. It is not a parameter, because
+#: SQLite would then prepare the statement again for each value to choose an index.
 DAMAGED: ColumnElement[str] = literal_column("'damaged'")
 
 instance = Table(
@@ -51,10 +51,10 @@ instance = Table(
     # migration.
     Column("standing", Text, nullable=False),
     Column("residence", Text, nullable=False),
-    # Of the data set's bytes as received: digest in hex, and their number; NULL where they are not made yet.
+    # Digest in hex and length of the data set as received; NULL if the bytes are not made yet.
     Column("digest", Text),
     Column("size", BigInteger),
-    # Where the bytes are: the key in `store` and where in the file the data set begins, or `instance_bytes`.
+    # Where the bytes are: the key in `store` and the offset of the data set in the file, or `instance_bytes`.
     Column("file_key", Text),
     Column("dataset_offset", Integer, nullable=False, server_default="0"),
     Column("instance_number", BigInteger),
@@ -63,25 +63,27 @@ instance = Table(
     Column("pixel_columns", Integer),
     matched("content_date"),
     matched("content_time"),
-    # Observation DateTime, the first moment that it means, in UTC: `YYYYMMDDHHMMSS.ffffff`.
+    # The first moment of Observation DateTime, in UTC: `YYYYMMDDHHMMSS.ffffff`.
     matched("observed"),
-    # Concept Name Code Sequence of a structured document: for a KOS, its title.
+    # Concept Name Code Sequence of a structured document: the title of a KOS.
     matched("concept_scheme"),
     matched("concept_value"),
     matched("concept_meaning"),
     Column("attributes", Text, nullable=False),
     Column("received_at", Text, nullable=False),
     Column("received_from", Text, nullable=False),
-    # Why a copy is held: what the instance is that came first, and in what this one differs.
+    # Why a copy is held: what the first instance is, and how this one differs.
     Column("held_reason", Text),
-    # Of `file_key`; says nothing without one. No reference to `store`: SQLite adds none to a table with rows.
+    # The store of `file_key`; without meaning if there is none. It does not reference `store`, since SQLite adds no
+    # reference to a table with rows.
     Column("store", Key, nullable=False, server_default="1"),
-    # How `digest` was taken (`kinote.storage.digests`).
+    # The algorithm of `digest` (`kinote.storage.digests`).
     Column("digest_algorithm", Text, nullable=False, server_default="sha256"),
-    # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
-    # stand beside it, and are never live.
+    # Whether its UID means this row. Held copies, superseded instances and replaced tombstones have rows of their
+    # own, which are never live.
     Column("is_current", Boolean, nullable=False, server_default=true()),
-    # SQLite takes either only for who says in its very words what it is of: `is_current`, or that it is not.
+    # One index covers current rows, the other all others. SQLite uses a partial index only if the query repeats its
+    # WHERE clause literally.
     Index(
         "instance_current",
         "sop_instance_uid",
@@ -131,7 +133,7 @@ instance = Table(
         sqlite_where=text("standing = 'live'"),
         postgresql_where=text("standing = 'live'"),
     ),
-    # Few or none while everything is on disk: tells cheaply that a study is all here.
+    # Empty, or nearly so, while all bytes are on disk. So it is cheap to see that a study is complete.
     Index(
         "instance_elsewhere",
         "study",
@@ -141,7 +143,7 @@ instance = Table(
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
     ),
-    # Fewer still (`DAMAGED`).
+    # Nearly always empty (`DAMAGED`).
     Index(
         "instance_damaged",
         "study",
@@ -151,21 +153,21 @@ instance = Table(
     ),
 )
 
-#: What was received where a correction says otherwise: the columns of patient, study, series and instance hold what
-#: holds now. No correction is made yet; read by `kinote.catalog.instances.received_values`.
+#: Received values that corrections have replaced. The columns of patient, study, series and instance have the
+#: effective values. There are no corrections yet; `kinote.catalog.instances.received_values` reads this table.
 received_value = Table(
     "received_value",
     metadata,
     # 'patient', 'study', 'series' or 'instance', and the key of its row.
     Column("level", Matched, primary_key=True),
     Column("key", Key, primary_key=True),
-    # The attribute's keyword (PS3.6 6), those of UIDs included, and its value as text, as in a data set.
+    # The attribute's keyword (PS3.6 section 6), also for UIDs, and its value as text, as in a data set.
     Column("attribute", Matched, primary_key=True),
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
-#: Files that rows had which are gone, until they are removed (`kinote.holdings.removal`).
+#: Files of deleted rows that still have to be removed (`kinote.holdings.removal`).
 owed_removal = Table(
     "owed_removal",
     metadata,
@@ -176,8 +178,8 @@ owed_removal = Table(
     sqlite_with_rowid=False,
 )
 
-#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
-#: bytes are in `instance_bytes` is made of these (`kinote.catalog.instances.headers`).
+#: The whole header as DICOM JSON, compressed with zlib; bulk values as relative BulkDataURI. For instances with
+#: bytes in `instance_bytes`, it is made of these on demand (`kinote.catalog.instances.headers`).
 instance_metadata = Table(
     "instance_metadata",
     metadata,
@@ -185,7 +187,7 @@ instance_metadata = Table(
     Column("json", LargeBinary, nullable=False),
 )
 
-#: Data sets up to 64 KB of objects that are no images, and those of key objects made here: row and bytes cannot
+#: Data sets of up to 64 KB of non-image objects, and of key objects made here, so that row and bytes cannot
 #: disagree.
 instance_bytes = Table(
     "instance_bytes",
@@ -214,16 +216,16 @@ finding = Table(
     Index("finding_by_instance", "instance"),
 )
 
-#: When bytes of a study were last read, to the hour (`kinote.catalog.last_use`). For retention, to come.
+#: The hour in which bytes of a study were last read (`kinote.catalog.last_use`). Retention will use it.
 last_use = Table(
     "last_use",
     metadata,
     Column("study", Key, ForeignKey("study.id"), primary_key=True),
-    # 'flagged': images that notes flag, and presentation states they name; 'rest': all others of the study.
+    # 'flagged': images that notes flag, with the presentation states they name. 'rest': all others of the study.
     Column("part", Matched, primary_key=True),
     # 'person' or 'system'.
     Column("used_by", Matched, primary_key=True),
-    # The moment at which the hour began.
+    # The moment when the hour began.
     Column("hour", Matched, nullable=False),
     Index("last_use_by_hour", "part", "used_by", "hour", "study"),
     sqlite_with_rowid=False,

@@ -1,4 +1,4 @@
-"""Other systems. Nothing but the tables is there yet: they are for sign-in of systems, delivery and archiving."""
+"""Other systems. Only the tables exist yet; sign-in of systems, delivery and archiving will use them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ peer = Table(
     metadata,
     key(),
     Column("name", Matched, nullable=False),
-    # By which it is known when it calls, and what it may: JSON lists of words.
+    # The identities with which it calls, and what it may do: JSON lists of words.
     Column("ae_titles", Text, nullable=False, server_default="[]"),
     Column("rights", Text, nullable=False, server_default="[]"),
     UniqueConstraint("name", name="peer_by_name"),
 )
 
-#: Where a peer is reached. For delivery, to come.
+#: Where a peer can be reached. For delivery, to come.
 endpoint = Table(
     "endpoint",
     metadata,
     key(),
     to("peer", "peer.id", nullable=False),
-    # 'dimse', 'dicomweb', 'mllp' or 'folder'; and as that has it: `AE@host:port`, a URL, `host:port`, a path.
+    # 'dimse', 'dicomweb', 'mllp' or 'folder', with an address in its form: `AE@host:port`, a URL, `host:port`, a
+    # path.
     Column("kind", Text, nullable=False),
     Column("address", Text, nullable=False),
     UniqueConstraint("peer", "kind", "address", name="endpoint_of_peer"),
@@ -42,13 +43,13 @@ destination = Table(
     UniqueConstraint("name", name="destination_by_name"),
 )
 
-#: Evidence that an archive holds an instance (law 9), the strongest there is of each. For archiving, to come.
+#: Evidence that an archive holds an instance (law 9), the strongest of each archive. For archiving, to come.
 location = Table(
     "location",
     metadata,
     Column("instance", Key, ForeignKey("instance.id"), primary_key=True),
     Column("archive", Key, ForeignKey("peer.id"), primary_key=True),
-    # 'acknowledged', 'found' or 'committed'; only what is committed allows to evict.
+    # 'acknowledged', 'found' or 'committed'; only the last allows eviction.
     Column("evidence", Text, nullable=False),
     Column("at", Text, nullable=False),
     Index("location_by_archive", "archive", "instance"),
