@@ -1,4 +1,4 @@
-"""What single settings may be: how a text becomes a value, and what is refused (`ValueError`)."""
+"""Values of single settings: how a text becomes a value, and which texts are refused (`ValueError`)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import structlog
 
 
 def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
-    """Send what Kinote and its libraries log, from a level on, through one formatter."""
+    """Send the log of Kinote and its libraries, from a level on, through one formatter."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -35,6 +35,6 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # What these say of their own starting would bury the address a person is to open.
+    # Their start-up messages would hide the address that the user is to open.
     for library in ("alembic", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
