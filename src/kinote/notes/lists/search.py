@@ -1,8 +1,8 @@
-"""Searching all notes, newest first, page by page.
+"""Searches all notes, newest first, page by page.
 
-Each search walks one index that has its notes in order already, so a page costs what it shows and not what
-it leaves out. An author's name and a title without its scheme may stand for several index keys: the keys
-that exist are found first, by one look-up each.
+Each search walks one index that has its notes in order, so a page costs what it shows and not what it skips. An
+author's name, and a title without its scheme, may stand for several index keys. These keys are found first, by one
+look-up each.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ from kinote.notes.versions import author_normal
 
 MAX_LIMIT = 1000
 
-#: Index keys that one search walks side by side at most.
+#: How many index keys one search walks in parallel at most.
 _KEYS = 64
 
-#: Up to here the notes since a moment are read and put in order; beyond, all are walked from the newest on.
+#: Up to this number, the notes since a moment are read and sorted. If there are more, all are walked from the
+#: newest on.
 _FEW = 1000
 
 
 class SearchError(ValueError):
-    """A search that cannot be answered; `field` names the parameter that is wrong."""
+    """A search that cannot be answered. `field` names the invalid parameter."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -77,7 +78,7 @@ class Page:
 
 
 def search(connection: Connection, wanted: NoteSearch) -> Page:
-    """One page of the notes that match; no manifests and rejection notes unless their title is asked for.
+    """Return one page of the matching notes. Manifests and rejection notes match only if their title is requested.
 
     Raises `SearchError` for an invalid limit, origin or moment.
     """
@@ -87,7 +88,7 @@ def search(connection: Connection, wanted: NoteSearch) -> Page:
         raise SearchError("origin", f"origin: one of {', '.join(ORIGINS)}")
     if wanted.since:
         wanted = replace(wanted, since=_moment(wanted.since))
-    # One more than the page shows whether there is another page.
+    # One more than the page needs shows whether there is another page.
     ids = _matching(connection, wanted, wanted.limit + 1)
     page, more = ids[: wanted.limit], len(ids) > wanted.limit
     rows = []
@@ -98,7 +99,7 @@ def search(connection: Connection, wanted: NoteSearch) -> Page:
 
 
 def _matching(connection: Connection, wanted: NoteSearch, limit: int) -> list[int]:
-    """The numbers of the notes that match, newest first."""
+    """Return the numbers of the matching notes, newest first."""
     walks = [
         walk.where(is_carried(), *_conditions(wanted)).order_by(number.desc()).limit(limit)
         if wanted.before is None
@@ -117,7 +118,7 @@ def _matching(connection: Connection, wanted: NoteSearch, limit: int) -> list[in
 
 
 def _conditions(wanted: NoteSearch) -> list[ColumnElement[bool]]:
-    """What every note must fulfil, written so that no database walks another index for it."""
+    """Return the conditions on every note, in a form that keeps databases from walking another index for them."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.title:
         value, scheme = _title(wanted.title)
@@ -146,7 +147,7 @@ _Walk = tuple[Select[Any], ColumnElement[int]]
 
 
 def _walks(connection: Connection, wanted: NoteSearch) -> list[_Walk]:
-    """What to walk, and the note's number in it: one index in order of notes, or parts of one."""
+    """Return the queries to walk, each with the note's number in it: one index in order of notes, or parts of one."""
     if wanted.text:
         return [_through_text(connection, wanted.text)]
     if wanted.patient:
@@ -206,7 +207,7 @@ def _of_patient(patient_id: str) -> Select[Any]:
 def _distinct(
     connection: Connection, column: ColumnElement[str], condition: ColumnElement[bool]
 ) -> list[str]:
-    """The different values of an indexed column: from each to the next by one look-up."""
+    """Return the distinct values of an indexed column, each found from the previous one by one look-up."""
     current = (note_version.c.is_current, condition)
     values = select(func.min(column).label("value")).where(*current).cte("found", recursive=True)
     following = select(func.min(column)).where(*current, column > values.c.value).scalar_subquery()
@@ -224,13 +225,13 @@ def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def _title(asked: str) -> tuple[str, str]:
-    """Value and scheme of a title written `value` or `scheme|value`."""
+    """Return value and scheme of a title written `value` or `scheme|value`."""
     scheme, separator, value = asked.rpartition("|")
     return (value, scheme) if separator else (asked, "")
 
 
 def _moment(text: str) -> str:
-    """A moment as the index has it, in UTC; without an offset it is UTC already."""
+    """Return a moment in UTC as the index has it. Without an offset it is in UTC already."""
     try:
         return asked_timestamp(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Key objects read again by today's reader: their stored bytes, fetched as whatever goes out is."""
+"""Reads key objects again with the current reader, from their stored bytes, which come through the door."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from kinote.notes.registrar.register import ReceivedKeyObject
 
 
 class NeverHadError(LookupError):
-    """There is no instance with that UID, nor has there been one."""
+    """There is no instance with that UID, and never was."""
 
 
 class NotToBeReadError(ValueError):
-    """The instance is no key object, or is not in use; the message says which."""
+    """The instance is not a key object, or is not in use. The message says which."""
 
 
 def read_again(catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime) -> RegisteredAgain:
-    """Read a live key object again, with those that carry the same note, and register what is read now.
+    """Read a live key object again, with others that carry the same note, and register the result.
 
-    Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` where the bytes of one cannot be had.
+    Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` if the bytes of one cannot be read.
     """
     return catalog.write(reading_again(catalog, door, sop_instance_uid, now))
 
@@ -40,9 +40,10 @@ def read_again(catalog: Catalog, door: Door, sop_instance_uid: str, now: datetim
 def reading_again(
     catalog: Catalog, door: Door, sop_instance_uid: str, now: datetime
 ) -> Work[RegisteredAgain]:
-    """Read its bytes and those of its like; what is given registers, in a transaction, what was read of them.
+    """Read the bytes of a key object and of others with the same note, and return the work that registers the
+    result.
 
-    Raises as `read_again` does. The piece of work raises `NotToBeReadError`.
+    Raises like `read_again`. The work raises `NotToBeReadError`.
     """
     with catalog.read() as connection:
         wanted = _found(connection, door, sop_instance_uid)
@@ -59,11 +60,11 @@ def reading_again(
 
 
 def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
-    """Live key objects that today's reader may see otherwise, in order of their keys: these and their UIDs.
+    """Return keys and UIDs of live key objects that the current reader may read differently, in order of keys.
 
-    They are those that an older reader read, and those with findings above `info`.
+    These are the ones that an older reader has read, and those with findings above `info`.
     """
-    # Each in the order of an index, so that a page reads no more than it gives.
+    # Each is read in the order of an index, so that a page reads no more than it returns.
     with_findings = (
         select(finding.c.instance, live_instance.c.sop_instance_uid)
         .join(key_object, key_object.c.instance == finding.c.instance)
@@ -111,7 +112,7 @@ def _found(connection: Connection, door: Door, sop_instance_uid: str) -> LiveObj
 
 
 def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject]:
-    """The live key objects that carry the same version of a note, this one among them."""
+    """Return the live key objects that carry the same version of a note, including this one."""
     version = select(key_object.c.version).where(key_object.c.instance == wanted.id).scalar_subquery()
     alike = select(key_object.c.instance).where(key_object.c.version == version)
     query = live_objects().where(live_instance.c.id.in_(alike)).order_by(live_instance.c.id)
@@ -120,7 +121,7 @@ def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject
 
 def _read(door: Door, item: LiveObject) -> ReceivedKeyObject:
     with door.open(item, ActorKind.SERVER).file as file:
-        # One byte more than is read: the reader then says that it is too large.
+        # One byte more than the maximum, so that the reader reports the object as too large.
         data = file.read(reader.MAX_BYTES + 1)
     reading = reader.read(data, item.transfer_syntax_uid)
     return ReceivedKeyObject(item.id, item.study_instance_uid, item.sop_instance_uid, reading)
