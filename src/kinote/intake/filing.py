@@ -47,7 +47,7 @@ IsInPlace = Callable[[int, str, int, int], bool]
 
 
 def _trusted(_store: int, _file_key: str, _dataset_offset: int, _size: int) -> bool:
-    """For callers without a store."""
+    """Return True, for callers without a store."""
     return True
 
 

@@ -172,7 +172,7 @@ class Receiver:
     def write_and_remove(self, work: Work[Result]) -> Result:
         """Run work in a transaction, then remove the files of deleted rows."""
         result = self._catalog.write(work)
-        # What does not come about here is done when the next start recovers.
+        # What fails here is done by the next recovery.
         remove_remembered(self._catalog, self._stores)
         return result
 

@@ -26,7 +26,7 @@ class ElementCache(ByteCache[tuple[bytes, str], Value]):
         super().__init__(capacity)
 
     def value_of(self, element: bytes | None, encoding: Encoding) -> Value | None:
-        """The value that was read from the same bytes before; None if there is none, or no bytes."""
+        """Return the value that was read from the same bytes before; None if there is none, or no bytes."""
         return None if element is None else self.find((element, encoding.name))
 
     def remember(self, element: bytes | None, encoding: Encoding, value: Value, *texts: str) -> None:

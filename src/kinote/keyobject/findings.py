@@ -229,7 +229,7 @@ class Findings:
             details.append(shown)
 
     def __len__(self) -> int:
-        """The number of calls of `add`, repetitions included."""
+        """Return how many times `add` was called."""
         return self._added
 
     def __contains__(self, code: object) -> bool:

@@ -38,7 +38,7 @@ class Run(Generic[Value]):
     value: Value | None
 
     def place(self, index: int) -> tuple[int, int]:
-        """The offsets where the content of one of these items begins and ends."""
+        """Return the offsets where the content of one of these items begins and ends."""
         start = self.start + index * self.size
         return start, start + self.size - 8
 
@@ -53,7 +53,8 @@ class _Kind(Generic[Value]):
     value: Value
 
     def uids(self, data: memoryview) -> list[bytes]:
-        """The UIDs of the items of this kind at the beginning of `data`, whose length is a multiple of theirs."""
+        """Return the UIDs of the items of this kind at the beginning of `data`, whose length is a multiple of
+        theirs."""
         before, after = self.before, self.after
         found: list[bytes] = []
         for here, uid, there in self.layout.iter_unpack(data):

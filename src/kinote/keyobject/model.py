@@ -265,7 +265,7 @@ class KeyObjectSelection:
         require(len(flagged) == len(self.references), "references", "a reference is given twice")
 
     def evidence(self) -> tuple[InstanceReference, ...]:
-        """All instances that the document names, each once, in order of first mention."""
+        """Return all instances that the document names, each once, in order of first mention."""
         known: dict[str, InstanceReference] = {}
         for reference in self.references:
             for instance in reference.instances:

@@ -25,7 +25,7 @@ Class = TypeVar("Class")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def _value(cls: type[Class]) -> type[Class]:
-    """A dataclass that is frozen for the type checker only.
+    """Make a dataclass that is frozen for the type checker only.
 
     Dataclasses that are frozen at run time set each field by a call, which takes four times as long, and a document
     has tens of thousands of these.

@@ -71,7 +71,7 @@ class DataDirectory:
             self._lock.share()
 
     def is_alone(self) -> bool:
-        """Whether no other server has the directory open now, and none can open it until this one closes."""
+        """Return whether no other server has the directory open now. None can open it until this one closes."""
         return not self._shared or self._lock.take()
 
     def is_in_place(self) -> bool:

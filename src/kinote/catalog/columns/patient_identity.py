@@ -19,7 +19,7 @@ def are_different(
 
 
 def are_different(first: tuple[Any, Any], second: tuple[Any, Any]) -> Any:
-    """Whether two patients, each given as Patient ID and issuer, are certainly different persons.
+    """Return whether two patients, each given as Patient ID and issuer, are certainly different persons.
 
     They are if both have a Patient ID, both IDs have the same issuer, and the IDs differ. A patient without an ID,
     or with an ID of another issuer, may be the same person. Merges must be applied before.

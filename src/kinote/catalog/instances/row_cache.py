@@ -40,7 +40,7 @@ class RowCache(ByteCache[_Key, dict[str, Any]]):
         self._read = read
 
     def __call__(self, dataset: DataSet) -> dict[str, Any]:
-        """The row of a data set. It is shared: the caller must not change it."""
+        """Return the row of a data set. It is shared: the caller must not change it."""
         key = self._key(dataset)
         if key is None:
             return self._read(dataset)
@@ -51,10 +51,10 @@ class RowCache(ByteCache[_Key, dict[str, Any]]):
         return row
 
     def _key(self, dataset: DataSet) -> _Key | None:
-        """What tells such rows apart; None where an element is too long.
+        """Return what distinguishes such rows; None if an element is too long.
 
-        Each element begins with its tag and tells its length, so the bytes of all of them can be joined. What
-        they mean depends also on the character set, and, for numbers in sequences, on Pixel Representation.
+        Each element begins with its tag and tells its length, so the bytes of all of them can be joined. What they
+        mean depends also on the character set, and, for numbers in sequences, on Pixel Representation.
         """
         elements = dataset.joined(self._attributes, _LONGEST)
         if elements is None:

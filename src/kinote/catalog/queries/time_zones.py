@@ -111,7 +111,7 @@ def _within_a_day(clock: ColumnElement[str], times: Range, shift: timedelta) -> 
 
 
 def _since_midnight(time: str) -> timedelta:
-    """A leap second counts as the end of the one before it."""
+    """Return the time since midnight. A leap second counts as the end of the second before it."""
     hours, minutes, seconds, fraction = int(time[:2]), int(time[2:4]), int(time[4:6]), int(time[7:])
     if seconds == 60:
         seconds, fraction = 59, 999_999

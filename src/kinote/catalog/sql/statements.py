@@ -96,7 +96,7 @@ class FindOne:
         self._compiled: _Compiled | None = None
 
     def compiled(self, dialect: Dialect) -> _Compiled:
-        """The query in the form of SQLite's driver."""
+        """Return the query in the form of SQLite's driver."""
         if self._compiled is None:
             self._compiled = _Compiled.of(dialect, self.query)
         return self._compiled

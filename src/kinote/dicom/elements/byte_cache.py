@@ -50,7 +50,7 @@ class ByteCache(Generic[Key, Value]):
         ByteCache._all.add(self)
 
     def find(self, key: Key) -> Value | None:
-        """The value of a key, None if it is not there. Counts a hit or a miss."""
+        """Return the value of a key, None if it is not there. Counts a hit or a miss."""
         found = self.entries.get(key)
         if found is None:
             self.misses += 1

@@ -7,7 +7,7 @@ from kinote.dicom.dictionary.value_representations import BINARY, BINARY_BYTES, 
 from kinote.dicom.elements.encodings import Encoding
 
 Element = tuple[bytes, int, int, int]
-"""Representation as it stands in the bytes (empty if implicit), and where in the kept bytes the element, its
+"""Representation in the bytes (empty if implicit), and where in the kept bytes the element, its
 value, and what follows it begin."""
 
 UNDEFINED = 0xFFFFFFFF

@@ -66,7 +66,7 @@ class DataSetScanner:
     def jump(self, count: int) -> None:
         """Record that `count` bytes of the current bulk value were skipped in the file and will not be fed."""
         if self._inflate is not None or not 0 <= count <= self._walk.passing:
-            raise ValueError(f"{count} bytes cannot be jumped over, only {self._walk.passing} are let pass")
+            raise ValueError(f"{count} bytes cannot be jumped over, only {self._walk.passing} are skipped")
         self._walk.passing -= count
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:

@@ -23,7 +23,7 @@ class FragmentCache(ByteCache[Context, dict[bytes, str]]):
     """The JSON of elements by their bytes, in one table for each context; `capacity` is in bytes, approximately."""
 
     def table(self, dataset: DataSet) -> dict[bytes, str]:
-        """The fragments that are known in the context of `dataset`; only `remember` may change this table."""
+        """Return the fragments known in the context of `dataset`. Only `remember` may change this table."""
         context = (dataset.character_set.terms, dataset.encoding.name, dataset.has_signed_pixels)
         found = self.entries.get(context)
         if found is None:

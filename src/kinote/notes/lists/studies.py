@@ -165,7 +165,7 @@ def _images(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[int,
     """Return for each study how many series have images, and how many objects these series have.
 
     A series has one modality, so it has either images or documents. Its first instance tells which, and its counter
-    gives the number, whatever its length.
+    counts its instances, whatever its length.
     """
     shows = (
         select(live_instance.c.id)

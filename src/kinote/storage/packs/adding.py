@@ -29,7 +29,7 @@ class PackWriter:
         self._ready = pack.blocks()
         self._ahead = ahead
         self._file = AlignedDescriptor(pack.path, os.O_WRONLY)
-        #: After a failed sync, it is unknown what has become of the writes before it.
+        #: After a failed sync, the state of earlier writes is unknown.
         self.is_in_doubt = False
 
     @classmethod

@@ -127,13 +127,13 @@ class Pack:
         return self._last_head() or 0
 
     def end(self) -> int:
-        """The block after the last object."""
+        """Return the block after the last object."""
         last = self._last_head()
         head = None if last is None else self._head(last)
         return 1 if last is None or head is None else last + blocks_of(head.length)
 
     def blocks(self) -> int:
-        """The number of blocks in the file, including those that a writer has allocated ahead."""
+        """Return the number of blocks in the file, including those that a writer has allocated ahead."""
         return -(-os.fstat(self._descriptor).st_size // BLOCK)
 
     def is_blank_from(self, block: int) -> bool:

@@ -1,6 +1,7 @@
-"""A pack of before: a SQLite file of small objects. It is read, and objects are removed from it; none are added.
+"""Packs of the older format: SQLite files of small objects. They are read, and objects are removed from them; none
+are added.
 
-NNNNNN.pack   the objects; NNNNNN.pack-wal and -shm beside it while it is open
+    NNNNNN.pack   the objects; NNNNNN.pack-wal and -shm beside it while it is open
 """
 
 from __future__ import annotations
