@@ -13,10 +13,11 @@ from kinote.dimse.acceptor import Acceptor, Caller, Listening
 from kinote.dimse.admission import Refused
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
-from kinote.dimse.negotiation import Acceptance, Service, answer_to, first_proposed
+from kinote.dimse.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 
-_SERVICE = Service(first_proposed)
+#: Takes the transfer syntax that the requestor names first.
+_SERVICE = Service(lambda proposed: proposed[0] if proposed else None)
 
 
 class Sink:

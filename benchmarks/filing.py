@@ -35,7 +35,7 @@ from kinote.settings.model import Settings
 
 FILLED = Extent(100_000, 1_000_000, 10, SCATTERED)
 
-#: What the cost in the full index may be of that in an empty one (design, section 6).
+#: What the cost in the full index may be of that in an empty one: the project's target.
 BAR = 1.3
 
 _STATES = ("cold", "warm")

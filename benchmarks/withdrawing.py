@@ -30,7 +30,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.withdrawal import undo, withdraw
 
-#: What withdrawing 10,000 instances may take (design, section 6).
+#: What withdrawing 10,000 instances may take: the project's target.
 BAR = 1.0
 
 

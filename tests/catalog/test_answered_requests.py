@@ -18,7 +18,7 @@ from kinote.catalog.answered_requests import (
     answer_once,
     find_answer,
 )
-from kinote.catalog.schema.tables import answered_request, house
+from kinote.catalog.schema.tables import answered_request, index_fact
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def doing(name: str) -> Callable[[Connection], Answer]:
     """An act that cannot be done twice: a name is taken once."""
 
     def do(transaction: Connection) -> Answer:
-        transaction.execute(house.insert(), {"name": f"act {name}", "value": ""})
+        transaction.execute(index_fact.insert(), {"name": f"act {name}", "value": ""})
         return ANSWER
 
     return do
@@ -49,7 +49,9 @@ def ask(
 
 def acts(catalog: Catalog) -> list[str]:
     with catalog.read() as connection:
-        names = connection.execute(select(house.c.name).where(house.c.name.startswith("act "))).scalars()
+        names = connection.execute(
+            select(index_fact.c.name).where(index_fact.c.name.startswith("act "))
+        ).scalars()
         return sorted(name.removeprefix("act ") for name in names)
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, bindparam, event, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from kinote.catalog.schema.tables import house, patient, study
+from kinote.catalog.schema.tables import index_fact, patient, study
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import GROUP, Catalog, CatalogClosedError, CatalogOptions
 from tests.catalog.archive import data_set, keep
@@ -23,7 +23,7 @@ LIMIT = 20
 
 def remember(name: str, value: str = "") -> Callable[[Connection], str]:
     def work(transaction: Connection) -> str:
-        transaction.execute(house.insert(), [{"name": name, "value": value}])
+        transaction.execute(index_fact.insert(), [{"name": name, "value": value}])
         return name
 
     return work
@@ -31,7 +31,7 @@ def remember(name: str, value: str = "") -> Callable[[Connection], str]:
 
 def names(catalog: Catalog) -> list[str]:
     with catalog.read() as connection:
-        return list(connection.execute(select(house.c.name).order_by(house.c.name)).scalars())
+        return list(connection.execute(select(index_fact.c.name).order_by(index_fact.c.name)).scalars())
 
 
 @contextmanager
@@ -182,9 +182,11 @@ def test_no_update_is_lost_under_threads(catalog: Catalog) -> None:
     catalog.write(remember("count", "0"))
 
     def increment(transaction: Connection) -> None:
-        row = select(house.c.value).where(house.c.name == "count").with_for_update()
+        row = select(index_fact.c.value).where(index_fact.c.name == "count").with_for_update()
         value = int(transaction.execute(row).scalar_one())
-        transaction.execute(update(house).where(house.c.name == "count").values(value=str(value + 1)))
+        transaction.execute(
+            update(index_fact).where(index_fact.c.name == "count").values(value=str(value + 1))
+        )
 
     def many() -> None:
         for _ in range(50):
@@ -192,7 +194,7 @@ def test_no_update_is_lost_under_threads(catalog: Catalog) -> None:
 
     in_threads([many] * 4)
     with catalog.read() as connection:
-        assert connection.execute(select(house.c.value)).scalar_one() == "200"
+        assert connection.execute(select(index_fact.c.value)).scalar_one() == "200"
 
 
 def in_threads(jobs: list[Callable[[], None]]) -> None:
@@ -233,9 +235,9 @@ def test_readers_do_not_wait_for_a_writer(lone: Catalog) -> None:
 def test_a_reader_sees_one_state(catalog: Catalog) -> None:
     catalog.write(remember("a"))
     with catalog.read() as connection:
-        first = list(connection.execute(select(house.c.name)).scalars())
+        first = list(connection.execute(select(index_fact.c.name)).scalars())
         catalog.write(remember("b"))
-        assert list(connection.execute(select(house.c.name)).scalars()) == first
+        assert list(connection.execute(select(index_fact.c.name)).scalars()) == first
 
 
 def test_the_victim_of_a_deadlock_is_tried_again(postgresql_url: str) -> None:
@@ -249,8 +251,8 @@ def test_the_victim_of_a_deadlock_is_tried_again(postgresql_url: str) -> None:
         def work(transaction: Connection) -> None:
             attempts.append(order[0])
             for name in order:
-                row = update(house).where(house.c.name == name)
-                transaction.execute(row.values(value=house.c.value + "1"))
+                row = update(index_fact).where(index_fact.c.name == name)
+                transaction.execute(row.values(value=index_fact.c.value + "1"))
                 if len(attempts) <= 2 and name == order[0]:
                     both_have_one.wait(LIMIT)
 
@@ -260,7 +262,7 @@ def test_the_victim_of_a_deadlock_is_tried_again(postgresql_url: str) -> None:
     for future in futures:
         future.result(LIMIT)
     with servers[0].read() as connection:
-        assert list(connection.execute(select(house.c.value)).scalars()) == ["011", "011"]
+        assert list(connection.execute(select(index_fact.c.value)).scalars()) == ["011", "011"]
     # The survivor may become the victim of the other's second try, on a machine that is busy.
     assert len(attempts) >= 3, "there was no deadlock"
     for server in servers:
@@ -295,7 +297,7 @@ def test_two_servers_write_the_same_new_studies_at_once(postgresql_url: str) -> 
         server.close()
 
 
-ONE_NAME = FindOne(select(house.c.value).where(house.c.name == bindparam("name")))
+ONE_NAME = FindOne(select(index_fact.c.value).where(index_fact.c.name == bindparam("name")))
 
 
 def test_what_was_committed_last_is_found(catalog: Catalog) -> None:

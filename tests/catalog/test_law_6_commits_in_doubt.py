@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from kinote.catalog.schema.tables import commit_mark, house
+from kinote.catalog.schema.tables import commit_mark, index_fact
 from kinote.catalog.transactions import commits as commits_module
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.catalog.transactions.commits import CommitInDoubtError, Commits
@@ -41,14 +41,14 @@ class Doubtful:
         def work(transaction: Connection) -> str:
             self.done.append(name)
             written = f"{len(self.done)} {name}"
-            transaction.execute(house.insert(), {"name": written, "value": ""})
+            transaction.execute(index_fact.insert(), {"name": written, "value": ""})
             return written
 
         return work
 
     def names(self) -> list[str]:
         with self.catalog.read() as connection:
-            return list(connection.execute(select(house.c.name).order_by(house.c.name)).scalars())
+            return list(connection.execute(select(index_fact.c.name).order_by(index_fact.c.name)).scalars())
 
     def group(self, *works: Callable[[Connection], Any], cut: Cut, **options: bool) -> list[Future[Any]]:
         """Hand over work that shares a commit, which is cut."""
@@ -72,7 +72,7 @@ def doubtful(postgresql_url: str) -> Iterator[Doubtful]:
     with cutting(postgresql_url) as (url, cutter):
         opened = Doubtful(url, cutter)
         # Connected, and with a mark of an earlier transaction, as after the first moment of its life.
-        opened.catalog.write(lambda transaction: transaction.execute(delete(house)))
+        opened.catalog.write(lambda transaction: transaction.execute(delete(index_fact)))
         yield opened
         cutter.come_back()
         opened.catalog.close()
@@ -300,7 +300,7 @@ def index(sqlite_url: str) -> Iterator[Catalog]:
 
 def remember(name: str, value: str = "") -> Callable[[Connection], None]:
     def work(transaction: Connection) -> None:
-        transaction.execute(house.insert(), {"name": name, "value": value})
+        transaction.execute(index_fact.insert(), {"name": name, "value": value})
 
     return work
 
@@ -423,7 +423,7 @@ def test_law_6_a_disk_that_takes_nothing_more_is_doubt_and_harms_nothing_later(
 ) -> None:
     with index.read() as reader:
         # Somebody reads: the log cannot begin anew.
-        reader.execute(select(house.c.name)).all()
+        reader.execute(select(index_fact.c.name)).all()
         with files_no_larger_than(log_size(sqlite_url)), pytest.raises(CommitInDoubtError):
             index.write(remember("failed"))
     index.write(remember("next"))

@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 from sqlalchemy import Connection, event, select
 
-from kinote.catalog.schema.tables import house
+from kinote.catalog.schema.tables import index_fact
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, CatalogOptions
 from kinote.catalog.transactions.waiting_work import (
     GROUP,
@@ -132,7 +132,7 @@ def lone(database_url: str, clock: Clock, held: list[float]) -> Iterator[Catalog
 
 
 def remember(transaction: Connection, name: str) -> None:
-    transaction.execute(house.insert(), {"name": name, "value": ""})
+    transaction.execute(index_fact.insert(), {"name": name, "value": ""})
 
 
 def test_long_work_is_done_in_pieces_that_hold_the_writer_for_a_bounded_time(
@@ -157,7 +157,7 @@ def test_long_work_is_done_in_pieces_that_hold_the_writer_for_a_bounded_time(
     for asked in in_between:
         asked.result(LIMIT)
     with lone.read() as connection:
-        names = list(connection.execute(select(house.c.name)).scalars())
+        names = list(connection.execute(select(index_fact.c.name)).scalars())
     assert len([name for name in names if name.startswith("step")]) == 100
     assert len([name for name in names if name.startswith("asked")]) == 20
 

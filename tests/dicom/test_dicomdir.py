@@ -48,8 +48,8 @@ def test_records_with_a_file_are_read_in_order() -> None:
         ("KEY OBJECT DOC", ["KO"], None),
     )
     assert dicomdir.read(file) == (
-        ReferencedFile(("IMAGES", "A1"), "IMAGE", "1.2.3.4"),
-        ReferencedFile(("KO",), "KEY OBJECT DOC", ""),
+        ReferencedFile(("IMAGES", "A1"), "1.2.3.4"),
+        ReferencedFile(("KO",), ""),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from kinote.dicom.elements import item_shapes
+from kinote.dicom.elements.byte_cache import ByteCache, caches_disabled
 from kinote.dicom.elements.dataset import scanned
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.elements.item_shapes import Shapes
@@ -102,8 +105,7 @@ def test_walking_every_item_would_give_the_same(
     if cut is not None:
         del data[cut % len(data) :]
     by_shape = outcome(bytes(data), syntax, portion)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Shapes, "pass_alike", lambda *_: (0, 0, 0))
+    with caches_disabled():
         assert by_shape == outcome(bytes(data), syntax, portion)
 
 
@@ -144,13 +146,12 @@ def test_items_passed_count_against_the_limits() -> None:
 
 
 def test_what_is_learnt_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: dict[object, tuple[object, ...]] = {}
-    monkeypatch.setattr(Shapes, "_known", known)
-    monkeypatch.setattr(item_shapes, "_ALL", 40)
+    known: ByteCache[Any, tuple[Any, ...]] = ByteCache(10)
+    monkeypatch.setattr(item_shapes, "KNOWN_SHAPES", known)
     for length in range(2, 60, 2):
         syntax = EXPLICIT_VR_LITTLE_ENDIAN
         outcome(written(syntax, [("reference", b"1" * length, 1)]), syntax, 1 << 20)
-        assert 0 < sum(map(len, known.values())) <= 40
+        assert 0 < len(known.entries) <= 10
 
 
 def test_odd_items_do_not_keep_others_from_being_learnt(passed: list[int]) -> None:

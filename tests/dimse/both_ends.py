@@ -20,14 +20,14 @@ from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import Acceptance, Service, answer_to, first_proposed
+from kinote.dimse.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Answered, Asked, Offer, Offered
 from kinote.dimse.operations.refusals import NORMALIZED
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.user_information import RoleSelection
-from tests.dimse.ends import CALM, CT, nothing_left
+from tests.dimse.ends import CALM, CT, first_proposed, nothing_left
 
 #: Storage Commitment Push Model and its well-known instance; Instance Availability Notification; Modality Performed
 #: Procedure Step; Basic Film Session.

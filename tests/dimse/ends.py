@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from kinote.dimse.endpoint import Endpoint, Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import Acceptance, Service, answer_to, first_proposed
+from kinote.dimse.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.state_table import Event
@@ -40,6 +40,11 @@ HASTY = Patience(artim=0.1, idle=0.1, within=0.1)
 PROPOSAL = Proposal([(uid, (IMPLICIT,)) for uid in CLASSES], storing=frozenset({CT}))
 
 Perform = Callable[[Association, Message], None]
+
+
+def first_proposed(proposed: Sequence[str]) -> str | None:
+    """The transfer syntax that the requestor names first."""
+    return proposed[0] if proposed else None
 
 
 def serve_of(abstract_syntax: str) -> Service | None:

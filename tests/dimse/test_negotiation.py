@@ -11,7 +11,6 @@ from kinote.dimse.negotiation import (
     Service,
     answer_to,
     first_of,
-    first_proposed,
 )
 from kinote.dimse.pdu import AssociateAccept, AssociateRequest, ContextResult, ProposedContext
 from kinote.dimse.requestor import accepted_contexts
@@ -21,6 +20,7 @@ from kinote.dimse.user_information import (
     RoleSelection,
     UserInformation,
 )
+from tests.dimse.ends import first_proposed
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

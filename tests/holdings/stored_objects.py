@@ -23,7 +23,7 @@ from kinote.holdings.stored import Stored, stored_bytes
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
-from kinote.storage.digests import SHA256, digest_of_file
+from kinote.storage.digests import SHA256, digest_of
 from kinote.storage.local import PACKS, local_stores
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
 from kinote.storage.stores import Stores
@@ -113,7 +113,7 @@ class Shelf:
         """As an index has it that was filled before there were pieces."""
         stored = self.stored(name)
         with open_stored(self.stores, stored) as file:
-            found = digest_of_file(file, SHA256)
+            found = digest_of(file.read(), SHA256)
         assert self.catalog.write(lambda transaction: replace_digest(transaction, stored, found))
 
     def residence(self, name: str) -> str:

@@ -94,7 +94,7 @@ def counted_statements() -> Iterator[list[str]]:
     event.listen(Engine, "before_cursor_execute", before)
     try:
         with pytest.MonkeyPatch.context() as patched:
-            for name in ("straight", "straight_rows"):
+            for name in ("execute_by_driver", "rows_by_driver"):
                 patched.setattr(statements, name, counted(getattr(statements, name)))
             yield seen
     finally:

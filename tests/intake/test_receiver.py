@@ -16,7 +16,7 @@ from sqlalchemy import event, select
 
 from kinote.catalog.instances import entries, packed_header
 from kinote.catalog.instances.headers import headers
-from kinote.catalog.schema.tables import house, instance, instance_metadata
+from kinote.catalog.schema.tables import index_fact, instance, instance_metadata
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
@@ -24,7 +24,7 @@ from kinote.dicom.json import from_elements
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
-from kinote.intake.receiver import Receiver
+from kinote.intake.receiver import Receiver, discard
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import local_stores
@@ -225,7 +225,9 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
     # As if these hours had been swept long ago.
     catalog.write(
         lambda tx: tx.execute(
-            house.update().where(house.c.name == "store 1 swept until").values(value="9999/01/01/00")
+            index_fact.update()
+            .where(index_fact.c.name == "store 1 swept until")
+            .values(value="9999/01/01/00")
         )
     )
     with catalog.read() as connection:
@@ -233,7 +235,7 @@ def test_law_8_the_file_of_a_held_copy_goes_with_it_however_long_it_has_lain(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused_by_the_disk)
         with pytest.raises(OSError, match="the disk"):
-            receiver.discard_held(copy.id, ROE)
+            receiver.write_and_remove(lambda tx: discard(tx, copy.id, ROE, receiver.clock()))
     assert len(kept_places(stores)) == 2
     assert recover(catalog, stores, NOW) == Recovered(removed=1)
     assert kept_places(stores) == kept

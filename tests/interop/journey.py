@@ -94,7 +94,7 @@ def make_notes(here: httpx.Client) -> None:
 
 
 def notes(client: httpx.Client, study: str) -> list[dict[str, Any]]:
-    """What makes notes the same note (design, "Words"), and the documents that carry them."""
+    """What makes notes the same note (docs/terms.md, *note*), and the documents that carry them."""
     items = client.get(f"/api/v1/studies/{study}/notes").json()["items"]
     for item in items:
         for field in ("id", "version", "origin", "standing", "findings", "study_instance_uid"):

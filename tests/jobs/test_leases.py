@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.schema.tables import house, job_event
+from kinote.catalog.schema.tables import index_fact, job_event
 from kinote.jobs.acts import JobAct, do
 from kinote.jobs.enqueueing import cancel, wake
 from kinote.jobs.kinds import pause_after
@@ -25,12 +25,12 @@ LEASE = SWEEP.lease
 
 
 def write_something(leased: LeasedJob) -> None:
-    leased.write(lambda transaction: transaction.execute(house.insert().values(name="seen", value="x")))
+    leased.write(lambda transaction: transaction.execute(index_fact.insert().values(name="seen", value="x")))
 
 
 def seen(shop: Shop) -> bool:
     with shop.catalog.read() as connection:
-        return connection.execute(select(house).where(house.c.name == "seen")).first() is not None
+        return connection.execute(select(index_fact).where(index_fact.c.name == "seen")).first() is not None
 
 
 def come_back(shop: Shop) -> LeasedJob:

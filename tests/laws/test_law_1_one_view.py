@@ -72,19 +72,19 @@ def around_the_view(acts: Acts) -> Iterator[None]:
     def instead(_c: object, _u: object, statement: str, parameters: Any, *_r: object) -> tuple[str, Any]:
         return _around(statement), parameters
 
-    def straight(connection: Connection, statement: str, parameters: Any) -> Any:
-        return straight_rows(connection, _around(statement), parameters)
+    def around_by_driver(connection: Connection, statement: str, parameters: Any) -> Any:
+        return rows_by_driver(connection, _around(statement), parameters)
 
     def looked_up(query: FindOne, dialect: Any) -> Any:
         found = compiled(query, dialect)
         return replace(found, statement=_around(found.statement))
 
-    straight_rows, compiled = statements.straight_rows, FindOne.compiled
+    rows_by_driver, compiled = statements.rows_by_driver, FindOne.compiled
     readers = acts.house.catalog._readers
     event.listen(readers, "before_cursor_execute", instead, retval=True)
     try:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(statements, "straight_rows", straight)
+            patched.setattr(statements, "rows_by_driver", around_by_driver)
             patched.setattr(FindOne, "compiled", looked_up)
             yield
     finally:

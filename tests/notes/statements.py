@@ -21,7 +21,7 @@ def each_statement(catalog: Catalog, seen: Callable[[str], None]) -> Iterator[No
         seen(statement)
 
     with pytest.MonkeyPatch.context() as patched:
-        for name in ("straight", "straight_rows"):
+        for name in ("execute_by_driver", "rows_by_driver"):
             patched.setattr(statements, name, _seen_first(getattr(statements, name), seen))
         event.listen(catalog._writers, "before_cursor_execute", before)
         try:

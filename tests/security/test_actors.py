@@ -94,7 +94,6 @@ def test_an_origin_in_words(origin: Origin, words: str) -> None:
         (discard, "by"),
         (read_again, "by"),
         (Receiver.open, "origin"),
-        (Receiver.discard_held, "by"),
     ],
 )
 def test_there_is_no_act_without_an_actor(act: Callable[..., Any], parameter: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 
 import pytest
@@ -17,7 +16,6 @@ from kinote.storage.digests import (
     PieceDigests,
     UnknownAlgorithmError,
     digest_of,
-    digest_of_file,
     digesting,
 )
 
@@ -39,7 +37,7 @@ def test_the_root_is_over_the_digests_of_the_pieces_however_bytes_come(size: int
         assert found.pieces == b"".join(pieces)
         assert found.root == blake3(found.pieces).hexdigest()
         assert len(found.pieces) == PIECE_DIGEST * len(pieces)
-    assert found == digest_of(data) == digest_of_file(io.BytesIO(data))
+    assert found == digest_of(data)
     assert found.algorithm == BLAKE3
 
 
@@ -47,7 +45,6 @@ def test_digests_from_before_are_those_of_sha_256() -> None:
     data = os.urandom(PIECE + 5)
     found = digest_of(data, SHA256)
     assert (found.algorithm, found.root, found.pieces) == (SHA256, hashlib.sha256(data).hexdigest(), b"")
-    assert digest_of_file(io.BytesIO(data), SHA256) == found
 
 
 def test_an_algorithm_of_a_newer_version_is_said() -> None:

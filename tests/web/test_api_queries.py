@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import finding, instance
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.intake.receiver import Receiver
+from kinote.intake.receiver import Receiver, discard
 from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
@@ -85,10 +86,10 @@ def test_a_held_copy_is_discarded_with_its_file(catalog: Catalog, receiver: Rece
     before = kept_below(tmp_path / "data")
     with catalog.read() as connection:
         (copy,) = held(connection)
-    receiver.discard_held(copy.id, ROE)
+    receiver.write_and_remove(lambda tx: discard(tx, copy.id, ROE, receiver.clock()))
     assert len(before - kept_below(tmp_path / "data")) == 1
     with pytest.raises(HeldNotFoundError):
-        receiver.discard_held(copy.id, ROE)
+        receiver.write_and_remove(lambda tx: discard(tx, copy.id, ROE, receiver.clock()))
 
 
 def test_the_number_of_a_held_copy_is_never_anothers(catalog: Catalog, receiver: Receiver) -> None:
@@ -98,7 +99,7 @@ def test_the_number_of_a_held_copy_is_never_anothers(catalog: Catalog, receiver:
         assert store(receiver, as_file(image(1, PatientComments=other))) == "held"
         with catalog.read() as connection:
             (copy,) = held(connection)
-        receiver.discard_held(copy.id, ROE)
+        receiver.write_and_remove(partial(discard, key=copy.id, by=ROE, now=receiver.clock()))
         numbers.append(copy.id)
     assert store(receiver, as_file(image(9))) == "stored"
     with catalog.read() as connection:

@@ -1,7 +1,7 @@
-"""Requests that were carried out under a key of their client: asked for again, they get the same answer.
+"""Requests that were carried out under a client's key: the same request again gets the same answer.
 
-Act and answer are rows of one transaction: either both are there or neither. Rows are kept for `LIFETIME`. Each
-answer that is written removes a few that are older, so that a table of old rows shrinks while it is in use.
+Act and answer are rows of one transaction, so either both exist or neither. Rows are kept for `LIFETIME`. Each
+answer that is written removes a few older ones, so that a table of old rows shrinks while it is in use.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from kinote.catalog.schema.tables import answered_request
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 
-#: How long a key is remembered.
+#: How long an answer is kept.
 LIFETIME = timedelta(days=7)
 
-#: Rows past their lifetime that one new row removes at most: more than one, so that their number goes down.
+#: How many expired rows a new row removes at most. More than one, so that their number decreases.
 _REMOVED_AT_ONCE = 10
 
 
@@ -31,12 +31,12 @@ _NOT_RECORDED = ""
 
 
 class KeyReusedError(ValueError):
-    """The key stands for another request, which has been carried out."""
+    """The key belongs to another request, which has been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request under a key: whose key it is (`Actor.identity`), and the digest of all that is asked for."""
+    """A request under a key: the owner of the key (`Actor.identity`), and the digest of the whole request."""
 
     actor: str
     key: str
@@ -45,7 +45,7 @@ class KeyedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client was told."""
+    """The answer that a client received."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,9 +53,9 @@ class Answer:
 
 
 def find_answer(connection: Connection, request: KeyedRequest, now: datetime) -> Answer | None:
-    """What was answered to this request under its key; None where the key is new or has been forgotten.
+    """Return the answer to this request under its key; None if the key is new or has expired.
 
-    Raises `KeyReusedError` if it was another request.
+    Raises `KeyReusedError` if the key belongs to another request.
     """
     row = connection.execute(
         select(
@@ -88,10 +88,10 @@ def answer_once(
     act: Callable[[Connection], Answer],
     now: datetime,
 ) -> tuple[Answer, bool]:
-    """Carry out a request and keep its answer, or find what was answered; and whether it was carried out now.
+    """Carry out a request and keep its answer, or return the answer that was kept.
 
-    Who asks at the same time under the same key waits until this transaction has ended. What `act` raises leaves
-    nothing behind: the key is as free as before.
+    Also returns whether the request was carried out now. A second request under the same key waits until this
+    transaction has ended. If `act` raises, nothing is kept, and the key can be used again.
     """
     dialects.lock_names(transaction, [f"idempotency key {request.actor} {request.key}"])
     earlier = find_answer(transaction, request, now)
@@ -120,7 +120,7 @@ def _keep(transaction: Connection, request: KeyedRequest, answer: Answer, now: d
             "answered_at": timestamp(now),
         },
     )
-    # What another writer is removing is left to it; SQLite has no other.
+    # Rows that another writer is removing are skipped. SQLite has only one writer.
     forgotten = (
         select(answered_request.c.id)
         .where(answered_request.c.answered_at < _oldest_kept(now))

@@ -1,8 +1,8 @@
-"""The change feed: what happened to the index, in an order no reader can miss anything of.
+"""The change feed: what happened to the index, in an order in which no reader can miss anything.
 
-Whoever keeps a copy of the index reads of instances, by UID; whoever keeps a list of notes reads of notes, by
-number. One act is told once to either: a note that is revised or withdrawn is told as that, and the rejection
-note behind it is no note that somebody made.
+A reader that keeps a copy of the index follows instances, by UID. A reader that keeps a list of notes follows
+notes, by number. Each act appears once for either. A note that is revised or withdrawn appears as such, and the
+rejection note behind it does not appear as a note that somebody made.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ from kinote.catalog.transactions.announcements import note_changes
 
 
 class Kind(StrEnum):
-    """What can happen. Other kinds may come with later versions: a reader passes over those it does not know."""
+    """What can happen. Later versions may add kinds, so a reader must ignore unknown ones."""
 
-    #: An object is here and live (or withdrawn, where a withdrawal came before it), received or made.
+    #: An object was received or made. It is live, or withdrawn if a withdrawal came before it.
     INSTANCE_STORED = "instance stored"
-    #: A copy came under a UID that other content has; it waits for the administrator.
+    #: A copy came under a UID with other content. The administrator has to decide.
     INSTANCE_HELD = "instance held"
-    #: A held copy is gone.
+    #: A held copy was removed.
     HELD_COPY_DISCARDED = "held copy discarded"
-    #: An instance has left operational use, or is back in it.
+    #: An instance has left operational use, or has returned to it.
     INSTANCE_WITHDRAWN = "instance withdrawn"
     INSTANCE_RESTORED = "instance restored"
-    #: Stored bytes are not what was received: the instance is not sent until it has been healed.
+    #: Stored bytes differ from what was received. The instance is not sent until it has been healed.
     INSTANCE_DAMAGED = "instance damaged"
-    #: The same object has come again, and its bytes stand in for those that were damaged or missing.
+    #: The same object has come again. Its bytes replace those that were damaged or missing.
     INSTANCE_HEALED = "instance healed"
-    #: A note was made here: its first version.
+    #: A note was made here, with its first version.
     NOTE_MADE = "note made"
-    #: A received key object is now a note, or one more copy of it.
+    #: A received key object is now a note, or a further copy of one.
     NOTE_REGISTERED = "note registered"
-    #: A note has a new version, or none that is in use any more.
+    #: A note has a new version, or has been withdrawn.
     NOTE_REVISED = "note revised"
     NOTE_WITHDRAWN = "note withdrawn"
-    #: Records that are numbered as notes are, and shown as none: they tell others what was withdrawn, and
-    #: what a study holds.
+    #: Records with the number of a note that are not shown as notes. They tell others what was withdrawn, or what a
+    #: study contains.
     REJECTION_NOTE_MADE = "rejection note made"
     REJECTION_NOTE_REGISTERED = "rejection note registered"
     MANIFEST_REGISTERED = "manifest registered"
-    #: What was found in a key object is another than before, since it has been read again.
+    #: A key object was read again, and its findings are different now.
     KEY_OBJECT_READ_AGAIN = "key object read again"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that happened: its `Kind`, and the study, instance and note that it happened to."""
+    """One change: its `Kind`, and the study, instance and note that it concerns."""
 
     kind: str
     study_instance_uid: str = ""
@@ -65,7 +65,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the feed: after everything that was read up to it. Written as `transaction-sequence`."""
+    """A place in the feed, after everything that was read. Written as `transaction-sequence`."""
 
     transaction: int = 0
     sequence: int = 0
@@ -75,7 +75,7 @@ class Position:
 
     @classmethod
     def parse(cls, written: str) -> Position:
-        """Raises ValueError for what is no position."""
+        """Parse a position. Raises ValueError if it is not one."""
         if not re.fullmatch(r"\d{1,18}-\d{1,18}", written, re.ASCII):
             raise ValueError(f"{written[:40]!r} is no position in the change feed")
         transaction, _, sequence = written.partition("-")
@@ -95,7 +95,7 @@ class RecordedChange:
 
 
 def record(transaction: Connection, happened: Sequence[Change], *, now: datetime) -> None:
-    """Write changes into the feed, in the transaction they happened in. When it has committed, readers are woken."""
+    """Write changes into the feed, in the transaction of the changes themselves. Its commit wakes readers."""
     if not happened:
         return
     note_changes(transaction)
@@ -119,11 +119,11 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
 
 
 def since(connection: Connection, position: Position, limit: int) -> list[RecordedChange]:
-    """The changes after a position, oldest first.
+    """Return the changes after a position, oldest first.
 
-    On PostgreSQL a transaction may commit later than others that began after it and drew greater
-    numbers. So the feed is in the order in which transactions began, and ends before the oldest that is
-    still open: whoever goes on from the last position skips nothing.
+    On PostgreSQL, a transaction may commit after others that began later and drew greater numbers. So the feed has
+    the order in which transactions began, and ends before the oldest open one. A reader that continues from the
+    last position misses nothing.
     """
     settled = dialects.only_settled(connection, change.c.transaction)
     query = (
@@ -132,7 +132,7 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
         .limit(limit)
     )
     if settled is None:
-        # Writers come one by one: the sequence is the order, and there is no index of another.
+        # There is one writer at a time, so the sequence is the order. No other order has an index.
         query = query.where(change.c.sequence > position.sequence).order_by(change.c.sequence)
     else:
         query = query.where(settled).order_by(change.c.transaction, change.c.sequence)
@@ -147,14 +147,14 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
 
 
 def is_held_back(connection: Connection, position: Position) -> bool:
-    """Whether changes after a position have been committed that cannot be read yet.
+    """Return whether changes after a position are committed but cannot be read yet.
 
-    To be asked in the transaction of `since`, which found none. What they wait for is an older transaction that is
-    still open. It may end without changes, and then nobody is told: who waits for them looks again soon.
+    To be called in the transaction of `since`, if that found none. These changes wait for an older transaction that
+    is still open. It may end without changes, and then nobody is woken, so the reader has to look again soon.
     """
     settled = dialects.only_settled(connection, change.c.transaction)
     if settled is None:
         return False
     after = tuple_(change.c.transaction, change.c.sequence) > (position.transaction, position.sequence)
-    # No matter whether they are settled: `since` has seen the same state, and found none that are.
+    # Settled or not makes no difference here: `since` has seen the same state, and found no settled ones.
     return connection.execute(select(change.c.sequence).where(after).limit(1)).first() is not None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import house
+from kinote.catalog.schema.tables import index_fact
 
 
 def fact(connection: Connection, name: str) -> str | None:
-    """What is written down under a name, None if nothing is."""
-    return connection.execute(select(house.c.value).where(house.c.name == name)).scalar_one_or_none()
+    """Return the value of a fact; None if there is none."""
+    return connection.execute(
+        select(index_fact.c.value).where(index_fact.c.name == name)
+    ).scalar_one_or_none()
 
 
 def write_fact(transaction: Connection, name: str, value: str) -> None:
-    """Write a fact down, in place of what was there."""
-    updated = transaction.execute(house.update().where(house.c.name == name).values(value=value))
+    """Write a fact, replacing its previous value."""
+    updated = transaction.execute(index_fact.update().where(index_fact.c.name == name).values(value=value))
     if updated.rowcount == 0:
-        transaction.execute(house.insert(), {"name": name, "value": value})
+        transaction.execute(index_fact.insert(), {"name": name, "value": value})

@@ -1,6 +1,6 @@
-"""What an index says of itself: to which installation it belongs, whose bytes it knows, when it was last opened.
+"""The marks of an index: its installation, the stores whose bytes it knows, when it was last opened.
 
-Read before the catalog is opened, so that nothing is made or changed where it does not belong.
+They are read before the catalog is opened, so that nothing is created or changed in the wrong place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, inspect, literal, select
 
 from kinote.catalog.facts import fact, write_fact
-from kinote.catalog.schema.tables import house, instance, store
+from kinote.catalog.schema.tables import index_fact, instance, store
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 
@@ -22,10 +22,11 @@ _OPENING = "opening"
 
 @dataclass(frozen=True, slots=True)
 class IndexMark:
-    """The marks of an index; there are none until it has been given any.
+    """The marks of an index, empty for a new one.
 
-    `installation` is an id, `stores` are the ids of the stores whose objects it knows, by their kinds. `opening` names
-    the last time that it was opened or closed with its data directory. `has_instances` says whether it has any object.
+    `installation` is an id. `stores` has the ids of the stores whose objects it knows, by their kinds. `opening`
+    identifies the last time that it was opened or closed with its data directory. `has_instances` tells whether it
+    has any object.
     """
 
     installation: str | None
@@ -35,9 +36,9 @@ class IndexMark:
 
 
 def look_at_index(url: str) -> IndexMark | None:
-    """The marks of the index at a database address; None where there is none yet, and none is made.
+    """Return the marks of the index at a database address; None if there is no index, and none is created.
 
-    A database with tables of another program has no marks: opening the catalog refuses it.
+    A database with tables of another program has no marks; opening the catalog rejects it.
     """
     if not dialects.is_there(url):
         return None
@@ -45,11 +46,11 @@ def look_at_index(url: str) -> IndexMark | None:
     try:
         with engine.connect() as connection:
             tables = set(inspect(connection).get_table_names())
-            if not {house.name, instance.name} <= tables:
+            if not {index_fact.name, instance.name} <= tables:
                 return None
             return IndexMark(
                 fact(connection, _INSTALLATION),
-                # An older schema knows one store only, and has no mark either.
+                # An older schema has a single store, without a mark.
                 _stores(connection) if store.name in tables else {},
                 fact(connection, _OPENING),
                 _has_instances(connection),
@@ -63,7 +64,8 @@ def mark_index(
 ) -> None:
     """Write the marks of an index.
 
-    `store_ids` are what `instance.store` has for each kind of store, `host` is the machine that reaches them.
+    `store_ids` are the values of `instance.store` for each kind of store. `host` is the machine that reaches the
+    stores.
     """
     for name, value in ((_INSTALLATION, mark.installation), (_OPENING, mark.opening)):
         write_fact(transaction, name, value or "")

@@ -1,4 +1,4 @@
-"""When a study was last used, to the hour: what notes flag of it and the rest, by persons and by other systems."""
+"""When a study was last used, to the hour: its flagged images and all others, by people and by other systems."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from kinote.catalog.sql.dialects import is_sqlite
 from kinote.catalog.sql.statements import ForEach, LookUp
 from kinote.keyobject.titles import TitleGroup
 
-#: Which instances of a study: those that a note flags and the presentation states that go with them, or all others.
+#: The instances of a study that a note flags, with the presentation states that go with them; or all others.
 Part = Literal["flagged", "rest"]
 
-#: Titles whose documents flag nothing.
+#: Titles of documents that flag nothing.
 _NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Use:
-    """A part of a study was used by a kind of actor in the hour that began then."""
+    """A kind of actor used a part of a study in the hour that began then."""
 
     study: int
     part: Part
@@ -41,16 +41,16 @@ class Use:
 
 
 def parts_of(connection: Connection, instances: Collection[int]) -> dict[int, tuple[int, Part]]:
-    """Of which study and which part of it instances are, by their keys; those that are gone are left out."""
+    """Return the study and the part of each instance, by key. Instances that are gone are left out."""
     return {
         row.id: (row.study, "flagged" if row.is_flagged else "rest") for row in _PARTS(connection, instances)
     }
 
 
 def write_uses(transaction: Connection, uses: Sequence[Use]) -> None:
-    """Write down each use that is newer than what stands there."""
+    """Write each use that is newer than the stored one."""
     upsert = _UPSERTS["sqlite" if is_sqlite(transaction) else "postgresql"]
-    # In one order, so that two servers cannot wait for each other.
+    # In a fixed order, so that two servers cannot deadlock.
     upsert(transaction, [asdict(use) for use in sorted(uses)])
 
 
@@ -69,7 +69,7 @@ _UPSERTS = {"sqlite": _upsert(sqlite.Insert), "postgresql": _upsert(postgresql.I
 
 
 def _named_by(column: Column[str], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """A note in use names the instance in that column of a reference."""
+    """Return the condition that a note in use names the instance in that column of a reference."""
     return exists(
         select(note_reference.c.position)
         .join(note_version, note_version.c.id == note_reference.c.version)
@@ -85,7 +85,7 @@ def _named_by(column: Column[str], *conditions: ColumnElement[bool]) -> ColumnEl
     )
 
 
-#: What a note flags in a study is not another patient's (`kinote.notes.belonging`).
+#: A note has no effect on images of another patient in a study (`kinote.notes.belonging`).
 _FLAGS_THERE = exists(
     select(note_study.c.version)
     .where(
@@ -102,7 +102,7 @@ _PARTS = LookUp(
         instance.c.study,
         or_(
             _named_by(note_reference.c.sop_instance_uid, _FLAGS_THERE),
-            # The second condition is that of the index, in its own words.
+            # The second condition repeats the WHERE clause of the index.
             _named_by(
                 note_reference.c.presentation_state_uid,
                 note_reference.c.presentation_state_uid != literal_column("''"),

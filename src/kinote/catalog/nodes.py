@@ -1,10 +1,10 @@
-"""The server processes of an index: each says that it is there, and goes on saying so.
+"""The server processes of an index: each reports regularly that it is alive.
 
-On PostgreSQL all moments are of the server's clock, by which everybody's signs of life are judged, too. A node that has
-ended in order is gone; one that was killed is until its last sign of life is old enough.
+On PostgreSQL all moments are by the database's clock, and so are the comparisons. A node that has ended properly is
+gone; one that was killed is gone when its last sign of life is old enough.
 
-That a node is living is what others are shown, and what refuses a server on another machine. It proves nothing about
-files: a process that was merely stopped for a while goes on where it was.
+Whether a node is alive is for display, and refuses a server on another machine. It proves nothing about files: a
+process that was paused continues where it was.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ log = logging.getLogger(__name__)
 #: Seconds between two signs of life.
 _EVERY = 15.0
 
-#: How old the last sign of life of a node may be that counts as living.
+#: How old the last sign of life of a living node may be.
 LIVING = timedelta(seconds=90)
 
-#: How long the row of a node that was killed is kept for a person to see.
+#: How long the row of a killed node is kept for people to see.
 _KEPT = timedelta(days=7)
 
 
 class ForeignHostError(RuntimeError):
-    """Another machine has the stores of this index; the message says which."""
+    """Another machine has the stores of this index. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class LivingNode:
-    """A server process that has lately said that it is there."""
+    """A server process with a recent sign of life."""
 
     id: str
     host: str
@@ -51,7 +51,7 @@ class LivingNode:
 
 
 def living_nodes(connection: Connection, now: datetime) -> list[LivingNode]:
-    """The nodes that live, in the order of their starts."""
+    """Return the living nodes, in the order of their starts."""
     query = select(node).where(node.c.heartbeat_at >= _moment(connection, now - LIVING, LIVING))
     return [
         LivingNode(row.id, row.host, row.started_at)
@@ -60,9 +60,11 @@ def living_nodes(connection: Connection, now: datetime) -> list[LivingNode]:
 
 
 class Node:
-    """This server process: enters itself, gives signs of life in a thread of its own, and takes itself out at the end.
+    """This server process: it registers itself, gives signs of life in its own thread, and removes itself at the
+    end.
 
-    Raises `ForeignHostError` where a node lives on another machine than `host`: files are reached by one machine only.
+    Raises `ForeignHostError` if a node is alive on another machine than `host`, because only one machine reaches
+    the files.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Node:
 
     def _enter(self, transaction: Connection) -> None:
         now = self._clock()
-        # Of two machines that start at once, the second sees the first.
+        # If two machines start at once, the second sees the first.
         dialects.lock_names(transaction, ["kinote nodes"])
         elsewhere = [other.host for other in living_nodes(transaction, now) if other.host != self._host]
         if elsewhere:
@@ -106,7 +108,7 @@ class Node:
         transaction.execute(
             node.insert().values(id=self.id, host=self._host, started_at=moment, heartbeat_at=moment)
         )
-        # Nobody else has them: they have moved with the data directory.
+        # No node is alive on the other machine: the stores have moved here with the data directory.
         transaction.execute(store.update().where(store.c.host != self._host).values(host=self._host))
 
     def _live(self) -> None:
@@ -122,12 +124,12 @@ class Node:
         moment = _moment(transaction, self._clock())
         said = transaction.execute(node.update().where(node.c.id == self.id).values(heartbeat_at=moment))
         if said.rowcount == 0:
-            # An index that was put back from a copy, or a pause of a week.
+            # The index may have been restored from a copy, or the process paused for a week.
             self._enter(transaction)
 
 
 def _moment(connection: Connection, now: datetime, ago: timedelta = timedelta()) -> ColumnElement[str]:
-    """`now`, which is `ago`, for a column: by PostgreSQL's clock there."""
+    """Return `now` minus `ago` for a column; on PostgreSQL by the clock of the database."""
     if dialects.has_several_writers(connection):
         return dialects.server_moment(ago)
     return literal(timestamp(now))

@@ -1,7 +1,7 @@
-"""The passes of the slow scrub: where it is, whose it is, and what it has found.
+"""The passes of the slow scrub: their progress, their node, and what they have found.
 
-There is one at a time, over all nodes. A node takes the pass that there is unless another one that lives has it, and
-looks each time it writes down how far it has come whether it is still its own.
+There is one pass at a time for all nodes. A node takes the current pass unless another living node has it. Whenever
+it writes its progress, it checks whether the pass is still its own.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from kinote.catalog.schema.tables import instance, scrub_pass
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 
-#: What is counted in a pass.
+#: What a pass counts.
 COUNTED = ("objects", "bytes", "damaged", "unreadable", "renewed")
 
 
 @dataclass(slots=True)
 class ScrubPass:
-    """A pass: it has read the local instances up to the key `position`, and ends with `last_key`.
+    """A pass. It has read local instances up to the key `position`, and ends with `last_key`.
 
-    `objects` and `bytes` it has read so far; of the objects `damaged` were found to be that, `unreadable` could not be
-    read then, `renewed` have got a digest as it is taken today.
+    It has read `objects` with so many `bytes` so far. Of these objects, `damaged` were found damaged, `unreadable`
+    could not be read then, and `renewed` have got a digest of the current kind.
     """
 
     id: int
@@ -43,23 +43,23 @@ class ScrubPass:
 
 
 def last_pass(connection: Connection) -> ScrubPass | None:
-    """The pass that is under way, else the last one."""
+    """Return the current pass, or otherwise the last one."""
     found = connection.execute(_ALL.order_by(scrub_pass.c.id.desc()).limit(1)).first()
     return None if found is None else ScrubPass(*found)
 
 
 def last_end(connection: Connection) -> str | None:
-    """When the last whole pass ended, None if there was none."""
+    """Return when the last complete pass ended; None if there was none."""
     query = select(scrub_pass.c.ended_at).where(scrub_pass.c.ended_at.is_not(None))
     return connection.execute(query.order_by(scrub_pass.c.id.desc()).limit(1)).scalar_one_or_none()
 
 
 def take_pass(transaction: Connection, node: str, now: datetime, every: timedelta) -> ScrubPass | None:
-    """Let a node have the pass that is under way; or a new one, where the last was begun `every` ago.
+    """Assign the current pass to a node, or a new pass if the last one began at least `every` ago.
 
-    None if another living node has it, if it is too early for a new one, and if there is nothing to be read.
+    None if another living node has it, if it is too early for a new one, or if there is nothing to read.
     """
-    # Of two nodes the second sees the first.
+    # If two nodes try at once, the second sees the first.
     dialects.lock_names(transaction, ["kinote scrub"])
     found = last_pass(transaction)
     if found is None or found.ended_at is not None:
@@ -72,7 +72,7 @@ def take_pass(transaction: Connection, node: str, now: datetime, every: timedelt
 
 
 def keep_pass(transaction: Connection, current: ScrubPass, *, node_after: str) -> bool:
-    """Write down how far a pass has come, and whose it is from then on; False if it has been taken by another."""
+    """Write the progress of a pass, and its node from now on; return False if another node has taken it."""
     changed = transaction.execute(
         scrub_pass.update()
         .where(
@@ -91,13 +91,14 @@ def keep_pass(transaction: Connection, current: ScrubPass, *, node_after: str) -
 
 
 def is_next_due(connection: Connection, now: datetime, every: timedelta) -> bool:
-    """Whether there may be something to take; who takes it is another question."""
+    """Return whether there may be a pass to take. Only `take_pass` decides."""
     found = last_pass(connection)
     return found is None or found.ended_at is None or not _is_fresh(found, now, every)
 
 
 def _is_fresh(last: ScrubPass, now: datetime, every: timedelta) -> bool:
-    """Whether it is too early for the next pass; not where a clock that was wrong has begun the last one."""
+    """Return whether it is too early for the next pass. A pass that a wrong clock has dated into the future does
+    not count."""
     return timestamp(now - every) < last.begun_at <= timestamp(now)
 
 

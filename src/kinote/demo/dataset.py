@@ -107,13 +107,6 @@ def set_window(dataset: Dataset, *windows: tuple[str, float, float]) -> None:
     dataset.WindowCenterWidthExplanation = [name for name, _, _ in windows]
 
 
-def code_item(value: str, scheme: str, meaning: str) -> Dataset:
-    """An item of a code sequence."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
-    return item
-
-
 def write(dataset: Dataset, folder: Path) -> Path:
     """Write an object as a file named by its study, series and number."""
     meta = FileMetaDataset()

@@ -72,11 +72,6 @@ def first_of(supported: Sequence[str]) -> Callable[[Sequence[str]], str | None]:
     return choose
 
 
-def first_proposed(proposed: Sequence[str]) -> str | None:
-    """Whatever the requestor names first: for what is kept as it comes."""
-    return proposed[0] if proposed else None
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """An accepted presentation context, with the roles the requestor has in it."""

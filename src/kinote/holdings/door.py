@@ -1,8 +1,8 @@
 """The only way to an instance's bytes.
 
-An instance is looked up in the live view at the moment it is opened, and what is done depends on where its bytes are
-then (design, "residence"). What leaves is what was received: it is compared with its digest on the way. What differs is
-marked as damaged and does not leave.
+An instance is looked up in the live view at the moment it is opened. Where its bytes are then (docs/terms.md,
+*residence*) decides what is done. The bytes are compared with their digest on the way out, so what leaves is what was
+received. An instance whose bytes differ is marked as damaged, and they do not leave.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import house
+from kinote.catalog.schema.tables import index_fact
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.removal import Place, owned_places
 from kinote.storage.stores import Stores
@@ -27,14 +27,14 @@ def remember_to_set_aside(transaction: Connection, place: Place) -> None:
     """Say in the transaction that gives a row other bytes that its old ones have to go into the quarantine."""
     store, key = place
     written = f"{store} {key}"
-    transaction.execute(house.insert(), {"name": _TO_SET_ASIDE + written, "value": written})
+    transaction.execute(index_fact.insert(), {"name": _TO_SET_ASIDE + written, "value": written})
 
 
 def set_aside_remembered(catalog: Catalog, stores: Stores, now: datetime) -> int:
     """Set all bytes aside that have to be, unless a row has them after all; gives their number."""
     with catalog.read() as connection:
-        is_one = house.c.name.startswith(_TO_SET_ASIDE, autoescape=True)
-        written = list(connection.execute(select(house.c.value).where(is_one)).scalars())
+        is_one = index_fact.c.name.startswith(_TO_SET_ASIDE, autoescape=True)
+        written = list(connection.execute(select(index_fact.c.value).where(is_one)).scalars())
         places = [(int(store), key) for store, _, key in (each.partition(" ") for each in written)]
         owned = owned_places(connection, places)
     if not places:
@@ -47,4 +47,6 @@ def set_aside_remembered(catalog: Catalog, stores: Stores, now: datetime) -> int
 
 
 def _forget(transaction: Connection, written: Sequence[str]) -> None:
-    transaction.execute(house.delete().where(house.c.name.in_([_TO_SET_ASIDE + each for each in written])))
+    transaction.execute(
+        index_fact.delete().where(index_fact.c.name.in_([_TO_SET_ASIDE + each for each in written]))
+    )

@@ -1,4 +1,4 @@
-"""An object that has arrived whole: read, checked and on its way into a commit group."""
+"""An object that has arrived completely: read, checked, and ready for a commit group."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from kinote.keyobject.reading import Reading
 from kinote.storage.digests import digesting
 from kinote.storage.store import Incoming
 
-#: Bytes that are read at once.
+#: How many bytes are read at once.
 _TOGETHER = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Arrival:
-    """What the commit needs of a received object.
+    """Everything that the commit needs of a received object.
 
-    Its bytes are either in `file`, which is durable before the commit, or, for small objects that are no images,
-    in `dataset`. `reading` is there for key objects.
+    Its bytes are either in `file`, which is durable before the commit, or in `dataset` for small non-image objects.
+    Key objects have a `reading`.
     """
 
     entry: InstanceEntry
@@ -31,7 +31,8 @@ class Arrival:
     done: Future[Outcome] = field(default_factory=Future)
 
     def digest_in(self, algorithm: str) -> str:
-        """The digest of the data set, taken in another way where that is asked for. Raises `UnknownAlgorithmError`."""
+        """Return the digest of the data set in an algorithm, computing it if necessary. Raises
+        `UnknownAlgorithmError`."""
         if algorithm == self.entry.digest.algorithm:
             return self.entry.digest.root
         taken = digesting(algorithm)
@@ -45,14 +46,14 @@ class Arrival:
         return taken.finish().root
 
     def refusal(self, status: int, reason: str) -> Outcome:
-        """The outcome of an object that cannot be kept; `status` is a DICOM failure status."""
+        """Return the outcome of an object that cannot be kept. `status` is a DICOM failure status."""
         entry = self.entry
         return refused(
             status, reason, sop_class_uid=entry.sop_class_uid, sop_instance_uid=entry.sop_instance_uid
         )
 
     def outcome(self, kind: str, reason: str = "") -> Outcome:
-        """An outcome that names this object and what was found in it."""
+        """Return an outcome with the identity and the findings of this object."""
         return Outcome(
             kind,  # type: ignore[arg-type]
             study_instance_uid=self.entry.study_instance_uid,

@@ -1,11 +1,12 @@
-"""Group commit across all senders: what has arrived meanwhile becomes durable together.
+"""Group commit across all senders: everything that has arrived meanwhile becomes durable together.
 
-A commit costs more than an object in it. So a group is made up when a writer is ready for it, of all that has come
-until then. Nothing is waited for: what comes meanwhile has the next one.
+A commit costs more than filing an object. So a group is formed when a writer is ready for it, from all objects that
+have arrived until then. It waits for no further objects; these belong to the next group.
 
-The order is law 6: files synced with their names (before an arrival comes here), small images put into a pack with one
-sync for the group, transaction committed, and only then is anybody told. A group that fails is filed again object by
-object, so that a bad object harms no other (law 5); one that may be committed all the same is not.
+The order is law 6: files are synced with their names (before an arrival comes here), small images are put into a
+pack with one sync for the group, the transaction is committed, and only then is anybody answered. A group that
+fails is filed again object by object, so that a bad object harms no other (law 5). A group that may have been
+committed is not filed again.
 """
 
 from __future__ import annotations
@@ -32,20 +33,21 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Objects that share one commit at most: bounds memory and how long the first of them waits.
+#: How many objects share one commit at most. This bounds memory, and how long the first of them waits.
 GROUP = 200
 
-#: How often an object is filed anew after others were quicker with the same UIDs.
+#: How often an object is filed again after other writers have inserted the same UIDs first.
 _ATTEMPTS = 4
 
-#: Told what became of an arrival, and whether its bytes are or may be the index's, by the thread that committed.
+#: Called with the outcome of an arrival, and whether its bytes belong, or may belong, to the index, in the
+#: committing thread.
 Settle = Callable[[Arrival, Filed], None]
 
 
 class Committer:
-    """Files arrivals in groups, by the catalog's writers. `close()` waits until all have been settled.
+    """Files arrivals in groups, through the catalog's writers. `close()` waits until all have been settled.
 
-    A group is made up when a writer is ready for it, not before: it takes all that came until then.
+    A group is formed when a writer is ready for it, not before. It takes everything that has arrived until then.
     """
 
     def __init__(self, catalog: Catalog, stores: Stores, settle: Settle, clock: Clock) -> None:
@@ -56,12 +58,12 @@ class Committer:
         self._settle = settle
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
-        #: Whether a group is to be made up that nobody has begun with.
+        #: Whether a group has been requested that no writer has begun.
         self._announced = False
         self._unsettled = 0
 
     def submit(self, arrival: Arrival) -> None:
-        """Hand over an arrival."""
+        """Submit an arrival."""
         with self._changed:
             self._unsettled += 1
             self._ready.append(arrival)
@@ -79,7 +81,7 @@ class Committer:
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
-        """The next group: what has gathered, up to the bound."""
+        """Return the next group: the waiting arrivals, up to the maximum."""
         with self._changed:
             arrivals = [self._ready.popleft() for _ in range(min(len(self._ready), GROUP))]
             self._announced = bool(self._ready)
@@ -108,7 +110,7 @@ class Committer:
                 self._file_alone(arrival, 1)
 
     def _refuse_waiting(self, failure: BaseException) -> None:
-        """The index did not even begin a transaction: who waits for one is told so, and may send again."""
+        """Answer all waiting senders that the index could not begin a transaction. They may send again."""
         arrivals = self._take()
         log.error("The index takes nothing; what waited for it is refused", exc_info=failure)
         for arrival in arrivals:
@@ -128,15 +130,15 @@ class Committer:
         ).add_done_callback(committed)
 
     def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
-        """After a try with one arrival that came to nothing: the next, or the end."""
-        # Another transaction has brought the same UID meanwhile: what it was is seen next time.
+        """Handle a failed attempt to file one arrival: try again, or refuse it."""
+        # Another transaction has inserted the same UID meanwhile. The next attempt sees it.
         if isinstance(failure, IntegrityError) and attempt < _ATTEMPTS:
             self._file_alone(arrival, attempt + 1)
             return
         uid = arrival.entry.sop_instance_uid
         log.error("An object could not be filed", exc_info=failure, extra={"sop_instance_uid": uid})
         outcome = arrival.refusal(PROCESSING_FAILURE, f"The object could not be filed: {failure}")
-        # A row that names its file may be there, or may come to light when the index is opened next.
+        # A row that names its file may exist, or may appear when the index is opened next.
         self._settled(arrival, Filed(outcome, kept=isinstance(failure, CommitInDoubtError)))
 
     def _settled(self, arrival: Arrival, filed: Filed) -> None:
@@ -151,7 +153,7 @@ class Committer:
 
 
 class _Group:
-    """Arrivals that are filed in one transaction; those of the first try stay together for a second."""
+    """Arrivals that are filed in one transaction. Those of a failed first attempt stay together for a second one."""
 
     def __init__(
         self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock, is_in_place: IsInPlace
@@ -160,10 +162,10 @@ class _Group:
         self._stores = stores
         self._clock = clock
         self._is_in_place = is_in_place
-        #: Whether it has been made up: it is not where no transaction could be begun.
+        #: Whether it has been formed. It has not if no transaction could be begun.
         self.has_begun = False
         self.arrivals: Sequence[Arrival] = ()
-        #: Those whose bytes a store could not make durable.
+        #: Arrivals whose bytes a store could not make durable.
         self.refused: list[tuple[Arrival, StorageError]] = []
 
     def file(self, transaction: Connection) -> list[Filed]:
@@ -174,16 +176,17 @@ class _Group:
         return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
 
     def _make_durable(self) -> None:
-        """One bad file harms no other (law 5).
+        """Make the bytes of the group durable. A bad file harms no other (law 5).
 
-        In this thread, although the rows could be written meanwhile: handing it to another and back costs more.
+        This thread does it although the rows could be written at the same time: handing it to another thread and
+        back costs more.
         """
         with_files = [(arrival, arrival.file) for arrival in self.arrivals if arrival.file is not None]
         failures: Sequence[StorageError | None]
         try:
             failures = self._stores.settle([file for _, file in with_files])
         except Exception as error:
-            # Whatever it is: nobody may be told of what is perhaps not durable.
+            # Whatever the error is: nobody may be told that something is stored that may not be durable.
             log.exception("A store failed in a way that it does not say")
             failures = [StorageError(f"The store failed: {error}")] * len(with_files)
         self.refused = [
@@ -197,5 +200,5 @@ class _Group:
 
 
 def refused_by_store(arrival: Arrival, failure: StorageError) -> Filed:
-    """What becomes of an arrival whose bytes could not be made durable."""
+    """Return the outcome of an arrival whose bytes could not be made durable."""
     return Filed(arrival.refusal(OUT_OF_RESOURCES, str(failure)), kept=False)

@@ -1,4 +1,4 @@
-"""What a sender says of an object before it comes, and whether what comes is that object."""
+"""What a sender announces about an object, and whether the object matches it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kinote.dicom.files.part10 import file_meta_bytes
 
 
 class NotExpectedError(ValueError):
-    """Another object has come than the sender said."""
+    """The object is not the one that the sender announced."""
 
     def __init__(self, what: str, found: str, expected: str, entry: InstanceEntry) -> None:
         super().__init__(f"The object's {what} is {found}, not {expected} as announced.")
@@ -18,12 +18,12 @@ class NotExpectedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InStudy:
-    """A DICOM file, of that study if one is named (PS3.18 10.5.1.1)."""
+    """Expects a DICOM file, of this study if one is named (PS3.18 10.5.1.1)."""
 
     study_instance_uid: str | None = None
 
     def check(self, entry: InstanceEntry) -> None:
-        """Raises `NotExpectedError` for an object of another study."""
+        """Raise `NotExpectedError` for an object of another study."""
         wanted = self.study_instance_uid
         if wanted is not None and entry.study_instance_uid != wanted:
             raise NotExpectedError("Study Instance UID", entry.study_instance_uid, wanted, entry)
@@ -31,18 +31,18 @@ class InStudy:
 
 @dataclass(frozen=True, slots=True)
 class BareDataSet:
-    """A data set without file meta information, as it comes over an association (PS3.7 9.1.1.1)."""
+    """Expects a data set without file meta information, as associations transfer it (PS3.7 9.1.1.1)."""
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
 
     def file_meta(self) -> bytes:
-        """What stands before the data set in a file (PS3.10 7.1)."""
+        """Return preamble and file meta information for the stored file (PS3.10 7.1)."""
         return file_meta_bytes(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
 
     def check(self, entry: InstanceEntry) -> None:
-        """Raises `NotExpectedError` for another object."""
+        """Raise `NotExpectedError` for another object."""
         for what, found, wanted in (
             ("SOP Class UID", entry.sop_class_uid, self.sop_class_uid),
             ("SOP Instance UID", entry.sop_instance_uid, self.sop_instance_uid),

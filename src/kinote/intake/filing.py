@@ -1,8 +1,8 @@
-"""Filing a group of arrivals: the one transaction in which received objects enter the index.
+"""Files a group of arrivals: the one transaction in which received objects enter the index.
 
-For each arrival it is decided whether it is new, known already or to be held; the new ones get their
-rows, key objects their notes, references that waited for them their images, studies their counts, and
-readers of the change feed their word. Files of objects that are not kept stay with the caller.
+It decides for each arrival whether it is new, known or held. New objects get their rows, key objects their notes,
+waiting references their images, studies their counts, and the change feed its entries. Files of objects that are
+not kept are left to the caller.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from kinote.notes.registrar.arrival_locks import lock_instances
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """The outcome of one arrival, and whether its bytes are now the index's, or may be.
+    """The outcome of one arrival, and whether its bytes belong, or may belong, to the index.
 
-    `leaves_file` says that a file it stands in for has to be set aside.
+    `leaves_file` means that it replaces a file, which has to be set aside.
     """
 
     outcome: Outcome
@@ -42,12 +42,12 @@ class Filed:
     leaves_file: bool = False
 
 
-#: By store, key, offset of the data set and its size.
+#: Takes store, key, offset of the data set and its size.
 IsInPlace = Callable[[int, str, int, int], bool]
 
 
 def _trusted(_store: int, _file_key: str, _dataset_offset: int, _size: int) -> bool:
-    """For who files without a store at hand."""
+    """Return True, for callers without a store."""
     return True
 
 
@@ -63,7 +63,7 @@ class _Known:
     file_key: str | None
     size: int | None
     is_current: bool
-    #: Its row; None for one that is kept with this group, whose bytes are surely there.
+    #: Its row; None for an instance of this group, whose bytes certainly exist.
     id: int | None = None
     residence: str = "local"
     dataset_offset: int = 0
@@ -76,7 +76,7 @@ class _Known:
         return (
             self.transfer_syntax_uid == arrival.entry.transfer_syntax_uid
             and self.size == arrival.entry.instance_row["size"]
-            # One of them may be from before: its digest is taken as it was then.
+            # One of them may be older. Its digest is then computed with the older algorithm.
             and self.digest == arrival.digest_in(self.digest_algorithm)
         )
 
@@ -84,9 +84,9 @@ class _Known:
 def file_arrivals(
     transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace = _trusted
 ) -> list[Filed]:
-    """File a group; the outcomes are in the order of the arrivals.
+    """File a group, and return the outcomes in the order of the arrivals.
 
-    `is_in_place` says of a stored file whether it is there and has its size.
+    `is_in_place` returns whether a stored file exists and has its size.
     """
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
     lock_instances(transaction, uids, [arrival.reading for arrival in arrivals if arrival.reading])
@@ -97,7 +97,7 @@ def file_arrivals(
     for arrival in arrivals:
         others = known.setdefault(arrival.entry.sop_instance_uid, [])
         if any(other.has_the_file_of(arrival) for other in others):
-            # It was filed before, and whoever files it anew did not hear of that: the row is its own.
+            # It was filed before, and its caller did not learn of that: the row is its own.
             filed.append(Filed(arrival.outcome("stored"), kept=True))
             continue
         without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
@@ -120,7 +120,7 @@ def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
     known: dict[str, list[_Known]] = {}
     for row in _current(transaction, uids):
         known[row.sop_instance_uid] = [_of_row(row, is_current=True)]
-    # Other copies stand beside a current one only.
+    # Other copies exist only beside a current one.
     for row in _others(transaction, known):
         known[row.sop_instance_uid].append(_of_row(row, is_current=False))
     return known
@@ -143,7 +143,7 @@ def _of_row(row: Any, *, is_current: bool) -> _Known:
 
 
 def _as_known(arrival: Arrival, standing: str, *, is_current: bool) -> _Known:
-    """An arrival as those that follow it in its group see it."""
+    """Return an arrival in the form in which later arrivals of its group see it."""
     digest = arrival.entry.digest
     return _Known(
         digest=digest.root,
@@ -176,11 +176,11 @@ _others = statements.LookUp(_copies.where(~instance.c.is_current), instance.c.so
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """What happens to an arrival whose UID means an instance already, by the standing of that one."""
+    """The rule for an arrival whose UID already means an instance, by the standing of that instance."""
 
-    #: Whether the same data set, which needs no second copy, is answered with "known".
+    #: Whether the same data set is answered with "known", because it needs no second copy.
     knows_its_like: bool
-    #: Why an arrival is held that is not; `{}` takes in what it differs.
+    #: Why an arrival is held that is not the same; the differences replace `{}`.
     held_because: str
 
 
@@ -199,7 +199,7 @@ _BESIDE = {
 def _without_bytes(
     transaction: Connection, arrival: Arrival, others: Sequence[_Known], is_in_place: IsInPlace
 ) -> _Known | None:
-    """The same data set, where its bytes are not there: *known* requires bytes. A tombstone keeps none."""
+    """Return whether the same data set is here without its bytes. Then it is not *known*. A tombstone has no bytes."""
     for other in others:
         if other.id is None or other.standing == "purged" or not other.is_same_data_set(arrival):
             continue
@@ -227,7 +227,7 @@ def _healed(
 
 
 def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:
-    """What becomes of an arrival beside those with the same UID; and the standing it gets if kept."""
+    """Decide about an arrival in view of others with the same UID, and return the standing it gets if it is kept."""
     current = next((other for other in others if other.is_current), None)
     if current is None:
         standing = "withdrawn" if arrival.entry.sop_instance_uid in withdrawn else "live"

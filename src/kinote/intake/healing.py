@@ -1,4 +1,4 @@
-"""Healing: an object that has come again gives its bytes to the row whose own are damaged or missing (law 7)."""
+"""Healing: an object that has come again provides the bytes for a row whose own are damaged or missing (law 7)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kinote.holdings.removal import Place
 from kinote.holdings.setting_aside import remember_to_set_aside
 from kinote.intake.arrival import Arrival
 
-#: What the sender is told, after `stored`.
+#: The message to the sender, with `stored`.
 HEALED = "Healed: the same data set was stored before, and its bytes were damaged or missing."
 
 
 def is_in_index(transaction: Connection, key: int, size: int) -> bool:
-    """Whether an instance's bytes are in the index, as many as they must be."""
+    """Return whether the index has an instance's bytes, in their full length."""
     query = select(func.length(instance_bytes.c.dataset)).where(instance_bytes.c.instance == key)
     return transaction.execute(query).scalar_one_or_none() == size
 
 
 def heal(transaction: Connection, key: int, left: Place | None, arrival: Arrival, now: datetime) -> None:
-    """Give an instance the bytes that have arrived; those that it `left` in a store, if any, are set aside."""
+    """Give an instance the bytes that have arrived. Bytes that it `left` in a store, if any, are set aside."""
     transaction.execute(
         update(instance)
         .where(instance.c.id == key)

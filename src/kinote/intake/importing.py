@@ -1,4 +1,4 @@
-"""Importing many files at once, and the report of what became of each."""
+"""Imports many files at once, and reports the outcome of each."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kinote.intake.receiver import Receiver
 from kinote.media.sources import Refusal, Source
 from kinote.security.origins import Origin
 
-#: Objects under way at once: enough to share commits, few enough to bound open files and memory.
+#: How many objects are under way at once: enough to share commits, few enough to bound open files and memory.
 _UNDER_WAY = 64
 
 _CHUNK = 256 * 1024
 
-#: Takes the bytes of one object and gives what becomes of it.
+#: Takes the bytes of one object, and returns its outcome.
 Sink = Callable[[BinaryIO], "Future[Outcome]"]
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one file."""
+    """The outcome of one file."""
 
     name: str
     outcome: Outcome
@@ -32,7 +32,7 @@ class Imported:
 
 @dataclass(slots=True)
 class Report:
-    """What an import took, knew already, held and refused; the last two with names and reasons."""
+    """The counts of an import: taken, known, held and refused; the last two with names and reasons."""
 
     counts: dict[OutcomeKind, int] = field(
         default_factory=lambda: {"stored": 0, "known": 0, "held": 0, "refused": 0}
@@ -53,7 +53,7 @@ class Report:
 
 
 def local_sink(receiver: Receiver, origin: Origin) -> Sink:
-    """Into the open house, as objects from there."""
+    """Return a sink that imports into the application in this process, as objects of this origin."""
 
     def take(file: BinaryIO) -> Future[Outcome]:
         upload = receiver.open(origin)
@@ -69,7 +69,7 @@ def local_sink(receiver: Receiver, origin: Origin) -> Sink:
 
 
 def import_sources(sources: Iterable[Source | Refusal], sink: Sink) -> Iterator[Imported]:
-    """Hand everything to the sink, several at a time; yields what became of each, in order."""
+    """Send all sources to the sink, several at a time, and yield their outcomes in order."""
     under_way: deque[tuple[str, Future[Outcome]]] = deque()
     for source in sources:
         under_way.append((source.name, _handed_over(source, sink)))

@@ -1,17 +1,17 @@
-"""What became of an object that was offered."""
+"""The outcome of an object that was sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-#: Status codes of C-STORE (PS3.4 B.2.3), which STOW-RS uses as Failure Reason (PS3.18 I.2) as well.
+#: Status codes of C-STORE (PS3.4 B.2.3), which STOW-RS uses as Failure Reason, too (PS3.18 I.2).
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
 
-#: Warnings (PS3.4 Table B.2-1), in STOW-RS the Warning Reasons of PS3.18 Table I.2-1.
+#: Warnings (PS3.4 Table B.2-1), which are Warning Reasons in STOW-RS (PS3.18 Table I.2-1).
 NOT_AS_SENT = 0xB000
 DATA_SET_DOES_NOT_MATCH_WARNING = 0xB007
 
@@ -20,10 +20,10 @@ OutcomeKind = Literal["stored", "known", "held", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Stored, known already (the same data set), held (the same UID with other content), or refused.
+    """Stored, known (the same data set), held (the same UID with other content), or refused.
 
     A refusal has a status and a reason, and nothing of the object was kept, unless the reason says that this is
-    not known. Everything else is durable.
+    unknown. Everything else is durable.
     """
 
     kind: OutcomeKind
@@ -33,7 +33,7 @@ class Outcome:
     sop_instance_uid: str = ""
     reason: str = ""
     status: int = 0
-    #: Of a key object: what the registrar made of it, empty for other objects.
+    #: The registration of a key object, empty for other objects.
     registration: str = ""
     findings: tuple[str, ...] = ()
 
@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def warning(self) -> int | None:
-        """A status for what is kept, yet not quite as the sender may think."""
+        """The warning status of an object that is kept, but not as the sender may expect."""
         if self.kind == "held":
             # What is retrieved under this UID differs from what was sent.
             return NOT_AS_SENT
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def refused(status: int, reason: str, *, sop_class_uid: str = "", sop_instance_uid: str = "") -> Outcome:
-    """A refusal, naming the object as far as it could be read."""
+    """Return a refusal that names the object as far as it could be read."""
     return Outcome(
         "refused",
         sop_class_uid=sop_class_uid,

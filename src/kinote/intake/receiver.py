@@ -1,6 +1,6 @@
-"""The way in for objects: uploads are opened, what has arrived is committed in groups, what is not kept is removed.
+"""The entry of objects: opens uploads, commits arrivals in groups, and removes what is not kept.
 
-Faces open an `Upload` for each object, write what comes, and finish it.
+Interfaces open an `Upload` for each object, write its bytes, and finish it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Objects with bytes in a store that may be on their way to a commit, beside one for each association. Senders are held
-#: back beyond that; so a crash leaves no more of them without a row (`kinote.holdings.recovery.MOST_LEFT`).
+#: How many objects with bytes in a store may wait for a commit, besides one for each association. Senders beyond
+#: that have to wait, so that a crash leaves no more of them without a row (`kinote.holdings.recovery.MOST_LEFT`).
 _ON_THEIR_WAY = 512
 
 _UNFINISHED = "The receiver process died that received it, so its sender was not told that it is stored."
@@ -44,7 +44,7 @@ _ANY_FILE = InStudy()
 
 
 class Receiver:
-    """The way in for objects: opens uploads, commits them in groups."""
+    """The entry of objects: opens uploads, and commits them in groups."""
 
     def __init__(
         self,
@@ -64,25 +64,28 @@ class Receiver:
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
 
     def open(self, origin: Origin, expected: Expected = _ANY_FILE) -> Upload:
-        """Begin to receive one object from there. One that is not as `expected` is refused."""
+        """Begin to receive one object of this origin.
+
+        An object that differs from the `expected` one is refused.
+        """
         return Upload(self, origin, expected)
 
     def receive_large(self) -> Incoming:
-        """For an object that does not stay in memory. Raises `StorageError`."""
+        """Begin an object that is not kept in memory. Raises `StorageError`."""
         return self._stores.receive(self.clock())
 
     def receive_small(self) -> Incoming:
-        """For a small object. Raises `StorageError`."""
+        """Begin a small object. Raises `StorageError`."""
         return self._stores.receive_small(self.clock())
 
     def take_over(self, key: str) -> Incoming:
-        """A large object that a receiver process has received and finished. Raises `StorageError`."""
+        """Return a large object that a receiver process has received and finished. Raises `StorageError`."""
         return self._stores.take_over(key)
 
     def set_aside_unfinished(self, key: str) -> None:
-        """A receiver process has died while it received a large object: what there is of it goes into the quarantine.
+        """Move the unfinished file of a receiver process that has died into the quarantine.
 
-        Not in this thread. So no more is left without a row than associations can leave that are open now.
+        Another thread does it. So no more files without a row are left than there are open associations.
         """
         self._syncers.run(partial(self._set_aside_unfinished, key))
 
@@ -111,17 +114,17 @@ class Receiver:
             self._syncers.sync(file, synced)
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
-        """The sender is told; before that, bytes that are surely not the index's are removed."""
+        """Answer the sender, after removing bytes that certainly do not belong to the index."""
         if filed.leaves_file:
             self._syncers.run(self._set_aside)
         if arrival.file is None or filed.kept:
             self._tell(arrival, filed.outcome)
         else:
-            # Removing a large file takes a while: not in the thread that commits.
+            # Removing a large file takes a while, so the committing thread does not do it.
             self._syncers.run(partial(self._remove_and_tell, arrival, filed.outcome))
 
     def _set_aside(self) -> None:
-        """The files that healed objects have left; what does not come about is done when the next start recovers."""
+        """Set aside the files that healed objects have left. What fails here is done by the next recovery."""
         try:
             with self._setting_aside:
                 set_aside_remembered(self._catalog, self._stores, self.clock())
@@ -165,29 +168,25 @@ class Receiver:
             arrival.done.set_result(outcome)
 
     def observe(self, refusal: Outcome) -> None:
-        """Take note of an object that is refused before it comes to a commit."""
+        """Record an object that is refused before its commit."""
         self._observe(refusal)
 
-    def discard_held(self, key: int, by: Actor) -> HeldCopy:
-        """Remove a held copy for good: its rows, then its bytes. Raises `HeldNotFoundError`."""
-        return self.write_and_remove(lambda transaction: discard(transaction, key, by, self.clock()))
-
     def write_and_remove(self, work: Work[Result]) -> Result:
-        """Do a piece of work in a transaction, then remove the files that have to follow it."""
+        """Run work in a transaction, then remove the files of deleted rows."""
         result = self._catalog.write(work)
-        # What does not come about here is done when the next start recovers.
+        # What fails here is done by the next recovery.
         remove_remembered(self._catalog, self._stores)
         return result
 
     def close(self) -> None:
-        """Commit what has arrived; nothing may be opened any more."""
+        """Commit what has arrived. Nothing may be opened any more."""
         self._syncers.wait()
         self._committer.close()
         self._syncers.close()
 
 
 def discard(transaction: Connection, key: int, by: Actor, now: datetime) -> HeldCopy:
-    """Remove the rows of a held copy, and remember that its file has to follow. Raises `HeldNotFoundError`."""
+    """Remove the rows of a held copy, and record that its file must be removed. Raises `HeldNotFoundError`."""
     copy = held.discard(transaction, key, now=now)
     if copy.file_key is not None:
         remember(transaction, (copy.store, copy.file_key), now)

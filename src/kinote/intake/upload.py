@@ -1,8 +1,8 @@
-"""One object being received: its bytes stream to storage while its header is walked and its digest taken.
+"""One object being received: its bytes stream to storage while its header is walked and its digest computed.
 
-An object of 64 KB at most stays in memory until it is whole. If it is no image it then goes into the index with its
-row, else into the store of small objects. Anything larger goes to the store of large ones as it comes, so that memory
-does not grow with the object.
+An object of at most 64 KB stays in memory until it is complete. Non-image objects then go into the index with their
+row, images into the store of small objects. Larger objects are written to the store of large objects as they come,
+so that memory does not grow with the object.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import SMALL
 from kinote.telemetry.clock import Clock
 
-#: A KOS is read whole to be registered; beyond this it is kept as an object but not read (V55), in bytes.
+#: A KOS is read completely to be registered. A larger one is kept as an object but not read (V55), in bytes.
 _KEY_OBJECT_LIMIT = 64 * 1024 * 1024
 
 
 class Destination(Protocol):
-    """What an upload asks of who receives it."""
+    """What an upload needs of its receiver."""
 
     clock: Clock
 
     def receive_large(self) -> Incoming:
-        """Of an object that does not stay in memory. Raises `StorageError`."""
+        """Begin an object that is not kept in memory. Raises `StorageError`."""
 
     def receive_small(self) -> Incoming:
-        """Of a small object. Raises `StorageError`."""
+        """Begin a small object. Raises `StorageError`."""
 
     def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
         """Make an object durable."""
 
     def observe(self, refusal: Outcome) -> None:
-        """Take note of an object that is refused before it comes to a commit."""
+        """Record an object that is refused before its commit."""
 
 
 class Upload:
-    """One object being received. Finish it or abandon it; neither may be called twice."""
+    """One object being received. Call `finish` or `abandon` once."""
 
     def __init__(self, receiver: Destination, origin: Origin, expected: Expected) -> None:
         self._receiver = receiver
@@ -61,17 +61,17 @@ class Upload:
         take = self._digest.update
         if isinstance(expected, BareDataSet):
             self._scanner = FileScanner(transfer_syntax_uid=expected.transfer_syntax_uid, pass_by=take)
-            # What is stored is a DICOM file, however it came.
+            # The stored form is a DICOM file, whatever way the object came.
             self._beginning += expected.file_meta()
         else:
             self._scanner = FileScanner(pass_by=take)
-        #: How much of the file the scanner does not see.
+        #: How many bytes at the beginning of the file bypass the scanner.
         self._unscanned = len(self._beginning)
         self._file: Incoming | None = None
         self._refusal: Outcome | None = None
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Take the next bytes of the object (PS3.10 file). After a failure the rest is let pass."""
+        """Take the next bytes of the object (PS3.10 file). After a failure, further bytes are ignored."""
         if self._refusal is not None:
             return
         try:
@@ -83,10 +83,10 @@ class Upload:
             self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
 
     def finish(self, *, sync_here: bool = False) -> Future[Outcome]:
-        """All bytes are there: the future is done when the object is durable, or refused.
+        """End the object. The future is done when the object is durable, or refused.
 
-        With `sync_here` a file is synced by the calling thread, which is quicker for one that has nothing else to
-        do until the object is durable.
+        With `sync_here`, the calling thread syncs the file. This is faster for a caller that only waits for the
+        object to become durable.
         """
         if self._refusal is None:
             arrival = self._read_whole()
@@ -100,7 +100,7 @@ class Upload:
         return done
 
     def _read_whole(self) -> Arrival | None:
-        """The object; None if it is refused."""
+        """Return the complete object; None if it is refused."""
         try:
             return self._arrival(self._scanner.finish())
         except StorageError as error:
@@ -112,13 +112,13 @@ class Upload:
         except DicomError as error:
             self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
         except BaseException:
-            # Nothing stays open of an object with which something else is the matter.
+            # No file of an object with another fault stays open.
             self.abandon()
             raise
         return None
 
     def abandon(self) -> None:
-        """The sender broke off: nothing of the object is kept."""
+        """Discard everything of the object, because the sender broke off."""
         if self._file is not None:
             self._file.abandon()
             self._file = None
@@ -132,7 +132,7 @@ class Upload:
             self._spill().write(chunk)
 
     def _spill(self) -> Incoming:
-        """Go on in a store of large objects: what has come so far is the beginning."""
+        """Move to a store of large objects. The bytes so far are its beginning."""
         file = self._file = self._receiver.receive_large()
         file.write(self._beginning)
         self._beginning = bytearray()
@@ -163,25 +163,25 @@ class Upload:
         return arrival
 
     def _reading(self, scanned: ScannedFile, arrival: Arrival) -> Reading:
-        """What a key object says, and what is off with what came around its data set."""
+        """Return the reading of a key object, with the findings about its file meta information."""
         reading = self._dataset_reading(scanned, arrival)
         if isinstance(self._expected, BareDataSet):
             return reading
         return with_file_meta(reading, scanned.meta, scanned.dataset)
 
     def _dataset_reading(self, scanned: ScannedFile, arrival: Arrival) -> Reading:
-        """Of the data set as walked, or walked again where values were let pass."""
+        """Return the reading of the data set as walked, or walked again if bulk values were skipped."""
         if not scanned.dataset.bulk and scanned.size <= reader.MAX_BYTES:
             return reader.read_dataset(scanned.dataset, scanned.declared)
         return reader.read(self._key_object_bytes(arrival), scanned.declared)
 
     def _key_object_bytes(self, arrival: Arrival) -> bytes:
-        """The data set of a key object: in memory if small, else read back from its file up to a bound."""
+        """Return the data set of a key object: from memory if small, otherwise from its file, up to a maximum."""
         if arrival.dataset is not None:
             return arrival.dataset
         assert arrival.file is not None
         arrival.file.finish()
-        # One byte more than is read: the reader then says that it is too large.
+        # One byte more than the maximum, so that the reader reports the object as too large.
         return arrival.file.read_back(arrival.dataset_offset, _KEY_OBJECT_LIMIT + 1)
 
     def _fail(self, status: int, reason: str, entry: InstanceEntry | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The Key Object Selection document, pure: titles, model, tolerant reader, strict writer, checker, findings.
+"""The Key Object Selection document, without I/O: titles, model, tolerant reader, strict writer, checker, findings.
 
-A library of its own: importing it imports nothing of the server. May use `kinote.dicom`.
+This is a library of its own: importing it imports nothing of the server. May use `kinote.dicom`.
 """

@@ -1,6 +1,6 @@
-"""Context groups of Key Object Selection (PS3.16), by value: generated from reference tables, not written.
+"""Context groups of Key Object Selection (PS3.16), by value. This file is generated from reference tables.
 
-All codes are of scheme DCM. The group of a title is Kinote's (`kinote.keyobject.titles`).
+All codes belong to the scheme DCM. The grouping of titles is Kinote's (`kinote.keyobject.titles`).
 """
 
 #: CID 7010 Key Object Selection Document Title: value, meaning, group.

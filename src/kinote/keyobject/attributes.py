@@ -1,6 +1,6 @@
-"""Checks the attributes of a key object's modules, as far as the reader does without them (PS3.3 A.35.4).
+"""Checks those attributes of a key object's modules that the reader does not need (PS3.3 A.35.4).
 
-Each that is off has a finding of its own, with its place: whoever mends a producer needs all of them.
+Each fault has a finding of its own with its place, because whoever repairs the producing system needs all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kinote.keyobject.findings import Finding, found
 
 
 def check(root: DataSet) -> Iterator[Finding]:
-    """What is off in the data set of a key object and in its requests."""
+    """Add findings for the attributes of a key object's data set and of its requests."""
     if tags.SPECIFIC_CHARACTER_SET not in root:
         yield found("CHARACTER_SET_ABSENT", "SpecificCharacterSet")
     if not root.text(tags.TIMEZONE_OFFSET_FROM_UTC):
@@ -26,14 +26,14 @@ def check(root: DataSet) -> Iterator[Finding]:
 
 
 def _absent(dataset: DataSet, wanted: tuple[tuple[int, str], ...], prefix: str) -> Iterator[Finding]:
-    """Attributes of type 2 that are not there."""
+    """Return the attributes of type 2 that are absent."""
     for tag, name in wanted:
         if tag not in dataset:
             yield found("TYPE_2_MISSING", prefix + _keyword(name), name)
 
 
 def _malformed(root: DataSet) -> Iterator[Finding]:
-    """Dates and times that are not written as today's DICOM has them (PS3.5 6.2)."""
+    """Return dates and times that are not written in the current form of DICOM (PS3.5 6.2)."""
     for tags_of_kind, is_right in ((_DATES, is_date), (_TIMES, is_time)):
         for tag, name in tags_of_kind:
             text = (root.text(tag) or "").strip(" ")
@@ -45,7 +45,7 @@ def _keyword(name: str) -> str:
     return "".join(name.replace("'s", "").replace("/", " ").split())
 
 
-#: Of Patient, General Study and General Equipment (PS3.3 C.7).
+#: Attributes of Patient, General Study and General Equipment (PS3.3 C.7).
 _TYPE_2 = (
     (tags.STUDY_DATE, "Study Date"),
     (tags.STUDY_TIME, "Study Time"),
@@ -58,7 +58,7 @@ _TYPE_2 = (
     (tags.STUDY_ID, "Study ID"),
 )
 
-#: Of Referenced Request Sequence (PS3.3 C.17.6.2).
+#: Attributes of Referenced Request Sequence (PS3.3 C.17.6.2).
 _TYPE_2_OF_REQUESTS = (
     (tags.REFERENCED_STUDY_SEQUENCE, "Referenced Study Sequence"),
     (tags.ACCESSION_NUMBER, "Accession Number"),
@@ -69,7 +69,7 @@ _TYPE_2_OF_REQUESTS = (
     (tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, "Requested Procedure Code Sequence"),
 )
 
-#: Those of the content are the reader's, which needs them.
+#: The reader checks the attributes of the content, which it needs.
 _DATES = (
     (tags.STUDY_DATE, "Study Date"),
     (tags.SERIES_DATE, "Series Date"),

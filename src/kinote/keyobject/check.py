@@ -1,7 +1,7 @@
-"""Checks a key object against the standard, as far as that needs no index: for `kinote check`.
+"""Checks a key object against the standard, as far as that is possible without an index: for `kinote check`.
 
-What the reader finds, and besides what only a producer need care for: attributes of type 1 and 2 that are
-absent, observers, relationships and lengths that are tolerated in reading.
+It reports the findings of the reader and those that matter only to producers: absent attributes of type 1 and 2,
+observers, relationships and lengths that reading tolerates.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kinote.keyobject.reading import Reading, Registration
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found: whether the object would be registered, and all that is off."""
+    """The result of a check: whether the object would be registered, and all findings."""
 
     registration: Registration
     findings: tuple[Finding, ...]
@@ -35,7 +35,7 @@ class Report:
         return any(finding.severity == "error" for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """The keys that `kinote check --json` prints beside the file's name."""
+        """Return the report with the keys that `kinote check --json` prints beside the file's name."""
         return {
             "registration": self.registration,
             "findings": [
@@ -57,7 +57,7 @@ def check(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None)
 
 
 def check_file(data: bytes, *, now: datetime | None = None) -> Report:
-    """Check a DICOM file (PS3.10), or a bare data set whose transfer syntax is then guessed."""
+    """Check a DICOM file (PS3.10), or a data set without file meta information, whose transfer syntax is guessed."""
     if len(data) > MAX_BYTES:
         return Report("unreadable", (found("TOO_LARGE", detail=f"{len(data)} bytes"),))
     findings = Findings()
@@ -73,7 +73,7 @@ def check_file(data: bytes, *, now: datetime | None = None) -> Report:
 def _report(reading: Reading, findings: Findings) -> Report:
     other = [finding for finding in reading.findings if finding.code == "NOT_A_KEY_OBJECT"]
     if other:
-        # By the rules of key objects nothing sensible can be said of anything else.
+        # The rules of key objects do not apply to other objects.
         return Report("unreadable", tuple(other))
     gathered = [*reading.findings]
     if reading.dataset is not None:
@@ -93,7 +93,7 @@ def _report(reading: Reading, findings: Findings) -> Report:
 
 
 def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings of which none has code and place of one before it."""
+    """Return the findings without those that repeat the code and place of an earlier one."""
     by_place: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         by_place.setdefault((finding.code, finding.place), finding)
@@ -101,7 +101,7 @@ def _each_once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _check_context(reading: Reading, findings: Findings) -> None:
-    """Observers by TID 1003 and 1004, language by TID 1204."""
+    """Check observers by TID 1003 and 1004, and the language by TID 1204."""
     for observer in reading.observers:
         if observer.kind == "person" and not observer.name:
             findings.add("OBSERVER_INCOMPLETE", "ContentSequence", f"the name of {observer.login}")
@@ -112,21 +112,21 @@ def _check_context(reading: Reading, findings: Findings) -> None:
 
 
 def _check_lengths(dataset: DataSet, findings: Findings) -> None:
-    """Values of the root beyond what their representation holds (PS3.5 table 6.2-1)."""
+    """Check values of the root against the maximum lengths of their representations (PS3.5 table 6.2-1)."""
     for tag, limit, name in _LENGTHS:
         if any(len(value) > limit for value in dataset.texts(tag)):
             findings.add("VALUE_TOO_LONG", name.replace(" ", ""), name)
 
 
 def _check_relationships(dataset: DataSet, findings: Findings) -> None:
-    """PS3.3 table A.35.4-1, with what CP-2595 adds for manifests, at the root."""
+    """Check relationships at the root by PS3.3 table A.35.4-1, with the additions of CP-2595 for manifests."""
     for number, (relationship, value_type) in enumerate(_root_items(dataset), 1):
         if relationship and value_type and value_type not in _ALLOWED.get(relationship, frozenset()):
             findings.add("RELATIONSHIP_ILLEGAL", f"ContentSequence[{number}]", f"{relationship} {value_type}")
 
 
 def _check_library(reading: Reading, findings: Findings) -> None:
-    """Manifests list instances again in an image library (TID 1600)."""
+    """Report that a manifest lists its instances in an image library, too (TID 1600)."""
     library = reading.image_library
     if library is None:
         return

@@ -1,4 +1,4 @@
-"""Reads code sequences, numbers and text as senders write them, noting what is off."""
+"""Reads code sequences, numbers and text in the forms that senders write, and adds findings."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values.character_sets import ESCAPE
 from kinote.dicom.values.person_names import has_surplus
 from kinote.keyobject.codes import Code
+from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.remembered import LONGEST, Remembered
 
-#: Codes by the bytes of their element: the same few come in every key object.
-_CODES: Remembered[Code] = Remembered()
+#: Codes by the bytes of their element, since the same few recur in every key object.
+_CODES: ElementCache[Code] = ElementCache()
 
-#: A Code Value has 16 characters at most (PS3.3 8.1).
+#: The maximum length of Code Value (PS3.3 8.1).
 _SHORT_CODE_VALUE = 16
 
-#: Codecs of Latin scripts, whose text never is UTF-8 by chance. In others it may be.
+#: Codecs of Latin scripts. Text in these is hardly ever valid UTF-8 by chance; text in others may be.
 _LATIN = frozenset({"latin-1", "iso8859-2", "iso8859-3", "iso8859-4", "iso8859-9", "iso8859-15"})
 
 _ESCAPE = chr(ESCAPE)
 
 
 def read_plain(dataset: DataSet, tag: int) -> str:
-    """A code string or UID as it stands, without padding; '' if there is none."""
+    """Return a code string or UID without padding; '' if it is absent."""
     raw = dataset.raw(tag)
     return _recurring(raw) if raw else ""
 
 
 def read_uid(dataset: DataSet, tag: int) -> str:
-    """A UID that hardly comes twice, so that it is not worth remembering; '' if there is none."""
+    """Return a UID without padding, without caching it, since it hardly ever recurs; '' if it is absent."""
     raw = dataset.raw(tag)
     return plain(raw) if raw else ""
 
 
 def plain(value: bytes) -> str:
-    """The bytes of a code string or UID as text, without padding."""
+    """Return the bytes of a code string or UID as text, without padding."""
     return value.decode("latin-1").strip("\0 ")
 
 
@@ -45,9 +45,10 @@ _recurring = lru_cache(maxsize=1024)(plain)
 
 
 def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
-    """The text of a value, '' if there is none; notes where it is not as the character set declares.
+    """Return the text of a value, '' if it is absent. Adds a finding if the bytes contradict the declared character
+    set.
 
-    NULs within it are left out: no character set has them in texts, and not every database takes them.
+    NULs are removed: no character set has them in text, and not every database accepts them.
     """
     text = dataset.text(tag) or ""
     if needs_characters(text):
@@ -59,25 +60,25 @@ def read_text(dataset: DataSet, tag: int, place: str, findings: Findings) -> str
 
 
 def read_person_name(dataset: DataSet, tag: int, place: str, findings: Findings) -> str:
-    """A name as it stands, '' if there is none; notes where it has more than names have."""
+    """Return a person name as written, '' if it is absent. Adds a finding if it has too many parts."""
     text = read_text(dataset, tag, place, findings)
     check_person_name(text, place, findings)
     return text
 
 
 def check_person_name(name: str, place: str, findings: Findings) -> None:
-    """Note a name that has more than names have."""
+    """Add a finding if a name has more groups or components than the standard allows."""
     if has_surplus(name):
         findings.add("PERSON_NAME", place, repr(name[:80]))
 
 
 def needs_characters(text: str) -> bool:
-    """Whether what text says depends on its character set."""
+    """Return whether the meaning of text depends on its character set."""
     return not text.isascii() or _ESCAPE in text
 
 
 def check_characters(dataset: DataSet, tag: int, place: str, findings: Findings) -> None:
-    """Note a value that is not as the character set declares."""
+    """Add a finding if a value contradicts the declared character set."""
     characters = dataset.character_set
     raw = dataset.raw(tag)
     if raw is None or (raw.isascii() and ESCAPE not in raw):
@@ -91,7 +92,7 @@ def check_characters(dataset: DataSet, tag: int, place: str, findings: Findings)
 
 
 def _is_utf_8(value: bytes) -> bool:
-    """Whether bytes are UTF-8 throughout: as Latin text each would be a capital and a sign or two after it."""
+    """Return whether bytes are valid UTF-8. As Latin text they would be capitals followed by one or two symbols."""
     try:
         value.decode("utf-8")
     except UnicodeDecodeError:
@@ -100,7 +101,7 @@ def _is_utf_8(value: bytes) -> bool:
 
 
 def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> tuple[int, ...]:
-    """Frame or segment numbers, from 1 on and each once; what is none is left out and noted."""
+    """Return frame or segment numbers, each once, from 1 on. Adds a finding for others, and leaves them out."""
     if tag not in dataset:
         return ()
     written = dataset.texts(tag)
@@ -111,9 +112,9 @@ def read_numbers(dataset: DataSet, tag: int, place: str, findings: Findings) -> 
 
 
 def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Findings) -> Code | None:
-    """The code of a code sequence, its first item if it has several; None where there is no usable one."""
+    """Return the code of a code sequence, from its first item if there are several; None if there is no usable code."""
     sent = dataset.element(tag, LONGEST)
-    known = _CODES.find(sent, dataset.encoding)
+    known = _CODES.value_of(sent, dataset.encoding)
     if known is not None:
         return known
     items = dataset.items(tag)
@@ -127,7 +128,7 @@ def read_code_sequence(dataset: DataSet, tag: int, place: str, findings: Finding
 
 
 def read_code(dataset: DataSet, place: str, findings: Findings) -> Code | None:
-    """A code from an item of a code sequence (PS3.3 8.8); None where it lacks value or scheme."""
+    """Return the code in an item of a code sequence (PS3.3 8.8); None if it lacks value or scheme."""
     value, scheme, meaning = read_code_parts(dataset, place, findings)
     if value and scheme:
         return Code(value, scheme, meaning)
@@ -136,7 +137,7 @@ def read_code(dataset: DataSet, place: str, findings: Findings) -> Code | None:
 
 
 def read_code_parts(dataset: DataSet, place: str, findings: Findings) -> tuple[str, str, str]:
-    """Value, scheme and meaning of a code, each '' if it is not there."""
+    """Return value, scheme and meaning of a code, each '' if it is absent."""
     value = read_text(dataset, tags.CODE_VALUE, place, findings)
     if len(value) > _SHORT_CODE_VALUE:
         findings.add("CODE_VALUE_LONG", place, value[:80])

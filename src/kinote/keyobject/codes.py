@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A coded concept. Two codes are equal when scheme and value are: the meaning is for people only."""
+    """A coded concept. Two codes are equal if scheme and value are equal; the meaning is only for display."""
 
     value: str
     scheme: str
@@ -26,5 +26,5 @@ class Code:
 
 
 def dcm(value: str, meaning: str) -> Code:
-    """A code of the DICOM Controlled Terminology (PS3.16 annex D)."""
+    """Return a code of the DICOM Controlled Terminology (PS3.16 annex D)."""
     return Code(value, "DCM", meaning)

@@ -8,7 +8,6 @@ from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.dataset import DataSet, Items
 from kinote.dicom.values import uids
 from kinote.keyobject import concepts
-from kinote.keyobject.alike import Alike, Run
 from kinote.keyobject.coded import (
     plain,
     read_code_sequence,
@@ -19,32 +18,33 @@ from kinote.keyobject.coded import (
     read_uid,
 )
 from kinote.keyobject.codes import Code
+from kinote.keyobject.element_cache import ElementCache
 from kinote.keyobject.evidence import Evidence
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.item_cache import ItemCache, Run
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
-from kinote.keyobject.remembered import Remembered
 
-#: Content nested deeper is no key object's: TID 2010 needs two levels, an image library four.
+#: Deeper content does not belong to a key object: TID 2010 needs two levels, an image library four.
 MAX_DEPTH = 16
 
-#: References beyond it are not read.
+#: A document with more references is not read.
 MAX_REFERENCES = 100_000
 
 _REFERENCES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
 
-#: Elements of a reference without more to it: what it references, relationship, value type.
+#: The attributes of a simple reference: the referenced instance, relationship, value type.
 _PLAIN = 3
 
-#: What belongs to HAS OBS CONTEXT (TID 1002 to 1005) is left to the observers, known or not.
+#: Items with the relationship HAS OBS CONTEXT (TID 1002 to 1005) are left to the observers, known or not.
 _CONTEXT_RELATIONSHIPS = frozenset({"HAS OBS CONTEXT", "HAS ACQ CONTEXT"})
 
 
 class TooDeepContentError(ValueError):
-    """Content is nested beyond `MAX_DEPTH`."""
+    """The content is nested deeper than `MAX_DEPTH`."""
 
 
 class TooManyReferencesError(ValueError):
-    """More is referenced than `MAX_REFERENCES`."""
+    """There are more references than `MAX_REFERENCES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class ObserverItem:
 
 @dataclass(slots=True)
 class Content:
-    """What the tree says, in its order."""
+    """The content tree, in its order."""
 
     root_references: list[ReadReference] = field(default_factory=list)
     nested_references: list[ReadReference] = field(default_factory=list)
-    #: Presentation states and value maps that root references name, which the evidence lists as well.
+    #: Presentation states and value maps that references name. The evidence lists these as well.
     applied: set[str] = field(default_factory=set)
     broken: list[BrokenReference] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
@@ -78,14 +78,14 @@ class Content:
 
 
 def read_content(root: DataSet, evidence: Evidence, findings: Findings) -> Content:
-    """The whole tree. Raises `TooDeepContentError` and `TooManyReferencesError`."""
+    """Read the whole content tree. Raises `TooDeepContentError` and `TooManyReferencesError`."""
     reader = _Reader(evidence, findings)
     reader.read(root)
     return reader.content
 
 
 class _Level:
-    """A content sequence, those of its items that have not been read yet, and what their places begin with."""
+    """A content sequence, with the items that have not been read yet and the prefix of their places."""
 
     __slots__ = ("is_root", "items", "prefix", "runs")
 
@@ -93,7 +93,7 @@ class _Level:
         self.items = items
         self.prefix = prefix
         self.is_root = is_root
-        self.runs = _REFERENCES_ALIKE.runs(items)
+        self.runs = _SIMPLE_REFERENCES.runs(items)
 
 
 class _Reader:
@@ -103,11 +103,11 @@ class _Reader:
         self._by_value = evidence.by_value
         self._findings = findings
         self._count = 0
-        #: How many findings there were before the item that is being read.
+        #: The number of findings before the current item.
         self._noted = 0
 
     def read(self, root: DataSet) -> None:
-        """Depth first in document order; the stack is explicit, so that depth costs no recursion."""
+        """Read depth first, in document order. The stack is explicit, so that depth needs no recursion."""
         levels = [_Level(root.sequence(tags.CONTENT_SEQUENCE), "", is_root=True)]
         while levels:
             below = self._read_level(levels[-1])
@@ -119,10 +119,10 @@ class _Reader:
                 levels.append(below)
 
     def _read_level(self, level: _Level) -> _Level | None:
-        """Read on, up to an item with others below it, which are given; None at the end."""
+        """Read items up to one that has items below it, and return these; None at the end."""
         for run in level.runs:
-            if run.said is not None:
-                self._take_alike(level, run, *run.said)
+            if run.value is not None:
+                self._take_alike(level, run, *run.value)
             elif not (level.is_root and self._is_known_observer(level.items, run)):
                 below = self._read(level, run, 0)
                 if below is not None:
@@ -130,7 +130,7 @@ class _Reader:
         return None
 
     def _read(self, level: _Level, run: Run[tuple[str, str]], nth: int) -> _Level | None:
-        """Read an item of a run by itself; what lies below it."""
+        """Read a single item of a run, and return the items below it."""
         item = level.items.at(run.place(nth))
         place = f"{level.prefix}ContentSequence[{run.first + nth + 1}]"
         self._noted = len(self._findings)
@@ -140,16 +140,16 @@ class _Reader:
         return _Level(item.sequence(tags.CONTENT_SEQUENCE), place + ".", is_root=False)
 
     def _is_known_observer(self, items: Items, run: Run[tuple[str, str]]) -> bool:
-        """Whether an item of observer context is one that was read before; then it has been taken."""
+        """Use the cached value of an item of observer context, and return whether there was one."""
         start, stop = run.place(0)
-        observed = _OBSERVED.find(items.kept[start:stop], items.encoding)
+        observed = _OBSERVED.value_of(items.kept[start:stop], items.encoding)
         if observed is None:
             return False
         self.content.observer_items.append(observed)
         return True
 
     def _nothing_is_off(self) -> bool:
-        """Whether there are no findings in the item that is being read."""
+        """Return whether the current item has no findings."""
         return len(self._findings) == self._noted
 
     def _read_item(self, item: DataSet, place: str, *, is_root: bool) -> None:
@@ -165,7 +165,7 @@ class _Reader:
         if value_type in _REFERENCES:
             self._read_reference(item, value_type, place, is_root=is_root)
         elif value_type == "CONTAINER" or not is_root:
-            # What an image library says about its entries is not the note's.
+            # What an image library says about its entries does not belong to the note.
             return
         elif value_type in ("TEXT", "CODE", "PNAME", "UIDREF"):
             self._read_value(item, value_type, relationship, place)
@@ -173,7 +173,7 @@ class _Reader:
             self._findings.add("ITEM_IGNORED", place, value_type or "without value type")
 
     def _missing_value_type(self, item: DataSet, place: str) -> str:
-        """Told by the value it holds: senders that forget it have plain items."""
+        """Infer the value type from the value. Senders that omit it write simple items."""
         self._findings.add("VALUE_TYPE_MISSING", place)
         for tag, value_type in (
             (tags.REFERENCED_SOP_SEQUENCE, "COMPOSITE"),
@@ -257,9 +257,9 @@ class _Reader:
     # --- references -----------------------------------------------------------------------------
 
     def _take_alike(self, level: _Level, run: Run[tuple[str, str]], value_type: str, class_uid: str) -> None:
-        """Take plain references; one in which something may be off is read by itself."""
+        """Take a run of simple references. One that may need a finding is read by itself."""
         keep = (self.content.root_references if level.is_root else self.content.nested_references).append
-        for nth, value in enumerate(run.values):
+        for nth, value in enumerate(run.uids):
             instance = self._by_value.get(value) or self._named(value, class_uid)
             if instance is None or instance.sop_class_uid != class_uid:
                 self._read(level, run, nth)
@@ -270,7 +270,7 @@ class _Reader:
             keep(ReadReference(instance, value_type))
 
     def _named(self, uid_value: bytes, class_uid: str) -> FoundInstance | None:
-        """The instance of a UID that the evidence may not have; None if it is no valid one."""
+        """Return the instance of a UID that the evidence may lack; None if the UID is invalid."""
         uid = plain(uid_value)
         if not uids.is_valid(uid):
             return None
@@ -301,13 +301,13 @@ class _Reader:
         if is_plain and self._nothing_is_off():
             said = (value_type, instance.sop_class_uid)
             uid_value = sop.raw(tags.REFERENCED_SOP_INSTANCE_UID)
-            _REFERENCES_ALIKE.learn(item.sent_whole, item.encoding, uid_value, said)
+            _SIMPLE_REFERENCES.learn(item.sent_whole, item.encoding, uid_value, said)
 
     def _keep(self, reference: ReadReference, *, is_root: bool) -> None:
         (self.content.root_references if is_root else self.content.nested_references).append(reference)
 
     def _instance(self, sop: DataSet, uid: str, place: str) -> FoundInstance:
-        """Where it lies is the evidence's to say, what it is the content's."""
+        """Return an instance: its place from the evidence, its class from the content."""
         class_uid = read_plain(sop, tags.REFERENCED_SOP_CLASS_UID)
         if not uids.is_tolerable(class_uid):
             self._findings.add("REF_CLASS_MISSING", place, uid)
@@ -331,7 +331,7 @@ class _Reader:
             self._findings.add("COMPOSITE_FOR_IMAGE", place)
 
     def _detailed(self, sop: DataSet, instance: FoundInstance, value_type: str, place: str) -> ReadReference:
-        """A reference that says more than which instance."""
+        """Read a reference that has more than the instance."""
         frames = read_numbers(sop, tags.REFERENCED_FRAME_NUMBER, place, self._findings)
         if frames and sop_classes.has_one_frame(instance.sop_class_uid):
             self._findings.add("FRAMES_ON_SINGLE_FRAME", place, instance.sop_instance_uid)
@@ -350,7 +350,7 @@ class _Reader:
         )
 
     def _applied(self, sop: DataSet, tag: int, place: str) -> tuple[FoundInstance, ...]:
-        """Presentation states or value maps to apply to the instance."""
+        """Return the presentation states or value maps to apply to the instance."""
         applied = []
         for item in sop.items(tag):
             uid = read_uid(item, tags.REFERENCED_SOP_INSTANCE_UID)
@@ -365,7 +365,7 @@ class _Reader:
 
 
 def _is_no_image(class_uid: str) -> bool:
-    """Whether a class is known to be none of an image; an unknown class may be one."""
+    """Return whether a class is known not to be an image class. An unknown class may be one."""
     return (
         sop_classes.is_presentation_state(class_uid)
         or sop_classes.is_waveform(class_uid)
@@ -373,11 +373,11 @@ def _is_no_image(class_uid: str) -> bool:
     )
 
 
-#: Value type and SOP class of references without more to them.
-_REFERENCES_ALIKE: Alike[tuple[str, str]] = Alike()
+#: Value type and SOP class of references that have nothing else.
+_SIMPLE_REFERENCES: ItemCache[tuple[str, str]] = ItemCache()
 
-#: Observers by the bytes of their item: the same few people and devices make many documents.
-_OBSERVED: Remembered[ObserverItem] = Remembered()
+#: Observers by the bytes of their item: few people and devices make many documents.
+_OBSERVED: ElementCache[ObserverItem] = ElementCache()
 
 _OBSERVERS = frozenset(
     {

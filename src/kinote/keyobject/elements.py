@@ -1,7 +1,7 @@
-"""A data set as a list of elements, and its bytes: Explicit VR Little Endian (PS3.5 7.1.2), text in UTF-8.
+"""A data set as a list of elements, and its encoding in Explicit VR Little Endian (PS3.5 7.1.2) and UTF-8.
 
-The writer says a document once, as elements. Its bytes are made of these here, and what the index keeps of it is
-rendered from the same list.
+The writer describes a document once, as elements. This module makes its bytes; the index entry is derived from the
+same list.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from kinote.dicom.dictionary.value_representations import PLAIN_TEXT, SHORT, SIN
 
 
 class Numbers(tuple[int, ...]):
-    """The values of US."""
+    """The values of a US element."""
 
     __slots__ = ()
 
 
 class MadeItems:
-    """Items of a sequence that are made anew whenever somebody goes through them.
+    """Items of a sequence that are created again on each iteration.
 
-    A document has references by the ten thousand: their elements never are in memory all at once.
+    A document may have tens of thousands of references; their elements are never in memory all at once.
     """
 
     __slots__ = ("_arguments", "_make")
@@ -38,12 +38,12 @@ class MadeItems:
         return iter(self._make(*self._arguments))
 
 
-#: Tag, value representation, and the value: text with its values parted by backslashes, numbers of US, or the items
-#: of a sequence. Elements and items are in order of tags, and nothing in them is changed.
+#: Tag, value representation and value: text with backslashes between its values, numbers of US, or items of a
+#: sequence. Elements and items are in order of tags and must not be changed.
 Element: TypeAlias = "tuple[int, str, str | Numbers | tuple[Item, ...] | MadeItems]"
 Item: TypeAlias = tuple[Element, ...]
 
-#: Attributes that say the same in most documents: of such elements what was made once is remembered.
+#: Attributes with the same value in most documents: their encoded elements are cached.
 RECURRING = frozenset(
     {
         tags.VALUE_TYPE,
@@ -55,15 +55,15 @@ RECURRING = frozenset(
     }
 )
 
-#: Representations that Specific Character Set has no say in (PS3.5 6.1.2.2).
+#: Representations to which Specific Character Set does not apply (PS3.5 6.1.2.2).
 _OF_NO_CHARACTER_SET = frozenset({"DA", "TM", "CS"})
 
 _NUMBER = Struct("<H").pack
 
 
 def encoded(elements: Iterable[Element], remembered: AbstractSet[int] = RECURRING) -> bytes:
-    """The bytes of a data set or of an item; elements of `remembered` attributes are made once for all."""
-    # One loop, with few calls in it: documents have elements by the hundred thousand.
+    """Return the bytes of a data set or of an item. Encoded elements of `remembered` attributes are cached."""
+    # One loop with few calls, since a document may have hundreds of thousands of elements.
     parts: list[bytes] = []
     for element in elements:
         tag, vr, value = element
@@ -95,16 +95,16 @@ def _recurring(element: Element) -> bytes:
 
 
 def text_read(vr: str, text: str) -> str:
-    """What reading the bytes of a text gives (`kinote.dicom.elements.dataset.DataSet.text`)."""
+    """Return the text that reading gives back for a written text (`kinote.dicom.elements.dataset.DataSet.text`)."""
     if vr in PLAIN_TEXT and not text.isascii():
         text = _text_bytes(vr, text).decode("latin-1")
     return text.rstrip("\0 ") if vr in SINGLE_VALUE else text.strip("\0 ")
 
 
 def _text_bytes(vr: str, text: str) -> bytes:
-    """A text as it stands in bytes, without padding."""
+    """Return the encoded text, without padding."""
     value = text.encode()
-    # A copied value that is no date, time or code string at all was read byte by byte.
+    # A copied value that is not a date, time or code string at all was read byte by byte.
     if len(value) != len(text) and vr in _OF_NO_CHARACTER_SET:
         try:
             return text.encode("latin-1")
@@ -113,7 +113,7 @@ def _text_bytes(vr: str, text: str) -> bytes:
     return value
 
 
-# Lengths are remembered with the heads: nearly all elements of a document have one of a few.
+# Headers are cached with their length: nearly all elements of a document have one of a few lengths.
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""Reads hierarchical references of a key object: evidence and identical documents (PS3.3 C.17.2.1)."""
+"""Reads the hierarchical references of a key object: evidence and identical documents (PS3.3 C.17.2.1)."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values import uids
-from kinote.keyobject.alike import Alike
 from kinote.keyobject.coded import plain, read_numbers, read_plain, read_uid
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.item_cache import ItemCache
 from kinote.keyobject.reading import BrokenReference, FoundInstance
 
-#: Where it stands.
+#: The place of the evidence in findings.
 EVIDENCE = "CurrentRequestedProcedureEvidenceSequence"
 
-#: The SOP class of instances without more to them.
-_INSTANCES: Alike[str] = Alike()
+#: The SOP class of instances that have no other attributes.
+_INSTANCES: ItemCache[str] = ItemCache()
 
 
 @dataclass(slots=True)
 class Evidence:
-    """What the evidence lists: instances by UID in order, and what is odd about them."""
+    """The instances that the evidence lists, in order, and its peculiarities."""
 
     instances: dict[str, FoundInstance] = field(default_factory=dict)
-    #: Those in which nothing is off, by the bytes of their UID as they stand there.
+    #: Instances without a finding, by the bytes of their UID.
     by_value: dict[bytes, FoundInstance] = field(default_factory=dict)
-    #: Frame numbers, which have no place in the evidence but which some viewers write there.
+    #: Frame numbers, which do not belong into the evidence but which some viewers write there.
     frames: dict[str, tuple[int, ...]] = field(default_factory=dict)
     broken: list[BrokenReference] = field(default_factory=list)
 
 
 def read_evidence(root: DataSet, own_study_uid: str, findings: Findings) -> Evidence:
-    """Current Requested Procedure Evidence Sequence; empty where it is missing."""
+    """Read the Current Requested Procedure Evidence Sequence; empty if it is absent."""
     return _Reader(findings, own_study_uid).read(
         root.items(tags.CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE), EVIDENCE
     )
 
 
 def read_identical_documents(root: DataSet, own_uid: str, findings: Findings) -> tuple[FoundInstance, ...]:
-    """Identical Documents Sequence: the copies of this document in other studies."""
+    """Read the Identical Documents Sequence: the copies of this document in other studies."""
     if tags.IDENTICAL_DOCUMENTS_SEQUENCE not in root:
         return ()
     place = "IdenticalDocumentsSequence"
@@ -54,7 +54,7 @@ def read_identical_documents(root: DataSet, own_uid: str, findings: Findings) ->
 
 
 class _Reader:
-    """Walks study, series and instance items."""
+    """Reads the items of studies, series and instances."""
 
     def __init__(self, findings: Findings, own_study_uid: str) -> None:
         self._findings = findings
@@ -68,7 +68,7 @@ class _Reader:
             study_place = f"{place}[{number}]"
             if not uids.is_tolerable(study_uid):
                 self._findings.add("REF_STUDY_MISSING", study_place)
-                # It is the one other study there is, else the document's own.
+                # It is the only other study, or else the document's own.
                 others = {*named} - {""}
                 study_uid = others.pop() if len(others) == 1 else self._own_study_uid
             if tags.RETRIEVE_URL in study:
@@ -90,11 +90,11 @@ class _Reader:
         items = series.sequence(tags.REFERENCED_SOP_SEQUENCE)
         instances, by_value = self._evidence.instances, self._evidence.by_value
         for run in _INSTANCES.runs(items):
-            class_uid = run.said
+            class_uid = run.value
             if class_uid is None:
                 self._read_instance(items.at(run.place(0)), study_uid, series_uid, place, run.first + 1)
                 continue
-            for nth, value in enumerate(run.values):
+            for nth, value in enumerate(run.uids):
                 uid = plain(value)
                 if uids.is_valid(uid) and uid not in instances:
                     found = FoundInstance(study_uid, series_uid, class_uid, uid)
@@ -129,7 +129,7 @@ class _Reader:
             self._read_surplus(item, uid, f"{place}.ReferencedSOPSequence[{number}]")
 
     def _read_surplus(self, item: DataSet, uid: str, place: str) -> None:
-        """What senders add to the evidence of an instance."""
+        """Read what senders add to instances in the evidence."""
         if tags.REFERENCED_FRAME_NUMBER in item:
             frames = read_numbers(item, tags.REFERENCED_FRAME_NUMBER, place, self._findings)
             if frames:

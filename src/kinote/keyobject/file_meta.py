@@ -1,6 +1,6 @@
-"""What stands around a data set when it comes, and is not kept with it: checked then or never.
+"""Checks file meta information on arrival. It is not stored with the data set, so it cannot be checked later.
 
-Over an association there is no file meta information; what is stored has one of our own.
+An association transfers no file meta information; stored objects have file meta information written by Kinote.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from kinote.keyobject.reading import Reading, with_findings
 _MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
 _MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
 
-#: Findings that cannot be made again of the stored data set.
+#: Findings that cannot be made again from the stored data set.
 OF_THE_ENVELOPE = frozenset({"FILE_META_MISSING", "FILE_META_MISMATCH", "TRANSFER_SYNTAX"})
 
 
 def check_file_meta(meta: DataSet | None, dataset: DataSet | None, findings: Findings) -> None:
-    """Whether a file has file meta information (PS3.10 7.1), and of its own data set."""
+    """Check that a file has file meta information (PS3.10 7.1), and that it matches the data set."""
     if meta is None:
         findings.add("FILE_META_MISSING")
         return
@@ -31,7 +31,7 @@ def check_file_meta(meta: DataSet | None, dataset: DataSet | None, findings: Fin
 
 
 def with_file_meta(reading: Reading, meta: DataSet | None, dataset: DataSet) -> Reading:
-    """What was read of a file's data set, and what is off with its file meta information."""
+    """Add findings about a file's meta information to the reading of its data set."""
     findings = Findings()
     check_file_meta(meta, dataset, findings)
     return with_findings(reading, findings.as_tuple())

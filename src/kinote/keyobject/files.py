@@ -1,4 +1,4 @@
-"""Reads key objects from DICOM files (PS3.10), as they lie on disks and media."""
+"""Reads key objects from DICOM files (PS3.10), as found on disks and media."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kinote.keyobject.reading import Reading
 
 
 def read_file(data: bytes, *, now: datetime | None = None) -> Reading:
-    """Read the bytes of a file, or of a bare data set whose transfer syntax is then guessed.
+    """Read a file, or a data set without file meta information, whose transfer syntax is then guessed.
 
-    Never an exception: what cannot be read is `unreadable`, and its findings say why. `now` is as for
-    `kinote.keyobject.reader.read`.
+    Never raises: a file that cannot be read gives a reading that is `unreadable`, and its findings say why. `now`
+    is explained at `kinote.keyobject.reader.read`.
     """
     try:
         file = read_file_meta(data)

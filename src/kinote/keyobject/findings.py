@@ -1,7 +1,7 @@
-"""What can be off in a received key object: one table of stable codes.
+"""Everything that can be wrong with a received key object: one table of stable codes.
 
-Each finding has a code, a severity, the place (attribute path, items counted from 1) and one sentence for
-an administrator. docs/findings.md explains each; a test holds the two together.
+Each finding has a code, a severity, the place (attribute path, items counted from 1) and one sentence for an
+administrator. docs/findings.md explains each; a test keeps table and page in agreement.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Severity = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something off in a received object."""
+    """A problem in a received object."""
 
     code: str
     severity: Severity
@@ -24,10 +24,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a finding rests on, and its sentence; `{}` takes what was found.
+    """The source of a finding and its sentence. Details replace `{}` in the sentence.
 
-    An `error` makes the object unreadable: it flags nothing. A `warning` is a deviation from the standard
-    that was worked around. An `info` is legal or without effect.
+    An `error` makes the object unreadable: it flags nothing. A `warning` is a deviation from the standard that the
+    reader works around. An `info` is legal or has no effect.
     """
 
     severity: Severity
@@ -48,7 +48,7 @@ def _info(source: str, sentence: str) -> Rule:
 
 
 RULES: dict[str, Rule] = {
-    # An object of any kind beside the others of its study (`kinote.lifecycle.differing`).
+    # An object of any kind compared with the others of its study (`kinote.lifecycle.differing`).
     "STUDY_DIFFERS": _warning(
         "PS3.3 A.1.2", "It says of its patient or study what other instances do not: {}."
     ),
@@ -101,7 +101,7 @@ RULES: dict[str, Rule] = {
     "CODE_VALUE_LONG": _warning("PS3.3 8.1", "A code value is longer than 16 characters: {}."),
     "MODIFIER_MISSING": _warning("TID 2010 row 4", "The title {} needs a modifier and has none."),
     "MODIFIER_FOREIGN": _warning("TID 2010 rows 3-4", "The modifier {} does not belong to the title."),
-    # What is referenced.
+    # References.
     "CONTENT_REFS_MISSING": _warning(
         "TID 2010 rows 8-10", "The content names no instances; those of the evidence are taken."
     ),
@@ -168,7 +168,7 @@ RULES: dict[str, Rule] = {
     "DESCRIPTION_CONCEPT": _warning("TID 2010 row 7", "The description stands under another concept: {}."),
     "DESCRIPTION_SEVERAL": _warning("TID 2010 row 7", "There are several descriptions; all are shown."),
     "DESCRIPTION_EMPTY": _warning("PS3.3 C.18.1", "The description is empty."),
-    # Found by `kinote.keyobject.check`, and by `kinote check` on folders.
+    # Findings of `kinote.keyobject.check`, and of `kinote check` for folders.
     "NO_KEY_OBJECTS": _error("Kinote", "There is no key object in the folder; its other files: {}."),
     "OBSERVER_INCOMPLETE": _warning("TID 1003, 1004", "An observer lacks what names it: {}."),
     "LANGUAGE_SCHEME": _info("TID 1204", "The language is not given as an RFC 5646 tag: {}."),
@@ -177,20 +177,21 @@ RULES: dict[str, Rule] = {
     "TIMEZONE_MISSING": _info("PS3.3 C.12.1", "No timezone is given, so the time of the note is unsure."),
 }
 
-#: How many examples a sentence names, and how many characters of each and of all of them.
+#: How many examples a sentence has, and the maximum length of one example and of all, in characters.
 _EXAMPLES = 3
 _LONGEST_EXAMPLE = 160
 _LONGEST_DETAIL = 600
 
 
 def found(code: str, place: str = "", detail: object = "") -> Finding:
-    """A finding by its code; `place` is where, `detail` goes into its sentence."""
+    """Return the finding with this code at a `place`. The `detail` is inserted into its sentence."""
     rule = RULES[code]
     return Finding(code, rule.severity, place, rule.sentence.format(_shown(str(detail), _LONGEST_DETAIL)))
 
 
 def _shown(detail: str, most: int) -> str:
-    """What stands in a value, for people: it may be of any length, and hold what no terminal or index takes."""
+    """Shorten and escape a value for display: it may have any length, and characters that no terminal or index
+    accepts."""
     if len(detail) <= most and detail.isprintable():
         return detail
     escaped = "".join(
@@ -200,9 +201,9 @@ def _shown(detail: str, most: int) -> str:
 
 
 class Findings:
-    """Gathers findings, one of each code however often it occurs: a list of 20,000 helps nobody.
+    """Collects findings, one for each code however often it occurs, since nobody needs a list of 20,000.
 
-    The finding keeps the first place, and its sentence the first few details.
+    A finding has the first place, and the first few details in its sentence.
     """
 
     def __init__(self) -> None:
@@ -212,6 +213,7 @@ class Findings:
         self._added = 0
 
     def add(self, code: str, place: str = "", detail: str = "") -> None:
+        """Add a finding, or count it if there is one with this code already."""
         if code not in self._places:
             self._places[code] = place
             self._details[code] = []
@@ -227,14 +229,14 @@ class Findings:
             details.append(shown)
 
     def __len__(self) -> int:
-        """How many findings were added, repetitions counted."""
+        """Return how many times `add` was called."""
         return self._added
 
     def __contains__(self, code: object) -> bool:
         return code in self._places
 
     def as_tuple(self) -> tuple[Finding, ...]:
-        """All findings, errors first, otherwise in the order they were met."""
+        """Return all findings: errors, then warnings, then infos, otherwise in the order in which they were added."""
         if not self._places:
             return ()
         order = {"error": 0, "warning": 1, "info": 2}

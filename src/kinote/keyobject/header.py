@@ -1,4 +1,4 @@
-"""Reads what surrounds the content of a key object: identity, patient, series, dates, requests."""
+"""Reads everything around the content of a key object: identity, patient, series, dates, requests."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kinote.keyobject.coded import (
     read_code_sequence,
     read_text,
 )
+from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
 from kinote.keyobject.reading import FoundRequest
-from kinote.keyobject.remembered import LONGEST, Remembered
 
 _INSTANCE_CREATION_DATE = 0x00080012
 _INSTANCE_CREATION_TIME = 0x00080013
 
-#: Attributes of SR General documents and of images, which have no place in a key object.
+#: Attributes of general SR documents and of images, which do not belong into a key object.
 _FOREIGN = {
     0x0040A360: "Predecessor Documents Sequence",
     0x0040A385: "Pertinent Other Evidence Sequence",
@@ -33,7 +33,7 @@ _FOREIGN = {
     tags.PIXEL_DATA: "Pixel Data",
 }
 
-#: Values whose representation must be right for others to read the object.
+#: Attributes whose representation must be right so that others can read the object.
 _NAMED = {
     tags.INSTANCE_NUMBER: "Instance Number",
     tags.SERIES_NUMBER: "Series Number",
@@ -48,7 +48,8 @@ _NAMED = {
 _REPRESENTATIONS = {tag: implicit_vr(tag).encode() for tag in _NAMED}
 
 
-#: The attributes of a `Header` in its order, and where they stand; '' for UIDs, which are in no character set.
+#: The attributes of a `Header` in its order, each with its place in findings; '' for UIDs, which need no character
+#: set.
 _ENVELOPE = {
     tags.SOP_CLASS_UID: "",
     tags.SOP_INSTANCE_UID: "",
@@ -68,7 +69,7 @@ _ENVELOPE = {
 
 @dataclass(slots=True)
 class Header:
-    """The envelope of a received document, as written; `made` is when, as far as it can be told."""
+    """The header of a received document, as written. `made` is the time when it was made, if that is known."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -101,7 +102,7 @@ def read_header(dataset: DataSet, findings: Findings) -> Header:
 
 
 def _check_texts(dataset: DataSet, header: Header, texts: list[str], findings: Findings) -> None:
-    """What is off in text, in the order of the attributes."""
+    """Add findings about text, in the order of the attributes."""
     if not needs_characters("".join(texts)):
         check_person_name(header.patient_name, "PatientName", findings)
         return
@@ -113,7 +114,7 @@ def _check_texts(dataset: DataSet, header: Header, texts: list[str], findings: F
 
 
 def _made(dataset: DataSet, header: Header) -> datetime | None:
-    """Content date and time, else those of the instance's creation (V42)."""
+    """Return content date and time, or else those of the instance's creation (V42)."""
     day = parse_date(header.content_date)
     hour = parse_time(header.content_time)
     if day is None:
@@ -189,7 +190,7 @@ def _check_dates(dataset: DataSet, header: Header, findings: Findings) -> None:
 
 
 def _check_document(root: DataSet, findings: Findings) -> None:
-    """Root of the content tree, template, and what does not belong into a key object."""
+    """Check the root of the content tree, the template, and attributes that do not belong into a key object."""
     characters = root.character_set
     if not characters.is_known:
         findings.add("CHARACTER_SET_UNKNOWN", "SpecificCharacterSet", "\\".join(characters.terms))
@@ -205,9 +206,9 @@ def _check_document(root: DataSet, findings: Findings) -> None:
 
 
 def _has_template(root: DataSet) -> bool:
-    """Whether the content says to be of TID 2010."""
+    """Return whether the content declares TID 2010."""
     sent = root.element(tags.CONTENT_TEMPLATE_SEQUENCE, LONGEST)
-    if _TEMPLATES.find(sent, root.encoding):
+    if _TEMPLATES.value_of(sent, root.encoding):
         return True
     templates = root.items(tags.CONTENT_TEMPLATE_SEQUENCE)
     if (
@@ -220,4 +221,4 @@ def _has_template(root: DataSet) -> bool:
     return True
 
 
-_TEMPLATES: Remembered[bool] = Remembered()
+_TEMPLATES: ElementCache[bool] = ElementCache()

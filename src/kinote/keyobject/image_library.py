@@ -1,9 +1,9 @@
-"""Reads the image library of a manifest (PS3.16 TID 1600 to 1602, IHE MADO): what it says of series and objects.
+"""Reads the image library of a manifest (PS3.16 TID 1600 to 1602, IHE MADO).
 
-The root of a manifest lists its instances flat; the library lists them again by series, with what a viewer
-needs before it retrieves anything: for key objects their titles and descriptions. Descriptors stand under the
-entry they describe (TID 1601) or, in manifests of the trial, before it; codes are those of the standard or
-those of the trial (99IHE), numbers come as NUM or as text.
+The root of a manifest lists its instances as a flat list. The library lists them again by series, with what a
+viewer needs before it retrieves anything: for key objects their titles and descriptions. Descriptors are below the
+entry that they describe (TID 1601) or, in manifests of the trial, before it. Codes are those of the standard or of
+the trial (99IHE), and numbers are NUM items or text.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from kinote.keyobject.codes import Code, dcm
 from kinote.keyobject.findings import Findings
 
 IMAGE_LIBRARY = dcm("111028", "Image Library")
-IMAGE_LIBRARY_GROUP = dcm("126200", "Image Library Group")
 
-#: What descriptors are called here, by their concepts: of the standard, and of the trial of IHE MADO in 2026.
+#: Names of descriptors by their concepts: those of the standard, and of the trial of IHE MADO in 2026.
 _DESCRIPTORS = {
     dcm("121139", "Modality"): "modality",
     dcm("123014", "Target Region"): "target region",
@@ -46,7 +45,7 @@ _DESCRIPTORS = {
 
 _CODE_VALUE = IMAGE_LIBRARY.value.encode("ascii")
 
-#: Of these there is one for each entry, so that beside entries they describe the next one.
+#: Descriptors of single entries. Beside entries, they describe the next one.
 _OF_ENTRIES = frozenset({"instance number", "frames", "title", "description"})
 _ENTRIES = frozenset({"IMAGE", "COMPOSITE", "WAVEFORM"})
 _FIRST_NUMBER = re.compile(r"\d{1,9}")
@@ -54,7 +53,7 @@ _FIRST_NUMBER = re.compile(r"\d{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:
-    """An object of a series. `title` and `description` are those of a key object, None and empty of others."""
+    """An object of a series. `title` and `description` belong to key objects; for others they are None and ''."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -66,7 +65,7 @@ class LibraryEntry:
 
 @dataclass(frozen=True, slots=True)
 class LibraryGroup:
-    """A series: dates and times as written, `instance_count` as stated, whatever is listed."""
+    """A series: dates and times as written, and `instance_count` as stated, which may differ from the entries."""
 
     series_instance_uid: str = ""
     series_number: str = ""
@@ -82,7 +81,7 @@ class LibraryGroup:
 
 @dataclass(frozen=True, slots=True)
 class ImageLibrary:
-    """All that the libraries of a manifest say; `series_count` as stated."""
+    """The contents of all libraries of a manifest, with `series_count` as stated."""
 
     modalities: tuple[Code, ...] = ()
     target_regions: tuple[Code, ...] = ()
@@ -91,12 +90,12 @@ class ImageLibrary:
 
     @property
     def key_objects(self) -> tuple[LibraryEntry, ...]:
-        """The entries that come with a document title: the key objects among what is listed."""
+        """The entries with a document title: the key objects among the listed instances."""
         return tuple(entry for group in self.groups for entry in group.entries if entry.title)
 
 
 def read_image_library(root: DataSet) -> ImageLibrary | None:
-    """The image library of a key object; None where it has none."""
+    """Return the image library of a key object; None if there is none."""
     libraries = list(_libraries(root))
     if not libraries:
         return None
@@ -117,7 +116,7 @@ def read_image_library(root: DataSet) -> ImageLibrary | None:
 
 
 def _libraries(root: DataSet) -> Iterator[DataSet]:
-    """Content items whose concept is that of a library; without its code nothing is taken apart."""
+    """Return the content items whose concept is an image library; an item without that code is not analysed."""
     content = root.sequence(tags.CONTENT_SEQUENCE)
     if content.kept.find(_CODE_VALUE, content.start, content.stop) >= 0:
         yield from (item for item in content.all() if _concept(item) == IMAGE_LIBRARY)
@@ -149,7 +148,7 @@ def _group(container: DataSet) -> LibraryGroup:
 
 
 def _entry(item: DataSet, before: _Descriptors) -> LibraryEntry:
-    """An entry by what stands under it; what it lacks there may stand before it."""
+    """Return an entry from the items below it. What these lack may be before it."""
     for descriptor in _content(item):
         before.take(descriptor)
     referenced = item.items(tags.REFERENCED_SOP_SEQUENCE)
@@ -164,7 +163,7 @@ def _entry(item: DataSet, before: _Descriptors) -> LibraryEntry:
 
 
 class _Descriptors:
-    """What is said of a library, a group or an entry; of what is said again the last counts."""
+    """The descriptors of a library, a group or an entry. If one is repeated, the last one counts."""
 
     def __init__(self) -> None:
         self._codes: dict[str, list[Code]] = {}
@@ -191,12 +190,12 @@ class _Descriptors:
         return tuple(self._codes.get(name, ()))
 
     def number(self, name: str) -> int | None:
-        """A count: a NUM, or text that begins with one as the manifests of the trial have it."""
+        """Return a count: a NUM item, or text that begins with a number, as in manifests of the trial."""
         found = _FIRST_NUMBER.search(self.text(name))
         return int(found[0]) if found else None
 
 
-# What is off with codes and texts here is the reader's to say, which has walked all content.
+# Findings about codes and texts here belong to the reader, which has visited all content.
 
 
 def _content(item: DataSet) -> Iterable[DataSet]:
@@ -208,7 +207,7 @@ def _concept(item: DataSet) -> Code | None:
 
 
 def _values(item: DataSet) -> Iterator[str]:
-    """The values an item has as text, by whichever attribute its value type calls for."""
+    """Return the values of an item as text, from the attribute of its value type."""
     for tag in (tags.TEXT_VALUE, tags.UID, tags.DATE, tags.TIME):
         text = read_text(item, tag, "", Findings())
         if text:

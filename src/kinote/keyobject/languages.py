@@ -1,4 +1,4 @@
-"""Languages of a note: RFC 5646 tags and the names they go by (TID 1204)."""
+"""Languages of a note: RFC 5646 tags and their names (TID 1204)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 
 from kinote.keyobject.codes import Code
 
-#: The scheme of language tags in DICOM (PS3.16 section 8).
+#: The coding scheme of language tags in DICOM (PS3.16 section 8).
 SCHEME = "RFC5646"
 
-#: RFC 5646, as far as its form goes.
+#: The syntax of RFC 5646, without its registry.
 _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
-#: Languages by their primary subtag.
+#: Names of languages by their primary subtag.
 NAMES = {
     "ar": "Arabic",
     "bg": "Bulgarian",
@@ -62,12 +62,12 @@ NAMES = {
 
 
 def is_language_tag(tag: str) -> bool:
-    """Whether text has the form of a language tag, e.g. `en-GB`."""
+    """Return whether text has the form of a language tag, e.g. `en-GB`."""
     return _TAG.fullmatch(tag) is not None
 
 
 def language_code(tag: str) -> Code:
-    """The coded language of TID 1204; a tag we have no name for is its own meaning."""
+    """Return the coded language of TID 1204. A tag without a known name is its own meaning."""
     name = NAMES.get(tag.split("-")[0].lower())
     if name is None:
         return Code(tag, SCHEME, tag[:64])

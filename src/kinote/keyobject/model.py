@@ -1,9 +1,8 @@
 """The Key Object Selection document as values (PS3.3 A.35.4, PS3.16 TID 2010).
 
-Constructors are strict: what they take can be written as a conformant document and is read back as the
-same, so no half-valid object ever exists. What is wrong with a received document is
-`kinote.keyobject.reader`'s to say. Attributes of patient and study are copied as they were received,
-their faults with them.
+Constructors are strict. What they accept can be written as a conformant document and reads back as equal values, so
+no invalid object ever exists. Problems of received documents belong to `kinote.keyobject.reader`. Attributes of
+patient and study are copied as they were received, with their faults.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from kinote.keyobject.validity import (
 
 ValueType = Literal["IMAGE", "WAVEFORM", "COMPOSITE"]
 
-#: The largest number IS can hold, and US (PS3.5 table 6.2-1).
+#: The largest number in IS, and in US (PS3.5 table 6.2-1).
 _LARGEST_IS = 2**31 - 1
 _LARGEST_US = 2**16 - 1
 
 
 @lru_cache(maxsize=1024)
 def value_type_of(sop_class_uid: str) -> ValueType:
-    """The content item that flags instances of a class (TID 2010 rows 8 to 10)."""
+    """Return the value type of items that reference instances of a class (TID 2010 rows 8 to 10)."""
     if sop_classes.is_image(sop_class_uid):
         return "IMAGE"
     return "WAVEFORM" if sop_classes.is_waveform(sop_class_uid) else "COMPOSITE"
@@ -46,7 +45,7 @@ def value_type_of(sop_class_uid: str) -> ValueType:
 
 @dataclass(frozen=True, slots=True)
 class InstanceReference:
-    """One instance, and the series and study it lies in."""
+    """One instance with its series and study."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -61,8 +60,8 @@ class InstanceReference:
 class Reference:
     """A flagged instance, with frames or segments of it and the presentation state to apply.
 
-    `waveform_channels` are pairs of multiplex group and channel, one after the other. Of real world value
-    mappings one at most can be named (PS3.3 C.18.4); readings have as many as were sent.
+    `waveform_channels` are pairs of multiplex group and channel, one after the other. A document names at most one
+    real world value mapping (PS3.3 C.18.4); a reading has as many as were sent.
     """
 
     instance: InstanceReference
@@ -142,14 +141,14 @@ class Reference:
 
     @property
     def value_type(self) -> ValueType:
-        """The content item that flags it (TID 2010 rows 8 to 10), by SOP class."""
+        """The value type of the item that flags it (TID 2010 rows 8 to 10), by SOP class."""
         return value_type_of(self.instance.sop_class_uid)
 
     @property
     def flagging(self) -> object:
-        """What makes it another one than others of its instance: readers take equal ones for one.
+        """Everything that distinguishes it from other references to the same instance. Readers merge equal ones.
 
-        The mapping to real world values is none of it: it says how pixels are measured, not what is flagged.
+        The real world value mapping is not part of it: it says how pixels are measured, not what is flagged.
         """
         state = self.presentation_state
         return (
@@ -162,7 +161,7 @@ class Reference:
 
     @property
     def instances(self) -> tuple[InstanceReference, ...]:
-        """All that the evidence must list for it (PS3.3 C.17.2.3): the instance and what applies to it."""
+        """All instances that the evidence must list for it (PS3.3 C.17.2.3): the flagged one and those to apply."""
         if self.presentation_state:
             return (self.instance, self.presentation_state, *self.real_world_value_maps)
         return (self.instance, *self.real_world_value_maps)
@@ -170,7 +169,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person observer (TID 1003): a name in DICOM form, and the login name where one is known."""
+    """A person observer (TID 1003): a name in DICOM form, and the login name if it is known."""
 
     name: str
     login: str = ""
@@ -198,7 +197,7 @@ Observer = Person | Device
 
 @dataclass(frozen=True, slots=True)
 class KeyObjectSelection:
-    """What a note says: TID 2010 without its envelope. References keep their order."""
+    """The content of a note: TID 2010 without its header. References keep their order."""
 
     title: Code
     references: tuple[Reference, ...]
@@ -252,7 +251,7 @@ class KeyObjectSelection:
             )
 
     def _check_instances(self) -> None:
-        """An instance lies in one series, has one class, and is flagged once in the same way."""
+        """Check that an instance has one series and one class, and is flagged once in the same way."""
         known: dict[str, InstanceReference] = {}
         flagged: set[object] = set()
         for reference in self.references:
@@ -266,7 +265,7 @@ class KeyObjectSelection:
         require(len(flagged) == len(self.references), "references", "a reference is given twice")
 
     def evidence(self) -> tuple[InstanceReference, ...]:
-        """All instances the document names, each once, in order of first mention."""
+        """Return all instances that the document names, each once, in order of first mention."""
         known: dict[str, InstanceReference] = {}
         for reference in self.references:
             for instance in reference.instances:
@@ -276,7 +275,7 @@ class KeyObjectSelection:
 
 @dataclass(frozen=True, slots=True)
 class RequestReference:
-    """One item of Referenced Request Sequence (PS3.3 C.17.6.2), as the study was received with it."""
+    """One item of Referenced Request Sequence (PS3.3 C.17.6.2), as received with the study."""
 
     study_instance_uid: str
     accession_number: str = ""
@@ -322,9 +321,9 @@ _COPIED = (
 
 @dataclass(frozen=True, slots=True)
 class DocumentContext:
-    """The envelope: identity, and the patient and study attributes as the study was received with them.
+    """The header of a document: identity, and the patient and study attributes as received with the study.
 
-    Texts are as DICOM has them (dates `YYYYMMDD`, names with `^`); an attribute without a value is empty.
+    Texts have their DICOM form (dates `YYYYMMDD`, names with `^`). An attribute without a value is empty.
     """
 
     study_instance_uid: str
@@ -350,7 +349,7 @@ class DocumentContext:
     accession_number: str = ""
     referring_physician_name: str = ""
     requests: tuple[RequestReference, ...] = ()
-    #: The copies of the same document in other studies (PS3.3 C.17.6.2.1).
+    #: The copies of this document in other studies (PS3.3 C.17.6.2.1).
     identical_documents: tuple[InstanceReference, ...] = ()
 
     def __post_init__(self) -> None:
@@ -372,7 +371,7 @@ class DocumentContext:
 
 @dataclass(frozen=True, slots=True)
 class KeyObjectDocument:
-    """One KOS: an envelope and what it says."""
+    """One KOS: its header and its content."""
 
     context: DocumentContext
     selection: KeyObjectSelection
@@ -394,7 +393,7 @@ class KeyObjectDocument:
         self._check_identical_documents()
 
     def _check_identical_documents(self) -> None:
-        """One copy in each study of flagged instances, and each names all the others (PS3.3 C.17.6.2.1)."""
+        """Check that each study of flagged instances has one copy that names all others (PS3.3 C.17.6.2.1)."""
         copies = self.context.identical_documents
         named = [copy.study_instance_uid for copy in copies]
         flagged = {reference.instance.study_instance_uid for reference in self.selection.references}

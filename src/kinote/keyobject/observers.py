@@ -1,4 +1,4 @@
-"""Puts the items of observer context together: which names and logins belong to which observer (TID 1002)."""
+"""Combines the items of observer context: which names and logins belong to which observer (TID 1002)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinote.keyobject.reading import FoundObserver
 
 @dataclass(slots=True)
 class _Observer:
-    """An observer as far as its items have been met."""
+    """An observer, from the items so far."""
 
     kind: Literal["person", "device"]
     name: str = ""
@@ -23,8 +23,10 @@ class _Observer:
 
 
 def observers(items: Iterable[ObserverItem]) -> tuple[FoundObserver, ...]:
-    """The observers in order. An observer begins at its type; where senders leave the type out, with a
-    second name or UID."""
+    """Return the observers in order.
+
+    An observer begins with its type or, if senders omit the type, with a second name or UID.
+    """
     met: list[_Observer] = []
     for item in items:
         if item.concept == concepts.OBSERVER_TYPE:

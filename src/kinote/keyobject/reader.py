@@ -1,9 +1,9 @@
-"""The tolerant reader: any bytes give a `Reading`, never an exception.
+"""The tolerant reader: it makes a `Reading` of any bytes, and never raises.
 
-What is flagged is what the root of the content names, in its order; where it names nothing, nested
-containers (image libraries) are taken, and else the evidence. Where an instance lies is what the evidence
-says. Differences are findings. What cannot be read at all is `unreadable` and flags nothing, for a
-reference that might be wrong is worse than none.
+Flagged are the references of the content's root, in their order; if there are none, those in nested containers
+(image libraries), and otherwise the evidence. The evidence tells the place of an instance. Contradictions are
+findings. A document that cannot be read is `unreadable` and flags nothing, because a reference that might be wrong
+is worse than none.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Reg
 from kinote.keyobject.title_reader import check_modifiers, read_title
 from kinote.keyobject.titles import TitleGroup, title_group
 
-#: Raised whenever the reader understands a document otherwise than before: those that an older one read are read
-#: again then (`kinote doctor`).
+#: Increased whenever the reader understands a document otherwise than before. `kinote doctor` then reads again what
+#: an older version has read.
 VERSION = 2
 
-#: A key object beyond this is not read (V55), in bytes, deflated or not.
+#: Larger key objects are not read (V55), in bytes, deflated or not.
 MAX_BYTES = 64 * 1024 * 1024
 
-#: Reading is bounded by this, as deep and as wide as what intake has walked: stored bytes are read the same again.
+#: The limits of reading are those of intake, so that stored bytes are always read again with the same result.
 LIMITS = Limits(
     header_bytes=MAX_BYTES,
     bulk_text=MAX_BYTES,
@@ -56,7 +56,7 @@ LIMITS = Limits(
     inflation_ratio=0,
 )
 
-#: What a data set may be instead of what it is declared as (V83), in the order tried.
+#: The encodings to try if a data set is not in the declared one (V83), in this order.
 _SYNTAXES = (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -68,7 +68,7 @@ _SYNTAXES = (
 def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) -> Reading:
     """Read a data set (without file meta information) in its transfer syntax.
 
-    `now` is an aware moment, against which a document of the future is noted; without it nothing is.
+    `now` is an aware moment. With it, documents of the future get a finding.
     """
     findings = Findings()
     root = _scanned(data, transfer_syntax_uid, findings)
@@ -78,7 +78,7 @@ def read(data: bytes, transfer_syntax_uid: str, *, now: datetime | None = None) 
 
 
 def read_dataset(dataset: DataSet, transfer_syntax_uid: str, *, now: datetime | None = None) -> Reading:
-    """The same for a data set that was walked already, with all its values (`dataset.bulk` is empty)."""
+    """Read a data set that was walked already, with all its values (`dataset.bulk` is empty)."""
     findings = Findings()
     _note_oddities(dataset, transfer_syntax_uid, findings)
     return _read(dataset, findings, now)
@@ -140,7 +140,7 @@ def _note_oddities(dataset: DataSet, declared: str, findings: Findings) -> None:
 
 
 def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSet | None:
-    """The data set in the first other transfer syntax in which all of it is a key object."""
+    """Return the data set in the first other transfer syntax in which all of it is a key object."""
     for syntax in _SYNTAXES:
         if syntax == declared:
             continue
@@ -158,7 +158,7 @@ def _scanned_otherwise(data: bytes, declared: str, findings: Findings) -> DataSe
 
 
 def _content(root: DataSet, evidence: Evidence, findings: Findings) -> Content | None:
-    """The content tree; None where it is beyond what is read."""
+    """Return the content tree; None if it is beyond the limits."""
     try:
         return read_content(root, evidence, findings)
     except TooDeepContentError:
@@ -208,7 +208,7 @@ def _reading(
 
 
 def _identity(root: DataSet, header: Header) -> dict[str, Any]:
-    """What is known of a document by its header: which it is, whose, and when it was made."""
+    """Return what the header tells of a document: its identity, its patient, and when it was made."""
     return {
         "sop_class_uid": header.sop_class_uid,
         "sop_instance_uid": header.sop_instance_uid,
@@ -238,7 +238,7 @@ def _registration(found: tuple[Finding, ...]) -> Registration:
 def _flagged(
     evidence: Evidence, content: Content, findings: Findings
 ) -> tuple[list[ReadReference], ReferencesFrom]:
-    """What the document flags, and where it says so."""
+    """Return the flagged references, and the part of the document that has them."""
     if not evidence.instances:
         findings.add("EVIDENCE_MISSING", EVIDENCE)
     if content.root_references:
@@ -260,7 +260,7 @@ def _flagged(
 def _with_frames(
     references: list[ReadReference], evidence: Evidence, findings: Findings
 ) -> list[ReadReference]:
-    """Frame numbers of the evidence, where the content names none (V27)."""
+    """Add the frame numbers of the evidence to references without frames (V27)."""
     if not evidence.frames:
         return references
     return [_with_frames_of(evidence, reference, findings) for reference in references]
@@ -279,7 +279,7 @@ def _with_frames_of(evidence: Evidence, reference: ReadReference, findings: Find
 def _check_surplus(
     evidence: Evidence, content: Content, references_from: ReferencesFrom, findings: Findings
 ) -> None:
-    """Instances of the evidence that nothing in the content names (V07)."""
+    """Add a finding about instances of the evidence that the content does not name (V07)."""
     if references_from == "evidence":
         return
     named = {
@@ -295,7 +295,7 @@ def _check_surplus(
 def _check_references(
     header: Header, references: list[ReadReference], evidence: Evidence, findings: Findings
 ) -> None:
-    """Each reference against the document itself and its evidence; nearly all name one instance and no more."""
+    """Check each reference against the document and its evidence. Nearly all name one instance and no more."""
     listed, own, own_series = evidence.instances, header.sop_instance_uid, header.series_instance_uid
     for number, reference in enumerate(references, 1):
         instance = reference.instance
@@ -314,7 +314,7 @@ def _check_references(
 
 
 def _check_studies(header: Header, studies: set[str], copies: set[str], findings: Findings) -> None:
-    """Documents over several studies have a copy in each (PS3.3 C.17.6.2.1)."""
+    """Check that a document about several studies has a copy in each (PS3.3 C.17.6.2.1)."""
     if studies and header.study_instance_uid and header.study_instance_uid not in studies:
         findings.add("OWN_STUDY_NOT_REFERENCED", "StudyInstanceUID")
     if len(studies) > 1 and not copies:
@@ -329,7 +329,7 @@ def _check_studies(header: Header, studies: set[str], copies: set[str], findings
 
 
 def _distinct(references: list[ReadReference], findings: Findings) -> tuple[ReadReference, ...]:
-    """Each reference once: the same instance with other frames or another presentation is another one."""
+    """Return each reference once. The same instance with other frames or another presentation state is another one."""
     if len({reference.instance.sop_instance_uid for reference in references}) == len(references):
         return tuple(references)
     distinct: dict[object, ReadReference] = {}

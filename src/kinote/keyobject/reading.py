@@ -1,6 +1,6 @@
-"""What was read of a received key object: tolerant values beside the strict ones of the model.
+"""The result of reading a key object: tolerant values, as opposed to the strict ones of the model.
 
-Anything may be empty here; what is empty and why is told by the findings.
+Every value may be empty; the findings tell why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kinote.keyobject.image_library import ImageLibrary, read_image_library
 Registration = Literal["registered", "registered with findings", "unreadable"]
 ReferencesFrom = Literal["content", "image library", "evidence", ""]
 
-#: The title of a document that has none (V12).
+#: The title of a document without one (V12).
 UNTITLED = Code("untitled", "99KINOTE", "Untitled")
 
 Class = TypeVar("Class")
@@ -25,17 +25,17 @@ Class = TypeVar("Class")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def _value(cls: type[Class]) -> type[Class]:
-    """A frozen dataclass, but frozen to the type checker only.
+    """Make a dataclass that is frozen for the type checker only.
 
-    What is frozen at run time sets each field by a call and takes four times as long to make, and a document has
-    tens of thousands of these.
+    Dataclasses that are frozen at run time set each field by a call, which takes four times as long, and a document
+    has tens of thousands of these.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)
 
 
 @_value
 class FoundInstance:
-    """An instance as a document names it; study and series are empty where the evidence lacks it."""
+    """An instance that a document names. Study and series are empty if the evidence lacks it."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -45,7 +45,7 @@ class FoundInstance:
 
 @_value
 class ReadReference:
-    """One flagged instance, as found. `frames` and `segments` are empty where all are meant."""
+    """One flagged instance, as read. Empty `frames` and `segments` mean all of them."""
 
     instance: FoundInstance
     value_type: str = ""
@@ -73,12 +73,12 @@ class ReadReference:
 
     @property
     def is_single(self) -> bool:
-        """Whether it names the instance alone, and nothing to apply to it."""
+        """Whether it names only the instance, with nothing to apply to it."""
         return self.presentation_state is None and not self.real_world_value_maps
 
     @property
     def instances(self) -> tuple[FoundInstance, ...]:
-        """All that the evidence must list for it (PS3.3 C.17.2.3): the instance and what applies to it."""
+        """All instances that the evidence must list for it (PS3.3 C.17.2.3): the flagged one and those to apply."""
         if self.presentation_state:
             return (self.instance, self.presentation_state, *self.real_world_value_maps)
         return (self.instance, *self.real_world_value_maps)
@@ -90,7 +90,7 @@ class ReadReference:
 
 @_value
 class BrokenReference:
-    """A reference that names nothing usable: where it stands, and what it has for a UID."""
+    """A reference that names nothing usable: its place, and the text of its UID."""
 
     place: str
     sop_instance_uid: str
@@ -98,7 +98,7 @@ class BrokenReference:
 
 @_value
 class FoundObserver:
-    """Who made the selection (TID 1002): a person by name and login, or a device by UID and name."""
+    """Who made the selection (TID 1002): a person with name and login, or a device with UID and name."""
 
     kind: Literal["person", "device"]
     name: str = ""
@@ -121,7 +121,7 @@ class FoundRequest:
 
 @_value
 class Reading:
-    """A key object as read. Where `registration` is `unreadable` it flags nothing, and `findings` say why."""
+    """A key object as read. If its `registration` is `unreadable`, it flags nothing, and `findings` say why."""
 
     registration: Registration
     findings: tuple[Finding, ...]
@@ -139,21 +139,21 @@ class Reading:
     content_date: str = ""
     content_time: str = ""
     timezone: str = ""
-    #: When it was made: from the content date and time, else from the instance's creation. Aware if the
-    #: document gives a timezone, naive if not, None if there is no date to be read.
+    #: When it was made: the content date and time, or else the instance's creation. Aware if the document gives a
+    #: timezone, naive if not, None if there is no readable date.
     made: datetime | None = None
-    #: None: there is no usable title, the note is "Untitled".
+    #: None means that there is no usable title: the note is "Untitled".
     title: Code | None = None
     modifiers: tuple[Code, ...] = ()
     procedure_codes: tuple[Code, ...] = ()
-    #: Each text that the root contains, in order: one, where the rules are kept.
+    #: Each text of the root, in order. A correct document has at most one.
     descriptions: tuple[str, ...] = ()
     language: str = ""
     language_scheme: str = ""
     observers: tuple[FoundObserver, ...] = ()
-    #: What is flagged, in content order and with repetitions.
+    #: The flagged references in the order of the content, repetitions included.
     references: tuple[ReadReference, ...] = ()
-    #: The same with each repetition left out.
+    #: The same references without repetitions.
     distinct_references: tuple[ReadReference, ...] = ()
     references_from: ReferencesFrom = ""
     broken_references: tuple[BrokenReference, ...] = ()
@@ -161,27 +161,28 @@ class Reading:
     evidence: tuple[FoundInstance, ...] = ()
     identical_documents: tuple[FoundInstance, ...] = ()
     requests: tuple[FoundRequest, ...] = ()
-    #: The data set itself, for what this does not name; None if it cannot be read.
+    #: The data set itself, for attributes that have no field here; None if it cannot be read.
     dataset: DataSet | None = field(default=None, repr=False, compare=False)
 
     @property
     def description(self) -> str:
+        """All texts of the note, with a blank line between them."""
         return "\n\n".join(self.descriptions)
 
     @property
     def image_library(self) -> ImageLibrary | None:
-        """What a manifest says of series and of the key objects it lists (TID 1600); read when asked for."""
+        """The image library of a manifest (TID 1600): its series, and the key objects that it lists. Read on access."""
         return read_image_library(self.dataset) if self.dataset is not None else None
 
     @property
     def title_text(self) -> str:
-        """The title for people: its meaning, its code where it has none."""
+        """The title for display: its meaning, or its code if it has none."""
         title = self.title or UNTITLED
         return title.meaning or title.value
 
     @property
     def referenced_studies(self) -> tuple[str, ...]:
-        """The studies of the flagged instances as far as the document says, each once, in order."""
+        """The studies of the flagged instances, as far as the document names them, each once, in order."""
         return tuple(
             dict.fromkeys(
                 reference.instance.study_instance_uid
@@ -192,7 +193,7 @@ class Reading:
 
 
 def with_findings(reading: Reading, more: tuple[Finding, ...]) -> Reading:
-    """The same with findings that were not made by reading it; none of them is an error."""
+    """Return the reading with further findings, none of which is an error."""
     if not more:
         return reading
     registration = reading.registration

@@ -1,4 +1,4 @@
-"""From a reading back to the document: what Kinote wrote is rebuilt to the same bytes (law 11)."""
+"""Makes a document from a reading. A document that Kinote wrote is rebuilt to the same bytes (law 11)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinote.keyobject.model import (
 )
 from kinote.keyobject.reading import FoundInstance, FoundObserver, Reading, ReadReference
 
-#: Attributes of the envelope that are copied as text.
+#: Attributes of the header that are copied as text.
 _TEXTS = (
     ("content_date", tags.CONTENT_DATE),
     ("content_time", tags.CONTENT_TIME),
@@ -43,10 +43,10 @@ _TEXTS = (
 
 
 def document_of(reading: Reading) -> KeyObjectDocument:
-    """The document that was read, if it can be one of ours.
+    """Return the document that was read, if it can be a document of Kinote.
 
-    Raises `InvalidKeyObjectError` where it is not: unreadable, or beyond what the model allows. Attributes
-    that the model does not have are left out, so only a document that Kinote wrote comes back whole.
+    Raises `InvalidKeyObjectError` if it cannot be: unreadable, or not allowed by the model. Attributes that the
+    model does not have are left out, so only a document that Kinote wrote is rebuilt completely.
     """
     if reading.registration == "unreadable" or reading.dataset is None or reading.title is None:
         raise InvalidKeyObjectError("registration", "an unreadable or untitled key object is no document")

@@ -1,4 +1,4 @@
-"""What text a value may hold (PS3.5 table 6.2-1): length in characters, and characters."""
+"""Rules for text in values (PS3.5 table 6.2-1): length in characters, and characters."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 
 from kinote.dicom.values.person_names import has_surplus
 
-#: Characters at most: of one value, and of one component group of a name.
+#: The maximum length in characters of a value, or of a component group of a name.
 _LONGEST = {"LO": 64, "SH": 16, "PN": 64}
 
-#: UT keeps line ends, tabs and form feeds; no other value has control characters.
+#: UT allows line ends, tabs and form feeds; no other representation allows control characters.
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _CONTROL_IN_UT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-#: Where Explicit VR has two bytes for a length (PS3.5 7.1.2).
+#: The longest value that a 16-bit length in Explicit VR allows (PS3.5 7.1.2), in bytes.
 LONGEST_SHORT_VALUE = 65534
 
 
 def problem_with(vr: str, text: str) -> str | None:
-    """Why text cannot be a value of LO, SH, PN or UT; None if it can be, and comes back the same."""
+    """Return why text cannot be a value of LO, SH, PN or UT; None if it can be, and reads back the same."""
     if _SURROGATE.search(text):
         return "has a character that cannot be encoded"
     if vr == "UT":
@@ -41,7 +41,7 @@ def problem_with(vr: str, text: str) -> str | None:
 
 
 def fitted(vr: str, text: str) -> str:
-    """Text made to fit a value of LO, SH or UT: what cannot stand there becomes a space, the rest is cut."""
+    """Fit text to LO, SH or UT: replace characters that are not allowed by spaces, and cut what is too long."""
     text = _SURROGATE.sub(" ", text)
     if vr == "UT":
         return _CONTROL_IN_UT.sub(" ", text).rstrip(" ")
@@ -49,10 +49,10 @@ def fitted(vr: str, text: str) -> str:
 
 
 def problem_with_copy(text: str) -> str | None:
-    """Why an attribute of a received study cannot be copied as it is: only if it cannot be encoded at all."""
+    """Return why an attribute of a received study cannot be copied as it is: only if it cannot be encoded at all."""
     if _SURROGATE.search(text):
         return "has a character that cannot be encoded"
-    # No character takes more than four bytes, so short text need not be encoded to be measured.
+    # A character takes at most four bytes, so short text need not be encoded to know that it fits.
     if len(text) * 4 > LONGEST_SHORT_VALUE and len(text.encode()) > LONGEST_SHORT_VALUE:
         return f"is longer than {LONGEST_SHORT_VALUE} bytes"
     return None

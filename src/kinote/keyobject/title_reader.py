@@ -1,4 +1,4 @@
-"""Reads the document title and holds its modifiers against it (TID 2010 rows 1 to 4)."""
+"""Reads the document title and checks its modifiers (TID 2010 rows 1 to 4)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
 from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
+from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.remembered import LONGEST, Remembered
 from kinote.keyobject.titles import (
     TitleGroup,
     canonical,
@@ -20,13 +20,13 @@ from kinote.keyobject.titles import (
 
 _PLACE = "ConceptNameCodeSequence"
 
-_TITLES: Remembered[Code] = Remembered()
+_TITLES: ElementCache[Code] = ElementCache()
 
 
 def read_title(root: DataSet, findings: Findings) -> Code | None:
-    """The title, its meaning that of the dictionary where there is one; None if there is no usable title."""
+    """Return the title, with the meaning of the dictionary if there is one; None if there is no usable title."""
     sent = root.element(tags.CONCEPT_NAME_CODE_SEQUENCE, LONGEST)
-    known = _TITLES.find(sent, root.encoding)
+    known = _TITLES.value_of(sent, root.encoding)
     if known is not None:
         return known
     before = len(findings)
@@ -54,7 +54,7 @@ def _settled(written: Code, findings: Findings) -> Code:
     title = written
     if written.scheme.upper() == "DICOM" and canonical(written).scheme == "DCM":
         findings.add("TITLE_SCHEME", _PLACE, repr(written.scheme))
-        # A rejection acts, so it must be written as one: any other scheme is only shown.
+        # A rejection has effects, so its scheme must be written correctly. With another scheme it is only shown.
         if title_group(canonical(written)) is not TitleGroup.REJECTION:
             title = canonical(written)
     standard = standard_meaning(canonical(written))
@@ -71,13 +71,13 @@ def _settled(written: Code, findings: Findings) -> Code:
 
 
 def check_modifiers(title: Code | None, modifiers: list[Code], findings: Findings) -> None:
-    """Whether the title has the modifier it needs, and its modifiers are of its context group."""
+    """Check that a title has the modifier it needs, and that its modifiers belong to its context group."""
     rule = modifiers_for(title) if title else None
     if title is None or rule is None:
         return
     if rule.mandatory and not any(code in rule.codes for code in modifiers):
         findings.add("MODIFIER_MISSING", "ContentSequence", title.meaning)
     for code in modifiers:
-        # The context groups are extensible: a code of another scheme may belong to them.
+        # The context groups are extensible, so a code of another scheme may belong to them.
         if code.scheme == "DCM" and code not in rule.codes:
             findings.add("MODIFIER_FOREIGN", "ContentSequence", str(code))

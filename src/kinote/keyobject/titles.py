@@ -1,7 +1,7 @@
-"""Document titles of key objects: CID 7010 by groups, and the modifiers that belong to them.
+"""Document titles of key objects: CID 7010 in groups, and the modifiers of each title.
 
-Titles are matched by value and scheme, never by their meaning (CID 7010 is extensible: a private title is
-conformant and shown under its own meaning).
+Titles are compared by value and scheme, never by meaning. CID 7010 is extensible: a private title is conformant,
+and shown under its own meaning.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from kinote.keyobject.codes import Code, dcm
 
 
 class TitleGroup(StrEnum):
-    """What a title is for, which decides what it may do here."""
+    """The purpose of a title, which decides what it may do in Kinote."""
 
     CLINICAL = "clinical"
-    #: Acts of removal (IHE IOCM): never shown as key images.
+    #: Acts of removal (IHE IOCM), never shown as key images.
     REJECTION = "rejection"
-    #: Lists of what there is: registered, not shown as marks.
+    #: Lists of instances: registered, not shown as marks.
     MANIFEST = "manifest"
     EXPORT = "export"
     RADIOTHERAPY = "radiotherapy"
@@ -42,14 +42,14 @@ QUALITY_ISSUE = dcm("113010", "Quality Issue")
 BEST_IN_SET = dcm("113013", "Best In Set")
 REPLACED_BY_ALTERNATE = dcm("130754", "Replaced by Alternate Representation")
 
-#: IHE MADO as tried out in 2026; the final DCM code is not assigned yet (CP-2595).
+#: Titles of the trial of IHE MADO in 2026; the final DCM code is not assigned yet (CP-2595).
 MANIFEST_WITH_DESCRIPTION = Code("MADOTEMP001", "99IHE", "Manifest with Description")
 
 _GROUPS = {dcm(value, meaning): TitleGroup[group] for value, meaning, group in CID_7010} | {
     MANIFEST_WITH_DESCRIPTION: TitleGroup.MANIFEST
 }
 
-#: Titles of other schemes for the same thing: IHE Teaching File and Clinical Trial Export.
+#: Titles with the same purpose in other schemes: IHE Teaching File and Clinical Trial Export.
 _ALIASES = {
     Code("TCE001", "IHERADTF"): dcm("128710", "For Teaching File Export"),
     Code("TCE002", "IHERADTF"): dcm("128711", "For Clinical Trial Export"),
@@ -65,13 +65,13 @@ for _code in _KNOWN:
 
 _HOT_KEYS = {"113000": "i", "113003": "s", "113004": "t", "113002": "r", "113005": "c", "113020": "a"}
 
-#: Titles that a person can give a note: everything else is an act of its own or a machine's.
+#: Titles that a person can give to a note. All others are acts of their own, or made by machines.
 MAKEABLE_GROUPS = frozenset({TitleGroup.CLINICAL, TitleGroup.EXPORT, TitleGroup.OTHER})
 
 
 @dataclass(frozen=True, slots=True)
 class ModifierRule:
-    """Which Document Title Modifiers a title takes (TID 2010 rows 3 and 4)."""
+    """The Document Title Modifiers that a title takes (TID 2010 rows 3 and 4)."""
 
     context_group: str
     mandatory: bool
@@ -86,14 +86,15 @@ _MODIFIERS = {
 
 
 def canonical(code: Code) -> Code:
-    """A title as CID 7010 has it: aliases of other schemes resolved, the scheme "DICOM" read as DCM."""
+    """Return a title as CID 7010 has it: aliases of other schemes resolved, the scheme "DICOM" read as DCM."""
     if code.scheme.strip().upper() == "DICOM" and Code(code.value, "DCM") in _KNOWN:
         return _KNOWN[Code(code.value, "DCM")]
     return _ALIASES.get(code, code)
 
 
 def title_group(code: Code) -> TitleGroup:
-    """The group of a title; a rejection only by value and scheme DCM as written: nothing acts by guess."""
+    """Return the group of a title. A rejection must have the right value and scheme DCM as written, since a guess
+    must have no effect."""
     group = _GROUPS.get(code)
     if group is not None:
         return group
@@ -102,13 +103,13 @@ def title_group(code: Code) -> TitleGroup:
 
 
 def standard_meaning(code: Code) -> str | None:
-    """The meaning PS3.16 has for a code, None if it is not one of ours."""
+    """Return the meaning of a code in PS3.16; None if it is not one of these titles."""
     known = _KNOWN.get(code)
     return known.meaning if known else None
 
 
 def has_standard_meaning(code: Code) -> bool:
-    """Whether the meaning a code is given is the one PS3.16 has, if it is one of ours; case does not count."""
+    """Return whether a code has its meaning in PS3.16, ignoring case. True for other codes."""
     standard = standard_meaning(code)
     return standard is None or _words(standard) == _words(code.meaning)
 
@@ -129,10 +130,10 @@ def _words(meaning: str) -> list[str]:
 
 
 def modifiers_for(title: Code) -> ModifierRule | None:
-    """The modifiers a title takes; None where TID 2010 names none in particular."""
+    """Return the rule for the modifiers of a title; None if TID 2010 has none for it."""
     return _MODIFIERS.get(canonical(title))
 
 
 def hot_key(title: Code) -> str | None:
-    """The key that chooses a title in the viewer."""
+    """Return the key that selects a title in the viewer."""
     return _HOT_KEYS.get(title.value) if title.scheme == "DCM" else None

@@ -1,4 +1,4 @@
-"""What a document must keep to: the checks of the model, each naming the field it refuses."""
+"""Checks of the model. Each names the field that it rejects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHORT_CODE = 16
 
 
 class InvalidKeyObjectError(ValueError):
-    """A document that must not exist; `field` names what is wrong with it."""
+    """A document that must not exist. `field` names what is wrong with it."""
 
     def __init__(self, field: str, what: str) -> None:
         super().__init__(f"{field}: {what}")
@@ -30,7 +30,7 @@ def require_text(vr: str, field: str, text: str) -> None:
 
 
 def require_uids(holder: object, names: tuple[str, ...]) -> None:
-    """Received UIDs may be odd: they must be usable as keys and writable."""
+    """Check that UIDs can be written and serve as keys. Received UIDs may be irregular."""
     for name in names:
         value = getattr(holder, name)
         if not uids.is_tolerable(value) or len(value) > 64:

@@ -1,7 +1,7 @@
-"""The strict writer: a document as elements, and as bytes (Explicit VR Little Endian, UTF-8).
+"""The strict writer: makes the elements of a document, and its bytes (Explicit VR Little Endian, UTF-8).
 
-Nothing is left to chance: the same document gives the same elements and the same bytes, always. Bytes once made
-are never made otherwise, so a change here that alters them for the same document raises `WRITER_VERSION`.
+It is deterministic: equal documents always give equal elements and bytes. Bytes that were made once must never come
+out differently, so a change that alters them for the same document must increase `WRITER_VERSION`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from kinote.keyobject.model import (
     value_type_of,
 )
 
-#: The bytes of a document depend on it (law 11).
+#: The bytes of a document depend on this version (law 11).
 WRITER_VERSION = 2
 
-#: Code values beyond it are Long Code Values, and URNs are URN Code Values (PS3.3 8.1 and 8.8).
+#: Longer code values are Long Code Values; URNs are URN Code Values (PS3.3 8.1 and 8.8).
 _SHORT_CODE_VALUE = 16
 _URN = ("urn:", "http:", "https:")
 
 
 def elements(document: KeyObjectDocument) -> list[Element]:
-    """The data set of a document, in order of tags: all that is written of it, and all that the index is told."""
+    """Return the data set of a document, in order of tags. Both its bytes and its index entry are made of this."""
     context, selection = document.context, document.selection
     return [
         (tags.SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192"),
@@ -83,23 +83,23 @@ def elements(document: KeyObjectDocument) -> list[Element]:
 
 
 def encode(document: KeyObjectDocument) -> bytes:
-    """The bytes of a document's data set."""
+    """Return the bytes of a document's data set."""
     return encoded(elements(document))
 
 
 def encode_file(document: KeyObjectDocument) -> bytes:
-    """A document as a DICOM file (PS3.10)."""
+    """Return a document as a DICOM file (PS3.10)."""
     meta = file_meta_bytes(KEY_OBJECT_SELECTION, document.context.sop_instance_uid, EXPLICIT_VR_LITTLE_ENDIAN)
     return meta + encode(document)
 
 
 def _optional_text(tag: int, text: str) -> tuple[Element, ...]:
-    """An attribute of type 3, left out when it is empty."""
+    """Return an attribute of type 3, which is left out if it is empty."""
     return ((tag, "LO", text),) if text else ()
 
 
 def _optional_items(tag: int, items: Iterable[Item]) -> tuple[Element, ...]:
-    """A sequence of type 1C, absent where there are no items."""
+    """Return a sequence of type 1C, which is absent if it has no items."""
     found = tuple(items)
     return ((tag, "SQ", found),) if found else ()
 
@@ -110,7 +110,7 @@ def _request(request: RequestReference) -> Item:
         (tags.REFERENCED_STUDY_SEQUENCE, "SQ", ()),
         (tags.STUDY_INSTANCE_UID, "UI", request.study_instance_uid),
         (tags.REQUESTED_PROCEDURE_DESCRIPTION, "LO", request.requested_procedure_description),
-        # Type 2, of one item at most.
+        # Type 2, with at most one item.
         _code(tags.REQUESTED_PROCEDURE_CODE_SEQUENCE, request.requested_procedure_code),
         (tags.REQUESTED_PROCEDURE_ID, "SH", request.requested_procedure_id),
         (tags.PLACER_ORDER_NUMBER, "LO", request.placer_order_number),
@@ -119,7 +119,7 @@ def _request(request: RequestReference) -> Item:
 
 
 def _hierarchical(instances: Iterable[InstanceReference]) -> Iterator[Item]:
-    """The Hierarchical SOP Instance Reference Macro (PS3.3 C.17.2.1), in order of first mention."""
+    """Return the Hierarchical SOP Instance Reference Macro (PS3.3 C.17.2.1), in order of first mention."""
     studies: dict[str, dict[str, list[InstanceReference]]] = {}
     for instance in instances:
         series = studies.setdefault(instance.study_instance_uid, {})
@@ -140,8 +140,11 @@ def _series(series_uid: str, instances: Sequence[InstanceReference]) -> Item:
 
 
 def _content(selection: KeyObjectSelection) -> Iterator[Item]:
-    """The items of TID 2010. Order has no meaning among rows, so the description comes first: some
-    viewers label a key object by its first item. The references keep their order."""
+    """Return the items of TID 2010.
+
+    The order of rows has no meaning. The description comes first, because some viewers label a key object by its
+    first item. References keep their order.
+    """
     if selection.description:
         yield _text_item("CONTAINS", concepts.KEY_OBJECT_DESCRIPTION, selection.description)
     for code in selection.modifiers:
@@ -156,7 +159,7 @@ def _content(selection: KeyObjectSelection) -> Iterator[Item]:
 
 
 def _observer_items(observer: Observer) -> Iterator[Item]:
-    """TID 1002 with TID 1003 or 1004."""
+    """Return the items of TID 1002, with TID 1003 or 1004."""
     context = "HAS OBS CONTEXT"
     if isinstance(observer, Device):
         yield _code_item(context, concepts.OBSERVER_TYPE, concepts.DEVICE)
@@ -189,7 +192,7 @@ def _content_item(relationship: str, value_type: str, concept: Code, value: Elem
 
 
 def _reference_item(reference: Reference) -> Item:
-    """TID 2010 rows 8 to 10: the reference and nothing else, a concept name being forbidden."""
+    """Return the item of a reference (TID 2010 rows 8 to 10). It has no concept name, which is forbidden."""
     return (
         (tags.REFERENCED_SOP_SEQUENCE, "SQ", (_referenced_instance(reference),)),
         _CONTAINS,
@@ -198,7 +201,7 @@ def _reference_item(reference: Reference) -> Item:
 
 
 def _referenced_instance(reference: Reference) -> Item:
-    """The Image, Waveform or Composite Object Reference Macro (PS3.3 C.18.3 to C.18.5)."""
+    """Return the Image, Waveform or Composite Object Reference Macro (PS3.3 C.18.3 to C.18.5)."""
     item = _instance(reference.instance)
     if reference.real_world_value_maps:
         maps = tuple(map(_instance, reference.real_world_value_maps))
@@ -232,14 +235,14 @@ def _value_type(value_type: str) -> Element:
 
 
 def _code(tag: int, code: Code | None) -> Element:
-    """A code sequence of one item, or of none."""
-    # Equal codes may differ in meaning, so the meaning is part of what the cache goes by.
+    """Return a code sequence of one item, or of none."""
+    # Equal codes may have different meanings, so the meaning is part of the cache key.
     return _code_sequence(tag, *code.texts) if code else (tag, "SQ", ())
 
 
 @lru_cache(maxsize=4096)
 def _code_sequence(tag: int, value: str, scheme: str, meaning: str) -> Element:
-    """The item of a code (PS3.3 8.8), its value in whichever of the three attributes it belongs."""
+    """Return the item of a code (PS3.3 8.8), with its value in the one of three attributes that fits it."""
     named: Item = ((tags.CODING_SCHEME_DESIGNATOR, "SH", scheme), (tags.CODE_MEANING, "LO", meaning))
     if value.startswith(_URN):
         return tag, "SQ", ((*named, (tags.URN_CODE_VALUE, "UR", value)),)

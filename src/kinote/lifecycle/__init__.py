@@ -1,4 +1,4 @@
-"""Life and death of instances: acts, standing, withdrawal, held copies, counters, findings, explain, account.
+"""The life cycle of instances: acts, standing, withdrawal, held copies, counters, findings, explain, account.
 
-The only room that changes a standing. May use `kinote.catalog` and what lies below it.
+The only room that changes a standing. May use `kinote.catalog` and what is below it.
 """

@@ -1,4 +1,4 @@
-"""The account of a study: what it holds, by standing, residence and registration, with every UID."""
+"""The account of a study: all its instances by standing, residence and registration, with every UID."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kinote.catalog.schema.tables import instance, key_object, study
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many instances share something, and which."""
+    """The number and the UIDs of the instances that share a property."""
 
     count: int
     sop_instance_uids: tuple[str, ...]
@@ -21,7 +21,7 @@ class Tally:
 class Account:
     """Every instance of a study that Kinote holds or held, grouped in three ways.
 
-    `stored_instance_count` is the counter queries answer with; it must equal the number of live ones.
+    `stored_instance_count` is the counter that queries return. It must equal the number of live instances.
     """
 
     study_instance_uid: str
@@ -37,7 +37,7 @@ class Account:
 
 
 def account(connection: Connection, study_instance_uid: str) -> Account | None:
-    """The account of a study; None if Kinote has never had it."""
+    """Return the account of a study; None if Kinote has never had it."""
     row = connection.execute(
         select(study.c.id, study.c.instance_count).where(study.c.study_instance_uid == study_instance_uid)
     ).one_or_none()

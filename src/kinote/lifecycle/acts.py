@@ -1,11 +1,11 @@
 """The acts by which instances leave operational use (PS3.17 YYYY.2.3), in one table.
 
-An act says why something is withdrawn, in words and as a code of CID 7031; under which title others are told; what
-becomes of a copy that comes later; how long the act can be taken back; and whether what it withdraws may be shown.
+An act says why something is withdrawn, as text and as a code of CID 7031; the title under which others are told;
+what happens to a copy that arrives later; how long the act can be undone; and whether what it withdraws may be
+shown.
 
-Sources, by the names used in the comments:
-CID 7031: PS3.16, Reason for Removal from Operational Use. IOCM: IHE RAD TF-3 4.66.4.1.3, what a receiver does by the
-title of a rejection note. CID 7010: PS3.16, the titles themselves.
+Sources, by the names used in the comments: CID 7031: PS3.16, Reason for Removal from Operational Use. IOCM: IHE RAD
+TF-3 4.66.4.1.3, what a receiver does for each title of a rejection note. CID 7010: PS3.16, the titles themselves.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from kinote.keyobject.titles import (
 
 
 class LaterCopies(StrEnum):
-    """What becomes of an instance that arrives after an act has withdrawn its UID (IOCM)."""
+    """What happens to an instance that arrives after an act has withdrawn its UID (IOCM)."""
 
-    #: It is not accepted.
+    #: It is refused.
     REFUSED = "refused"
     #: It is accepted and stays out of use.
     KEPT_HIDDEN = "kept hidden"
@@ -71,12 +71,12 @@ class Act:
         return self.name
 
 
-#: A person who has made a mistake sees it within minutes.
+#: Long enough to notice a mistake of one's own.
 _TIME_TO_REGRET = timedelta(minutes=10)
 
-#: A new version of a note takes the place of the documents of the one before.
-#: CID 7031: 130754. IOCM has no title for what is superseded; unlike 113037, 113001 raises no alarm.
-#: Its receivers may go on showing what it names. Here it is never shown: two versions would contradict each other.
+#: A new version of a note replaces the documents of the previous one. CID 7031: 130754. IOCM has no title for
+#: superseded objects; unlike 113037, 113001 raises no alarm. Receivers of 113001 may go on showing what it names.
+#: Kinote never shows it, because two versions would contradict each other.
 REVISED = Act(
     name="revised",
     sentence="A newer version replaces the note.",
@@ -87,8 +87,7 @@ REVISED = Act(
     may_be_shown=False,
 )
 
-#: Whoever wrote a note takes it back.
-#: CID 7031 and CID 7010 have nothing closer than 113001.
+#: The author of a note withdraws it. CID 7031 and CID 7010 have nothing closer than 113001.
 WITHDRAWN_BY_AUTHOR = Act(
     name="withdrawn by author",
     sentence="Its author has withdrawn the note.",
@@ -99,8 +98,7 @@ WITHDRAWN_BY_AUTHOR = Act(
     may_be_shown=False,
 )
 
-#: A note is taken back by somebody else, or nobody knows by whom.
-#: As by its author: 113001 for want of anything closer.
+#: Somebody else, or somebody unknown, withdraws a note. 113001 for lack of anything closer, as for the author.
 NOTE_WITHDRAWN = Act(
     name="note withdrawn",
     sentence="The note has been withdrawn.",
@@ -111,8 +109,8 @@ NOTE_WITHDRAWN = Act(
     may_be_shown=False,
 )
 
-#: The object says that it is of one patient and is of another.
-#: CID 7031: 113038, the entry of another patient was chosen from the worklist. IOCM: hidden, later copies not accepted.
+#: The object names one patient and belongs to another. CID 7031: 113038, the entry of another patient was chosen
+#: from the worklist. IOCM: hidden, later copies not accepted.
 WRONG_PATIENT = Act(
     name="wrong patient",
     sentence="It belongs to another patient than it says.",
@@ -123,8 +121,7 @@ WRONG_PATIENT = Act(
     may_be_shown=False,
 )
 
-#: The patient is right, the order or study is not.
-#: CID 7031: 113038. IOCM: hidden, later copies not accepted.
+#: The patient is right, but the order or study is not. CID 7031: 113038. IOCM: hidden, later copies not accepted.
 WRONG_ORDER = Act(
     name="wrong order",
     sentence="It belongs to another order than it says.",
@@ -135,8 +132,8 @@ WRONG_ORDER = Act(
     may_be_shown=False,
 )
 
-#: CID 7031: 113001. IOCM: hidden, or in regular use, as each site decides. It says nothing of later copies; one that is
-#: as bad as the first need not be looked at again.
+#: CID 7031: 113001. IOCM: hidden, or in regular use, as each site decides. It does not mention later copies; one
+#: that is as bad as the first need not be looked at again.
 QUALITY = Act(
     name="quality",
     sentence="Its quality is not good enough.",
@@ -147,7 +144,7 @@ QUALITY = Act(
     may_be_shown=True,
 )
 
-#: CID 7031: 113037. IOCM: hidden, later copies not accepted. Nobody waits to be told of a danger.
+#: CID 7031: 113037. IOCM: hidden, later copies not accepted. A warning about a danger must not wait.
 SAFETY = Act(
     name="safety",
     sentence="Using it could harm the patient.",
@@ -158,7 +155,7 @@ SAFETY = Act(
     may_be_shown=False,
 )
 
-#: CID 7031: 113039. IOCM: what expired may be deleted; if it is sent again, somebody needs it again.
+#: CID 7031: 113039. IOCM: expired objects may be deleted; if one is sent again, somebody needs it again.
 RETENTION_EXPIRED = Act(
     name="retention expired",
     sentence="The time for which it is kept has ended.",
@@ -169,8 +166,8 @@ RETENTION_EXPIRED = Act(
     may_be_shown=False,
 )
 
-#: Of two copies with one UID, the other one was chosen.
-#: CID 7031: 130754. A rejection note names UIDs (PS3.3 C.17.6.2), so it would reject the copy that was chosen as well.
+#: Of two copies with one UID, the other one was chosen. CID 7031: 130754. A rejection note names UIDs (PS3.3
+#: C.17.6.2), so it would reject the chosen copy as well.
 OTHER_COPY_CHOSEN = Act(
     name="other copy chosen",
     sentence="Another copy with the same UID was chosen.",
@@ -194,14 +191,14 @@ ACTS = (
     OTHER_COPY_CHOSEN,
 )
 
-#: By their names as stored, those of earlier versions included.
+#: All acts by their stored names, including those of earlier versions.
 _NAMED = MappingProxyType({act.name: act for act in ACTS} | {"note revised": REVISED})
 
 
 def stored_act(name: str) -> Act | None:
-    """The act that a text in `withdrawal.act` stands for.
+    """Return the act for a text in `withdrawal.act`.
 
-    None for one that this version does not know: a later version wrote it. Then nothing is known of what becomes of
-    later copies, so they must not come into use.
+    None for a text that a later version wrote. Then it is unknown what happens to later copies, so they must not
+    come into use.
     """
     return _NAMED.get(name)

@@ -1,4 +1,4 @@
-"""The counters of studies and series: caches of the live view, kept in the transaction that changes it."""
+"""The counters of studies and series: caches of the live view, updated in the transaction that changes it (law 1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinote.catalog.sql import statements
 def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
     """Add to the live counts of (study, series) keys.
 
-    Series first, then studies, each in key order, so that two writers cannot wait for each other.
+    Series come first, then studies, each in key order, so that two writers cannot deadlock.
     """
     changed = {key: delta for key, delta in deltas.items() if delta}
     if not changed:
@@ -36,7 +36,7 @@ def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
 
 
 def add_series_of_one(transaction: Connection, studies: Mapping[int, int]) -> None:
-    """Count, by study key, new series of one live instance each, which were written with their own count."""
+    """Count new series of one live instance each, by study key. These series were inserted with their own count."""
     _add_to_studies(
         transaction,
         [{"key": key, "delta": studies[key], "appeared": studies[key]} for key in sorted(studies)],
@@ -51,7 +51,8 @@ _add_to_series = statements.ForEach(
 
 _counted = statements.LookUp(select(series.c.id, series.c.study, series.c.instance_count), series.c.id)
 
-#: Series are counted by those that appear and vanish: a study may have thousands, one for each note.
+#: Studies count series incrementally, as they gain or lose their last live instance: a study may have thousands of
+#: series, one for each note.
 _add_to_studies = statements.ForEach(
     study.update()
     .where(study.c.id == bindparam("key"))
@@ -63,7 +64,7 @@ _add_to_studies = statements.ForEach(
 
 
 def differences(connection: Connection) -> list[str]:
-    """Where a stored counter is not what the live view counts: one sentence each; empty when all agree."""
+    """Return one sentence for each stored counter that differs from the live view; empty if all agree."""
     found = []
     live = select(live_instance.c.series, func.count().label("instances")).group_by(live_instance.c.series)
     counted = {row.series: row.instances for row in connection.execute(live)}

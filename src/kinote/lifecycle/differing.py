@@ -1,6 +1,6 @@
-"""The finding that an object says of its study or series something else than these are known by.
+"""The finding that an object contradicts what its study or series is known by.
 
-It is one of objects of any kind, key objects among them, and bears on nothing: not on standing, nor on registration.
+Objects of any kind can have it, including key objects. It affects neither standing nor registration.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from kinote.keyobject.findings import Findings
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}
 
-#: What is found by looking at other instances: nobody finds it by reading the object again.
+#: Findings that come from comparing instances. Reading the object again does not find them.
 BESIDE_OTHERS = frozenset(_CODES.values())
 
 
 def record_differences(
     transaction: Connection, differing: Iterable[tuple[int, Iterable[Difference]]]
 ) -> None:
-    """Write the findings of instances, given by their keys; does nothing where none differ."""
+    """Write the findings of instances, given by their keys. Does nothing for instances without differences."""
     rows = []
     for key, differences in differing:
         findings = Findings()

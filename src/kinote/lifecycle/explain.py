@@ -1,4 +1,4 @@
-"""Why an instance is or is not to be seen: everything the index knows that bears on it."""
+"""Explains why an instance is or is not visible, with everything relevant in the index."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from kinote.security.origins import shown_origin
 
 @dataclass(frozen=True, slots=True)
 class ExplainedWithdrawal:
-    """A withdrawal that names the instance; `act` is the name of one of `acts.ACTS`, or a text that is none of them.
+    """A withdrawal that names the instance. `act` is the name of one of `acts.ACTS`, or a text of a later version.
 
-    `by` and `undone_by` are None where it is not known who it was.
+    `by` and `undone_by` are None if it is not known who it was.
     """
 
     act: str
@@ -40,7 +40,7 @@ class ExplainedWithdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One stored copy of an instance, explained. `sentences` say it in words, most important first."""
+    """One stored copy of an instance, explained. `sentences` say it in words, the most important first."""
 
     sop_instance_uid: str
     study_instance_uid: str
@@ -95,7 +95,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         .join(study, study.c.id == instance.c.study)
         .join(series, series.c.id == instance.c.series)
         .outerjoin(key_object, key_object.c.instance == instance.c.id)
-        # Each by its own index.
+        # One query each, so that each uses its own index.
         .where(
             or_(
                 and_(instance.c.sop_instance_uid == sop_instance_uid, instance.c.is_current),
@@ -144,7 +144,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
 def _withdrawals(
     connection: Connection, sop_instance_uid: str
 ) -> list[tuple[int | None, ExplainedWithdrawal]]:
-    """The withdrawals that name the UID, each with the key of the one copy that it means, if it means one."""
+    """Return the withdrawals that name the UID, each with the key of the only copy that it means, or None."""
     query = (
         select(withdrawal, withdrawal_target.c.instance)
         .join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)

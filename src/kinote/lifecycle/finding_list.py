@@ -1,4 +1,4 @@
-"""Live objects in which something was found, for the administrator's list."""
+"""Live objects with findings, for the administrator's list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEVERITIES = ("info", "warning", "error")
 def found_objects(
     connection: Connection, severity: str, *, before: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """A page of objects with findings of at least this severity, and where the next page begins."""
+    """Return a page of objects with findings of at least this severity, and where the next page begins."""
     severities = SEVERITIES[SEVERITIES.index(severity) :]
     query = (
         select(finding.c.instance)

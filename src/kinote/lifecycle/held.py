@@ -1,4 +1,4 @@
-"""Held copies: instances that came with a UID already taken by other content, until decided."""
+"""Held copies: instances that arrived under a UID with other content, until somebody decides about them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from kinote.security.origins import shown_origin
 
 
 class HeldNotFoundError(LookupError):
-    """There is no held copy under this number; it may have been decided already."""
+    """There is no held copy with this number. It may have been decided already."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldCopy:
-    """A held copy as the administrator sees it, and where its bytes lie."""
+    """A held copy as the administrator sees it, and the place of its bytes."""
 
     id: int
     sop_instance_uid: str
@@ -46,7 +46,7 @@ class HeldCopy:
 
 
 def held(connection: Connection, *, after: int = 0, limit: int = 100) -> list[HeldCopy]:
-    """Held copies, oldest first, from the one after the number `after` on."""
+    """Return held copies, oldest first, beginning after the number `after`."""
     query = _held().where(instance.c.id > after).order_by(instance.c.id).limit(limit)
     return [_copy(row) for row in connection.execute(query).mappings()]
 
@@ -59,7 +59,7 @@ def held_copy(connection: Connection, key: int) -> HeldCopy:
 
 
 def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
-    """Remove a held copy from the index; gives it as it was, so that its file can be removed after.
+    """Remove a held copy from the index, and return it, so that its file can be removed afterwards.
 
     The live copy keeps the UID, so no tombstone is needed.
     """
@@ -103,6 +103,7 @@ def _held() -> Select[tuple[object, ...]]:
         )
         .join(study, study.c.id == instance.c.study)
         .join(series, series.c.id == instance.c.series)
-        # The second condition says nothing new, but has the very words of the index of what is not live.
+        # The second condition is redundant. It repeats the WHERE clause of the index of instances that are not live
+        # literally, so that SQLite uses this index.
         .where(instance.c.standing == "held", instance.c.standing != literal_column("'live'"))
     )

@@ -1,6 +1,6 @@
-"""The standing of instances: the result of the withdrawals that name them, stored beside them.
+"""The standing of instances: the result of the withdrawals that name them, stored in the same transaction.
 
-This is the only place that changes the standing of an instance after it came in (design, "Words").
+Nothing else changes the standing of an instance after its arrival (docs/terms.md, *standing*).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal
 from kinote.catalog.sql import statements
 from kinote.lifecycle import counts
 
-#: UIDs that are settled together: so many rows are in memory at once, and each chunk takes a few statements.
+#: How many UIDs are settled together. This bounds the rows in memory, and each chunk takes only a few statements.
 CHUNK = 1000
 
 
 def withdrawn_uids(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
-    """Those UIDs that a withdrawal in force names, whether or not their instance has come yet.
+    """Return those UIDs that a withdrawal in force names, whether or not their instance has arrived.
 
-    A withdrawal that names one copy says nothing of what else has the UID or will have it.
+    A withdrawal of a single copy does not affect other copies with the UID, now or later.
     """
     return {row.sop_instance_uid for row in _withdrawn(connection, sop_instance_uids) if row.instance is None}
 
@@ -39,20 +39,18 @@ _withdrawn = statements.LookUp(
 
 
 def in_chunks(sop_instance_uids: Iterable[str]) -> Iterator[list[str]]:
-    """The UIDs in lists of at most `CHUNK`, in the order given."""
+    """Return the UIDs in lists of at most `CHUNK`, in the given order."""
     remaining = iter(sop_instance_uids)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk
 
 
 def settle(transaction: Connection, sop_instance_uids: Iterable[str], *, now: datetime) -> int:
-    """Make the standing of the current rows of these UIDs what their withdrawals say.
+    """Set the standing of the current rows of these UIDs to the result of their withdrawals.
 
-    The counters follow, and the change feed tells of every instance whose standing has changed; gives their number.
-    Other copies and tombstones keep their standing.
-
-    The UIDs come in ascending order, each once. All who settle lock instances in that order, so that two of them
-    cannot wait for each other.
+    Updates the counters, and writes a change for every instance whose standing changes. Other copies and tombstones
+    keep their standing. The UIDs must be in ascending order, each once: every caller locks instances in this order,
+    so that two of them cannot deadlock. Returns the number of changed instances.
     """
     settled = 0
     deltas: dict[tuple[int, int], int] = {}
@@ -70,18 +68,20 @@ def settle(transaction: Connection, sop_instance_uids: Iterable[str], *, now: da
             now=now,
         )
         settled += len(moved)
-    # At the end and all at once: their rows are locked in the order of their keys.
+    # Once at the end for all, because their rows are locked in key order.
     counts.add(transaction, deltas)
     return settled
 
 
-#: What the change feed says of an instance that now has this standing.
+#: The change that the feed reports for an instance that gets this standing.
 _KINDS = {"withdrawn": Kind.INSTANCE_WITHDRAWN, "live": Kind.INSTANCE_RESTORED}
 
 
 def _moved(transaction: Connection, uids: Sequence[str]) -> list[tuple[Any, str]]:
-    """The current rows whose standing is not what their withdrawals say, each with what it is to be."""
-    # Locked first: whoever has changed the withdrawals of one meanwhile has then committed, and they are read anew.
+    """Return the current rows whose standing differs from the result of their withdrawals, each with its new
+    standing."""
+    # Lock first. A writer that has changed their withdrawals meanwhile has then committed, so that its withdrawals
+    # are seen.
     rows = _current(transaction, uids)
     withdrawn = {(row.sop_instance_uid, row.instance) for row in _withdrawn(transaction, uids)}
     moved = []

@@ -1,7 +1,7 @@
-"""Withdrawal: removing instances from operational use (PS3.17 YYYY.2.3), and taking that back.
+"""Withdrawal: removing instances from operational use (PS3.17 YYYY.2.3), and undoing it.
 
-One transaction holds the withdrawal with its reason, the standing that results, the counters and the
-change feed (law 4). Whoever withdraws makes the rejection note in that same transaction.
+One transaction contains the withdrawal with its reason, the resulting standing, the counters and the change feed
+(law 4). The caller makes the rejection note in the same transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kinote.security.actors import Actor
 
 
 class WithdrawalNotFoundError(LookupError):
-    """There is no such withdrawal, or it has been taken back already."""
+    """There is no such withdrawal, or it has been undone already."""
 
 
 def withdraw(
@@ -35,10 +35,10 @@ def withdraw(
     rejection_note_uid: str = "",
     copies: Mapping[str, int] | None = None,
 ) -> int:
-    """Withdraw instances, also such as have not come yet; gives the key of the withdrawal.
+    """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
 
-    `text` is why, in a person's words; the code for it is that of the act. `copies` gives, by UID, the key of the one
-    copy that is meant where it is not whatever the UID means.
+    `text` is the reason in a person's words; the act has the code. `copies` maps a UID to the key of a single copy,
+    if only that copy is meant.
     """
     meant = copies or {}
     key = transaction.execute(
@@ -68,7 +68,7 @@ def withdraw(
 
 
 def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
-    """Take a withdrawal back; its instances become live again unless another one names them.
+    """Undo a withdrawal. Its instances become live again unless another withdrawal names them.
 
     Raises `WithdrawalNotFoundError`.
     """
@@ -88,7 +88,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
 
 
 def _targets(connection: Connection, key: int) -> Iterator[str]:
-    """The UIDs that a withdrawal names, in ascending order, read chunk by chunk."""
+    """Return the UIDs that a withdrawal names, in ascending order, read chunk by chunk."""
     last = ""
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
     while True:

@@ -1,33 +1,35 @@
-"""Which notes are a study's own, as a condition: what counts notes counts those that are listed.
+"""Which notes belong to a study, as one condition, so that counts and lists agree.
 
-The index keeps for each note version the studies that its documents name or lie in. Two things can make such
-a row say too much: the image is another patient's, whose study the note has no effect on, or it has come to
-lie in another study than the document said. Either is found out when something comes in, and then written
-into the row (`flags_there`): a page of studies does not ask it again of each of its notes.
+For each note version the index has the studies that its documents name or lie in. Such a row can be wrong in two
+ways: the image belongs to another patient, on whose study the note has no effect, or the image is stored in another
+study than the document says. Both become known when something arrives, and are then written into the row
+(`flags_there`), so that a page of studies need not check each of its notes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, not_, or_, select
 
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import instance, key_object, note_reference, note_study, patient, study
 from kinote.catalog.sql import dialects, statements
+from kinote.notes.patients import after_merge
 
-#: Versions that one statement is for: SQLite may be built to take no more than 32,766 parameters.
+#: How many versions one statement is for. SQLite may be built to accept no more than 32,766 parameters.
 _TOGETHER = 10_000
 
 
 def belongs_to_study() -> ColumnElement[bool]:
-    """Condition on `note_study`: a live KOS of the version lies in that study, or the version flags something
-    there that is not another patient's."""
+    """Return the condition on `note_study` that a live KOS of the version lies in that study, or the version flags
+    something there that does not belong to another patient."""
     return or_(note_study.c.flags_there, _lies_there())
 
 
 def refresh(transaction: Connection, versions: Collection[int]) -> None:
-    """Say anew where these note versions flag something: an image has come, or a patient become known."""
+    """Update where these note versions flag something, after an image has come or a patient has become known."""
     if versions:
         if dialects.has_several_writers(transaction):
             named = _studies(transaction, versions)
@@ -38,19 +40,20 @@ def refresh(transaction: Connection, versions: Collection[int]) -> None:
 
 
 def lock_patients(transaction: Connection, study_uids: Collection[str], *, shared: bool) -> None:
-    """Let nobody else find out meanwhile whose these studies are; whoever only has to know it, shares that."""
+    """Lock the patients of these studies. Writers that determine them lock exclusively, writers that only need to
+    know them share the lock."""
     dialects.lock_names(transaction, [f"patient of {uid}" for uid in study_uids], shared=shared)
 
 
 def patients_changed(transaction: Connection, study_uids: Collection[str]) -> None:
-    """These studies are another patient's than before: the notes that name them flag other things now."""
+    """Update the notes that name these studies, whose patient has changed."""
     if study_uids:
         lock_patients(transaction, study_uids, shared=False)
         refresh(transaction, {row.version for row in _versions(transaction, study_uids)})
 
 
 def differences(connection: Connection) -> list[str]:
-    """Where a row does not say what references, places and patients do: one sentence each."""
+    """Return one sentence for each row that contradicts references, places and patients."""
     query = select(note_study, _flags_there().label("flags")).order_by(note_study.c.version)
     return [
         f"version {row.version} in study {row.study_instance_uid}: flags_there is {row.flags_there}"
@@ -84,7 +87,7 @@ def _flags_there() -> ColumnElement[bool]:
         .select_from(known)
         .where(
             note_reference.c.version == note_study.c.version,
-            # Where it is stored decides over what a document said (standards, V28 and V85).
+            # The study in which it is stored takes precedence over what a document says (V28, V85).
             func.coalesce(place.c.study_instance_uid, note_reference.c.study_instance_uid)
             == note_study.c.study_instance_uid,
             or_(flagged.c.id.is_(None), _is_of_the_same_patient(place.c.patient)),
@@ -93,16 +96,17 @@ def _flags_there() -> ColumnElement[bool]:
 
 
 def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
-    """The patient with this key is not known to be another than that of the first KOS (`notes.patients`)."""
+    """Return the condition that the patient with this key may be that of the first KOS (`notes.patients`)."""
     carriers = select(func.min(key_object.c.instance)).where(key_object.c.version == note_study.c.version)
     first = carriers.correlate(note_study).scalar_subquery()
     carrier, its_study = instance.alias("first_carrier"), study.alias("first_study")
     own, own_merged = patient.alias("own"), patient.alias("own_merged")
     other, other_merged = patient.alias("other"), patient.alias("other_merged")
-    own_id = func.coalesce(own_merged.c.patient_id, own.c.patient_id)
-    other_id = func.coalesce(other_merged.c.patient_id, other.c.patient_id)
-    own_issuer = func.coalesce(own_merged.c.issuer, own.c.issuer)
-    other_issuer = func.coalesce(other_merged.c.issuer, other.c.issuer)
+    own_identity = (after_merge(own, own_merged, "patient_id"), after_merge(own, own_merged, "issuer"))
+    other_identity = (
+        after_merge(other, other_merged, "patient_id"),
+        after_merge(other, other_merged, "issuer"),
+    )
     return exists(
         select(carrier.c.id)
         .join(its_study, its_study.c.id == carrier.c.study)
@@ -112,7 +116,7 @@ def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
         .outerjoin(other_merged, other_merged.c.id == other.c.merged_into)
         .where(
             carrier.c.id == first,
-            or_(own_id == other_id, own_id == "", other_id == "", own_issuer != other_issuer),
+            not_(are_different(own_identity, other_identity)),
         )
     )
 

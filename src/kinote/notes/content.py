@@ -1,4 +1,4 @@
-"""What a note version says, wherever it came from: authored here or read from a received KOS."""
+"""The content of a note version: authored here, or read from a received KOS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinote.notes.author import Author
 
 @dataclass(frozen=True, slots=True)
 class ContentReference:
-    """One flagged instance; study, series and class are empty where neither document nor index say."""
+    """One flagged instance. Study, series and class are empty if neither document nor index has them."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -27,7 +27,7 @@ class ContentReference:
 
 @dataclass(frozen=True, slots=True)
 class NoteContent:
-    """The content of a note version. `created` is ISO 8601, with its offset where that is known."""
+    """The content of a note version. `created` is ISO 8601, with its offset if that is known."""
 
     title: Code
     title_group: str
@@ -37,13 +37,14 @@ class NoteContent:
     author: Author
     created: str
     references: tuple[ContentReference, ...]
-    #: Where the references were read: 'content', 'image library' or 'evidence'.
+    #: Where the references were found: 'content', 'image library' or 'evidence'.
     references_from: str = "content"
 
     def fingerprint(self) -> str:
-        """Equal for the same note everywhere: of references, title, modifiers, text, author and time.
+        """Return a digest of references, title, modifiers, text, author and time, equal for the same note
+        everywhere.
 
-        References count by what they flag, not by the study and series a document gives for it.
+        References are compared by what they flag, not by the study and series that a document gives.
         """
         parts = (
             [
@@ -68,9 +69,9 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def in_utc(created: str) -> str:
-    """When a note was made as all documents of a set say it, whatever offset each is written with.
+    """Return when a note was made in UTC, so that all documents of a set agree whatever offset they use.
 
-    Such moments compare as texts.
+    Such moments can be compared as text.
     """
     if len(created) <= len("2026-11-24T05:31:00"):
         return created
@@ -79,7 +80,7 @@ def in_utc(created: str) -> str:
 
 
 def moment(date: str, time: str, timezone: str) -> str:
-    """A DICOM date (DA), time (TM) and offset from UTC as ISO 8601; as far as they are there and sound.
+    """Return a DICOM date (DA), time (TM) and offset from UTC as ISO 8601, as far as they are present and valid.
 
     `20261124`, `053100.25`, `+0100` give `2026-11-24T05:31:00.250000+01:00`.
     """

@@ -1,4 +1,4 @@
-"""What the index knows of the instances a note names."""
+"""The instances that a note names, as far as the index has them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, wi
 
 @dataclass(frozen=True, slots=True)
 class KnownInstance:
-    """An instance in the index (none that is held), where it lies, and whose it is."""
+    """An instance in the index (never a held one), with its place and its patient."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -28,7 +28,7 @@ class KnownInstance:
 
 
 def known_instances(connection: Connection, sop_instance_uids: Iterable[str]) -> dict[str, KnownInstance]:
-    """The instances with these UIDs, by UID, by one statement however many they are."""
+    """Return the instances with these UIDs, by UID, with one statement however many they are."""
     return {
         row.sop_instance_uid: KnownInstance(
             study_instance_uid=row.study_instance_uid,

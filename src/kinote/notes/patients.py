@@ -1,7 +1,6 @@
-"""Whether two instances are of different patients (design, "Words").
+"""The patients of studies after merges, for deciding whether two instances belong to different patients.
 
-They are when both have a Patient ID, the IDs are of one issuer, and they differ after merges. Whoever
-lacks an ID, or has it from another issuer, is not known to be somebody else.
+The rule itself is `kinote.catalog.columns.patient_identity.are_different`.
 """
 
 from __future__ import annotations
@@ -9,26 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import FromClause, func
+from sqlalchemy import ColumnElement, FromClause, func
 
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.schema.tables import patient, study
 
 
 @dataclass(frozen=True, slots=True)
 class PatientIdentity:
-    """A patient as the index knows them after merges."""
+    """A patient as the index has them after merges."""
 
     key: int
     patient_id: str
     issuer: str
 
     def differs_from(self, other: PatientIdentity) -> bool:
-        return (
-            self.key != other.key
-            and self.patient_id != ""
-            and other.patient_id != ""
-            and self.issuer == other.issuer
-            and self.patient_id != other.patient_id
+        """Whether they are certainly different persons."""
+        return self.key != other.key and are_different(
+            (self.patient_id, self.issuer), (other.patient_id, other.issuer)
         )
 
 
@@ -37,14 +34,19 @@ def identity(row: Any) -> PatientIdentity:
     return PatientIdentity(row.patient_key, row.patient_id, row.issuer)
 
 
+def after_merge(filed: FromClause, merged: FromClause, column: str) -> ColumnElement[Any]:
+    """A column of the patient that a study belongs to now: `merged` if there is a merge, otherwise `filed`."""
+    return func.coalesce(merged.c[column], filed.c[column])
+
+
 _filed = patient.alias("filed_patient")
 _merged = patient.alias("merged_patient")
 
 #: The columns of a query over `with_patient` that make a `PatientIdentity`.
 PATIENT_COLUMNS = (
-    func.coalesce(_merged.c.id, _filed.c.id).label("patient_key"),
-    func.coalesce(_merged.c.patient_id, _filed.c.patient_id).label("patient_id"),
-    func.coalesce(_merged.c.issuer, _filed.c.issuer).label("issuer"),
+    after_merge(_filed, _merged, "id").label("patient_key"),
+    after_merge(_filed, _merged, "patient_id").label("patient_id"),
+    after_merge(_filed, _merged, "issuer").label("issuer"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Note versions as rows: written in batches, whoever made them."""
+"""Note versions as rows, written in batches."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from kinote.notes.content import ContentReference, NoteContent
 
 @dataclass(slots=True)
 class NewVersion:
-    """A note version about to be written: its keys, what it says, the studies it belongs to."""
+    """A note version to be written: its keys, its content, and the studies it belongs to."""
 
     note: int
     version: int
     number: int
     content: NoteContent
     studies: list[str] = field(default_factory=list)
-    #: That of the content, where it has been taken already.
+    #: The fingerprint of the content, if it has been computed already.
     fingerprint: str = ""
 
 
 def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, now: datetime) -> None:
-    """Write the rows of note versions, each the current one of its note from now on."""
+    """Insert the rows of note versions, each the current one of its note from now on."""
     if not versions:
         return
     registered_at = timestamp(now)
@@ -44,7 +44,7 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     references = [row for version in versions for row in _reference_rows(version)]
     statements.insert_rows(transaction, note_reference, references)
     studies = [
-        # What is made here flags images of each of its studies.
+        # What is made here flags images in each of its studies.
         {"study_instance_uid": uid, "version": version.version, "flags_there": True}
         for version in versions
         for uid in version.studies
@@ -54,7 +54,7 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
 
 
 def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
-    """Make notes findable by the description of their current version; the key of the index is the note."""
+    """Make notes findable by the description of their current version. The index key is the note."""
     NOTE_TEXT.fill(
         transaction,
         [
@@ -67,7 +67,7 @@ def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
 
 
 def stored_content(connection: Connection, version: int) -> NoteContent:
-    """What a note version says, from its rows."""
+    """Return the content of a note version, from its rows."""
     row = connection.execute(select(note_version).where(note_version.c.id == version)).one()
     modifiers = connection.execute(
         select(note_modifier).where(note_modifier.c.version == version).order_by(note_modifier.c.position)
@@ -86,7 +86,7 @@ def stored_content(connection: Connection, version: int) -> NoteContent:
 
 
 def stored_references(connection: Connection, version: int) -> tuple[ContentReference, ...]:
-    """The references of a note version, from their rows."""
+    """Return the references of a note version, from their rows."""
     rows = connection.execute(
         select(note_reference).where(note_reference.c.version == version).order_by(note_reference.c.position)
     )
@@ -105,7 +105,7 @@ def stored_references(connection: Connection, version: int) -> tuple[ContentRefe
 
 
 def author_normal(name: str) -> str:
-    """An author's name as it is searched by: components and groups as words, case folded."""
+    """Return an author's name in the form of searches: components and groups as words, case folded."""
     return fold(name.replace("^", " ").replace("=", " "))
 
 
@@ -165,10 +165,10 @@ def _reference_rows(version: NewVersion) -> list[dict[str, object]]:
 
 
 def numbers_text(numbers: tuple[int, ...]) -> str:
-    """Frame or segment numbers as they are stored: JSON, empty for none."""
+    """Return frame or segment numbers in their stored form: JSON, '' for none."""
     return json.dumps(numbers, separators=(",", ":")) if numbers else ""
 
 
 def numbers_from(stored: str) -> tuple[int, ...]:
-    """The inverse of `numbers_text`."""
+    """Undo `numbers_text`."""
     return tuple(json.loads(stored)) if stored else ()

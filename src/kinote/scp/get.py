@@ -6,21 +6,19 @@ from kinote.delivery.sending import Sender, Sent
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
-from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
-from kinote.scp.retrieval import Progress
+from kinote.scp.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
 
 
 def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CGetRequest)
+    retrieval = Retrieval(session, message.context, request, CGetResponse)
     try:
-        objects = retrieval.selected(session, message.context)
+        objects = retrieval.objects()
     except IdentifierError as error:
-        retrieval.refuse(
-            session, message.context, request, CGetResponse, error.status, error.comment, error.offending
-        )
+        retrieval.refuse(error.status, error.comment, error.offending)
         session.done["get", "failure"] += 1
         return
     sender = Sender(session.association, we_request=False)
@@ -34,7 +32,6 @@ def perform(session: IndexSession, message: Message) -> None:
         # While the answer to an object is due, a cancellation comes to the sender.
         return sender.was_cancelled(request.message_id) or session.is_cancelled(request.message_id)
 
-    progress = Progress(len(objects))
-    status = retrieval.run(session, message.context, request, progress, CGetResponse, send_next, is_cancelled)
-    retrieval.finish(session, message.context, request, progress, CGetResponse, status)
+    status = retrieval.run(len(objects), send_next, is_cancelled)
+    retrieval.finish(status)
     session.done["get", statuses.word(status)] += 1

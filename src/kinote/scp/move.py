@@ -13,45 +13,35 @@ from kinote.dimse.errors import DimseError, UnreadableDataSetError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
-from kinote.scp import retrieval
 from kinote.scp.identifier_error import IdentifierError
-from kinote.scp.retrieval import Progress
+from kinote.scp.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
 
 
 def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CMoveRequest)
+    retrieval = Retrieval(session, message.context, request, CMoveResponse)
     try:
-        objects = retrieval.selected(session, message.context)
+        objects = retrieval.objects()
     except IdentifierError as error:
-        retrieval.refuse(
-            session, message.context, request, CMoveResponse, error.status, error.comment, error.offending
-        )
+        retrieval.refuse(error.status, error.comment, error.offending)
         session.done["move", "failure"] += 1
         return
     destination = _destination(session, request)
     if destination is None:
         said = f"{request.move_destination} has no address here: add it as a peer"
-        unknown = statuses.MOVE_DESTINATION_UNKNOWN
-        retrieval.refuse(session, message.context, request, CMoveResponse, unknown, said)
+        retrieval.refuse(statuses.MOVE_DESTINATION_UNKNOWN, said)
         session.done["move", "failure"] += 1
         return
-    progress = Progress(len(objects))
     sending = _sendings(session, request, destination, objects)
     try:
         status = retrieval.run(
-            session,
-            message.context,
-            request,
-            progress,
-            CMoveResponse,
-            lambda: next(sending, None),
-            lambda: session.is_cancelled(request.message_id),
+            len(objects), lambda: next(sending, None), lambda: session.is_cancelled(request.message_id)
         )
     finally:
         sending.close()
-    retrieval.finish(session, message.context, request, progress, CMoveResponse, status)
+    retrieval.finish(status)
     session.done["move", statuses.word(status)] += 1
 
 

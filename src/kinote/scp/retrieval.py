@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from kinote.delivery.sending import Sent
 from kinote.dicom.dictionary import tags
@@ -17,7 +17,7 @@ from kinote.dimse import statuses
 from kinote.dimse.commands import CGetRequest, CMoveRequest, SubOperations
 from kinote.dimse.information_models import MODEL_OF, QueryLevel
 from kinote.dimse.negotiation import Context
-from kinote.dimse.operations.refusals import comment
+from kinote.dimse.operations import refusals
 from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.scp.failed_list import failed_list
 from kinote.scp.find_query import check_level
@@ -32,15 +32,6 @@ _TELLING = 0.5
 _MOST = 0xFFFF
 
 _Answer = TypeVar("_Answer", bound=SubOperations)
-
-
-def selected(session: IndexSession, context: Context) -> list[LiveObject]:
-    """The objects a request is for. Raises `IdentifierError` where that cannot be told."""
-    identifier = read_identifier(session.identifier(), context.transfer_syntax)
-    check_level(identifier, MODEL_OF[context.abstract_syntax])
-    selection = selection_of(identifier)
-    with session.rooms.catalog.read() as connection:
-        return session.rooms.door.select(connection, selection)
 
 
 def selection_of(identifier: Identifier) -> Selection:
@@ -123,80 +114,87 @@ class Progress:
         return statuses.SUB_OPERATIONS_WITH_FAILURES if self.failed or self.warning else statuses.SUCCESS
 
 
-def refuse(
-    session: IndexSession,
-    context: Context,
-    request: CMoveRequest | CGetRequest,
-    response: type[_Answer],
-    status: int,
-    said: str,
-    offending: tuple[int, ...] = (),
-) -> None:
-    """Answer a request for which nothing is sent."""
-    session.association.send(context, answer(response, request, status, said=said, offending=offending))
+@dataclass(slots=True)
+class Retrieval(Generic[_Answer]):
+    """One C-MOVE or C-GET request, from its arrival to its last answer."""
 
+    session: IndexSession
+    #: The presentation context of the request, in which it is answered.
+    context: Context
+    request: CMoveRequest | CGetRequest
+    #: The type of its answers.
+    response: type[_Answer]
+    #: How far it has come. It counts from when the objects are known.
+    progress: Progress | None = None
 
-def run(
-    session: IndexSession,
-    context: Context,
-    request: CMoveRequest | CGetRequest,
-    progress: Progress,
-    response: type[_Answer],
-    send_next: Callable[[], Sent | None],
-    is_cancelled: Callable[[], bool],
-) -> int:
-    """Send what there is, telling the caller how far it has come; the final status.
+    def objects(self) -> list[LiveObject]:
+        """The objects asked for. Raises `IdentifierError` if the identifier does not tell which."""
+        identifier = read_identifier(self.session.identifier(), self.context.transfer_syntax)
+        check_level(identifier, MODEL_OF[self.context.abstract_syntax])
+        selection = selection_of(identifier)
+        with self.session.rooms.catalog.read() as connection:
+            return self.session.rooms.door.select(connection, selection)
 
-    `send_next` sends one object, and gives None when there are none left.
-    """
-    while (sent := send_next()) is not None:
-        progress.add(sent)
-        if is_cancelled():
-            return statuses.CANCEL
-        if progress.remaining and progress.is_to_be_told():
-            session.association.send(context, answer(response, request, statuses.PENDING, progress))
-    return progress.status
+    def refuse(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
+        """Answer that nothing is sent, with the reason and the tags of the attributes at fault."""
+        self._send(self._answer(status, comment=comment, offending=offending))
 
+    def run(self, count: int, send_next: Callable[[], Sent | None], is_cancelled: Callable[[], bool]) -> int:
+        """Send `count` objects, and tell the caller from time to time how far it has come.
 
-def finish(
-    session: IndexSession,
-    context: Context,
-    request: CMoveRequest | CGetRequest,
-    progress: Progress,
-    response: type[_Answer],
-    status: int,
-) -> None:
-    """Send the last answer, with the UIDs of what has failed (PS3.4 C.4.2.1.3, C.4.3.1.3)."""
-    failed = failed_list(progress.failed, context.transfer_syntax) if progress.failed else None
-    session.association.send(
-        context,
-        answer(response, request, status, progress, has_data_set=failed is not None),
-        failed,
-    )
+        Parameters
+        ----------
+        count
+            How many objects there are to send.
+        send_next
+            Sends one object; None if there are none left.
+        is_cancelled
+            Whether the caller has cancelled; asked after each object.
 
+        Returns
+        -------
+        int
+            The final status, for `finish`.
+        """
+        progress = self.progress = Progress(count)
+        while (sent := send_next()) is not None:
+            progress.add(sent)
+            if is_cancelled():
+                return statuses.CANCEL
+            if progress.remaining and progress.is_to_be_told():
+                self._send(self._answer(statuses.PENDING))
+        return progress.status
 
-def answer(
-    response: type[_Answer],
-    request: CMoveRequest | CGetRequest,
-    status: int,
-    progress: Progress | None = None,
-    *,
-    has_data_set: bool = False,
-    said: str = "",
-    offending: tuple[int, ...] = (),
-) -> _Answer:
-    """An answer to a retrieval. Remaining sub-operations stand in it while there are some, or were."""
-    is_final = not statuses.is_pending(status) and status != statuses.CANCEL
-    reason = said or (progress.reason if progress and is_final else "")
-    return response(
-        message_id_being_responded_to=request.message_id,
-        affected_sop_class_uid=request.affected_sop_class_uid,
-        status=status,
-        has_data_set=has_data_set,
-        error_comment=comment(reason) if reason and status != statuses.SUCCESS else None,
-        offending_element=offending or None,
-        remaining=None if progress is None or is_final else min(progress.remaining, _MOST),
-        completed=None if progress is None else min(progress.completed, _MOST),
-        failed=None if progress is None else min(len(progress.failed), _MOST),
-        warning=None if progress is None else min(progress.warning, _MOST),
-    )
+    def finish(self, status: int) -> None:
+        """Give the last answer, with the UIDs of what has failed (PS3.4 C.4.2.1.3, C.4.3.1.3)."""
+        uids_failed = self.progress.failed if self.progress else []
+        failed = failed_list(uids_failed, self.context.transfer_syntax) if uids_failed else None
+        self._send(self._answer(status, has_data_set=failed is not None), failed)
+
+    def _send(self, answer: _Answer, data_set: bytes | None = None) -> None:
+        self.session.association.send(self.context, answer, data_set)
+
+    def _answer(
+        self,
+        status: int,
+        *,
+        has_data_set: bool = False,
+        comment: str = "",
+        offending: tuple[int, ...] = (),
+    ) -> _Answer:
+        """An answer; how many sub-operations remain is said while the retrieval goes on, and when it is cancelled."""
+        progress = self.progress
+        is_final = not statuses.is_pending(status) and status != statuses.CANCEL
+        reason = comment or (progress.reason if progress and is_final else "")
+        return self.response(
+            message_id_being_responded_to=self.request.message_id,
+            affected_sop_class_uid=self.request.affected_sop_class_uid,
+            status=status,
+            has_data_set=has_data_set,
+            error_comment=refusals.comment(reason) if reason and status != statuses.SUCCESS else None,
+            offending_element=offending or None,
+            remaining=None if progress is None or is_final else min(progress.remaining, _MOST),
+            completed=None if progress is None else min(progress.completed, _MOST),
+            failed=None if progress is None else min(len(progress.failed), _MOST),
+            warning=None if progress is None else min(progress.warning, _MOST),
+        )

@@ -64,7 +64,7 @@ _TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without bac
 _HTTP = ConnectionLimits()
 _DICOM = ScpLimits()
 
-#: What each setting may be, to end the sentence "It must be …".
+#: The allowed values of each setting, to complete the sentence "It must be …".
 _ALLOWED = {
     "data": "the path of a folder",
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
@@ -107,13 +107,13 @@ _ALLOWED = {
     "decoding_processes": "a whole number from 1 to 64, or empty",
 }
 
-#: When the DICOM face may be reached from elsewhere.
+#: The conditions for listening for DICOM on an address other than loopback.
 _GUARDS = (
     "It must be a loopback address unless unknown_callers is false and each of the entities has a host, or "
     "tls_client_certificates is true and dicom_port is empty."
 )
 
-#: What each part of an item of a list of tables may be.
+#: The allowed values of each part of an item of a list of tables.
 _ALLOWED_OF_ITEMS = {
     "entities": {
         "title": _TITLE,
@@ -135,18 +135,18 @@ _ALLOWED_OF_ITEMS = {
     },
 }
 
-#: How an item of a list of tables is called.
+#: What an item of a list of tables is called.
 _ITEMS = {"entities": "entity", "destinations": "destination"}
 
-#: Options of the command line that are not called as their settings.
+#: Command line options whose names differ from their settings.
 _OPTIONS = {"ae_titles": "--ae-title"}
 
-#: Settings whose values are not repeated in messages: they may hold a password.
+#: Settings whose values are not repeated in messages, because they may contain a password.
 _SECRET = frozenset({"database"})
 
 
 class SettingsError(ValueError):
-    """Settings that cannot be used; the message has a line for each fault, with where it stands."""
+    """Settings that cannot be used. The message has a line for each fault, with its place."""
 
 
 _Title = Annotated[str, AfterValidator(ae_title)]
@@ -155,7 +155,7 @@ _Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class _ContradictionsError(ValueError):
-    """Settings that do not go together: for each fault the setting to change, and what is wrong."""
+    """Settings that contradict each other: for each fault, the setting to change and what is wrong."""
 
     def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
         super().__init__(faults)
@@ -163,7 +163,7 @@ class _ContradictionsError(ValueError):
 
 
 class EntitySettings(BaseModel):
-    """Another application entity, as the administrator names it."""
+    """Another application entity, as the administrator describes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -334,7 +334,7 @@ class Settings(BaseSettings):
         return self
 
     def receivers(self) -> int:
-        """How many receiver processes there are to be."""
+        """Return the number of receiver processes."""
         if self.intake_processes is not None:
             return self.intake_processes
         cores = len(os.sched_getaffinity(0))
@@ -355,7 +355,7 @@ class Settings(BaseSettings):
         return [entity.peer() for entity in self.entities]
 
     def scp_options(self) -> ScpOptions:
-        """What the DICOM face is told."""
+        """Return the options of the DICOM interface."""
         return ScpOptions(
             titles=self.ae_titles,
             any_called_title=self.any_called_title,
@@ -387,7 +387,7 @@ class Settings(BaseSettings):
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Settings that do not go together: which to change, and what is wrong."""
+    """Return contradictions between settings: which setting to change, and what is wrong."""
     if not is_loopback(settings.dicom_host) and not _is_guarded(settings):
         yield (
             "dicom_host",
@@ -418,7 +418,7 @@ def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterato
 
 
 def _is_guarded(settings: Settings) -> bool:
-    """Whether only those come in whom the administrator has named, by address or by certificate."""
+    """Return whether only callers that the administrator has named can connect, by address or by certificate."""
     named = not settings.unknown_callers and all(entity.host for entity in settings.entities)
     return named or _is_guarded_by_certificates(settings)
 
@@ -428,13 +428,13 @@ def _is_guarded_by_certificates(settings: Settings) -> bool:
 
 
 def read_settings(**given: Any) -> Settings:
-    """The settings that hold, with those `given` on the command line. Raises `SettingsError`."""
+    """Return the effective settings, including those `given` on the command line. Raises `SettingsError`."""
     file = Path(_FILE).absolute()
     try:
         return Settings(**given)
     except ValidationError as error:
         faults = [fault for found in error.errors() for fault in _faults(found, given, file)]
-        # A list of which several items are wrong has one line for each of them.
+        # A list with several wrong items has one line for each of them.
         raise SettingsError("\n".join(dict.fromkeys(faults))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is no valid TOML: {error}.") from None
@@ -443,7 +443,7 @@ def read_settings(**given: Any) -> Settings:
 
 
 def _faults(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> Iterator[str]:
-    """What is said about something that is wrong, each with its place."""
+    """Return the lines about a fault, each with its place."""
     contradictions = found.get("ctx", {}).get("error")
     if isinstance(contradictions, _ContradictionsError):
         for name, what in contradictions.faults:
@@ -478,7 +478,7 @@ def _unknown(name: str) -> str:
 
 
 def _place(name: str, given: Mapping[str, Any], file: Path) -> str:
-    """Where the value of a setting comes from: the first of its places that has one."""
+    """Return where the value of a setting comes from: the first of its places that has one."""
     if name in given:
         return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
     variable = f"{_PREFIX}{name}".upper()

@@ -1,4 +1,4 @@
-"""What single settings may be: how a text becomes a value, and what is refused (`ValueError`)."""
+"""Values of single settings: how a text becomes a value, and which texts are refused (`ValueError`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinote.peers.checks import faults_of_name
 
 
 def listed(value: object) -> object:
-    """A list in a variable: items with commas between them, or JSON."""
+    """Parse a list in a variable: items separated by commas, or JSON."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -23,7 +23,7 @@ def listed(value: object) -> object:
 
 
 def tables(value: object) -> object:
-    """A list of tables in a variable: as JSON."""
+    """Parse a list of tables in a variable, which is JSON."""
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -32,7 +32,7 @@ def none_if_empty(value: object) -> object:
 
 
 def no_folder(path: Path | None) -> Path | None:
-    """A path that no folder has. Whether a file is there is seen by who reads it."""
+    """Accept a path that is not a folder. Whether the file exists is checked when it is read."""
     if path is not None and path.is_dir():
         raise ValueError("a folder")
     return path
@@ -51,7 +51,7 @@ def named(value: object) -> object:
 
 
 def postgresql(address: str) -> str:
-    """An address that names a PostgreSQL database; the driver is ours to choose."""
+    """Accept an address of a PostgreSQL database. Kinote chooses the driver."""
     try:
         if address and make_url(address).get_backend_name() != "postgresql":
             raise ValueError("not PostgreSQL")
@@ -78,7 +78,7 @@ def listening_host(host: str) -> str:
 
 
 def host_name(name: str) -> str:
-    """A host name as it is compared with: what a Host header says before the port."""
+    """Return a host name in the form that is compared with Host headers, without the port."""
     if not _address(name) and (not name or set(name) & set(" /:@?#[]")):
         raise ValueError("no host name")
     return name
@@ -97,7 +97,7 @@ def peer_name(name: str) -> str:
 
 
 def origin(text: str) -> str:
-    """An origin as a browser serializes it: in lower case, without the port that goes without saying."""
+    """Return an origin in the form of browsers: in lower case, without a default port."""
     parts = urlsplit(text.strip().lower().removesuffix("/"))
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     if usual is None or not parts.hostname or parts.geturl() != f"{parts.scheme}://{parts.netloc}":

@@ -1,7 +1,7 @@
-"""Writing a file past the page cache where the file system lets us (O_DIRECT), block by block from an aligned buffer.
+"""Writes files without the page cache if the file system allows it (O_DIRECT), in blocks from an aligned buffer.
 
-A received image is not read soon, and copying it into the page cache costs more than writing it does. File systems
-that do not know O_DIRECT (tmpfs, some of the network) refuse it with EINVAL: then it is an ordinary file.
+A received image is not read soon, and copying it into the page cache costs more than writing it. File systems
+without O_DIRECT (tmpfs, some network file systems) refuse it with EINVAL; then the file is written as usual.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ import os
 from collections import deque
 from pathlib import Path
 
-#: What offsets, lengths and memory must be multiples of: 4,096 serves all disks of today, in bytes.
+#: The alignment of offsets, lengths and memory in bytes. 4,096 suits all current disks.
 BLOCK = 4096
 
-#: Bytes that are written at once.
+#: How many bytes are written at once.
 BUFFER = 1024 * 1024
 
-#: Buffers that wait to be used again; more are made when they are needed, and dropped after.
+#: Buffers for reuse. More are made when needed, and dropped afterwards.
 _KEPT = 32
 
 _buffers: deque[mmap.mmap] = deque(maxlen=_KEPT)
 
 
 def take_buffer() -> mmap.mmap:
-    """`BUFFER` bytes of aligned memory, with anything in them; give them back when done."""
+    """Return `BUFFER` bytes of aligned memory with arbitrary contents. Give it back when done."""
     try:
         return _buffers.pop()
     except IndexError:
-        # Anonymous memory begins at a page.
+        # Anonymous memory begins at a page boundary.
         return mmap.mmap(-1, BUFFER)
 
 
 def give_back_buffer(buffer: mmap.mmap) -> None:
-    """Nobody else may look at it any more."""
+    """Give back a buffer. The caller must not use it any more."""
     _buffers.append(buffer)
 
 
 class AlignedDescriptor:
-    """A file that is written in blocks at offsets, past the page cache as long as that goes. Raises OSError."""
+    """A file that is written in blocks at offsets, without the page cache as far as possible. Raises OSError."""
 
     def __init__(self, path: Path | str, flags: int, *, direct: bool = True) -> None:
         self.descriptor, self.is_direct = _open(path, flags, direct=direct)
 
     def write(self, view: memoryview, offset: int) -> None:
-        """Write all of it. What is not of whole blocks, in an aligned buffer at a whole block, goes by the cache."""
+        """Write all of the data. Parts that are not whole blocks in an aligned buffer go through the page cache."""
         while view:
             try:
                 written = os.pwrite(self.descriptor, view, offset)
@@ -58,7 +58,7 @@ class AlignedDescriptor:
             view = view[written:]
             offset += written
             if self.is_direct and written % BLOCK:
-                # Cut off by the end of the space or a signal: what follows is not aligned any more.
+                # The write was cut short by a full disk or a signal, so what follows is not aligned any more.
                 self._go_on_buffered()
 
     def close(self) -> None:
@@ -74,14 +74,14 @@ class AlignedDescriptor:
 
 
 class AlignedFile:
-    """A new file that is written from its beginning to its end. Raises OSError as the system does."""
+    """A new file that is written from its beginning to its end. Raises OSError."""
 
     def __init__(self, path: Path | str, *, direct: bool = True) -> None:
         self._file = AlignedDescriptor(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, direct=direct)
         self._buffer = take_buffer()
         self._view = memoryview(self._buffer)
         self._filled = 0
-        #: Bytes that were written to the file before those in the buffer.
+        #: How many bytes were written to the file before those in the buffer.
         self._written = 0
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -101,7 +101,7 @@ class AlignedFile:
         return self._file.is_direct
 
     def finish(self) -> None:
-        """Write what is left, and make the data durable."""
+        """Write the rest, and make the data durable."""
         if self._filled:
             if self.is_direct:
                 whole = -(-self._filled // BLOCK) * BLOCK
@@ -137,6 +137,6 @@ def _open(path: Path | str, flags: int, *, direct: bool) -> tuple[int, bool]:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-        # Some systems have created it by then.
+        # Some systems have created the file by then.
         flags &= ~os.O_EXCL
     return os.open(path, flags, 0o640), False

@@ -1,9 +1,9 @@
-"""What a server says of itself to commands: where it listens, and a secret by which it proves that it is the one.
+"""The announcement of a server to commands: its address, and a secret that proves its identity.
 
-`server.json` in the data directory, readable by its owner only. A server that was killed leaves it behind, and another
-process may come to listen on its port. So a command sends nothing before the process there has proved that it knows the
-secret: the proof is an HMAC (RFC 2104) of a challenge and of the address. Another server cannot be asked for it, for
-that one proves its own address.
+It is `server.json` in the data directory, readable by its owner only. A killed server leaves it behind, and another
+process may then listen on its port. So a command sends nothing before the process there has proved that it knows
+the secret. The proof is an HMAC (RFC 2104) of a challenge and of the address. It cannot be obtained from another
+server, because that one proves its own address.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 _FILE = "server.json"
 
-#: Bytes of a secret and of a challenge.
+#: The length of a secret and of a challenge, in bytes.
 _LENGTH = 32
 
 
 class NoAnnouncementError(RuntimeError):
-    """An announcement is there and cannot be used; the message says why, and what to do."""
+    """There is an announcement that cannot be used. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Announcement:
     secret: str
 
     def proof(self, challenge: str) -> str:
-        """What only a process can say that knows the secret."""
+        """Return the answer to a challenge, which only a process that knows the secret can compute."""
         said = f"kinote server\n{self.url}\n{challenge}".encode()
         return hmac.new(bytes.fromhex(self.secret), said, hashlib.sha256).hexdigest()
 
@@ -44,7 +44,7 @@ class Announcement:
 
 
 def new_challenge() -> str:
-    """Something that nobody has been asked before."""
+    """Return a challenge that was never used before."""
     return secrets.token_hex(_LENGTH)
 
 
@@ -53,7 +53,7 @@ def announce(directory: Path, url: str) -> Announcement:
     announcement = Announcement(url, os.getpid(), secrets.token_hex(_LENGTH))
     temporary = directory / f"server.{os.getpid()}"
     temporary.unlink(missing_ok=True)
-    # Only the owner ever could read it: not made by one mode and changed afterwards.
+    # Created with its final mode, so that nobody but the owner could ever read it.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(asdict(announcement), file)
@@ -62,18 +62,18 @@ def announce(directory: Path, url: str) -> Announcement:
 
 
 def withdraw(directory: Path, of: Announcement | None = None) -> None:
-    """Remove the announcement of this server, or whatever one is there that nobody has made who still runs."""
+    """Remove the announcement of this server, or one whose server is not running any more."""
     if of is None or _read(directory).get("secret") == of.secret:
         (directory / _FILE).unlink(missing_ok=True)
 
 
 def is_announced(directory: Path) -> bool:
-    """Whether a server has announced itself there."""
+    """Return whether a server has announced itself there."""
     return (directory / _FILE).exists()
 
 
 def announced(directory: Path) -> Announcement | None:
-    """The announcement of the server that has a data directory open, None if there is none.
+    """Return the announcement of the server that has a data directory open; None if there is none.
 
     Raises `NoAnnouncementError`.
     """

@@ -25,7 +25,7 @@ from kinote.storage.marks import is_marked
 
 _INDEX = "kinote.sqlite"
 
-#: Seconds that start-up recovery of another server may take before this one is refused.
+#: How many seconds the recovery of another starting server may take before this one is refused.
 _CLEARING_UP = 120
 
 
@@ -34,24 +34,24 @@ class DataDirectoryInUseError(RuntimeError):
 
 
 class DataDirectory:
-    """An open data directory. Alone (SQLite) or shared among servers of one index (PostgreSQL).
+    """An open data directory: exclusive (SQLite), or shared among servers of one index (PostgreSQL).
 
-    Raises `DataDirectoryInUseError` if another process has it; also if it is shared with a server that has announced
-    itself and it is to be opened `unless_served`.
+    Raises `DataDirectoryInUseError` if another process has it; with `unless_served`, also if it is shared with a
+    server that has announced itself.
     """
 
     def __init__(self, path: Path, *, shared: bool = False, unless_served: bool = False) -> None:
         self.path = path.absolute()
-        #: How this server is known to commands, None as long as it is not.
+        #: The announcement of this server; None as long as there is none.
         self.announcement: Announcement | None = None
         if not self.path.is_dir():
             make_folder(self.path)
         self._lock = DirectoryLock(self.path)
         self._shared = shared
-        #: Whether nobody else had it open: then what lies half-done is nobody's and may be cleared away.
+        #: Whether nobody else had it open. Then unfinished files belong to nobody, and can be cleared away.
         self.was_alone = self._lock.take()
         if self.was_alone:
-            # That of a server that was killed. Where nothing may be written, nobody is misled: the lock decides.
+            # The announcement of a killed server. On a read-only file system it may stay, because the lock decides.
             with suppress(OSError):
                 announcement.withdraw(self.path)
         elif not (shared and self._let_in(unless_served)):
@@ -66,20 +66,21 @@ class DataDirectory:
         return f"sqlite:///{self.path / _INDEX}"
 
     def recovered(self) -> None:
-        """Start-up recovery is done: let the other servers of the same index in."""
+        """Let the other servers of the same index in, after recovery."""
         if self._shared:
             self._lock.share()
 
     def is_alone(self) -> bool:
-        """Whether no other server has the directory open now, and none can open it until this one closes."""
+        """Return whether no other server has the directory open now. None can open it until this one closes."""
         return not self._shared or self._lock.take()
 
     def is_in_place(self) -> bool:
-        """Whether its path still leads to it: it may have been moved, or its lock taken away, while it is open."""
+        """Return whether the path still leads to this directory and its lock. Both may have been moved while it is
+        open."""
         return self._lock.is_in_place()
 
     def announce(self, url: str) -> None:
-        """Tell commands that a server has the directory open, and where it listens."""
+        """Tell commands that a server has the directory open, and its address."""
         self.announcement = announcement.announce(self.path, url)
 
     def close(self) -> None:
@@ -90,25 +91,26 @@ class DataDirectory:
             self._lock.close()
 
     def _let_in(self, unless_served: bool) -> bool:
-        """Share the directory; another server that has just been started first clears up by itself."""
+        """Share the directory. Another server that is just starting recovers first."""
         deadline = time.monotonic() + _CLEARING_UP
         while not ((is_served := announcement.is_announced(self.path)) and unless_served):
             if self._lock.take(shared=True):
                 return True
-            # One that is serving and does not share it never will.
+            # A server that has it exclusively and is running will never share it.
             if is_served or time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
         return False
 
     def _named_holder(self) -> str:
-        # Several that share it have each written over the other's.
+        # Servers that share the directory overwrite each other's announcement.
         pid = None if self._shared else holder(self.path)
         return "" if pid is None else f" (process {pid})"
 
 
 def is_data_directory(path: Path) -> bool:
-    """Whether a folder is a data directory already: it has a mark, or an index or objects from before the marks."""
+    """Return whether a folder is a data directory: it has a mark, or an index or objects from before there were
+    marks."""
     return (
         is_marked(path)
         or (path / _INDEX).exists()

@@ -1,23 +1,23 @@
-"""Digests of data sets, taken as bytes pass, whole and piece by piece.
+"""Digests of data sets, computed while bytes pass, of the whole and of pieces.
 
-BLAKE3 of each piece of 1 MB, and a root over these: so a range, or a large object on its way out, is checked without
-reading all of it. Of a data set of one piece the root is the digest of the piece; of several, that of their
-digests one after the other. The name of the algorithm is stored beside each digest; SHA-256 is that of indexes from
-before, whose digests stay valid.
+BLAKE3 of each piece of 1 MB, and a root over these, so that a range or a large object can be checked on its way out
+without reading all of it. If a data set has one piece, the root is that piece's digest; otherwise it is the digest
+of all piece digests one after the other. The algorithm's name is stored with each digest. SHA-256 is the algorithm
+of older indexes, whose digests stay valid.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from blake3 import blake3
 
-#: Bytes of a piece; the last is what is left.
+#: The size of a piece in bytes; the last one may be shorter.
 PIECE = 1024 * 1024
 
-#: Bytes of a piece's digest.
+#: The size of a piece's digest in bytes.
 PIECE_DIGEST = 32
 
 BLAKE3 = "blake3-1m"
@@ -28,7 +28,7 @@ Bytes = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What was found: `root` in hex, and the digests of the pieces one after the other where there are several."""
+    """A digest: `root` in hex, and the digests of the pieces one after the other if there are several."""
 
     algorithm: str
     root: str
@@ -36,13 +36,13 @@ class Digest:
 
 
 class Digesting(Protocol):
-    """A digest being taken."""
+    """A digest that is being computed."""
 
     def update(self, chunk: Bytes, /) -> object:
-        """The next bytes."""
+        """Process the next bytes."""
 
     def finish(self) -> Digest:
-        """All bytes have come."""
+        """Return the digest of all bytes."""
 
 
 class PieceDigests:
@@ -78,7 +78,7 @@ class PieceDigests:
 
 
 class _Sha256:
-    """As it was taken before."""
+    """The digest of older indexes."""
 
     def __init__(self) -> None:
         self._hasher = hashlib.sha256()
@@ -94,11 +94,11 @@ _ALGORITHMS: dict[str, type[PieceDigests] | type[_Sha256]] = {BLAKE3: PieceDiges
 
 
 class UnknownAlgorithmError(ValueError):
-    """A digest was taken in a way that this version does not know."""
+    """The algorithm of a digest is not known to this version."""
 
 
 def digesting(algorithm: str = BLAKE3) -> Digesting:
-    """A digest to be taken. Raises `UnknownAlgorithmError`."""
+    """Begin a digest. Raises `UnknownAlgorithmError`."""
     found = _ALGORITHMS.get(algorithm)
     if found is None:
         raise UnknownAlgorithmError(f"No digest is known by the name of {algorithm[:40]!r}")
@@ -106,22 +106,14 @@ def digesting(algorithm: str = BLAKE3) -> Digesting:
 
 
 def root_of(pieces: bytes) -> str:
-    """The root over the digests of several pieces, one after the other."""
+    """Return the root over the digests of several pieces, one after the other."""
     return blake3(pieces).hexdigest()
 
 
 def digest_of(data: Bytes, algorithm: str = BLAKE3) -> Digest:
-    """The digest of bytes in memory."""
+    """Return the digest of bytes in memory."""
     if algorithm == BLAKE3 and len(data) <= PIECE:
         return Digest(BLAKE3, blake3(data).hexdigest())
     taken = digesting(algorithm)
     taken.update(data)
-    return taken.finish()
-
-
-def digest_of_file(file: BinaryIO, algorithm: str = BLAKE3) -> Digest:
-    """The digest of what a file has from where it is on."""
-    taken = digesting(algorithm)
-    while chunk := file.read(PIECE):
-        taken.update(chunk)
     return taken.finish()

@@ -1,8 +1,8 @@
-"""The lock of a data directory: which process has it open.
+"""The lock of a data directory, which tells which process has it open.
 
-The directory itself is locked, so that nothing in it need stay where it is. The file `lock` in it is locked as well:
-network file systems lock no directories, and versions before 0.2 lock the file only. The kernel releases both when the
-process ends, however it ends.
+The directory itself is locked, so that no file in it has to stay in place. The file `lock` in it is locked as well,
+because network file systems lock no directories, and versions before 0.2 lock only the file. The kernel releases
+both when the process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FILE = "lock"
 
 
 class DirectoryLock:
-    """The lock of one data directory; nothing is locked until it is taken. Raises `OSError`."""
+    """The lock of one data directory. It is not taken at first. Raises `OSError`."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory
@@ -28,9 +28,9 @@ class DirectoryLock:
         self._looking = threading.Lock()
 
     def take(self, *, shared: bool = False) -> bool:
-        """Lock it for this process alone, or shared with others that share it; False if another has it.
+        """Take the lock exclusively, or shared with other processes; return False if another process has it.
 
-        What was locked before may be lost where it is False.
+        If False, a lock that this process had before may be lost.
         """
         kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
         if not _lock(self._directory, kind, if_not_possible=True):
@@ -44,13 +44,13 @@ class DirectoryLock:
         return True
 
     def share(self) -> None:
-        """Let others in that share it. Waits where another tries for a moment to have it alone."""
+        """Share the lock. Waits while another process is trying to take it exclusively."""
         assert self._file is not None
         _lock(self._directory, fcntl.LOCK_SH, if_not_possible=True)
         _lock(self._file, fcntl.LOCK_SH, if_not_possible=True)
 
     def is_in_place(self) -> bool:
-        """Whether the path still leads to the locked directory. A `lock` file that was removed is made again."""
+        """Return whether the path still leads to the locked directory. A `lock` file that was removed is made again."""
         with self._looking:
             if not _is_same(self._path, self._directory):
                 return False
@@ -65,9 +65,9 @@ class DirectoryLock:
         os.close(self._directory)
 
     def _make_again(self, lost: int) -> bool:
-        """Lock a new file in the place of the one that is gone; False if another process has locked that."""
+        """Lock a new file in place of the removed one; return False if another process has locked that."""
         file = _opened(self._path)
-        # Shared, as this process may share the directory: whoever wants the file alone is still refused.
+        # Shared, since this process may share the directory. Whoever wants the file exclusively is still refused.
         if not _lock(file, fcntl.LOCK_SH | fcntl.LOCK_NB, if_not_possible=False):
             os.close(file)
             return False
@@ -78,7 +78,7 @@ class DirectoryLock:
 
 
 def holder(directory: Path) -> int | None:
-    """The id of the process that took the lock last, None if that is not known."""
+    """Return the id of the process that took the lock last; None if it is not known."""
     try:
         return int((directory / _FILE).read_text())
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def _sign(file: int) -> None:
 
 
 def _lock(descriptor: int, kind: int, *, if_not_possible: bool) -> bool:
-    """Whether the lock was got; `if_not_possible` where the file system has none for this."""
+    """Return whether the lock was taken; `if_not_possible` if the file system has no such locks."""
     try:
         fcntl.flock(descriptor, kind)
     except BlockingIOError:

@@ -1,8 +1,8 @@
-"""Image bytes as local files, one per instance: a file can be looked at, copied and deleted by itself.
+"""Images as local files, one for each instance: a file can be inspected, copied and deleted by itself.
 
-A file is created at the name that it keeps. Its data are synced when it is whole, and its directory once for a
-group; a kill before the row is committed leaves a file without a row, which recovery sets aside. Places are by hour of
-arrival, so that a group touches one directory and recovery need not walk the whole store.
+A file is created at its final name. Its data are synced when it is complete, and its directory once for a group. A
+kill before the commit leaves a file without a row, which recovery sets aside. Directories are by hour of arrival,
+so that a group uses one directory and recovery need not search the whole store.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from kinote.storage.presence import MARK
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
 
-#: A clock that was set back may have put files into hours that seem past.
+#: If the clock was set back, files may have been put into hours that seem to be past.
 _CLOCK_TOLERANCE = timedelta(hours=2)
 
-#: What it gives for keys: year, month, day and hour, and a name that is nobody else's.
+#: The form of keys: year, month, day and hour, and a unique name.
 _KEY = re.compile(r"\d{4}/\d\d/\d\d/\d\d/[0-9a-f]{32}\.dcm")
 
 
 class IncomingFile:
     """A file being received, at its final name.
 
-    Its name is made durable with its data, by whoever received it. One sync of the folder for a whole group would be
-    fewer, but the group would wait for it: this way those of several senders go on side by side.
+    Whoever receives it makes its name durable together with its data. Syncing the folder once for a group would
+    take fewer syncs, but the group would have to wait; this way, senders go on in parallel.
     """
 
     waits_for_disk = True
@@ -82,7 +82,7 @@ class IncomingFile:
 
 
 class FinishedFile:
-    """A file that another process of this server has received: whole and durable."""
+    """A file that another process of this server has received: complete and durable."""
 
     waits_for_disk = False
 
@@ -95,7 +95,7 @@ class FinishedFile:
         raise StorageError(f"{self.path} is finished")
 
     def finish(self) -> None:
-        """It is."""
+        """Do nothing: the file is durable already."""
 
     def read_back(self, offset: int, limit: int) -> bytes:
         with open(self.path, "rb") as file:  # noqa: PTH123 - a text, as everywhere here
@@ -109,7 +109,7 @@ class FinishedFile:
 class FileStore:
     """The files below one folder. Their names begin with the mark of the process that received them (`presence`).
 
-    It can be pickled: a process that belongs to this one then writes files under the same mark.
+    It can be pickled: a process that belongs to this one then writes files with the same mark.
     """
 
     def __init__(self, root: Path, store: int, mark: str = "") -> None:
@@ -117,9 +117,9 @@ class FileStore:
         self._mark = mark
         self._root = root
         make_folder(root)
-        #: The folders whose names, and those of all parents, are known to be durable.
+        #: Folders whose names, and those of all parents, are known to be durable.
         self._durable = {root}
-        #: Whether the file system has not refused O_DIRECT yet.
+        #: Whether O_DIRECT may work: the file system has not refused it yet.
         self._direct = True
 
     def receive(self, now: datetime) -> IncomingFile:
@@ -131,7 +131,7 @@ class FileStore:
             except OSError as error:
                 raise StorageError(f"Cannot create the folder {folder}: {error.strerror}") from error
         key = f"{hour}/{self._mark}{uuid.uuid4().hex[len(self._mark) :]}.dcm"
-        # Texts: putting paths together takes longer than creating the file.
+        # Strings, because joining `Path` objects takes longer than creating the file.
         file = IncomingFile(self.id, f"{self._root}/{key}", key, direct=self._direct)
         self._direct = file.is_direct
         return file
@@ -140,7 +140,7 @@ class FileStore:
         return FileStore, (self._root, self.id, self._mark)
 
     def take_over(self, key: str) -> FinishedFile:
-        """What another process of this server has received and finished. Raises `StorageError`."""
+        """Return a file that another process of this server has received and finished. Raises `StorageError`."""
         path = f"{self._root}/{key}"
         if not _KEY.fullmatch(key) or self.maker(key)[: len(self._mark)] != self._mark:
             raise StorageError(f"{key[:80]!r} is no file that this server receives")
@@ -149,12 +149,12 @@ class FileStore:
         return FinishedFile(self.id, path, key)
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        # All has been done when each was finished.
+        # Everything was done when each file was finished.
         return [None] * len(group)
 
     def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
         try:
-            # Texts: putting paths together takes longer than opening the file.
+            # Strings, because joining `Path` objects takes longer than opening the file.
             file = open(f"{self._root}/{key}", "rb", buffering=64 * 1024 if buffered else 0)  # noqa: PTH123, SIM115
             file.seek(offset)
         except FileNotFoundError as error:
@@ -190,17 +190,17 @@ class FileStore:
         return quarantine.move_in(there, why=why, now=now)
 
     def path(self, key: str) -> Path:
-        """Where a stored file lies."""
+        """Return the path of a stored file."""
         return self._root / key
 
     def close(self) -> None:
         """Nothing is open."""
 
     def _make_folder(self, folder: Path) -> None:
-        """Make sure, once for this process, that a folder is there and that its name is durable.
+        """Make sure, once for this process, that a folder exists and that its name is durable.
 
-        That it is there says nothing of that: another thread or server may just have made it, or have been
-        killed before it came to its sync.
+        An existing folder may not be durable: another thread or server may just have made it, or have been killed
+        before its sync.
         """
         if folder not in self._durable:
             self._make_folder(folder.parent)
@@ -213,6 +213,6 @@ def _hour(moment: datetime) -> str:
 
 
 def forget_cached(file: BinaryIO) -> None:
-    """Let the system drop what it has in memory of a stored file; nothing where the bytes lie elsewhere."""
+    """Drop a stored file from the page cache. Does nothing for bytes that are not in a file."""
     if isinstance(file, io.FileIO):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

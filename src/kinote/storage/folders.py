@@ -1,4 +1,4 @@
-"""Folders whose names survive a power cut: a name is durable once the folder that it stands in is synced."""
+"""Folders that survive a power cut: a name is durable once the folder that contains it is synced."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder, and make its own name and those of all parents that are new durable.
+    """Create a folder, and make its name and those of all new parents durable.
 
-    Its name is synced also where it is there already: whoever made it may not have come to that.
+    An existing folder is synced, too, because whoever made it may not have done so.
     """
     if not folder.parent.is_dir():
         make_folder(folder.parent)

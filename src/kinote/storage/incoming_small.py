@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class IncomingSmall:
-    """A small object being received: it stays in memory until its group is settled."""
+    """A small object being received. It stays in memory until its group is settled."""
 
     waits_for_disk = False
 
@@ -17,7 +17,7 @@ class IncomingSmall:
         self.content += chunk
 
     def finish(self) -> None:
-        """Its data become durable with its group."""
+        """Do nothing: its data become durable with its group."""
 
     def read_back(self, offset: int, limit: int) -> bytes:
         return bytes(self.content[offset : offset + limit])

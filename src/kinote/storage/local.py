@@ -1,4 +1,4 @@
-"""The stores below a data directory: where one machine is enough."""
+"""The stores below a data directory, for a single machine."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from kinote.storage.packs.store import PackStore
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
 
-#: The ids of both, in every index.
+#: The ids of both stores, the same in every index.
 FILES, PACKS = 1, 2
 
-#: By the kinds that the index has them under.
+#: The kinds of the stores in the index.
 KINDS: Mapping[str, int] = {"files": FILES, "packs": PACKS}
 
-#: Their folders, by their kinds.
+#: The folders of the stores, by kind.
 _FOLDERS: Mapping[str, str] = {"files": "objects", "packs": "packs"}
 
 
 def store_roots(directory: Path) -> Mapping[str, Path]:
-    """The root of each store, by its kind."""
+    """Return the root of each store, by kind."""
     return {kind: directory / folder for kind, folder in _FOLDERS.items()}
 
 
 def left_arriving(directory: Path) -> list[Path]:
-    """What a Kinote from before 0.2 was receiving when it ended, in a folder that there is no more."""
+    """Return the files that a version before 0.2 was receiving when it ended, in a folder that is not used any more."""
     folder = directory / "incoming"
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def local_stores(directory: Path, mark: str = "") -> Stores:
-    """Large objects as files of their own, small ones in packs. Folders are made where they are missing.
+    """Open the stores: large objects as single files, small ones in packs. Creates missing folders.
 
-    What comes in has the `mark` of this process, if it is given one (`presence`).
+    Received objects get the `mark` of this process, if there is one (`presence`).
     """
     roots = store_roots(directory)
     return Stores(

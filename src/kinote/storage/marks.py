@@ -1,10 +1,10 @@
-"""What a data directory and a store say of themselves: to which installation they belong.
+"""The marks of a data directory and of its stores, which tell their installation.
 
-Each is a small file beside the bytes. The store has its own, since it may lie on a volume of its own, which may not be
-mounted; so an empty folder is not taken for a store without files.
+Each is a small file beside the bytes. A store has its own mark, since it may be on a volume that is not mounted. So
+an empty folder is never mistaken for a store without files.
 
-installation.json   in the data directory
-store.json          in the store's root
+    installation.json   in the data directory
+    store.json          in the store's root
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from kinote.storage.folders import sync_folder
 _OF_DIRECTORY = "installation.json"
 _OF_STORE = "store.json"
 
-#: The name of the opening that an index has which has not been opened with its data directory.
+#: The name of the opening of an index that was never opened with its data directory.
 NEVER = ""
 
 
 class UnreadableMarkError(RuntimeError):
-    """A mark is there and cannot be understood; the message says which, and what to do."""
+    """A mark exists but cannot be read. The message says which, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryMark:
     """The mark of a data directory.
 
-    `index` says where its index was at last, as a database address without password. `openings` names the last time
-    that both were opened or closed: two names while the index is being told the newer one (the first of them). `NEVER`
-    among them stands for an index that has not been told any yet.
+    `index` is the last address of its index, without password. `openings` identifies the last time that both were
+    opened or closed. There are two while the newer one (the first) is being written into the index. `NEVER` among
+    them stands for an index into which none has been written yet.
     """
 
     installation: str
@@ -44,14 +44,14 @@ class DirectoryMark:
 
 @dataclass(frozen=True, slots=True)
 class StoreMark:
-    """The mark of a store of bytes: its own id and its installation's."""
+    """The mark of a store: its own id, and that of its installation."""
 
     store: str
     installation: str
 
 
 def directory_mark(directory: Path) -> DirectoryMark | None:
-    """The mark of a data directory, None if it has none. Raises `UnreadableMarkError`."""
+    """Return the mark of a data directory; None if it has none. Raises `UnreadableMarkError`."""
     found = _read(directory / _OF_DIRECTORY, ("installation", "index"))
     if found is None:
         return None
@@ -61,33 +61,33 @@ def directory_mark(directory: Path) -> DirectoryMark | None:
 
 
 def store_mark(root: Path) -> StoreMark | None:
-    """The mark of the store below a folder, None if it has none. Raises `UnreadableMarkError`."""
+    """Return the mark of the store below a folder; None if it has none. Raises `UnreadableMarkError`."""
     found = _read(root / _OF_STORE, ("store", "installation"))
     return StoreMark(found["store"], found["installation"]) if found else None
 
 
 def is_marked(directory: Path) -> bool:
-    """Whether a data directory has a mark, whatever it says."""
+    """Return whether a data directory has a mark, whatever its contents."""
     return (directory / _OF_DIRECTORY).is_file()
 
 
 def has_mark(root: Path) -> bool:
-    """Whether the store below a folder can be reached: its mark is there, whatever it says."""
+    """Return whether the store below a folder can be reached: its mark exists, whatever its contents."""
     return (root / _OF_STORE).is_file()
 
 
 def holds_bytes(root: Path) -> bool:
-    """Whether any file but the mark lies in the store below a folder."""
+    """Return whether the store below a folder has any file besides its mark."""
     return any(path.name != _OF_STORE and path.is_file() for path in root.rglob("*"))
 
 
 def mark_directory(directory: Path, mark: DirectoryMark) -> None:
-    """Give a data directory its mark, durably."""
+    """Write the mark of a data directory, durably."""
     _write(directory / _OF_DIRECTORY, asdict(mark))
 
 
 def mark_store(root: Path, mark: StoreMark) -> None:
-    """Give the store below a folder its mark, durably."""
+    """Write the mark of the store below a folder, durably."""
     _write(root / _OF_STORE, asdict(mark))
 
 

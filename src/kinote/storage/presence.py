@@ -1,8 +1,8 @@
-"""Who has a data directory open and may be writing objects there: what is half-done is then theirs.
+"""The processes that have a data directory open. Unfinished files there belong to them.
 
-Each process holds a lock on a file of its own in `processes/`. The kernel lets it go when the process ends, however it
-does: so this is certain, unlike a sign of life that has not come. It works on one machine, as the directory does.
-What a process writes has its mark in its name.
+Each process holds a lock on a file of its own in `processes/`. The kernel releases it when the process ends,
+however it ends. So this is certain, unlike a missing sign of life. It works on one machine, as the directory does.
+The names of files that a process writes contain its mark.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from kinote.storage.folders import make_folder
 
-#: Characters of a mark.
+#: The length of a mark in characters.
 MARK = 8
 
-#: Seconds that the recovery of another process may take before this one does without.
+#: How many seconds to wait for the recovery of another process before going on without.
 _PATIENCE = 120
 
 
@@ -37,21 +37,21 @@ class Presence:
         while True:
             self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            # Whoever looks between these two takes it for one that has ended, and removes it.
+            # Another process that looks at this moment takes this one for ended, and removes the file.
             if self._is_mine():
                 break
             os.close(self._lock)
 
     @property
     def descriptor(self) -> int:
-        """The number of the lock. A process that inherits it keeps the mark alive as well, until its own end.
+        """The descriptor of the lock. A process that inherits it keeps the mark alive as well, until its own end.
 
-        So what a receiver process writes is protected until both it and the main process have ended.
+        So files of a receiver process are protected until both it and the main process have ended.
         """
         return self._lock
 
     def others(self) -> dict[str, datetime]:
-        """The marks of all processes that have it open beside this one, and since when each has."""
+        """Return the marks of all other processes that have the directory open, and since when."""
         found = {}
         for path in self._folder.iterdir():
             if len(path.name) == MARK and path.name != self.mark and _is_held(path):
@@ -63,7 +63,7 @@ class Presence:
 
     @contextmanager
     def recovering(self) -> Iterator[bool]:
-        """Whether this process may recover: one at a time does."""
+        """Return whether this process may recover. Only one may at a time."""
         lock = os.open(self._folder / "recovery", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             deadline = time.monotonic() + _PATIENCE
@@ -85,7 +85,7 @@ class Presence:
 
 
 def _is_held(path: Path) -> bool:
-    """Whether the process lives whose file this is; the file of one that was killed is removed."""
+    """Return whether the process of this file is alive. The file of a killed process is removed."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""The quarantine: bytes that recovery has found and no row knows, set aside for a person to look at.
+"""The quarantine: bytes without a row that recovery has found, set aside for a person to look at.
 
-Nothing here is ever removed by Kinote (law 8). Each file keeps its name; beside it stands `NAME.json` with where it
-was, why and when it was set aside. To take a file back: `kinote import FILE`, then remove it.
+Kinote never removes anything here (law 8). Each file keeps its name. `NAME.json` beside it says where it was, why
+and when it was set aside. To take a file back, use `kinote import FILE`, then remove it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 
 from kinote.storage.folders import make_folder, sync_folder
 
-#: Seconds for which a count of the files is good: it is asked for with every look at the server's health.
+#: For how many seconds a count of the files is valid, since every health check asks for it.
 _COUNT_LASTS = 10.0
 
 _RECORD = ".json"
 
 
 class Quarantine:
-    """The folder of files that were set aside."""
+    """The folder of the files that were set aside."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,9 +31,9 @@ class Quarantine:
         self._counted: tuple[float, int] | None = None
 
     def move_in(self, files: Iterable[Path], *, why: str, now: datetime) -> int:
-        """Move files here, durably, each with its record; gives their number.
+        """Move files here durably, each with its record, and return their number.
 
-        A kill in between leaves a record without a file, or the file where it was: the next recovery goes on.
+        A kill in between leaves a record without a file, or the file in its old place. The next recovery continues.
         """
         moved: set[Path] = set()
         number = 0
@@ -43,14 +43,14 @@ class Quarantine:
             moved.add(file.parent)
             number += 1
         if moved:
-            # First where they are now: after a power cut in between they are in both folders, not in none.
+            # The new names are synced first. A power cut in between leaves the files in both folders, not in none.
             self._changed()
             for folder in moved:
                 sync_folder(folder)
         return number
 
     def write_in(self, name: str, content: bytes, *, was_at: str, why: str, now: datetime) -> None:
-        """Keep bytes here, durably, that were no file of their own."""
+        """Keep bytes here durably that were not a file of their own."""
         target = self._record(name, was_at=was_at, size=len(content), why=why, now=now)
         with target.open("xb") as file:
             file.write(content)
@@ -59,7 +59,7 @@ class Quarantine:
         self._changed()
 
     def _record(self, name: str, *, was_at: str, size: int, why: str, now: datetime) -> Path:
-        """Write down what is about to be set aside; gives where it goes."""
+        """Write the record of what is about to be set aside, and return its destination."""
         make_folder(self.folder)
         target = self._free(name)
         record = {"was_at": was_at, "why": why, "when": now.isoformat(timespec="seconds"), "bytes": size}
@@ -74,7 +74,7 @@ class Quarantine:
         self._counted = None
 
     def count(self) -> int:
-        """How many files lie here; looked at anew every few seconds at most."""
+        """Return how many files are here. The count is a few seconds old at most."""
         with self._counting:
             if self._counted is None or time.monotonic() - self._counted[0] > _COUNT_LASTS:
                 self._counted = (time.monotonic(), self._count())

@@ -1,8 +1,8 @@
-"""What a store of bytes does, whatever it is made of; `tests/storage/test_any_store.py` holds every store to it.
+"""The contract of stores of bytes; `tests/storage/test_any_store.py` checks every store against it.
 
-An object is written to an `Incoming`, finished (a large one is durable then), and settled with others of its group (all
-are durable then). Only after that may a row name its key. A key is given once and never again, also where its
-object has been removed, so that a removal that is repeated can meet nobody else's bytes.
+An object is written to an `Incoming`, finished (large ones are durable then), and settled with others of its group
+(all are durable then). Only after that may a row contain its key. A key is never used again, even after its object
+has been removed, so that a repeated removal cannot remove other bytes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from kinote.storage.quarantine import Quarantine
 
 
 class StorageError(OSError):
-    """The store could not take or give bytes (disk full, permissions, a missing file)."""
+    """The store could not accept or return bytes (disk full, permissions, a missing file)."""
 
 
 class MissingObjectError(StorageError):
-    """The store is there, and the object is not."""
+    """The store is available, but the object is not there."""
 
 
 class Incoming(Protocol):
@@ -27,87 +27,89 @@ class Incoming(Protocol):
 
     @property
     def store(self) -> int:
-        """The id of the store that it is for."""
+        """The id of the store that receives it."""
 
     @property
     def key(self) -> str | None:
-        """Under which it will be found; None until that is known, which it is once the object has been settled."""
+        """The key to find it by. None until it is known, which it is once the object has been settled."""
 
     @property
     def waits_for_disk(self) -> bool:
-        """Whether `finish` waits for the disk: then it is for a thread that nobody else waits for."""
+        """Whether `finish` waits for the disk. If so, call it in a thread for which nobody else waits."""
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes. Raises `StorageError`."""
+        """Write the next bytes. Raises `StorageError`."""
 
     def finish(self) -> None:
-        """All bytes are there: make them durable, as far as one object by itself can be. Raises `StorageError`.
+        """Make the object durable after its last bytes, as far as a single object can be. Raises `StorageError`.
 
         May be called again.
         """
 
     def read_back(self, offset: int, limit: int) -> bytes:
-        """What has been written, from an offset on, once it is finished; `limit` bytes of it at most."""
+        """Return the written bytes from an offset on, at most `limit` of them. Call it after `finish`."""
 
     def abandon(self) -> None:
-        """Nothing of it is kept. For who has not settled it (else `Store.remove`). May be called again."""
+        """Discard the object, if it has not been settled (then use `Store.remove`). May be called again."""
 
 
 class Store(Protocol):
-    """A store of bytes. All of it may be called from any thread."""
+    """A store of bytes. All methods may be called from any thread."""
 
     @property
     def id(self) -> int:
-        """What stands beside each key: which store it is a key of."""
+        """The id that is stored with each key, to tell the stores apart."""
 
     def receive(self, now: datetime) -> Incoming:
-        """A new object to write, which arrives `now`. Raises `StorageError`."""
+        """Begin a new object, which arrives `now`. Raises `StorageError`."""
 
     def take_over(self, key: str) -> Incoming:
-        """An object that another process of this server has received here and finished, but nobody has settled.
+        """Return an object that another process of this server has received and finished, but nobody has settled.
 
-        Raises `StorageError` where there is none, as always where no other process can write.
+        Raises `StorageError` if there is none, as it always is in stores that other processes cannot write to.
         """
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        """Make finished objects durable whole, with one effort for the group; what failed is said of each.
+        """Make finished objects durable as a group, and return the error of each that failed.
 
-        What has been settled already stays as it is, so that a group may be settled again.
+        Settled objects stay as they are, so a group may be settled again.
         """
 
     def open(self, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
-        """A stored object as a file, at so many bytes from its beginning.
+        """Open a stored object as a file, at this many bytes from its beginning.
 
-        Raises `MissingObjectError` if it is not there, `StorageError` if that cannot be told.
-        Without a buffer for who reads in large pieces: a read gives fewer bytes only at the end of the object.
+        Raises `MissingObjectError` if it does not exist, `StorageError` if that cannot be determined. The file has
+        no buffer and is meant for large reads: a read returns fewer bytes only at the end of the object.
         """
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Delete objects, so that no power cut brings them back. Those that are gone already are let pass.
+        """Delete objects so that no power cut brings them back. Objects that are gone already are ignored.
 
         Raises `StorageError`.
         """
 
     def position(self, now: datetime) -> str:
-        """A position in the order of arrival: everything that arrives later than `now` lies behind it.
+        """Return a position in the order of arrival: everything that arrives after `now` is behind it.
 
-        So does what a process at work has in a place of its own.
+        Objects that running processes keep in places of their own are behind it, too.
         """
 
     def maker(self, key: str) -> str:
-        """The mark of the process that gave a key, if it may still be at work on its object (`presence`); else any."""
+        """Return the mark of the process that created a key, if it may still work on the object (`presence`);
+        otherwise any."""
 
     def keys_since(self, position: str) -> Iterator[list[str]]:
-        """The keys of all objects behind a position ("" for all), in parts; also of objects that were never settled.
+        """Return the keys of all objects behind a position ("" for all), in parts, also of objects that were never
+        settled.
 
-        One or the other from before it may be among them.
+        A few earlier keys may be among them.
         """
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
-        """Move objects into the quarantine, durably; gives their number. A kill in between loses none.
+        """Move objects into the quarantine durably, and return their number. A kill in between loses none.
 
-        Those that are gone already are let pass.
+        Objects that are gone already are ignored.
         """
 
     def close(self) -> None:
-        """Nothing is asked of it any more."""
+        """End the use of the store."""

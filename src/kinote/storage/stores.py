@@ -1,4 +1,4 @@
-"""All stores of an installation: which of them takes what, and each by its id."""
+"""All stores of an installation: which store takes which object, and each store by its id."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import BinaryIO
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, StorageError, Store
 
-#: Up to here an image lies in a pack, beyond in a file of its own, in bytes.
+#: The largest image that goes into a pack, in bytes. Larger ones become files of their own.
 SMALL = 64 * 1024
 
 
 class Stores:
-    """Large objects go into one store, small ones into another; what lies in any is opened by its id and key."""
+    """Large objects go into one store, small ones into another. Stored objects are found by store id and key."""
 
     def __init__(self, large: Store, small: Store, quarantine: Quarantine, *others: Store) -> None:
         self._large = large
@@ -26,24 +26,24 @@ class Stores:
         return iter(self._by_id.values())
 
     def receive(self, now: datetime) -> Incoming:
-        """A new object whose size is not known, or is beyond `SMALL`. Raises `StorageError`."""
+        """Begin a new object whose size is unknown or more than `SMALL`. Raises `StorageError`."""
         return self._large.receive(now)
 
     def receive_small(self, now: datetime) -> Incoming:
-        """A new object of `SMALL` bytes at most. Raises `StorageError`."""
+        """Begin a new object of at most `SMALL` bytes. Raises `StorageError`."""
         return self._small.receive(now)
 
     @property
     def large(self) -> Store:
-        """Where large objects go. It can be pickled: receiver processes write there themselves."""
+        """The store of large objects. It can be pickled: receiver processes write to it themselves."""
         return self._large
 
     def take_over(self, key: str) -> Incoming:
-        """A large object that a receiver process has written and finished. Raises `StorageError`."""
+        """Return a large object that a receiver process has written and finished. Raises `StorageError`."""
         return self._large.take_over(key)
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
-        """Make finished objects durable whole, each in its store; what failed is said of each, in their order."""
+        """Make finished objects durable, each in its store, and return the error or None of each, in their order."""
         failures: dict[int, StorageError | None] = {}
         for number, store in self._by_id.items():
             mine = [at for at, one in enumerate(group) if one.store == number]
@@ -52,13 +52,13 @@ class Stores:
         return [failures[at] for at in range(len(group))]
 
     def discard(self, incoming: Incoming) -> None:
-        """Nothing is kept of an object that no row names, however far it has come. Raises OSError."""
+        """Remove everything of an object that no row names, whatever its state. Raises OSError."""
         incoming.abandon()
         if incoming.key is not None:
             self._by_id[incoming.store].remove([incoming.key])
 
     def open(self, store: int, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
-        """A stored object as a file. Raises `StorageError` if it is not there."""
+        """Open a stored object as a file. Raises `StorageError` if it does not exist."""
         found = self._by_id.get(store)
         if found is None:
             raise StorageError(f"Cannot open {key}: this server does not reach store {store}")
@@ -75,7 +75,7 @@ class Stores:
             self._by_id[store].remove(keys)
 
     def set_aside(self, places: Iterable[tuple[int, str]], *, why: str, now: datetime) -> int:
-        """Move objects into the quarantine by store and key, those that are there; gives their number."""
+        """Move those objects that exist into the quarantine, by store and key, and return their number."""
         number = 0
         for store, key in places:
             number += self._by_id[store].set_aside([key], self.quarantine, why=why, now=now)

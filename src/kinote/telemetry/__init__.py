@@ -1,5 +1,4 @@
-"""What the server says of itself while it runs: the log, the registry of its metrics, and
-what a clock is.
+"""Observation of the running server: the log, the registry of its metrics, and the type of a clock.
 
-Knows nothing else of Kinote. Each package counts what it does, in metrics that it makes in the registry.
+Uses nothing else of Kinote. Each package counts what it does, in metrics that it creates in the registry.
 """

@@ -1,7 +1,7 @@
-"""The clock: what time it is, for who has to write it down.
+"""The clock: the current time, for whoever has to record it.
 
-`app` takes the system's and hands it on, so that one server keeps one time and a test decides what time it is. How long
-something takes is another matter: that is measured with `time.monotonic`, which nobody can set.
+`app` passes on the system clock, so that a server has one time, and a test can set the time. Durations are
+something else: they are measured with `time.monotonic`, which nobody can set.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-#: Gives this moment, in UTC.
+#: Returns the current moment in UTC.
 Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    """This moment, in UTC. For `app`, and for commands without it; everybody else is given a clock."""
+    """Return the current moment in UTC. For `app`, and for commands without it; all others are given a clock."""
     return datetime.now(UTC)
 
 
 class ToldClock:
-    """The clock of another process, carried on: what that has told last, and what has passed since."""
+    """A copy of another process's clock: the last time it has told, plus the time passed since."""
 
     def __init__(self, now: datetime) -> None:
         self.tell(now)
 
     def tell(self, now: datetime) -> None:
-        """It is so late in the other process."""
+        """Set the time of the other process."""
         self._told = (now, time.monotonic())
 
     def __call__(self) -> datetime:

@@ -9,7 +9,7 @@ import structlog
 
 
 def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
-    """Send what Kinote and its libraries log, from a level on, through one formatter."""
+    """Send the log of Kinote and its libraries, from a level on, through one formatter."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -35,6 +35,6 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # What these say of their own starting, and of each request, would bury what a person is to see.
+    # Their start-up messages, and a line for each request, would hide what the user is to see.
     for library in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)

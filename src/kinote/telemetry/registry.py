@@ -1,4 +1,4 @@
-"""Where every face's metrics are gathered for Prometheus."""
+"""The Prometheus registry of all interfaces' metrics."""
 
 from __future__ import annotations
 

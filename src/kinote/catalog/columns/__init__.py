@@ -1,1 +1,1 @@
-"""What columns hold: normalised values that are matched, date times, attributes as DICOM JSON. Without SQL."""
+"""Contents of columns: normalised values for matching, date times, attributes as DICOM JSON. Without SQL."""

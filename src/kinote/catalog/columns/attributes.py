@@ -1,7 +1,7 @@
-"""Which attributes the index keeps ready for answers, at which level.
+"""The attributes that the index keeps ready for answers, by level.
 
-What QIDO-RS returns unasked (PS3.18 Tables 10.6.3-3 to 10.6.3-5) and, for key objects, what IHE RAD-30
-asks for. UIDs of the levels above, counts and modalities are added from their columns.
+These are what QIDO-RS returns by default (PS3.18 Tables 10.6.3-3 to 10.6.3-5) and, for key objects, the keys of IHE
+RAD-30. UIDs of the levels above, counts and modalities are added from columns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STUDY_ATTRIBUTES = (
     tags.STUDY_ID,
 )
 
-#: Those of the study that are its patient's.
+#: The study's attributes that describe its patient.
 PATIENT_ATTRIBUTES = (
     tags.PATIENT_NAME,
     tags.PATIENT_ID,

@@ -1,8 +1,9 @@
 """Date Time values (DT, PS3.5 6.2) and ranges of them (PS3.4 C.2.2.2.5) as moments in UTC.
 
-A value without an offset has that of Timezone Offset From UTC beside it, or else that of this machine, as the
-standard has it. In a range a hyphen may be the sign of an offset: `20240105-0500` is a single value, and
-`20240105-0500-20240106-0500` a range whose middle hyphen parts it. What ends before it begins is no range.
+A value without an offset has that of Timezone Offset From UTC, or otherwise that of this machine, as the standard
+says. In a range, a hyphen may be the sign of an offset: `20240105-0500` is a single value, and
+`20240105-0500-20240106-0500` a range, which its middle hyphen divides. A range that ends before it begins is
+invalid.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def moment(value: str | None, offset: str | None) -> str:
-    """The first moment that a DT means, `YYYYMMDDHHMMSS.ffffff` in UTC; empty where it is none."""
+    """Return the first moment of a DT, as `YYYYMMDDHHMMSS.ffffff` in UTC; '' if it is invalid."""
     span = _span(text(value), dates.parse_offset(offset))
     return span[0] if span else ""
 
 
 def moments(value: str, zone: timezone | None) -> tuple[str, str] | None:
-    """The first and last moment of a single value or range, empty where it is open; None for neither."""
+    """Return the first and last moment of a value or range, '' for an open end; None if it is neither."""
     written = re.sub(r"\s", "", value)
     single = _span(written, zone)
     if single is not None:
@@ -65,7 +66,7 @@ def _span(written: str, zone: timezone | None) -> tuple[str, str] | None:
 
 
 def _end(first: datetime, given: list[int | None], digits: int) -> datetime:
-    """The last moment of what begins there and is known to so many parts."""
+    """Return the last moment of a value that begins at a moment and gives this many parts."""
     if digits:
         return first + _INSTANT * (int("1" + "0" * (6 - digits)) - 1)
     known = sum(part is not None for part in given)
@@ -78,7 +79,7 @@ def _end(first: datetime, given: list[int | None], digits: int) -> datetime:
 
 
 def _in_utc(moment: datetime, zone: tzinfo | None) -> str:
-    # Without a zone, a naive moment is one of this machine's.
+    # Without a zone, a naive moment is in the zone of this machine.
     aware = moment.replace(tzinfo=zone) if zone is not None else moment
     utc = aware.astimezone(UTC)
     return f"{utc.year:04}{utc:%m%d%H%M%S.%f}"

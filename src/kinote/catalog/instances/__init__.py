@@ -1,1 +1,1 @@
-"""Rows of instances and of what they belong to: an object's entry, and how a group of them comes into the index."""
+"""Rows of instances, studies and series: the entry of an object, and how a group of entries is written."""

@@ -1,8 +1,8 @@
-"""What describes a study: its live instances, the first of them first.
+"""The attributes of a study, from its live instances, the first of them first.
 
-A study is described by the live instance that came first, often enough a report or a KOS that says little.
-What it left empty is taken from live instances that come later; what it said stays, until a correction is
-laid over it. What is not live describes a study only while nothing in it has been: its row must say something.
+The live instance that came first describes the study. It is often a report or a KOS with few attributes. Attributes
+that it left empty are taken from later live instances; attributes that it has are kept, unless a correction
+overlays them. An instance that is not live describes a study only as long as the study has had no live one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, select
 
 from kinote.catalog.columns import attribute_lines
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.instances.entry import InstanceEntry, Row
 from kinote.catalog.instances.patient_keys import patient_keys
 from kinote.catalog.instances.study_text import index_study_text
@@ -21,7 +22,7 @@ from kinote.catalog.schema.tables import study
 from kinote.catalog.sql import dialects, statements
 from kinote.dicom.dictionary import tags
 
-#: The columns of an entry's study row that hold what the data set says, beside whose it is.
+#: The columns of a study row that come from the data set, except the patient's identity.
 DESCRIBING = (
     "patient_name_alphabetic",
     "patient_name_ideographic",
@@ -38,11 +39,12 @@ DESCRIBING = (
     "referring_physician_name_phonetic",
 )
 
-#: Whose it is: taken together from one instance, as an ID means nothing with another's issuer.
-_IDENTITY = ("patient_id", "issuer_of_patient_id")
+#: The patient's identity. Both values come from one instance, since an ID has no meaning with another's issuer.
+_ISSUER = "issuer_of_patient_id"
+_IDENTITY = ("patient_id", _ISSUER)
 _IDENTITY_TAGS = frozenset(f"{tag:08X}" for tag in (tags.PATIENT_ID, tags.ISSUER_OF_PATIENT_ID))
 
-#: Of the date and time that it came with; it says nothing of another instance's.
+#: Belongs to the date and time of its instance, and says nothing about those of another instance.
 _ZONE = "timezone_offset"
 _ZONE_TAG = f"{tags.TIMEZONE_OFFSET_FROM_UTC:08X}"
 
@@ -50,13 +52,13 @@ _CHANGED = ("patient", *_IDENTITY, *DESCRIBING, _ZONE, "attributes")
 
 Place = TypeVar("Place", bound=Hashable)
 
-#: A withdrawn instance may be restored; a held copy never becomes live as it is.
+#: A withdrawn instance may be restored. A held copy never becomes live as it is.
 _RANKS = {"live": 0, "withdrawn": 1}
 
 
 @dataclass(slots=True)
 class Describing:
-    """The instances of a group that describe one place: all of the standing that says most."""
+    """Those instances of a group that describe a study or series: all with the standing that takes precedence."""
 
     standing: str
     entries: list[InstanceEntry] = field(default_factory=list)
@@ -65,7 +67,7 @@ class Describing:
 def describing(
     came: Iterable[tuple[InstanceEntry, str]], place: Callable[[InstanceEntry], Place]
 ) -> dict[Place, Describing]:
-    """By place (a study, a series) what describes it, of entries with their standing."""
+    """Return the instances that describe each study or series, from entries with their standing."""
     found: dict[Place, Describing] = {}
     for entry, standing in came:
         where = place(entry)
@@ -78,7 +80,7 @@ def describing(
 
 
 def describes_anew(live_count: int, standing: str) -> bool:
-    """Whether an instance that comes takes the place of what a study or series was described by."""
+    """Return whether a new instance replaces the description of a study or series."""
     return not live_count and standing != "held"
 
 
@@ -89,10 +91,9 @@ def _rank(standing: str) -> int:
 def complete_studies(
     transaction: Connection, met: Iterable[tuple[Mapping[str, Any], Describing]]
 ) -> tuple[list[Mapping[str, Any]], set[str]]:
-    """Complete the rows of studies; rows without gaps cost nothing.
+    """Complete the rows of studies. Rows without gaps cost nothing.
 
-    Gives those that are other than before, as they are now, and the Study Instance UIDs of those that are another
-    patient's.
+    Returns the changed rows, and the Study Instance UIDs of studies that belong to another patient now.
     """
     wanting = [(row, offered) for row, offered in met if _changed(row, offered) is not None]
     if not wanting:
@@ -120,19 +121,20 @@ def complete_studies(
 def _locked(
     transaction: Connection, met: Sequence[tuple[Mapping[str, Any], Describing]]
 ) -> Sequence[tuple[Mapping[str, Any], Describing]]:
-    """The rows as they are now, nobody else's until the end: another writer may just have completed them."""
+    """Return the current rows, locked until the end of the transaction, because another writer may just have
+    completed them."""
     if not dialects.has_several_writers(transaction):
         return met
     now = {row.id: row._asdict() for row in _by_key(transaction, [row["id"] for row, _ in met])}
     return [(now[row["id"]], offered) for row, offered in met]
 
 
-# Keys stay: instances that refer to the study go on coming in meanwhile.
+# Other writers may still refer to the keys, so that they can add instances to the study meanwhile.
 _by_key = statements.LookUp(select(study).order_by(study.c.id).with_for_update(key_share=True), study.c.id)
 
 
 def _changed(row: Mapping[str, Any], offered: Describing) -> dict[str, Any] | None:
-    """The row as it is to be; None where it stays as it is."""
+    """Return the completed row; None if it is unchanged."""
     now = _completed(row, offered)
     if now is row or all(now[name] == row[name] for name in _CHANGED):
         return None
@@ -152,7 +154,7 @@ def _completed(row: Mapping[str, Any], offered: Describing) -> Mapping[str, Any]
 
 def _with_gaps_filled(row: Mapping[str, Any], entry: InstanceEntry) -> Mapping[str, Any]:
     offered = entry.study_row
-    if row["patient_id"] and offered["patient_id"] and _is_another_patient(row, offered):
+    if are_different((row["patient_id"], row[_ISSUER]), (offered["patient_id"], offered[_ISSUER])):
         return row
     names = [name for name in DESCRIBING if not row[name] and offered[name]]
     takes_identity = not row["patient_id"] and bool(offered["patient_id"])
@@ -172,19 +174,12 @@ def _with_gaps_filled(row: Mapping[str, Any], entry: InstanceEntry) -> Mapping[s
     }
 
 
-def _is_another_patient(row: Mapping[str, Any], offered: Row) -> bool:
-    return bool(
-        row["patient_id"] != offered["patient_id"]
-        and row["issuer_of_patient_id"] == offered["issuer_of_patient_id"]
-    )
-
-
 def _parameters(row: Mapping[str, Any]) -> Row:
     return {"key": row["id"], **{f"new_{name}": row[name] for name in _CHANGED}}
 
 
 def _merged(kept: str, offered: str, kept_out: Set[str]) -> str:
-    """The kept DICOM JSON object, with the values of the offered one where it has none."""
+    """Return the kept DICOM JSON object, with values of the offered one for attributes that lack any."""
     attributes = {attribute_lines.tag(line): line for line in attribute_lines.split(kept)}
     for line in attribute_lines.split(offered):
         tag = attribute_lines.tag(line)

@@ -1,7 +1,7 @@
-"""What an object says of its patient, study or series other than these are known by.
+"""Contradictions between an object and the known attributes of its patient, study or series.
 
-The instances of a study agree in these attributes, as they are of one patient and one study, and those of a series in
-the series' (PS3.3 A.1.2). Values are compared in the normal form that queries match; an empty one says nothing.
+All instances of a study agree in the patient's and study's attributes, and those of a series in the series' (PS3.3
+A.1.2). Values are compared in the normal form. An empty value contradicts nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from kinote.catalog.columns.normal import NAME_GROUPS
+from kinote.catalog.columns.patient_identity import are_different
 from kinote.dicom.dictionary import tags
+from kinote.dicom.values.person_names import joined_groups
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An attribute of another value, by its keyword; both values in words."""
+    """An attribute with different values: its keyword, and both values as text."""
 
     level: Literal["study", "series"]
     attribute: str
@@ -26,7 +28,7 @@ class Difference:
     known: str
 
 
-#: By keyword, the columns of the study. The patient's name has several, and the Patient ID another condition.
+#: Columns of the study, by keyword. The patient's name has several columns; the Patient ID has its own rule.
 _OF_STUDY = {
     "PatientBirthDate": "patient_birth_date",
     "PatientSex": "patient_sex",
@@ -37,25 +39,25 @@ _OF_STUDY = {
 _NAME = tuple(f"patient_name_{group}" for group in NAME_GROUPS)
 _NAME_TAG = f"{tags.PATIENT_NAME:08X}"
 
-#: By keyword, the columns of the series.
+#: Columns of the series, by keyword.
 _OF_SERIES = {"Modality": "modality", "SeriesNumber": "series_number"}
 OF_SERIES = tuple(_OF_SERIES.values())
 
+_identity = itemgetter("patient_id", "issuer_of_patient_id")
 _compared_of_study = itemgetter("patient_id", *_NAME, *_OF_STUDY.values())
 _compared_of_series = itemgetter(*OF_SERIES)
 
 
 def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """In which attributes of patient and study a row differs from what the study is known by."""
+    """Return the attributes of patient and study in which a row contradicts the study."""
     values, known_values = _compared_of_study(said), _compared_of_study(known)
     if values == known_values:
         return ()
-    # Most often one of them leaves something empty.
+    # Usually they differ only because one of them is empty.
     if not any(one != other and one and other for one, other in zip(values, known_values, strict=True)):
         return ()
     found = []
-    # An ID means nothing beside one of another issuer.
-    if said["issuer_of_patient_id"] == known["issuer_of_patient_id"] and _differ(said, known, "patient_id"):
+    if are_different(_identity(said), _identity(known)):
         found.append(Difference("study", "PatientID", said["patient_id"], known["patient_id"]))
     if any(_differ(said, known, group) for group in _NAME):
         found.append(Difference("study", "PatientName", _name(said), _name(known)))
@@ -63,7 +65,7 @@ def differs_from_study(said: Mapping[str, Any], known: Mapping[str, Any]) -> tup
 
 
 def differs_from_series(said: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """The same of the series."""
+    """Return the attributes of the series in which a row contradicts the series."""
     if _compared_of_series(said) == _compared_of_series(known):
         return ()
     return _differences("series", _OF_SERIES, said, known)
@@ -88,8 +90,6 @@ def _differ(said: Mapping[str, Any], known: Mapping[str, Any], column: str) -> b
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """A name as it was received: the columns have it folded."""
-    values = json.loads(row["attributes"]).get(_NAME_TAG, {}).get("Value") or [{}]
-    groups = values[0] or {}
-    written = "=".join(groups.get(group.capitalize(), "") for group in NAME_GROUPS)
-    return written.rstrip("=")
+    """Return a name as it was received. The columns have its folded form."""
+    values = json.loads(row["attributes"]).get(_NAME_TAG, {}).get("Value") or [None]
+    return joined_groups(values[0])

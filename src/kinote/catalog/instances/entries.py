@@ -1,7 +1,6 @@
-"""Putting instances into the index: a group of entries in few statements.
+"""Writes instances into the index: a group of entries in few statements.
 
-Intake and the object creator both come through here, so that an instance is indexed in one way whoever
-made it.
+Intake and the object creator both use this, so that every instance is indexed in the same way.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from kinote.catalog.sql import statements
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """How an instance comes to lie: its standing, and its bytes in a store of bytes or in the index itself."""
+    """How an instance is stored: its standing, and its bytes in a store or in the index itself."""
 
     standing: str
     store: int = 1
@@ -41,27 +40,27 @@ class Placed:
 
     @property
     def is_current(self) -> bool:
-        """Whether the UID means this one from now on; a held copy stands beside the one that it means."""
+        """Whether its UID means this instance from now on. A held copy exists beside the instance that it means."""
         return self.standing != "held"
 
 
 @dataclass(frozen=True, slots=True)
 class InsertedInstance:
-    """The keys an instance got."""
+    """The keys of an inserted instance."""
 
     instance: int
     study: int
     series: int
-    #: Whether its coming has told whose the study is: another patient's than was known before.
+    #: Whether its arrival has shown that the study belongs to another patient than was known.
     tells_patient: bool = False
-    #: What it says of its study and series other than these are known by; nothing is said of held copies.
+    #: How it contradicts its study and series. Empty for held copies.
     differences: tuple[Difference, ...] = ()
 
 
 def insert_entries(
     transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]]
 ) -> list[InsertedInstance]:
-    """Put a group of instances into the index; gives their keys in the same order."""
+    """Insert a group of instances, and return their keys in the same order."""
     studies, told = _studies(transaction, placed)
     series_rows = _series(transaction, placed, {uid: int(row["id"]) for uid, row in studies.items()})
     known = [
@@ -88,9 +87,9 @@ def _differences(
 def insert_with_series(
     transaction: Connection, placed: Sequence[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
 ) -> list[InsertedInstance]:
-    """The same for live instances each of which comes with a new series of its own.
+    """Insert live instances each of which has a new series of its own, and return their keys.
 
-    Of their studies the keys are known by UID. The series are written with their count.
+    Their studies exist; `studies` has the keys by UID. The series are inserted with their count.
     """
     keys = statements.reserve_ids(transaction, series, len(placed))
     places = [(studies[entry.study_instance_uid], key) for key, (entry, _) in zip(keys, placed, strict=True)]
@@ -107,7 +106,7 @@ def _insert_instances(
     placed: Sequence[tuple[InstanceEntry, Placed]],
     places: Sequence[tuple[int, int]],
 ) -> list[InsertedInstance]:
-    """Write the instances, whose (study, series) keys are `places`."""
+    """Insert the instances. `places` are their (study, series) keys."""
     keys = statements.reserve_ids(transaction, instance, len(placed))
     inserted = []
     rows: list[Row] = []
@@ -146,13 +145,13 @@ def _insert_instances(
 def _studies(
     transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]]
 ) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
-    """The rows of the entries' studies by UID, made where they are new, completed where they have gaps.
+    """Return the rows of the entries' studies by UID, inserted if new, completed if they have gaps.
 
-    And the UIDs of those that are now known to be another patient's.
+    Also returns the UIDs of studies that belong to another patient now.
     """
     by_uid = describing(_with_standing(placed), lambda entry: entry.study_instance_uid)
     known = {row["study_instance_uid"]: row for row in _known_studies(transaction, by_uid)}
-    # In key order, as always: two writers that meet the same new studies cannot deadlock.
+    # In key order, as everywhere: two writers that meet the same new studies cannot deadlock.
     new = [by_uid[uid].entries[0] for uid in sorted(by_uid) if uid not in known]
     if new:
         patients = patient_keys(
@@ -183,9 +182,9 @@ _studies_by_uid = statements.LookUp(select(study), study.c.study_instance_uid)
 def _series(
     transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
 ) -> dict[tuple[int, str], Mapping[str, Any]]:
-    """The rows of the entries' series by study and UID, as far as others may differ from them.
+    """Return the rows of the entries' series by study and UID, with the columns in which others may differ.
 
-    They are made where they are new; the first live instance describes them.
+    New series are inserted. The first live instance describes them.
     """
     wanted = describing(
         _with_standing(placed), lambda entry: (studies[entry.study_instance_uid], entry.series_instance_uid)
@@ -234,7 +233,7 @@ _series_by_uid = statements.LookUp(
     series.c.series_instance_uid,
 )
 
-#: What an entry's series row says of its series.
+#: The columns of a series row that come from the data set.
 _OF_SERIES = (
     "modality",
     "series_number",

@@ -1,6 +1,7 @@
-"""What the index keeps of one instance: its identity, and the rows of its three levels.
+"""The index entry of one instance: its identity, and the rows of its three levels.
 
-`entry_of` reads a scanned data set outside any transaction; `kinote.catalog.instances.entries` writes what it gives.
+`entry_of` makes it from a scanned data set, outside of any transaction. `kinote.catalog.instances.entries` writes
+it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 from kinote.catalog.columns import datetimes, normal
 from kinote.catalog.columns.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.instances import packed_header
-from kinote.catalog.instances.alike_rows import AlikeRows
+from kinote.catalog.instances.row_cache import RowCache
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
@@ -24,7 +25,7 @@ Row = dict[str, Any]
 
 
 class Level(Protocol):
-    """A level of a data set as far as columns are read from it: of one that was scanned, or that is being made."""
+    """A level of a data set from which columns are read: a scanned one, or one that is being written."""
 
     def text(self, tag: int) -> str | None: ...
 
@@ -34,7 +35,8 @@ class Level(Protocol):
 
 
 class TakenDigest(Protocol):
-    """A digest of a data set's bytes: `root` in hex, and those of its pieces one after the other if it has several."""
+    """The digest of a data set's bytes: `root` in hex, and the digests of its pieces one after the other if there
+    are several."""
 
     @property
     def algorithm(self) -> str: ...
@@ -45,7 +47,7 @@ class TakenDigest(Protocol):
 
 
 class MissingIdentityError(ValueError):
-    """A data set lacks, or has malformed, one of the UIDs without which it cannot be filed.
+    """A data set lacks a UID without which it cannot be filed, or has a malformed one.
 
     `attribute` names it, e.g. "SOP Instance UID (0008,0018)".
     """
@@ -57,7 +59,7 @@ class MissingIdentityError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InstanceEntry:
-    """One instance, ready for the index: its identity and the rows of its three levels."""
+    """One instance, ready for the index: its identity, and the rows of its three levels."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -70,7 +72,7 @@ class InstanceEntry:
     study_row: Row
     series_row: Row
     instance_row: Row
-    #: The whole header as JSON, packed; None where it is made of bytes in the index (`headers`).
+    #: The whole header as JSON, compressed. None if it is made of bytes in the index on demand (`headers`).
     metadata: bytes | None
 
 
@@ -84,10 +86,10 @@ def entry_of(
     now: datetime,
     bytes_in_index: bool = False,
 ) -> InstanceEntry:
-    """What the index keeps of a data set. Raises `MissingIdentityError` where it cannot be filed.
+    """Return the entry of a data set. Raises `MissingIdentityError` if it cannot be filed.
 
     `origin` has the columns that say where it came from (`kinote.security.origins`).
-    Where its `bytes_in_index` are to be, there is no need of a prepared header (`headers`).
+    If the index will hold its bytes (`bytes_in_index`), no header is prepared (`headers`).
     """
     study_uid = _identity(dataset, tags.STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)")
     series_uid = _identity(dataset, tags.SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)")
@@ -151,7 +153,7 @@ def _read_study_row(dataset: DataSet) -> Row:
 
 
 def series_columns(dataset: Level) -> Row:
-    """What a data set says of its series, in the normal form of queries."""
+    """Return the series columns of a data set, in the normal form of queries."""
     request = next(iter(dataset.items(tags.REQUEST_ATTRIBUTES_SEQUENCE)), None)
     return {
         "modality": normal.text(dataset.text(tags.MODALITY)),
@@ -178,13 +180,13 @@ def _read_series_row(dataset: DataSet) -> Row:
     }
 
 
-#: All that the rows are read from is among these attributes.
-_study_row = AlikeRows(STUDY_ATTRIBUTES, _read_study_row)
-_series_row = AlikeRows(SERIES_ATTRIBUTES, _read_series_row)
+#: The functions read no other attributes than these.
+_study_row = RowCache(STUDY_ATTRIBUTES, _read_study_row)
+_series_row = RowCache(SERIES_ATTRIBUTES, _read_series_row)
 
 
 def instance_columns(dataset: Level) -> Row:
-    """What a data set says of itself, in the normal form of queries."""
+    """Return the instance columns of a data set, in the normal form of queries."""
     concept = next(iter(dataset.items(tags.CONCEPT_NAME_CODE_SEQUENCE)), None)
     return {
         "instance_number": normal.number(dataset.integer(tags.INSTANCE_NUMBER)),

@@ -1,8 +1,8 @@
 """The whole headers of live instances as DICOM JSON (PS3.18 F), with the values that hold now.
 
-Of images, whose bytes are files, intake prepares them. Small objects that are no images, and key objects made here,
-have their bytes in the index: their header is made of these when it is asked for, which few ever are. Preparing it
-would take a third of what receiving a key object does.
+Images are files; intake prepares their headers. The bytes of small non-image objects, and of key objects made here,
+are in the index; their header is made of these on demand, which is rare. Preparing it would take a third of the
+time that receiving a key object takes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from kinote.dicom.json import from_elements
 
 
 def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
-    """By instance the header of each of these that is live, in UTF-8, an attribute a line; bulk as relative
-    BulkDataURI."""
+    """Return the headers of those instances that are live, by instance: UTF-8, one attribute a line, bulk values as
+    relative BulkDataURI."""
     query = (
         select(
             live_instance.c.id,
@@ -58,5 +58,5 @@ def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
 
 
 def header_of(dataset: bytes, transfer_syntax_uid: str) -> bytes:
-    """The header made of a data set."""
+    """Return the header of a data set."""
     return from_elements.metadata_json(scan(dataset, transfer_syntax_uid))

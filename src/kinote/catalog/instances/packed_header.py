@@ -1,13 +1,14 @@
-"""The whole header of an instance as it lies in the index: DICOM JSON (PS3.18 F), as a zlib stream."""
+"""The whole header of an instance as the index stores it: DICOM JSON (PS3.18 F), as a zlib stream."""
 
 from __future__ import annotations
 
 import zlib
 
-#: Fast rather than small: the header of a series' instance compresses to a quarter either way.
+#: The fastest level. The header of an image in a series shrinks to a quarter at any level.
 _LEVEL = 1
 
-#: Up to so many bytes a window of 8 KB sees nearly all; setting up a larger one costs more than the work.
+#: Up to this size in bytes, a window of 8 KB is nearly as good as a larger one, whose setup would cost more than
+#: the compression.
 _SHORT = 16 * 1024
 _SHORT_WINDOW, _SHORT_MEMORY = 13, 5
 
@@ -20,5 +21,5 @@ def pack(json: bytes) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes:
-    """The inverse of `pack`."""
+    """Undo `pack`."""
     return zlib.decompress(packed)

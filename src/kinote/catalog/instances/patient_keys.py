@@ -1,4 +1,4 @@
-"""The rows of patients: one for each Patient ID and issuer, and for each study whose patient has no ID."""
+"""The rows of patients: one for each Patient ID and issuer, and one for each study whose patient has no ID."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _HAS_ID = "patient_id <> ''"
 
 
 def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]]) -> list[int]:
-    """The keys of patients by (Patient ID, issuer), in order, made where they are new.
+    """Return the keys of patients by (Patient ID, issuer), in order. New patients are inserted.
 
-    A patient without an ID is known by its study alone: each gets a row of its own.
+    A patient without an ID is known by its study alone, so each gets a new row.
     """
     named = sorted({identity for identity in identities if identity[0]})
     statements.insert_new(
@@ -27,14 +27,15 @@ def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]])
     )
     found: dict[tuple[str, str], int] = {}
     if named:
-        # With other issuers of the same IDs, of which there are few: pairs would take no index on SQLite.
+        # This also finds other issuers of the same IDs, which are few. A condition on pairs would use no index on
+        # SQLite.
         for row in _with_id(transaction, sorted({patient_id for patient_id, _ in named})):
             found[row.patient_id, row.issuer] = row.merged_into or row.id
     return [found[identity] if identity[0] else _nameless(transaction) for identity in identities]
 
 
 _with_id = statements.LookUp(
-    # In these words, since the index has them.
+    # The condition repeats the WHERE clause of the index.
     select(patient.c.patient_id, patient.c.issuer, patient.c.id, patient.c.merged_into).where(text(_HAS_ID)),
     patient.c.patient_id,
 )

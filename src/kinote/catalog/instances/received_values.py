@@ -1,6 +1,6 @@
-"""What was received where it is not what holds now: the values that corrections have taken the place of.
+"""The received values of attributes that corrections have replaced.
 
-What is not among them was received as it stands in the columns of its row.
+For all other attributes, the columns have the received value.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ReceivedValue:
 def received_values(
     connection: Connection, level: CorrectedLevel, keys: Iterable[int]
 ) -> dict[int, list[ReceivedValue]]:
-    """The received values of corrected attributes, of those rows of a level that have any, by the keys of these."""
+    """Return the received values of corrected attributes for those rows of a level that have any, by their keys."""
     found: dict[int, list[ReceivedValue]] = {}
     for row in _by_row[level](connection, keys):
         found.setdefault(row.key, []).append(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_
 
 from kinote.catalog.schema.tables import study
-from kinote.catalog.sql.text_grams import fold, grams
+from kinote.catalog.sql.text_grams import fold, grams, words
 from kinote.catalog.sql.text_index import STUDY_TEXT
 
 _COLUMNS = (
@@ -22,20 +22,17 @@ _COLUMNS = (
 
 
 def index_study_text(transaction: Connection, studies: Iterable[Mapping[str, Any]]) -> None:
-    """Make these rows of `study` findable by what a person would type."""
+    """Make these rows of `study` findable by free text."""
     STUDY_TEXT.fill(transaction, [(row["id"], folded := _searched(row), grams(folded)) for row in studies])
 
 
-def matches(connection: Connection, words: str) -> ColumnElement[bool]:
-    """Condition on `study`: each word asked for begins a word of the study's text."""
+def matches(connection: Connection, asked: str) -> ColumnElement[bool]:
+    """Return the condition on `study` that each word asked for is the beginning of a word in the study's text."""
     return and_(
-        *(
-            STUDY_TEXT.finds(connection, study.c.id, f" {word}", grams(f" {word}"))
-            for word in fold(words).split()
-        )
+        *(STUDY_TEXT.finds(connection, study.c.id, f" {word}", grams(f" {word}")) for word in words(asked))
     )
 
 
 def _searched(row: Mapping[str, Any]) -> str:
-    # The leading blank lets the beginning of the first word be found like that of any other.
+    # With the leading blank, the beginning of the first word is found like that of any other word.
     return " " + " ".join(fold(row[name].replace("^", " ")) for name in _COLUMNS if row[name])

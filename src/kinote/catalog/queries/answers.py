@@ -1,4 +1,4 @@
-"""Answers to queries: DICOM JSON put together from what intake prepared, without parsing it."""
+"""Answers to queries: DICOM JSON composed of what intake has prepared, without parsing it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import DAMAGED, series
 from kinote.dicom.dictionary import tags
 
-#: PS3.3 C.4.23.1.1: at once, after a recall, or not any more.
+#: Instance Availability (PS3.3 C.4.23.1.1): at once, after a recall, or not any more.
 _ONLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "ONLINE")
 _NEARLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "NEARLINE")
 _UNAVAILABLE = line(tags.INSTANCE_AVAILABILITY, "CS", "UNAVAILABLE")
@@ -31,10 +31,10 @@ _AVAILABILITY = {
     "none": _UNAVAILABLE,
 }
 
-# Written out as the index of these instances has it: SQLite compares the texts.
+# Repeats the WHERE clause of the index of these instances literally, since SQLite compares the text.
 _IS_ELSEWHERE = live_instance.c.residence.in_([literal_column("'remote'"), literal_column("'none'")])
 
-#: What is in an answer without a look into the header.
+#: Attributes that can be answered without reading the header.
 _PREPARED = frozenset(
     {
         *STUDY_ATTRIBUTES,
@@ -47,7 +47,7 @@ _PREPARED = frozenset(
     }
 )
 
-# JSON is UTF-8 whatever the instance was in (PS3.18 F.2).
+# JSON is UTF-8, whatever the character set of the instance is (PS3.18 F.2).
 UTF8 = line(tags.SPECIFIC_CHARACTER_SET, "CS", "ISO_IR 192")
 
 _study_uid = text_writer(tags.STUDY_INSTANCE_UID, "UI")
@@ -68,9 +68,9 @@ def _modalities_line(modalities: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One match: its UIDs, as far down as its level, and its attributes.
+    """One match: its UIDs, down to its level, and its attributes.
 
-    Bulk values of a header that was asked for whole are relative, as in the metadata.
+    Bulk values of a complete header are relative addresses, as in the metadata.
     """
 
     study_instance_uid: str
@@ -79,7 +79,7 @@ class Answer:
     lines: tuple[str, ...]
 
     def json(self, retrieve_url: str | None = None) -> str:
-        """The match as DICOM JSON object (PS3.18 F.2), with Retrieve URL where one is given."""
+        """Return the match as a DICOM JSON object (PS3.18 F.2), with Retrieve URL if one is given."""
         if retrieve_url is None:
             return attribute_lines.join(self.lines)
         return attribute_lines.join((*self.lines, _retrieve_url(retrieve_url)))
@@ -169,7 +169,7 @@ def instance_answers(
 
 
 def _merged(above: str, *levels: Iterable[str]) -> tuple[str, ...]:
-    """The attributes of several levels; what a later level says of an attribute counts."""
+    """Return the attributes of several levels. If several levels have an attribute, the last one counts."""
     found = {each[1:9]: each for each in attribute_lines.split(above)}
     for lines in levels:
         for each in lines:
@@ -177,7 +177,7 @@ def _merged(above: str, *levels: Iterable[str]) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-# Made once: putting a statement together costs more than SQLite takes to run it.
+# Built once, because building a statement costs more than SQLite needs to run it.
 _MODALITIES = (
     select(series.c.study, series.c.modality)
     .where(
@@ -209,7 +209,7 @@ def _sop_classes(connection: Connection, studies: Sequence[int]) -> dict[int, li
     return found
 
 
-# Each by its own index.
+# One query each, so that each uses its own index.
 _PLACES_ELSEWHERE = union(
     *(
         select(live_instance.c.study, live_instance.c.series).where(
@@ -221,7 +221,7 @@ _PLACES_ELSEWHERE = union(
 
 
 def _elsewhere(connection: Connection, studies: Iterable[int]) -> list[tuple[int, int]]:
-    """The (study, series) keys, within these studies, of which not all bytes are at hand."""
+    """Return those (study, series) keys, within these studies, whose bytes are not all available."""
     found = connection.execute(_PLACES_ELSEWHERE, {"studies": sorted({*studies})})
     return [(row.study, row.series) for row in found]
 
@@ -229,7 +229,7 @@ def _elsewhere(connection: Connection, studies: Iterable[int]) -> list[tuple[int
 def _headers(
     connection: Connection, keys: Sequence[int], wanted: AbstractSet[TagPath]
 ) -> dict[int, list[str]]:
-    """The attributes that were asked for and lie in the header only, by instance."""
+    """Return the requested attributes that only the header has, by instance."""
     everything = () in wanted
     beside = {f"{path[0]:08X}" for path in wanted if path and path[0] not in _PREPARED}
     if not everything and not beside:

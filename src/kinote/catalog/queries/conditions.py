@@ -1,6 +1,6 @@
-"""Attribute matching (PS3.4 C.2.2.2): what a query's value for one attribute means as a condition.
+"""Attribute matching (PS3.4 C.2.2.2): the SQL condition for a query's value of one attribute.
 
-Single value, list, universal, wildcard, range and empty value matching, by Value Representation.
+Single value, list, universal, wildcard, range and empty value matching, by value representation.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from kinote.catalog.sql import dialects
 from kinote.catalog.sql.text_grams import fold, grams
 from kinote.catalog.sql.text_index import NOTE_TEXT
 
-#: Between the values of a list: a backslash in DICOM, a comma in the query of an HTTP address.
+#: Separators in a list of values: a backslash in DICOM, a comma in the query of a URL.
 _LIST = re.compile(r"[\\,]")
 
-#: What no value of a text column sorts behind, as the last character of an upper bound.
+#: No value of a text column sorts after this character, which ends an upper bound.
 _LAST_CHARACTER = chr(0x10FFFF)
 
 
-#: The first and the last value that a written one means, both empty where it means none.
+#: Returns the first and the last value that a written value covers, both '' if it is invalid.
 Span = Callable[[str | None], tuple[str, str]]
 
 
 class InvalidKeyError(ValueError):
-    """A matching key's value does not fit its attribute; `path` says which."""
+    """The value of a matching key does not fit its attribute. `path` says which key."""
 
     def __init__(self, path: TagPath, value: str, what: str) -> None:
         self.path = path
@@ -46,10 +46,10 @@ def condition(
     fuzzy: bool = False,
     zone: timezone | None = None,
 ) -> ColumnElement[bool] | None:
-    """What the value demands of the attribute's columns; None where it matches everything.
+    """Return the condition on the attribute's columns; None if the value matches everything.
 
-    `zone` is that of date times that have none. `fuzzy` lets each word of a person name find names with a
-    word that begins so (PS3.18 8.3.4.2).
+    `zone` applies to date times without one. With `fuzzy`, each word of a person name matches names with a word
+    that begins with it (PS3.18 8.3.4.2).
     """
     value = normal.text(value)
     if not value or set(value) == {"*"}:
@@ -93,13 +93,13 @@ def _text(connection: Connection, column: ColumnElement[str], value: str) -> Col
     if plain == value:
         return column == value
     matched = dialects.wildcard(connection, column, value)
-    # The range says outright what the pattern implies, so that an index serves on either database.
+    # The range is implied by the pattern. It is stated so that both databases use an index.
     return and_(column >= plain, column <= plain + _LAST_CHARACTER, matched) if plain else matched
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A day (`YYYYMMDD`) and a time of it (`HHMMSS.ffffff`)."""
+    """A day (`YYYYMMDD`) and a time on it (`HHMMSS.ffffff`)."""
 
     day: str
     time: str
@@ -107,9 +107,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The first and the last value that a key demands, each empty where it is open.
+    """The first and the last value of a range, each '' if it is open.
 
-    `form` says which ends were written; it is None for a single value.
+    `form` tells which ends were written; it is None for a single value.
     """
 
     first: str
@@ -118,7 +118,7 @@ class Range:
 
 
 def range_of(attribute: Attribute, value: str) -> Range | None:
-    """What a key demands of a date or time; None where that is everything, or that there be none."""
+    """Return the range of a date or time; None if the value matches everything, or only absent values."""
     value = normal.text(value)
     if not value or set(value) == {"*"} or value == '""':
         return None
@@ -128,7 +128,7 @@ def range_of(attribute: Attribute, value: str) -> Range | None:
 
 
 def are_combined(days: Range, times: Range) -> bool:
-    """Whether a date and its time are matched as one moment: both are ranges of one form (PS3.4 C.2.2.2.5).
+    """Return whether a date and its time match as one moment: both are ranges of the same form (PS3.4 C.2.2.2.5).
 
     `20060705-20060707` and `1000-1800` are the time from the fifth at ten to the seventh at six.
     """
@@ -138,7 +138,8 @@ def are_combined(days: Range, times: Range) -> bool:
 def moments(
     day: ColumnElement[str], clock: ColumnElement[str], days: Range, times: Range
 ) -> ColumnElement[bool]:
-    """What ranges of days and times demand together; a day without a time must lie within as a whole."""
+    """Return the moments that ranges of days and times cover together. A day without a time must lie completely
+    within."""
     first = Moment(days.first, times.first) if days.first else None
     last = Moment(days.last, times.last) if days.last else None
     return between(day, clock, first, last)
@@ -147,8 +148,8 @@ def moments(
 def between(
     day: ColumnElement[str], clock: ColumnElement[str], first: Moment | None, last: Moment | None
 ) -> ColumnElement[bool]:
-    """Condition that a date and its time lie between two moments, both included; None leaves an end open."""
-    # Outright, so that an index of days serves; absent days are empty and before all.
+    """Return the condition that a date and its time lie between two moments, inclusive; None is an open end."""
+    # Stated so that an index of days is used. Absent days are empty and sort before all others.
     bounds = [day >= (first.day if first else "0")]
     if first and first.time > _MIDNIGHT:
         bounds.append(or_(day > first.day, clock >= first.time))
@@ -163,11 +164,11 @@ _MIDNIGHT, _END_OF_DAY = "000000.000000", "235959.999999"
 
 
 def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[str]) -> ColumnElement[bool]:
-    """`a-b`, `a-`, `-b` or a single value; `span` gives the first and last value that a part means."""
+    """Parse `a-b`, `a-`, `-b` or a single value. `span` returns the first and last value that a part covers."""
     low, high = _ends(attribute, value, span)
     if low == high:
         return column == low
-    # Absent values are empty and sort before all digits: an open beginning must not find them.
+    # Absent values are empty and sort before all digits. A range with an open beginning must not match them.
     bounds = [column >= (low or "0")]
     if high:
         bounds.append(column <= high)
@@ -175,7 +176,7 @@ def _range(attribute: Attribute, value: str, span: Span, column: ColumnElement[s
 
 
 def _ends(attribute: Attribute, value: str, span: Span) -> tuple[str, str]:
-    """The first and the last value of a range or of a single value; empty where it is open."""
+    """Return the first and the last value of a range or of a single value; '' if it is open."""
     first, dash, last = value.partition("-")
     low, high = span(first), span(last if dash else first)
     for part, found in ((first, low), (last, high)):
@@ -200,7 +201,7 @@ def _date_time(attribute: Attribute, value: str, zone: timezone | None) -> Colum
         raise InvalidKeyError(attribute.path, value, "is no DT and no range of them")
     column = attribute.columns[0]
     first, last = found
-    # In the words of the index, which leaves absent values out.
+    # Repeats the WHERE clause of the index, which excludes absent values.
     bounds = [column != literal_column("''"), column >= first]
     if last:
         bounds.append(column <= last)
@@ -227,7 +228,7 @@ def _name(
         return None
     if "=" in value or value.isascii():
         return and_(*(_text(connection, column, group) for column, group in wanted))
-    # One group in another script: it may be any of the three (PS3.4 C.2.2.2.1.1).
+    # A single group in another script may be any of the three (PS3.4 C.2.2.2.1.1).
     return or_(*(_text(connection, column, wanted[0][1]) for column in attribute.columns))
 
 
@@ -248,7 +249,7 @@ def _fuzzy_name(connection: Connection, attribute: Attribute, value: str) -> Col
 
 
 def _description(connection: Connection, attribute: Attribute, value: str) -> ColumnElement[bool]:
-    """Plain text is found anywhere in it, whatever the case; a wildcard pattern must fit all of it."""
+    """Plain text matches anywhere in the description, ignoring case. A wildcard pattern must match all of it."""
     column = attribute.columns[0]
     key = column.table.c.note
     if not re.search(r"[*?]", value):

@@ -1,8 +1,8 @@
-"""Queries by study, series and instance: one engine for QIDO-RS and C-FIND.
+"""Queries for studies, series and instances: one engine for QIDO-RS and C-FIND.
 
-Everything is read through `live_instance` and its counters, so a study without live instances is in no
-answer (law 1). Keys of any level may be given at any other: those of higher levels hold for what the
-match belongs to, those of lower levels for something live that it contains.
+Everything is read through `live_instance` and its counters, so a study without live instances is in no answer (law
+1). Keys of any level are allowed at any other level. Keys of higher levels apply to the study or series of a match,
+keys of lower levels to something live that it contains.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from kinote.catalog.schema.tables import (
 from kinote.catalog.sql import dialects
 from kinote.dicom.dictionary import tags
 
-#: As what to include: every attribute known of the level, for instances the whole header.
+#: Includes every known attribute of the level, and for instances the whole header.
 ALL: frozenset[TagPath] = frozenset({()})
 
-#: How many matches are made into answers at once where all are wanted.
+#: How many matches become answers at once if all are wanted.
 PAGE = 500
 
-#: Up to so many series of a modality, the studies are found through these series.
+#: If a modality has at most this many series, studies are found through these series.
 _FEW_SERIES = 2000
 
-#: Attributes in which very many instances agree.
+#: Attributes that have the same value in very many instances.
 _COMMON = frozenset({(tags.MODALITY,), (tags.SOP_CLASS_UID,)})
 
 _STUDY_DATE = (tags.STUDY_DATE,)
@@ -51,13 +51,12 @@ _IDENTIFYING = ((tags.STUDY_INSTANCE_UID,), (tags.SERIES_INSTANCE_UID,), (tags.S
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for: a level, below which study and series, matching keys, what to return.
+    """A query: its level, the study and series to search in, matching keys, and the attributes to return.
 
-    `include` names attributes to return beside the usual ones, or is `ALL`; without `limit` all matches are
-    wanted. With `fuzzy`, words of a
-    person name match by their beginnings. With `combined`, ranges of a date and of its time are one range of
-    moments (PS3.4 C.2.2.2.5), as QIDO-RS has it always and C-FIND where that has been negotiated. With a key
-    TimezoneOffsetFromUTC, study dates and times are asked in that zone (`kinote.catalog.queries.time_zones`).
+    `include` names attributes to return beside the usual ones, or is `ALL`. Without `limit` all matches are
+    returned. With `fuzzy`, words of a person name match by their beginnings. With `combined`, ranges of a date and
+    of its time form one range of moments (PS3.4 C.2.2.2.5): always in QIDO-RS, in C-FIND if that was negotiated.
+    With a key TimezoneOffsetFromUTC, study dates and times are in that zone (`kinote.catalog.queries.time_zones`).
     """
 
     level: Level
@@ -72,19 +71,19 @@ class Query:
 
 
 def search(connection: Connection, query: Query) -> list[Answer]:
-    """The page of matches that the query asks for, in a stable order.
+    """Return the requested page of matches, in a stable order.
 
-    Studies come newest first; series and instances by their numbers within a study, otherwise the last
-    received first. Raises `InvalidKeyError` for a value that does not fit its attribute.
+    Studies come newest first. Series and instances come by number within a study, and otherwise the last received
+    first. Raises `InvalidKeyError` for a value that does not fit its attribute.
     """
     return _answers(connection, query, connection.execute(_ordered(connection, query, _FROM)).all())
 
 
 def pages(connection: Connection, query: Query) -> Iterator[list[Answer]]:
-    """The same matches page by page, as many as there may be; the connection must stay open meanwhile.
+    """Return all matches, page by page. The connection must stay open until the end.
 
-    One cursor goes through their keys: asking for each page by its offset would pass over all before it, and
-    what sorts whole rows would hold them all.
+    A single cursor reads their keys. With an offset, each page would read all rows before it, and sorting whole
+    rows would keep all of them in memory.
     """
     key = _KEY[query.level]
     found = connection.execute(_ordered(connection, query, _KEYS), execution_options=STREAMED)
@@ -93,7 +92,7 @@ def pages(connection: Connection, query: Query) -> Iterator[list[Answer]]:
         yield _answers(connection, query, [rows[each] for each in page])
 
 
-#: What PostgreSQL must be told so as not to send a whole result at once.
+#: Tells PostgreSQL not to send the whole result at once.
 STREAMED = {"stream_results": True, "yield_per": PAGE}
 
 
@@ -120,7 +119,7 @@ def _answers(connection: Connection, query: Query, rows: Sequence[Any]) -> list[
 
 
 def ignored_keys(query: Query) -> tuple[TagPath, ...]:
-    """The matching keys that this engine does not match by: `search` answers as if they were not there."""
+    """Return the matching keys that this engine does not support. `search` ignores them."""
     return tuple(
         path for path, value in query.keys.items() if value.strip() and path not in (*MATCHED, TIMEZONE)
     )
@@ -171,12 +170,12 @@ _KEYS: Mapping[Level, Select[Any]] = {
 }
 
 
-# Written out: the index of concepts leaves instances without one out, and SQLite must see that we do.
+# Stated literally: the index of concepts excludes instances without one, and SQLite must see that the query does.
 _HAS_CONCEPT = live_instance.c.concept_value != literal_column("''")
 
 
 def _is_scoped(query: Query) -> bool:
-    """Whether the answer lies within a few known studies, where everything is quickly looked through."""
+    """Return whether the answer lies within a few known studies, so that reading all their rows is fast."""
     return bool(query.study_instance_uid or query.series_instance_uid) or any(
         query.keys.get(path, "").strip() for path in _IDENTIFYING
     )
@@ -205,7 +204,7 @@ def _with_series(query: Query, wanted: Iterable[TagPath]) -> bool:
 
 
 def conditions_of(connection: Connection, query: Query) -> list[ColumnElement[bool]]:
-    """What a row of the query's level must be to match, live first of all."""
+    """Return the conditions on a row of the query's level, the first of which is that it is live."""
     own: list[ColumnElement[bool]] = []
     below: dict[Level, list[ColumnElement[bool]]] = {}
     related: dict[Relation, list[ColumnElement[bool]]] = {}
@@ -237,7 +236,7 @@ def conditions_of(connection: Connection, query: Query) -> list[ColumnElement[bo
 
 
 def _demands(connection: Connection, query: Query) -> Iterator[tuple[Attribute, ColumnElement[bool]]]:
-    """What the keys demand; of a date and its time together where one cannot be told without the other."""
+    """Return the conditions of the keys. A date and its time give one condition if they are combined."""
     keys = _matching_keys(connection, query)
     by_path = {attribute.path: (attribute, value) for attribute, value in keys}
     asked = asked_offset(query.keys.get(TIMEZONE, ""))
@@ -263,7 +262,7 @@ def _moments(
     pair: Sequence[tuple[Attribute, str]],
     asked: timedelta | None,
 ) -> ColumnElement[bool] | None:
-    """What a date and its time demand together; None where each of them is matched by itself."""
+    """Return the combined condition of a date and its time; None if each is matched separately."""
     ranges = {attribute.vr: range_of(attribute, value) for attribute, value in pair}
     days, times = ranges.get("DA"), ranges.get("TM")
     together = query.combined and days is not None and times is not None and are_combined(days, times)
@@ -288,7 +287,7 @@ def _matching_keys(connection: Connection, query: Query) -> list[tuple[Attribute
         keys.append((MATCHED[(tags.SERIES_INSTANCE_UID,)], query.series_instance_uid))
     if not any(attribute.level is Level.STUDY and value.strip(" *") for attribute, value in keys):
         return keys
-    # Of a patient or a day there is little, of a modality there is much.
+    # A patient or a day has few rows, a modality has many.
     return [
         (_without_index(connection, attribute) if attribute.path in _COMMON else attribute, value)
         for attribute, value in keys
@@ -301,10 +300,10 @@ def _without_index(connection: Connection, attribute: Attribute) -> Attribute:
 
 
 def _has_modality(connection: Connection, demands: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Condition on a study: it has a live series that meets the demands.
+    """Return the condition on a study that it has a live series that meets the conditions.
 
-    Where only few series do, the studies are found through them; where many do, the studies are walked
-    in the order of the answer, and enough of them are soon found.
+    If only few series do, the studies are found through them. If many do, the studies are read in the order of the
+    answer, and enough of them are found soon.
     """
     lived = [series.c.instance_count > 0, *demands]
     few = select(series.c.id).where(*demands).limit(_FEW_SERIES).subquery()
@@ -315,7 +314,7 @@ def _has_modality(connection: Connection, demands: list[ColumnElement[bool]]) ->
 
 
 def _related(relation: Relation, demands: list[ColumnElement[bool]], *, scoped: bool) -> ColumnElement[bool]:
-    """Condition on a live instance: it has a row of the relation that meets all the demands."""
+    """Return the condition on a live instance that it has a row of the relation that meets all conditions."""
     if relation is Relation.REQUESTS:
         found = select(key_object_request.c.instance).where(*demands)
         owner: ColumnElement[int] = key_object_request.c.instance
@@ -339,7 +338,7 @@ _VERSION = {
 
 
 def _contains(level: Level, below: Mapping[Level, list[ColumnElement[bool]]]) -> ColumnElement[bool]:
-    """Condition on a study or series: something live in it meets all the demands of the lower levels."""
+    """Return the condition on a study or series that something live in it meets all conditions of the lower levels."""
     if Level.INSTANCE not in below:
         return study.c.id.in_(select(series.c.study).where(series.c.instance_count > 0, *below[Level.SERIES]))
     owner = live_instance.c.study if level is Level.STUDY else live_instance.c.series

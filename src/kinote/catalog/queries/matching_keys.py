@@ -1,7 +1,7 @@
-"""The attributes that queries match by: which columns hold their normalised values, at which level.
+"""The attributes that queries match: the columns with their normalised values, and their level.
 
-Besides the keys of PS3.4 C.6.2 and PS3.18 10.6 these are the key object keys of IHE RAD-30 and the
-reverse query: which key objects reference an instance.
+Besides the keys of PS3.4 C.6.2 and PS3.18 10.6, these are the key object keys of IHE RAD-30, and the reverse query:
+which key objects reference an instance.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kinote.catalog.schema.tables import (
     study,
 )
 
-#: An attribute, or one of an item of a sequence: the tags from the outermost sequence inwards.
+#: An attribute, or an attribute in an item of a sequence: the tags from the outermost sequence inwards.
 TagPath = tuple[int, ...]
 
 
@@ -43,9 +43,9 @@ class Level(IntEnum):
 
 
 class Relation(Enum):
-    """Rows beside those of the level itself, in which the attributes of a sequence are found.
+    """Rows beside those of the level itself that hold the attributes of a sequence.
 
-    Keys of one relation must hold for one and the same row, as sequence matching demands of items.
+    Keys of one relation must match the same row, as sequence matching demands of items.
     """
 
     MODALITIES = "series of the study"
@@ -57,7 +57,7 @@ class Relation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute that queries match by: the columns of its normalised values."""
+    """An attribute that queries match, with the columns of its normalised values."""
 
     path: TagPath
     vr: str
@@ -67,9 +67,9 @@ class Attribute:
 
 
 def path_of(name: str) -> TagPath:
-    """The path that keywords or tags joined by points mean, e.g. `ConceptNameCodeSequence.00080100`.
+    """Return the path for keywords or tags joined by points, e.g. `ConceptNameCodeSequence.00080100`.
 
-    Raises `UnknownAttributeError`, which names the part it does not know.
+    Raises `UnknownAttributeError`, which names the unknown part.
     """
     return tuple(_tag(part) for part in name.split("."))
 
@@ -82,7 +82,7 @@ def _tag(name: str) -> int:
 
 
 def _plain(table: FromClause, level: Level, prefix: str, *columns: tuple[str, str, str]) -> list[Attribute]:
-    """Attributes below a prefix, each as (keyword, VR, column of the table)."""
+    """Return attributes below a prefix, each given as (keyword, VR, column of the table)."""
     return [
         Attribute(path_of(prefix + keyword), vr, level, (table.c[column],)) for keyword, vr, column in columns
     ]
@@ -99,7 +99,7 @@ def _name(keyword: str, column: str) -> Attribute:
     return Attribute(path_of(keyword), "PN", Level.STUDY, groups)
 
 
-#: Every attribute that queries can match by.
+#: Every attribute that queries can match.
 MATCHED: Mapping[TagPath, Attribute] = {
     attribute.path: attribute
     for attribute in (
@@ -208,7 +208,7 @@ MATCHED: Mapping[TagPath, Attribute] = {
     )
 }
 
-#: The time that belongs to a date.
+#: The time that belongs to each date.
 TIME_OF: Mapping[TagPath, TagPath] = {
     path_of(f"{name}Date"): path_of(f"{name}Time")
     for name in ("Study", "PerformedProcedureStepStart", "Content")

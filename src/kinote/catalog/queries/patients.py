@@ -1,6 +1,6 @@
-"""Queries by patient: those of whom something is live, each told of by the matching study that came last.
+"""Queries for patients: those with live instances, each described by the matching study that came last.
 
-A patient is a Patient ID with its issuer, and for a study without one whoever it is of (`patient_keys`).
+A patient is a Patient ID with its issuer. A study without a Patient ID has a patient of its own (`patient_keys`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kinote.catalog.queries.matching_keys import Level
 from kinote.catalog.schema.tables import study
 from kinote.dicom.dictionary import tags
 
-#: How much is live of a patient (PS3.4 C.3.4).
+#: Counts of a patient's live studies, series and instances (PS3.4 C.3.4).
 PATIENT_COUNTS = (
     tags.NUMBER_OF_PATIENT_RELATED_STUDIES,
     tags.NUMBER_OF_PATIENT_RELATED_SERIES,
@@ -33,13 +33,13 @@ _PATIENT_TAGS = frozenset(f"{tag:08X}" for tag in PATIENT_ATTRIBUTES)
 
 
 def patient_pages(connection: Connection, query: Query) -> Iterator[list[tuple[str, ...]]]:
-    """The attributes of all patients who have a live study that the query's keys match, page by page.
+    """Return the attributes of all patients who have a live study that matches the query's keys, page by page.
 
-    Its level, limit and offset do not count. The last received come first; counts are there where `include`
+    The query's level, limit and offset are ignored. The last received come first. Counts are returned if `include`
     names them. Raises `InvalidKeyError` for a value that does not fit its attribute.
     """
     matched = conditions_of(connection, replace(query, level=Level.STUDY))
-    # Along the index of patients where no key has a better one: no sorting, and each patient once.
+    # Uses the index of patients unless a key has a better one: without sorting, and each patient once.
     found = connection.execute(
         select(study.c.patient, func.max(study.c.id))
         .where(*matched)

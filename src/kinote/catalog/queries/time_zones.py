@@ -1,9 +1,9 @@
-"""Study dates and times in the time zone of who asks (PS3.4 C.2.2.2.5, PS3.18 8.3.4.1).
+"""Study dates and times in the time zone of the query (PS3.4 C.2.2.2.5, PS3.18 8.3.4.1).
 
-With Timezone Offset From UTC in the query, its dates and times and the midnight between them are of that
-zone. A study is asked in the zone that it was received with: the query is shifted there, for each zone that
-studies have, so that an index of dates serves. A study received without a zone, or without one of date and
-time, is matched as it is written: where it was is not known (PS3.3 C.12.1.1.8).
+With Timezone Offset From UTC in the query, its dates and times, and the midnight between them, are in that zone.
+Studies have the zone with which they were received. For each of these zones the query is shifted, so that an index
+of dates can be used. A study received without a zone, or without date or time, is matched as written, because its
+zone is not known (PS3.3 C.12.1.1.8).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kinote.catalog.schema.tables import study
 from kinote.dicom.dictionary import tags
 from kinote.dicom.values import dates
 
-#: What asks in another zone rather than for one.
+#: The key that sets the zone of a query. It is not itself matched.
 TIMEZONE: TagPath = (tags.TIMEZONE_OFFSET_FROM_UTC,)
 
 _DAY = timedelta(days=1)
@@ -28,7 +28,8 @@ _INSTANT = timedelta(microseconds=1)
 
 
 def asked_offset(value: str) -> timedelta | None:
-    """The offset that a query is asked in; None without one. The plus may be lost: an address has it as blank."""
+    """Return the offset of the query; None if it has none. A blank stands for a plus, which URLs can turn into a
+    blank."""
     written = value.strip()
     if not written:
         return None
@@ -47,9 +48,9 @@ def in_zone(
     *,
     combined: bool,
 ) -> ColumnElement[bool]:
-    """Condition on `study`: its date and time, in the zone asked for, lie in these ranges.
+    """Return the condition on `study` that its date and time, in the zone of the query, are within these ranges.
 
-    `plain` is the same for what needs no shift; `combined` has the ranges as one of moments.
+    `plain` is the condition for studies that need no shift. `combined` has the ranges as one range of moments.
     """
     others = [
         (written, offset)
@@ -72,7 +73,7 @@ def in_zone(
 def _shifted(
     days: Range | None, times: Range | None, shift: timedelta, *, combined: bool
 ) -> Iterator[ColumnElement[bool]]:
-    """The conditions on a study whose clocks are ahead by `shift` of those the ranges are read from."""
+    """Return the conditions on studies whose clocks are ahead of the query's by `shift`."""
     day, clock = study.c.study_date, study.c.study_time
     if days is not None:
         together = times if combined else None
@@ -85,7 +86,7 @@ def _shifted(
 
 
 def _moved(day: str, time: str, otherwise: str, shift: timedelta) -> Moment | None:
-    """A moment by other clocks; None where there is none, or none in the calendar."""
+    """Return a moment by clocks of another zone; None if there is none, or none in the calendar."""
     if not day:
         return None
     try:
@@ -110,7 +111,7 @@ def _within_a_day(clock: ColumnElement[str], times: Range, shift: timedelta) -> 
 
 
 def _since_midnight(time: str) -> timedelta:
-    """A leap second counts as the end of the one before it."""
+    """Return the time since midnight. A leap second counts as the end of the second before it."""
     hours, minutes, seconds, fraction = int(time[:2]), int(time[2:4]), int(time[4:6]), int(time[7:])
     if seconds == 60:
         seconds, fraction = 59, 999_999
@@ -122,9 +123,9 @@ def _clock(since_midnight: timedelta) -> str:
 
 
 def _offsets(connection: Connection) -> Iterator[tuple[str, timedelta | None]]:
-    """The offsets that studies were received with: from each to the next by one look-up."""
+    """Return the offsets with which studies were received. Each is found from the previous one by one look-up."""
     column = study.c.timezone_offset
-    # The second condition is that of the index, in its own words.
+    # The second condition repeats the WHERE clause of the index.
     query = select(func.min(column)).where(column != literal_column("''"))
     written = connection.execute(query).scalar_one()
     while written is not None:

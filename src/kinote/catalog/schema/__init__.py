@@ -1,1 +1,1 @@
-"""What the index consists of: its tables, the live view, moments as texts, and how older indexes become this one."""
+"""The schema of the index: its tables, the live view, moments as texts, and migrations of older indexes."""

@@ -1,4 +1,4 @@
-"""What the columns of all tables are made of."""
+"""Kinds of columns that all tables use."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
-#: SQLite gives only `INTEGER PRIMARY KEY` the speed of the row id.
+#: Only `INTEGER PRIMARY KEY` is as fast as SQLite's row id.
 Key: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 
-#: Bytewise comparison on both databases: SQLite's default, PostgreSQL's collation "C".
+#: Bytewise comparison on both databases: the default of SQLite, collation "C" of PostgreSQL.
 Matched: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def key(name: str = "id") -> Column[int]:
-    """The integer key of a table."""
+    """Return the integer key of a table."""
     return Column(name, Key, primary_key=True)
 
 
 def to(name: str, target: str, **options: object) -> Column[int]:
-    """A column with the key of a row of another table."""
+    """Return a column with the key of a row in another table."""
     return Column(name, Key, ForeignKey(target), **options)  # type: ignore[arg-type]
 
 
 def matched(name: str) -> Column[str]:
-    """A text that queries match against; empty where it is absent."""
+    """Return a text column that queries match; '' if the value is absent."""
     return Column(name, Matched, nullable=False, server_default="")
 
 
@@ -35,5 +35,5 @@ def actor(prefix: str) -> list[Column[str]]:
 
 
 def person_name(name: str) -> list[Column[str]]:
-    """The three component groups of a PN (PS3.5 6.2.1), each matched by itself."""
+    """Return the columns of the three component groups of a PN (PS3.5 6.2.1)."""
     return [matched(f"{name}_{group}") for group in ("alphabetic", "ideographic", "phonetic")]

@@ -1,7 +1,7 @@
 """The one definition of *live* (law 1).
 
-Whatever shows, counts, sends or answers reads `live_instance`. The instance table itself is for the
-rooms that bring objects in and manage their life and death; `tests/project` holds that.
+Everything that shows, counts, sends or answers reads `live_instance`. The instance table itself is for the packages
+that bring objects in and manage their life cycle; `tests/project` checks this.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from sqlalchemy import Column, Connection, MetaData, Table, select
 
 from kinote.catalog.schema.tables import instance
 
-#: Not in the tables' metadata: a view is made by its own statement.
+#: Not part of the tables' metadata, because a view is created by a statement of its own.
 _views = MetaData()
 
-#: By the database: each needs the very words of its index of current rows.
+#: By database: each needs the literal WHERE clause of its index of current rows.
 LIVE_INSTANCE_SQL = {
     "sqlite": "CREATE VIEW live_instance AS SELECT * FROM instance WHERE standing = 'live' AND is_current = 1",
     "postgresql": "CREATE VIEW live_instance AS SELECT * FROM instance WHERE standing = 'live' AND is_current",
@@ -23,5 +23,5 @@ live_instance = Table("live_instance", _views, *(Column(column.name, column.type
 
 
 def see_that_it_answers(connection: Connection) -> None:
-    """Read a row, if there is one; whatever is wrong with the index is raised."""
+    """Read a row, if there is one. Raises whatever error the index has."""
     connection.execute(select(live_instance.c.id).limit(1)).all()

@@ -1,23 +1,23 @@
-"""Moments as the `*_at` columns hold them: ISO 8601 in UTC to the microsecond, so that they compare as texts."""
+"""Moments as in the `*_at` columns: ISO 8601 in UTC to the microsecond, so that they can be compared as text."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 
-#: An offset whose plus was lost on the way: in an address it means a blank.
+#: An offset without its plus, which a URL turns into a blank.
 _WITHOUT_PLUS = re.compile(r"(T.*) (\d\d(?::?\d\d)?)", re.ASCII)
 
 
 def timestamp(moment: datetime) -> str:
-    """An aware moment, whatever its zone. Raises OverflowError where UTC has no year for it."""
+    """Return an aware moment of any zone as text. Raises OverflowError if it is outside of the calendar in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def asked_timestamp(written: str) -> str:
-    """The same of a moment in ISO 8601 that somebody has written; without an offset it is in UTC.
+    """Return a moment that somebody wrote in ISO 8601; without an offset it is in UTC.
 
-    Raises ValueError for what is none.
+    Raises ValueError if it is not a moment.
     """
     moment = datetime.fromisoformat(_WITHOUT_PLUS.sub(r"\1+\2", written.strip()))
     try:

@@ -1,4 +1,4 @@
-"""What is done with SQL on both databases: what differs, statements that are built once, text indexes.
+"""SQL for both databases: their differences, statements that are built once, text indexes.
 
-Knows no table of ours but those that it is given.
+Knows only the tables that it is given.
 """

@@ -1,6 +1,6 @@
-"""What differs between SQLite and PostgreSQL, and nothing else.
+"""The differences between SQLite and PostgreSQL, and nothing else.
 
-Everything that is not the same SQL on both stands here as a function of the connection.
+Whatever is not the same SQL on both is a function of the connection here.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
-#: Milliseconds another process's write (a backup, an administrator's shell) may hold us up.
+#: How many milliseconds another process's write (a backup, an administrator's shell) may delay ours.
 _BUSY_TIMEOUT = 30_000
 
-#: What libpq waits for a server that has vanished without a word, unless the address says otherwise: some 30 s in
-#: place of hours. Has no effect on sockets of this machine.
+#: How long libpq waits for a server that has vanished without notice, unless the address says otherwise: about 30 s
+#: instead of hours. Has no effect on Unix sockets.
 _PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -43,12 +43,12 @@ _PATIENCE = {
     "tcp_user_timeout": 30_000,
 }
 
-#: "KINO": any number, the same in every process.
+#: "KINO": any number, but the same in every process.
 _SCHEMA_LOCK = 0x4B494E4F
 
 
 def engine_for(url: str | URL, *, pool_size: int) -> Engine:
-    """An engine whose connections are set up for durable, concurrent use."""
+    """Return an engine whose connections are set up for durable, concurrent use."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -60,7 +60,7 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
             connect_args={"check_same_thread": False, "isolation_level": None},
         )
         event.listen(engine, "connect", _prepare_sqlite)
-        # The driver opens no transaction before a SELECT; without this, updates are lost silently.
+        # The driver begins no transaction before a SELECT. Without this, updates would be lost silently.
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if address.get_backend_name() == "postgresql":
@@ -76,7 +76,8 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
 
 
 def is_there(url: str | URL) -> bool:
-    """Whether there is a database at an address, whatever is in it; SQLite would make one where there is none."""
+    """Return whether there is a database at an address, whatever its contents. Opening it would create one on
+    SQLite."""
     address = make_url(url)
     if address.get_backend_name() != "sqlite":
         return True
@@ -85,7 +86,7 @@ def is_there(url: str | URL) -> bool:
 
 
 def shown(url: str | URL) -> str:
-    """A database address as it may be read by anybody: without its password."""
+    """Return a database address without its password, for display."""
     return make_url(url).render_as_string(hide_password=True)
 
 
@@ -93,14 +94,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     _switch_to_wal(cursor)
     for pragma in (
-        # After "stored" has been answered nothing may vanish, not even with the power (law 6).
+        # Nothing may vanish once "stored" has been answered, not even in a power cut (law 6).
         "synchronous = FULL",
         "foreign_keys = ON",
         f"busy_timeout = {_BUSY_TIMEOUT}",
         "cache_size = -65536",
         "temp_store = MEMORY",
         "mmap_size = 268435456",
-        # Of 64 MB, sixteen times what is usual: pages that every commit changes go into the file as much less often.
+        # 64 MB, sixteen times the default: pages that every commit changes are written into the file less often.
         "wal_autocheckpoint = 16000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
@@ -108,7 +109,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _switch_to_wal(cursor: Any) -> None:
-    """Two who open a new database at once: SQLite refuses one of them without waiting for the other."""
+    """Switch to WAL mode. If two processes open a new database at once, SQLite fails for one of them without
+    waiting."""
     deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
     while True:
         try:
@@ -123,7 +125,7 @@ def _switch_to_wal(cursor: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
-    # Straight to the driver: by SQLAlchemy's cursors it takes ten times as long.
+    # Uses the driver directly, because SQLAlchemy's cursors take ten times as long.
     driver: Any = connection.connection.driver_connection
     try:
         driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -132,17 +134,18 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def wrapped(connection: Connection | Engine, statement: str, error: sqlite3.Error) -> BaseException:
-    """An error of SQLite's driver as SQLAlchemy would raise it."""
+    """Return an error of SQLite's driver in the form in which SQLAlchemy raises it."""
     return DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect)
 
 
 def snapshots(engine: Engine) -> Engine:
-    """The engine for readers: a transaction sees one state, as SQLite's do of themselves."""
+    """Return the engine for readers: a transaction sees one state, as it always does on SQLite."""
     return engine if is_sqlite(engine) else engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 class UnansweredCommitError(Exception):
-    """COMMIT was sent, and the database has not said whether it was carried out; `reason` is what came instead."""
+    """COMMIT was sent, and the database has not answered whether it was carried out. `reason` is what happened
+    instead."""
 
     def __init__(self, reason: BaseException) -> None:
         super().__init__(str(reason))
@@ -151,9 +154,9 @@ class UnansweredCommitError(Exception):
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """A transaction around the block: committed at its end, or gone if anything fails.
+    """Run the block in a transaction: committed at its end, rolled back if anything fails.
 
-    Raises `UnansweredCommitError` where it may be either.
+    Raises `UnansweredCommitError` if it may be either.
     """
     committing = False
     try:
@@ -169,22 +172,22 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def _leave_nothing_open(connection: Connection) -> None:
-    """End a transaction that SQLAlchemy takes for ended: SQLite leaves it open where it refuses the commit."""
+    """End a transaction that SQLAlchemy regards as ended. SQLite leaves it open if it rejects the commit."""
     if connection.invalidated:
         return
     driver: Any = connection.connection.driver_connection
     try:
         driver.rollback()
     except Exception:
-        # A connection that cannot even do that is of no use any more.
+        # A connection that cannot even do that is useless.
         connection.invalidate()
 
 
 def _is_refusal(connection: Connection, failure: BaseException) -> bool:
-    """Whether this came from a COMMIT that the database has surely not carried out."""
+    """Return whether this error came from a COMMIT that the database has certainly not carried out."""
     said = failure.orig if isinstance(failure, DBAPIError) else None
     if isinstance(said, sqlite3.Error):
-        # Everything else can happen after the last page was written, a lack of memory for one.
+        # Every other error, for example a lack of memory, can occur after the last page was written.
         return said.sqlite_errorcode & 0xFF in _REFUSED_BY_SQLITE
     state = getattr(said, "sqlstate", None)
     if state is None or connection.invalidated or connection.connection.driver_connection.closed:  # type: ignore[union-attr]
@@ -200,9 +203,9 @@ _LOST_BY_POSTGRESQL = ("08", "40003", "57P")
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[Callable[[], None]]:
-    """A savepoint around the block; what it gives takes back all that the block has written.
+    """Run the block in a savepoint. It gets a function that undoes everything the block has written.
 
-    Straight to the driver: SQLAlchemy's nested transactions cost several times what the savepoint does.
+    Uses the driver directly: SQLAlchemy's nested transactions cost several times as much as the savepoint.
     """
     driver: Any = connection.connection.driver_connection
     driver.execute("SAVEPOINT piece")
@@ -215,20 +218,21 @@ def is_sqlite(connection: Connection | Engine) -> bool:
 
 
 def may_be_tried_again(error: DBAPIError) -> bool:
-    """Whether the database gave up on a transaction that is right in itself (deadlock, serialization)."""
+    """Return whether the database gave up on a transaction that is correct in itself (deadlock, serialization)."""
     return getattr(error.orig, "sqlstate", None) in {"40P01", "40001"}
 
 
 def is_out_of_connections(error: DBAPIError) -> bool:
-    """Whether PostgreSQL has refused a connection because there are too many (its error 53300)."""
+    """Return whether PostgreSQL has refused a connection because there are too many (its error 53300)."""
     if getattr(error.orig, "sqlstate", None) == "53300":
         return True
-    # Of a connection that did not come about, the driver gives nothing but the words.
+    # For a connection that was not established, the driver gives only the message.
     return any(words in str(error.orig) for words in ("too many c", "connection slots are reserved"))
 
 
 def wildcard(connection: Connection, value: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-    """Match bytewise by `*` and `?` (PS3.4 C.2.2.2.4); a pattern that begins plainly can use an index."""
+    """Return the condition of a bytewise match with `*` and `?` (PS3.4 C.2.2.2.4). A pattern with a literal prefix
+    can use an index."""
     if is_sqlite(connection):
         return value.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
     escaped = pattern.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
@@ -236,25 +240,25 @@ def wildcard(connection: Connection, value: ColumnElement[str], pattern: str) ->
 
 
 def without_index(connection: Connection, value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column, such that SQLite does not look it up in an index; PostgreSQL knows by its statistics."""
+    """Return the column in a form that SQLite does not look up in an index. PostgreSQL decides by its statistics."""
     if not is_sqlite(connection):
         return value
     return UnaryExpression(value, operator=custom_op("+"), type_=value.type)
 
 
 def lock_schema(connection: Connection) -> None:
-    """Let one process at a time change the schema; on SQLite the write transaction does that by itself."""
+    """Let only one process at a time change the schema. On SQLite the write transaction already does so."""
     if not is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
 
 
-#: The greatest key that a table of SQLite has or ever had; PostgreSQL's sequences never go back.
+#: The greatest key that a table of SQLite has or ever had. PostgreSQL's sequences never go back.
 GREATEST_KEY = (
     "SELECT max((SELECT coalesce(max({key}), 0) FROM {table}), "
     "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM house WHERE name = 'keys gone from {table}'))"
 )
 
-# AUTOINCREMENT would do the same at the price of a second write with every row.
+# AUTOINCREMENT would do the same, but with a second write for every row.
 _REMEMBER_KEYS = (
     "CREATE TRIGGER {table}_keys_gone AFTER DELETE ON {table} BEGIN "
     "INSERT INTO house (name, value) VALUES ('keys gone from {table}', OLD.id) "
@@ -263,41 +267,43 @@ _REMEMBER_KEYS = (
 
 
 def never_use_keys_again(connection: Connection, table: str) -> None:
-    """Let `statements.reserve_ids` give no key of a row that is gone: somebody may still hold its number."""
+    """Make sure that `statements.reserve_ids` gives no key of a deleted row, since somebody may still have its
+    number."""
     if is_sqlite(connection):
         connection.exec_driver_sql(_REMEMBER_KEYS.format(table=table))
 
 
 def declare_anew(connection: Connection, table: str, declaration: str) -> None:
-    """Replace the declaration of a table of SQLite by one that takes all that is stored in it as it is."""
+    """Replace the declaration of a table of SQLite by one that accepts all its rows as they are."""
     ((version,),) = connection.exec_driver_sql("PRAGMA schema_version").fetchall()
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
     connection.exec_driver_sql(
         "UPDATE sqlite_master SET sql = ? WHERE type = 'table' AND name = ?", (declaration, table)
     )
-    # So that everybody who has the database open reads its schema anew.
+    # Makes everybody who has the database open read its schema again.
     connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema = OFF")
-    # It says so where the declaration cannot be read.
+    # Fails if the declaration cannot be read.
     connection.exec_driver_sql(f"SELECT 1 FROM {table} LIMIT 0")  # noqa: S608 - a name of ours
 
 
 def has_several_writers(connection: Connection) -> bool:
-    """Whether other transactions may be writing at the same time as this one."""
+    """Return whether other transactions may write at the same time as this one."""
     return not is_sqlite(connection)
 
 
 def lock_names(connection: Connection, names: Iterable[str], *, shared: bool = False) -> None:
-    """Let one writer at a time go on that locks the same names, until its transaction has committed.
+    """Lock these names until the transaction has ended, so that one writer at a time continues.
 
-    Those who share a name keep out only who wants it alone. On SQLite writers come one by one anyhow.
+    Shared locks exclude only exclusive ones. On SQLite writers come one at a time anyway.
     """
     wanted = list(names)
     if wanted and has_several_writers(connection):
         connection.execute(_LOCK_SHARED if shared else _LOCK_ALONE, {"names": wanted})
 
 
-#: The locks are taken in one order by everybody: a subquery that sorts is done before what selects from it.
+#: Everybody takes the locks in the same order: a sorting subquery is evaluated before the query that selects from
+#: it.
 _LOCKS = (
     "SELECT {lock}(key) FROM (SELECT DISTINCT hashtextextended(name, 0) AS key "
     "FROM unnest(CAST(:names AS text[])) AS name ORDER BY key) AS ordered"
@@ -307,21 +313,22 @@ _LOCK_SHARED = text(_LOCKS.format(lock="pg_advisory_xact_lock_shared"))
 
 
 def server_moment(ago: timedelta = timedelta()) -> ColumnElement[str]:
-    """So long ago by PostgreSQL's clock, which all nodes share, as `kinote.catalog.schema.timestamps` has it."""
+    """Return the moment `ago` before now by PostgreSQL's clock, which all nodes share, in the form of
+    `kinote.catalog.schema.timestamps`."""
     seconds = f"'{int(ago.total_seconds())} seconds'"
     then = func.now() - func.cast(text(seconds), postgresql.INTERVAL())
     return func.to_char(func.timezone("UTC", then), 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
 
 
 def current_transaction(connection: Connection) -> int:
-    """What tells this transaction from others in the change feed; 0 where writers come one by one."""
+    """Return what distinguishes this transaction from others in the change feed; 0 if writers come one at a time."""
     if is_sqlite(connection):
         return 0
     return int(connection.execute(text("SELECT pg_current_xact_id()::text::bigint")).scalar_one())
 
 
 def only_settled(connection: Connection, transaction: ColumnElement[int]) -> ColumnElement[bool] | None:
-    """Condition that keeps a reader of the change feed before the oldest transaction still open."""
+    """Return the condition that a reader of the change feed stops before the oldest open transaction."""
     if is_sqlite(connection):
         return None
     return transaction < literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")

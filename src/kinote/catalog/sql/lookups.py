@@ -1,8 +1,8 @@
-"""SQLite's connections for single queries, done straight and in no transaction.
+"""Connections of SQLite for single queries outside of transactions, used through the driver.
 
-Taking a connection from SQLAlchemy's pool, beginning and ending a transaction on it costs many times what finding
-one row does. A query in no transaction sees whatever has been committed when it is asked, and keeps nothing
-open when its row has been fetched.
+Taking a connection from SQLAlchemy's pool, and beginning and ending a transaction on it, costs many times what
+finding one row costs. A query outside of a transaction sees everything committed so far, and keeps nothing open
+once its row has been fetched.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from sqlalchemy import PoolProxiedConnection
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.statements import FindOne
 
-#: Connections that are kept; where more threads ask at the same moment, theirs are closed again.
+#: How many connections are kept. If more threads query at the same moment, their connections are closed again.
 _KEPT = 4
 
 
 class LookUps:
-    """As many connections as are needed at once; nobody waits for one."""
+    """As many connections as are needed at once, so that nobody waits for one."""
 
     def __init__(self, url: str) -> None:
         self._engine = dialects.engine_for(url, pool_size=0)
         self._waiting: deque[tuple[PoolProxiedConnection, Any]] = deque()
 
     def find(self, query: FindOne, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
-        """The columns of the first row of a query, None if there is none."""
+        """Return the columns of the first row of a query; None if there is no row."""
         try:
             taken = self._waiting.pop()
         except IndexError:
@@ -50,7 +50,7 @@ class LookUps:
         return row
 
     def close(self) -> None:
-        """Close those that are kept."""
+        """Close the connections that are kept."""
         while self._waiting:
             self._waiting.pop()[0].close()
         self._engine.dispose()

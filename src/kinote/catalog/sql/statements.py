@@ -1,8 +1,9 @@
-"""Statements that are built once and done often.
+"""Statements that are built once and executed often.
 
-Where notes are made one by one, SQLAlchemy's building and doing of a statement costs several times what the
-statement does. So it is compiled once, and SQLite's driver gets it straight; PostgreSQL, whose round trip
-costs more than all of that, is reached as ever. Errors are those of SQLAlchemy either way.
+When notes are made one by one, building and executing a statement by SQLAlchemy costs several times what the
+statement itself costs. So statements are compiled once, and executed by SQLite's driver directly. PostgreSQL is
+used through SQLAlchemy, because its round trip costs more than all of that. Errors are those of SQLAlchemy in both
+cases.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement as SQLite's driver takes it."""
+    """A statement in the form of SQLite's driver."""
 
     statement: str
-    #: The parameters in their order, of a row of them by name.
+    #: Returns the parameters in their order, from a row of them by name.
     in_order: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    #: The parameters that the statement brings itself.
+    #: The parameters that are part of the statement.
     constants: Mapping[str, Any]
 
     @classmethod
@@ -67,7 +68,7 @@ def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, 
 
 
 class ForEach:
-    """A statement done once for each of many rows of parameters, all with the same names."""
+    """A statement that is executed for each of many rows of parameters, all with the same names."""
 
     def __init__(self, statement: Insert | Update | Delete) -> None:
         self._statement = statement
@@ -83,19 +84,19 @@ class ForEach:
         if compiled is None:
             columns = rows[0] if isinstance(self._statement, Insert) else None
             compiled = self._compiled = _Compiled.of(connection.dialect, self._statement, columns)
-        straight(connection, compiled.statement, list(map(compiled.parameters, rows)))
+        execute_by_driver(connection, compiled.statement, list(map(compiled.parameters, rows)))
 
 
 class FindOne:
     """A query for one row by its parameters; see `Catalog.find_latest`."""
 
     def __init__(self, query: Select[Any]) -> None:
-        #: Of one row at most: what follows the first stays unread.
+        #: Only the first row is read.
         self.query = query
         self._compiled: _Compiled | None = None
 
     def compiled(self, dialect: Dialect) -> _Compiled:
-        """The query as SQLite's driver takes it."""
+        """Return the query in the form of SQLite's driver."""
         if self._compiled is None:
             self._compiled = _Compiled.of(dialect, self.query)
         return self._compiled
@@ -104,7 +105,7 @@ class FindOne:
 class LookUp:
     """A query for the rows whose column is among given values, however many these are.
 
-    Unlike a list in the statement it leaves the statement the same, so that it is built once.
+    A list of values in the statement would change the statement. This one stays the same, so it is built once.
     """
 
     def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
@@ -118,23 +119,24 @@ class LookUp:
         self._row: Callable[[Iterable[Any]], Any] = row._make
 
     def __call__(self, connection: Connection, wanted: Iterable[Any]) -> Sequence[Any]:
-        """The rows for the wanted values (texts or numbers), with their columns as attributes."""
+        """Return the rows for the wanted values (texts or numbers), with their columns as attributes."""
         if isinstance(wanted, Collection) and not wanted:
             return ()
         if not is_sqlite(connection):
             return connection.execute(self._for_postgresql, {"wanted": list(wanted)}).all()
         compiled = self._compiled
         if compiled is None:
-            # A join: `IN (SELECT …)` would first build a table of the values, for more than the look-ups take.
+            # A join, because `IN (SELECT …)` would first build a table of the values, which takes longer than the
+            # look-ups.
             listed = func.json_each(bindparam("wanted")).table_valued("value")
             query = self._query.where(self._column == listed.c.value)
             compiled = self._compiled = _Compiled.of(connection.dialect, query)
         parameters = compiled.parameters({"wanted": _json_list(dict.fromkeys(wanted))})
-        return list(map(self._row, straight_rows(connection, compiled.statement, parameters)))
+        return list(map(self._row, rows_by_driver(connection, compiled.statement, parameters)))
 
 
 class ChangeAmong:
-    """An update, the same for all rows whose column is among given values, however many these are."""
+    """An update of all rows whose column is among given values, however many these are."""
 
     def __init__(self, update: Update, column: ColumnElement[Any]) -> None:
         listed = func.json_each(bindparam("wanted")).table_valued("value")
@@ -154,13 +156,13 @@ class ChangeAmong:
         compiled = self._compiled
         if compiled is None:
             compiled = self._compiled = _Compiled.of(connection.dialect, self._for_sqlite, values)
-        straight(
+        execute_by_driver(
             connection, compiled.statement, [compiled.parameters({**values, "wanted": _json_list(wanted)})]
         )
 
 
 def _json_list(values: Iterable[Any]) -> str:
-    # `json.dumps` prepares itself anew each time, which takes longer than writing a few values.
+    # Made once: `json.dumps` with arguments sets itself up each time, which takes longer than writing a few values.
     return "[" + ",".join([_quoted(value) if type(value) is str else str(value) for value in values]) + "]"
 
 
@@ -184,9 +186,9 @@ def insert_new(
     unique: Iterable[str],
     unique_where: str | None = None,
 ) -> None:
-    """Insert the rows, leaving out those whose `unique` columns are there already.
+    """Insert rows, except those whose `unique` columns exist already.
 
-    `unique_where` is the condition of a partial unique index, as its declaration has it.
+    `unique_where` is the condition of a partial unique index, as in its declaration.
     """
     if not rows:
         return
@@ -205,19 +207,20 @@ def insert_new(
 #: The statements of `insert_rows` by database, table and columns.
 _inserts: dict[tuple[str, str, tuple[str, ...]], ForEach] = {}
 
-#: The statements of `insert_new` by database and table: what is unique in a table is always the same.
+#: The statements of `insert_new` by database and table. The unique columns of a table are always the same.
 _inserts_of_new: dict[tuple[str, str], ForEach] = {}
 
 
 def reserve_ids(connection: Connection, table: Table, count: int) -> range | list[int]:
-    """`count` unused keys of a table, in ascending order, so that rows and their children go in together."""
+    """Return `count` unused keys of a table, in ascending order, so that rows can be inserted together with rows
+    that refer to them."""
     (key,) = table.primary_key.columns
     if is_sqlite(connection):
-        # One writer holds the write lock: nobody else can take these keys.
+        # This writer holds the only write lock, so nobody else can take these keys.
         query = _highest.get(table.name)
         if query is None:
             query = _highest[table.name] = GREATEST_KEY.format(table=table.name, key=key.name)
-        ((highest,),) = straight_rows(connection, query, ())
+        ((highest,),) = rows_by_driver(connection, query, ())
         return range(highest + 1, highest + 1 + count)
     drawn = connection.execute(
         text("SELECT nextval(pg_get_serial_sequence(:table, :key)) FROM generate_series(1, :count)"),
@@ -230,8 +233,8 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range | lis
 _highest: dict[str, str] = {}
 
 
-def straight(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Do a statement for each of the rows of parameters, by the driver of SQLite."""
+def execute_by_driver(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Execute a statement for each of the rows of parameters, by SQLite's driver."""
     driver: Any = connection.connection.driver_connection
     try:
         driver.executemany(statement, rows)
@@ -239,8 +242,10 @@ def straight(connection: Connection, statement: str, rows: Sequence[Sequence[Any
         raise wrapped(connection, statement, error) from error
 
 
-def straight_rows(connection: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query, by the driver of SQLite."""
+def rows_by_driver(
+    connection: Connection, statement: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a query, by SQLite's driver."""
     driver: Any = connection.connection.driver_connection
     try:
         rows: list[tuple[Any, ...]] = driver.execute(statement, parameters).fetchall()

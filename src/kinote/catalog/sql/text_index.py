@@ -1,6 +1,6 @@
-"""Indexes of text by n-grams: FTS5 on SQLite, GIN on PostgreSQL.
+"""Text indexes by n-grams: FTS5 on SQLite, GIN on PostgreSQL.
 
-The n-grams of what is looked for find the candidates; whether the text contains it is looked at then.
+The n-grams of the searched text find candidates; each candidate's text is then compared.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class TextIndex:
     def fill(
         self, connection: Connection, rows: Sequence[tuple[int, str, list[str]]], *, new: bool = False
     ) -> None:
-        """Put (key, folded text, n-grams) rows in place of what the index has under these keys.
+        """Replace the rows of these keys by (key, folded text, n-grams) rows.
 
-        Where the keys are `new`, there is nothing to replace.
+        With `new`, there are no rows to replace.
         """
         if not rows:
             return
@@ -72,7 +72,7 @@ class TextIndex:
                 [{"rowid": key, "folded": folded, "grams": " ".join(grams)} for key, folded, grams in rows],
             )
             return
-        # In key order: two writers that describe the same studies cannot deadlock.
+        # In key order, so that two writers that describe the same studies cannot deadlock.
         connection.execute(
             self._put,
             [{"rowid": key, "folded": folded, "grams": grams} for key, folded, grams in sorted(rows)],
@@ -81,11 +81,11 @@ class TextIndex:
     def finds(
         self, connection: Connection, key: ColumnElement[int], folded: str, grams: list[str]
     ) -> ColumnElement[bool]:
-        """Condition: the text under `key` contains `folded`; the n-grams find the candidates."""
+        """Return the condition that the text of `key` contains `folded`. The n-grams find the candidates."""
         return key.in_(select(self.table.c.rowid).where(self.contains(connection, folded, grams)))
 
     def contains(self, connection: Connection, folded: str, grams: list[str]) -> ColumnElement[bool]:
-        """Condition on a row of the index itself, for queries that join its `table`."""
+        """Return the same condition for a row of the index itself, for queries that join its `table`."""
         index = self.table
         if is_sqlite(connection):
             contains = func.instr(index.c.folded, folded) > 0
@@ -100,7 +100,7 @@ class TextIndex:
         return and_(index.c.grams.op("@>", is_comparison=True)(cast(grams, postgresql.ARRAY(Text))), contains)
 
 
-#: What a person would type to find a study, by the study's key.
+#: What people would type to find a study, by the study's key.
 STUDY_TEXT = TextIndex("study_text")
 
 #: The description of each note's current version, by the note's key.

@@ -1,1 +1,1 @@
-"""How the index is read and written: connections, the queue of the writers, group commit, commits in doubt."""
+"""Reading and writing the index: connections, the queue of the writers, group commit, commits in doubt."""

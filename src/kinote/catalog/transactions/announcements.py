@@ -1,8 +1,8 @@
-"""What the rest of the house is told once a transaction has committed that recorded changes.
+"""Announces commits of transactions that recorded changes.
 
-Whoever waits for news of the change feed listens here, and asks the index for nothing meanwhile. What listens is
-woken, not informed: it reads the feed, and finds what has been committed until then. Workers of jobs are to be
-woken in the same way.
+Whoever waits for news in the change feed listens here, and does not query the index meanwhile. Listeners are woken,
+not informed: they read the feed, and find everything committed until then. Workers of jobs are to be woken in the
+same way.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
 
-#: The mark that a transaction with changes leaves at its connection.
+#: The mark that a transaction with changes leaves on its connection.
 _HAS_CHANGES = "kinote has changes"
 
 
 def note_changes(transaction: Connection) -> None:
-    """The transaction has recorded changes: they are announced when it has committed."""
+    """Record that the transaction has written changes, which are announced after its commit."""
     transaction.info[_HAS_CHANGES] = True
 
 
 def has_changes(transaction: Connection) -> bool:
-    """Whether the transaction, which is about to commit, has recorded changes. The next one begins without."""
+    """Return whether the transaction, which is about to commit, has written changes, and reset this for the next
+    one."""
     return transaction.info.pop(_HAS_CHANGES, False) is True
 
 
@@ -39,9 +40,9 @@ class Announcements:
 
     @contextmanager
     def listening(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Have `wake` called after each commit that brought changes, for as long as the block lasts.
+        """Call `wake` after each commit with changes, for the duration of the block.
 
-        A thread calls it that has other things to do: it must not wait for anything.
+        The calling thread has other work to do, so `wake` must not wait for anything.
         """
         mark = object()
         with self._lock:
@@ -53,7 +54,7 @@ class Announcements:
                 del self._listeners[mark]
 
     def announce(self) -> None:
-        """Something was committed, here or by another server."""
+        """Wake the listeners: something was committed, here or by another server."""
         with self._lock:
             listeners = list(self._listeners.values())
         for wake in listeners:

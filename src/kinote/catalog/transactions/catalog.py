@@ -1,10 +1,10 @@
-"""The catalog: the one way to read and to write the index.
+"""The catalog: the only way to read and to write the index.
 
-Readers have connections of their own and see what was committed. Writers hand over a function of an
-open transaction; a writer thread takes what has queued up meanwhile, runs each in a savepoint of one
-transaction and commits once for all (group commit). A piece of work that fails harms no other; a commit
-that fails is tried again piece by piece (law 5), one in doubt is looked up first (law 6, `commits`). SQLite
-has one writer, PostgreSQL a bounded pool. Who waits for changes is told after the commit (`announcements`).
+Readers have connections of their own and see committed data. Writers submit functions of an open transaction. A
+writer thread takes everything queued meanwhile, runs each function in a savepoint of one transaction, and commits
+once for all (group commit). A function that fails affects no other. If a commit fails, the functions are tried
+again one by one (law 5); a commit in doubt is looked up first (law 6, `commits`). SQLite has one writer, PostgreSQL
+a bounded pool. Listeners for changes are woken after the commit (`announcements`).
 """
 
 from __future__ import annotations
@@ -39,25 +39,26 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
 
-#: How often a piece of work is begun anew after the database chose it as the victim of a deadlock.
+#: How often work is repeated after the database chose it as the victim of a deadlock.
 _ATTEMPTS = 5
 
 
 class CatalogClosedError(RuntimeError):
-    """Work was handed to a catalog that has been closed."""
+    """Work was submitted to a catalog that has been closed."""
 
 
 class NoConnectionError(RuntimeError):
-    """The database has no connection left for this; the message says how many there should be."""
+    """The database has no connection left. The message says how many there should be."""
 
 
-#: Connections that neither read nor write: that of `notifications`, and one for a moment at start and end.
+#: Connections that neither read nor write: that of `notifications`, and one that is needed briefly at start and
+#: end.
 _OTHERS = 2
 
 
 @dataclass(frozen=True)
 class CatalogOptions:
-    """Where the index is, as a database address, and how many may use it at once.
+    """The database address of the index, and how many connections may use it at once.
 
     A commit whose answer was lost is looked up for `in_doubt_limit` seconds, while its senders wait.
     """
@@ -69,16 +70,16 @@ class CatalogOptions:
 
     @classmethod
     def within(cls, url: str, connections: int) -> CatalogOptions:
-        """With so many connections to PostgreSQL at most, at least 6."""
+        """Return options with at most this many connections to PostgreSQL; at least 6 are needed."""
         writers = min(cls.writers, (connections - _OTHERS) // 3)
         return cls(url, readers=connections - _OTHERS - writers, writers=writers)
 
 
 class Catalog:
-    """The open index. `close()` finishes what was handed over before.
+    """The open index. `close()` completes the work submitted before.
 
-    `observe_background` is told how many seconds each piece of background work held its writer; `steady` gives seconds
-    of a clock that is never set.
+    `observe_background` is called with the seconds for which each piece of background work held its writer.
+    `steady` returns the seconds of a clock that is never set.
     """
 
     def __init__(
@@ -97,11 +98,11 @@ class Catalog:
         self._waiting = WaitingWork(writers)
         upgrade(self._writers)
         forget_old_marks(self._writers)
-        # Here, so that whoever opens the index hears that it lets in fewer.
+        # Connecting here makes opening fail if the index allows too few connections.
         connections = [self._writers.connect().execution_options(writes=True) for _ in range(writers)]
         self._in_doubt_limit = options.in_doubt_limit
         self._lookups = LookUps(options.url) if alone else None
-        #: Told after every commit that brought changes, by whichever server it was.
+        #: Wakes listeners after every commit with changes, by whichever server.
         self.announcements = Announcements()
         self._notifications = None if alone else Notifications(options.url, self.announcements.announce)
         self._threads = [
@@ -119,7 +120,8 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one committed state of the index, from its first query until it is left."""
+        """Return a connection that sees one committed state of the index, from its first query until the end of the
+        block."""
         with self._reader() as connection:
             yield connection
 
@@ -135,9 +137,9 @@ class Catalog:
             raise
 
     def find_latest(self, query: FindOne, **parameters: Any) -> Sequence[Any] | None:
-        """What a query for one row finds among all that has been committed when it is asked.
+        """Return the row of a query, among everything committed so far.
 
-        Costs a fraction of `read`, for what is asked once for each of many objects.
+        It costs a fraction of `read`, and is meant for what is asked for each of many objects.
         """
         if self._lookups is not None:
             return self._lookups.find(query, parameters)
@@ -145,10 +147,10 @@ class Catalog:
             return connection.execute(query.query, parameters).first()
 
     def submit(self, work: Work[Result], *, background: bool = False) -> Future[Result]:
-        """Hand over a piece of work; the future is done once its transaction has committed or failed.
+        """Submit work. The future is done once its transaction has committed or failed.
 
-        It fails with `CommitInDoubtError` where that could not be found out. Work that nobody waits for goes to the
-        `background`: it has a transaction of its own when there is time for it. It must be short; see `in_turns`.
+        The future fails with `CommitInDoubtError` if the outcome could not be found out. `background` work, for
+        which nobody waits, gets a transaction of its own when there is time. It must be short; see `in_turns`.
         """
         done: Future[Result] = Future()
         if not self._waiting.put(Piece(work, done), background=background):
@@ -156,13 +158,13 @@ class Catalog:
         return done
 
     def write(self, work: Work[Result]) -> Result:
-        """Do a piece of work in a transaction and wait until it is durable; raises what the work raises."""
+        """Run work in a transaction and wait until it is durable. Raises what the work raises."""
         return self.submit(work).result()
 
     def in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
-        """Do long background work, in as many transactions as it takes; raises what a step raises.
+        """Run long background work in as many transactions as it takes. Raises what a step raises.
 
-        A step does some of what is left, as long as its budget is not spent, and says whether there is more.
+        A step does part of the work, as long as its budget is not spent, and returns whether there is more.
         """
 
         @wraps(step)
@@ -217,10 +219,10 @@ class Catalog:
                 outcomes = [(piece, *self._attempt(commits.connection, piece)) for piece in group]
                 changed = has_changes(commits.connection)
         except CommitInDoubtError as doubt:
-            # Not tried again: it may all be there.
+            # Not tried again, because it may have been committed.
             outcomes = [(piece, None, failure or _same_doubt(doubt)) for piece, _, failure in outcomes]
         except Exception:
-            # Nothing of the group is durable: each piece alone, so that only the culprit fails.
+            # Nothing of the group is durable. Each piece is run alone, so that only the one at fault fails.
             for piece in group:
                 self._commit_alone(commits, piece)
             return
@@ -230,13 +232,13 @@ class Catalog:
             self._announce()
 
     def _announce(self) -> None:
-        """Changes were committed, or may have been."""
+        """Wake the listeners: changes were committed, or may have been."""
         self.announcements.announce()
         if self._notifications is not None:
             self._notifications.send()
 
     def _attempt(self, connection: Connection, piece: Piece) -> tuple[Any, BaseException | None]:
-        """Do a piece within its savepoint; raises only what spoils the whole transaction."""
+        """Run a piece in its savepoint. Raises only what makes the whole transaction fail."""
         with dialects.savepoint(connection) as undo:
             try:
                 return piece.work(connection), None
@@ -268,12 +270,12 @@ class Catalog:
 
 
 def _spoils(connection: Connection, error: DBAPIError) -> bool:
-    """Whether the transaction is lost through no fault of the work: it may be done anew."""
+    """Return whether the transaction failed through no fault of the work, so that it may be repeated."""
     return connection.invalidated or error.connection_invalidated or dialects.may_be_tried_again(error)
 
 
 def _same_doubt(doubt: CommitInDoubtError) -> CommitInDoubtError:
-    """One for each who waits: each adds its own to the way that an exception has come."""
+    """Return a copy of the error for each who waits, since each adds its own traceback."""
     same = CommitInDoubtError()
     same.__cause__ = doubt.__cause__
     return same

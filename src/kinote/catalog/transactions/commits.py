@@ -1,19 +1,21 @@
-"""Commits, and what became of one whose answer was lost (law 6: looked up, never guessed, never simply repeated).
+"""Commits, and finding out about one whose answer was lost (law 6: looked up, never guessed, never simply
+repeated).
 
-A transaction ends in one of three ways. It fails before COMMIT, or the database refuses the COMMIT: then nothing
-of it is there, and it may be done anew. It is committed. Or COMMIT was sent and nobody knows: then it is in doubt.
+A transaction ends in one of three ways. It fails before COMMIT, or the database rejects the COMMIT: then nothing of
+it is stored, and it may be repeated. Or it is committed. Or COMMIT was sent and its outcome is unknown: then it is
+in doubt.
 
-**PostgreSQL.** Every transaction leaves a mark, a row of its own in `commit_mark`, right before COMMIT. After
-the connection broke, a new one inserts the same mark. As the key is unique, that waits for a transaction which the
-server still carries out, or whose end it has not noticed. If the mark is there, the transaction was committed;
-if not, it is gone for good. One row for each writer, updated every time, would grow a chain of dead versions while a
-backup reads, and every update would walk through all of them. `pg_xact_status` would have to be polled
-while the transaction is under way, and means nothing after a failover to another server.
+**PostgreSQL.** Every transaction inserts a mark, a row of its own in `commit_mark`, right before COMMIT. After the
+connection broke, a new connection inserts the same mark. Since the key is unique, this waits for a transaction that
+the server still carries out, or whose end it has not noticed. If the mark exists, the transaction was committed;
+otherwise it never will be. A single row for each writer, updated every time, would grow a chain of dead versions
+while a backup reads, and every update would walk through all of them. `pg_xact_status` would have to be polled
+while the transaction is under way, and has no meaning after a failover to another server.
 
-**SQLite.** A COMMIT that fails is visible to nobody while we run. But all its pages may be in the write-ahead log,
-only not announced to other connections; whoever opens the file after a crash then takes them for committed. Once
-another transaction has been committed that is impossible, as it overwrites them. So no mark is left
-beforehand, and one is written after a failed COMMIT.
+**SQLite.** Nobody sees a failed COMMIT while this process runs. But all its pages may be in the write-ahead log,
+only not announced to other connections; whoever opens the file after a crash would take them for committed. Once
+another transaction has been committed, this is impossible, because it overwrites them. So there is no mark
+beforehand; one is written after a failed COMMIT.
 """
 
 from __future__ import annotations
@@ -32,16 +34,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from kinote.catalog.schema.tables import commit_mark
 from kinote.catalog.sql import dialects
 
-#: Seconds that a commit in doubt is looked up for on SQLite at most: what stands in the way there is a full or
-#: a failing disk, and does not pass by itself as a restart of a server does.
+#: For how many seconds at most a commit in doubt is looked up on SQLite. The obstacle there is a full or a failing
+#: disk, which does not go away by itself as a restart of a server does.
 _ON_SQLITE = 2.0
 
-#: Seconds between two tries to look a commit up: the first pause, and the longest.
+#: Seconds between two attempts to look up a commit: the first pause, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 class CommitInDoubtError(RuntimeError):
-    """COMMIT was sent, and whether it was carried out cannot be found out."""
+    """COMMIT was sent, and it cannot be found out whether it was carried out."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -51,18 +53,18 @@ class CommitInDoubtError(RuntimeError):
 
 
 class Commits:
-    """The transactions of one writer's connection; a commit in doubt is looked up for at most `limit` seconds."""
+    """The transactions of one writer's connection. A commit in doubt is looked up for at most `limit` seconds."""
 
     def __init__(self, connection: Connection, limit: float) -> None:
         self.connection = connection
         self._on_sqlite = dialects.is_sqlite(connection)
         self._limit = min(limit, _ON_SQLITE) if self._on_sqlite else limit
-        #: The mark of the last transaction: the next one removes it.
+        #: The mark of the last transaction, which the next one removes.
         self._earlier: str | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A transaction around the block. At its end it is committed; after an error it surely is not.
+        """Run the block in a transaction. It is committed at the end; after an error it certainly is not.
 
         The exception is `CommitInDoubtError`.
         """
@@ -71,7 +73,7 @@ class Commits:
             with dialects.transaction(self.connection):
                 yield
                 if not self._on_sqlite:
-                    # In a transaction that failed unnoticed, which COMMIT would silently roll back, this fails too.
+                    # This fails in a transaction that failed unnoticed, which COMMIT would roll back silently.
                     self.connection.execute(_LEAVE_MARK, {"token": token, "earlier": self._earlier})
         except dialects.UnansweredCommitError as unanswered:
             if not self._was_committed(token):
@@ -79,7 +81,7 @@ class Commits:
         self._earlier = token
 
     def _was_committed(self, token: str) -> bool:
-        """What became of the transaction with this mark. Raises `CommitInDoubtError`."""
+        """Return whether the transaction with this mark was committed. Raises `CommitInDoubtError`."""
         until = time.monotonic() + self._limit
         pause = _FIRST_PAUSE
         while True:
@@ -90,14 +92,15 @@ class Commits:
                 return self._is_marked(token, until - time.monotonic())
             except (SQLAlchemyError, dialects.UnansweredCommitError) as error:
                 if time.monotonic() + pause >= until:
-                    # Whoever still carries it out has locked the mark it removes.
+                    # A transaction that is still carried out has locked the mark that it removes.
                     self._earlier = None
                     raise CommitInDoubtError from error
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _is_marked(self, token: str, patience: float) -> bool:
-        """Whether the mark is there, on a new connection; waits for who has inserted it and not committed yet."""
+        """Return whether the mark exists, on a new connection. Waits for a transaction that has inserted it and not
+        ended yet."""
         self.connection.invalidate()
         with self.connection.begin() as looking:
             milliseconds = max(1, int(patience * 1000))
@@ -107,13 +110,14 @@ class Commits:
         return inserted is None
 
     def _overwrite(self, token: str) -> None:
-        """Commit something else, so that what a failed COMMIT has left can never be taken for committed."""
+        """Commit something else, so that the remains of a failed COMMIT can never be taken for committed."""
         try:
             with dialects.transaction(self.connection):
                 self.connection.execute(commit_mark.delete())
                 self.connection.execute(commit_mark.insert(), {"token": token, "left_at": ""})
         except (SQLAlchemyError, dialects.UnansweredCommitError):
-            # On a full disk there may be room when the log can begin anew, where it has its pages already.
+            # A full disk may still have room if the log starts again from its beginning, where its pages exist
+            # already.
             driver = self.connection.connection.driver_connection
             assert driver is not None
             with suppress(sqlite3.Error):
@@ -122,7 +126,7 @@ class Commits:
 
 
 def forget_old_marks(engine: Engine) -> None:
-    """Remove what writers have left that were killed; no commit is in doubt for as long as that."""
+    """Remove the marks of writers that were killed. No commit is in doubt for as long as these are kept."""
     if not dialects.is_sqlite(engine):
         with engine.begin() as connection:
             connection.execute(_FORGET)

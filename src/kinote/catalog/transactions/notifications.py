@@ -1,11 +1,11 @@
-"""How the servers of one PostgreSQL tell each other that something was committed (`LISTEN`, `NOTIFY`).
+"""Notifies the servers of one PostgreSQL database of each other's commits (`LISTEN`, `NOTIFY`).
 
-One connection of each process does both, in a thread of its own. `NOTIFY` in the transaction that made the changes
-would have all writers commit one after the other: PostgreSQL takes a lock of the whole database for it, until
-the commit is durable. So it is sent afterwards, once for all that was committed meanwhile.
+One connection of each process does both, in a thread of its own. `NOTIFY` in the transaction with the changes would
+serialize all commits: PostgreSQL takes a lock on the whole database for it until the commit is durable. So it is
+sent afterwards, once for everything committed meanwhile.
 
-A notification is lost when its sender dies between commit and `NOTIFY`, and while the connection is broken. So it is
-looked now and then, and after each new connection, whether the feed has grown: one query for all listeners.
+A notification is lost if its sender dies between commit and `NOTIFY`, and while the connection is broken. So the
+feed is checked for growth at intervals, and after each new connection: one query for all listeners.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ log = logging.getLogger(__name__)
 
 _CHANNEL = "kinote_committed"
 
-#: Seconds between two looks for what nobody has told.
+#: Seconds between two checks for changes without a notification.
 _LOOK_EVERY = 20.0
 
-#: Seconds between two notifications at least: what is committed meanwhile shares the next one.
+#: The least number of seconds between two notifications. Commits in between share the next one.
 _SPACING = 0.02
 
-#: Seconds between two tries to connect: the first pause, and the longest.
+#: Seconds between two attempts to connect: the first pause, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 
-#: Its commit need not be durable: what it tells of is.
+#: Its commit need not be durable, because the changes it announces are.
 _PREPARE = "SET synchronous_commit = off"
 
 _SNAPSHOT = "SELECT pg_current_snapshot()::text"
 
-#: Whether a change has been committed since an earlier snapshot, also by a transaction that had begun before it.
+#: Whether a change has been committed since an earlier snapshot, including by a transaction that had begun before
+#: it.
 _HAS_GROWN = (
     "SELECT EXISTS (SELECT 1 FROM change WHERE transaction >= pg_snapshot_xmin(%(earlier)s::pg_snapshot)::text::bigint "
     "AND NOT pg_visible_in_snapshot(transaction::text::xid8, %(earlier)s::pg_snapshot))"
@@ -47,7 +48,7 @@ _HAS_GROWN = (
 
 
 class Notifications:
-    """Tells other processes what is told by `send`, and calls `heard` when another process has told something."""
+    """Notifies other processes on `send`, and calls `heard` when another process has sent a notification."""
 
     def __init__(self, url: str, heard: Callable[[], None], *, look_every: float = _LOOK_EVERY) -> None:
         self._engine = dialects.engine_for(url, pool_size=1)
@@ -56,19 +57,19 @@ class Notifications:
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._to_send = threading.Event()
         self._closing = threading.Event()
-        #: What was committed at the last look; None before the first.
+        #: The snapshot of the last check; None before the first.
         self._seen: str | None = None
         self._thread = threading.Thread(target=self._run, name="catalog-notifications", daemon=True)
         self._thread.start()
 
     def send(self) -> None:
-        """Something was committed here. Does not wait until the others know."""
+        """Announce a commit of this process. Does not wait for the other processes."""
         if not self._to_send.is_set():
             self._to_send.set()
             self._wake()
 
     def close(self) -> None:
-        """Send what is still to be sent, if that can be done at once, and end."""
+        """Send what is pending, if that can be done at once, and end."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -79,7 +80,7 @@ class Notifications:
         os.close(self._wake_writer)
 
     def _wake(self) -> None:
-        # A full pipe wakes as well.
+        # A full pipe wakes the thread as well.
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_writer, b".")
 
@@ -89,7 +90,8 @@ class Notifications:
             try:
                 with contextlib.closing(self._engine.raw_connection()) as connection:
                     driver: Any = connection.driver_connection
-                    # Closed for good at the end of the block: nobody else is to get a connection that listens.
+                    # The connection is closed at the end of the block, so that nobody else gets a connection that
+                    # listens.
                     connection.detach()
                     self._begin(driver)
                     pause = _FIRST_PAUSE
@@ -106,7 +108,7 @@ class Notifications:
         driver.autocommit = True
         driver.execute(_PREPARE)
         driver.execute(f"LISTEN {_CHANNEL}")
-        # What was committed while there was no connection nobody has told.
+        # Commits during the time without a connection were not announced.
         self._look(driver)
         if self._to_send.is_set():
             self._wake()
@@ -114,7 +116,7 @@ class Notifications:
     def _serve(self, driver: Any) -> None:
         own = driver.info.backend_pid
         look_at = time.monotonic() + self._look_every
-        # Not `select`, which knows the first 1,024 descriptors of a process only.
+        # Not `select`, which supports only the first 1,024 descriptors of a process.
         waiting = select.poll()
         waiting.register(driver.fileno(), select.POLLIN)
         waiting.register(self._wake_reader, select.POLLIN)
@@ -122,10 +124,10 @@ class Notifications:
             seconds = max(look_at - time.monotonic(), 0)
             if self._wake_reader in dict(waiting.poll(seconds * 1000)):
                 os.read(self._wake_reader, 4096)
-            # Whatever was to be sent before the end is seen below.
+            # What was to be sent before the end is noticed below.
             is_last = self._closing.is_set()
             if self._to_send.is_set():
-                # Before it is sent: what is committed from here on is told by the next one.
+                # Reset before sending: commits from here on belong to the next notification.
                 self._to_send.clear()
                 self._send(driver)
             if self._has_heard(driver, own):
@@ -145,11 +147,11 @@ class Notifications:
         self._closing.wait(_SPACING)
 
     def _has_heard(self, driver: Any, own: int) -> bool:
-        """Whether another process has told something; what this one tells has been told here."""
+        """Return whether another process has sent a notification. Those of this process were announced here already."""
         return any(notification.pid != own for notification in list(driver.notifies(timeout=0)))
 
     def _look(self, driver: Any) -> None:
-        # The snapshot first: what is committed in between is found by this look and by the next one.
+        # The snapshot is taken first, so that a commit in between is found by this check and by the next one.
         (now,) = driver.execute(_SNAPSHOT).fetchone()
         earlier, self._seen = self._seen, now
         if earlier is None or driver.execute(_HAS_GROWN, {"earlier": earlier}).fetchone()[0]:

@@ -1,8 +1,8 @@
-"""What waits for the catalog's writers, in two classes: somebody waits for an acknowledgment, or nobody does.
+"""The queue of the catalog's writers, in two classes: acknowledgments, and background work for which nobody waits.
 
-Background work (recovery, checks of what is stored, jobs) has its turn when no acknowledgment waits, and at the latest
-after so many groups of these: it is slow then, and never stands still. Where there are several writers, one of them is
-always left to acknowledgments.
+Background work (recovery, checks of stored bytes, jobs) runs when no acknowledgment waits, and otherwise after a
+number of groups of these. So it may be slow, but never stops. If there are several writers, one of them is always
+reserved for acknowledgments.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-#: Pieces of work that share one commit at most: bounds how long the first of them waits.
+#: How many pieces of work share one commit at most. This bounds how long the first of them waits.
 GROUP = 128
 
-#: Groups that go before background work at most, once it waits: it then costs them some twentieth.
+#: How many groups go before waiting background work at most. This costs them about a twentieth of their rate.
 PATIENCE = 64
 
-#: Seconds that a piece of background work may hold its writer, its commit included.
+#: How many seconds a piece of background work may hold its writer, its commit included.
 HELD_AT_MOST = 0.05
 
-#: Those of them in which it may begin something.
+#: For how many of these seconds it may begin new steps.
 _FOR_WORK = 0.03
 
 
 class Budget:
-    """What a piece of background work may still do. It looks between its steps, and leaves the rest to the next."""
+    """The time left for a piece of background work. It checks this between its steps, and leaves the rest to the
+    next piece."""
 
     def __init__(self, steady: Callable[[], float]) -> None:
         self._steady = steady
@@ -42,7 +43,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Piece:
-    """A function of an open transaction, and who waits for its result."""
+    """A function of an open transaction, and the future that waits for its result."""
 
     work: Callable[[Connection], Any]
     done: Future[Any]
@@ -57,20 +58,20 @@ class Turn:
 
 
 class WaitingWork:
-    """The queue before so many writers."""
+    """The queue for this many writers."""
 
     def __init__(self, writers: int) -> None:
         self._changed = threading.Condition()
         self._acknowledged: deque[Piece] = deque()
         self._background: deque[Piece] = deque()
-        #: Groups that have gone before the background work that waits.
+        #: How many groups have gone before the background work that waits.
         self._gone_before = 0
         self._at_background = 0
         self._most_at_background = max(1, writers - 1)
         self._is_closed = False
 
     def put(self, piece: Piece, *, background: bool) -> bool:
-        """Whether it will be done: no longer once this is closed."""
+        """Queue a piece. Returns whether it will be done, which it will not after `close`."""
         with self._changed:
             if self._is_closed:
                 return False
@@ -79,7 +80,7 @@ class WaitingWork:
             return True
 
     def take(self) -> Turn | None:
-        """Wait for work; None once all is done and no more can come. Pieces that were given up are left out."""
+        """Wait for work. None once all is done and the queue is closed. Cancelled pieces are left out."""
         with self._changed:
             while True:
                 if self._may_be_background() and (not self._acknowledged or self._gone_before >= PATIENCE):
@@ -98,15 +99,15 @@ class WaitingWork:
                     self._changed.wait()
 
     def finished(self, turn: Turn) -> None:
-        """To be called after each turn."""
+        """Must be called after each turn."""
         if turn.is_background:
             with self._changed:
                 self._at_background -= 1
-                # All of them: those that end, too, wait for the last piece.
+                # Wake all, because those that end also wait for the last piece.
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Nothing more is taken on; what waits is still done."""
+        """Accept no more work. What waits is still done."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What DICOM numbers and names (PS3.6): tags, SOP classes, transfer syntaxes, value representations.
+"""The registries of DICOM (PS3.6): tags, SOP classes, transfer syntaxes, value representations.
 
-Tables and questions about them; knows no data set, and no other part of `kinote.dicom`.
+Tables and functions that look things up in them. Uses no other part of `kinote.dicom`.
 """

@@ -1,4 +1,4 @@
-"""SOP classes (PS3.4 B.5): of what kind an instance is."""
+"""SOP classes (PS3.4 B.5): what kind of instance belongs to each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REAL_WORLD_VALUE_MAPPING = "1.2.840.10008.5.1.4.1.1.67"
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
-#: Of images, and of waveforms, whose UIDs begin like those of waveforms.
+#: Prefixes of presentation states: of images, and of waveforms, whose UIDs begin like those of waveform classes.
 _PRESENTATION_STATES = ("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.9.100.")
 _SEGMENTATIONS = {
     "1.2.840.10008.5.1.4.1.1.66.4",
@@ -20,7 +20,8 @@ _SEGMENTATIONS = {
     "1.2.840.10008.5.1.4.1.1.66.8",
 }
 
-#: Images whose names in PS3.6 do not say so: dose and parametric maps, segmentations, layers of the eye.
+#: Image classes whose names in PS3.6 do not say "Image": dose and parametric maps, segmentations, layers of the
+#: eye.
 _IMAGES_BY_ANOTHER_NAME = _SEGMENTATIONS | {
     "1.2.840.10008.5.1.4.1.1.30",
     "1.2.840.10008.5.1.4.1.1.481.2",
@@ -30,8 +31,8 @@ _IMAGES_BY_ANOTHER_NAME = _SEGMENTATIONS | {
     "1.2.840.10008.5.1.4.1.1.6.2",
 }
 
-#: Image classes (PS3.4 B.5 and B.6) whose IODs have no Multi-frame Module (PS3.3 C.7.6.6). One that is
-#: not sure to have none is not here: frames that are named must not be lost.
+#: Image classes (PS3.4 B.5 and B.6) whose IODs have no Multi-frame Module (PS3.3 C.7.6.6). A class that might have
+#: one is not listed, because frame numbers in a note must not be lost.
 _SINGLE_FRAME = {
     f"{_STORAGE}{number}"
     for number in (
@@ -56,26 +57,28 @@ _SINGLE_FRAME = {
 
 
 def name(uid: str) -> str:
-    """The name PS3.6 has for a class, or the UID itself; of some retired ones it has kept but the UID."""
+    """Return the name of a class in PS3.6, or the UID itself if there is none. PS3.6 has dropped the names of some
+    retired classes."""
     return (UID(uid).name or uid) if uid in UID_dictionary else uid
 
 
 @lru_cache(maxsize=4096)
 def is_image(uid: str) -> bool:
-    """Whether instances of a class are images, which a KOS flags by IMAGE items (TID 2010 row 8).
+    """Return whether instances of a class are images, which a KOS flags by IMAGE items (TID 2010 row 8).
 
-    An unknown or private class counts as none: readers refuse IMAGE items of classes they do not know.
+    An unknown or private class counts as no image, because readers reject IMAGE items of classes they do not know.
     """
     return uid in _IMAGES_BY_ANOTHER_NAME or (uid.startswith(_STORAGE) and "Image Storage" in name(uid))
 
 
 def is_multiframe_capable(uid: str) -> bool:
-    """Whether instances of an image class can have several frames (PS3.3 C.7.6.6)."""
+    """Return whether instances of an image class can have several frames (PS3.3 C.7.6.6)."""
     return is_image(uid) and uid not in _SINGLE_FRAME
 
 
 def has_one_frame(uid: str) -> bool:
-    """Whether a class is of images that never have more than one frame; an unknown class may have."""
+    """Return whether instances of a class never have more than one frame. Of an unknown class this is not known:
+    False."""
     return uid in _SINGLE_FRAME
 
 

@@ -1,4 +1,4 @@
-"""The attributes Kinote reads by name (PS3.6 section 6), as group and element in one number."""
+"""The attributes that Kinote reads by name (PS3.6 section 6), as group and element in one number."""
 
 from __future__ import annotations
 

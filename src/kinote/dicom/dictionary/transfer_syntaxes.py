@@ -1,4 +1,4 @@
-"""Transfer syntaxes (PS3.5 section 10): what Kinote needs to know of each."""
+"""Transfer syntaxes (PS3.5 section 10), with the properties that Kinote needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ JPIP_HTJ2K_REFERENCED_DEFLATE = "1.2.840.10008.1.2.4.205"
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 
 _NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
-#: Data sets that are deflated whole (PS3.5 annex A). Pixels of the JPIP ones lie elsewhere: never native.
+#: Transfer syntaxes in which the whole data set is deflated (PS3.5 annex A). The pixels of the JPIP ones are stored
+#: elsewhere, so they are never native.
 _DEFLATED = {
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     JPIP_REFERENCED_DEFLATE,
@@ -27,8 +28,11 @@ _DEFLATED = {
 
 @dataclass(frozen=True, slots=True)
 class TransferSyntax:
-    """How a data set is encoded. An unknown UID is explicit little endian with encapsulated pixels,
-    which all syntaxes of the last decades are."""
+    """How a data set is encoded.
+
+    An unknown UID is taken for explicit little endian with encapsulated pixel data, like all syntaxes of the last
+    decades.
+    """
 
     uid: str
     name: str
@@ -40,7 +44,7 @@ class TransferSyntax:
 
 @lru_cache(maxsize=512)
 def lookup(uid: str) -> TransferSyntax:
-    """What a transfer syntax UID stands for, known or not."""
+    """Return the properties of a transfer syntax UID, whether it is known or not."""
     return TransferSyntax(
         uid=uid,
         name=UID(uid).name if uid in UID_dictionary else f"transfer syntax {uid}",

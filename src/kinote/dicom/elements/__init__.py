@@ -1,5 +1,5 @@
-"""Data sets as bytes: the walker, which trusts no length, and what is built on what it finds (PS3.5 7).
+"""Data sets as bytes (PS3.5 section 7): the walker, which trusts no length, and what uses its results.
 
-`walker` goes through whatever bytes come and has a limit for everything they can ask for; `scanner` gathers
-elements as they pass, and `dataset` answers questions about them. May use `values` and `dictionary`.
+`walker` processes arbitrary bytes and limits everything that they can make it do. `scanner` feeds it while bytes
+arrive, and `dataset` gives access to elements. May use `values` and `dictionary`.
 """

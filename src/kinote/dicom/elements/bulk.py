@@ -1,4 +1,4 @@
-"""Values that were let pass while a data set was walked: where they lie."""
+"""Bulk values: values that are skipped while a data set is walked, with their position."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kinote.dicom.elements.errors import TagPath
 
 @dataclass(frozen=True, slots=True)
 class BulkSpan:
-    """A value that is not in memory.
+    """A value that is not kept in memory.
 
-    `offset` counts bytes from the beginning of the (inflated) data set. For encapsulated pixel data
-    `length` is -1 and `fragments` holds offset and length of each fragment in turn, the Basic Offset Table
-    being the first (PS3.5 A.4).
+    `offset` counts bytes from the beginning of the (inflated) data set. For encapsulated pixel data `length` is -1,
+    and `fragments` holds offset and length of each fragment in turn, beginning with the Basic Offset Table (PS3.5
+    A.4).
     """
 
     path: TagPath
@@ -29,5 +29,5 @@ class BulkSpan:
 
     @property
     def address(self) -> str:
-        """The path as it stands in BulkDataURI, e.g. ``54000100/0/54001010``."""
+        """Return the path in the form that BulkDataURI uses, e.g. ``54000100/0/54001010``."""
         return "/".join(str(part) if index % 2 else f"{part:08X}" for index, part in enumerate(self.path))

@@ -1,8 +1,8 @@
-"""A view on one level of a scanned data set: its root, or one item of a sequence.
+"""Access to one level of a scanned data set: its root, or one item of a sequence.
 
-Reading is tolerant: a value of another representation than the dictionary has is read as far as it can
-be; one that cannot be read is None. Text is decoded by the Specific Character Set of the level, or of
-the nearest level above that has one.
+Reading is tolerant. A value sent with another representation than the dictionary has is converted if possible. A
+value that cannot be read is None. Text is decoded by the Specific Character Set of the level, or of the nearest
+level above that has one.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.values.character_sets import ESCAPE, CharacterSet, character_set
 from kinote.dicom.values.numbers import as_integer, parse_decimal, unpack
 
-#: What most text is: all but numbers, binary values and text of several lines, as it stands in bytes.
+#: The representations of most text, as bytes: all except numbers, binary values and text that is a single value.
 _ONE_LINE = frozenset(
     vr for vr, name in NAMES.items() if name not in {*NUMBERS, *BINARY, *SINGLE_VALUE, "AT", "SQ"}
 )
 
-#: Up to here the items of a sequence are kept once they were asked for: several readers go through them.
+#: Sequences with at most this many items keep their items after the first access, since several readers visit them.
 _FEW = 64
 
-#: So few digits are no number beyond 31 bits.
+#: A number with fewer characters than this fits into 31 bits.
 _SURELY_AN_INTEGER = 10
 
 _NO_CHARACTERS = character_set(())
@@ -73,15 +73,15 @@ class DataSet:
         self._elements: dict[int, Element] | None = None
         self._items: dict[int, tuple[DataSet, ...]] | None = None
         self._characters: CharacterSet | None = None
-        #: Of the root: the values that were let pass, in order.
+        #: In the root only: the bulk values, in order.
         self.bulk: tuple[BulkSpan, ...] = ()
-        #: Of the root: deviations from the standard that did no harm, in words.
+        #: In the root only: harmless deviations from the standard, in words.
         self.notes: tuple[str, ...] = ()
-        #: Of the root: how many elements stand in it whose tag comes again later. The last one counts.
+        #: In the root only: how many elements are repeated later. The last one with a tag counts.
         self.repeated = 0
 
     def __iter__(self) -> Iterator[int]:
-        """The tags of this level, in the order in which they were sent."""
+        """Iterate over the tags of this level, in the order in which they were sent."""
         return iter(self._level())
 
     def __contains__(self, tag: object) -> bool:
@@ -92,22 +92,22 @@ class DataSet:
 
     @property
     def encoding(self) -> Encoding:
-        """How the elements of this level are encoded, which may be another way than declared."""
+        """The encoding of the elements of this level. It may differ from the declared one."""
         return self._encoding
 
     @property
     def sent(self) -> bytes:
-        """The kept bytes of this level: what tells equal items apart."""
+        """The kept bytes of this level. Equal items have equal bytes."""
         return self._kept[self._start : self._end]
 
     @property
     def sent_whole(self) -> bytes:
-        """The same of an item with its head, which stands before it."""
+        """The kept bytes of an item, with the item header before it."""
         return self._kept[self._start - 8 : self._end]
 
     @property
     def character_set(self) -> CharacterSet:
-        """The character set text of this level is in (PS3.5 6.1.2.3)."""
+        """The character set of the text in this level (PS3.5 6.1.2.3)."""
         if self._characters is None:
             found = self._level().get(tags.SPECIFIC_CHARACTER_SET)
             if found is not None:
@@ -118,7 +118,7 @@ class DataSet:
         return self._characters
 
     def has_context_of(self, outer: DataSet) -> bool:
-        """Whether elements with the same bytes mean the same here and in `outer`, the level above."""
+        """Return whether equal bytes mean the same in this level and in `outer`, the level above."""
         return (
             self._encoding is outer._encoding
             and tags.SPECIFIC_CHARACTER_SET not in self
@@ -126,21 +126,23 @@ class DataSet:
         )
 
     def vr(self, tag: int) -> str | None:
-        """The value representation of an attribute as sent; UN is looked up. None if it is not there."""
+        """Return the value representation of an attribute as it was sent, or None if the attribute is absent. UN is
+        replaced by the representation of the dictionary."""
         found = self._level().get(tag)
         return None if found is None else self._vr(tag, found[0])
 
     def sent_vr(self, tag: int) -> str:
-        """The representation that stands in the bytes, UN included; '' if there is none or no element."""
+        """Return the value representation in the bytes, which may be UN; '' if there is none, or no such element."""
         found = self._level().get(tag)
         return "" if found is None else found[0].decode("latin-1")
 
     def has_any(self, wanted: AbstractSet[int]) -> bool:
-        """Whether any of these attributes is there."""
+        """Return whether at least one of these attributes is present."""
         return not self._level().keys().isdisjoint(wanted)
 
     def sent_otherwise(self, representations: Mapping[int, bytes]) -> list[int]:
-        """Those of these attributes that stand in the bytes with another representation; UN is another one."""
+        """Return those of these attributes that were sent with another representation than the given one, UN
+        included."""
         level = self._level()
         return [
             tag
@@ -149,7 +151,7 @@ class DataSet:
         ]
 
     def raw(self, tag: int) -> bytes | None:
-        """The bytes of a value; None if it is not there or was let pass as bulk."""
+        """Return the bytes of a value; None if the attribute is absent, or its value is bulk."""
         found = (self._elements or self._level()).get(tag)
         if found is None:
             return None
@@ -157,12 +159,12 @@ class DataSet:
         return None if start == end and start in self._ends else self._kept[start:end]
 
     def is_bulk(self, tag: int) -> bool:
-        """Whether the value was let pass: where it lies, `bulk` of the root tells."""
+        """Return whether the value is bulk. Its position is in `bulk` of the root."""
         found = self._level().get(tag)
         return found is not None and found[2] == found[3] and found[2] in self._ends
 
     def text(self, tag: int) -> str | None:
-        """A value as text, all of it, without padding; '' if it is empty, None if it is not there."""
+        """Return the whole value as text without padding; '' if it is empty, None if it is absent."""
         found = (self._elements or self._level()).get(tag)
         if found is None:
             return None
@@ -183,7 +185,7 @@ class DataSet:
         return decoded.rstrip("\0 ") if vr in SINGLE_VALUE else decoded.strip("\0 ")
 
     def each_text(self, wanted: Iterable[int]) -> list[str]:
-        """The values of several attributes, each as `text` gives it, but '' for one that is not there."""
+        """Return the values of several attributes as `text` does, with '' for an absent one."""
         level, kept = self._level(), self._kept
         texts = []
         for tag in wanted:
@@ -200,7 +202,7 @@ class DataSet:
         return texts
 
     def texts(self, tag: int) -> tuple[str, ...]:
-        """The values of a multi-valued attribute; empty if there are none."""
+        """Return the values of a multi-valued attribute; an empty list if there are none."""
         value = self.text(tag)
         if not value:
             return ()
@@ -209,11 +211,11 @@ class DataSet:
         return tuple(part.strip("\0 ") for part in value.split("\\"))
 
     def integer(self, tag: int) -> int | None:
-        """The first value as a whole number; None if there is none or none of them can be read."""
+        """Return the first value as a whole number; None if it is absent or cannot be read."""
         found = self._level().get(tag)
         if found is None:
             return None
-        # What nearly all are is read straight; the rest, and what is none, as carefully as it takes.
+        # Most values need no more than this. The rest, invalid ones included, are parsed with care.
         sent, _, start, end = found
         if sent == b"US" and end - start == 2:
             return int.from_bytes(self._kept[start:end], "little" if self._encoding.order == "<" else "big")
@@ -225,23 +227,24 @@ class DataSet:
         return values[0] if values else None
 
     def integers(self, tag: int) -> tuple[int, ...]:
-        """The values as whole numbers, leaving out what is none; a decimal string may be one, e.g. `1.5e1`."""
+        """Return the values as whole numbers, without those that are none. A decimal string may be one, e.g.
+        `1.5e1`."""
         vr = self.vr(tag)
         found = (as_integer(part, vr) for part in self.texts(tag))
         return tuple([number for number in found if number is not None])
 
     def number(self, tag: int) -> float | None:
-        """The first value as a number; None if there is none or it cannot be read."""
+        """Return the first value as a number; None if it is absent or cannot be read."""
         values = self.numbers(tag)
         return values[0] if values else None
 
     def numbers(self, tag: int) -> tuple[float | None, ...]:
-        """The values as numbers, None where one cannot be read."""
+        """Return the values as numbers, with None for each that cannot be read."""
         is_binary = self.vr(tag) in NUMBERS
         return tuple([float(part) if is_binary else parse_decimal(part) for part in self.texts(tag)])
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
-        """The items of a sequence; empty if it is absent, empty or no sequence."""
+        """Return the items of a sequence; none if it is absent, empty, or not a sequence."""
         known = self._items
         if known is None:
             known = self._items = {}
@@ -253,7 +256,7 @@ class DataSet:
         return items
 
     def sequence(self, tag: int) -> Items:
-        """The items of a sequence, none of them made yet; for sequences of thousands that are alike."""
+        """Return the items of a sequence without creating them, for sequences with thousands of similar items."""
         found = self._level().get(tag)
         if found is None:
             return Items(self, self._encoding, 0, 0)
@@ -261,7 +264,7 @@ class DataSet:
         if vr == b"SQ":
             encoding = self._encoding
         elif start in self._ends and start != end:
-            # The walk has been in it: a sequence without length, sent as UN or implicitly.
+            # The walker has parsed it: it is a sequence of undefined length, sent as UN or in an implicit encoding.
             encoding = IMPLICIT_LITTLE if vr == b"UN" else self._encoding
         elif not vr and not self._encoding.explicit and tag in SEQUENCES:
             encoding = self._encoding
@@ -270,15 +273,16 @@ class DataSet:
         return Items(self, encoding, start, end)
 
     def element(self, tag: int, longest: int) -> bytes | None:
-        """The kept bytes of a whole element, nested ones included: what tells equal elements apart.
+        """Return the kept bytes of a whole element, nested ones included; equal elements have equal bytes.
 
-        None if it is not there or has more than `longest` bytes.
+        None if it is absent or has more than `longest` bytes.
         """
         found = self._level().get(tag)
         return None if found is None or found[3] - found[1] > longest else self._kept[found[1] : found[3]]
 
     def joined(self, wanted: Iterable[int], longest: int) -> bytes | None:
-        """The kept bytes of these elements as far as they are there: what tells data sets apart in them.
+        """Return the kept bytes of these elements one after the other; data sets that agree in them have equal
+        bytes.
 
         None if one of them has more than `longest` bytes.
         """
@@ -293,7 +297,8 @@ class DataSet:
         return b"".join(parts)
 
     def entries(self, longest: int) -> list[tuple[int, bytes | None]]:
-        """The tags of this level, each with the bytes of the whole element, or None if they are more."""
+        """Return the tags of this level, each with the bytes of the whole element, or None if they are more than
+        `longest`."""
         kept = self._kept
         return [
             (tag, kept[start:end] if end - start <= longest else None)
@@ -309,7 +314,8 @@ class DataSet:
         return found
 
     def _sequence_of_unknown(self, tag: int, start: int, end: int) -> Items:
-        """A sequence sent as UN of defined length holds implicit little endian (PS3.5 6.2.2), or should."""
+        """Return the items of a sequence sent as UN with a defined length. These should be implicit little endian
+        (PS3.5 6.2.2)."""
         value = self._kept[start:end]
         none = Items(self, self._encoding, 0, 0)
         if value[:4] != b"\xfe\xff\x00\xe0":
@@ -343,7 +349,8 @@ class DataSet:
 
     @property
     def has_signed_pixels(self) -> bool:
-        """By the Pixel Representation of this level, or of the nearest level above that has one."""
+        """Whether pixel values are signed, by the Pixel Representation of this level or of the nearest level above
+        that has one."""
         level: DataSet | None = self
         while level is not None:
             if tags.PIXEL_REPRESENTATION in level:
@@ -353,16 +360,16 @@ class DataSet:
 
 
 class Items:
-    """The items of a sequence, each found and made when it is asked for.
+    """The items of a sequence, each created on access.
 
-    They lie in the `kept` bytes of the data set between `start` and `stop`.
+    They are between `start` and `stop` in the `kept` bytes of the data set.
     """
 
     __slots__ = ("_level", "encoding", "start", "stop")
 
     def __init__(self, level: DataSet, encoding: Encoding, start: int, stop: int) -> None:
         self._level = level
-        #: How the elements of the items are encoded.
+        #: The encoding of the elements in these items.
         self.encoding = encoding
         self.start = start
         self.stop = stop
@@ -377,11 +384,12 @@ class Items:
         return self._level._ends
 
     def next_from(self, pos: int) -> tuple[int, int] | None:
-        """Where the first item from `pos` on begins, behind its head, and ends; None if there are no more."""
+        """Return where the content of the first item at or after `pos` begins and ends; None if there are no more
+        items."""
         return level.next_item(self._level._kept, pos, self.stop, self.encoding, self._level._ends)
 
     def at(self, place: tuple[int, int]) -> DataSet:
-        """The item that begins, behind its head, and ends there."""
+        """Return the item whose content begins and ends at these positions."""
         level = self._level
         return DataSet(level._kept, *place, self.encoding, level._ends, level)
 
@@ -395,7 +403,7 @@ class Items:
 
 
 def scanned(scanner: DataSetScanner) -> DataSet:
-    """The root of what a scanner has walked; of one that is not finished, as far as it has come."""
+    """Return the root of what a scanner has walked. If the scanner is not finished, this is the part so far."""
     walk = scanner.walk
     kept = walk.kept
     root = DataSet(kept, 0, len(kept), walk.encoding, walk.ends, None)
@@ -409,7 +417,10 @@ def scanned(scanner: DataSetScanner) -> DataSet:
 
 
 def scan(data: bytes, transfer_syntax_uid: str, limits: Limits = DEFAULT_LIMITS) -> DataSet:
-    """Walk a data set in memory. Raises a `DicomError` where it is cut, malformed or beyond the limits."""
+    """Walk a data set in memory and return its root.
+
+    Raises a `DicomError` if the data set is truncated, malformed or beyond the limits.
+    """
     scanner = DataSetScanner(transfer_syntax_uid, limits)
     scanner.feed(data)
     scanner.finish()

@@ -1,4 +1,4 @@
-"""How elements begin (PS3.5 7.1)."""
+"""Element headers: tag, value representation and length (PS3.5 7.1)."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from kinote.dicom.dictionary.value_representations import BINARY, BINARY_BYTES, 
 from kinote.dicom.elements.encodings import Encoding
 
 Element = tuple[bytes, int, int, int]
-"""Representation as it stands in the bytes (empty if implicit), and where in the kept bytes the element, its
+"""Representation in the bytes (empty if implicit), and where in the kept bytes the element, its
 value, and what follows it begin."""
 
 UNDEFINED = 0xFFFFFFFF
 ITEM_GROUP = tags.ITEM >> 16
-#: Groups of which some elements are not what they seem by their length: padding, pixel data, delimiters.
+#: Groups in which the length of some elements does not have its usual meaning: padding, pixel data, delimiters.
 WATCHED = frozenset({0, 0x7FE0, ITEM_GROUP})
 
 
 def is_long(vr: bytes) -> bool:
-    """Whether a length of 32 bits follows: of known ones, and of those to come (PS3.5 7.1.2)."""
+    """Return whether a representation is followed by a 32-bit length: known ones, and all that may be added (PS3.5
+    7.1.2)."""
     return vr in LONG or (vr.isalpha() and vr.isupper() and vr not in SHORT)
 
 
 def odd_length(vr: bytes, length: int, encoding: Encoding) -> int | None:
-    """The length of an element in an explicit data set that has no letters where they belong.
+    """Return the length of an element that lacks a value representation in an explicit data set.
 
-    `length` is what follows the representation. Either the element is encoded implicitly, or its writer
-    knew no representation. None if it is neither.
+    `length` is the number after the place of the representation. Either the element is encoded implicitly, or its
+    writer did not know the representation. None if it is neither.
     """
     if vr in (b"??", b"  ", b"--", b"\0\0"):
         return length
@@ -35,5 +36,5 @@ def odd_length(vr: bytes, length: int, encoding: Encoding) -> int | None:
 
 
 def is_binary(tag: int, vr: bytes) -> bool:
-    """Whether the value has no inner structure; `vr` is empty where it is implicit."""
+    """Return whether the value has no inner structure. `vr` is empty in implicit encodings."""
     return vr in BINARY_BYTES or (vr not in LONG and implicit_vr(tag) in BINARY)

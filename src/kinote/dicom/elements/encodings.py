@@ -1,4 +1,4 @@
-"""How elements are laid out in bytes: explicit or implicit representations, in either byte order."""
+"""Encodings of elements: explicit or implicit value representations, little or big endian."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kinote.dicom.dictionary.value_representations import LONG, SHORT
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Byte order and explicitness, with the `struct` forms that read them (PS3.5 7.1)."""
+    """Byte order and explicitness, with the `struct` formats that read them (PS3.5 7.1)."""
 
     name: str
     order: str
     explicit: bool
-    #: Group, element, representation and 16-bit length; or group, element and 32-bit length.
+    #: Explicit: group, element, representation, 16-bit length. Implicit: group, element, 32-bit length.
     head: Struct = field(init=False)
     #: Group, element and length of an item or delimiter.
     item: Struct = field(init=False)
@@ -40,22 +40,23 @@ IMPLICIT_LITTLE = Encoding("implicit little endian", "<", explicit=False)
 EXPLICIT_BIG = Encoding("explicit big endian", ">", explicit=True)
 
 
-#: Groups that data sets begin with, and that no others are in the other byte order.
+#: First groups of data sets. None of them is the first group of a data set in the other byte order.
 _FIRST_GROUPS = (0x0002, 0x0008)
 
 
 def declared(syntax: TransferSyntax) -> Encoding:
-    """The encoding a transfer syntax asks for."""
+    """Return the encoding that a transfer syntax requires."""
     if not syntax.little_endian:
         return EXPLICIT_BIG
     return EXPLICIT_LITTLE if syntax.explicit else IMPLICIT_LITTLE
 
 
 def actual(beginning: bytes, encoding: Encoding) -> Encoding:
-    """The encoding the first element shows, where it contradicts the declared one and is plainly another.
+    """Return the encoding that the first element shows if it clearly contradicts the declared one; otherwise the
+    declared one.
 
-    Senders confuse them. A first element has a small group, which tells the byte order, and letters where
-    only an explicit one has a representation.
+    Some senders declare the wrong one. The first element has a small group number, which reveals the byte order.
+    Only in an explicit encoding are there letters at the place of the representation.
     """
     if len(beginning) < 8:
         return encoding
@@ -72,6 +73,6 @@ def actual(beginning: bytes, encoding: Encoding) -> Encoding:
     if encoding is IMPLICIT_LITTLE and letters:
         return EXPLICIT_LITTLE
     if encoding is EXPLICIT_LITTLE and not letters and not beginning[4:6].isalpha():
-        # A first value beyond 64 KB is none that an implicit data set begins with.
+        # No implicit data set begins with a value larger than 64 KB.
         return IMPLICIT_LITTLE if beginning[6:8] == b"\0\0" or beginning[4:8] == b"\xff" * 4 else encoding
     return encoding

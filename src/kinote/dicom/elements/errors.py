@@ -14,7 +14,7 @@ TagPath = tuple[int, ...]
 
 
 def path_text(path: TagPath) -> str:
-    """A tag path for people, e.g. ``(0040,A730)[3]/(0040,A043)[0]/(0008,0100)``."""
+    """Return a tag path for people, e.g. ``(0040,A730)[3]/(0040,A043)[0]/(0008,0100)``."""
     parts: list[str] = []
     for index, part in enumerate(path):
         if index % 2:
@@ -27,8 +27,8 @@ def path_text(path: TagPath) -> str:
 class DicomError(ValueError):
     """Bytes that cannot be read as a DICOM data set.
 
-    `offset` is where, in bytes from its beginning (of the inflated data set, if it is deflated); `path`
-    leads to the element in question, and is empty if there is none.
+    `offset` is the position in bytes from its beginning (of the inflated data set, if it is deflated). `path` leads
+    to the element at fault, and is empty if there is none.
     """
 
     def __init__(self, what: str, offset: int, path: TagPath = ()) -> None:
@@ -43,7 +43,7 @@ class TruncatedError(DicomError):
 
 
 class MalformedError(DicomError):
-    """The bytes contradict PS3.5 in a way that leaves no sure reading."""
+    """The bytes contradict PS3.5 in a way that leaves no safe interpretation."""
 
 
 class TooDeepError(DicomError):

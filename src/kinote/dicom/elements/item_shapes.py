@@ -1,8 +1,9 @@
-"""The shape of an item: all in it that is structure, by which the items after it that are built alike pass.
+"""Item shapes: the structure of items, so that further items of the same structure need not be walked.
 
-Key objects and enhanced images have sequences of items that differ in their values only, thousands in one, and
-the same few kinds in every object of a sender. One of a kind is taken apart here, as strictly as the walker would;
-those of the same length with the same heads at the same places need not be, in this object or the next.
+Key objects and enhanced images have sequences with thousands of items that differ in their values only, and all
+objects of a sender have the same few kinds of items. One item of each kind is analysed here, as strictly as the
+walker does. Items of the same length with the same headers at the same offsets are then skipped, in this object and
+in later ones.
 """
 
 from __future__ import annotations
@@ -10,37 +11,38 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from struct import Struct
-from typing import ClassVar
 
 from kinote.dicom.dictionary.value_representations import LONG, SEQUENCES, SHORT
+from kinote.dicom.elements.byte_cache import ByteCache
 from kinote.dicom.elements.element_heads import ITEM_GROUP, UNDEFINED, WATCHED
 from kinote.dicom.elements.encodings import Encoding
 
-#: Longer items, in bytes, and items with more heads, are walked: there is little to win.
+#: Items that are longer (in bytes), or have more headers, are always walked: skipping them would save little.
 LONGEST_ITEM, _MOST = 4096, 64
 
-#: Shapes that are kept of items of one length, and in all: some 3 KB each at most.
+#: How many shapes are kept for items of one length, and in all. Each takes at most 3 KB.
 _OF_A_LENGTH, _ALL = 4, 4096
 
-#: Sequences within each other in an item that has a shape: a reference needs one, a functional group two.
+#: How deeply sequences may be nested in an item that has a shape. A reference needs one level, a functional group
+#: two.
 NESTED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ItemShape:
-    """What all items of a kind have in common; made by `shape_of`."""
+    """The structure that all items of a kind share. Made by `shape_of`."""
 
-    #: Takes the heads out of an item: its own, its elements', those of nested items, and delimiters.
+    #: Extracts all headers of an item: its own, those of its elements and nested items, and delimiters.
     form: Struct
     heads: tuple[bytes, ...]
-    #: The bytes of an item with its head, and how many elements, items and delimiters it is made of.
+    #: The bytes of an item with its header; the number of elements, items and delimiters in it.
     size: int
     steps: int
-    #: Where in the item the contents begin that have no length, and end, with their delimiters.
+    #: Where in the item contents of undefined length begin, and end behind their delimiters.
     ends: tuple[tuple[int, int], ...]
 
     def run(self, data: bytes, pos: int, bound: int) -> int:
-        """How many items of this shape follow each other from `pos` on, whole before `bound`."""
+        """Return how many complete items of this shape follow each other between `pos` and `bound`."""
         heads_at, heads, size = self.form.unpack_from, self.heads, self.size
         begin = pos
         last = bound - size
@@ -49,35 +51,38 @@ class ItemShape:
         return (pos - begin) // size
 
 
-#: By what a shape is found, beside its heads: encoding, longest value, and length of the item; or, where the item has
-#: none, how far it is to the first delimiter of an item, as a negative number.
+#: The key of shapes: encoding, longest value, and length of the item. An item of undefined length has the distance
+#: to its first item delimiter instead, as a negative number.
 _Kind = tuple[Encoding, int, int]
 
 
+#: The shapes of each kind of item.
+KNOWN_SHAPES: ByteCache[_Kind, tuple[ItemShape, ...]] = ByteCache(_ALL // _OF_A_LENGTH)
+
+
 class Shapes:
-    """The shapes met in all walks, bounded; of values whose length takes 32 bits none is longer than `longest_value`.
+    """Skips items by the shapes that all walks have learnt.
 
-    What the walk notes of contents without length goes to its `ends`.
+    No value with a 32-bit length may be longer than `longest_value`. The ends of contents of undefined length are
+    stored in `ends`, the dict of the walk.
     """
-
-    #: Which shapes items of a kind have. When there are too many they are learnt anew.
-    _known: ClassVar[dict[_Kind, tuple[ItemShape, ...]]] = {}
 
     def __init__(self, longest_value: int, ends: dict[int, int]) -> None:
         self._longest_value = longest_value
         self._ends = ends
-        #: Kinds of which this walk has met an item without a shape: it looks at no other of these.
+        #: Kinds of which this walk has met an item that can have no shape. It analyses no other item of these
+        #: kinds.
         self._unlike: set[_Kind] = set()
-        #: How many shapes of each kind it has learnt: no more than are remembered.
+        #: How many shapes of each kind this walk has learnt: at most as many as are kept.
         self._learnt: Counter[_Kind] = Counter()
 
     def pass_sequence(
         self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
     ) -> tuple[int, int]:
-        """Where a sequence ends, and of how many elements, items and delimiters it is made.
+        """Skip a sequence all of whose items have shapes.
 
-        It has `length` bytes, of which `pos` is the first. It ends at 0 unless it is all here, and made of items that
-        have shapes.
+        Returns where it ends, and the number of elements, items and delimiters in it. `pos` is its first byte and
+        `length` its length. Returns (0, 0) if the sequence is not complete, or an item has no shape.
         """
         last = bound - 8
         if length != UNDEFINED:
@@ -100,12 +105,13 @@ class Shapes:
     def pass_alike(
         self, data: bytes, pos: int, length: int, bound: int, encoding: Encoding, shift: int
     ) -> tuple[int, int, int]:
-        """The items from `pos` on that have shapes: how many, and of how many bytes and elements in all.
+        """Skip the items that have shapes from `pos` on.
 
-        `length` is that of the first; whatever lies beyond `bound` is not there. Positions plus `shift` are those
-        in the kept bytes.
+        Returns their number, their bytes, and the number of elements, items and delimiters in them. `length` is the
+        length of the first item; bytes from `bound` on are not available. Adding `shift` to a position gives the
+        position in the kept bytes.
         """
-        item, longest = encoding.item.unpack_from, self._longest_value
+        item, longest, known = encoding.item.unpack_from, self._longest_value, KNOWN_SHAPES.entries
         begin, count, made_of = pos, 0, 0
         while True:
             if length == UNDEFINED:
@@ -114,7 +120,7 @@ class Shapes:
                     break
             elif length > LONGEST_ITEM or pos + 8 + length > bound:
                 break
-            for shape in self._known.get((encoding, longest, length), ()):
+            for shape in known.get((encoding, longest, length), ()):
                 alike = shape.run(data, pos, bound)
                 if alike:
                     break
@@ -133,6 +139,7 @@ class Shapes:
             group, number, length = item(data, pos)
             if group != ITEM_GROUP or number != 0xE000:
                 break
+        KNOWN_SHAPES.hits += count
         return count, pos - begin, made_of
 
     def _note_ends(self, shape: ItemShape, alike: int, pos: int) -> None:
@@ -141,29 +148,28 @@ class Shapes:
                 self._ends[start + first] = start + last
 
     def _learn(self, data: bytes, pos: int, bound: int, kind: _Kind) -> ItemShape | None:
-        """A shape for this item, in which it differs from all that are known; None if it can have none."""
-        if kind in self._unlike or self._learnt[kind] == _OF_A_LENGTH:
+        """Return the shape of this item, which no known shape fits, and keep it; None if it can have none."""
+        KNOWN_SHAPES.misses += 1
+        if kind in self._unlike or self._learnt[kind] == _OF_A_LENGTH or not ByteCache.enabled:
             return None
         learnt = shape_of(data, pos, min(bound, pos + 8 + LONGEST_ITEM), kind[0], self._longest_value)
         if learnt is None:
             self._unlike.add(kind)
             return None
-        if len(self._known) * _OF_A_LENGTH >= _ALL:
-            self._known.clear()
-        # What is met today is worth more than what odd documents had: the oldest goes.
-        self._known[kind] = (*self._known.get(kind, ())[1 - _OF_A_LENGTH :], learnt)
+        # Shapes met today are worth more than those of odd documents long ago: the oldest goes.
+        KNOWN_SHAPES.store(kind, (*KNOWN_SHAPES.entries.get(kind, ())[1 - _OF_A_LENGTH :], learnt))
         self._learnt[kind] += 1
         return learnt
 
 
 class _UnlikeError(Exception):
-    """There is something in the item that only the walker can judge."""
+    """The item contains something that only the walker can judge."""
 
 
 def shape_of(data: bytes, pos: int, bound: int, encoding: Encoding, longest_value: int) -> ItemShape | None:
-    """The shape of the item that begins at `pos`.
+    """Return the shape of the item that begins at `pos`.
 
-    None unless it ends before `bound`, and is made of plain elements and of sequences of such items.
+    None unless the item ends before `bound` and consists of plain elements and sequences of such items.
     """
     outline = _Outline(data, encoding, longest_value)
     try:
@@ -174,18 +180,18 @@ def shape_of(data: bytes, pos: int, bound: int, encoding: Encoding, longest_valu
 
 
 class _Outline:
-    """Goes through one item and notes where its heads are."""
+    """Analyses one item and records where its headers are."""
 
     def __init__(self, data: bytes, encoding: Encoding, longest_value: int) -> None:
         self._data = data
         self._encoding = encoding
         self._longest_value = longest_value
         self._places: list[tuple[int, int]] = []
-        #: Where contents without length begin and end.
+        #: Where contents of undefined length begin and end.
         self._ends: list[tuple[int, int]] = []
 
     def take_item(self, pos: int, bound: int, *, sequences: int) -> int:
-        """An item, in which there may be so many `sequences` within each other; where it ends."""
+        """Analyse an item with at most this many levels of `sequences`, and return where it ends."""
         if bound - pos < 8:
             raise _UnlikeError
         group, number, length = self._encoding.item.unpack_from(self._data, pos)
@@ -216,7 +222,7 @@ class _Outline:
         return self._ended(pos, length)
 
     def _end(self, begin: int, length: int, bound: int) -> int:
-        """Where content ends, or must end at the latest where it has no length."""
+        """Return where content ends; for undefined length, the latest possible end."""
         if length == UNDEFINED:
             return bound
         if begin + length > bound:
@@ -224,7 +230,7 @@ class _Outline:
         return begin + length
 
     def _is_delimited(self, begin: int, pos: int, bound: int, delimiter: bytes) -> bool:
-        """Whether content without length ends at `pos`; then that is noted."""
+        """Return whether content of undefined length ends at `pos`, and record its end if so."""
         if self._data[pos : pos + 8] != delimiter or pos + 8 > bound:
             return False
         self._note(pos, 8)
@@ -232,13 +238,13 @@ class _Outline:
         return True
 
     def _ended(self, pos: int, length: int) -> int:
-        """Content has come to where it must end: that is well if it has a length."""
+        """Accept that content has reached its latest possible end, which is correct only if its length is defined."""
         if length == UNDEFINED:
             raise _UnlikeError
         return pos
 
     def _element(self, pos: int, bound: int) -> tuple[bool, int, int]:
-        """Whether an element is a sequence, where its value begins, and its length."""
+        """Return whether an element is a sequence, where its value begins, and its length."""
         encoding = self._encoding
         if bound - pos < 8:
             raise _UnlikeError
@@ -265,7 +271,7 @@ class _Outline:
         self._places.append((pos, size))
 
     def shape(self, size: int) -> ItemShape:
-        """The shape of an item of `size` bytes. Heads that follow each other at once are compared as one."""
+        """Return the shape of an item of `size` bytes. Adjacent headers are compared together."""
         begin = here = self._places[0][0]
         form = "="
         for first, last in self._joined():
@@ -276,7 +282,7 @@ class _Outline:
         return ItemShape(heads, heads.unpack_from(self._data, begin), size, len(self._places), ends)
 
     def _joined(self) -> list[tuple[int, int]]:
-        """Where runs of heads begin and end between which there are values."""
+        """Return where runs of adjacent headers begin and end."""
         runs: list[tuple[int, int]] = []
         for pos, length in self._places:
             first = pos

@@ -1,4 +1,4 @@
-"""The elements of one level, read again from the kept bytes of a data set that was walked."""
+"""Reads the elements of one level again, from the kept bytes of a data set that was walked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kinote.dicom.elements.encodings import Encoding
 def elements(
     kept: bytes, start: int, end: int, encoding: Encoding, ends: Mapping[int, int]
 ) -> dict[int, Element]:
-    """The elements of an item by tag; `ends` is what the walk noted (`Walk.ends`)."""
+    """Return the elements of an item by tag. `ends` is `Walk.ends`."""
     found: dict[int, Element] = {}
     head = encoding.head.unpack_from
     pos = start
@@ -50,9 +50,9 @@ def elements(
 def next_item(
     kept: bytes, pos: int, end: int, encoding: Encoding, ends: Mapping[int, int]
 ) -> tuple[int, int] | None:
-    """Where the first item of a sequence from `pos` on begins, behind its head, and ends, with its delimiter.
+    """Return where the content of the first item at or after `pos` begins and ends, and the end of its delimiter.
 
-    None if there is no item up to the `end` of the sequence.
+    None if there is no item before the `end` of the sequence.
     """
     while pos <= end - 8:
         _, number, length = encoding.item.unpack_from(kept, pos)

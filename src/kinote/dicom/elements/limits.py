@@ -1,4 +1,4 @@
-"""How much of a received data set Kinote is willing to walk and to keep in memory."""
+"""Limits on the data sets that Kinote walks and keeps in memory."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 class Limits:
     """How much a data set may cost.
 
-    Values that are bulk are let pass, everything else is kept: binary ones (OB, OW, OF, OD, OL, OV, UN)
-    beyond `bulk_binary` bytes, any beyond `bulk_text` bytes, and pixel data. Values of representations with
-    lengths of 16 bits are never bulk.
+    Bulk values are skipped, all others are kept. Bulk are binary values (OB, OW, OF, OD, OL, OV, UN) of more than
+    `bulk_binary` bytes, any value of more than `bulk_text` bytes, and pixel data. A value whose representation has
+    a 16-bit length is never bulk.
     """
 
-    #: Sequences within sequences.
+    #: Levels of nested sequences.
     depth: int = 100
-    #: Elements and items of the whole data set.
+    #: Elements and items in the whole data set.
     elements: int = 4_000_000
-    #: Elements of the root.
+    #: Elements in the root.
     root_elements: int = 65_536
-    #: Bytes kept, and what it takes to remember where bulk values lie.
+    #: Bytes that are kept, plus the memory for the positions of bulk values.
     header_bytes: int = 96 * 1024 * 1024
     bulk_binary: int = 1024
     bulk_text: int = 64 * 1024
-    #: Inflated bytes beyond this must not exceed `inflation_ratio` times the deflated ones.
+    #: Inflated bytes beyond this must not be more than `inflation_ratio` times the deflated bytes.
     inflated_bytes: int = 64 * 1024 * 1024
     inflation_ratio: int = 200
 
 
 DEFAULT_LIMITS = Limits()
 
-#: For a data set that is wanted whole in memory, values and all.
+#: For a data set that is needed in memory completely.
 KEEP_ALL = Limits(bulk_binary=1 << 62, bulk_text=1 << 62)

@@ -1,7 +1,7 @@
-"""Runs of plain elements: nearly all of every header goes through these two loops.
+"""Runs of plain elements: nearly all elements of every header pass through these two loops.
 
-An element is plain if it is all here, its value is certainly none to be let pass, and, where it is a sequence,
-all its items have known shapes. Everything else, and every error, is left to the walker.
+An element is plain if all its bytes are available, its value is certainly not bulk, and, if it is a sequence, all
+its items have known shapes. All other elements, and every error, are left to the walker.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def pass_explicit(
     root: dict[int, Element] | None,
     shift: int,
 ) -> Passed:
-    """Pass explicit elements from `pos` on that lie before `bound`.
+    """Skip plain explicit elements from `pos` on, as far as they end before `bound`.
 
-    Values whose length takes 32 bits are plain up to `longest` bytes; sequences are not without `shapes`. Where
-    elements are those of the `root` they are noted there, at their positions in `data` plus `shift`.
+    Values with a 32-bit length are plain up to `longest` bytes. Sequences are plain only if `shapes` are given.
+    With `root`, the elements are recorded there, at their positions in `data` plus `shift`.
     """
     head, long = encoding.head.unpack_from, encoding.long.unpack_from
     count = inner = 0
@@ -71,7 +71,7 @@ def pass_implicit(
     root: dict[int, Element] | None,
     shift: int,
 ) -> Passed:
-    """The same for implicit elements, of which all values are plain up to `longest` bytes only."""
+    """Skip plain implicit elements in the same way. All values are plain up to `longest` bytes only."""
     head = encoding.head.unpack_from
     count = inner = 0
     last = bound - 8

@@ -1,8 +1,8 @@
-"""Scanning data sets as their bytes arrive: header kept, bulk values let pass, deflated ones inflated.
+"""Scans data sets as their bytes arrive: keeps the header, skips bulk values, inflates deflated data sets.
 
-One walker (`kinote.dicom.elements.walker`) serves headers, KOS and everything else that is scanned. It checks that
-every length ends where its parent ends; it is iterative and bounded: depth, elements, header bytes and
-inflation have limits, so no input costs more than its own length in steps or the limits in memory.
+One walker (`kinote.dicom.elements.walker`) serves headers, KOS and everything else. It checks that every length
+ends where its parent ends. It is iterative and bounded: depth, elements, header bytes and inflation have limits. So
+no input takes more steps than its length, nor more memory than the limits.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from kinote.dicom.elements.errors import MalformedError, TooLargeError, Truncate
 from kinote.dicom.elements.limits import DEFAULT_LIMITS, Limits
 from kinote.dicom.elements.walker import Walk
 
-#: Portions are small, for `zlib` copies what it has not consumed.
+#: Portions are small because `zlib` copies the part that it has not consumed.
 _DEFLATED_AT_ONCE, _INFLATED_AT_ONCE = 1 << 14, 1 << 18
 
 
 class DataSetScanner:
-    """Walks one data set. `feed` it all bytes, then `finish`; errors say where in the data set."""
+    """Scans one data set. Call `feed` with all bytes, then `finish`. Errors tell the place in the data set."""
 
     __slots__ = ("_deflated", "_inflate", "_inflated", "_walk", "limits", "transfer_syntax")
 
@@ -35,42 +35,42 @@ class DataSetScanner:
 
     @property
     def walk(self) -> Walk:
-        """What the walk has found so far; `kinote.dicom.elements.dataset.scanned` makes a data set of it."""
+        """The state of the walk. `kinote.dicom.elements.dataset.scanned` makes a data set of it."""
         return self._walk
 
     @property
     def steps(self) -> int:
-        """How many elements and items were walked: what bounded work is measured by in tests."""
+        """The number of elements and items walked. Tests use it to measure that work is bounded."""
         return self._walk.steps
 
     @property
     def offset(self) -> int:
-        """How far the walk has come, in bytes of the (inflated) data set."""
+        """The position of the walk, in bytes of the (inflated) data set."""
         return self._walk.offset
 
     @property
     def bulk(self) -> list[BulkSpan]:
-        """The values that were let pass, in order."""
+        """The bulk values so far, in order."""
         return self._walk.bulk
 
     @property
     def pixels(self) -> BulkSpan | None:
-        """The pixel data of the data set itself (not of an icon in it), once the walk has come to it."""
+        """The pixel data of the data set itself (not of an icon in it), once the walk has reached it."""
         return self._walk.pixels
 
     @property
     def passing(self) -> int:
-        """How many bytes are still to come of the value that is being let pass."""
+        """How many bytes of the current bulk value are still to come."""
         return self._walk.passing
 
     def jump(self, count: int) -> None:
-        """Instead of being fed, `count` of the bytes that are let pass were jumped over in the file."""
+        """Record that `count` bytes of the current bulk value were skipped in the file and will not be fed."""
         if self._inflate is not None or not 0 <= count <= self._walk.passing:
-            raise ValueError(f"{count} bytes cannot be jumped over, only {self._walk.passing} are let pass")
+            raise ValueError(f"{count} bytes cannot be jumped over, only {self._walk.passing} are skipped")
         self._walk.passing -= count
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
-        """The next bytes of the data set, in portions of any size."""
+        """Process the next bytes of the data set, in portions of any size."""
         if self._inflate is None:
             self._take(chunk)
             return
@@ -79,7 +79,7 @@ class DataSetScanner:
             self._inflate_part(bytes(deflated[start : start + _DEFLATED_AT_ONCE]))
 
     def finish(self) -> None:
-        """No more bytes come: raises `TruncatedError` where some were still due."""
+        """Complete the data set after its last bytes. Raises `TruncatedError` if bytes are missing."""
         if self._inflate is not None and not self._inflate.eof:
             raise TruncatedError("The deflated data set ends before its end", self.offset)
         self._walk.take(None)

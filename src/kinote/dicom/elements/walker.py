@@ -1,8 +1,8 @@
 """The element walker: finds and checks the structure of a data set as its bytes arrive (PS3.5 section 7).
 
-It remembers little: where the elements of the root are, where values end whose end cannot be told from
-their own length, and where bulk values lie. All else can be read again from the bytes that are kept, in
-which bulk values are left out. So a header costs its own size and hardly more, however it is nested.
+It stores little: the positions of the elements of the root, the ends of values whose length does not tell it, and
+the positions of bulk values. Everything else can be read again from the kept bytes, which exclude bulk values. So a
+header takes hardly more memory than its own size, whatever its nesting.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from kinote.dicom.elements.plain_elements import pass_explicit, pass_implicit
 
 _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
-#: What it takes to remember a bulk value, a fragment, and an end, in bytes.
+#: The memory for a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
 
 
 class Walk:
-    """The walk over one data set: what has been found so far.
+    """One walk over a data set, with what it has found so far.
 
-    `take` bytes in any portions, at last `take(None)`.
+    Call `take` with bytes in any portions, and at last `take(None)`.
     """
 
     def __init__(self, encoding: Encoding, limits: Limits) -> None:
@@ -52,20 +52,20 @@ class Walk:
         self.limits = limits
         #: The elements of the root by tag.
         self.root: dict[int, Element] = {}
-        #: How many elements were met there: more than `root` has where one stands more than once.
+        #: The number of elements met in the root. It is larger than the size of `root` if tags are repeated.
         self.met = 0
-        #: Where values end (behind their delimiter) that their length does not tell, by their beginning.
+        #: Where values end whose length does not tell it (behind their delimiter), by where they begin.
         self.ends: dict[int, int] = {}
         self.bulk: list[BulkSpan] = []
-        #: Pixel data of the root (not of an icon), as soon as the walk has come to it.
+        #: The pixel data of the root (not of an icon), once the walk has reached it.
         self.pixels: BulkSpan | None = None
-        #: Deviations that did no harm, each once.
+        #: Harmless deviations, each once.
         self.notes: dict[str, None] = {}
-        #: How many elements and items were walked: what bounded work is measured by in tests.
+        #: The number of elements and items walked. Tests use it to measure that work is bounded.
         self.steps = 0
-        #: How far the walk has come, in bytes of the data set.
+        #: The position of the walk, in bytes of the data set.
         self.offset = 0
-        #: How many bytes to come belong to a bulk value and are not wanted.
+        #: How many of the next bytes belong to a bulk value and are to be skipped.
         self.passing = 0
         self._kept: list[bytes] = []
         self._path: list[int] = []
@@ -80,7 +80,7 @@ class Walk:
         return self._kept[0] if self._kept else b""
 
     def take(self, chunk: bytes | None) -> None:
-        """The next bytes, or None at the end. Raises a `DicomError` for what the bytes cannot be."""
+        """Process the next bytes; None at the end. Raises a `DicomError` if they are not a data set."""
         try:
             self._going.send(chunk)
         except StopIteration:
@@ -91,8 +91,36 @@ class Walk:
 
     def _go(self) -> Generator[None, bytes | None, None]:
         # One long loop on local names: it runs for every element of every object that is received.
-        # Positions count from the beginning of `data`; `origin` makes them offsets in the data set, and
-        # `shift` positions in the kept bytes, which lag behind by the bulk values left out.
+        #
+        # Where the walk is follows from `stack` and `span`. Each turn of the loop is one of these steps:
+        #
+        #                     a sequence                an item
+        #     +----------+ --------------> +----------+ ---------> +----------+
+        #     |   ROOT   |                 | SEQUENCE |            |   ITEM   |
+        #     | stack: 0 | <-------------- |   odd    | <--------- |   even   |
+        #     +----------+  its end (*)    +----------+  its end   +----------+
+        #       |      ^                     ^ its end (*) | ^ a sequence |
+        #       |      |                     +-------------+ +------------+
+        #       |      |
+        #       |      | sequence delimiter
+        #       v      |
+        #     +--------------+   PIXELS is entered from ITEM, too, and goes back to where it came from.
+        #     |    PIXELS    |   (*) The end of a sequence leads to ROOT or to the ITEM that it lies in.
+        #     | span is set  |
+        #     +--------------+
+        #
+        #     ROOT, ITEM   plain elements: many in one step; any other element that is no sequence: one
+        #                  a value to be left out (bulk): its bytes are passed over as they come
+        #                  encapsulated pixel data: to PIXELS
+        #                  zeros in ROOT, where an element is due: `_zeros`, until the bytes end
+        #     SEQUENCE     items of a known shape: many in one step; any other: to ITEM
+        #     PIXELS       one fragment, which is passed over
+        #     any          the end is reached by length or by delimiter: back by one
+        #                  fewer than `need` bytes are left: wait for more (`yield`), and on where it was;
+        #                  None instead of bytes: `_end` decides whether the data set may end here
+        #
+        # Positions count from the beginning of `data`. Adding `origin` gives offsets in the data set, and adding
+        # `shift` gives positions in the kept bytes, which lack the bulk values left out.
         data = b""
         size = pos = run = origin = shift = 0
         need = 8
@@ -395,7 +423,7 @@ class Walk:
             self.offset += len(chunk)
 
     def _end(self, left: bytes, at: int, *, inside: bool) -> None:
-        """The bytes are at their end: is the data set, too?"""
+        """Decide at the end of the bytes whether the data set may end here."""
         if self.passing:
             missing = self.passing
             self._fail(

@@ -1,4 +1,4 @@
-"""DICOM files (PS3.10): their beginnings and file meta information, DICOMDIRs, and data sets within open files.
+"""DICOM files (PS3.10): file meta information, DICOMDIRs, and data sets within open files.
 
-May use `kinote.dicom.elements` and what lies below it; which files there are is for others to know.
+May use `kinote.dicom.elements` and what is below it. Finding files is not its task.
 """

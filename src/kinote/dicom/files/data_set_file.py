@@ -1,4 +1,4 @@
-"""A data set as part of an open file: how it is handed on without being read."""
+"""A data set as part of an open file, to be passed on without being read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A data set to be sent: a file at its beginning, and how many bytes of it."""
+    """A data set to be sent: a file positioned at its beginning, and its length in bytes."""
 
     file: BinaryIO
     size: int

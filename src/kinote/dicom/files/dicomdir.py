@@ -1,6 +1,6 @@
 """DICOMDIR, the table of contents of a medium (PS3.3 Annex F, PS3.10 section 8): the files it names.
 
-Read flat: the offsets that make a tree of the records are often wrong and tell nothing that is needed here.
+Records are read as a flat list. The offsets that link them to a tree are often wrong, and are not needed here.
 """
 
 import os
@@ -15,7 +15,6 @@ from kinote.dicom.files.part10 import FileScanner
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _RECORD_IN_USE_FLAG = 0x00041410
-_DIRECTORY_RECORD_TYPE = 0x00041430
 _REFERENCED_FILE_ID = 0x00041500
 _REFERENCED_SOP_INSTANCE_UID_IN_FILE = 0x00041511
 
@@ -24,15 +23,17 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFile:
-    """A file that a directory record names; its SOP Instance UID is "" where the record does not give it."""
+    """A file that a directory record names. Its SOP Instance UID is '' if the record does not give it."""
 
     file_id: tuple[str, ...]
-    record_type: str
     sop_instance_uid: str
 
 
 def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
-    """The files the records in use of a DICOMDIR name, in its order; raises `DicomError` where it cannot be read."""
+    """Return the files that the records in use of a DICOMDIR name, in its order.
+
+    Raises `DicomError` if it cannot be read.
+    """
     scanner = FileScanner()
     while chunk := file.read(_CHUNK):
         scanner.feed(chunk)
@@ -40,7 +41,6 @@ def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
     return tuple(
         ReferencedFile(
             tuple(part for part in record.texts(_REFERENCED_FILE_ID)),
-            record.text(_DIRECTORY_RECORD_TYPE) or "",
             record.text(_REFERENCED_SOP_INSTANCE_UID_IN_FILE) or "",
         )
         for record in records
@@ -50,13 +50,14 @@ def read(file: BinaryIO) -> tuple[ReferencedFile, ...]:
 
 @dataclass(slots=True)
 class Medium:
-    """The folder a DICOMDIR lies in. Case is no part of a name: media are often mounted in lower case."""
+    """The folder that contains a DICOMDIR. Names are compared without case, because media are often mounted in
+    lower case."""
 
     root: Path
     _listings: dict[Path, dict[str, str]] = field(default_factory=dict)
 
     def resolve(self, file_id: tuple[str, ...]) -> Path | None:
-        """The file of a File ID; None where there is none in this folder, or none that lies within it."""
+        """Return the file of a File ID; None if it does not exist, or is outside of the folder."""
         parts = list(_components(file_id))
         if not parts or any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
             return None
@@ -80,11 +81,11 @@ class Medium:
 
 
 def _components(file_id: tuple[str, ...]) -> Iterator[str]:
-    """The components, also of a File ID written as one path with slashes."""
+    """Return the components of a File ID, including one written as a single path with slashes."""
     for part in file_id:
         yield from part.replace("\\", "/").split("/")
 
 
 def _plain(name: str) -> str:
-    """A name without what ISO 9660 may add to it: a version, a full stop at the end."""
+    """Return a name without what ISO 9660 may append: a version, a full stop."""
     return name.split(";")[0].rstrip(".").casefold()

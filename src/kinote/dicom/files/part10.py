@@ -26,7 +26,7 @@ from kinote.dicom.values.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VE
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
 
-#: File meta information beyond this is none, in bytes.
+#: Longer file meta information is rejected, in bytes.
 _META_LIMIT = 256 * 1024
 
 
@@ -34,9 +34,9 @@ _META_LIMIT = 256 * 1024
 class ScannedFile:
     """A file that was walked to its end.
 
-    `meta` is its file meta information, None where it has none and the transfer syntax was guessed;
-    `declared` is the transfer syntax it is said to be in, `transfer_syntax` the one that it shows;
-    `size` is the number of the data set's bytes, and `dataset_offset` where in the file they begin.
+    `meta` is its file meta information, None if it has none and the transfer syntax was guessed. `declared` is the
+    declared transfer syntax, `transfer_syntax` the actual one. `size` is the length of the data set in bytes, and
+    `dataset_offset` its position in the file.
     """
 
     meta: DataSet | None
@@ -50,8 +50,8 @@ class ScannedFile:
 class FileScanner:
     """Walks a DICOM file as its bytes arrive; see `DataSetScanner`.
 
-    Give it the transfer syntax to walk a bare data set, as it comes over an association. The bytes of the data set are
-    handed to `pass_by` as they are, of which a digest may be taken.
+    With a transfer syntax it walks a data set without file meta information, as associations transfer it. The bytes
+    of the data set are passed to `pass_by` unchanged, so that a digest can be computed.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class FileScanner:
         self._scanner.feed(chunk)
 
     def _begin(self, *, at_end: bool) -> None:
-        """Find out where the data set begins, as soon as that can be told."""
+        """Find out where the data set begins, once enough bytes have arrived."""
         have = self._beginning
         end = self._meta_end.find(have, at_end=at_end)
         if end is None:
@@ -132,16 +132,17 @@ class FileScanner:
         self._offset = end
         declared = _declared(self._meta)
         self._is_declared = bool(declared)
-        # What encoding it is where none is declared, the walker sees by the first element.
+        # If none is declared, the walker detects the encoding by the first element.
         self._scanner = DataSetScanner(declared or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
         self._pass_on(bytes(have[end:]))
 
 
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """The beginning of a file: `meta` is None where it has none, and the transfer syntax was guessed.
+    """The beginning of a file. `meta` is None if there is no file meta information and the transfer syntax was
+    guessed.
 
-    `transfer_syntax` is what is declared, whatever the data set shows; it begins at `dataset_offset`.
+    `transfer_syntax` is the declared one, whatever the data set shows. The data set begins at `dataset_offset`.
     """
 
     meta: DataSet | None
@@ -150,7 +151,7 @@ class FileMeta:
 
 
 def read_file_meta(data: bytes) -> FileMeta:
-    """The file meta information of a file in memory. Raises a `DicomError` where it cannot be read."""
+    """Return the file meta information of a file in memory. Raises a `DicomError` if it cannot be read."""
     finder = _MetaEnd()
     have = bytearray(data[: finder.enough])
     end = finder.find(have, at_end=len(data) <= len(have)) or 0
@@ -162,7 +163,7 @@ def read_file_meta(data: bytes) -> FileMeta:
 
 
 def find_dataset(file: BinaryIO) -> str:
-    """Go to where the data set of a DICOM file begins, from the file's beginning; its transfer syntax."""
+    """Move an open DICOM file from its beginning to its data set, and return the transfer syntax."""
     have = bytearray()
     meta_end = _MetaEnd()
     while (end := meta_end.find(have, at_end=False)) is None:
@@ -183,28 +184,28 @@ def _scanned_meta(group: bytes) -> DataSet | None:
 
 
 def _declared(meta: DataSet | None) -> str:
-    """The transfer syntax of the file meta information; '' if it gives none."""
+    """Return the transfer syntax in the file meta information; '' if there is none."""
     return "" if meta is None else (meta.text(_TRANSFER_SYNTAX_UID) or "").strip()
 
 
 def _corrected_by(beginning: bytes, declared: str) -> str:
-    """The transfer syntax that the first element of a data set shows."""
+    """Return the transfer syntax that the first element of a data set shows."""
     return _corrected(declared, encodings.actual(beginning, encodings.declared(lookup(declared))))
 
 
 class _MetaEnd:
-    """Finds where group 0002 ends, walking its elements: its group length is not to be trusted."""
+    """Finds the end of group 0002 by walking its elements, because its group length is often wrong."""
 
-    #: Bytes of a file in which it ends, if it is none too large.
+    #: How many bytes of a file are enough to contain the end of group 0002, if that is not too long.
     enough = _META_LIMIT + 2 * _PREAMBLE
 
     def __init__(self) -> None:
-        #: Where group 0002 begins, once `find` has had enough bytes.
+        #: Where group 0002 begins, once `find` has received enough bytes.
         self.start = 0
         self._at = -1
 
     def find(self, have: bytearray, *, at_end: bool) -> int | None:
-        """Where the data set begins, 0 if there is no file meta information; None if more bytes are needed."""
+        """Return where the data set begins, 0 if there is no file meta information; None if more bytes are needed."""
         if self._at < 0:
             if len(have) < _PREAMBLE + 6 and not at_end:
                 return None
@@ -238,9 +239,9 @@ class _MetaEnd:
 
 
 def _corrected(declared: str, found: Encoding) -> str:
-    """The declared transfer syntax, or the one data are in that are declared as another native one.
+    """Return the declared transfer syntax, or another native one if the data are actually in that one.
 
-    Senders confuse the three (`encodings.actual`). A syntax with encapsulated pixels stays as declared.
+    Senders confuse the three (`encodings.actual`). A syntax with encapsulated pixel data is kept.
     """
     syntax = lookup(declared)
     if syntax.encapsulated or syntax.deflated or encodings.declared(syntax) is found:
@@ -255,7 +256,7 @@ def _corrected(declared: str, found: Encoding) -> str:
 def file_meta_bytes(
     sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae: str | None = None
 ) -> bytes:
-    """Preamble, prefix and file meta information (PS3.10 Table 7.1-1) for a data set Kinote hands out."""
+    """Return preamble, prefix and file meta information (PS3.10 Table 7.1-1) for a data set that Kinote sends."""
     elements = (
         b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
         + _text(0x0002, b"UI", sop_class_uid)

@@ -1,5 +1,5 @@
-"""The DICOM JSON model (PS3.18 F), from elements and to elements.
+"""The DICOM JSON model (PS3.18 F): elements to JSON, and JSON to elements.
 
-JSON of an element is made once for all that have the same bytes. May use `kinote.dicom.elements` and what
-lies below it.
+The JSON of an element is made once for all elements with the same bytes. May use `kinote.dicom.elements` and what
+is below it.
 """

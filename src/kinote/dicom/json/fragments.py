@@ -1,51 +1,45 @@
-"""The JSON of elements remembered by their bytes.
+"""A cache of the JSON of elements.
 
-The headers of a series are nearly alike, and so are the codes in key objects: the second of a kind costs a
-look-up for each element that did not change.
+The headers of a series are nearly alike, and so are the codes in key objects: from the second object on, an
+element that did not change costs one look-up.
 """
 
 from __future__ import annotations
 
-from threading import Lock
-
+from kinote.dicom.elements.byte_cache import ByteCache
 from kinote.dicom.elements.dataset import DataSet
 
-#: Elements and fragments beyond this are not worth remembering, in bytes and characters.
+#: Elements and fragments longer than this are not stored, in bytes and characters.
 LONGEST = 16 * 1024
 
+#: What decides the meaning of an element beside its bytes: character set, encoding, sign of pixel values.
+Context = tuple[tuple[str, ...], str, bool]
 
-class FragmentCache:
-    """The JSON of elements by their bytes, bounded; when it is full it begins anew.
+#: What tables and entries take beside their content, in bytes.
+_TABLE_COST, _ENTRY_COST = 400, 200
 
-    What bytes mean depends on a context (character set, encoding, sign of pixels): each has its own table.
-    """
 
-    def __init__(self, limit: int) -> None:
-        #: In bytes, about.
-        self.limit = limit
-        self.size = 0
-        #: How many fragments were not in it and had to be made.
-        self.made = 0
-        self._tables: dict[tuple[object, ...], dict[bytes, str]] = {}
-        self._lock = Lock()
+class FragmentCache(ByteCache[Context, dict[bytes, str]]):
+    """The JSON of elements by their bytes, in one table for each context; `capacity` is in bytes, approximately."""
 
     def table(self, dataset: DataSet) -> dict[bytes, str]:
-        """What is known of elements that mean what they mean in `dataset`; only `remember` may change it."""
+        """Return the fragments known in the context of `dataset`. Only `remember` may change this table."""
         context = (dataset.character_set.terms, dataset.encoding.name, dataset.has_signed_pixels)
-        found = self._tables.get(context)
+        found = self.entries.get(context)
         if found is None:
-            with self._lock:
-                found = self._tables.setdefault(context, {})
-                self.size += 400
+            found = {}
+            self.store(context, found, _TABLE_COST)
         return found
 
     def remember(self, table: dict[bytes, str], element: bytes, fragment: str) -> None:
+        """Store the fragment that had to be made for an element."""
         with self._lock:
-            if self.size > self.limit:
-                for known in self._tables.values():
-                    known.clear()
-                self._tables.clear()
-                self.size = 0
-            self.made += 1
-            table[element] = fragment
-            self.size += len(element) + len(fragment) + 200
+            self.misses += 1
+            if self._make_room(len(element) + len(fragment) + _ENTRY_COST):
+                table[element] = fragment
+
+    def clear(self) -> None:
+        # A loop may still hold its table.
+        for table in self.entries.values():
+            table.clear()
+        super().clear()

@@ -1,6 +1,6 @@
-"""DICOM JSON (PS3.18 annex F) from scanned data sets.
+"""DICOM JSON (PS3.18 annex F) of scanned data sets.
 
-The JSON of an element is made once for all that have the same bytes (`fragments`).
+The JSON of an element is made once for all elements with the same bytes (`fragments`).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.elements.errors import TagPath
 from kinote.dicom.json.fragments import LONGEST, FragmentCache
 from kinote.dicom.values.numbers import EXACT, parse_decimal, parse_integer
-from kinote.dicom.values.person_names import PersonName
+from kinote.dicom.values.person_names import JSON_GROUPS, PersonName
 
-#: Inline binary values are little endian (PS3.18 F.2.7): bytes of a word, by representation.
+#: The word size in bytes of binary representations. Inline binary values are little endian (PS3.18 F.2.7).
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
-#: Attributes that are no part of any JSON, or say something else in it.
+#: Attributes that are left out of JSON, or have another value there.
 _LEFT_OUT = frozenset({tags.SPECIFIC_CHARACTER_SET, tags.DATA_SET_TRAILING_PADDING})
 
-#: JSON is UTF-8 whatever the data set was in (PS3.18 F.2).
+#: JSON is UTF-8, whatever the character set of the data set is (PS3.18 F.2).
 _UTF_8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -36,9 +36,9 @@ _fragments = FragmentCache(64 * 1024 * 1024)
 
 
 def metadata_json(dataset: DataSet) -> bytes:
-    """The whole data set as one JSON object, in UTF-8, an attribute a line, in order of tags.
+    """Return the whole data set as one JSON object in UTF-8, one attribute a line, in order of tags.
 
-    Values that were let pass are `"BulkDataURI":"/<tag>"`, nested ones `"/<tag>/<item>/<tag>"`.
+    Bulk values become `"BulkDataURI":"/<tag>"`, nested ones `"/<tag>/<item>/<tag>"`.
     """
     lines = _lines(dataset, dataset.entries(LONGEST))
     if tags.SPECIFIC_CHARACTER_SET in dataset:
@@ -47,15 +47,15 @@ def metadata_json(dataset: DataSet) -> bytes:
 
 
 def selection_json(dataset: DataSet, wanted: Iterable[int]) -> str:
-    """A JSON object with these attributes of a data set, as far as it has them, in order of tags.
+    """Return a JSON object with those of these attributes that a data set has, in order of tags.
 
-    One attribute a line, so that answers are put together from lines without parsing them.
+    There is one attribute a line, so that answers can be composed of lines without parsing them.
     """
     present = [(tag, dataset.element(tag, LONGEST)) for tag in wanted if tag in dataset]
     return _object(_lines(dataset, present))
 
 
-#: The tags of elements, each with its bytes, or None where they are too long to be remembered by.
+#: Tags of elements, each with its bytes, or None if they are too long for the cache.
 _Entries = Iterable[tuple[int, bytes | None]]
 
 
@@ -64,24 +64,27 @@ def _lines(dataset: DataSet, entries: _Entries) -> list[str]:
 
 
 def _object(lines: list[str]) -> str:
-    # Each begins with its tag.
+    # Lines begin with their tag, so sorting orders them by tag.
     return "{" + ",\n".join(sorted(lines)) + "}"
 
 
 def _fragments_of(
     dataset: DataSet, entries: _Entries, path: TagPath, table: dict[bytes, str] | None
 ) -> list[str]:
-    """The attributes of a level, each as `"GGGGEEEE":{…}`; looked up and remembered if there is a table."""
+    """Return the attributes of a level, each as `"GGGGEEEE":{…}`, using the cache if there is a table."""
     fragments = []
+    made = 0
     for tag, element in entries:
         if tag in _LEFT_OUT or tag & 0xFFFF == 0 or tag >> 16 in (0x0000, 0x0002):
             continue
         known = None if table is None or element is None else table.get(element)
         if known is None:
+            made += 1
             known = f'"{tag:08X}":{_attribute(dataset, tag, (*path, tag), table)}'
             if table is not None and element is not None and len(known) <= LONGEST:
                 _fragments.remember(table, element, known)
         fragments.append(known)
+    _fragments.hits += len(fragments) - made
     return fragments
 
 
@@ -91,7 +94,7 @@ def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str
         steps = (str(part) if index % 2 else f"{part:08X}" for index, part in enumerate(path))
         return f'{{"vr":"{vr}","BulkDataURI":"/{"/".join(steps)}"}}'
     if vr == "SQ":
-        # The addresses of values that were let pass say where the item is: they are not for others.
+        # The address of a nested bulk value includes the item's position, so it is not valid for other items.
         nested = None if any(len(span.path) > 1 for span in dataset.bulk) else table
         items = enumerate(dataset.items(tag))
         return attribute_json(vr, [_item(item, dataset, (*path, index), nested) for index, item in items])
@@ -105,7 +108,7 @@ def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str
 
 
 def attribute_json(vr: str, values: Sequence[str]) -> str:
-    """An attribute with values, or items, that are JSON."""
+    """Return an attribute from its representation and its values or items, which are JSON."""
     return f'{{"vr":"{vr}","Value":[{",".join(values)}]}}' if values else f'{{"vr":"{vr}"}}'
 
 
@@ -116,7 +119,7 @@ def _item(item: DataSet, outer: DataSet, path: TagPath, table: dict[bytes, str] 
 
 
 def values_json(vr: str, text: str | None) -> list[str]:
-    """The values of an attribute whose text is what `DataSet.text` gives, each as JSON."""
+    """Return the values of an attribute, each as JSON, from the text that `DataSet.text` returns."""
     if not text:
         return []
     if vr in SINGLE_VALUE:
@@ -130,12 +133,12 @@ def values_json(vr: str, text: str | None) -> list[str]:
 
 def _person_name(value: str) -> dict[str, str] | None:
     name = PersonName.parse(value)
-    groups = {"Alphabetic": name.alphabetic, "Ideographic": name.ideographic, "Phonetic": name.phonetic}
-    return {group: text for group, text in groups.items() if text} or None
+    groups = (name.alphabetic, name.ideographic, name.phonetic)
+    return {group: text for group, text in zip(JSON_GROUPS, groups, strict=True) if text} or None
 
 
 def _integer_string(part: str) -> object:
-    """A number where the text is an IS; otherwise the text itself, so that nothing is lost."""
+    """Return a number if the text is an IS; otherwise the text itself, so that nothing is lost."""
     number = parse_integer(part)
     return part or None if number is None else number
 
@@ -156,13 +159,13 @@ def _fraction(part: str) -> object:
 
 
 def _little(value: bytes, size: int) -> bytes:
-    """Big endian words as little endian ones."""
+    """Convert big endian words to little endian."""
     whole = len(value) // size * size
     return b"".join(value[at : at + size][::-1] for at in range(0, whole, size)) + value[whole:]
 
 
-#: How a value that is no text by itself stands in JSON (PS3.18 F.2.3), by representation. Numbers beyond
-#: `EXACT` are texts, for they lose digits in the browsers that read them.
+#: How values other than text are written in JSON (PS3.18 F.2.3), by representation. Numbers beyond `EXACT` are
+#: written as text, because browsers would lose digits.
 _CONVERSIONS: dict[str, Callable[[str], object]] = {
     "PN": _person_name,
     "IS": _integer_string,

@@ -1,7 +1,7 @@
-"""Elements in bytes from their DICOM JSON (PS3.18 F.2), in any transfer syntax: what queries are answered with.
+"""Encodes elements from DICOM JSON (PS3.18 F.2) in any transfer syntax, for answers to queries.
 
-The JSON is our own (`kinote.dicom.json.from_elements`), so a value is what its representation says. Values that are
-kept elsewhere (BulkDataURI) become empty.
+The JSON is Kinote's own (`kinote.dicom.json.from_elements`), so values have the form of their representation. Bulk
+values (BulkDataURI) become empty.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from pydicom.valuerep import format_number_as_ds
 from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.dictionary.value_representations import BINARY, NUMBERS, SHORT, implicit_vr
 from kinote.dicom.elements import encodings
+from kinote.dicom.elements.byte_cache import ByteCache
+from kinote.dicom.values.person_names import joined_groups
 
-#: Attributes by tag; of a sequence those of its items, None where all of a value is meant.
+#: Attributes by tag: for a sequence, the attributes of its items; None for the whole value.
 Wanted = Mapping[int, Optional["Wanted"]]
 
-#: Bytes of the words of binary values, which JSON has in little endian (F.2.7).
+#: The word size in bytes of binary values, which are little endian in JSON (F.2.7).
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _NUL_PADDED = frozenset({"UI", *BINARY})
-#: What a length of 16 bits holds.
+#: The longest value that a 16-bit length can express, in bytes.
 _LONGEST_SHORT = 0xFFFE
-#: Encoded elements that are remembered; those of the answers to one query are much alike.
-_REMEMBERED = 4096
-#: A DS has this many characters.
+#: How many encoded elements are kept: the answers to one query have many in common.
+_KEPT = 4096
+#: The longest DS, in characters.
 _LONGEST_DECIMAL = 16
 
 
 class ElementEncoder:
-    """Encodes elements in one transfer syntax, their text by one codec of Python's."""
+    """Encodes elements in one transfer syntax, and their text with one Python codec."""
 
     def __init__(self, transfer_syntax_uid: str, codec: str) -> None:
         self._begin(encodings.declared(lookup(transfer_syntax_uid)))
@@ -42,26 +44,26 @@ class ElementEncoder:
     def _begin(self, encoding: encodings.Encoding) -> None:
         self._order, self._explicit = encoding.order, encoding.explicit
         self._item = encoding.item
-        self._known: dict[str, bytes] = {}
+        self._lines: ByteCache[str, bytes] = ByteCache(_KEPT)
 
     def line(self, line: str, wanted: Wanted | None = None) -> bytes:
-        """An element from its line (`"GGGGEEEE":{…}`); of a sequence only what is wanted of its items."""
+        """Return the element of a line (`"GGGGEEEE":{…}`); with `wanted`, only these attributes of a sequence's
+        items."""
         if wanted is not None:
             return self.attribute(int(line[1:9], 16), json.loads(line[11:]), wanted)
-        known = self._known.get(line)
-        if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            known = self._known[line] = self.attribute(int(line[1:9], 16), json.loads(line[11:]))
-        return known
+        encoded = self._lines.find(line)
+        if encoded is None:
+            encoded = self.attribute(int(line[1:9], 16), json.loads(line[11:]))
+            self._lines.store(line, encoded)
+        return encoded
 
     def text(self, tag: int, value: str) -> bytes:
-        """An element with a text as its value; without one it is empty."""
+        """Return an element with a text as its value, empty if the text is."""
         vr = implicit_vr(tag)
         return self.element(tag, vr, self._padded(vr, self._encoded(vr, value)))
 
     def attribute(self, tag: int, attribute: Mapping[str, Any], wanted: Wanted | None = None) -> bytes:
-        """An element from its JSON object."""
+        """Return an element from its JSON object."""
         vr = attribute["vr"]
         if vr == "SQ":
             items = attribute.get("Value", ())
@@ -69,11 +71,11 @@ class ElementEncoder:
         return self.element(tag, vr, self._padded(vr, self._value(vr, attribute)))
 
     def element(self, tag: int, vr: str, value: bytes) -> bytes:
-        """An element with a value in bytes, whose length is even."""
+        """Return an element from its value in bytes, whose length must be even."""
         return self.head(tag, vr, len(value)) + value
 
     def head(self, tag: int, vr: str, length: int) -> bytes:
-        """What stands before a value of so many bytes."""
+        """Return the header of an element whose value has `length` bytes."""
         if not self._explicit:
             return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
         head = struct.pack(self._order + "HH", tag >> 16, tag & 0xFFFF)
@@ -81,7 +83,7 @@ class ElementEncoder:
         if letters in SHORT:
             if length <= _LONGEST_SHORT:
                 return head + letters + struct.pack(self._order + "H", length)
-            # PS3.5 6.2.2: what is too long for its representation is UN.
+            # PS3.5 6.2.2: a value too long for its representation is written as UN.
             letters = b"UN"
         return head + letters + struct.pack(self._order + "HI", 0, length)
 
@@ -133,10 +135,7 @@ def _plain(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, dict):
-        return _plain(value)
-    groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
-    return "=".join(groups).rstrip("=")
+    return joined_groups(value) if isinstance(value, dict) else _plain(value)
 
 
 def _decimal(value: Any) -> str:

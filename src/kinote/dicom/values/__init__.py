@@ -1,4 +1,4 @@
-"""Values of elements, as text and as what they mean (PS3.5 6): UIDs, dates, numbers, names, character sets.
+"""Values of elements and their meaning (PS3.5 section 6): UIDs, dates, numbers, names, character sets.
 
-Knows `kinote.dicom.dictionary`, and no data set.
+Uses `kinote.dicom.dictionary` only.
 """

@@ -1,6 +1,6 @@
-"""Specific Character Set (PS3.3 C.12.1.1.2, PS3.5 6.1): bytes to text, never losing any.
+"""Specific Character Set (PS3.3 C.12.1.1.2, PS3.5 6.1): decodes bytes without losing any.
 
-What does not decode as declared is tried as UTF-8 and then read as Latin-1, which takes every byte.
+Bytes that do not decode as declared are decoded as UTF-8, and otherwise as Latin-1, which accepts every byte.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: Begins an escape sequence (PS3.5 6.1.2.5), as a number: a byte is found in bytes in a sixth of the time that bytes
-#: of one take.
+#: The first byte of an escape sequence (PS3.5 6.1.2.5), as a number: `in` is six times faster with a number than
+#: with a bytes object.
 ESCAPE = 0x1B
 
-#: Character sets that stand alone, by term: multi-byte ones without code extensions.
+#: Multi-byte character sets that are used alone, without code extensions, by term.
 _WHOLE = {"ISO_IR 192": "utf-8", "GB18030": "gb18030", "GBK": "gbk"}
 
-#: Python's codec for bytes 80-FF of a code element in G1, by registration number.
+#: The Python codec for bytes 80-FF of a code element in G1, by registration number.
 _RIGHT = {
     "100": "latin-1",
     "101": "iso8859-2",
@@ -38,8 +38,8 @@ _KNOWN = {f"ISO_IR {number}" for number in _RIGHT if number not in ("149", "58")
 }
 _TERM = re.compile(r"ISO[ _-]?(?:2022)?[ _-]?IR[ _-]?(\d+)")
 
-#: Escape sequences (PS3.3 Tables C.12-3 and C.12-4): what is in G0 after them, by a prefix that makes its
-#: bytes ISO-2022-JP; "" is ASCII (or JIS X 0201, which is read as ASCII).
+#: Escape sequences that designate G0 (PS3.3 Tables C.12-3 and C.12-4), with a prefix that makes the bytes
+#: ISO-2022-JP; "" is ASCII (or JIS X 0201, which is read as ASCII).
 _G0 = {
     b"\x1b(B": b"",
     b"\x1b(J": b"",
@@ -47,7 +47,7 @@ _G0 = {
     b"\x1b$@": b"\x1b$@",
     b"\x1b$(D": b"\x1b$(D",
 }
-#: What is in G1 after them, as a codec for bytes 80-FF.
+#: Escape sequences that designate G1, with a codec for bytes 80-FF.
 _G1 = {
     b"\x1b-A": "latin-1",
     b"\x1b-B": "iso8859-2",
@@ -85,7 +85,7 @@ _ESCAPES = {
 }
 _ASCII = b"\x1b(B"
 _PIECES = re.compile(rb"\x1b\$?[(\-)]?[@A-Za-z]|[\x80-\xff]+|[^\x1b\x80-\xff]+|\x1b")
-#: After these everything is as it was at the beginning of the value (PS3.5 6.1.2.5.3).
+#: These reset the designations to those at the beginning of the value (PS3.5 6.1.2.5.3).
 _DELIMITERS = re.compile(rb"([\\\r\n\t\f])")
 _NAME_DELIMITERS = re.compile(rb"([\\\r\n\t\f^=])")
 #: The same delimiters of text.
@@ -95,17 +95,17 @@ _NAME_PARTS = re.compile(r"([\\\r\n\t\f^=])")
 
 @dataclass(frozen=True, slots=True)
 class CharacterSet:
-    """How text of a level is encoded. `is_known` tells whether all declared terms are defined ones."""
+    """The character set of the text in a level. `is_known` tells whether all declared terms are defined terms."""
 
     terms: tuple[str, ...]
     is_known: bool
-    #: Of a character set that stands alone.
+    #: The codec of a character set that is used alone.
     codec: str = ""
-    #: What bytes 80-FF are in until an escape sequence says otherwise; "" if they are not declared.
+    #: The codec of bytes 80-FF before any escape sequence; "" if none is declared.
     right: str = ""
 
     def decode(self, value: bytes, *, is_person_name: bool = False) -> str:
-        """The text of a value."""
+        """Return the text of a value."""
         if value.isascii() and ESCAPE not in value:
             return value.decode("ascii")
         try:
@@ -118,7 +118,7 @@ class CharacterSet:
             return value.decode("latin-1")
 
     def decodes(self, value: bytes, *, is_person_name: bool = False) -> bool:
-        """Whether a value is what the declared character set can hold: `decode` gives it as it was meant."""
+        """Return whether a value is valid in the declared character set, so that `decode` returns the intended text."""
         try:
             self._as_declared(value, is_person_name)
         except UnicodeDecodeError:
@@ -178,7 +178,7 @@ class CharacterSet:
         return self._with_extensions(value, _NAME_DELIMITERS if is_person_name else _DELIMITERS)
 
     def _with_extensions(self, value: bytes, delimiters: re.Pattern[bytes]) -> str:
-        """ISO 2022 as DICOM uses it (PS3.5 6.1.2.5): G0 for bytes below 80, G1 for those above."""
+        """Decode ISO 2022 as DICOM uses it (PS3.5 6.1.2.5): G0 for bytes below 80, G1 for bytes above."""
         left, right = b"", self.right
         text = []
         for piece in _PIECES.findall(value):
@@ -201,7 +201,7 @@ class CharacterSet:
 
 
 def _two_bytes(escape: bytes, piece: bytes) -> str:
-    """Text of a code element of 94x94 characters; control characters and spaces stand as they are."""
+    """Decode text of a code element with 94x94 characters. Control characters and spaces are kept."""
     return "".join(
         (escape + run).decode("iso2022_jp_2") if run[0] > 0x20 else run.decode("ascii")
         for run in re.findall(rb"[\x21-\x7e]+|[^\x21-\x7e]+", piece)
@@ -231,9 +231,9 @@ def _in_g0(character: str, escape: bytes) -> bytes | None:
 
 @lru_cache(maxsize=256)
 def character_set(terms: tuple[str, ...]) -> CharacterSet:
-    """The character set that these defined terms declare; none declares the default repertoire.
+    """Return the character set that these defined terms declare; without terms, the default repertoire.
 
-    Terms that are written a little differently (`ISO-IR 100`, `UTF-8`) are understood but not known.
+    Terms with small deviations (`ISO-IR 100`, `UTF-8`) are understood, but do not count as known.
     """
     known = all(term in _KNOWN or term in _WHOLE for term in terms if term)
     first = terms[0].upper() if terms else ""
@@ -241,7 +241,7 @@ def character_set(terms: tuple[str, ...]) -> CharacterSet:
         return CharacterSet(terms, known, codec=_WHOLE[first])
     if first in ("UTF-8", "UTF8", "ISO_IR_192", "ISO-IR 192", "ISO IR 192"):
         return CharacterSet(terms, is_known=False, codec="utf-8")
-    # Some senders put the one term with code extensions first, without the escape sequence it then takes.
+    # Some senders put the only term with code extensions first, without the escape sequence that this requires.
     numbered = _TERM.fullmatch(first)
     right = _RIGHT.get(numbered[1], "") if numbered else ""
     return CharacterSet(terms, known, right=right)

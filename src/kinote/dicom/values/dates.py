@@ -1,7 +1,7 @@
-"""Dates and times (PS3.5 6.2: DA, TM, DT), read as senders write them.
+"""Dates and times (PS3.5 6.2: DA, TM, DT), in the forms that senders write.
 
-Old forms with separators (`2026.09.01`, `08:30:00`) are understood; what names no day or time of day
-that exists is None.
+Older forms with separators (`2026.09.01`, `08:30:00`) are understood. A date or time of day that does not exist
+gives None.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})", re.ASCII)
 
 @lru_cache(maxsize=1024)
 def parse_date(value: str | None) -> date | None:
-    """A DA; None if it is empty or no date."""
+    """Parse a DA; None if it is empty or not a date."""
     found = _DATE.fullmatch((value or "").strip(" "))
     if found is None:
         return None
@@ -29,7 +29,7 @@ def parse_date(value: str | None) -> date | None:
 
 @lru_cache(maxsize=1024)
 def parse_time(value: str | None) -> time | None:
-    """A TM, to the microsecond; a leap second counts as the one before it. None if it is no time."""
+    """Parse a TM, to the microsecond; None if it is not a time. A leap second becomes the second before it."""
     found = _TIME.fullmatch((value or "").strip(" "))
     if found is None:
         return None
@@ -47,7 +47,7 @@ def parse_time(value: str | None) -> time | None:
 
 @lru_cache(maxsize=1024)
 def parse_offset(value: str | None) -> timezone | None:
-    """A Timezone Offset From UTC (PS3.3 C.12.1.1.8), -1200 to +1400; None if it is none."""
+    """Parse a Timezone Offset From UTC (PS3.3 C.12.1.1.8), -1200 to +1400; None if it is not one."""
     found = _OFFSET.fullmatch((value or "").strip(" "))
     if found is None:
         return None
@@ -59,17 +59,17 @@ def parse_offset(value: str | None) -> timezone | None:
 
 
 def is_date(text: str) -> bool:
-    """Whether text is a DA of today's form (`YYYYMMDD`), without padding, of a day that exists."""
+    """Return whether text is a DA in the current form (`YYYYMMDD`), without padding, of a day that exists."""
     return len(text) == 8 and " " not in text and parse_date(text) is not None
 
 
 def is_time(text: str) -> bool:
-    """Whether text is a TM of today's form (`HH` to `HHMMSS.FFFFFF`), without padding."""
+    """Return whether text is a TM in the current form (`HH` to `HHMMSS.FFFFFF`), without padding."""
     return ":" not in text and " " not in text and parse_time(text) is not None
 
 
 def is_offset(text: str) -> bool:
-    """Whether text is a Timezone Offset From UTC without padding."""
+    """Return whether text is a Timezone Offset From UTC without padding."""
     return " " not in text and parse_offset(text) is not None
 
 
@@ -78,10 +78,10 @@ def date_text(moment: datetime) -> str:
 
 
 def time_text(moment: datetime) -> str:
-    """A TM with microseconds where there are any."""
+    """Format a TM, with microseconds if there are any."""
     return moment.strftime("%H%M%S.%f" if moment.microsecond else "%H%M%S")
 
 
 def offset_text(moment: datetime) -> str:
-    """The Timezone Offset From UTC of an aware moment."""
+    """Format the Timezone Offset From UTC of an aware moment."""
     return moment.strftime("%z")[:5]

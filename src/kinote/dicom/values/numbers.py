@@ -1,6 +1,6 @@
-"""Numbers as text (PS3.5 6.2: IS, DS), in the forms the standard has and no others, and as bytes.
+"""Numbers as text (PS3.5 6.2: IS, DS), in the forms of the standard only, and as bytes.
 
-Surplus digits of a decimal string are understood: senders often write more than its 16 characters.
+A decimal string may have more than its 16 characters, since senders often write more.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[Ee][+-]?[0-9]+)?")
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
 _LONGEST_INTEGER = 12
 
-#: Representations of whole numbers in bytes, and those that have fractions.
+#: Binary representations of whole numbers, and of numbers with fractions.
 _INTEGERS = frozenset({*NUMBERS, "AT"}) - {"FL", "FD"}
 _FRACTIONS = frozenset({"DS", "FL", "FD"})
 
-#: Whole numbers beyond it are not told apart from their neighbours by a floating point number.
+#: Larger whole numbers are not exact as floating point numbers.
 EXACT = 2**53
 
 
 def parse_integer(text: str) -> int | None:
-    """An IS, at most 12 characters, from -2**31 to 2**31-1; None if it is none."""
+    """Parse an IS of at most 12 characters, from -2**31 to 2**31-1; None if it is not one."""
     if len(text) > _LONGEST_INTEGER or _INTEGER.fullmatch(text) is None:
         return None
     number = int(text)
@@ -33,7 +33,7 @@ def parse_integer(text: str) -> int | None:
 
 
 def parse_decimal(text: str) -> float | None:
-    """A DS; None if it is none, or beyond what a floating point number holds."""
+    """Parse a DS; None if it is not one, or too large for a floating point number."""
     if _DECIMAL.fullmatch(text) is None:
         return None
     number = float(text)
@@ -41,12 +41,12 @@ def parse_decimal(text: str) -> float | None:
 
 
 def whole(number: float) -> int | None:
-    """A number that is whole as an integer; None of any other, and of one too large to be exact."""
+    """Return a whole number as an integer; None for a fraction, or a number too large to be exact."""
     return int(number) if abs(number) < EXACT and number == int(number) else None
 
 
 def unpack(value: bytes, vr: str, order: str) -> tuple[int | float, ...]:
-    """The numbers, or tags, of a value in bytes; what is left over at its end is none."""
+    """Return the numbers, or tags, of a binary value. Surplus bytes at its end are ignored."""
     if vr == "AT":
         parts = struct.unpack(f"{order}{len(value) // 4 * 2}H", value[: len(value) // 4 * 4])
         return tuple(group << 16 | element for group, element in zip(parts[::2], parts[1::2], strict=True))
@@ -58,7 +58,7 @@ def unpack(value: bytes, vr: str, order: str) -> tuple[int | float, ...]:
 
 
 def as_integer(text: str, vr: str | None) -> int | None:
-    """One of the values that `DataSet.texts` gives of a representation as a whole number; None if it is none."""
+    """Parse one of the values that `DataSet.texts` returns as a whole number; None if it is not one."""
     if vr in _INTEGERS:
         return int(text)
     if vr in _FRACTIONS:

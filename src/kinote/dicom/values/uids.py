@@ -7,32 +7,33 @@ import re
 import uuid
 from functools import lru_cache
 
-#: Identifies Kinote as the writer of files (PS3.10 7.1); under the root for UUIDs (PS3.5 B.2).
+#: Identifies Kinote as the writer of files (PS3.10 7.1); derived from a UUID (PS3.5 B.2).
 IMPLEMENTATION_CLASS_UID = "2.25.267217374951049513806139017396514317857"
 IMPLEMENTATION_VERSION_NAME = "KINOTE_01"
 
-#: Possessive, without groups: a key object has UIDs by the thousand, and there is nothing to go back for.
+#: Possessive and without groups, because key objects have thousands of UIDs and backtracking never helps.
 _STRICT = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))++")
 _TOLERABLE = re.compile(r"[0-9]++(?:\.[0-9]++)*+")
 
 
 def new_uid() -> str:
-    """A UID nobody else has: a random UUID under 2.25 (PS3.5 B.2)."""
+    """Return a new unique UID: a random UUID under 2.25 (PS3.5 B.2)."""
     return f"2.25.{uuid.uuid4().int}"
 
 
 def uid_from(*parts: str) -> str:
-    """The UID that belongs to a name: the same parts always give the same."""
+    """Return the UID of a name: equal parts always give the same UID."""
     digest = bytearray(hashlib.sha256("\0".join(parts).encode()).digest()[:16])
     return f"2.25.{uuid.UUID(bytes=bytes(digest), version=5).int}"
 
 
 def is_valid(uid: str) -> bool:
-    """Whether a UID follows PS3.5 9.1: components without leading zeros, at most 64 characters."""
+    """Return whether a UID follows PS3.5 9.1: components without leading zeros, at most 64 characters."""
     return len(uid) <= 64 and _STRICT.fullmatch(uid) is not None
 
 
 @lru_cache(maxsize=16384)
 def is_tolerable(uid: str) -> bool:
-    """Whether a received UID can serve as a key: digits and dots, as senders of odd ones have them."""
+    """Return whether a received UID can serve as a key: digits and dots only, which also allows the irregular UIDs
+    of some senders."""
     return len(uid) <= 128 and _TOLERABLE.fullmatch(uid) is not None

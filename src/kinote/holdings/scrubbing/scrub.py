@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.transactions.catalog import Catalog
@@ -69,12 +69,6 @@ class Scrubbed:
         self.damaged += others.damaged
         self.unreadable += others.unreadable
         self.renewed += others.renewed
-
-
-def to_be_scrubbed(connection: Connection) -> int:
-    """How many objects a scrub reads: all whose bytes are here, whatever their standing."""
-    query = select(func.count()).select_from(instance).where(instance.c.residence == "local")
-    return int(connection.execute(query).scalar_one())
 
 
 def scrub_after(

@@ -1,7 +1,7 @@
-"""What goes over a channel between two processes of a server: frames of a kind, a length, and a content.
+"""The format of a channel between two processes of a server: frames with a kind, a length, and a content.
 
-A channel is a socket between two processes; each association has one of its own, so that its end is told by the
-kernel, however it comes.
+A channel is a socket between two processes. Each association has one of its own, so that the kernel reports its
+end, however it ends.
 """
 
 from __future__ import annotations
@@ -12,50 +12,50 @@ from enum import IntEnum
 
 
 class Kind(IntEnum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     #: To the main process: the association is being served.
     BEGUN = 1
-    #: A file is being received; the content is its key.
+    #: A file is being received. The content is its key.
     RECEIVING = 2
-    #: An object has arrived (`packet`): an answer is waited for.
+    #: An object has arrived (`packet`), and waits for its answer.
     PACKET = 3
-    #: An object was refused before it came to a packet.
+    #: An object was refused before it became a packet.
     REFUSED = 4
-    #: The association has ended; what is to be told of it.
+    #: The association has ended. The content reports on it.
     ENDED = 5
-    #: To the receiver process: what became of the object of a packet.
+    #: To the receiver process: the outcome of a packet's object.
     ANSWER = 6
 
 
-#: Length of the content in bytes, and the kind.
+#: The length of the content in bytes, and the kind.
 HEAD = struct.Struct("<IB")
 
-#: Bytes of a content at most: a key object of 64 MB, the longest that is read, with all that was read of it.
+#: The maximum length of a content in bytes: the longest key object that is read, 64 MB, with its reading.
 LONGEST = 512 * 1024 * 1024
 
 
 class BrokenChannelError(RuntimeError):
-    """What comes over a channel is no frame: what follows cannot be told any more."""
+    """The bytes on a channel are not a frame, so the following ones cannot be understood either."""
 
 
 def frame(kind: int, content: bytes = b"") -> bytes:
-    """A frame as it goes over a channel."""
+    """Return the bytes of a frame."""
     return HEAD.pack(len(content), kind) + content
 
 
 class Frames:
-    """Takes what comes over a channel in pieces of any size, and gives the frames in it."""
+    """Takes the bytes of a channel in pieces of any size, and returns the frames."""
 
     def __init__(self) -> None:
         self._begun = bytearray()
-        #: Bytes that it takes at least before there is another frame.
+        #: How many more bytes are needed at least for the next frame.
         self._wanted = HEAD.size
 
     def feed(self, piece: memoryview) -> Iterator[tuple[int, memoryview]]:
-        """The frames that are whole now: kind and content, which is good until the next one is asked for.
+        """Return the complete frames: kind and content, which is valid until the next frame is requested.
 
-        All of them must be taken. Raises `BrokenChannelError`.
+        The caller must iterate over all of them. Raises `BrokenChannelError`.
         """
         if self._begun:
             self._begun += piece

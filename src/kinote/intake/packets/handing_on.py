@@ -1,6 +1,6 @@
-"""The receiver process's end: an `Upload` is received here, and handed on when it is whole.
+"""The receiver process's end of a channel: an `Upload` is received here, and passed on when it is complete.
 
-Imports neither the catalog's connections nor the stores of others: a receiver process has none.
+Imports neither the catalog's connections nor any other store: a receiver process has none.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from kinote.telemetry.clock import Clock, ToldClock
 
 log = logging.getLogger(__name__)
 
-#: Where a receiver process puts large objects, as the main process tells it.
+#: The store of large objects, which the main process names.
 LargeObjects = Store
 
-#: The store of small objects is the main process's.
+#: The store of small objects belongs to the main process.
 _NOT_HERE = 0
 
 
 class MainProcessLostError(RuntimeError):
-    """The main process has gone, or does not go on with this association: nothing may be answered any more."""
+    """The main process has ended, or does not continue this association. Nothing may be answered any more."""
 
 
 class HandingOn:
-    """The destination of the objects of one association. One thread uses it."""
+    """The destination of the objects of one association, for use by one thread."""
 
     def __init__(self, channel: socket.socket, store: LargeObjects, clock: ToldClock) -> None:
         self._channel = channel
@@ -43,15 +43,15 @@ class HandingOn:
         self._told = clock
 
     def open(self, origin: Origin, expected: Expected) -> Upload:
-        """Begin to receive one object, as `Receiver.open`."""
+        """Begin to receive one object, like `Receiver.open`."""
         return Upload(self, origin, expected)
 
     def begun(self) -> None:
-        """The association is being served. Raises `MainProcessLostError` where it must not be."""
+        """Report that the association is being served. Raises `MainProcessLostError` if it must not be."""
         self._send(Kind.BEGUN)
 
     def ended(self, told: object) -> None:
-        """The association has ended; the main process is told so, if it is there."""
+        """Report the end of the association, if the main process is still there."""
         with contextlib.suppress(MainProcessLostError):
             self._send(Kind.ENDED, encode_told(told))
 
@@ -63,7 +63,7 @@ class HandingOn:
     def receive_large(self) -> Incoming:
         file = self._store.receive(self.clock())
         try:
-            # Should this process die, the main process knows what it leaves half-done.
+            # If this process dies, the main process knows which file is unfinished.
             self._send(Kind.RECEIVING, (file.key or "").encode())
         except MainProcessLostError:
             file.abandon()
@@ -74,7 +74,7 @@ class HandingOn:
         return IncomingSmall(_NOT_HERE)
 
     def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
-        """Make the bytes durable, and have the main process do the rest (law 6); returns when it has answered."""
+        """Make the bytes durable, and let the main process do the rest (law 6). Returns when it has answered."""
         del sync_here  # There is nobody else.
         arrival.done.set_result(self._committed(arrival))
 

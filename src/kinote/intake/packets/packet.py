@@ -1,9 +1,8 @@
-"""What a receiver process hands on of an object, and what it is answered.
+"""The packet of an object from a receiver process, and its answer.
 
-A packet is a byte that says its format, and a pickle. Pickles are right here as nowhere else: both ends are processes
-of one installation, of the same user, over a socket that nobody else can open; there is nothing that one of them could
-make the other do and not do itself. Nothing that came from outside is ever unpickled: it lies in packets as bytes and
-texts.
+A packet is a byte with its format, and a pickle. Pickles are safe here: both ends are processes of one installation
+and one user, over a socket that nobody else can open, so neither can make the other do anything that it could not
+do itself. Nothing that comes from outside is ever unpickled: packets contain it as bytes and text.
 """
 
 from __future__ import annotations
@@ -20,28 +19,28 @@ from kinote.keyobject.reading import Reading
 from kinote.storage.store import Incoming
 from kinote.storage.stores import SMALL
 
-#: The format of packets and answers; another one may come from a receiver process that was begun after an upgrade.
+#: The format of packets and answers. A receiver process from before an upgrade may use another one.
 FORMAT = 1
 
 _PROTOCOL = 5
 
 
 class NotUnderstoodError(ValueError):
-    """A packet or an answer that cannot be read."""
+    """A packet or an answer cannot be read."""
 
 
 class TakesOver(Protocol):
-    """Who makes objects of packets their own."""
+    """Takes over the objects of packets."""
 
     def take_over(self, key: str) -> Incoming:
-        """The finished file of that key. Raises `StorageError`."""
+        """Return the finished file with that key. Raises `StorageError`."""
 
     def receive_small(self) -> Incoming:
-        """For a small object."""
+        """Begin a small object."""
 
 
 def encode_packet(arrival: Arrival) -> bytes:
-    """The packet of an object; its file, if it has one of its own, is finished."""
+    """Return the packet of an object. If the object has a file, that is finished."""
     file = arrival.file
     key = content = None
     if file is not None and file.key is not None:
@@ -50,13 +49,13 @@ def encode_packet(arrival: Arrival) -> bytes:
         content = file.read_back(0, SMALL)
     reading = arrival.reading
     if reading is not None and reading.dataset is not None:
-        # Filing asks for nothing beside what was read of it.
+        # Filing needs nothing of the reading except this.
         reading = replace(reading, dataset=None)
     return _encoded((arrival.entry, arrival.dataset_offset, key, content, arrival.dataset, reading))
 
 
 def decode_packet(packet: memoryview, takes_over: TakesOver) -> Arrival:
-    """The object of a packet. Raises `NotUnderstoodError`, or `StorageError` where its file is not there."""
+    """Return the object of a packet. Raises `NotUnderstoodError`, or `StorageError` if its file does not exist."""
     try:
         entry, dataset_offset, key, content, dataset, reading = _decoded(packet)
     except (TypeError, ValueError) as error:
@@ -81,12 +80,12 @@ def decode_packet(packet: memoryview, takes_over: TakesOver) -> Arrival:
 
 
 def encode_answer(outcome: Outcome, now: datetime) -> bytes:
-    """What became of an object, and the time it is for the main process, which has the clock."""
+    """Return the outcome of an object, with the current time of the main process, which has the clock."""
     return _encoded((outcome, now))
 
 
 def decode_answer(answer: memoryview) -> tuple[Outcome, datetime]:
-    """The inverse of `encode_answer`. Raises `NotUnderstoodError`."""
+    """Undo `encode_answer`. Raises `NotUnderstoodError`."""
     try:
         outcome, now = _decoded(answer)
     except (TypeError, ValueError) as error:
@@ -97,12 +96,12 @@ def decode_answer(answer: memoryview) -> tuple[Outcome, datetime]:
 
 
 def encode_told(told: object) -> bytes:
-    """Something else that the two processes tell each other."""
+    """Return the content of any other frame."""
     return _encoded(told)
 
 
 def decode_told(told: memoryview) -> object:
-    """The inverse of `encode_told`. Raises `NotUnderstoodError`."""
+    """Undo `encode_told`. Raises `NotUnderstoodError`."""
     return _decoded(told)
 
 
@@ -116,5 +115,5 @@ def _decoded(data: memoryview) -> Any:
     try:
         return pickle.loads(data[1:])
     except Exception as error:
-        # Whatever bytes can make a pickle do.
+        # Whatever exception arbitrary bytes cause in a pickle.
         raise NotUnderstoodError(f"{type(error).__name__}: {error}") from error

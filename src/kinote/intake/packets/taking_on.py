@@ -1,7 +1,7 @@
-"""The main process's end of all channels: packets become arrivals, and what became of them is answered.
+"""The main process's end of all channels: packets become arrivals, and their outcomes are answered.
 
-One thread reads all channels and hands objects to the committer; it waits for nobody. Answers are written by whoever
-settles an object, without waiting either: what a channel does not take at once, the thread sends later.
+One thread reads all channels and passes objects to the committer; it waits for nobody. Answers are written by
+whoever settles an object, also without waiting: what a channel does not accept at once, the thread sends later.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from kinote.storage.store import StorageError
 
 log = logging.getLogger(__name__)
 
-#: Bytes that are read of a channel before another has its turn.
+#: How many bytes are read from a channel before another one has its turn.
 _TURN = 256 * 1024
 
 
 class Channel:
     """The main process's end of the channel of one association.
 
-    `told` is what the receiver process has told of its end, None if it ended without a word. `done` counts objects by
-    what became of them.
+    `told` is the receiver process's report on its end, None if there was none. `done` counts objects by their
+    outcome.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -49,18 +49,18 @@ class Channel:
         self.has_begun = False
         self.has_ended = False
         self._changed = threading.Condition()
-        #: What is to be sent and was not taken yet.
+        #: Bytes that could not be sent yet.
         self._outgoing = bytearray()
         self._is_closed = False
 
     def wait_for_begin(self, seconds: float) -> bool:
-        """Whether the association is being served within that time."""
+        """Return whether the association is being served within this time."""
         with self._changed:
             self._changed.wait_for(lambda: self.has_begun or self.has_ended, seconds)
             return self.has_begun
 
     def wait_for_end(self) -> None:
-        """Until it has ended: all that it has told has been read then."""
+        """Wait for the end of the association. All its frames have been read then."""
         with self._changed:
             self._changed.wait_for(lambda: self.has_ended)
 
@@ -80,7 +80,7 @@ class Channel:
             self._changed.notify_all()
 
     def send(self, data: bytes, poll: select.epoll) -> None:
-        """Send what goes without waiting, and have the thread of the channels send the rest. For any thread."""
+        """Send what is possible without waiting. The thread of the channels sends the rest. For any thread."""
         with self._changed:
             if self._is_closed:
                 return
@@ -92,7 +92,7 @@ class Channel:
                 self._outgoing += data
 
     def send_more(self, poll: select.epoll) -> None:
-        """It takes something again."""
+        """Send more, now that the channel accepts data again."""
         with self._changed:
             if self._outgoing:
                 del self._outgoing[: self._sent(self._outgoing)]
@@ -100,13 +100,13 @@ class Channel:
                 poll.modify(self.socket, select.EPOLLIN)
 
     def _sent(self, data: bytes | bytearray) -> int:
-        """How much of it went out; all of it counts as sent where nobody is there to read it."""
+        """Send, and return how many bytes went out. All count as sent if the other end is closed."""
         try:
             return self.socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return 0
         except OSError:
-            # Its end is read as well, and says the rest.
+            # The thread also reads the end of the channel, and handles it.
             return len(data)
 
 
@@ -124,7 +124,7 @@ class Channels:
         self._thread.start()
 
     def open(self) -> tuple[Channel, socket.socket]:
-        """A new channel, and its other end, which is to be handed to a receiver process and closed here."""
+        """Return a new channel and its other end, which the caller passes to a receiver process and then closes."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         channel = Channel(ours)
@@ -174,7 +174,8 @@ class Channels:
             self._end(number, channel)
 
     def _end(self, number: int, channel: Channel) -> None:
-        """The receiver process has closed it, or has died, with or without a word about this association."""
+        """Handle the end of a channel: the receiver process has closed it or died, with or without a report on the
+        association."""
         del self._channels[number]
         if channel.unfinished is not None:
             self._receiver.set_aside_unfinished(channel.unfinished)
@@ -191,7 +192,7 @@ class Channels:
             case Kind.REFUSED:
                 refusal = decode_told(content)
                 if isinstance(refusal, Outcome):
-                    # What there was of it has been removed by who refused it.
+                    # Whoever refused it has removed its bytes.
                     channel.unfinished = None
                     channel.done["store", refusal.kind] += 1
                     self._receiver.observe(refusal)
@@ -202,7 +203,7 @@ class Channels:
                 raise BrokenChannelError(f"Frames of kind {kind} are unknown")
 
     def _take_packet(self, channel: Channel, content: memoryview) -> None:
-        """One object, whatever is wrong with its packet (law 5)."""
+        """Take one object, whatever is wrong with its packet (law 5)."""
         try:
             arrival = decode_packet(content, self._receiver)
         except NotUnderstoodError as error:
@@ -218,7 +219,7 @@ class Channels:
 
     def _commit(self, channel: Channel, arrival: Arrival) -> None:
         arrival.done.add_done_callback(partial(self._answer, channel))
-        # What it has in a file was synced by the receiver process.
+        # The receiver process has synced the bytes that are in a file.
         self._receiver.commit(arrival, sync_here=True)
 
     def _refuse(self, channel: Channel, status: int, reason: str) -> None:

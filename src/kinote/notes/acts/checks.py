@@ -21,7 +21,7 @@ from kinote.notes.patients import PatientIdentity
 #: A description of this many characters is read by nobody; more is a mistake of a program.
 MAX_DESCRIPTION = 100_000
 
-#: References of one note at most, as the reader takes them (standards, V55).
+#: How many references a note may have: as many as the reader accepts (V55).
 MAX_REFERENCES = 100_000
 
 #: The well-formed language tags of RFC 5646 2.1 (grandfathered ones aside).

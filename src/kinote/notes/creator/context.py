@@ -1,4 +1,4 @@
-"""The envelope of a KOS made here: identity, and patient and study as the study was received with them."""
+"""The header of a KOS made here: identity, and the patient and study attributes as received with the study."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from functools import lru_cache
 from typing import Any
 
 from kinote.dicom.values import dates
+from kinote.dicom.values.person_names import joined_groups
 from kinote.keyobject.model import DocumentContext, InstanceReference, RequestReference
 from kinote.notes.content import NoteContent
 
-#: Series numbers of ours begin above those that modalities give. Type 1 in a KOS (PS3.3 C.17.6.1).
+#: Our series numbers begin above those of modalities. Series Number is type 1 in a KOS (PS3.3 C.17.6.1).
 FIRST_SERIES_NUMBER = 10_000
 
 MANUFACTURER = "Kinote"
 
-#: What a line of DICOM text cannot hold (PS3.5 6.2, LO).
+#: Characters that a line of DICOM text cannot contain (PS3.5 6.2, LO).
 _NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f\\\s]+")
 
 _LINE = 64
 
-#: DICOM JSON keys of the attributes that are copied, by field of `DocumentContext`.
+#: DICOM JSON keys of the copied attributes, by field of `DocumentContext`.
 _COPIED = {
     "00100010": "patient_name",
     "00100020": "patient_id",
@@ -53,24 +54,25 @@ class KeyObjectIdentity:
 
 @lru_cache(maxsize=1024)
 def received_attributes(attributes: str) -> tuple[tuple[tuple[str, str], ...], str]:
-    """What a KOS copies from the prepared DICOM JSON of its study, and the study's offset from UTC."""
+    """Return the attributes that a KOS copies from the prepared DICOM JSON of its study, and the study's offset
+    from UTC."""
     parsed: dict[str, Any] = json.loads(attributes)
     copied = tuple((field, _text(parsed.get(key))) for key, field in _COPIED.items())
     return copied, _text(parsed.get(_TIMEZONE))
 
 
 def content_moment(now: datetime, timezone: str) -> tuple[str, str, str]:
-    """Date, time and offset that a document says it was made at.
+    """Return date, time and offset for the content of a document.
 
-    The offset of a data set counts for all its times (PS3.3 C.12.1.1.8), so where the study was received
-    with one, that one is kept, or its Study Time would come to mean another moment.
+    The offset of a data set applies to all its times (PS3.3 C.12.1.1.8). If the study was received with an offset,
+    that one is kept, because otherwise its Study Time would mean another moment.
     """
     return _content_moment(now, now.utcoffset(), timezone)
 
 
 @lru_cache(maxsize=256)
 def _content_moment(now: datetime, _offset: timedelta | None, timezone: str) -> tuple[str, str, str]:
-    # Moments are equal whatever their offset; what is written of them is not.
+    # Moments are equal whatever their offset, but their written forms are not.
     offset = dates.parse_offset(timezone) if timezone else None
     local = now.astimezone(offset) if offset is not None else now
     return dates.date_text(local), dates.time_text(local), dates.offset_text(local)
@@ -86,7 +88,7 @@ def envelope(
     requested_procedures: Sequence[str],
     identical_documents: Sequence[InstanceReference],
 ) -> DocumentContext:
-    """The envelope of one KOS; `attributes` is the prepared DICOM JSON of the study it goes into."""
+    """Return the header of one KOS. `attributes` is the prepared DICOM JSON of its study."""
     copied, timezone = received_attributes(attributes)
     values = dict(copied)
     date, time, offset = content_moment(now, timezone)
@@ -117,7 +119,7 @@ def envelope(
 
 
 def series_description(content: NoteContent) -> str:
-    """Title and beginning of the description: what viewers that show only series show of a note."""
+    """Return title and beginning of the description, for viewers that show only series."""
     line = content.title.meaning
     if content.description:
         line += ": " + content.description[: 2 * _LINE]
@@ -126,7 +128,7 @@ def series_description(content: NoteContent) -> str:
 
 
 def _text(attribute: dict[str, Any] | None) -> str:
-    """The text of an attribute of the DICOM JSON model (PS3.18 F.2), all of its values."""
+    """Return the text of an attribute of the DICOM JSON model (PS3.18 F.2), with all of its values."""
     if not attribute or "Value" not in attribute:
         return ""
     return "\\".join(_value(value) for value in attribute["Value"])
@@ -135,7 +137,4 @@ def _text(attribute: dict[str, Any] | None) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, dict):
-        groups = [value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic")]
-        return "=".join(groups).rstrip("=")
-    return str(value)
+    return joined_groups(value) if isinstance(value, dict) else str(value)

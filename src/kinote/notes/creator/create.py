@@ -1,12 +1,11 @@
-"""The object creator: note versions become KOS documents and instances of the index, in one transaction.
+"""The object creator: makes KOS documents of note versions, and their instances in the index, in one transaction.
 
-A version is carried by one KOS in each study it touches; each names all the others as Identical Documents
-(PS3.3 C.17.6.2.1). Each KOS has a series of its own: nothing of a note then depends on what other notes
-its study has, two writers never wait for each other's instance numbers, and viewers that show no more than
-series show every note with its title.
+A version is carried by one KOS in each study it touches; each names all others as Identical Documents (PS3.3
+C.17.6.2.1). Each KOS has a series of its own. So nothing of a note depends on other notes of its study, writers
+never wait for each other's instance numbers, and viewers that show only series show every note with its title.
 
-All that the bytes depend on is fixed with the row of the KOS (law 11): the note version, its references and
-modifiers, and what `made_from` holds. `document_of` gives the document again.
+Everything that the bytes depend on is fixed with the row of the KOS (law 11): the note version, its references and
+modifiers, and `made_from`. `document_of` makes the document again.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ from kinote.security.actors import Actor
 
 @dataclass(frozen=True, slots=True)
 class MadeKeyObject:
-    """A KOS that has been put into the index."""
+    """A KOS that has been inserted into the index."""
 
     version: int
     instance: int
@@ -74,10 +73,10 @@ def make_key_objects(
     by: Actor,
     now: datetime,
 ) -> list[MadeKeyObject]:
-    """Make the KOS of versions whose rows are written: for each version one in each of its `studies`.
+    """Make the KOS of versions whose rows exist: one for each version in each of its `studies`.
 
-    `known` has the referenced instances and presentation states; the first study is where the note was made.
-    What `happened` to the notes goes into the change feed with the new instances.
+    `known` has the referenced instances and presentation states. The note was made in the first study. The change
+    feed gets what `happened` to the notes, and the new instances.
     """
     studies = _by_uid(transaction, {uid for version in versions for uid in version.studies})
     attributes = {row.study_instance_uid: row.attributes for row in studies}
@@ -107,9 +106,9 @@ def make_key_objects(
 
 
 def document_of(connection: Connection, sop_instance_uid: str) -> KeyObjectDocument:
-    """The document of a KOS made here, from its rows alone: `writer.encode` of it gives the bytes again.
+    """Return the document of a KOS made here, from its rows alone. `writer.encode` gives its bytes again.
 
-    Raises LookupError where no such KOS was made here.
+    Raises LookupError if no such KOS was made here.
     """
     row = connection.execute(
         select(key_object.c.version, key_object.c.made_from)
@@ -133,7 +132,7 @@ def drafts_of(
     *,
     now: datetime,
 ) -> Iterable[_Draft]:
-    """The documents of one version, with new UIDs."""
+    """Return the documents of one version, with new UIDs."""
     identities = [
         KeyObjectIdentity(study_uid, uids.new_uid(), uids.new_uid()) for study_uid in version.studies
     ]
@@ -167,7 +166,7 @@ def drafts_of(
 
 
 def selection(content: NoteContent, states: Mapping[str, InstanceReference]) -> KeyObjectSelection:
-    """What a note says, as a document says it; `states` has its presentation states by UID."""
+    """Return the content of a note in the form of a document. `states` has its presentation states by UID."""
     return KeyObjectSelection(
         title=content.title,
         references=tuple(_reference(reference, states) for reference in content.references),
@@ -202,13 +201,13 @@ def _observers(author: Author) -> tuple[Observer, ...]:
     if not author.name:
         return ()
     if author.kind == "device":
-        # TID 1004 wants a UID; the same device has the same one wherever Kinote makes its notes.
+        # TID 1004 requires a UID. The same device has the same one wherever Kinote makes its notes.
         return (Device(uids.uid_from("kinote device observer", author.name), author.name),)
     return (Person(author.name, author.login),)
 
 
 def _requested_procedures(content: NoteContent, known: Mapping[str, KnownInstance]) -> dict[str, list[str]]:
-    """By study the Requested Procedure IDs of the series whose images are flagged."""
+    """Return, by study, the Requested Procedure IDs of the series whose images are flagged."""
     found: dict[str, list[str]] = {}
     for reference in content.references:
         image = known.get(reference.sop_instance_uid)

@@ -1,7 +1,7 @@
-"""What the index keeps of a KOS made here, rendered from the elements that its bytes are made of.
+"""The index entry of a KOS made here, from the elements that its bytes are made of.
 
-The same as `kinote.catalog.instances.entry.entry_of` finds in the written bytes; the test compares the two. Scanning
-these again would take longer than all else that making a note does.
+It equals the entry that `kinote.catalog.instances.entry.entry_of` makes of the written bytes; a test compares them.
+Scanning the bytes again would take longer than everything else in making a note.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from kinote.storage.digests import digest_of
 _OF_SERIES = frozenset(SERIES_ATTRIBUTES)
 _OF_INSTANCE = frozenset(INSTANCE_ATTRIBUTES)
 
-#: A document says of its study what the study's row says: there is nothing to complete.
+#: A document repeats the attributes of the study's row, so there is nothing to complete.
 _STUDY_ROW: Row = dict.fromkeys(DESCRIBING, "")
 
 
 def made_entry(elements: Sequence[Element], dataset: bytes, by: Actor, now: datetime) -> InstanceEntry:
-    """The entry of a document whose study is in the index; `dataset` is the bytes of its elements,
-    `by` who had it made.
+    """Return the entry of a document whose study is in the index. `dataset` is the bytes of its elements, `by` the
+    actor who had it made.
 
-    These lie in the index, so the whole header is made of them when asked for (`kinote.catalog.instances.headers`).
+    The index has these bytes, so the whole header is made on demand (`kinote.catalog.instances.headers`).
     """
     document = _Written(elements)
     series_uid, sop_uid = document.uid(tags.SERIES_INSTANCE_UID), document.uid(tags.SOP_INSTANCE_UID)
@@ -73,7 +73,7 @@ def made_entry(elements: Sequence[Element], dataset: bytes, by: Actor, now: date
 
 
 class _Written:
-    """A level of a document, which says what reading its bytes gives (`kinote.catalog.instances.entry.Level`)."""
+    """A level of a document, which returns what reading its bytes would (`kinote.catalog.instances.entry.Level`)."""
 
     def __init__(self, elements: Iterable[Element]) -> None:
         self._elements = {element[0]: element for element in elements}

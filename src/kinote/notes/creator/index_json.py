@@ -1,4 +1,4 @@
-"""A KOS made here as DICOM JSON (PS3.18 annex F), rendered from the elements that its bytes are made of."""
+"""A KOS made here as DICOM JSON (PS3.18 annex F), from the elements that its bytes are made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kinote.keyobject.elements import RECURRING, Element, Item, Numbers, text_re
 
 
 def document_json(elements: Iterable[Element], wanted: AbstractSet[int] | None = None) -> str:
-    """These elements, or the wanted ones of them, as one object with an attribute a line, in order of tags."""
+    """Return these elements, or the wanted ones of them, as one object with one attribute a line, in order of tags."""
     lines = [_line(each) for each in elements if wanted is None or each[0] in wanted]
     return "{" + ",\n".join(lines) + "}"
 

@@ -1,4 +1,4 @@
-"""What the bytes of a KOS made here depend on beside its note version, kept with its row (law 11)."""
+"""Everything that the bytes of a KOS made here depend on besides its note version, stored with its row (law 11)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROCEDURE_CODE = "requested_procedure_code"
 
 
 def made_from_text(context: DocumentContext, states: Sequence[InstanceReference]) -> str:
-    """The envelope and the presentation states of a document, as JSON; empty fields are left out."""
+    """Return the header and the presentation states of a document as JSON, without empty fields."""
     envelope: dict[str, object] = {
         name: value for name in _NAMES if (value := getattr(context, name)) not in ("", ())
     }
@@ -32,9 +32,9 @@ def made_from_text(context: DocumentContext, states: Sequence[InstanceReference]
 
 
 def made_from(stored: str) -> tuple[DocumentContext, dict[str, InstanceReference]]:
-    """The inverse of `made_from_text`; the presentation states by their UIDs.
+    """Undo `made_from_text`; the presentation states are by UID.
 
-    Raises ValueError where another version of the writer made the bytes: these are kept, not made again.
+    Raises ValueError if another version of the writer made the bytes, which must not be made again.
     """
     parsed: dict[str, Any] = json.loads(stored)
     if parsed["writer"] != WRITER_VERSION:

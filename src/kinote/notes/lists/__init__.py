@@ -1,4 +1,4 @@
-"""What the interfaces ask about notes, and about studies with their notes: one, some, searched, page by page.
+"""Queries of the interfaces about notes, and about studies with their notes.
 
-Reads the live view and changes nothing. Knows no other part of `kinote.notes`.
+Reads the live view and changes nothing. Uses no other part of `kinote.notes`.
 """

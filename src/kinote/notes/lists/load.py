@@ -1,4 +1,5 @@
-"""Notes from their rows, with what the index knows now: the same few statements however many they are."""
+"""Makes notes from their rows and the current state of the index, with the same few statements however many they
+are."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from kinote.notes.versions import numbers_from
 
 
 def is_carried() -> ColumnElement[bool]:
-    """Condition on `note_version`: at least one KOS that carries the version is live (law 1)."""
+    """Return the condition on `note_version` that at least one KOS with the version is live (law 1)."""
     return exists(
         select(key_object.c.instance)
         .join(live_instance, live_instance.c.id == key_object.c.instance)
@@ -40,13 +41,13 @@ def is_carried() -> ColumnElement[bool]:
 
 
 def versions_query() -> Select[Any]:
-    """The rows that `load` wants, to be narrowed by the caller."""
+    """Return the query for the rows that `load` needs, to which the caller adds conditions."""
     return select(note_version, note.c.origin).join(note, note.c.id == note_version.c.note)
 
 
 @dataclass(slots=True)
 class _Parts:
-    """What belongs to one version."""
+    """The parts of one version."""
 
     modifiers: list[Code] = field(default_factory=list)
     references: list[Row[Any]] = field(default_factory=list)
@@ -55,9 +56,9 @@ class _Parts:
 
 
 def load(connection: Connection, rows: Sequence[Row[Any]], *, everything: bool) -> list[Note]:
-    """The notes of these rows, in their order.
+    """Return the notes of these rows, in their order.
 
-    References to another patient's images are left out unless `everything` is asked for.
+    References to another patient's images are left out unless `everything` is true.
     """
     if not rows:
         return []
@@ -77,7 +78,7 @@ def load(connection: Connection, rows: Sequence[Row[Any]], *, everything: bool) 
 
 
 def findings_of(connection: Connection, instances: Collection[int]) -> dict[int, list[Finding]]:
-    """The stored findings of key objects, by the key of their instance."""
+    """Return the stored findings of key objects, by the key of their instance."""
     found_here: dict[int, list[Finding]] = {}
     for row in _findings(connection, instances) if instances else ():
         one = Finding(row.code, row.severity, row.place, row.text)
@@ -194,7 +195,7 @@ def _reference(row: Row[Any], patient: PatientIdentity | None) -> tuple[NoteRefe
         return reference, []
     reference = replace(
         reference,
-        # Where it is stored decides over what a document said (standards, V28 and V85).
+        # The study in which it is stored takes precedence over what a document says (V28, V85).
         study_instance_uid=row.known_study_uid,
         series_instance_uid=row.known_series_uid,
         sop_class_uid=row.known_class_uid,
@@ -215,7 +216,7 @@ def _status(row: Row[Any], patient: PatientIdentity | None) -> str:
 
 
 def _with_frames_that_exist(reference: NoteReference, frames: int) -> tuple[NoteReference, list[Finding]]:
-    """Frame numbers can be checked only once the image is here (V23 to V25): wrong ones are left out."""
+    """Leave out wrong frame numbers, which can be checked only once the image is here (V23 to V25)."""
     there = tuple(number for number in reference.frames if 1 <= number <= frames) if frames > 1 else ()
     if there == reference.frames:
         return reference, []

@@ -12,8 +12,8 @@ from kinote.notes.author import Author
 
 @dataclass(frozen=True, slots=True)
 class NoteReference:
-    """A flagged instance. Its status is what the index knows of it now: `resolved`, `pending` (never seen
-    yet), `remote`, `withdrawn`, or `foreign` (another patient's: no effect, for administrators only)."""
+    """A flagged instance. Its status is its current state in the index: `resolved`, `pending` (not yet seen),
+    `remote`, `withdrawn`, or `foreign` (belongs to another patient: no effect, for administrators only)."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -37,11 +37,11 @@ class NoteKeyObject:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A version of a note. Without a title it is a placeholder for a KOS that could not be understood.
+    """A version of a note. Without a title it is a placeholder for a KOS that could not be read.
 
-    The number is None for a placeholder, whose `key_objects` name the KOS and whose `findings` say why.
-    `created` is ISO 8601 with the offset the document gives, if it gives one; of a document that does not say when
-    it was made, when it was registered.
+    The number is None for a placeholder; its `key_objects` name the KOS, and its `findings` say why. `created` is
+    ISO 8601, with the offset if the document has one. If the document does not say when it was made, `created` is
+    when it was registered.
     """
 
     id: int | None
@@ -64,7 +64,7 @@ class Note:
 
 
 def as_json(note: Note) -> dict[str, Any]:
-    """A note in the form of the REST API (design, section 5)."""
+    """Return a note in the form of the REST API (docs/http.md, Notes)."""
     return {
         "id": note.id if note.placeholder_for is None else f"kos-{note.placeholder_for}",
         "version": note.version,
@@ -104,7 +104,7 @@ def as_json(note: Note) -> dict[str, Any]:
 
 
 def code_as_json(code: Code) -> dict[str, str]:
-    """A code as the API has it everywhere."""
+    """Return a code in the form of the REST API."""
     return {"scheme": code.scheme, "value": code.value, "meaning": code.meaning}
 
 

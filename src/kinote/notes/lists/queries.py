@@ -1,7 +1,7 @@
-"""Reading notes: by number, of a study, of an image; their history; search.
+"""Reads notes: by number, of a study, of an image, with their history, and by search.
 
-Only notes that a live KOS carries are listed (law 1). Manifests and rejection notes are no marks: they are
-listed where everything is asked for.
+Only notes that a live KOS carries are listed (law 1). Manifests and rejection notes are not marks: they are listed
+only if everything is requested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))
 
 
 def note(connection: Connection, note_id: int) -> Note | None:
-    """The current version of a note, withdrawn or not; None if there is no such note."""
+    """Return the current version of a note, withdrawn or not; None if there is no such note."""
     rows = connection.execute(
         versions_query().where(note_version.c.note == note_id, note_version.c.is_current)
     ).all()
@@ -33,7 +33,7 @@ def note(connection: Connection, note_id: int) -> Note | None:
 
 
 def versions(connection: Connection, note_id: int) -> list[Note]:
-    """All versions of a note, the newest first; empty if there is no such note."""
+    """Return all versions of a note, the newest first; empty if there is no such note."""
     rows = connection.execute(
         versions_query().where(note_version.c.note == note_id).order_by(note_version.c.number.desc())
     ).all()
@@ -41,10 +41,10 @@ def versions(connection: Connection, note_id: int) -> list[Note]:
 
 
 def notes_of_study(connection: Connection, study_instance_uid: str, everything: bool = False) -> list[Note]:
-    """The notes that flag images of a study, wherever their KOS lies, and those whose KOS lies in it.
+    """Return the notes that flag images of a study, and those whose KOS lies in it, in the order they were made.
 
-    In the order they were made. KOS of the study that could not be understood follow as placeholders:
-    they flag nothing, but nobody is to think that there is nothing.
+    Placeholders for KOS of the study that could not be read follow. They flag nothing, but show that there is
+    something.
     """
     here = select(note_study.c.version).where(note_study.c.study_instance_uid == study_instance_uid)
     query = versions_query().where(note_version.c.id.in_(here), note_version.c.is_current, is_carried())
@@ -59,7 +59,7 @@ def notes_of_study(connection: Connection, study_instance_uid: str, everything: 
 
 
 def notes_of_instance(connection: Connection, sop_instance_uid: str) -> list[Note]:
-    """The notes that flag an image, in the order they were made."""
+    """Return the notes that flag an image, in the order they were made."""
     flagging = select(note_reference.c.version).where(note_reference.c.sop_instance_uid == sop_instance_uid)
     query = versions_query().where(
         note_version.c.id.in_(flagging),
@@ -76,13 +76,13 @@ def notes_of_instance(connection: Connection, sop_instance_uid: str) -> list[Not
 
 
 def _as_made(connection: Connection, query: Select[Any], *, everything: bool) -> list[Note]:
-    """The notes of a query in the order they were made; each says when in the offset of its document."""
+    """Return the notes of a query in the order they were made, although each document may use another offset."""
     rows = connection.execute(query.order_by(note_version.c.id)).all()
     return sorted(load(connection, rows, everything=everything), key=lambda one: in_utc(one.created))
 
 
 def _belongs_to(one: Note, study_instance_uid: str) -> bool:
-    """Whether a note is a study's once references to another patient's images have been left out."""
+    """Return whether a note belongs to a study once references to another patient's images have been left out."""
     return any(
         carrier.study_instance_uid == study_instance_uid and carrier.standing == "live"
         for carrier in one.key_objects
@@ -98,7 +98,7 @@ def _placeholders(connection: Connection, study_instance_uid: str) -> list[Note]
         )
         .join(live_instance, live_instance.c.id == key_object.c.instance)
         .where(
-            # The second condition is that of the index, in its own words.
+            # The second condition repeats the WHERE clause of the index.
             key_object.c.unreadable_in_study == study_instance_uid,
             key_object.c.unreadable_in_study != literal_column("''"),
         )

@@ -1,14 +1,12 @@
-"""Searching all notes, newest first, page by page.
+"""Searches all notes, newest first, page by page.
 
-Each search walks one index that has its notes in order already, so a page costs what it shows and not what
-it leaves out. An author's name and a title without its scheme may stand for several index keys: the keys
-that exist are found first, by one look-up each.
+Each search walks one index that has its notes in order, so a page costs what it shows and not what it skips. An
+author's name, and a title without its scheme, may stand for several index keys. These keys are found first, by one
+look-up each.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,15 +33,16 @@ from kinote.notes.versions import author_normal
 
 MAX_LIMIT = 1000
 
-#: Index keys that one search walks side by side at most.
+#: How many index keys one search walks in parallel at most.
 _KEYS = 64
 
-#: Up to here the notes since a moment are read and put in order; beyond, all are walked from the newest on.
+#: Up to this number, the notes since a moment are read and sorted. If there are more, all are walked from the
+#: newest on.
 _FEW = 1000
 
 
 class SearchError(ValueError):
-    """A search that cannot be answered; `field` names the parameter that is wrong."""
+    """A search that cannot be answered. `field` names the invalid parameter."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -56,7 +55,7 @@ class NoteSearch:
 
     `title` is a code value or `scheme|value`; `author` the beginning of a name, whatever its case; `origin`
     authored, received or migrated; `patient` a Patient ID; `text` is part of the description; `since` the
-    moment (ISO 8601, in UTC where no offset is given) from which on notes were registered. `cursor` is the
+    moment (ISO 8601, in UTC where no offset is given) from which on notes were registered. `before` is the
     `next` of the page before.
     """
 
@@ -66,22 +65,22 @@ class NoteSearch:
     patient: str = ""
     text: str = ""
     since: str = ""
-    cursor: str = ""
+    before: int | None = None
     limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Notes, newest first, and where the next page begins (None: this was the last one)."""
+    """Notes, newest first, and the number before which the next page begins (None: this was the last one)."""
 
     items: list[Note]
-    next: str | None
+    next: int | None
 
 
 def search(connection: Connection, wanted: NoteSearch) -> Page:
-    """One page of the notes that match; no manifests and rejection notes unless their title is asked for.
+    """Return one page of the matching notes. Manifests and rejection notes match only if their title is requested.
 
-    Raises `SearchError` for a limit, cursor, origin or moment that is none.
+    Raises `SearchError` for an invalid limit, origin or moment.
     """
     if not 1 <= wanted.limit <= MAX_LIMIT:
         raise SearchError("limit", f"limit: a page has 1 to {MAX_LIMIT} notes")
@@ -89,23 +88,22 @@ def search(connection: Connection, wanted: NoteSearch) -> Page:
         raise SearchError("origin", f"origin: one of {', '.join(ORIGINS)}")
     if wanted.since:
         wanted = replace(wanted, since=_moment(wanted.since))
-    before = _position(wanted.cursor) if wanted.cursor else None
-    # One more than the page shows whether there is another page.
-    ids = _matching(connection, wanted, before, wanted.limit + 1)
+    # One more than the page needs shows whether there is another page.
+    ids = _matching(connection, wanted, wanted.limit + 1)
     page, more = ids[: wanted.limit], len(ids) > wanted.limit
     rows = []
     if page:
         query = versions_query().where(note_version.c.note.in_(page), note_version.c.is_current)
         rows = list(connection.execute(query.order_by(note_version.c.note.desc())))
-    return Page(load(connection, rows, everything=False), _cursor(page[-1]) if more else None)
+    return Page(load(connection, rows, everything=False), page[-1] if more else None)
 
 
-def _matching(connection: Connection, wanted: NoteSearch, before: int | None, limit: int) -> list[int]:
-    """The numbers of the notes that match, newest first."""
+def _matching(connection: Connection, wanted: NoteSearch, limit: int) -> list[int]:
+    """Return the numbers of the matching notes, newest first."""
     walks = [
         walk.where(is_carried(), *_conditions(wanted)).order_by(number.desc()).limit(limit)
-        if before is None
-        else walk.where(number < before, is_carried(), *_conditions(wanted))
+        if wanted.before is None
+        else walk.where(number < wanted.before, is_carried(), *_conditions(wanted))
         .order_by(number.desc())
         .limit(limit)
         for walk, number in _walks(connection, wanted)
@@ -120,7 +118,7 @@ def _matching(connection: Connection, wanted: NoteSearch, before: int | None, li
 
 
 def _conditions(wanted: NoteSearch) -> list[ColumnElement[bool]]:
-    """What every note must fulfil, written so that no database walks another index for it."""
+    """Return the conditions on every note, in a form that keeps databases from walking another index for them."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.title:
         value, scheme = _title(wanted.title)
@@ -149,7 +147,7 @@ _Walk = tuple[Select[Any], ColumnElement[int]]
 
 
 def _walks(connection: Connection, wanted: NoteSearch) -> list[_Walk]:
-    """What to walk, and the note's number in it: one index in order of notes, or parts of one."""
+    """Return the queries to walk, each with the note's number in it: one index in order of notes, or parts of one."""
     if wanted.text:
         return [_through_text(connection, wanted.text)]
     if wanted.patient:
@@ -209,7 +207,7 @@ def _of_patient(patient_id: str) -> Select[Any]:
 def _distinct(
     connection: Connection, column: ColumnElement[str], condition: ColumnElement[bool]
 ) -> list[str]:
-    """The different values of an indexed column: from each to the next by one look-up."""
+    """Return the distinct values of an indexed column, each found from the previous one by one look-up."""
     current = (note_version.c.is_current, condition)
     values = select(func.min(column).label("value")).where(*current).cte("found", recursive=True)
     following = select(func.min(column)).where(*current, column > values.c.value).scalar_subquery()
@@ -227,29 +225,14 @@ def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def _title(asked: str) -> tuple[str, str]:
-    """Value and scheme of a title written `value` or `scheme|value`."""
+    """Return value and scheme of a title written `value` or `scheme|value`."""
     scheme, separator, value = asked.rpartition("|")
     return (value, scheme) if separator else (asked, "")
 
 
 def _moment(text: str) -> str:
-    """A moment as the index has it, in UTC; without an offset it is UTC already."""
+    """Return a moment in UTC as the index has it. Without an offset it is in UTC already."""
     try:
         return asked_timestamp(text)
     except ValueError:
         raise SearchError("since", "since: a moment in ISO 8601, e.g. 2026-11-24T06:00:00Z") from None
-
-
-def _cursor(number: int) -> str:
-    return base64.urlsafe_b64encode(f"n{number}".encode()).decode().rstrip("=")
-
-
-def _position(cursor: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        # The keys of the index have 64 bits.
-        if text[:1] == "n" and text[1:].isdigit() and len(text) < 20:
-            return int(text[1:])
-    except (ValueError, binascii.Error):
-        pass
-    raise SearchError("cursor", "cursor: give back the `next` of the page before, as it was")

@@ -1,4 +1,4 @@
-"""What the study list and the study page show, read from the index."""
+"""The contents of the study list and the study page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kinote.catalog.instances import study_text
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import note_study, note_version, series, study
 from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.values.person_names import joined_groups
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.lists.load import is_carried
 from kinote.notes.lists.queries import NO_MARKS
@@ -23,7 +24,7 @@ _Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFilter:
-    """Which studies are wanted; empty means any. Dates are `YYYYMMDD`, the title `value` or `scheme|value`."""
+    """The requested studies; empty fields match any. Dates are `YYYYMMDD`, the title `value` or `scheme|value`."""
 
     text: str = ""
     patient: str = ""
@@ -37,9 +38,10 @@ class StudyFilter:
 def studies(
     connection: Connection, wanted: StudyFilter, *, after: tuple[str, int] | None, limit: int
 ) -> tuple[list[_Json], tuple[str, int] | None]:
-    """A page of studies, newest first, and the position at which the next one begins (None: the last page).
+    """Return a page of studies, newest first, and the position where the next page begins (None: this was the
+    last).
 
-    `after` is the study date and key at which the page before ended.
+    `after` is the study date and key at the end of the previous page.
     """
     query = select(study).where(study.c.instance_count > 0, *_conditions(connection, wanted))
     if after is not None:
@@ -54,7 +56,7 @@ def studies(
 
 
 def study_detail(connection: Connection, study_instance_uid: str) -> _Json | None:
-    """One study with its series and instances; None if nothing of it is live."""
+    """Return one study with its series and instances; None if nothing of it is live."""
     row = connection.execute(
         select(study).where(study.c.study_instance_uid == study_instance_uid, study.c.instance_count > 0)
     ).one_or_none()
@@ -65,7 +67,7 @@ def study_detail(connection: Connection, study_instance_uid: str) -> _Json | Non
 
 
 def study_labels(connection: Connection, study_instance_uids: Collection[str]) -> dict[str, _Json]:
-    """What tells studies apart for people, by Study Instance UID; nothing of those of which nothing is live."""
+    """Return what distinguishes studies for people, by Study Instance UID, for those with something live."""
     query = select(study).where(
         study.c.study_instance_uid.in_(study_instance_uids), study.c.instance_count > 0
     )
@@ -116,7 +118,7 @@ def _conditions(connection: Connection, wanted: StudyFilter) -> list[ColumnEleme
 
 
 def _marks() -> Any:
-    """The current versions of notes that a live KOS carries and that show as marks, by study."""
+    """Return the current versions of notes that a live KOS carries and that are shown as marks, by study."""
     return (
         select(note_study.c.version)
         .join(note_version, note_version.c.id == note_study.c.version)
@@ -160,10 +162,10 @@ def _summaries(connection: Connection, rows: Sequence[Row[Any]]) -> list[_Json]:
 
 
 def _images(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Of each study, how many series hold images, and how many objects those series have.
+    """Return for each study how many series have images, and how many objects these series have.
 
-    By series, since a series has one modality and so images or documents: its first image tells, and its
-    counter says the rest, however long it is.
+    A series has one modality, so it has either images or documents. Its first instance tells which, and its counter
+    counts its instances, whatever its length.
     """
     shows = (
         select(live_instance.c.id)
@@ -180,8 +182,8 @@ def _images(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[int,
 
 
 def _thumbnails(connection: Connection, keys: Sequence[int]) -> dict[int, _Json]:
-    """The first image received of each study."""
-    # A look-up that ends at the first image, rather than a minimum over all instances of a study.
+    """Return the first received image of each study."""
+    # A look-up that ends at the first image, instead of a minimum over all instances of a study.
     first = (
         select(live_instance.c.id)
         .where(live_instance.c.study == study.c.id, live_instance.c.pixel_rows > 0)
@@ -227,10 +229,9 @@ def _summary(
 
 
 def _person_name(attributes: Mapping[str, Any], tag: str) -> str:
-    """A name as received, its component groups joined by `=`; the matched columns have it folded."""
+    """Return a name as received, with `=` between component groups. The matched columns have it folded."""
     values = attributes.get(tag, {}).get("Value") or [None]
-    groups = values[0] or {}
-    return "=".join(groups.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")
+    return joined_groups(values[0])
 
 
 def _series(connection: Connection, study_key: int) -> list[_Json]:
@@ -276,6 +277,6 @@ def _instance(row: Row[Any]) -> _Json:
         "frames": row.frames or 1,
         "rows": row.pixel_rows,
         "columns": row.pixel_columns,
-        # An unknown class with pixels can be shown all the same.
+        # An unknown class with pixel data can be shown, too.
         "is_image": sop_classes.is_image(row.sop_class_uid) or bool(row.pixel_rows and row.pixel_columns),
     }

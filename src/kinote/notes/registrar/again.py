@@ -1,8 +1,8 @@
-"""Registering key objects again: a new reading takes the place of the one before (after an update, on request).
+"""Registers key objects again: a new reading replaces the previous one (after an update, or on request).
 
-A note keeps its number, whatever is read of its documents now. Where they say something else than was read of them,
-that is the note's next version; where they say the same, nothing of it changes. What was unreadable becomes a note;
-what no longer can be read flags nothing from then on. Bytes are only read.
+A note keeps its number, whatever its documents say now. If they say something else than before, this becomes the
+note's next version; otherwise nothing changes. An unreadable document may become a note; a document that cannot be
+read any more flags nothing from then on. Bytes are only read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from kinote.notes.versions import stored_content
 
 @dataclass(frozen=True, slots=True)
 class RegisteredAgain:
-    """What became of a key object: its registration before and now, its note, and whether anything is new."""
+    """The result for a key object: its registration before and now, its note, and whether anything has changed."""
 
     sop_instance_uid: str
     study_instance_uid: str
@@ -62,10 +62,10 @@ class RegisteredAgain:
 def register_again(
     transaction: Connection, received: Sequence[ReceivedKeyObject], now: datetime
 ) -> list[RegisteredAgain]:
-    """Put new readings in place of those before; gives what became of each, in order of their keys.
+    """Replace readings by new ones, and return the result of each, in order of their keys.
 
-    Key objects that carry one note version are to come together. Those that are live no longer are left out, and
-    those made here stay as they are: they were made of their note.
+    Key objects that carry one note version must come together. Those that are not live any more are left out. Those
+    made here stay as they are, because they were made from their note.
     """
     lock_instances(transaction, (), [one.reading for one in received])
     keys = [one.instance for one in received]
@@ -89,7 +89,7 @@ def register_again(
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A key object as it is registered."""
+    """The registration of a key object."""
 
     sop_instance_uid: str
     study_instance_uid: str
@@ -102,14 +102,14 @@ class _State:
     is_made_here: bool
 
     def differs_from(self, other: _State) -> bool:
-        # In whatever order they were found.
+        # Findings count as equal in any order.
         return set(self.findings) != set(other.findings) or replace(self, findings=()) != replace(
             other, findings=()
         )
 
 
 def _lock(transaction: Connection, keys: Sequence[int]) -> None:
-    """First the notes, then their documents: as whoever withdraws a note does."""
+    """Lock the notes first, then their documents, in the order that withdrawing a note uses."""
     carried = (
         select(note_version.c.note)
         .join(key_object, key_object.c.version == note_version.c.id)
@@ -120,7 +120,7 @@ def _lock(transaction: Connection, keys: Sequence[int]) -> None:
 
 
 def _states(transaction: Connection, keys: Sequence[int]) -> dict[int, _State]:
-    """How those that are live are registered."""
+    """Return the registrations of those that are live."""
     rows = transaction.execute(
         select(
             live_instance.c.id,
@@ -163,11 +163,11 @@ def _states(transaction: Connection, keys: Sequence[int]) -> dict[int, _State]:
 
 
 def _with_envelope(one: ReceivedKeyObject, before: _State) -> ReceivedKeyObject:
-    """With the findings of what came around the data set, and beside it, which nobody can make again."""
+    """Add the findings about file meta information, which cannot be made again, to a reading."""
     made = {each.code for each in one.reading.findings}
     kept = tuple(each for each in before.findings if each.code in OF_THE_ENVELOPE - made)
     reading = with_findings(one.reading, kept)
-    # Of these the registration says nothing.
+    # Findings that do not affect the registration.
     beside = tuple(each for each in before.findings if each.code in BESIDE_OTHERS)
     return replace(one, reading=replace(reading, findings=(*reading.findings, *beside)))
 
@@ -175,9 +175,9 @@ def _with_envelope(one: ReceivedKeyObject, before: _State) -> ReceivedKeyObject:
 def _read_version_again(
     transaction: Connection, version: int, group: Sequence[ReceivedKeyObject], now: datetime
 ) -> None:
-    """The documents of one version: the first that can be read says what the note says.
+    """Register the documents of one version again. The first readable one decides about the note.
 
-    Those that say something else than that leave it, as do those that cannot be read any more.
+    Documents that contradict it leave the note, and so do those that cannot be read any more.
     """
     contents = {
         one.instance: content_of(one.reading) for one in group if one.reading.registration != "unreadable"
@@ -197,7 +197,8 @@ def _read_version_again(
 
 
 def _is_said(transaction: Connection, version: int, document: int, content: NoteContent) -> bool:
-    """Whether a version says what a document says. In which study and series things lie is the first one's to say."""
+    """Return whether a version has the content of a document, apart from studies and series, which the first
+    document decides."""
     stored = stored_content(transaction, version)
     carriers = select(func.min(key_object.c.instance)).where(key_object.c.version == version)
     if transaction.execute(carriers).scalar_one() != document:
@@ -206,12 +207,12 @@ def _is_said(transaction: Connection, version: int, document: int, content: Note
 
 
 def _said(content: NoteContent) -> tuple[object, ...]:
-    """What is shown of it: codes by themselves are equal whatever they are said to mean."""
+    """Return the displayed content. Codes are equal whatever their meanings, so the meanings are compared, too."""
     return (content, content.title.meaning, tuple(each.meaning for each in content.modifiers))
 
 
 def _stay(transaction: Connection, received: Sequence[ReceivedKeyObject]) -> None:
-    """These say what their note says: what is registered beside that may be new."""
+    """Register documents that agree with their note. Only their findings may be new."""
     for one in received:
         named = sorted({each.sop_instance_uid for each in one.reading.identical_documents})
         transaction.execute(
@@ -235,7 +236,8 @@ def _follow(
     fingerprint: str,
     now: datetime,
 ) -> None:
-    """These say something else now: the next version of their note. What is withdrawn goes with them."""
+    """Make the next version of a note from documents that say something else now. Withdrawn documents move with
+    them."""
     row = transaction.execute(
         select(note_version.c.note, note_version.c.number).where(note_version.c.id == version)
     ).one()

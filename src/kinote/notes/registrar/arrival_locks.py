@@ -1,9 +1,9 @@
-"""What keeps an image and a key object that names it from passing each other unseen.
+"""Locks that keep an image and a key object that names it from missing each other.
 
-Where several writers commit at once (PostgreSQL), a key object may look for its image before that has been
-committed, while the image looks for key objects that wait for it before that one has been. Each would then
-find nothing, and a note whose document is wrong about the study would be missing from the image's study.
-So both lock the SOP Instance UID until they have committed: the second looks after the first is to be seen.
+If several writers commit at once (PostgreSQL), a key object may look for its image before that is committed, while
+the image looks for key objects that wait for it before that one is committed. Neither would find the other, and a
+note whose document is wrong about the study would be missing from the image's study. So both lock the SOP Instance
+UID until they have committed. The second one looks after the first is visible.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
 
-#: More UIDs than these are not locked one by one, since a database has room for some thousands of locks only.
+#: If there are more UIDs than this, they are not locked one by one, because a database has space for only a few
+#: thousand locks.
 _ONE_BY_ONE = 256
 
-#: Whoever locks UIDs one by one shares this; whoever has too many for that has it alone.
+#: Shared when locking single UIDs; exclusive when there are too many.
 _ANY_INSTANCE = "any instance"
 
 
 def lock_instances(transaction: Connection, came: Iterable[str], readings: Iterable[Reading]) -> None:
-    """Lock instances that have come, and those that key objects name and that are not here yet.
+    """Lock instances that have arrived, and those that key objects name and that are not here yet.
 
-    To be called once, before anything is looked for: UIDs are locked in one order, so that two writers
-    cannot wait for each other.
+    Must be called once, before anything is looked up. UIDs are locked in a fixed order, so that two writers cannot
+    deadlock.
     """
     if not dialects.has_several_writers(transaction):
         return

@@ -1,4 +1,4 @@
-"""What a received document says, as the content of a note version."""
+"""The content of a received document, as the content of a note version."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kinote.notes.content import ContentReference, NoteContent, moment
 
 
 def content_of(reading: Reading) -> NoteContent:
-    """What a document that could be read says."""
+    """Return the content of a document that could be read."""
     title = reading.title or UNTITLED
     return NoteContent(
         title=title,
@@ -25,7 +25,7 @@ def content_of(reading: Reading) -> NoteContent:
 
 
 def _created(reading: Reading) -> str:
-    """Content date and time; where there is no such date, when the instance was created (V42)."""
+    """Return content date and time, or otherwise when the instance was created (V42)."""
     said = moment(reading.content_date, reading.content_time, reading.timezone)
     return said or (reading.made.isoformat() if reading.made else "")
 
@@ -44,7 +44,7 @@ def _reference(read: ReadReference) -> ContentReference:
 
 
 def _author(observers: tuple[FoundObserver, ...]) -> Author:
-    """The first person among the observers, else the first device."""
+    """Return the first person among the observers, or otherwise the first device."""
     people = [observer for observer in observers if observer.kind == "person"]
     if people:
         return Author("person", people[0].name, people[0].login)

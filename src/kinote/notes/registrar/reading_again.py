@@ -1,4 +1,4 @@
-"""Key objects read again by today's reader: their stored bytes, fetched as whatever goes out is."""
+"""Reads key objects again with the current reader, from their stored bytes, which come through the door."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ log = logging.getLogger(__name__)
 
 
 class NeverHadError(LookupError):
-    """There is no instance with that UID, nor has there been one."""
+    """There is no instance with that UID, and never was."""
 
 
 class NotToBeReadError(ValueError):
-    """The instance is no key object, or is not in use; the message says which."""
+    """The instance is not a key object, or is not in use. The message says which."""
 
 
 def read_again(
     catalog: Catalog, door: Door, sop_instance_uid: str, *, by: Actor, now: datetime
 ) -> RegisteredAgain:
-    """Read a live key object again, with those that carry the same note, and register what is read now.
+    """Read a live key object again, with others that carry the same note, and register the result.
 
-    Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` where the bytes of one cannot be had.
+    Raises `NeverHadError`, `NotToBeReadError`, and `BytesUnavailableError` if the bytes of one cannot be read.
     """
     return catalog.write(reading_again(catalog, door, sop_instance_uid, by=by, now=now))
 
@@ -46,9 +46,10 @@ def read_again(
 def reading_again(
     catalog: Catalog, door: Door, sop_instance_uid: str, *, by: Actor, now: datetime
 ) -> Work[RegisteredAgain]:
-    """Read its bytes and those of its like; what is given registers, in a transaction, what was read of them.
+    """Read the bytes of a key object and of others with the same note, and return the work that registers the
+    result.
 
-    Raises as `read_again` does. The piece of work raises `NotToBeReadError`.
+    Raises like `read_again`. The work raises `NotToBeReadError`.
     """
     with catalog.read() as connection:
         wanted = _found(connection, door, sop_instance_uid)
@@ -73,18 +74,18 @@ def reading_again(
 
 
 def to_be_read_again(connection: Connection, *, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
-    """Live key objects that today's reader may see otherwise, in order of their keys: these and their UIDs.
+    """Return keys and UIDs of live key objects that the current reader may read differently, in order of keys.
 
-    They are those that an older reader read, and those with findings above `info`.
+    These are the ones that an older reader has read, and those with findings above `info`.
     """
-    # Each in the order of an index, so that a page reads no more than it gives.
+    # Each is read in the order of an index, so that a page reads no more than it returns.
     found = dict(read_by_older_readers(connection, after=after, limit=limit))
     found |= dict(with_findings_from(connection, "warning", after=after, limit=limit))
     return sorted(found.items())[:limit]
 
 
 def read_by_older_readers(connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:
-    """Those of them that an older reader read."""
+    """Return those that an older reader has read."""
     queries = [
         select(key_object.c.instance, live_instance.c.sop_instance_uid)
         .join(live_instance, live_instance.c.id == key_object.c.instance)
@@ -138,7 +139,7 @@ def _found(connection: Connection, door: Door, sop_instance_uid: str) -> LiveObj
 
 
 def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject]:
-    """The live key objects that carry the same version of a note, this one among them."""
+    """Return the live key objects that carry the same version of a note, including this one."""
     version = select(key_object.c.version).where(key_object.c.instance == wanted.id).scalar_subquery()
     alike = select(key_object.c.instance).where(key_object.c.version == version)
     query = live_objects().where(live_instance.c.id.in_(alike)).order_by(live_instance.c.id)
@@ -147,7 +148,7 @@ def _carriers(connection: Connection, wanted: LiveObject) -> Sequence[LiveObject
 
 def _read(door: Door, item: LiveObject) -> ReceivedKeyObject:
     with door.open(item, KINOTE).file as file:
-        # One byte more than is read: the reader then says that it is too large.
+        # One byte more than the maximum, so that the reader reports the object as too large.
         data = file.read(reader.MAX_BYTES + 1)
     reading = reader.read(data, item.transfer_syntax_uid)
     return ReceivedKeyObject(item.id, item.study_instance_uid, item.sop_instance_uid, reading)

@@ -1,9 +1,8 @@
 """The registrar: received key objects become notes, in the transaction that stores them.
 
-A KOS that is an Identical Document of one that is here already (PS3.3 C.17.6.2.1) joins its note. Identical
-Documents lie in different studies of one patient: a KOS that says the same in another patient's study is
-another note, whomever it names. Whatever could be understood, the KOS stays live as the object it is; one
-that is unreadable flags nothing.
+A KOS that is an Identical Document of a stored one (PS3.3 C.17.6.2.1) joins its note. Identical Documents lie in
+different studies of one patient. An equal KOS in another patient's study is another note, whatever it names.
+Whatever the result, the KOS stays live as an object; one that is unreadable flags nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from kinote.notes.versions import NewVersion, insert_versions
 
 @dataclass(frozen=True, slots=True)
 class ReceivedKeyObject:
-    """A KOS whose instance has been inserted, and what the reader made of it."""
+    """A KOS whose instance has been inserted, with its reading."""
 
     instance: int
     study_instance_uid: str
@@ -50,7 +49,7 @@ class ReceivedKeyObject:
 
 @dataclass(frozen=True, slots=True)
 class NextVersion:
-    """What a note is to say from now on that has said something else: the fingerprint, and the version's number."""
+    """The next version of an existing note: its fingerprint, and its number."""
 
     fingerprint: str
     note: int
@@ -59,23 +58,23 @@ class NextVersion:
 
 @dataclass(slots=True)
 class _Carried:
-    """A version, new or there before, and the documents that carry it."""
+    """A version, new or existing, and the documents that carry it."""
 
     version: int
     note: int
     is_new: bool
     studies: set[str] = field(default_factory=set)
     documents: set[str] = field(default_factory=set)
-    #: The UIDs its documents name as their identical copies.
+    #: The UIDs that its documents name as identical documents.
     named: set[str] = field(default_factory=set)
-    #: Those in whose studies its documents lie.
+    #: The patients in whose studies its documents lie.
     patients: set[PatientIdentity] = field(default_factory=set)
 
     def takes(self, received: ReceivedKeyObject, content: NoteContent, whose: PatientIdentity) -> bool:
-        """Whether a document that says the same is an Identical Document of these.
+        """Return whether an equal document is an Identical Document of these.
 
-        It is when either names the other; or, for senders that name nothing, when it lies in another study
-        and both say to the second when they were made. It never is in a study of another patient.
+        It is if either names the other. For senders that name none, it is if it lies in another study and both were
+        made in the same second. It never is in a study of another patient.
         """
         if any(whose.differs_from(patient) for patient in self.patients):
             return False
@@ -96,10 +95,10 @@ def register(
     now: datetime,
     following: NextVersion | None = None,
 ) -> dict[int, int]:
-    """Register key objects: findings, notes, key object rows, the studies they belong to.
+    """Register key objects: findings, notes, key object rows, and the studies they belong to.
 
-    Those that say what a note is `following` with become its next version. Gives, by the key of their instance,
-    the versions that readable ones carry.
+    Documents with the content of a note in `following` become its next version. Returns the versions that readable
+    documents carry, by the key of their instance.
     """
     if not received:
         return {}
@@ -121,9 +120,10 @@ def register(
 
 
 def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> None:
-    """Instances (SOP and Study Instance UID) have come: notes that wait for them belong to their studies.
+    """Update notes that wait for instances (SOP and Study Instance UID) which have arrived, so that they belong to
+    their studies.
 
-    A document usually says in which study an image lies. Where it does not, or is wrong, the index decides.
+    A document usually says in which study an image lies. If it does not, or is wrong, the index decides.
     """
     arrived = dict(came)
     waiting = _waiting(transaction, arrived)
@@ -188,12 +188,12 @@ def _identical(received: ReceivedKeyObject) -> set[str]:
 
 
 def _lock_sets(transaction: Connection, fingerprints: Iterable[str]) -> None:
-    """Keep two writers from each making a note of two documents of one set."""
+    """Keep two writers from making two notes of the documents of one set."""
     dialects.lock_names(transaction, fingerprints)
 
 
 def _known_versions(transaction: Connection, fingerprints: set[str]) -> dict[str, list[_Carried]]:
-    """The versions that say the same, by fingerprint, with the documents that carry them."""
+    """Return the versions with equal content, by fingerprint, with the documents that carry them."""
     versions: dict[int, _Carried] = {}
     known: dict[str, list[_Carried]] = {}
     for row in _saying(transaction, fingerprints):
@@ -216,9 +216,9 @@ def _notes_of(
     patients: Mapping[str, PatientIdentity],
     following: NextVersion | None,
 ) -> tuple[dict[int, _Carried], list[NewVersion]]:
-    """The version that each document carries, by the key of its instance; and those that are new.
+    """Return the version of each document, by the key of its instance, and the new versions.
 
-    A document joins the first of the `known` versions that takes it; those that begin here become known.
+    A document joins the first of the `known` versions that takes it. New versions are added to the known ones.
     """
     carried: dict[int, _Carried] = {}
     new: list[NewVersion] = []
@@ -242,7 +242,7 @@ def _notes_of(
 
 
 def _reserved(transaction: Connection, count: int) -> Iterable[tuple[int, int]]:
-    """Keys for as many notes and versions as may be new."""
+    """Return keys for as many notes and versions as may be new."""
     if not count:
         return ()
     return zip(
@@ -310,7 +310,7 @@ def insert_requests(transaction: Connection, received: Sequence[ReceivedKeyObjec
 
 
 def _places_of(transaction: Connection, contents: Iterable[NoteContent]) -> dict[str, str]:
-    """Of the instances that are flagged and here, the study in which they lie."""
+    """Return the study of each flagged instance that is here."""
     flagged = {reference.sop_instance_uid for content in contents for reference in content.references}
     return {row.sop_instance_uid: row.study_instance_uid for row in _places(transaction, flagged)}
 
@@ -320,7 +320,7 @@ def _patients_of(
     readable: Sequence[tuple[ReceivedKeyObject, NoteContent]],
     places: Mapping[str, str],
 ) -> dict[str, PatientIdentity]:
-    """Whose the studies are in which documents and flagged instances lie; it stays so until the end."""
+    """Return the patients of the studies in which documents and flagged instances lie, locked until the end."""
     uids = {one.study_instance_uid for one, _ in readable} | set(places.values())
     said = {reference.study_instance_uid for _, content in readable for reference in content.references}
     lock_patients(transaction, uids | said, shared=True)
@@ -334,10 +334,10 @@ def _insert_studies(
     places: Mapping[str, str],
     patients: Mapping[str, PatientIdentity],
 ) -> None:
-    """The studies a version names: of its KOS, and of its images by document and index.
+    """Insert the studies of a version: those of its KOS, and those of its images by document and index.
 
-    Whether it flags something there is as `belonging` says; a version whose KOS all come now is known well
-    enough to say it at once.
+    `belonging` explains whether it flags something there. For a version all of whose KOS are new, it can be written
+    at once.
     """
     rows: dict[tuple[str, int], bool] = {}
     begun: set[int] = set()

@@ -1,4 +1,4 @@
-"""Small images, many to a file: the store, the file, who may add to it.
+"""Packs: files with many small images each. The store, the file format, and the right to add to a file.
 
-May use the other files of `storage`. The rest of the house knows `store.PackStore` only.
+May use the other files of `storage`. Other packages know only `store.PackStore`.
 """

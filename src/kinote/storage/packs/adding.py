@@ -1,6 +1,6 @@
-"""Adding objects to a pack: a group with one write past the page cache and one sync.
+"""Adds objects to a pack: a group with one write without the page cache and one sync.
 
-Room is taken some way ahead, so that the sync of a group has neither a size nor blocks to look for.
+Space is allocated some way ahead, so that syncing a group need not update the file's size or allocate blocks.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from kinote.storage.aligned_file import BUFFER, AlignedDescriptor, give_back_buffer, take_buffer
 from kinote.storage.packs.pack import BLOCK, Pack, blocks_of
 
-#: Bytes that room is taken for at once. They read as zeros until they are written.
+#: How many bytes are allocated at once. They read as zeros until they are written.
 AHEAD = 16 * 1024 * 1024
 
-#: What file systems that take no room ahead answer.
+#: The errors of file systems that cannot allocate space ahead.
 _CANNOT = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class PackWriter:
-    """Who adds to a pack: one process (`lock.PackLock`), by one thread at a time. Raises OSError."""
+    """Adds to a pack, in one process (`lock.PackLock`) and by one thread at a time. Raises OSError."""
 
     def __init__(self, pack: Pack, *, ahead: int = AHEAD) -> None:
         self._pack = pack
@@ -29,14 +29,14 @@ class PackWriter:
         self._ready = pack.blocks()
         self._ahead = ahead
         self._file = AlignedDescriptor(pack.path, os.O_WRONLY)
-        #: After a sync that failed nobody knows what has become of what was written before it.
+        #: After a failed sync, the state of earlier writes is unknown.
         self.is_in_doubt = False
 
     @classmethod
     def take(cls, pack: Pack, *, ahead: int = AHEAD) -> PackWriter | None:
-        """To go on with a pack; None if something lies behind its last object that may be somebody's.
+        """Continue a pack; None if something lies behind its last object that may belong to somebody.
 
-        A power cut can leave that, or damage to the head of an object.
+        A power cut can cause this, and so can damage to the header of an object.
         """
         writer = cls(pack, ahead=ahead)
         if pack.is_blank_from(writer._end):
@@ -46,11 +46,11 @@ class PackWriter:
 
     @property
     def size(self) -> int:
-        """Bytes up to the end of the last object."""
+        """The number of bytes up to the end of the last object."""
         return self._end * BLOCK
 
     def add(self, objects: Sequence[bytes | bytearray]) -> list[int]:
-        """Put objects in, durably; gives their numbers. If it fails none of them has one."""
+        """Add objects durably, and return their numbers. If it fails, none of them has one."""
         end = self._end + sum(blocks_of(len(each)) for each in objects)
         self._make_ready(end)
         numbers = self._write(objects)
@@ -63,13 +63,13 @@ class PackWriter:
         return numbers
 
     def close(self) -> None:
-        """Nothing more is added; what was kept ready is given back."""
+        """End adding, and release the space allocated ahead."""
         if not self.is_in_doubt:
             os.ftruncate(self._file.descriptor, self._end * BLOCK)
         self._file.close()
 
     def _make_ready(self, end: int) -> None:
-        """Have room up to a block, and some way on."""
+        """Allocate space up to a block, and some way beyond it."""
         for until in (end + self._ahead // BLOCK, end):
             if end <= self._ready:
                 return
@@ -77,7 +77,7 @@ class PackWriter:
                 os.posix_fallocate(self._file.descriptor, self._ready * BLOCK, (until - self._ready) * BLOCK)
             except OSError as error:
                 if error.errno in _CANNOT:
-                    # Blocks are looked for when they are written, as in any file.
+                    # Then blocks are allocated when they are written, as in any file.
                     self._ready = sys.maxsize
                 elif error.errno != errno.ENOSPC or until == end:
                     raise

@@ -11,16 +11,16 @@ from pathlib import Path
 
 
 class PackLock:
-    """The right to add objects to a pack, until it is given up or this process ends."""
+    """The right to add objects to a pack, until it is released or this process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @classmethod
     def take(cls, pack: Path, mark: str = "") -> PackLock | None:
-        """Of the pack at a path, whether that is there already or not; None if somebody else has it.
+        """Take the right for the pack at a path, which need not exist; None if another process has it.
 
-        The mark of the process is written down in it (`holder`).
+        The mark of the process is written into the lock (`holder`).
         """
         descriptor = os.open(f"{pack}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
@@ -38,7 +38,7 @@ class PackLock:
 
     @classmethod
     def holder(cls, pack: Path) -> str | None:
-        """The mark of the process that adds to the pack at a path, None if none does."""
+        """Return the mark of the process that adds to the pack at a path; None if there is none."""
         try:
             descriptor = os.open(f"{pack}.lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:

@@ -34,13 +34,13 @@ _HEAD = struct.Struct("<4sI8s")
 _THERE, _GONE = b"KOBJ", b"KGON"
 _CHECKED = struct.Struct("<QI")
 
-#: Bytes that are looked through at once for the next object, where one does not follow the other.
+#: How many bytes are searched at once for the next object, if it does not follow directly.
 _WINDOW = 1024 * 1024
 
-#: Bytes before the end in which the last object is looked for first: more than a writer keeps ready there.
+#: How many bytes before the end the last object is searched first: more than a writer allocates ahead.
 _TAIL = 32 * 1024 * 1024
 
-#: Numbers that are given at once.
+#: How many numbers are returned at once.
 _PAGE = 5000
 
 _PUNCH_HOLE_KEEP_SIZE = 0x03
@@ -53,13 +53,13 @@ class _Head(NamedTuple):
 
 
 class NotAPackError(OSError):
-    """The file does not begin as a pack does."""
+    """The file does not begin like a pack."""
 
 
 class Pack:
-    """An open pack. All of it may be called from any thread; raises OSError.
+    """An open pack. All methods may be called from any thread, and raise OSError.
 
-    One that is not there is made only where that is asked for (`make`): a lost file is not an empty one.
+    A pack is only created on request (`make`), so that a lost file is not mistaken for an empty one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class Pack:
 
     @classmethod
     def make(cls, path: Path) -> Pack:
-        """A new one, which gets its name once it is whole. For who may add to it (`lock`)."""
+        """Create a new pack, which gets its name once it is complete. For the process that may add to it (`lock`)."""
         beginning = path.with_suffix(".new")
         try:
             with beginning.open("wb", buffering=0) as file:
@@ -86,14 +86,14 @@ class Pack:
         return cls(path)
 
     def read(self, number: int) -> bytes | None:
-        """An object, None if there is none of that number; fewer bytes than there were where the file has been cut."""
+        """Return an object; None if there is none with that number. If the file has been cut, bytes are missing."""
         head = self._head(number)
         if head is None or not head.is_there:
             return None
         return os.pread(self._descriptor, head.length, number * BLOCK + _HEAD.size)
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Take objects out, durably; those that are gone already are let pass."""
+        """Remove objects durably. Objects that are gone already are ignored."""
         last = self._last_head()
         removed = False
         for number in numbers:
@@ -110,7 +110,7 @@ class Pack:
             os.fsync(self._descriptor)
 
     def numbers_since(self, number: int) -> Iterator[list[int]]:
-        """The numbers of all objects after a number, in parts."""
+        """Return the numbers of all objects after a number, in parts."""
         page: list[int] = []
         for found, head in self._walk(max(number, 1)):
             if found == number or not head.is_there:
@@ -123,21 +123,21 @@ class Pack:
             yield page
 
     def last_number(self) -> int:
-        """The greatest number that was given, 0 if none was."""
+        """Return the greatest number so far, 0 if there is none."""
         return self._last_head() or 0
 
     def end(self) -> int:
-        """The block after the last object."""
+        """Return the block after the last object."""
         last = self._last_head()
         head = None if last is None else self._head(last)
         return 1 if last is None or head is None else last + blocks_of(head.length)
 
     def blocks(self) -> int:
-        """The blocks of the file, also those that a writer keeps ready."""
+        """Return the number of blocks in the file, including those that a writer has allocated ahead."""
         return -(-os.fstat(self._descriptor).st_size // BLOCK)
 
     def is_blank_from(self, block: int) -> bool:
-        """Whether nothing but zeros lies there up to the end of the file."""
+        """Return whether there are only zeros from there to the end of the file."""
         at = block * BLOCK
         while (begin := self._data_from(at)) is not None:
             window = os.pread(self._descriptor, _WINDOW, begin)
@@ -147,7 +147,7 @@ class Pack:
         return True
 
     def head(self, number: int, length: int) -> bytes:
-        """What stands before the bytes of an object."""
+        """Return the header before the bytes of an object."""
         return _HEAD.pack(_THERE, length, self._check(number, length))
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class Pack:
         return blake3(_CHECKED.pack(number, length), key=self._secret).digest(8)
 
     def _head(self, number: int) -> _Head | None:
-        """Of the object that begins at a block, None where none does."""
+        """Return the header of the object that begins at a block; None if there is none."""
         if number < 1:
             return None
         return self._head_in(number, os.pread(self._descriptor, _HEAD.size, number * BLOCK))
@@ -187,7 +187,8 @@ class Pack:
             reach *= 8
 
     def _walk(self, number: int) -> Iterator[tuple[int, _Head]]:
-        """All heads from a block on, with their numbers. Holes and what cannot be read as one are passed over."""
+        """Return all headers from a block on, with their numbers. Skips holes and everything that is not a valid
+        header."""
         blocks = self.blocks()
         while number < blocks:
             head = self._head(number)
@@ -198,7 +199,7 @@ class Pack:
                 number += blocks_of(head.length)
 
     def _next(self, number: int) -> int:
-        """The next block that has a head, or one beyond the end."""
+        """Return the next block with a header, or one beyond the end."""
         while (at := self._data_from(number * BLOCK)) is not None:
             at = at // BLOCK * BLOCK
             window = os.pread(self._descriptor, _WINDOW, at)
@@ -210,7 +211,7 @@ class Pack:
         return self.blocks()
 
     def _data_from(self, offset: int) -> int | None:
-        """Where the next bytes are that were written; None if there are none. What lies before reads as zeros."""
+        """Return where the next written bytes are; None if there are none. Bytes before that read as zeros."""
         try:
             return os.lseek(self._descriptor, offset, os.SEEK_DATA)
         except OSError as error:
@@ -219,7 +220,7 @@ class Pack:
             raise
 
     def _make_hole(self, offset: int, length: int) -> bool:
-        """Give room back to the file system; whether it takes it."""
+        """Release space to the file system, and return whether it accepted it."""
         done: int = _libc.fallocate(
             self._descriptor, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_long(offset), ctypes.c_long(length)
         )
@@ -227,5 +228,5 @@ class Pack:
 
 
 def blocks_of(length: int) -> int:
-    """The blocks that an object of so many bytes takes."""
+    """Return how many blocks an object of this size takes."""
     return -(-(_HEAD.size + length) // BLOCK)

@@ -1,4 +1,4 @@
-"""Small images, many to a file: packs of bounded size (design, "Decisions").
+"""Small images, many to a file: packs of bounded size (docs/architecture.md, "How an object comes in").
 
 A file of its own costs an image of 20 KB as much again as everything else. A group of such images goes into a
 pack with one sync. Each process adds to a pack of its own and reads all. A key is `PACK/NUMBER`.
@@ -29,15 +29,15 @@ from kinote.storage.store import Incoming, MissingObjectError, StorageError
 
 log = logging.getLogger(__name__)
 
-#: Bytes of a pack, beyond which another is begun: it is copied and checked as a whole.
+#: The size in bytes from which on a new pack is begun, since a pack is copied and checked as a whole.
 MAX_BYTES = 2 * 1024**3
 
-#: What a pack may fail with, by its kind.
+#: The errors that a pack raises, by its format.
 _FAILURES = (sqlite3.Error, OSError)
 
 
 class _Adding(NamedTuple):
-    """The pack that this process adds to, and its right to do so."""
+    """The pack to which this process adds, and its right to do so."""
 
     number: int
     lock: PackLock
@@ -55,12 +55,12 @@ class PackStore:
         make_folder(root)
         self._changing = threading.Lock()
         self._packs: dict[int, Pack | SqlitePack] = {}
-        #: Held by the thread that adds, or begins or ends with a pack.
+        #: Held by the thread that adds, or that begins or ends a pack.
         self._at_it = threading.Lock()
         self._adding: _Adding | None = None
-        #: Those that it has added to, and is done with.
+        #: Packs to which this process has added and will not add any more.
         self._done: list[_Adding] = []
-        #: Packs that failed in a way that leaves open what is in them.
+        #: Packs after an error that leaves their contents uncertain.
         self._in_doubt: set[int] = set()
 
     def receive(self, now: datetime) -> IncomingSmall:
@@ -76,7 +76,7 @@ class PackStore:
             self._add(waiting)
         except _FAILURES as error:
             if len(waiting) > 1:
-                # One that is refused must not take the others with it (law 5).
+                # An object that is refused must not make the others fail (law 5).
                 return [failure for one in group for failure in self.settle([one])]
             return [
                 StorageError(f"Cannot write to a pack in {self._root}: {error}") if one in waiting else None
@@ -106,7 +106,8 @@ class PackStore:
             raise StorageError(f"Cannot remove objects from {self._root}: {error}") from error
 
     def position(self, now: datetime) -> str:
-        """The end of each pack that nobody adds to: what comes later has a greater number there, or lies in another."""
+        """Return the end of each pack to which nobody adds. Later objects have a greater number there, or are in
+        another pack."""
         del now
         ends = []
         for pack in self._all():
@@ -115,7 +116,7 @@ class PackStore:
             try:
                 ends.append(f"{pack}/{self._pack(pack).last_number()}")
             except _FAILURES:
-                # It is looked through again when it can be read.
+                # It is searched again when it can be read.
                 log.exception("A pack cannot be read", extra={"pack": str(self._path(pack))})
         return " ".join(ends)
 
@@ -123,7 +124,7 @@ class PackStore:
         return self._holder(_parts(key)[0]) or ""
 
     def _holder(self, pack: int) -> str | None:
-        """The mark of another process that adds to a pack, None if none does."""
+        """Return the mark of another process that adds to a pack; None if there is none."""
         adding = self._adding
         if (adding is not None and adding.number == pack) or any(done.number == pack for done in self._done):
             return None
@@ -136,7 +137,7 @@ class PackStore:
                 for numbers in self._pack(pack).numbers_since(ends.get(pack, 0)):
                     yield [f"{pack}/{number}" for number in numbers]
             except _FAILURES:
-                # One damaged pack keeps nobody from the others, nor the server from starting.
+                # A damaged pack must not keep anybody from the others, nor the server from starting.
                 log.exception("A pack cannot be read", extra={"pack": str(self._path(pack))})
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
@@ -172,7 +173,7 @@ class PackStore:
             one.key = f"{adding.number}/{at}"
 
     def _begin(self) -> _Adding:
-        """The pack to add to, another one where there is none, or it is full or in doubt."""
+        """Return the pack to add to: a new one if there is none, or the current one is full or uncertain."""
         adding = self._adding
         if adding is not None and (adding.writer.size >= self._max_bytes or adding.writer.is_in_doubt):
             if adding.writer.is_in_doubt:
@@ -185,13 +186,13 @@ class PackStore:
     def _stop_adding(self) -> None:
         if self._adding is not None:
             self._adding.writer.close()
-            # Its lock is kept: the rows of what was added last may not be committed yet, and recovery beside this
-            # process would take it for somebody's who has died.
+            # Its lock is kept. The rows of the last objects may not be committed yet, and the recovery of another
+            # process would otherwise take these objects for those of a dead process.
             self._done.append(self._adding)
             self._adding = None
 
     def _take(self) -> _Adding:
-        """One of the last packs that has room and nobody else adds to, or a new one."""
+        """Return a recent pack that has room and to which nobody adds, or a new one."""
         packs = self._all()
         for number in reversed(packs[-8:]):
             if number in self._in_doubt:
@@ -214,13 +215,13 @@ class PackStore:
             if lock is None:
                 continue
             if self._path(number).exists():
-                # Another process has just made it, and is done with it.
+                # Another process has just created it, and is done with it.
                 lock.release()
                 continue
             return self._made(number, lock)
 
     def _made(self, number: int, lock: PackLock) -> _Adding:
-        """A new pack. Where it cannot be made, nothing is left of it."""
+        """Create a pack. If that fails, nothing of it is left."""
         path = self._path(number)
         try:
             made = Pack.make(path)
@@ -235,7 +236,8 @@ class PackStore:
         return _Adding(number, lock, writer)
 
     def _greatest_number(self) -> int:
-        """The greatest that a pack has or had: the lock of one that is lost still says so, and rows have its keys."""
+        """Return the greatest number of a pack so far. For a lost pack its lock still exists, and rows have its
+        keys."""
         names = (path.name.partition(".")[0] for path in self._root.glob("*.pack*"))
         return max((int(name) for name in names if name.isdecimal()), default=0)
 

@@ -23,7 +23,7 @@ from kinote.security.actors import Actor
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
-from kinote.web.api.pages import Cursor, Limit, answer, page
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.versions import IfMatch, expected_version, required_version
 from kinote.web.metrics import observe_note
 from kinote.web.permitted import PermittedAPIRoute
@@ -94,6 +94,7 @@ async def search_notes(
 ) -> Response:
     """Notes that a live KOS carries; manifests and rejection notes only where their title is asked for."""
     rooms = rooms_of(request)
+    before = position_of(cursor, int)
     wanted = queries.NoteSearch(
         title=title,
         author=author,
@@ -101,7 +102,7 @@ async def search_notes(
         patient=patient,
         text=text,
         since=since,
-        cursor=cursor,
+        before=before[0] if before else None,
         limit=limit,
     )
 
@@ -110,7 +111,7 @@ async def search_notes(
             found = queries.search(connection, wanted)
             labels = study_labels(connection, {note.study_instance_uid for note in found.items})
         items = [{**as_json(note), "study": labels.get(note.study_instance_uid)} for note in found.items]
-        return page(items, found.next)
+        return page(items, cursor_of(found.next) if found.next else None)
 
     try:
         return answer(await rooms.read(read))

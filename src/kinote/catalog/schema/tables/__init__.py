@@ -1,9 +1,9 @@
-"""Every table of the index.
+"""All tables of the index.
 
-Integer keys inside, UIDs unique beside them. Text columns that queries match against hold values
-normalised at intake (`kinote.catalog.columns.normal`), compared bytewise. Dates are `YYYYMMDD`, times
-`HHMMSS.ffffff`, moments (`*_at`) ISO 8601 in UTC; an absent value of a matched column is the empty
-string, so that universal and empty matching need no NULL rules.
+Keys are integers, with unique UIDs beside them. Text columns that queries match have values normalised at intake
+(`kinote.catalog.columns.normal`), compared bytewise. Dates are `YYYYMMDD`, times `HHMMSS.ffffff`, moments (`*_at`)
+ISO 8601 in UTC. An absent value of a matched column is the empty string, so that universal and empty matching need
+no rules for NULL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from kinote.catalog.schema.tables.notes import (
     note_version,
 )
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
-from kinote.catalog.schema.tables.servers import commit_mark, house, node, scrub_pass
+from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, scrub_pass
 from kinote.catalog.schema.tables.studies import patient, series, study
 from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_target
 
@@ -51,7 +51,7 @@ __all__ = [
     "destination",
     "endpoint",
     "finding",
-    "house",
+    "index_fact",
     "instance",
     "instance_bytes",
     "instance_metadata",

@@ -15,9 +15,9 @@ change = Table(
     Column("sop_instance_uid", Text, nullable=False, server_default=""),
     Column("note", Key),
     Column("made_at", Text, nullable=False),
-    # The writing transaction (PostgreSQL): a reader stops before the oldest one still open.
+    # The transaction that wrote it (PostgreSQL): a reader stops before the oldest open one.
     Column("transaction", BigInteger, nullable=False, server_default="0"),
-    # Of SQLite's writers, who come one by one, the sequence by itself is the order.
+    # On SQLite writers come one at a time, so the sequence alone is the order.
     Index(
         "change_in_order",
         "transaction",
@@ -26,21 +26,22 @@ change = Table(
     ),
 )
 
-#: Requests of clients that were carried out under a key of theirs, with what was answered, for some days
+#: Requests that were carried out under a client's key, with their answers, for some days
 #: (`kinote.catalog.answered_requests`).
 answered_request = Table(
     "answered_request",
     metadata,
     key(),
-    # Who asked (`Actor.identity`); empty in rows of earlier versions. Keys of different actors are different keys.
+    # The actor (`Actor.identity`); empty in rows of earlier versions. Equal keys of different actors are different
+    # keys.
     matched("actor"),
     Column("key", Matched, nullable=False),
-    # Of everything that was asked for, SHA-256 in hex: tells the request again from another one.
+    # SHA-256 in hex of the whole request. It distinguishes a repetition from another request.
     Column("digest", Text, nullable=False),
     Column("status", Integer, nullable=False),
     # Header fields of the answer as a JSON object.
     Column("headers", Text, nullable=False),
-    # zlib-compressed.
+    # Compressed with zlib.
     Column("body", LargeBinary, nullable=False),
     Column("answered_at", Text, nullable=False),
     UniqueConstraint("actor", "key", name="answered_request_by_key"),

@@ -1,4 +1,4 @@
-"""Instances, where their bytes lie, and what was found about them."""
+"""Instances, the place of their bytes, and their findings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata, to
 
-#: The stores of bytes. `uid` stands beside the bytes too (`kinote.storage.marks`); `host` is the machine that reaches
-#: them.
+#: The stores of bytes. `uid` is stored with the bytes, too (`kinote.storage.marks`). `host` is the machine that
+#: reaches them.
 store = Table(
     "store",
     metadata,
@@ -34,8 +34,8 @@ store = Table(
     UniqueConstraint("kind", name="store_by_kind"),
 )
 
-#: The residences that indexes of instances tell apart, as they are declared. Not a parameter: whenever one is
-#: given, SQLite prepares a statement anew to see which index it then can take.
+#: The residences in the WHERE clauses of indexes of instances, as they are declared. They are no parameters, because
+#: SQLite would then prepare the statement again for each value to choose an index.
 DAMAGED: ColumnElement[str] = literal_column("'damaged'")
 DERIVABLE: ColumnElement[str] = literal_column("'derivable'")
 
@@ -48,13 +48,14 @@ instance = Table(
     matched("sop_instance_uid"),
     matched("sop_class_uid"),
     matched("transfer_syntax_uid"),
-    # The words of both are those of the design, section 2; no condition lists them, so that one more costs nothing.
+    # Their values are those of docs/terms.md. No condition of the table lists them, so that a further one needs no
+    # migration.
     Column("standing", Text, nullable=False),
     Column("residence", Text, nullable=False),
-    # Of the data set's bytes as received: digest in hex, and their number; NULL where they are not made yet.
+    # Digest in hex and length of the data set as received; NULL if the bytes are not made yet.
     Column("digest", Text),
     Column("size", BigInteger),
-    # Where the bytes are: the key in `store` and where in the file the data set begins, or `instance_bytes`.
+    # Where the bytes are: the key in `store` and the offset of the data set in the file, or `instance_bytes`.
     Column("file_key", Text),
     Column("dataset_offset", Integer, nullable=False, server_default="0"),
     Column("instance_number", BigInteger),
@@ -63,9 +64,9 @@ instance = Table(
     Column("pixel_columns", Integer),
     matched("content_date"),
     matched("content_time"),
-    # Observation DateTime, the first moment that it means, in UTC: `YYYYMMDDHHMMSS.ffffff`.
+    # The first moment of Observation DateTime, in UTC: `YYYYMMDDHHMMSS.ffffff`.
     matched("observed"),
-    # Concept Name Code Sequence of a structured document: for a KOS, its title.
+    # Concept Name Code Sequence of a structured document: the title of a KOS.
     matched("concept_scheme"),
     matched("concept_value"),
     matched("concept_meaning"),
@@ -73,21 +74,23 @@ instance = Table(
     Column("received_at", Text, nullable=False),
     # The interface; in rows of earlier versions also from whom.
     Column("received_from", Text, nullable=False),
-    # Why a copy is held: what the instance is that came first, and in what this one differs.
+    # Why a copy is held: what the first instance is, and how this one differs.
     Column("held_reason", Text),
-    # Of `file_key`; says nothing without one. No reference to `store`: SQLite adds none to a table with rows.
+    # The store of `file_key`; without meaning if there is none. It does not reference `store`, since SQLite adds no
+    # reference to a table with rows.
     Column("store", Key, nullable=False, server_default="1"),
-    # How `digest` was taken (`kinote.storage.digests`).
+    # The algorithm of `digest` (`kinote.storage.digests`).
     Column("digest_algorithm", Text, nullable=False, server_default="sha256"),
-    # Whether this is the row that its UID means. Held copies, superseded ones and tombstones that were replaced
-    # stand beside it, and are never live.
+    # Whether its UID means this row. Held copies, superseded instances and replaced tombstones have rows of their
+    # own, which are never live.
     Column("is_current", Boolean, nullable=False, server_default=true()),
     # Who sent it, or had it made here.
     *actor("brought_by"),
-    # 0 while the instance goes out as it was received, as far as it is about itself and what it refers to. A correction
-    # counts it up, so that what went out before is told apart. So it is in `series` and `study`.
+    # 0 if no correction concerns the instance itself or what it refers to. Each correction increases it, so that what
+    # went out before can be told apart. `series` and `study` have the same.
     Column("overlay", Integer, nullable=False, server_default="0"),
-    # SQLite takes either only for who says in its very words what it is of: `is_current`, or that it is not.
+    # One index covers current rows, the other all others. SQLite uses a partial index only if the query repeats its
+    # WHERE clause literally.
     Index(
         "instance_current",
         "sop_instance_uid",
@@ -137,7 +140,7 @@ instance = Table(
         sqlite_where=text("standing = 'live'"),
         postgresql_where=text("standing = 'live'"),
     ),
-    # Few or none while everything is on disk: tells cheaply that a study is all here.
+    # Empty, or nearly so, while all bytes are on disk. So it is cheap to see that a study is complete.
     Index(
         "instance_elsewhere",
         "study",
@@ -147,7 +150,7 @@ instance = Table(
         sqlite_where=text("residence IN ('remote', 'none')"),
         postgresql_where=text("residence IN ('remote', 'none')"),
     ),
-    # Fewer still (`DAMAGED`).
+    # Nearly always empty (`DAMAGED`).
     Index(
         "instance_damaged",
         "study",
@@ -163,20 +166,20 @@ instance = Table(
     ),
 )
 
-#: Of `received_value` the rows of UIDs, as the index of these has it.
+#: Rows of `received_value` that are about UIDs, in the words of their index.
 UIDS_RECEIVED = "attribute IN ('SOPInstanceUID', 'SeriesInstanceUID', 'StudyInstanceUID')"
 
-#: What was received where a correction says otherwise: the columns of patient, study, series and instance hold what
-#: holds now. No correction is made yet; `kinote.catalog.instances.overlays` makes of them what goes out. Whoever writes
-#: a row counts up `overlay` of what it is about; for a patient that of each of its studies.
+#: Received values that corrections have replaced. The columns of patient, study, series and instance have the
+#: effective values. There are no corrections yet. `kinote.catalog.instances.overlays` makes what goes out from these
+#: rows. Whoever writes a row increases `overlay` of what it is about; for a patient, that of each study.
 received_value = Table(
     "received_value",
     metadata,
     # 'patient', 'study', 'series' or 'instance', and the key of its row.
     Column("level", Matched, primary_key=True),
     Column("key", Key, primary_key=True),
-    # The attribute's keyword (PS3.6 6), those of UIDs included, and its value as text, as in a data set.
-    # `ReferencedSOPInstanceUID` of an instance says that UIDs which it refers to have changed; it has no value.
+    # The attribute's keyword (PS3.6 section 6), also for UIDs, and its value as text, as in a data set.
+    # `ReferencedSOPInstanceUID` of an instance says that UIDs it refers to have changed; it has no value.
     Column("attribute", Matched, primary_key=True),
     Column("value", Text, nullable=False),
     # When, by which system and why (`COERCE` or `CORRECT`) it was changed last: Original Attributes Sequence,
@@ -194,7 +197,7 @@ received_value = Table(
     sqlite_with_rowid=False,
 )
 
-#: Files that rows had which are gone, until they are removed (`kinote.holdings.removal`).
+#: Files of deleted rows that still have to be removed (`kinote.holdings.removal`).
 owed_removal = Table(
     "owed_removal",
     metadata,
@@ -205,8 +208,8 @@ owed_removal = Table(
     sqlite_with_rowid=False,
 )
 
-#: The whole header as DICOM JSON, zlib-compressed; bulk values as relative BulkDataURI. That of instances whose
-#: bytes are in `instance_bytes` is made of these (`kinote.catalog.instances.headers`).
+#: The whole header as DICOM JSON, compressed with zlib; bulk values as relative BulkDataURI. For instances with
+#: bytes in `instance_bytes`, it is made of these on demand (`kinote.catalog.instances.headers`).
 instance_metadata = Table(
     "instance_metadata",
     metadata,
@@ -214,7 +217,7 @@ instance_metadata = Table(
     Column("json", LargeBinary, nullable=False),
 )
 
-#: Data sets up to 64 KB of objects that are no images, and those of key objects made here: row and bytes cannot
+#: Data sets of up to 64 KB of non-image objects, and of key objects made here, so that row and bytes cannot
 #: disagree.
 instance_bytes = Table(
     "instance_bytes",
@@ -243,16 +246,16 @@ finding = Table(
     Index("finding_by_instance", "instance"),
 )
 
-#: When bytes of a study were last read, to the hour (`kinote.catalog.last_use`). For retention, to come.
+#: The hour in which bytes of a study were last read (`kinote.catalog.last_use`). Retention will use it.
 last_use = Table(
     "last_use",
     metadata,
     Column("study", Key, ForeignKey("study.id"), primary_key=True),
-    # 'flagged': images that notes flag, and presentation states they name; 'rest': all others of the study.
+    # 'flagged': images that notes flag, with the presentation states they name. 'rest': all others of the study.
     Column("part", Matched, primary_key=True),
     # 'person' or 'system'.
     Column("used_by", Matched, primary_key=True),
-    # The moment at which the hour began.
+    # The moment when the hour began.
     Column("hour", Matched, nullable=False),
     Index("last_use_by_hour", "part", "used_by", "hour", "study"),
     sqlite_with_rowid=False,

@@ -46,15 +46,15 @@ note_version = Table(
     matched("author_normal"),
     Column("author_login", Text, nullable=False),
     Column("author_verified", Boolean, nullable=False),
-    # When the note was made, as its document says (ISO 8601, with the offset if it gives one).
+    # When the note was made, according to its document (ISO 8601, with the offset if the document has one).
     Column("created", Text, nullable=False),
     Column("registered_at", Text, nullable=False),
-    # Of references, title, modifiers, text, author and time: equal for the same note everywhere.
+    # A digest of references, title, modifiers, text, author and time: equal for the same note everywhere.
     Column("fingerprint", Text, nullable=False),
-    # Where the references were read: 'content', 'image library' or 'evidence'.
+    # Where the references were found: 'content', 'image library' or 'evidence'.
     Column("references_from", Text, nullable=False),
     UniqueConstraint("note", "number", name="note_version_by_number"),
-    # A note has one current version; and the way through all of them, newest note first.
+    # A note has one current version. The index also lists all of them, the newest note first.
     Index(
         "note_version_current",
         "note",
@@ -107,7 +107,7 @@ note_reference = Table(
     matched("series_instance_uid"),
     matched("sop_class_uid"),
     matched("sop_instance_uid"),
-    # Lists of numbers as JSON ("[3,7]"), empty where all frames or segments are meant.
+    # Lists of numbers as JSON ("[3,7]"); empty if all frames or segments are meant.
     Column("frames", Text, nullable=False, server_default=""),
     Column("segments", Text, nullable=False, server_default=""),
     matched("presentation_state_uid"),
@@ -122,14 +122,14 @@ note_reference = Table(
     sqlite_with_rowid=False,
 )
 
-#: The studies that a note version names: those whose images it flags or says to, those in which its KOS lies.
+#: The studies of a note version: those of its flagged images, as documents or the index say, and those of its KOS.
 note_study = Table(
     "note_study",
     metadata,
     Column("study_instance_uid", Matched, primary_key=True),
     Column("version", Key, ForeignKey("note_version.id"), primary_key=True),
-    # Whether it flags something there that is not another patient's: a cache of what references, places and
-    # patients say, changed in the transaction that changes these (`kinote.notes.belonging`).
+    # Whether the version flags something in that study that does not belong to another patient. It is a cache,
+    # updated in the transaction that changes references, places or patients (`kinote.notes.belonging`).
     Column("flags_there", Boolean, nullable=False),
     Index("note_study_by_version", "version"),
     sqlite_with_rowid=False,
@@ -143,18 +143,18 @@ key_object = Table(
     Column("instance", Key, ForeignKey("instance.id"), primary_key=True),
     Column("registration", Text, nullable=False),
     to("version", "note_version.id", nullable=True),
-    # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as JSON list of UIDs.
+    # The copies in other studies that this document names (PS3.3 C.17.6.2.1), as a JSON list of UIDs.
     Column("identical_documents", Text, nullable=False, server_default="[]"),
     # Of an unreadable KOS: the Study Instance UID of the study that shows a placeholder for it.
     matched("unreadable_in_study"),
-    # Of a KOS made here: all its bytes depend on beside its note version, as JSON (law 11).
+    # Of a KOS made here: everything that its bytes depend on besides its note version, as JSON (law 11).
     Column("made_from", Text),
-    # Of the reader that read it (`kinote.keyobject.reader`); 0 for one of which that was not noted.
+    # The version of the reader that read it (`kinote.keyobject.reader`); 0 if it was not recorded.
     Column("reader_version", Integer, nullable=False, server_default="0"),
     CheckConstraint(f"registration IN {REGISTRATIONS}", name="registration_is_known"),
     CheckConstraint("(registration = 'unreadable') = (version IS NULL)", name="unreadable_flags_nothing"),
     Index("key_object_by_version", "version"),
-    # What was made here was read by no reader.
+    # No reader has read what was made here.
     Index(
         "key_object_by_reader",
         "reader_version",
@@ -170,7 +170,7 @@ key_object = Table(
     ),
 )
 
-#: Referenced Request Sequence of a KOS: what IHE RAD-30 lets a display ask for.
+#: Referenced Request Sequence of a KOS: the keys of IHE RAD-30.
 key_object_request = Table(
     "key_object_request",
     metadata,

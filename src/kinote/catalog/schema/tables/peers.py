@@ -35,13 +35,14 @@ peer = Table(
     Index("peer_by_name", "name", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
 )
 
-#: Where a peer is reached.
+#: Where a peer can be reached.
 endpoint = Table(
     "endpoint",
     metadata,
     key(),
     to("peer", "peer.id", nullable=False),
-    # 'dimse', 'dicomweb', 'mllp' or 'folder'; and as that has it: `AE@host:port`, a URL, `host:port`, a path.
+    # 'dimse', 'dicomweb', 'mllp' or 'folder', with an address in its form: `AE@host:port`, a URL, `host:port`, a
+    # path.
     Column("kind", Text, nullable=False),
     Column("address", Text, nullable=False),
     # The parts of the address and how it is called, as a JSON object.
@@ -90,13 +91,13 @@ settings_row = Table(
     sqlite_with_rowid=False,
 )
 
-#: Evidence that an archive holds an instance (law 9), the strongest there is of each. For archiving, to come.
+#: Evidence that an archive holds an instance (law 9), the strongest of each archive. For archiving, to come.
 location = Table(
     "location",
     metadata,
     Column("instance", Key, ForeignKey("instance.id"), primary_key=True),
     Column("archive", Key, ForeignKey("peer.id"), primary_key=True),
-    # 'acknowledged', 'found' or 'committed'; only what is committed allows to evict.
+    # 'acknowledged', 'found' or 'committed'; only the last allows eviction.
     Column("evidence", Text, nullable=False),
     Column("at", Text, nullable=False),
     Index("location_by_archive", "archive", "instance"),

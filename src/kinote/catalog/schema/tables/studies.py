@@ -13,7 +13,7 @@ patient = Table(
     matched("patient_id"),
     matched("issuer"),
     to("merged_into", "patient.id", nullable=True),
-    # A patient without an ID is known only by its study, so several may stand beside each other.
+    # A patient without an ID is known only by its study, so there may be several of them.
     Index(
         "patient_by_id",
         "patient_id",
@@ -37,7 +37,7 @@ study = Table(
     matched("patient_sex"),
     matched("study_date"),
     matched("study_time"),
-    # Of date and time, as they were received: `+0100`; empty where it is not known.
+    # The offset of date and time as received: `+0100`; '' if it is not known.
     matched("timezone_offset"),
     matched("study_id"),
     matched("accession_number"),
@@ -45,14 +45,14 @@ study = Table(
     *person_name("referring_physician_name"),
     # Patient and study attributes as DICOM JSON (PS3.18 F), without counts: the answer of QIDO-RS.
     Column("attributes", Text, nullable=False),
-    # Caches of the live view, changed in the transaction that changes it (law 1).
+    # Caches of the live view, updated in the transaction that changes it (law 1).
     Column("series_count", Integer, nullable=False, server_default="0"),
     Column("instance_count", Integer, nullable=False, server_default="0"),
     Column("received_at", Text, nullable=False),
     # As in `instance`, of what all its instances say of patient and study.
     Column("overlay", Integer, nullable=False, server_default="0"),
     UniqueConstraint("study_instance_uid", name="study_by_uid"),
-    # Each index ends in what the answers are ordered by: newest study first.
+    # Each index ends with the order of the answers: newest study first.
     Index("study_by_date", "study_date", "id"),
     Index("study_by_patient", "patient"),
     Index(
@@ -84,7 +84,7 @@ series = Table(
     Column("instance_count", Integer, nullable=False, server_default="0"),
     # As in `instance`, of what all its instances say of the series.
     Column("overlay", Integer, nullable=False, server_default="0"),
-    # By UID first: that finds a series, too. Those of a study are found by their modalities.
+    # UID first, so that it also finds a series. The series of a study are found by their modalities.
     UniqueConstraint("series_instance_uid", "study", name="series_by_uid"),
     Index("series_by_modality", "modality", "id"),
     Index("series_modalities", "study", "modality", "instance_count"),

@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kinote.catalog.columns.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.instances import entry
-from kinote.catalog.instances.alike_rows import AlikeRows
+from kinote.catalog.instances.row_cache import RowCache
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.elements.byte_cache import caches_disabled
 from kinote.dicom.elements.dataset import DataSet, scan
+from tests.dicom.test_part10 import CUT, dicom_files, scan_file
 
 _WANTED = (tags.PATIENT_NAME, tags.PATIENT_ID)
 
@@ -50,7 +53,7 @@ class Reader:
 
 def test_objects_that_say_the_same_share_a_row() -> None:
     reader = Reader()
-    rows = AlikeRows(_WANTED, reader)
+    rows = RowCache(_WANTED, reader)
     assert rows(data_set(b"Doe")) == rows(data_set(b"Doe", sop=b"1.3")) == {"name": "Doe", "id": "P1"}
     assert reader.times == 1
 
@@ -65,7 +68,7 @@ def test_objects_that_say_the_same_share_a_row() -> None:
 )
 def test_objects_that_say_anything_else_do_not(other: DataSet) -> None:
     reader = Reader()
-    rows = AlikeRows(_WANTED, reader)
+    rows = RowCache(_WANTED, reader)
     rows(data_set("Kröte".encode("latin-1")))
     assert rows(other) == Reader()(other)
     assert reader.times == 2
@@ -73,7 +76,7 @@ def test_objects_that_say_anything_else_do_not(other: DataSet) -> None:
 
 def test_long_values_are_read_each_time_and_rows_are_not_kept_without_end() -> None:
     reader = Reader()
-    rows = AlikeRows(_WANTED, reader, most=2)
+    rows = RowCache(_WANTED, reader, capacity=2)
     for _ in range(2):
         assert rows(data_set(b"Doe", identity=b"P" * 2000))["id"] == "P" * 2000
     assert reader.times == 2
@@ -95,3 +98,13 @@ def test_rows_are_read_from_what_they_are_remembered_by(
     names = set(re.findall(r"dataset\.\w+\(\s*tags\.(\w+)", "".join(map(inspect.getsource, reads))))
     assert len(names) >= least
     assert {name for name in names if getattr(tags, name) not in attributes} == set()
+
+
+def test_rows_of_every_file_are_the_same_without_caches(test_data: Path) -> None:
+    for path in dicom_files(test_data):
+        if path.name == CUT:
+            continue
+        dataset = scan_file(path).dataset
+        cached = [(entry._study_row(dataset), entry._series_row(dataset)) for _ in range(2)]
+        with caches_disabled():
+            assert [(entry._study_row(dataset), entry._series_row(dataset))] * 2 == cached

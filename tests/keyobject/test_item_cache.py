@@ -7,7 +7,7 @@ import pytest
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import Items, scan
 from kinote.dicom.elements.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from kinote.keyobject.alike import Alike, Run
+from kinote.keyobject.item_cache import ItemCache, Run
 from tests.dicom.elements import Writer
 
 EXPLICIT = Writer(EXPLICIT_VR_LITTLE_ENDIAN)
@@ -28,13 +28,13 @@ def sequence(*parts: bytes, undefined: bool = False) -> Items:
     )
 
 
-def found(alike: Alike[str], items: Items) -> list[tuple[str | None, list[bytes]]]:
-    return [(run.said, run.values) for run in alike.runs(items)]
+def found(alike: ItemCache[str], items: Items) -> list[tuple[str | None, list[bytes]]]:
+    return [(run.value, run.uids) for run in alike.runs(items)]
 
 
 @pytest.mark.parametrize("undefined", [False, True])
 def test_items_are_alike_only_where_all_but_the_uid_is_equal(undefined: bool) -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     alike.learn(item(b"1.2.3.4\0", undefined=undefined), EXPLICIT_LITTLE, b"1.2.3.4\0", "first")
     items = sequence(
         item(b"9.8.7.6\0", undefined=undefined),
@@ -53,7 +53,7 @@ def test_items_are_alike_only_where_all_but_the_uid_is_equal(undefined: bool) ->
 
 
 def test_each_item_of_a_run_is_found_at_its_place() -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     alike.learn(item(b"1.2.3.4\0"), EXPLICIT_LITTLE, b"1.2.3.4\0", "first")
     uids = [b"9.8.7.65", b"9.8", b"9.8.7.66", b"9.8.7.67", b"9.8.7.68"]
     items = sequence(*map(item, uids))
@@ -61,36 +61,36 @@ def test_each_item_of_a_run_is_found_at_its_place() -> None:
     def read(run: Run[str], nth: int) -> tuple[int, bytes | None]:
         return run.first + nth, items.at(run.place(nth)).raw(UID)
 
-    read_ones = [read(run, nth) for run in alike.runs(items) for nth in range(len(run.values) or 1)]
+    read_ones = [read(run, nth) for run in alike.runs(items) for nth in range(len(run.uids) or 1)]
     assert read_ones == list(enumerate(uids))
 
 
 def test_what_is_learnt_of_an_item_is_known_of_those_after_it() -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     items = sequence(item(b"9.8.7.65"), item(b"9.8.7.66"), item(b"9.8.7.67"))
     runs = []
     for run in alike.runs(items):
-        runs.append((run.said, run.values))
-        if run.said is None:
+        runs.append((run.value, run.uids))
+        if run.value is None:
             read = items.at(run.place(0))
             alike.learn(read.sent_whole, read.encoding, read.raw(UID), "learnt")
     assert runs == [(None, []), ("learnt", [b"9.8.7.66", b"9.8.7.67"])]
 
 
 def test_items_of_another_encoding_are_not_alike() -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     alike.learn(item(b"1.2.3.4\0"), IMPLICIT_LITTLE, b"1.2.3.4\0", "other")
     assert found(alike, sequence(item(b"9.8.7.65"))) == [(None, [])]
 
 
 def test_a_uid_that_stands_twice_tells_nothing() -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     alike.learn(item(b"1.2.3.4\0", b"1.2.3.4\0"), EXPLICIT_LITTLE, b"1.2.3.4\0", "twice")
     assert found(alike, sequence(item(b"9.8.7.65", b"1.2.3.4\0"))) == [(None, [])]
 
 
 def test_of_items_of_a_length_the_last_few_kinds_are_known() -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     classes = [b"1.2.%d" % number for number in range(100, 120)]
     for class_uid in classes:
         alike.learn(item(b"9.8", class_uid), EXPLICIT_LITTLE, b"9.8", class_uid.decode())
@@ -99,7 +99,7 @@ def test_of_items_of_a_length_the_last_few_kinds_are_known() -> None:
 
 
 def test_items_of_all_lengths_are_known_up_to_a_bound() -> None:
-    alike: Alike[str] = Alike(most=3)
+    alike: ItemCache[str] = ItemCache(capacity=3)
     classes = [b"1.2." + b"3" * 2 * number for number in range(1, 11)]
     for class_uid in classes:
         alike.learn(item(b"9.8", class_uid), EXPLICIT_LITTLE, b"9.8", class_uid.decode())
@@ -108,7 +108,7 @@ def test_items_of_all_lengths_are_known_up_to_a_bound() -> None:
 
 
 def test_a_sequence_implicitly_encoded_and_one_that_is_empty() -> None:
-    alike: Alike[str] = Alike()
+    alike: ItemCache[str] = ItemCache()
     writer = Writer(IMPLICIT_VR_LITTLE_ENDIAN)
     alike.learn(item(b"1.2.3.4\0", writer=writer), IMPLICIT_LITTLE, b"1.2.3.4\0", "first")
     data = writer.sequence(SEQUENCE, item(b"9.8.7.65", writer=writer))
