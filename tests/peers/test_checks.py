@@ -100,7 +100,7 @@ def test_what_can_be_is_taken(wanted: WantedPeer) -> None:
             )
         ),
     ],
-    ids=str,
+    ids=lambda each: ", ".join(sorted(each)) if isinstance(each, set) else repr(each.name[:12]),
 )
 def test_what_cannot_be_is_named(wanted: WantedPeer, fields: set[str]) -> None:
     assert faults(wanted) == fields

@@ -115,7 +115,7 @@ def has_standard_meaning(code: Code) -> bool:
 
 
 def means_another(code: Code) -> bool:
-    """Whether the meaning a code is given is what PS3.16 has for another code of its scheme.
+    """Return whether the meaning given with a code is that of another code of its scheme in PS3.16.
 
     Any other meaning may be the right one in another language, or in other words (PS3.3 8.3).
     """

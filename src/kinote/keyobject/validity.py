@@ -44,7 +44,7 @@ def require_code(field: str, code: Code) -> None:
 
 
 def problem_with_code(code: Code) -> str | None:
-    """Why a code cannot be written (PS3.3 section 8); None if it can be, and comes back the same."""
+    """Return why a code cannot be written (PS3.3 section 8); None if it can be, and is read back the same."""
     if not code.meaning:
         return f"the code {code.value} of {code.scheme} has no meaning"
     for part, vr, text in (("scheme", "SH", code.scheme), ("meaning", "LO", code.meaning)):

@@ -177,7 +177,7 @@ class EntitySettings(BaseModel):
     description: str = ""
 
     def peer(self) -> WantedPeer:
-        """The peer that it is: named by its title, by which it calls and is called."""
+        """Return it as a peer. Its title is its name, and the AE title by which it calls and is called."""
         endpoint = Endpoint(EndpointKind.DIMSE, self.title, self.host, self.port, self.tls, self.check_name)
         return WantedPeer(
             self.title,
@@ -341,17 +341,17 @@ class Settings(BaseSettings):
         return 1 if cores <= 3 else min(4, cores // 2)
 
     def decoding_options(self) -> DecodingOptions:
-        """How compressed frames are decoded."""
+        """Return how compressed frames are decoded."""
         if self.decoding_processes is None:
             return DecodingOptions()
         return DecodingOptions(processes=self.decoding_processes)
 
     def hosts_needed(self) -> bool:
-        """Whether the DICOM face can be reached from elsewhere and lets callers in by their addresses."""
+        """Return whether the DICOM interface is reachable from elsewhere and identifies callers by their addresses."""
         return not is_loopback(self.dicom_host) and not _is_guarded_by_certificates(self)
 
     def peers(self) -> list[WantedPeer]:
-        """The peers that the settings name."""
+        """Return the peers that the settings name."""
         return [entity.peer() for entity in self.entities]
 
     def scp_options(self) -> ScpOptions:
@@ -375,7 +375,7 @@ class Settings(BaseSettings):
         )
 
     def connection_limits(self) -> ConnectionLimits:
-        """What HTTP connections may take."""
+        """Return the limits of HTTP connections."""
         return ConnectionLimits(
             connections=self.http_connections,
             connections_per_address=self.http_connections_per_address,

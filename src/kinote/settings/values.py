@@ -85,12 +85,12 @@ def host_name(name: str) -> str:
 
 
 def network(text: str) -> str:
-    """An address, or a network such as 10.1.0.0/16."""
+    """Check an address, or a network such as 10.1.0.0/16."""
     return str(ipaddress.ip_network(text)) if "/" in text else str(ipaddress.ip_address(text))
 
 
 def peer_name(name: str) -> str:
-    """A name of a peer or destination."""
+    """Check a name of a peer or destination."""
     if any(faults_of_name(name)):
         raise ValueError("no name")
     return name

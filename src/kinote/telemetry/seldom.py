@@ -19,7 +19,7 @@ class Seldom:
         self._untold: Counter[Hashable] = Counter()
 
     def happened(self, kind: Hashable) -> int | None:
-        """How often it has happened since it was told, this time included; None where it is not told now.
+        """Return how often it has happened since the last report, now included; None if it is not to be reported.
 
         Kinds must be few.
         """

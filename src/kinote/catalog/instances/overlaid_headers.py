@@ -20,7 +20,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 def overlaid_header(header: bytes, overlay: Overlay, todays_uids: TodaysUids) -> bytes:
-    """A header as `kinote.catalog.instances.headers` gives it, with the overlay of its instance."""
+    """Lay the overlay of an instance over its header as `kinote.catalog.instances.headers` returns it."""
     lines = {attribute_lines.tag(line): line for line in attribute_lines.split(header.decode())}
     wanted = {f"{tag:08X}": _as_dictionary(tag, now) for tag, now in overlay.attributes.items()}
     stored = {tag: _parsed(lines[tag]) for tag in wanted if tag in lines}
@@ -52,7 +52,7 @@ def _with_uids_of_today(
     overlay: Overlay,
     todays_uids: TodaysUids,
 ) -> dict[str, Attribute]:
-    """The attributes in which UIDs have changed, as they are today; as they were they are noted in `stored`."""
+    """Return the attributes whose UIDs have changed, with today's UIDs, and add the old ones to `stored`."""
     if not overlay.changes_references:
         return {}
     with_uids = {
@@ -79,7 +79,7 @@ def _with_uids_of_today(
 
 
 def _mapped(attribute: Attribute, uid: Callable[[str], str]) -> dict[str, Any]:
-    """An attribute with its UIDs replaced, those of the items of a sequence included."""
+    """Replace the UIDs of an attribute, including those in the items of a sequence."""
     values = attribute.get("Value")
     if values is None:
         return dict(attribute)
@@ -92,7 +92,7 @@ def _mapped(attribute: Attribute, uid: Callable[[str], str]) -> dict[str, Any]:
 
 
 def _without_bulk(attribute: Attribute) -> Attribute:
-    """An attribute in whose items bulk values are empty, as they are in what goes out."""
+    """Empty the bulk values in the items of an attribute, as in the data set that goes out."""
     if "BulkDataURI" in attribute:
         return {"vr": attribute["vr"]}
     if attribute["vr"] != "SQ" or "Value" not in attribute:

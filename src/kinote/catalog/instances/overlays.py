@@ -68,7 +68,7 @@ _OF_LEVEL: tuple[tuple[CorrectedLevel, str, str], ...] = (
 
 
 def has_overlay(instances: Any) -> tuple[ColumnElement[int], ...]:
-    """The columns that say whether there is one, of `instance` or of the live view with its series and study.
+    """Select whether there is an overlay, from `instance` or the live view with its series and study.
 
     They are 0 where nothing is laid over; otherwise they change with whatever does.
     """
@@ -80,7 +80,7 @@ def has_overlay(instances: Any) -> tuple[ColumnElement[int], ...]:
 
 
 def overlays(connection: Connection, keys: Iterable[int]) -> dict[int, Overlay]:
-    """The overlay of each of these instances that has one, by its key."""
+    """Return the overlays of those of these instances that have one, by key."""
     rows = _levels(connection, keys)
     received = {
         level: received_values(
@@ -138,7 +138,7 @@ def _overlay(row: Any, received: Sequence[tuple[CorrectedLevel, ReceivedValue]])
 
 
 def _attributes(row: Any, level: CorrectedLevel) -> Mapping[str, Attribute]:
-    """The attributes of a level as they are today; those of the patient stand in the study."""
+    """Return the effective attributes of a level; those of the patient belong to the study."""
     text = {"series": row.series_attributes, "instance": row.attributes}.get(level, row.study_attributes)
     attributes: Mapping[str, Attribute] = json.loads(text)
     return attributes

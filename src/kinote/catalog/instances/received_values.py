@@ -47,7 +47,7 @@ def received_values(
 
 
 def todays_uids(connection: Connection, uids: Collection[str]) -> dict[str, str]:
-    """Of the UIDs of studies, series and instances, as they were received, those that are others today.
+    """Return today's UIDs for those received UIDs of studies, series and instances that have changed.
 
     One that is still in use as it was received stays, and so does one that has become several: whichever is meant
     cannot be told by the UID alone.

@@ -27,24 +27,24 @@ def update_destination(transaction: Connection, destination_id: int, values: Map
 
 
 def destination_row(connection: Connection, destination_id: int) -> RowMapping | None:
-    """A destination by its key, ended or not."""
+    """Return a destination by its key, ended or not."""
     return connection.execute(_ALL.where(destination.c.id == destination_id)).mappings().one_or_none()
 
 
 def destination_in_use(connection: Connection, name: str) -> RowMapping | None:
-    """The destination of this name that has not ended."""
+    """Return the destination of this name that has not ended."""
     query = _ALL.where(destination.c.name == name, destination.c.ended_at.is_(None))
     return connection.execute(query).mappings().one_or_none()
 
 
 def destinations_in_use(connection: Connection) -> Sequence[RowMapping]:
-    """All destinations that have not ended, in the order of their keys."""
+    """Return all destinations that have not ended, in the order of their keys."""
     query = _ALL.where(destination.c.ended_at.is_(None)).order_by(destination.c.id)
     return connection.execute(query).mappings().all()
 
 
 def names_of_destinations(connection: Connection, endpoints: Sequence[int]) -> list[str]:
-    """The names of the destinations at these endpoints that have not ended."""
+    """Return the names of the destinations at these endpoints that have not ended."""
     query = (
         select(destination.c.name)
         .where(destination.c.endpoint.in_(endpoints), destination.c.ended_at.is_(None))
@@ -54,7 +54,7 @@ def names_of_destinations(connection: Connection, endpoints: Sequence[int]) -> l
 
 
 def last_ended(connection: Connection, name: str, origin: str) -> RowMapping | None:
-    """The destination of an origin that had this name and ended last."""
+    """Return the destination of an origin that had this name and ended last."""
     query = _ALL.where(
         destination.c.name == name, destination.c.origin == origin, destination.c.ended_at.is_not(None)
     ).order_by(destination.c.ended_at.desc())

@@ -24,7 +24,7 @@ def begin_change(transaction: Connection) -> None:
 
 
 def revision(connection: Connection) -> int:
-    """A number that grows with every change of peers and destinations."""
+    """Return a number that increases with every change of peers and destinations."""
     return int(fact(connection, _REVISION) or 0)
 
 
@@ -51,18 +51,18 @@ def update_endpoint(transaction: Connection, endpoint_id: int, values: Mapping[s
 
 
 def peer_row(connection: Connection, peer_id: int) -> RowMapping | None:
-    """A peer by its key, ended or not."""
+    """Return a peer by its key, ended or not."""
     return connection.execute(select(peer).where(peer.c.id == peer_id)).mappings().one_or_none()
 
 
 def last_ended(connection: Connection, name: str, origin: str) -> RowMapping | None:
-    """The peer of an origin that had this name and ended last."""
+    """Return the peer of an origin that had this name and ended last."""
     query = select(peer).where(peer.c.name == name, peer.c.origin == origin, peer.c.ended_at.is_not(None))
     return connection.execute(query.order_by(peer.c.ended_at.desc()).limit(1)).mappings().one_or_none()
 
 
 def peers_in_use(connection: Connection) -> Sequence[RowMapping]:
-    """All peers that have not ended, in the order of their keys."""
+    """Return all peers that have not ended, in the order of their keys."""
     return (
         connection.execute(select(peer).where(peer.c.ended_at.is_(None)).order_by(peer.c.id)).mappings().all()
     )
@@ -96,5 +96,5 @@ def endpoints_of(
 
 
 def endpoint_row(connection: Connection, endpoint_id: int) -> RowMapping | None:
-    """An endpoint by its key, ended or not."""
+    """Return an endpoint by its key, ended or not."""
     return connection.execute(select(endpoint).where(endpoint.c.id == endpoint_id)).mappings().one_or_none()

@@ -20,7 +20,7 @@ Kind = Literal["peer", "destination"]
 
 
 def claim(transaction: Connection, node: str, kind: Kind, rows: Iterable[int]) -> None:
-    """The settings of a node name these rows, and no others of their kind."""
+    """Record that the settings of a node name these rows, and no others of their kind."""
     transaction.execute(settings_row.delete().where(settings_row.c.node == node, settings_row.c.kind == kind))
     values = [{"node": node, "kind": kind, "row": row} for row in sorted(set(rows))]
     if values:
@@ -36,7 +36,7 @@ def forget_others(transaction: Connection, node: str, now: datetime) -> None:
 
 
 def claimed(connection: Connection, kind: Kind) -> dict[int, set[str]]:
-    """The rows of a kind that settings name, with the nodes."""
+    """Return the rows of a kind that settings name, with the nodes."""
     found: dict[int, set[str]] = {}
     query = select(settings_row.c.row, settings_row.c.node).where(settings_row.c.kind == kind)
     for row, node in connection.execute(query):

@@ -30,7 +30,7 @@ def matched(name: str) -> Column[str]:
 
 
 def actor(prefix: str) -> list[Column[str]]:
-    """Who did something: kind, name, address (`kinote.security.actors`). An empty kind: it was not recorded."""
+    """Define the columns of an actor: kind, name, address (`kinote.security.actors`). An empty kind: not recorded."""
     return [matched(f"{prefix}_{part}") for part in ("kind", "name", "address")]
 
 

@@ -88,7 +88,7 @@ class ElementEncoder:
         return head + letters + struct.pack(self._order + "HI", 0, length)
 
     def item(self, content: bytes) -> bytes:
-        """An item of a sequence with its content."""
+        """Return an item of a sequence with its content."""
         return self._item.pack(0xFFFE, 0xE000, len(content)) + content
 
     def _encoded_item(self, item: Mapping[str, Any] | None, wanted: Wanted | None) -> bytes:
@@ -123,7 +123,7 @@ class ElementEncoder:
         return self._encoded(vr, "\\".join([write(value) for value in values]))
 
     def _encoded(self, vr: str, text: str) -> bytes:
-        """A text in bytes; what the codec has no characters for is replaced."""
+        """Encode a text. Characters that the codec lacks are replaced."""
         return text.encode(self._codec, "replace")
 
     def _padded(self, vr: str, value: bytes) -> bytes:

@@ -126,7 +126,7 @@ class CharacterSet:
         return True
 
     def encode(self, text: str, *, is_person_name: bool = False) -> bytes | None:
-        """The text in bytes that `decode` reads as this very text; None if it cannot be written in these sets."""
+        """Encode a text so that `decode` returns the same; None if these sets cannot express it."""
         if text.isascii() and chr(ESCAPE) not in text:
             return text.encode("ascii")
         if self.codec:
@@ -166,7 +166,7 @@ class CharacterSet:
         return bytes(out + (_ASCII if left else b""))
 
     def _escapes(self) -> list[bytes]:
-        """The escape sequences that the declared sets allow; without code extensions there are none."""
+        """Return the escape sequences that the declared sets allow; none without code extensions."""
         numbers = [found[1] for term in self.terms if (found := _TERM.fullmatch(term)) and "2022" in term]
         return [_ESCAPES[number] for number in numbers if number in _ESCAPES]
 
@@ -216,7 +216,7 @@ def _encoded(text: str, codec: str) -> bytes | None:
 
 
 def _in_g1(character: str, codec: str) -> bytes | None:
-    """A character in bytes 80-FF."""
+    """Encode a character in bytes 80-FF."""
     encoded = _encoded(character, codec)
     # JIS X 0201 has single bytes alone: other characters of Shift JIS belong to another set.
     is_there = encoded is not None and min(encoded) >= 0x80 and (codec != "shift_jis" or len(encoded) == 1)
@@ -224,7 +224,7 @@ def _in_g1(character: str, codec: str) -> bytes | None:
 
 
 def _in_g0(character: str, escape: bytes) -> bytes | None:
-    """A character of a code element of 94x94 characters."""
+    """Encode a character of a code element of 94x94 characters."""
     encoded = _encoded(character, "iso2022_jp_2") or b""
     return encoded[len(escape) : -len(_ASCII)] if encoded.startswith(escape) else None
 

@@ -34,7 +34,7 @@ class KeyObjectMaker:
         self._writes = writes
 
     def __call__(self, stored: Stored) -> DataSet:
-        """The data set of a derivable key object, for the door. Raises `BytesNotMadeError`."""
+        """Return the data set of a derivable key object, for the door. Raises `BytesNotMadeError`."""
         try:
             with self._catalog.read() as connection:
                 dataset = derived(connection, stored.sop_instance_uid)
@@ -46,7 +46,7 @@ class KeyObjectMaker:
 
 
 def derived(connection: Connection, sop_instance_uid: str) -> bytes:
-    """The bytes of a key object by its rows. Raises `CannotBeMadeError`."""
+    """Return the bytes of a key object, made from its rows. Raises `CannotBeMadeError`."""
     try:
         return writer.encode(document_of(connection, sop_instance_uid))
     except (LookupError, ValueError) as error:

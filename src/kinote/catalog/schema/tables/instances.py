@@ -166,7 +166,7 @@ instance = Table(
     ),
 )
 
-#: Rows of `received_value` that are about UIDs, in the words of their index.
+#: Rows of `received_value` that are about UIDs, repeated literally from their index.
 UIDS_RECEIVED = "attribute IN ('SOPInstanceUID', 'SeriesInstanceUID', 'StudyInstanceUID')"
 
 #: Received values that corrections have replaced. The columns of patient, study, series and instance have the
