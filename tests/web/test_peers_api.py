@@ -118,7 +118,7 @@ def test_a_peer_is_added_read_changed_and_removed(client: httpx.Client, rooms: R
         ({**PEER, "ae_titles": ["\x00"]}, {"ae_titles[0]"}),
         ({"name": "\ud800"}, {"name"}),
     ],
-    ids=str,
+    ids=lambda each: ", ".join(sorted(each)) if isinstance(each, set) else "body",
 )
 def test_what_is_wrong_is_named(client: httpx.Client, body: dict[str, Any], fields: set[str]) -> None:
     answer = client.post(
