@@ -109,7 +109,7 @@ def test_benchmark_runs(program: str, filled: Path, tmp_path: Path) -> None:
         need_orthanc()
         assert PLUGIN.exists()
     arguments = [str(filled) if word == "filled" else word for word in SMALL[program]]
-    if program != "query":
+    if program not in ("query", "decoding"):
         arguments += ["--folder", str(tmp_path)]
     if program in QUIET:
         arguments.append("--busy")

@@ -22,7 +22,7 @@ from kinote.catalog.schema.tables import answered_request, index_fact
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-REQUEST = KeyedRequest(actor="", key="key-1", digest="d1")
+REQUEST = KeyedRequest(actor="roe", key="key-1", digest="d1")
 #: With an octet that is no text.
 ANSWER = Answer(201, {"Location": "/here", "ETag": '"1"'}, "所見".encode() + b"\x00\xff")
 

@@ -48,7 +48,7 @@ def test_an_instance_has_the_corrections_of_its_study_series_and_its_own(catalog
         ({0x00080060: {"vr": "CS", "Value": ["MR"]}}, "COERCE", False),
         ({0x00080018: uid("1.9")}, "CORRECT", True),
     ]
-    assert {each.source for each in found.changes} == {"test"}
+    assert {each.source for each in found.changes} == {"import"}
     assert found.uids == {"1.1.1.1": "1.9"}
     assert overlay_of(catalog, other.instance) is None
 

@@ -83,7 +83,7 @@ def test_a_damaged_frame_costs_no_process(pool: Pool) -> None:
 
 
 def test_a_process_whose_codec_leaks_is_replaced() -> None:
-    with misbehaving(replace(SHORT, memory=1 << 30)) as pool:
+    with misbehaving(replace(SHORT, memory=1 << 30, seconds=60)) as pool:
         for _ in range(3):
             assert pool.decode(b"leak", FRAME, "1.2").max() == 6
             assert pool.pids == []

@@ -73,7 +73,7 @@ def test_law_7_what_was_corrected_goes_out_with_what_holds_now_and_is_stored_as_
         assert found.PatientName == "Люкс^Anna=山田"
         assert found.AccessionNumber == "A-77"
         (item,) = found.OriginalAttributesSequence
-        assert (item.ModifyingSystem, item.SourceOfPreviousValues) == ("KINOTE", "test")
+        assert (item.ModifyingSystem, item.SourceOfPreviousValues) == ("KINOTE", "import")
         assert item.ReasonForTheAttributeModification == "CORRECT"
         before = pydicom.dcmread(io.BytesIO(shelf.files[name]))
         assert item.ModifiedAttributesSequence[0].PatientName == before.PatientName

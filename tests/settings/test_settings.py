@@ -66,6 +66,7 @@ WRONG = {
     "http_connections_per_address": ("0", "1 to 100000"),
     "http_requests_per_client": ("0", "1 to 100000"),
     "http_stalled_seconds": ("0", "1 to 3600"),
+    "decoding_processes": ("0", "1 to"),
     "http_slowest_upload": ("-1", "0 to"),
     "dicom_associations": ("0", "1 to 10000"),
     "dicom_associations_per_host": ("0", "1 to 10000"),

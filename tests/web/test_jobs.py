@@ -93,13 +93,13 @@ def test_a_job_tells_its_history(api: httpx.Client, shop: Shop) -> None:
 
 def test_a_dead_job_is_run_again_once(api: httpx.Client, shop: Shop) -> None:
     key = dead(shop)
-    headers = {"Idempotency-Key": "again"}
+    headers = {"Idempotency-Key": "again", "Kinote-Actor": "Jane"}
     for _ in range(2):
-        answer = api.post(f"/jobs/{key}/retry", headers=headers, json={"reason": "mended", "who": "Jane"})
+        answer = api.post(f"/jobs/{key}/retry", headers=headers, json={"reason": "mended"})
         assert (answer.status_code, answer.json()["state"]) == (200, "queued")
     history = get(api, f"/jobs/{key}")["history"]
     assert [(each["event"], each["actor"], each["reason"]) for each in history[3:]] == [
-        ("run again", "Jane", "mended")
+        ("run again", "Jane (127.0.0.1)", "mended")
     ]
     refused = api.post(f"/jobs/{key}/retry")
     assert refused.status_code == 409
@@ -156,10 +156,14 @@ def test_queues_are_set_with_a_reason_and_say_so(api: httpx.Client, shop: Shop) 
     assert all(each["does"] for each in found.values())
     assert api.put("/queues/sweep", json={"state": "halted"}).status_code == 422
     assert api.put("/queues/unheard", json={"state": "halted", "reason": "x"}).status_code == 404
-    answer = api.put("/queues/sweep", json={"state": "halted", "reason": "full disk", "who": "Jane"})
+    answer = api.put(
+        "/queues/sweep",
+        json={"state": "halted", "reason": "full disk"},
+        headers={"Kinote-Actor": "Jane"},
+    )
     assert (answer.status_code, answer.json()["state"]) == (200, "halted")
     key = shop.enqueue()
-    assert "halted, by Jane" in get(api, f"/jobs/{key}")["sentence"]
+    assert "halted, by Jane (127.0.0.1)" in get(api, f"/jobs/{key}")["sentence"]
     assert "full disk" in get(api, "/jobs")["numbers"][0]["sentence"]
 
 
