@@ -111,7 +111,8 @@ class _Ahead:
 
     async def next(self) -> bytes:
         """The next bytes, none at the end."""
-        await self._reading
+        # Whoever waits may go away. The thread goes on until it is told, and `close` waits for it.
+        await asyncio.shield(self._reading)
         data = await to_thread.run_sync(lambda: self._file.read(BLOCK), limiter=self._limiter)
         if not data and not self._ended:
             data, self._ended = await to_thread.run_sync(lambda: block(self._pieces), limiter=self._limiter)
@@ -120,8 +121,10 @@ class _Ahead:
     async def close(self) -> None:
         self._is_closing.set()
         await asyncio.wait([self._reading])
-        await self._give_back()
-        await to_thread.run_sync(self._file.close, limiter=self._limiter)
+        try:
+            await self._give_back()
+        finally:
+            await to_thread.run_sync(self._file.close, limiter=self._limiter)
 
     async def _read(self) -> None:
         await to_thread.run_sync(self._fill, limiter=self._limiter)
@@ -138,8 +141,10 @@ class _Ahead:
     async def _give_back(self) -> None:
         if self._holds:
             self._holds = False
-            await _close(self._pieces, self._limiter)
-            self._holding.release_on_behalf_of(self._pieces)
+            try:
+                await _close(self._pieces, self._limiter)
+            finally:
+                self._holding.release_on_behalf_of(self._pieces)
 
 
 async def _close(pieces: Iterator[bytes], limiter: CapacityLimiter) -> None:
