@@ -131,11 +131,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= self._limits.pipelined:
             raise self._refused(Refusal.PIPELINED)
+        # Raises for an address without a path. Then it is still a head, and the request before it the last.
+        super().on_headers_complete()
         self.in_head = False
         self._in_body = True
         self._around = 0
         self._body_pace.rest()
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._around = max(self._around - _AROUND_A_BYTE * len(body), 0)
