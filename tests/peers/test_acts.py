@@ -106,6 +106,17 @@ def test_endpoints_keep_their_keys_by_key_by_address_and_by_kind(catalog: Catalo
     assert fields(refused) == {"endpoints[0].kind", "endpoints[1].id"}
 
 
+def test_endpoints_beyond_what_a_peer_has_are_not_looked_at(catalog: Catalog) -> None:
+    many = archive("A", *(dimse(key=99) for _ in range(33)))
+    peer = added(catalog, archive("A", dimse()))
+    with pytest.raises(RefusedPeerError) as refused:
+        changed(catalog, peer, many)
+    assert fields(refused) == {"endpoints"}
+    with pytest.raises(RefusedPeerError) as refused:
+        added(catalog, many)
+    assert fields(refused) == {"endpoints"}
+
+
 def test_nobody_changes_what_another_has_changed(catalog: Catalog) -> None:
     seen = added(catalog, archive())
     changed(catalog, seen, archive("Renamed"))
