@@ -63,6 +63,21 @@ def test_an_application_entity_is_asked_by_c_echo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "endpoint",
+    [
+        dimse("OTHER", "a..b", 104),
+        Endpoint(EndpointKind.MLLP, host="a" * 64, port=2575),
+        Endpoint(EndpointKind.DICOMWEB, url="http://a..b/"),
+    ],
+    ids=lambda endpoint: endpoint.kind,
+)
+def test_a_name_that_no_host_can_have_is_told(endpoint: Endpoint) -> None:
+    """Of earlier versions, which took them."""
+    found = asked(endpoint)
+    assert (found.answers, "cannot be reached" in found.sentence) == (False, True)
+
+
+@pytest.mark.parametrize(
     ("status", "answers", "said"),
     [
         (200, True, "answers, in "),

@@ -84,11 +84,22 @@ def is_host(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return (
-            0 < len(text) <= 253
+            can_be_looked_up(text)
             and text.isprintable()
             and not text.startswith("-")
             and not set(text) & set(" /:@?#[]\\%,;\"'")
         )
+    return True
+
+
+def can_be_looked_up(name: str) -> bool:
+    """Whether a name has the form that name servers are asked for: labels of 1 to 63 characters, 253 in all."""
+    if not 0 < len(name) <= 253:
+        return False
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
     return True
 
 

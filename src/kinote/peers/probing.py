@@ -81,8 +81,9 @@ def _mllp(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]
     try:
         with socket.create_connection((endpoint.host or "", endpoint.port or 0), timeout=_CONNECTING):
             return True, "takes connections"
-    except OSError as error:
-        return False, f"cannot be reached: {error.strerror or error}"
+    except (OSError, UnicodeError) as error:
+        # The latter for a name that no host can have.
+        return False, f"cannot be reached: {getattr(error, 'strerror', None) or error}"
 
 
 def _folder(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]:
