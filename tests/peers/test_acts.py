@@ -188,6 +188,17 @@ def test_a_destination_is_an_endpoint_with_a_policy(catalog: Catalog) -> None:
         assert fields(refused) == {refused_field}
 
 
+@pytest.mark.parametrize("name", ["A\0", "\ud800"])
+def test_a_name_that_cannot_be_is_not_looked_for(name: str, catalog: Catalog) -> None:
+    """PostgreSQL refuses to look for it."""
+    wanted = sending_to(added(catalog, archive("A", dimse())).endpoints[0], name)
+    with pytest.raises(RefusedPeerError) as refused:
+        catalog.write(
+            lambda transaction: destination_acts.add_destination(transaction, wanted, clock(), by=ROE)
+        )
+    assert fields(refused) == {"name"}
+
+
 def test_a_peer_stays_where_something_is_sent_to(catalog: Catalog) -> None:
     peer = added(catalog, archive("A", dimse(), FOLDER))
     wanted = sending_to(peer.endpoints[0])
