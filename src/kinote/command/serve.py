@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from types import FrameType
@@ -79,7 +79,7 @@ def _descriptors(settings: Settings) -> Budget:
 
 
 def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
-    limits = replace(settings.connection_limits(), connections=connections)
+    limits = settings.connection_limits().within(connections)
     return Doorkeeper(limits, is_proxy=TrustedProxies(settings.trusted_proxies).has)
 
 
