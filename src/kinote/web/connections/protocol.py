@@ -30,6 +30,8 @@ _AROUND_A_BYTE = 16
 #: Of SO_LINGER: on, and for no second.
 _AT_ONCE = struct.pack("ii", 1, 0)
 
+_FORWARDED = b"x-forwarded-for"
+
 
 class _RefusedError(Exception):
     """Raised within the parser, which goes no further then."""
@@ -126,6 +128,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._headers_size += len(name) + len(value) + 4
         if self._headers_size > self._limits.head_bytes or len(self.headers) >= self._limits.headers:
             raise self._refused(Refusal.HEAD_TOO_LARGE)
+        if len(name) == len(_FORWARDED) and name.lower() == _FORWARDED:
+            self._doorkeeper.forwarded(self._address)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
