@@ -196,6 +196,18 @@ def test_headers_that_do_not_come_to_an_end(said: bytes, server: Server) -> None
         assert client.is_closed()
 
 
+def test_headers_that_we_do_not_read_ourselves_are_waited_for(server: Server) -> None:
+    """Nothing more is read while requests wait for the answer before them."""
+    with server.connect() as client:
+        client.send(GET.replace(b"/ ", b"/held ") + GET + GET[:-2])
+        eventually(lambda: server.is_reading_a_head, "nothing has come")
+        client.send(GET[-2:])
+        for _ in range(25):
+            server.pass_by(1)
+        server.run.in_loop(server.may_go_on.set)
+        assert [client.answer().body for _ in range(3)] == [b"held", b"hello", b"hello"]
+
+
 def test_an_idle_connection_is_kept_for_longer_than_proxies_keep_theirs(server: Server) -> None:
     with server.connect() as client:
         client.send(GET)

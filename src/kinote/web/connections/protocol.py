@@ -197,7 +197,10 @@ class GuardedProtocol(HttpToolsProtocol):
             elif self._body_pace.is_too_slow(now, self.body_size):
                 self._refuse(Refusal.BODY_TOO_SLOW)
         elif self.in_head:
-            if now - self._since > self._limits.head_seconds:
+            if self.flow.read_paused:
+                # Requests before it wait for their answers. It may have the whole time when these are given.
+                self._since = now
+            elif now - self._since > self._limits.head_seconds:
                 self._refuse(Refusal.HEAD_TOO_SLOW)
         elif self._is_answered and now - self._since > self._idle_seconds:
             self.transport.close()
