@@ -97,11 +97,11 @@ def _serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
-        # The address that is recorded is that of the connection, whatever X-Forwarded-For says.
         timeout_graceful_shutdown=_GRACE,
         loop="uvloop",
         http=guarded(doorkeeper),
         ws="none",
+        # X-Forwarded-For says whose address is recorded and counted where a trusted proxy has written it.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )

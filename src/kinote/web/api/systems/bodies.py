@@ -76,7 +76,8 @@ class PeerBody(BaseModel):
     rights: list[PeerRight] = Field(
         [],
         max_length=MOST,
-        description="`reject`, `correct`: whether its rejection notes and corrections take effect.",
+        description="`reject`, `correct`: whether its rejection notes and corrections are to take effect. They do not "
+        "yet, of anybody.",
     )
     endpoints: list[EndpointBody] = Field([], max_length=MOST, description="Where it is reached.")
 
