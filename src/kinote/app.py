@@ -518,7 +518,7 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
     There are file descriptors for so many associations, and connections that are none yet.
     """
     options = settings.scp_options()
-    limits = replace(options.limits, associations=associations, unassociated=unassociated)
+    limits = options.limits.within(associations, unassociated)
     rooms = scp_rooms.Rooms(
         house.catalog, house.receiver, house.door, replace(options, limits=limits), policy(house), house.peers
     )

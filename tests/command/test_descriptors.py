@@ -16,6 +16,8 @@ from kinote.dimse import invoking
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.requestor import Proposal, association
+from kinote.scp.options import ScpLimits
+from kinote.web.connections.limits import ConnectionLimits
 from tests.dimse.ends import IMPLICIT, eventually
 from tests.running_server import RunningServer
 from tests.web.objects import as_file, image
@@ -46,6 +48,21 @@ def test_shares(limit: int, shares: tuple[int, int, int], is_short: bool) -> Non
             + found.http_connections * PER_HTTP_CONNECTION
         )  # fmt: skip
         assert taken <= limit
+
+
+def test_where_there_are_fewer_one_address_does_not_get_all_of_them() -> None:
+    web = ConnectionLimits(connections=1000, connections_per_address=500)
+    assert web.within(1000) == web
+    assert web.within(180).connections_per_address == 90
+    assert web.within(1).connections_per_address == 1
+    # Whoever lets one address have all of them has said so.
+    assert (
+        ConnectionLimits(connections=10, connections_per_address=10).within(10).connections_per_address == 10
+    )
+    dicom = ScpLimits(associations=200, associations_per_host=50, unassociated=128, unassociated_per_host=64)
+    assert dicom.within(200, 128) == dicom
+    few = dicom.within(90, 12)
+    assert (few.associations_per_host, few.unassociated_per_host) == (45, 6)
 
 
 def limited(data: Path, descriptors: int) -> RunningServer:

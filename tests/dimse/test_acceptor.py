@@ -260,6 +260,27 @@ def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         assert can_be_called(peer)
 
 
+def test_a_fault_in_who_is_let_in_closes_that_connection_only() -> None:
+    faults = [RuntimeError("a bug of ours")]
+
+    def is_known(address: str) -> bool:
+        if faults:
+            raise faults.pop()
+        return True
+
+    serving = Serving()
+    with nothing_left():
+        acceptor = Acceptor([Listening("127.0.0.1", 0)], serving, patience=CALM, is_known=is_known)
+        try:
+            peer = ApplicationEntity("KINOTE", *acceptor.addresses[0])
+            with connect(peer) as sock:
+                assert has_ended_soon(sock)
+            eventually(lambda: serving.refusals == [Refused.FAULT], "nobody is told")
+            assert can_be_called(peer)
+        finally:
+            acceptor.close()
+
+
 def has_ended_soon(sock: socket.socket) -> bool:
     try:
         return sock.recv(1) == b""

@@ -106,6 +106,17 @@ def test_endpoints_keep_their_keys_by_key_by_address_and_by_kind(catalog: Catalo
     assert fields(refused) == {"endpoints[0].kind", "endpoints[1].id"}
 
 
+def test_endpoints_beyond_what_a_peer_has_are_not_looked_at(catalog: Catalog) -> None:
+    many = archive("A", *(dimse(key=99) for _ in range(33)))
+    peer = added(catalog, archive("A", dimse()))
+    with pytest.raises(RefusedPeerError) as refused:
+        changed(catalog, peer, many)
+    assert fields(refused) == {"endpoints"}
+    with pytest.raises(RefusedPeerError) as refused:
+        added(catalog, many)
+    assert fields(refused) == {"endpoints"}
+
+
 def test_nobody_changes_what_another_has_changed(catalog: Catalog) -> None:
     seen = added(catalog, archive())
     changed(catalog, seen, archive("Renamed"))
@@ -175,6 +186,17 @@ def test_a_destination_is_an_endpoint_with_a_policy(catalog: Catalog) -> None:
         with pytest.raises(RefusedPeerError) as refused:
             add(endpoint, policy, name)
         assert fields(refused) == {refused_field}
+
+
+@pytest.mark.parametrize("name", ["A\0", "\ud800"])
+def test_a_name_that_cannot_be_is_not_looked_for(name: str, catalog: Catalog) -> None:
+    """PostgreSQL refuses to look for it."""
+    wanted = sending_to(added(catalog, archive("A", dimse())).endpoints[0], name)
+    with pytest.raises(RefusedPeerError) as refused:
+        catalog.write(
+            lambda transaction: destination_acts.add_destination(transaction, wanted, clock(), by=ROE)
+        )
+    assert fields(refused) == {"name"}
 
 
 def test_a_peer_stays_where_something_is_sent_to(catalog: Catalog) -> None:

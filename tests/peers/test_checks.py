@@ -63,6 +63,11 @@ def test_what_can_be_is_taken(wanted: WantedPeer) -> None:
             {f"hosts[{n}]" for n in range(8)},
         ),
         (
+            replace(GOOD, hosts=("a..b", "a" * 64, f"a.{'b' * 64}.c", "ü" * 60, ".a")),
+            {f"hosts[{n}]" for n in range(5)},
+        ),
+        (archive("A", Endpoint(EndpointKind.MLLP, host="a..b", port=1)), {"endpoints[0].host"}),
+        (
             archive("A", dimse("A\\B", "a b", 0)),
             {f"endpoints[0].{part}" for part in ("ae_title", "host", "port")},
         ),
@@ -97,6 +102,7 @@ def test_what_can_be_is_taken(wanted: WantedPeer) -> None:
                 "http://a/b c",
                 "http://a:99999/",
                 "http://[a/",
+                "http://a..b/",
             )
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from kinote.dimse.tls import TlsOptions
 from kinote.peers.peer import Endpoint, EndpointKind
 from kinote.peers.probing import Answer, probe
+from tests.dimse.ends import eventually
 from tests.peers.wanted import dimse
 from tests.scp.face import OPTIONS, face
 
@@ -63,6 +65,21 @@ def test_an_application_entity_is_asked_by_c_echo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "endpoint",
+    [
+        dimse("OTHER", "a..b", 104),
+        Endpoint(EndpointKind.MLLP, host="a" * 64, port=2575),
+        Endpoint(EndpointKind.DICOMWEB, url="http://a..b/"),
+    ],
+    ids=lambda endpoint: endpoint.kind,
+)
+def test_a_name_that_no_host_can_have_is_told(endpoint: Endpoint) -> None:
+    """Of earlier versions, which took them."""
+    found = asked(endpoint)
+    assert (found.answers, "cannot be reached" in found.sentence) == (False, True)
+
+
+@pytest.mark.parametrize(
     ("status", "answers", "said"),
     [
         (200, True, "answers, in "),
@@ -99,3 +116,32 @@ def test_an_hl7_interface_is_connected_to_and_a_folder_looked_at(tmp_path: Path)
         False,
         f"Archive at {tmp_path / 'missing'} is no folder here.",
     )
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    found = asked(Endpoint(EndpointKind.FOLDER, path=f"{tmp_path}/{'a' * 300}"))
+    assert (found.answers, "cannot be looked at: File name too long." in found.sentence) == (False, True)
+
+
+def test_a_folder_that_never_answers_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is mounted from a server that is gone."""
+    may_go_on = threading.Event()
+    asks: list[object] = []
+    access = os.access
+
+    def never(path: Path, mode: int) -> bool:
+        asks.append(path)
+        return may_go_on.wait(60) and access(path, mode)
+
+    monkeypatch.setattr(os, "access", never)
+    folder = Endpoint(EndpointKind.FOLDER, path=str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr("kinote.peers.probing._FOLDER_SECONDS", 0.01)
+        for _ in range(3):
+            assert "does not answer" in asked(folder).sentence
+    # One thread waits for it, however often it is asked.
+    assert len(asks) == 1
+    may_go_on.set()
+    eventually(lambda: asked(folder).answers, "it is not asked again")

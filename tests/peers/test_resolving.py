@@ -96,6 +96,22 @@ def test_a_failure_is_asked_for_again_after_seconds(dns: Dns, failure: Exception
     assert names.is_at(["ct"], "10.0.0.1") is True
 
 
+def test_where_no_thread_can_be_started_a_name_is_asked_for_again(
+    dns: Dns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    dns.answers["ct"] = ONE
+    names = dns.names()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        assert names.may_be("ct", "10.0.0.1")
+        assert names.is_at(["ct"], "10.0.0.1") is None
+    dns.now += 6
+    assert names.is_at(["ct"], "10.0.0.1") is True
+
+
 def test_breach_a_failure_that_is_kept_for_good_is_noticed(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kinote.peers.resolving._FIRST_PAUSE", 1e9)
     with pytest.raises(AssertionError):

@@ -53,6 +53,7 @@ _MAY_MEASURE = {
     "telemetry/seldom.py": "when something was told for the last time",
     "telemetry/clock.py": "what has passed since another process told the time",
     "web/connections/doorkeeper.py": "time-outs of the network",
+    "web/request_body.py": "how long a thread waits for a body",
     "web/request_log.py": "how long a request took",
 }
 

@@ -145,6 +145,11 @@ def test_what_is_wrong_with_a_destination_is_told(part: str, said: str) -> None:
     assert message.startswith(f"destinations in {Path('kinote.toml').absolute()}: {said}")
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a b", ""])
+def test_the_host_of_an_entity_is_one_that_can_be_looked_up(host: str) -> None:
+    assert "host" in refused(f'[[entities]]\ntitle = "CT1"\nhost = "{host}"\nport = 104\n')
+
+
 def test_entities_in_a_variable_are_json_and_go_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINOTE_ENTITIES", json.dumps([{"title": "MR1", "host": "mr.example"}]))
     monkeypatch.setenv("KINOTE_DICOM_PORT", "")

@@ -116,6 +116,12 @@ def test_a_peer_is_added_read_changed_and_removed(client: httpx.Client, rooms: R
         ({**PEER, "endpoints": [{**DIMSE, "id": 1}]}, {"endpoints[0].id"}),
         ({**PEER, "endpoints": [{**DIMSE, "id": 2**70}]}, {"endpoints[0].id"}),
         ({**PEER, "ae_titles": ["\x00"]}, {"ae_titles[0]"}),
+        # What is beyond the bound is not looked at.
+        ({**PEER, "ae_titles": ["A"] * 33, "hosts": ["a b"] * 33}, {"ae_titles", "hosts"}),
+        ({**PEER, "endpoints": [{**DIMSE, "port": 0}] * 33}, {"endpoints"}),
+        ({**PEER, "services": ["echo"] * 33, "rights": ["reject"] * 33}, {"services", "rights"}),
+        ({**PEER, "hosts": ["a" * 1001]}, {"hosts[0]"}),
+        ({**PEER, "endpoints": [{**DIMSE, "host": "a" * 1001}]}, {"endpoints[0].host"}),
         ({"name": "\ud800"}, {"name"}),
     ],
     ids=lambda each: ", ".join(sorted(each)) if isinstance(each, set) else "body",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, create_task_group
 from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from kinote.web import response_body
@@ -122,3 +124,69 @@ def test_what_is_scarce_is_given_back_when_the_client_goes(
     with ask(server) as client:
         assert client.recv(10)
     eventually(lambda: scarce.closed == 1 and scarce.holding.borrowed_tokens == 0, "something is still held")
+
+
+def test_a_client_that_does_not_read_is_broken_off_in_time(
+    server: running, scarce: Scarce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_body, "AHEAD", 4 * _PIECE)
+    monkeypatch.setattr(response_body, "HELD_SECONDS", 0.0)
+    with ask(server) as slow:
+        eventually(lambda: scarce.closed == 1 and scarce.holding.borrowed_tokens == 0, "it is still held")
+        monkeypatch.setattr(response_body, "AHEAD", 1 << 30)
+        with ask(server) as other:
+            assert read(other) == WHOLE
+        with pytest.raises((ValueError, ConnectionError)):
+            # It is told that this was not all: there is no last chunk.
+            read(slow)
+    eventually(lambda: response_body.budget.taken == 0, "something is still counted")
+
+
+def test_no_more_is_read_ahead_than_there_is_room_for_altogether(
+    server: running, scarce: Scarce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_body, "AHEAD_ALTOGETHER", 1024 * _PIECE)
+    scarce.holding = CapacityLimiter(3)
+    with ask(server), ask(server):
+        # The first two are read ahead whole, and there is no room for the third.
+        eventually(lambda: scarce.closed == 2, "they are not read ahead")
+        assert 0 < response_body.budget.taken <= 1024 * _PIECE
+        with ask(server) as third:
+            eventually(lambda: scarce.holding.borrowed_tokens == 1, "nothing is held")
+            assert scarce.closed == 2
+            assert read(third) == WHOLE
+    eventually(lambda: response_body.budget.taken == 0, "something is still counted")
+
+
+def test_who_goes_away_while_the_next_pieces_are_looked_for_leaves_nothing(scarce: Scarce) -> None:
+    is_looking, may_go_on = threading.Event(), threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield bytes(_PIECE)
+            is_looking.set()
+            assert may_go_on.wait(60)
+            yield bytes(_PIECE)
+        finally:
+            scarce.closed += 1
+
+    async def ask_and_go_away() -> None:
+        response = await iterated(
+            pieces(), scarce.limiter, media_type="text/plain", at_once=_PIECE, holding=scarce.holding
+        )
+        assert isinstance(response, StreamingResponse)
+
+        async def take() -> None:
+            async for _ in response.body_iterator:
+                pass
+
+        async with create_task_group() as group:
+            group.start_soon(take)
+            assert await asyncio.to_thread(is_looking.wait, 60)
+            group.cancel_scope.cancel()
+            # It has been cancelled, and waits for its thread, when this one gets its turn.
+            asyncio.get_running_loop().call_later(0.01, may_go_on.set)
+        assert scarce.closed == 1
+
+    asyncio.run(ask_and_go_away())
+    assert (scarce.holding.borrowed_tokens, scarce.limiter.borrowed_tokens) == (0, 0)

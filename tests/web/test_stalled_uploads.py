@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -10,10 +11,14 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, fail_after, to_thread
 from blockbuster import blockbuster_ctx
+from starlette.requests import Request
+from starlette.types import Message
 
+from kinote.web import request_body
 from kinote.web.application import create_application
+from kinote.web.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import Rooms, Threads
 from tests.dimse.ends import eventually
 from tests.web.conftest import running
@@ -65,6 +70,38 @@ def test_others_come_in_while_uploads_stall(form: str, server: running) -> None:
             )
             assert answer.json()["kind"] == "stored"
         assert len(client.get("/dicomweb/instances").json()) == 3
+
+
+def test_an_upload_that_drips_keeps_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next byte comes before a thread would be given back, on a machine that is busy, too."""
+    monkeypatch.setattr(request_body, "_WAITING", 0.3)
+    limiter = CapacityLimiter(1)
+    others: list[str] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": b"x", "more_body": not others}
+
+    def take() -> Taking[int]:
+        taken = 0
+        while (piece := (yield)) is not None:
+            taken += len(piece)
+        return taken
+
+    async def run() -> int:
+        upload = asyncio.ensure_future(
+            in_threads_with_body(Request({"type": "http", "headers": []}, receive), take, limiter)
+        )
+        while not limiter.borrowed_tokens:
+            await asyncio.sleep(0)
+        try:
+            with fail_after(10):
+                await to_thread.run_sync(others.append, "has had its turn", limiter=limiter)
+        finally:
+            others.append("it may end")
+        return await upload
+
+    assert asyncio.run(run()) > 0
 
 
 def test_an_upload_that_stalled_goes_on(server: running) -> None:

@@ -40,7 +40,10 @@ ServicesOption = Annotated[
 ]
 RightsOption = Annotated[
     list[str] | None,
-    typer.Option("--right", help="reject or correct: what of it takes effect here; `none`: neither."),
+    typer.Option(
+        "--right",
+        help="reject or correct: what of it is to take effect, once Kinote does that; `none`: neither.",
+    ),
 ]
 DicomOption = Annotated[
     list[str] | None,

@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 from types import FrameType
@@ -79,7 +79,7 @@ def _descriptors(settings: Settings) -> Budget:
 
 
 def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
-    limits = replace(settings.connection_limits(), connections=connections)
+    limits = settings.connection_limits().within(connections)
     return Doorkeeper(limits, is_proxy=TrustedProxies(settings.trusted_proxies).has)
 
 
@@ -97,11 +97,11 @@ def _serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
-        # The address that is recorded is that of the connection, whatever X-Forwarded-For says.
         timeout_graceful_shutdown=_GRACE,
         loop="uvloop",
         http=guarded(doorkeeper),
         ws="none",
+        # X-Forwarded-For says whose address is recorded and counted where a trusted proxy has written it.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 #: Seconds before the next try where the system gives no more connections.
 _OUT_OF_DESCRIPTORS = 0.1
 
+#: Seconds between two faults of one kind that are logged: there may be one with every connection.
+_FAULTS = 60.0
+
 #: Connections that may wait to be accepted.
 _BACKLOG = 256
 
@@ -91,6 +94,7 @@ class Acceptor:
         self._patience = patience
         self._admission = Admission(limits, is_known)
         self._reserve = Reserve()
+        self._next_told = 0.0
         self._changed = threading.Condition()
         self._connections: dict[Connection, Association | None] = {}
         self._is_closing = False
@@ -162,7 +166,16 @@ class Acceptor:
             self._no_descriptors(listener, error)
             return
         caller = Caller(address[0], is_secure=secure is not None)
-        guest = self._admission.arrive(caller.host, sock)
+        try:
+            guest = self._admission.arrive(caller.host, sock)
+        except Exception:
+            # Nobody else would be let in any more if this thread ended.
+            sock.close()
+            if time.monotonic() >= self._next_told:
+                self._next_told = time.monotonic() + _FAULTS
+                log.exception("A connection was not let in", extra={"host": caller.host})
+            self._user.refused(caller, Refused.FAULT)
+            return
         if isinstance(guest, Refused):
             sock.close()
             self._user.refused(caller, guest)

@@ -40,6 +40,7 @@ class Refused(StrEnum):
     GAVE_WAY = "gave way"
     NO_DESCRIPTORS = "no descriptors"
     NO_THREADS = "no threads"
+    FAULT = "fault"
 
 
 class _Stage(Enum):

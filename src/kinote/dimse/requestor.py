@@ -151,8 +151,9 @@ def _connect(peer: ApplicationEntity, tls: TlsOptions, patience: Patience) -> so
         raise BrokenError(f"{peer.title} cannot be called: its host or its port is not known")
     try:
         sock = socket.create_connection((peer.host, peer.port), timeout=_CONNECTING)
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
+    except (OSError, UnicodeError) as error:
+        # The latter for a name that no host can have.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise BrokenError(f"{peer} cannot be reached: {reason}") from error
     if not peer.tls:
         return sock

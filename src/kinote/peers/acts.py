@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from kinote.catalog.known_systems import destination_rows, peer_rows
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.peers import lists
-from kinote.peers.checks import faults_of_peer
+from kinote.peers.checks import faults_of_count, faults_of_peer
 from kinote.peers.peer import Endpoint, Origin, Peer, WantedPeer, endpoint_columns
 from kinote.peers.refusals import Fault, NotManagedHereError, PeerVersionError, RefusedPeerError
 from kinote.security.actors import Actor
@@ -24,6 +24,7 @@ def add_peer(
     transaction: Connection, wanted: WantedPeer, now: datetime, *, hosts_needed: bool, by: Actor
 ) -> Peer:
     """Add a peer. Raises `RefusedPeerError`."""
+    _refuse_too_many(wanted)
     peer_rows.begin_change(transaction)
     faults = faults_of_peer(wanted, lists.peers_in_use(transaction), hosts_needed=hosts_needed)
     faults += [
@@ -52,6 +53,7 @@ def change_peer(
 
     Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`, `RefusedPeerError`.
     """
+    _refuse_too_many(wanted)
     peer_rows.begin_change(transaction)
     current = managed(transaction, peer_id, expected_version)
     others = [each for each in lists.peers_in_use(transaction) if each.id != peer_id]
@@ -78,6 +80,12 @@ def remove_peer(
     end(transaction, current, now)
     _tell("removed", current, by)
     return lists.peer(transaction, peer_id)
+
+
+def _refuse_too_many(wanted: WantedPeer) -> None:
+    faults = list(faults_of_count(wanted))
+    if faults:
+        raise RefusedPeerError(faults)
 
 
 def _tell(act: str, peer: Peer, by: Actor) -> None:

@@ -13,10 +13,10 @@ from kinote.peers.refusals import Fault
 
 LONGEST_NAME = 64
 _LONGEST_TEXT = 2000
-_LONGEST_ADDRESS = 1000
+LONGEST_ADDRESS = 1000
 
 #: Titles, hosts and endpoints that one peer has at most.
-_MOST = 32
+MOST = 32
 
 _PARTS = {
     EndpointKind.DIMSE: frozenset({"ae_title", "host", "port"}),
@@ -40,19 +40,26 @@ def faults_of_description(description: str) -> Iterator[Fault]:
         yield Fault("description", f"A description has {_LONGEST_TEXT} characters at most.")
 
 
+def faults_of_count(wanted: WantedPeer) -> Iterator[Fault]:
+    """Of what there is too much. It is looked at no further: all that is wrong is compared and told."""
+    for field, values in (
+        ("ae_titles", wanted.ae_titles or ()),
+        ("hosts", wanted.hosts or ()),
+        ("endpoints", wanted.endpoints),
+    ):
+        if len(values) > MOST:
+            yield Fault(field, f"There are {MOST} at most.")
+
+
 def faults_of_peer(wanted: WantedPeer, others: Sequence[Peer], *, hosts_needed: bool) -> list[Fault]:
     """What is wrong with a wanted peer beside the `others` in use.
 
     `hosts_needed` where the server can be reached from elsewhere and lets callers in by their addresses.
     """
-    faults = [*faults_of_name(wanted.name), *faults_of_description(wanted.description)]
-    for field, values in (
-        ("ae_titles", wanted.calling_titles),
-        ("hosts", wanted.calling_hosts),
-        ("endpoints", wanted.endpoints),
-    ):
-        if len(values) > _MOST:
-            faults.append(Fault(field, f"There are {_MOST} at most."))
+    faults = list(faults_of_count(wanted))
+    if faults:
+        return faults
+    faults += [*faults_of_name(wanted.name), *faults_of_description(wanted.description)]
     for number, title in enumerate(wanted.ae_titles or ()):
         faults += _faults_of_title(f"ae_titles[{number}]", title)
     for number, host in enumerate(wanted.hosts or ()):
@@ -77,11 +84,22 @@ def is_host(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return (
-            0 < len(text) <= 253
+            can_be_looked_up(text)
             and text.isprintable()
             and not text.startswith("-")
             and not set(text) & set(" /:@?#[]\\%,;\"'")
         )
+    return True
+
+
+def can_be_looked_up(name: str) -> bool:
+    """Whether a name has the form that name servers are asked for: labels of 1 to 63 characters, 253 in all."""
+    if not 0 < len(name) <= 253:
+        return False
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
     return True
 
 
@@ -116,8 +134,8 @@ def _faults_of_endpoint(place: str, endpoint: Endpoint) -> Iterator[Fault]:
         path = PurePosixPath(endpoint.path)
         if not path.is_absolute() or ".." in path.parts or not endpoint.path.isprintable():
             yield Fault(f"{place}.path", "A folder is named by its whole path, from / on.")
-    if len(endpoint.address) > _LONGEST_ADDRESS:
-        yield Fault(place, f"An address has {_LONGEST_ADDRESS} characters at most.")
+    if len(endpoint.address) > LONGEST_ADDRESS:
+        yield Fault(place, f"An address has {LONGEST_ADDRESS} characters at most.")
 
 
 def _faults_of_url(field: str, url: str) -> Iterator[Fault]:
@@ -138,10 +156,11 @@ def _faults_of_repetition(wanted: WantedPeer) -> Iterator[Fault]:
     for field, values in (("ae_titles", wanted.ae_titles or ()), ("hosts", wanted.hosts or ())):
         if len(set(values)) < len(values):
             yield Fault(field, "Each stands there once.")
-    addresses = [(each.kind, each.address) for each in wanted.endpoints]
-    for number, address in enumerate(addresses):
-        if address in addresses[:number]:
-            yield Fault(f"endpoints[{number}]", f"{address[1]} is there twice.")
+    seen: set[tuple[EndpointKind, str]] = set()
+    for number, endpoint in enumerate(wanted.endpoints):
+        if (endpoint.kind, endpoint.address) in seen:
+            yield Fault(f"endpoints[{number}]", f"{endpoint.address} is there twice.")
+        seen.add((endpoint.kind, endpoint.address))
 
 
 def _faults_beside(wanted: WantedPeer, others: Sequence[Peer]) -> Iterator[Fault]:

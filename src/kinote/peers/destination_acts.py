@@ -145,13 +145,15 @@ def faults_of_policy(wanted: WantedDestination, kind: EndpointKind) -> list[Faul
 
 
 def _check(transaction: Connection, wanted: WantedDestination, own: int | None) -> None:
-    faults = [*faults_of_name(wanted.name), *faults_of_description(wanted.description)]
+    faults = list(faults_of_name(wanted.name))
+    # A database need not take a name that is none.
+    other = None if faults else destination_rows.destination_in_use(transaction, wanted.name)
+    faults += faults_of_description(wanted.description)
     endpoint = peer_rows.endpoint_row(transaction, wanted.endpoint)
     if endpoint is None or endpoint["ended_at"] is not None:
         faults.append(Fault("endpoint", f"No peer has an endpoint number {wanted.endpoint}."))
     else:
         faults += faults_of_policy(wanted, EndpointKind(endpoint["kind"]))
-    other = destination_rows.destination_in_use(transaction, wanted.name)
     if other is not None and other["id"] != own:
         faults.append(Fault("name", f"There is a destination {wanted.name!r} already, number {other['id']}."))
     if faults:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
+import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,9 @@ _WEB_SECONDS = 15.0
 
 #: Seconds for a connection by TCP.
 _CONNECTING = 10.0
+
+#: Seconds for a look at a folder.
+_FOLDER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +87,53 @@ def _mllp(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]
     try:
         with socket.create_connection((endpoint.host or "", endpoint.port or 0), timeout=_CONNECTING):
             return True, "takes connections"
-    except OSError as error:
-        return False, f"cannot be reached: {error.strerror or error}"
+    except (OSError, UnicodeError) as error:
+        # The latter for a name that no host can have.
+        return False, f"cannot be reached: {getattr(error, 'strerror', None) or error}"
+
+
+#: Folders that are being looked at. Nothing ends a look at one whose server is gone: there is one at a time of each.
+_looks: dict[str, Future[tuple[bool, str]]] = {}
+_looks_lock = threading.Lock()
 
 
 def _folder(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]:
-    path = Path(endpoint.path or "")
-    if not path.is_dir():
+    path = endpoint.path or ""
+    try:
+        return _look_at(path).result(timeout=_FOLDER_SECONDS)
+    except TimeoutError:
+        return False, f"does not answer within {_FOLDER_SECONDS:g} seconds: see where it is mounted from"
+    except (OSError, RuntimeError) as error:
+        return False, f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+
+
+def _look_at(path: str) -> Future[tuple[bool, str]]:
+    """A look at a folder by a thread that nobody waits for at the end. Raises RuntimeError where there is none."""
+    with _looks_lock:
+        found = _looks.get(path)
+        if found is None:
+            found = Future()
+            threading.Thread(target=_look, args=(path, found), name="folder", daemon=True).start()
+            _looks[path] = found
+        return found
+
+
+def _look(path: str, found: Future[tuple[bool, str]]) -> None:
+    try:
+        found.set_result(_state_of_folder(path))
+    except Exception as error:
+        found.set_exception(error)
+    finally:
+        with _looks_lock:
+            del _looks[path]
+
+
+def _state_of_folder(path: str) -> tuple[bool, str]:
+    try:
+        is_folder = stat.S_ISDIR(Path(path).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_folder = False
+    if not is_folder:
         return False, "is no folder here"
     if not os.access(path, os.W_OK | os.X_OK):
         return False, "is a folder in which this server may not write"

@@ -138,10 +138,25 @@ class HostNames:
                 entry.is_asked = True
                 entry.settled.clear()
                 self._waiting.append(host)
-                if self._threads < _AT_ONCE:
-                    self._threads += 1
-                    threading.Thread(target=self._work, name="host-names", daemon=True).start()
+                self._see_to_it(host, entry, now)
             return entry
+
+    def _see_to_it(self, host: str, entry: _Name, now: float) -> None:
+        """Have a thread ask for what waits. With the lock."""
+        if self._threads >= _AT_ONCE:
+            return
+        try:
+            threading.Thread(target=self._work, name="host-names", daemon=True).start()
+        except RuntimeError as error:
+            if self._threads:
+                # One of those there are takes it.
+                return
+            # The system gives no more threads for now: a failure like others.
+            self._waiting.clear()
+            self._failed(entry, now)
+            log.warning("The address of a host cannot be found", extra={"host": host, "reason": str(error)})
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:
@@ -175,12 +190,18 @@ class HostNames:
             else:
                 if is_none:
                     entry.addresses, entry.found_at = frozenset(), now
-                entry.pause = min(2 * entry.pause, _LONGEST_PAUSE) if entry.pause else _FIRST_PAUSE
-                entry.next_at = now + entry.pause
+                self._failed(entry, now)
             entry.is_asked = False
             entry.settled.set()
         if reason:
             log.warning("The address of a host cannot be found", extra={"host": host, "reason": reason})
+
+    @staticmethod
+    def _failed(entry: _Name, now: float) -> None:
+        entry.pause = min(2 * entry.pause, _LONGEST_PAUSE) if entry.pause else _FIRST_PAUSE
+        entry.next_at = now + entry.pause
+        entry.is_asked = False
+        entry.settled.set()
 
 
 def _literal(host: str) -> str | None:

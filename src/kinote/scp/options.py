@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kinote.dimse.negotiation import MAXIMUM_LENGTH
 from kinote.dimse.tls import TlsOptions
@@ -33,6 +33,20 @@ class ScpLimits:
     message_seconds: float = 60.0
     largest_object: int | None = None
     largest_pdu: int = MAXIMUM_LENGTH
+
+    def within(self, associations: int, unassociated: int) -> ScpLimits:
+        """The same where there is room for so many. Where that is less, one host does not get more than a half."""
+        return replace(
+            self,
+            associations=associations,
+            associations_per_host=_share(self.associations_per_host, self.associations, associations),
+            unassociated=unassociated,
+            unassociated_per_host=_share(self.unassociated_per_host, self.unassociated, unassociated),
+        )
+
+
+def _share(of_one: int, wanted: int, given: int) -> int:
+    return min(of_one, max(given // 2, 1)) if given < wanted else of_one
 
 
 @dataclass(frozen=True, slots=True)

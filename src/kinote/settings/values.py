@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from kinote.peers.checks import faults_of_name
+from kinote.peers.checks import can_be_looked_up, faults_of_name
 
 
 def listed(value: object) -> object:
@@ -79,7 +79,7 @@ def listening_host(host: str) -> str:
 
 def host_name(name: str) -> str:
     """Return a host name in the form that is compared with Host headers, without the port."""
-    if not _address(name) and (not name or set(name) & set(" /:@?#[]")):
+    if not _address(name) and (not can_be_looked_up(name) or set(name) & set(" /:@?#[]")):
         raise ValueError("no host name")
     return name
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import time
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar, cast
 
@@ -25,7 +26,8 @@ IN_BETWEEN = 1024 * 1024
 #: A body declared up to here is read before a thread begins, in bytes.
 _SHORT = 64 * 1024
 
-#: Seconds that a thread waits for the next piece before it is given back. Bytes that flow do not change threads.
+#: Seconds that a thread waits for further pieces, in all, before it is given back: a client that sends a byte now and
+#: then must not keep it. Bytes that flow seldom change threads.
 _WAITING = 0.02
 
 
@@ -90,7 +92,7 @@ class _Feeding(Generic[Result]):
             self._worker.add_done_callback(self._worked)
 
     def _worked(self, worker: asyncio.Future[None]) -> None:
-        """A thread was given back: because nothing came for a moment, or because it is done."""
+        """A thread was given back: because too little came, or because it is done."""
         self._worker = None
         if worker.cancelled():
             # The server ends.
@@ -107,16 +109,19 @@ class _Feeding(Generic[Result]):
         self._room.set()
 
     def _take(self) -> None:
-        """In a thread: until nothing comes for a moment. Raises `_Done` at the end, and what the taker raises."""
+        """In a thread: until it has waited for long enough. Raises `_Done` at the end, and what the taker raises."""
+        left = _WAITING
         try:
             if not self._has_begun:
                 self._has_begun = True
                 next(self._taking)
             while True:
+                begun = time.monotonic()
                 try:
-                    item = self._queue.get(timeout=_WAITING)
+                    item = self._queue.get(timeout=left)
                 except queue.Empty:
                     return
+                left = max(left - (time.monotonic() - begun), 0)
                 if isinstance(item, BodyBrokenOffError):
                     self._taking.throw(item)
                     continue

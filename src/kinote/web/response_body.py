@@ -11,11 +11,19 @@ from typing import IO
 from anyio import CancelScope, CapacityLimiter, to_thread
 from starlette.responses import Response, StreamingResponse
 
+from kinote.web.problems import TooSlowError
+
 #: What one hop into a thread brings back, in bytes: large enough that hops cost little.
 BLOCK = 256 * 1024
 
 #: How far an iterator that holds something scarce is read ahead of its client, in bytes; more than most answers have.
 AHEAD = 64 * 1024 * 1024
+
+#: How far all of them together are, in bytes of temporary files. Beyond that an iterator waits for its client.
+AHEAD_ALTOGETHER = 1024 * 1024 * 1024
+
+#: Seconds for which a client may take an answer that is longer than was read ahead. Then what it holds is given back.
+HELD_SECONDS = 300.0
 
 
 def block(pieces: Iterator[bytes], size: int = BLOCK) -> tuple[bytes, bool]:
@@ -94,8 +102,34 @@ async def _held(
             await ahead.close()
 
 
+class _Budget:
+    """Bytes that are read ahead of clients, of all answers. For all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    def take(self, size: int) -> bool:
+        """Whether so many more may be read ahead; they count from then on."""
+        with self._lock:
+            if self.taken + size > AHEAD_ALTOGETHER:
+                return False
+            self.taken += size
+            return True
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self.taken -= size
+
+
+budget = _Budget()
+
+
 class _Ahead:
-    """What an iterator gives, read into a file up to `AHEAD` bytes; where that was all, what it holds is given back."""
+    """What an iterator gives, read into a file up to `AHEAD` bytes; where that was all, what it holds is given back.
+
+    Where it was not, that is given back when the rest is taken, or `HELD_SECONDS` later: the answer is broken off then.
+    """
 
     def __init__(self, pieces: Iterator[bytes], limiter: CapacityLimiter, holding: CapacityLimiter) -> None:
         self._pieces = pieces
@@ -105,32 +139,62 @@ class _Ahead:
         self._is_closing = threading.Event()
         self._ended = False
         self._holds = True
+        self._in_budget = 0
+        #: Has the iterator.
+        self._turn = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._overdue: asyncio.Future[None] | None = None
         self._reading = asyncio.ensure_future(self._read())
         # Nobody may be left to hear of an error.
         self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def next(self) -> bytes:
         """The next bytes, none at the end."""
-        await self._reading
+        # Whoever waits may go away. The thread goes on until it is told, and `close` waits for it.
+        await asyncio.shield(self._reading)
         data = await to_thread.run_sync(lambda: self._file.read(BLOCK), limiter=self._limiter)
         if not data and not self._ended:
-            data, self._ended = await to_thread.run_sync(lambda: block(self._pieces), limiter=self._limiter)
+            async with self._turn:
+                if not self._holds:
+                    raise TooSlowError(f"The answer was not taken within {HELD_SECONDS:g} seconds.")
+                data, self._ended = await to_thread.run_sync(
+                    lambda: block(self._pieces), limiter=self._limiter
+                )
         return data
 
     async def close(self) -> None:
         self._is_closing.set()
         await asyncio.wait([self._reading])
-        await self._give_back()
-        await to_thread.run_sync(self._file.close, limiter=self._limiter)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._overdue is not None:
+            await asyncio.wait([self._overdue])
+        try:
+            await self._give_back()
+        finally:
+            budget.give_back(self._in_budget)
+            await to_thread.run_sync(self._file.close, limiter=self._limiter)
 
     async def _read(self) -> None:
         await to_thread.run_sync(self._fill, limiter=self._limiter)
         if self._ended:
             await self._give_back()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(HELD_SECONDS, self._is_overdue)
+
+    def _is_overdue(self) -> None:
+        async def break_off() -> None:
+            async with self._turn:
+                await self._give_back()
+
+        self._overdue = asyncio.ensure_future(break_off())
 
     def _fill(self) -> None:
         """In a thread."""
         while not self._ended and self._file.tell() < AHEAD and not self._is_closing.is_set():
+            if not budget.take(BLOCK):
+                break
+            self._in_budget += BLOCK
             data, self._ended = block(self._pieces)
             self._file.write(data)
         self._file.seek(0)
@@ -138,8 +202,10 @@ class _Ahead:
     async def _give_back(self) -> None:
         if self._holds:
             self._holds = False
-            await _close(self._pieces, self._limiter)
-            self._holding.release_on_behalf_of(self._pieces)
+            try:
+                await _close(self._pieces, self._limiter)
+            finally:
+                self._holding.release_on_behalf_of(self._pieces)
 
 
 async def _close(pieces: Iterator[bytes], limiter: CapacityLimiter) -> None:

@@ -29,12 +29,13 @@ MUCH = 64 * 1024 * 1024
 
 @dataclass
 class Server:
-    """A server that answers `/`, takes bodies at `/body`, and sends much from `/much`."""
+    """A server that answers `/`, takes bodies at `/body`, sends much from `/much`, and waits at `/held`."""
 
     address: tuple[str, int]
     run: running
     now: list[float]
     seen: list[str] = field(default_factory=list)
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     def pass_by(self, seconds: float) -> None:
         """Time passes, and all connections are looked at."""
@@ -135,6 +136,7 @@ def serving(**limits: float) -> Iterator[Server]:
     """A server for as long as the block lasts, and no connection left at its end."""
     now = [1000.0]
     seen: list[str] = []
+    may_go_on = asyncio.Event()
     doorkeeper = Doorkeeper(replace(LIMITS, **limits), clock=lambda: now[0])  # type: ignore[arg-type]
 
     async def hello(_request: Request) -> Response:
@@ -149,6 +151,10 @@ def serving(**limits: float) -> Iterator[Server]:
 
     async def early(_request: Request) -> Response:
         return PlainTextResponse("no")
+
+    async def held(_request: Request) -> Response:
+        await may_go_on.wait()
+        return PlainTextResponse("held")
 
     async def much(_request: Request) -> Response:
         async def pieces() -> AsyncIterator[bytes]:
@@ -165,11 +171,11 @@ def serving(**limits: float) -> Iterator[Server]:
         return StreamingResponse(pieces())
 
     application = FastAPI()
-    for path, answers in (("/", hello), ("/body", body), ("/early", early), ("/much", much)):
+    for path, answers in (("/", hello), ("/body", body), ("/early", early), ("/much", much), ("/held", held)):
         application.router.routes.append(Route(path, answers, methods=["GET", "POST"]))
     with_doorkeeper = running(application, doorkeeper)
     with with_doorkeeper as url:
         host, _, port = url.removeprefix("http://").partition(":")
         eventually(lambda: with_doorkeeper.is_up, "it does not start")
-        yield Server((host, int(port)), with_doorkeeper, now, seen)
+        yield Server((host, int(port)), with_doorkeeper, now, seen, may_go_on)
         eventually(lambda: not doorkeeper.connections, "a connection is left")

@@ -23,6 +23,14 @@ def server() -> Iterator[Server]:
         yield server
 
 
+#: Addresses that proxies are asked for, and we are not.
+WITHOUT_PATH = [
+    b"GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://localhost?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+]
+
+
 # --- how much ---------------------------------------------------------------------------------------
 
 #: What does not end, and is more than a head may be: the beginning, and what is repeated.
@@ -79,7 +87,14 @@ def test_trailers_are_no_headers(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [b"\x16\x03\x01\x02\x00", b"HELLO\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\0" * 20]
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"HELLO\r\n\r\n",
+        b"GET / HTTP/9\r\n\r\n",
+        b"\0" * 20,
+        *WITHOUT_PATH,
+    ],
 )
 def test_what_is_no_request_is_told_so(said: bytes, server: Server) -> None:
     with server.connect() as client:
@@ -107,9 +122,10 @@ def test_more_are_answered_up_to_the_limit_and_then_refused(server: Server) -> N
     assert server.ask() == 200
 
 
-def test_what_is_wrong_is_said_after_the_answers_that_are_due(server: Server) -> None:
+@pytest.mark.parametrize("wrong", [b"NO REQUEST\r\n\r\n", *WITHOUT_PATH])
+def test_what_is_wrong_is_said_after_the_answers_that_are_due(wrong: bytes, server: Server) -> None:
     with server.connect() as client:
-        client.send(GET * 2 + b"NO REQUEST\r\n\r\n")
+        client.send(GET * 2 + wrong)
         assert [client.answer().status for _ in range(3)] == [200, 200, 400]
         assert client.is_closed()
 
@@ -178,6 +194,18 @@ def test_headers_that_do_not_come_to_an_end(said: bytes, server: Server) -> None
         answer = client.answer()
         assert (answer.status, answer.problem) == (408, "too-slow")
         assert client.is_closed()
+
+
+def test_headers_that_we_do_not_read_ourselves_are_waited_for(server: Server) -> None:
+    """Nothing more is read while requests wait for the answer before them."""
+    with server.connect() as client:
+        client.send(GET.replace(b"/ ", b"/held ") + GET + GET[:-2])
+        eventually(lambda: server.is_reading_a_head, "nothing has come")
+        client.send(GET[-2:])
+        for _ in range(25):
+            server.pass_by(1)
+        server.run.in_loop(server.may_go_on.set)
+        assert [client.answer().body for _ in range(3)] == [b"held", b"hello", b"hello"]
 
 
 def test_an_idle_connection_is_kept_for_longer_than_proxies_keep_theirs(server: Server) -> None:

@@ -1,26 +1,36 @@
-"""How many requests of one client are answered at once."""
+"""How many requests of one client are answered at once, and how many event streams it has."""
 
 from __future__ import annotations
 
 from collections import Counter
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kinote.web.connections.admission import Refusal
 from kinote.web.connections.metrics import observe_refusal
+from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import TooManyRequestsError
 
 #: What is asked by who watches the server, and cheap: a monitor may sit behind the same address as busy clients.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 
+#: Where changes are told as they happen, and as what.
+_STREAMED, _KINDS = "/api/v1/changes", ("application/json", "text/event-stream")
+
 
 class RequestsPerClient:
-    """ASGI middleware. A client is an address: behind a trusted proxy the one that the proxy names."""
+    """ASGI middleware. A client is an address: behind a trusted proxy the one that the proxy names.
+
+    Event streams have a limit of their own, of the same number: they last for as long as somebody looks on, and behind
+    a proxy that is not named they would leave no room for anybody's requests.
+    """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
         self._most = most
-        self._under_way: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
@@ -28,15 +38,22 @@ class RequestsPerClient:
             await self._app(scope, receive, send)
             return
         address = client[0]
-        if self._under_way[address] >= self._most:
+        under_way, what = (
+            (self._streams, "event streams") if _is_stream(scope) else (self._requests, "requests")
+        )
+        if under_way[address] >= self._most:
             observe_refusal(Refusal.REQUESTS_OF_CLIENT)
             raise TooManyRequestsError(
-                f"{self._most} requests of {address} are being answered.", headers={"Retry-After": "1"}
+                f"{self._most} {what} of {address} are being answered.", headers={"Retry-After": "1"}
             )
-        self._under_way[address] += 1
+        under_way[address] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way[address] -= 1
-            if not self._under_way[address]:
-                del self._under_way[address]
+            under_way[address] -= 1
+            if not under_way[address]:
+                del under_way[address]
+
+
+def _is_stream(scope: Scope) -> bool:
+    return scope["path"] == _STREAMED and choose(accepted(Request(scope)), _KINDS) == _KINDS[1]

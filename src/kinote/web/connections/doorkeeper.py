@@ -55,6 +55,8 @@ class Doorkeeper:
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._refusals = Seldom(clock=clock)
+        self._is_proxy = is_proxy
+        self._has_told_of_proxy = False
 
     def enter(self, connection: Watched, address: str) -> Refusal | None:
         """A connection is open; why it is refused, if it is. `left` has to follow in both cases."""
@@ -97,6 +99,16 @@ class Doorkeeper:
             log.warning(
                 "HTTP connections are refused or ended",
                 extra={"reason": why.value, "number": number, "host": address},
+            )
+
+    def forwarded(self, address: str) -> None:
+        """A request says that it comes from somebody else. Tell once if that is not believed: it may be a proxy."""
+        if not self._has_told_of_proxy and not self._is_proxy(address):
+            self._has_told_of_proxy = True
+            log.warning(
+                "X-Forwarded-For of an address that is not in trusted_proxies is passed over: if it is a proxy, all "
+                "its clients count as one",
+                extra={"host": address},
             )
 
     def look(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,13 @@ class ConnectionLimits:
     answer_seconds: float = 120.0
     answer_bytes: int = 64 * 1024
     linger_seconds: float = 15.0
+
+    def within(self, connections: int) -> ConnectionLimits:
+        """The same where there is room for so many. Where that is less, one address does not get more than a half."""
+        of_one = self.connections_per_address
+        if connections < self.connections:
+            of_one = min(of_one, max(connections // 2, 1))
+        return replace(self, connections=connections, connections_per_address=of_one)
 
 
 DEFAULT_LIMITS = ConnectionLimits()

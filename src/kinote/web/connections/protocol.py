@@ -30,6 +30,8 @@ _AROUND_A_BYTE = 16
 #: Of SO_LINGER: on, and for no second.
 _AT_ONCE = struct.pack("ii", 1, 0)
 
+_FORWARDED = b"x-forwarded-for"
+
 
 class _RefusedError(Exception):
     """Raised within the parser, which goes no further then."""
@@ -126,16 +128,19 @@ class GuardedProtocol(HttpToolsProtocol):
         self._headers_size += len(name) + len(value) + 4
         if self._headers_size > self._limits.head_bytes or len(self.headers) >= self._limits.headers:
             raise self._refused(Refusal.HEAD_TOO_LARGE)
+        if len(name) == len(_FORWARDED) and name.lower() == _FORWARDED:
+            self._doorkeeper.forwarded(self._address)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= self._limits.pipelined:
             raise self._refused(Refusal.PIPELINED)
+        # Raises for an address without a path. Then it is still a head, and the request before it the last.
+        super().on_headers_complete()
         self.in_head = False
         self._in_body = True
         self._around = 0
         self._body_pace.rest()
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._around = max(self._around - _AROUND_A_BYTE * len(body), 0)
@@ -192,7 +197,10 @@ class GuardedProtocol(HttpToolsProtocol):
             elif self._body_pace.is_too_slow(now, self.body_size):
                 self._refuse(Refusal.BODY_TOO_SLOW)
         elif self.in_head:
-            if now - self._since > self._limits.head_seconds:
+            if self.flow.read_paused:
+                # Requests before it wait for their answers. It may have the whole time when these are given.
+                self._since = now
+            elif now - self._since > self._limits.head_seconds:
                 self._refuse(Refusal.HEAD_TOO_SLOW)
         elif self._is_answered and now - self._since > self._idle_seconds:
             self.transport.close()

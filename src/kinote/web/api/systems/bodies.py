@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from kinote.peers.checks import LONGEST_ADDRESS, MOST
 from kinote.peers.destination import Content, Policy, WantedDestination
 from kinote.peers.entities import ServiceName
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.web.api.keys import LARGEST
 
 _STRICT = ConfigDict(extra="forbid")
+
+#: A title, a host or an address. What else it may be is checked where it is written.
+_Word = Annotated[str, Field(max_length=LONGEST_ADDRESS)]
 
 
 class EndpointBody(BaseModel):
@@ -24,15 +30,15 @@ class EndpointBody(BaseModel):
         le=LARGEST,
         description="Of an endpoint that the peer has already; leave it out for a new one.",
     )
-    ae_title: str | None = Field(None, description="Of `dimse`: the AE title that is called.")
-    host: str | None = Field(None, description="Of `dimse` and `mllp`: a host name or an IP address.")
+    ae_title: _Word | None = Field(None, description="Of `dimse`: the AE title that is called.")
+    host: _Word | None = Field(None, description="Of `dimse` and `mllp`: a host name or an IP address.")
     port: int | None = Field(None, strict=True, description="Of `dimse` and `mllp`.")
     tls: bool = Field(False, strict=True, description="Of `dimse` and `mllp`: whether it is called by TLS.")
     check_name: bool = Field(
         True, strict=True, description="Of `dimse` and `mllp`: whether its certificate must be for its host."
     )
-    url: str | None = Field(None, description="Of `dicomweb`: the base URL of its studies service.")
-    path: str | None = Field(None, description="Of `folder`: its path on the server.")
+    url: _Word | None = Field(None, description="Of `dicomweb`: the base URL of its studies service.")
+    path: _Word | None = Field(None, description="Of `folder`: its path on the server.")
 
     def endpoint(self) -> Endpoint:
         return Endpoint(
@@ -56,20 +62,24 @@ class PeerBody(BaseModel):
     name: str = Field(description="Under which people know it; each is there once.", examples=["Archive"])
     description: str = ""
     enabled: bool = Field(True, strict=True, description="Whether it is let in and called.")
-    ae_titles: list[str] | None = Field(
-        None, description="AE titles by which it calls; null: those of its endpoints."
+    ae_titles: list[_Word] | None = Field(
+        None, max_length=MOST, description="AE titles by which it calls; null: those of its endpoints."
     )
-    hosts: list[str] | None = Field(
+    hosts: list[_Word] | None = Field(
         None,
+        max_length=MOST,
         description="Host names and addresses from which it calls; null: those of its DIMSE endpoints; none: any.",
     )
     services: list[ServiceName] = Field(
-        list(ServiceName), description="What it may ask for on DICOM associations."
+        list(ServiceName), max_length=MOST, description="What it may ask for on DICOM associations."
     )
     rights: list[PeerRight] = Field(
-        [], description="`reject`, `correct`: whether its rejection notes and corrections take effect."
+        [],
+        max_length=MOST,
+        description="`reject`, `correct`: whether its rejection notes and corrections are to take effect. They do not "
+        "yet, of anybody.",
     )
-    endpoints: list[EndpointBody] = Field([], description="Where it is reached.")
+    endpoints: list[EndpointBody] = Field([], max_length=MOST, description="Where it is reached.")
 
     def wanted(self) -> WantedPeer:
         return WantedPeer(
