@@ -114,9 +114,7 @@ def move(
 
 
 #: For a job that was put aside while a worker had it, perhaps in its last attempt: there is another one.
-_ANOTHER = case(
-    (job.c.attempts_allowed > job.c.attempt, job.c.attempts_allowed), else_=job.c.attempt + 1
-)
+_ANOTHER = case((job.c.attempts_allowed > job.c.attempt, job.c.attempts_allowed), else_=job.c.attempt + 1)
 
 #: What some events do to the count of attempts: one more, one more that is allowed, a whole new round.
 _ATTEMPTS: dict[Event, dict[str, Any]] = {
