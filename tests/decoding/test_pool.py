@@ -228,6 +228,17 @@ def test_all_end_with_the_main_process(end: signal.Signals) -> None:
     assert not alive
 
 
+def test_law_5_a_frame_after_a_large_damaged_one_is_decoded() -> None:
+    """The area of a large frame is given back by both sides, whatever became of the frame."""
+    large = replace(FRAME, rows=4096, columns=4096)
+    with misbehaving() as pool:
+        with pytest.raises(FrameError, match="a bad"):
+            pool.decode(b"error", large, "1.2")
+        (pid,) = pool.pids
+        assert good(pool).tolist() == [5] * (16 * 8)
+        assert pool.pids == [pid]
+
+
 def test_a_large_frame_leaves_no_memory_behind(pool: Pool) -> None:
     large = replace(FRAME, rows=4096, columns=4096)
     assert pool.decode(b"\x07", large, "1.2").max() == 7

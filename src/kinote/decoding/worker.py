@@ -86,11 +86,13 @@ class Worker:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
-        self._wait(limits, is_cancelled)
-        words = np.frombuffer(area, f"u{request.word_bytes}", request.samples, output).copy()
-        if len(area) > messages.KEPT_AREA:
-            self._area = None
-        return words
+        try:
+            self._wait(limits, is_cancelled)
+            return np.frombuffer(area, f"u{request.word_bytes}", request.samples, output).copy()
+        finally:
+            # The process gives it back after each frame, also one that it could not decode.
+            if len(area) > messages.KEPT_AREA:
+                self._area = None
 
     def close(self) -> None:
         """Let it end, if it has not."""
