@@ -105,6 +105,14 @@ def _name(kind: str, natural_key: str) -> str:
     return f"kinote job {kind} {natural_key}"
 
 
+def is_dead(connection: Connection, kind: JobKind, natural_key: str) -> bool:
+    """Whether a job under a natural key could not be done, and nobody has seen to it yet."""
+    query = select(job.c.id).where(
+        job.c.state == State.DEAD, job.c.kind == kind.name, job.c.natural_key == natural_key
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def wake(transaction: Connection, kind: JobKind, natural_key: str, *, clock: Clock) -> bool:
     """What a job waits for has happened; False where none waits."""
     waiting = found(
