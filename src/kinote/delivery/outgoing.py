@@ -13,7 +13,6 @@ from functools import partial
 from typing import BinaryIO
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.byte_order import swap_words
@@ -152,19 +151,18 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
         raise
     except PictureError as error:
         raise TranscodingError(f"The object could not be decompressed: {error}") from error
-    except (
-        InvalidDicomError,
-        AttributeError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        # All of these come from pydicom: NotImplementedError where a value representation is none.
-        raise TranscodingError(f"The object could not be re-encoded: {error}") from error
+    except Exception as error:
+        # pydicom raises what it likes for damaged data sets. That is the object's own fault (law 5): it harms no
+        # other object of the same delivery.
+        raise TranscodingError(f"The object could not be re-encoded: {_said(error)}") from error
     size = encoded.tell()
     encoded.seek(0)
     return DataSet(encoded, size)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, for people: never nothing."""
+    return str(error) or type(error).__name__
 
 
 def _at(stored: bytes, offset: int) -> BinaryIO:
