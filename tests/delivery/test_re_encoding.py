@@ -19,6 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from kinote.delivery import outgoing
 from kinote.delivery.outgoing import TARGETS, TranscodingError
 from tests.delivery.natively import images, natively
 
@@ -165,3 +166,20 @@ def test_frames_that_would_fill_the_memory_are_not_decoded() -> None:
 def test_what_nobody_decodes_is_said() -> None:
     with pytest.raises(TranscodingError, match="There is no decoder for MPEG2"):
         read(stored(compressed(b"nothing", MPEG2MPML), MPEG2MPML))
+
+
+def test_law_5_an_offset_table_that_points_nowhere_is_the_objects_own_fault() -> None:
+    dataset = compressed(b"nothing", RLELossless)
+    dataset.ExtendedOffsetTable = (2**64 - 1).to_bytes(8, "little")
+    dataset.ExtendedOffsetTableLengths = (2**64 - 1).to_bytes(8, "little")
+    with pytest.raises(TranscodingError, match=r"could not be decompressed: .* points beyond the end"):
+        read(stored(dataset, RLELossless))
+
+
+def test_law_5_whatever_re_encoding_raises_is_the_objects_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(outgoing, "make_native", fails)
+    with pytest.raises(TranscodingError, match="could not be re-encoded: OverflowError"):
+        read(stored(compressed(b"nothing", RLELossless), RLELossless))
