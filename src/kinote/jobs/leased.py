@@ -187,9 +187,7 @@ class LeasedJob:
 
     def _remember(self, transaction: Connection, reached: Mapping[str, Any], is_further: bool) -> None:
         """How far it has come. Where that is further than before, this attempt is the first of a new round."""
-        values: dict[str, Any] = {
-            "progress": json.dumps(reached, ensure_ascii=False, separators=(",", ":"))
-        }
+        values: dict[str, Any] = {"progress": json.dumps(reached, ensure_ascii=False, separators=(",", ":"))}
         if is_further:
             values["attempts_allowed"] = job.c.attempt - 1 + job.c.attempts
         transaction.execute(job.update().where(job.c.id == self.id).values(values))
