@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
@@ -22,12 +23,18 @@ _OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _NOT_HALVED = {"YBR_FULL_422": "YBR_FULL"}
 
 
-def make_native(dataset: Dataset, file: BinaryIO, transfer_syntax_uid: str, limit: int) -> None:
+def make_native(
+    dataset: Dataset,
+    file: BinaryIO,
+    transfer_syntax_uid: str,
+    limit: int,
+    takes: Callable[[int], None],
+) -> None:
     """Put native pixels, of so many bytes at most, into a data set in place of its compressed ones.
 
-    The data set is that of `file`, which stands at its beginning. Colours that compression has transformed
-    become RGB; whether anything was lost when it was compressed stays as the data set says. Raises
-    `PictureError` for what cannot be decoded.
+    The data set is that of `file`, which stands at its beginning. `takes` is told before how many bytes the pixels
+    have. Colours that compression has transformed become RGB; whether anything was lost when it was compressed stays
+    as the data set says. Raises `PictureError` for what cannot be decoded, and what `takes` raises.
     """
     if "PixelData" not in dataset:
         return
@@ -35,8 +42,10 @@ def make_native(dataset: Dataset, file: BinaryIO, transfer_syntax_uid: str, limi
         raise PictureError("The object holds a compressed icon.")
     with open_frames(file, transfer_syntax_uid) as frames:
         form = frames.format
-        if frames.count * form.rows * form.columns * form.samples * form.bits_allocated // 8 > limit:
+        size = frames.count * form.rows * form.columns * form.samples * form.bits_allocated // 8
+        if size > limit:
             raise PictureError(f"Its pixels would take more than {limit} bytes.")
+        takes(size)
         pixels, photometric = _decoded(frames)
     vr = "OB" if form.bits_allocated <= 8 else "OW"
     dataset[tags.PIXEL_DATA] = DataElement(tags.PIXEL_DATA, vr, pixels)

@@ -7,6 +7,7 @@ for a receiver that takes none in which the object is stored, and only where no 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ import pydicom
 
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.byte_order import swap_words
+from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.native_pixels import make_native
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.elements.errors import DicomError
@@ -34,6 +36,12 @@ _CHUNK = 256 * 1024
 
 #: Re-encoding is done in memory; larger objects are refused rather than let the server run out of it.
 _TRANSCODING_LIMIT = 512 * 1024 * 1024
+
+#: Of what it is about, so many copies are in memory at most: as read, as elements, as encoded.
+_COPIES = 3
+
+#: The memory that all re-encodings take together.
+_MEMORY = MemoryBudget(4 * _TRANSCODING_LIMIT)
 
 #: What an object can be re-encoded to: the native syntaxes every receiver takes.
 TARGETS = (transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN)
@@ -126,15 +134,37 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
         )
     if data_set.size > _TRANSCODING_LIMIT:
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
-    meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
-    stored = b"".join(_chunks(meta, data_set.file))
+    with _MEMORY.share() as take:
+        take(_COPIES * data_set.size)
+        return _encoded(wanted, data_set, transfer_syntax_uid, take)
+
+
+def _encoded(
+    wanted: Described, data_set: DataSet, transfer_syntax_uid: str, take: Callable[[int], None]
+) -> DataSet:
+    stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
+    meta = file_meta_bytes(
+        wanted.sop_class_uid,
+        wanted.sop_instance_uid,
+        transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN if stored_in.deflated else wanted.transfer_syntax_uid,
+    )
+    if stored_in.deflated:
+        # pydicom would inflate it whatever it becomes.
+        stored = meta + _inflated(data_set.file.read(), take)
+    else:
+        stored = b"".join(_chunks(meta, data_set.file))
     try:
         dataset = pydicom.dcmread(io.BytesIO(stored))
-        stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
         if not stored_in.little_endian:
             swap_words(dataset)
         if stored_in.encapsulated:
-            make_native(dataset, _at(stored, len(meta)), wanted.transfer_syntax_uid, _TRANSCODING_LIMIT)
+            make_native(
+                dataset,
+                _at(stored, len(meta)),
+                wanted.transfer_syntax_uid,
+                _TRANSCODING_LIMIT,
+                lambda size: take(_COPIES * size),
+            )
         encoded = io.BytesIO()
         # A bare data set: file meta information is for `part10` to write.
         del dataset.file_meta
@@ -158,6 +188,33 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
     size = encoded.tell()
     encoded.seek(0)
     return DataSet(encoded, size)
+
+
+def _inflated(deflated: bytes, take: Callable[[int], None]) -> bytes:
+    """A deflated data set (PS3.5 A.5), once it is known how large it is. Raises `TranscodingError`."""
+    try:
+        size = sum(map(len, _pieces(deflated)))
+        take(_COPIES * size)
+        return b"".join(_pieces(deflated))
+    except zlib.error as error:
+        raise TranscodingError(f"The object cannot be inflated: {error}.") from error
+
+
+def _pieces(deflated: bytes) -> Iterator[bytes]:
+    inflating = zlib.decompressobj(-15)
+    total = 0
+    for start in range(0, len(deflated), _CHUNK):
+        waiting = deflated[start : start + _CHUNK]
+        while waiting and not inflating.eof:
+            piece = inflating.decompress(waiting, _CHUNK)
+            waiting = inflating.unconsumed_tail
+            total += len(piece)
+            if total > _TRANSCODING_LIMIT:
+                raise TranscodingError(
+                    "The object is too large to be re-encoded; ask for it as it is stored."
+                )
+            yield piece
+    yield inflating.flush()
 
 
 def _said(error: Exception) -> str:
