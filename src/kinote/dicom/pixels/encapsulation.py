@@ -134,7 +134,9 @@ class EncapsulatedFrames:
     def _read(self, offset: int, length: int) -> bytes:
         if offset > _FARTHEST:
             # Extended offsets have 64 bits. Where a file can go no further, it raises OverflowError or OSError.
-            raise PictureError("The pixel data is damaged: its offset table points beyond the end of any object.")
+            raise PictureError(
+                "The pixel data is damaged: its offset table points beyond the end of any object."
+            )
         self._file.seek(offset)
         return self._file.read(length)
 

@@ -11,7 +11,7 @@ from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import render_frame
+from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
@@ -124,6 +124,7 @@ def _picture(door: Door, image: KeyImage, by: Actor) -> tuple[bytes | None, str]
             door.open(image.shown, by).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
+            check_size(frames)
             samples = decode_frame(frames, image.frame)
             return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg"), ""
     except (PictureError, DicomError) as error:
