@@ -9,6 +9,7 @@ import numpy as np
 from pydicom import DataElement
 from pydicom.dataset import Dataset
 
+from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
@@ -29,6 +30,7 @@ def make_native(
     transfer_syntax_uid: str,
     limit: int,
     takes: Callable[[int], None],
+    is_cancelled: Callable[[], bool] | None = None,
 ) -> None:
     """Put native pixels, of so many bytes at most, into a data set in place of its compressed ones.
 
@@ -46,7 +48,7 @@ def make_native(
         if size > limit:
             raise PictureError(f"Its pixels would take more than {limit} bytes.")
         takes(size)
-        pixels, photometric = _decoded(frames)
+        pixels, photometric = _decoded(frames, is_cancelled)
     vr = "OB" if form.bits_allocated <= 8 else "OW"
     dataset[tags.PIXEL_DATA] = DataElement(tags.PIXEL_DATA, vr, pixels)
     dataset.PhotometricInterpretation = photometric
@@ -64,13 +66,15 @@ def _is_compressed(item: Dataset) -> bool:
     return "PixelData" in item and bool(item["PixelData"].is_undefined_length)
 
 
-def _decoded(frames: Frames) -> tuple[bytes, str]:
+def _decoded(frames: Frames, is_cancelled: Callable[[], bool] | None) -> tuple[bytes, str]:
     """The pixels of all frames, and how they are to be interpreted."""
     form = frames.format
     photometric = form.photometric
     words = []
     for number in range(1, frames.count + 1):
-        samples = decode_frame(frames, number)
+        if is_cancelled is not None and is_cancelled():
+            raise DecodingCancelledError("Nobody waits for the object any more.")
+        samples = decode_frame(frames, number, is_cancelled=is_cancelled)
         photometric = samples.photometric
         words.append(stored_words(samples, form))
     if form.bits_allocated == 1:

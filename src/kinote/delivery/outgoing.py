@@ -94,25 +94,39 @@ def outgoing(door: Door, wanted: LiveObject, by: Actor) -> DataSet:
         raise
 
 
-def part10(wanted: Described, found: DataSet, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
+def part10(
+    wanted: Described,
+    found: DataSet,
+    transfer_syntax_uid: str | None = None,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> Iterator[bytes]:
     """An object as a DICOM file (PS3.10): file meta information of ours, then its data set, which is closed.
 
-    Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
+    Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax; and what `data_set`
+    does.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    made = data_set(wanted, found, syntax)
+    made = data_set(wanted, found, syntax, is_cancelled=is_cancelled)
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), made.file)
 
 
-def data_set(wanted: Described, found: DataSet, transfer_syntax_uid: str) -> DataSet:
+def data_set(
+    wanted: Described,
+    found: DataSet,
+    transfer_syntax_uid: str,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> DataSet:
     """A data set in a transfer syntax; the file of `found` is closed if another takes its place.
 
-    Raises `TranscodingError` where it cannot be had in the transfer syntax, and `DecodingUnavailableError`.
+    `is_cancelled` says whether nobody waits for it any more. Raises `TranscodingError` where it cannot be had in the
+    transfer syntax, and `DecodingUnavailableError`.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
         return found
     with found.file:
-        return _re_encoded(wanted, found, transfer_syntax_uid)
+        return _re_encoded(wanted, found, transfer_syntax_uid, is_cancelled)
 
 
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
@@ -126,7 +140,12 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) -> DataSet:
+def _re_encoded(
+    wanted: Described,
+    data_set: DataSet,
+    transfer_syntax_uid: str,
+    is_cancelled: Callable[[], bool] | None,
+) -> DataSet:
     if transfer_syntax_uid not in TARGETS:
         raise TranscodingError(
             f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
@@ -136,11 +155,15 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
     with _MEMORY.share() as take:
         take(_COPIES * data_set.size)
-        return _encoded(wanted, data_set, transfer_syntax_uid, take)
+        return _encoded(wanted, data_set, transfer_syntax_uid, take, is_cancelled)
 
 
 def _encoded(
-    wanted: Described, data_set: DataSet, transfer_syntax_uid: str, take: Callable[[int], None]
+    wanted: Described,
+    data_set: DataSet,
+    transfer_syntax_uid: str,
+    take: Callable[[int], None],
+    is_cancelled: Callable[[], bool] | None,
 ) -> DataSet:
     stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
     meta = file_meta_bytes(
@@ -164,6 +187,7 @@ def _encoded(
                 wanted.transfer_syntax_uid,
                 _TRANSCODING_LIMIT,
                 lambda size: take(_COPIES * size),
+                is_cancelled,
             )
         encoded = io.BytesIO()
         # A bare data set: file meta information is for `part10` to write.
