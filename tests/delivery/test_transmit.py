@@ -33,7 +33,7 @@ def cut_short(uid: str) -> Sendable:
     return Sendable(CT, uid, EXPLICIT, lambda: DataSet(io.BytesIO(b"\x08\x00"), 1000))
 
 
-def test_law_10_each_object_is_told_of_once_where_no_further_association_comes_about() -> None:
+def test_each_object_is_told_of_once_where_no_further_association_comes_about() -> None:
     acceptor = Acceptor([Listening("127.0.0.1", 0)], TakesOneAssociation(), patience=CALM)
     try:
         peer = ApplicationEntity("PROVIDER", *acceptor.addresses[0])
