@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from kinote.decoding import worker
 from kinote.decoding.errors import (
     DecodingCancelledError,
     DecodingUnavailableError,
@@ -22,6 +23,8 @@ from kinote.decoding.errors import (
     OverrunError,
 )
 from kinote.decoding.pool import Decoded, Pool
+from kinote.decoding.starter import Starter
+from kinote.decoding.turns import Turns
 from tests.decoding.pools import FRAME, PROGRAM, SHORT, good, misbehaving
 
 #: What a frame does, what is said of it, and the kind of failure.
@@ -180,6 +183,96 @@ def test_processes_that_are_killed_are_replaced(pool: Pool) -> None:
         good(pool)
 
 
+def test_a_forking_process_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its beginning, and later: it is stopped, and neither forks nor kills."""
+    hangs_once = (
+        "import os, sys, time, pathlib\n"
+        f"mark = pathlib.Path({str(tmp_path / 'begun')!r})\n"
+        "if not mark.exists():\n"
+        "    mark.touch()\n"
+        "    time.sleep(3600)\n"
+        f"os.execv(sys.executable, {[*PROGRAM]!r} + sys.argv[1:])\n"
+    )
+    pool = Pool(SHORT, program=(sys.executable, "-c", hangs_once))
+    try:
+        with monkeypatch.context() as impatient:
+            impatient.setattr(worker, "STARTING", 0.5)
+            with pytest.raises(DecodingUnavailableError, match="could not be started"):
+                good(pool)
+        good(pool)
+        first = pool.forking_pid
+        assert first is not None
+        monkeypatch.setattr(worker, "_ENDING", 0.5)
+        os.kill(first, signal.SIGSTOP)
+        with pytest.raises(OverrunError, match="was stopped"):
+            pool.decode(b"hang", FRAME, "1.2")
+        good(pool)
+        assert pool.forking_pid not in (None, first)
+    finally:
+        pool.close()
+
+
+def test_a_forking_process_that_reads_nothing_holds_nobody() -> None:
+    """However much it is told."""
+    starter = Starter((sys.executable, "-c", "import time; time.sleep(3600)"))
+    try:
+        _, channel = starter.start()
+        first = starter.pid
+        for number in range(10_000):
+            starter.kill(number)
+        other = starter.start()[1]
+        assert starter.pid not in (None, first)
+        channel.close()
+        other.close()
+    finally:
+        starter.close()
+
+
+def test_law_5_where_memory_is_short_the_decoding_processes_go_first(pool: Pool) -> None:
+    good(pool)
+    for pid in (pool.forking_pid, *pool.pids):
+        assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
+    assert Path("/proc/self/oom_score_adj").read_text().strip() != "1000"
+
+
+def test_a_frame_whose_process_was_killed_from_outside_is_tried_again() -> None:
+    seen: list[Decoded] = []
+    with misbehaving(observe=seen.append) as pool:
+        for _ in range(2):
+            with pytest.raises(OverrunError, match="killed from outside"):
+                pool.decode(b"killed", FRAME, "1.2")
+    assert [each.outcome for each in seen] == ["crashed", "crashed"]
+
+
+def test_law_5_frames_that_take_too_much_memory_together_are_decoded_one_after_the_other() -> None:
+    turns = Turns(8, 1000)
+    turns.take("a", 0, 600)
+    with pytest.raises(DecodingUnavailableError):
+        turns.take("b", 0, 600)
+    turns.take("c", 0, 400)
+    turns.give_back("a", 600)
+    turns.give_back("c", 400)
+    turns.take("b", 0, 5000)
+    with pytest.raises(DecodingUnavailableError):
+        turns.take("a", 0, 1)
+    turns.give_back("b", 5000)
+    turns.take("a", 0, 1000)
+
+
+def test_small_frames_do_not_keep_a_large_one_waiting_for_ever() -> None:
+    turns = Turns(8, 1000)
+    turns.take("small", 0, 600)
+    with ThreadPoolExecutor() as threads:
+        large = threads.submit(turns.take, "large", 60, 600)
+        while not turns._waiting:
+            threading.Event().wait(0.01)
+        with pytest.raises(DecodingUnavailableError):
+            turns.take("other", 0, 100)
+        turns.give_back("small", 600)
+        large.result()
+        turns.take("other", 0, 100)
+
+
 def test_the_forking_process_is_told_no_secrets(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KINOTE_DATABASE", "postgresql://kinote:secret@db/kinote")
     with misbehaving() as begun:
@@ -226,6 +319,17 @@ def test_all_end_with_the_main_process(end: signal.Signals) -> None:
         parent.send_signal(end)
         _, alive = psutil.wait_procs(family, timeout=30)
     assert not alive
+
+
+def test_law_5_a_frame_after_a_large_damaged_one_is_decoded() -> None:
+    """The area of a large frame is given back by both sides, whatever became of the frame."""
+    large = replace(FRAME, rows=4096, columns=4096)
+    with misbehaving() as pool:
+        with pytest.raises(FrameError, match="a bad"):
+            pool.decode(b"error", large, "1.2")
+        (pid,) = pool.pids
+        assert good(pool).tolist() == [5] * (16 * 8)
+        assert pool.pids == [pid]
 
 
 def test_a_large_frame_leaves_no_memory_behind(pool: Pool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,16 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import (
     MPEG2MPML,
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
     RLELossless,
 )
 
+from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery import outgoing
+from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.outgoing import TARGETS, TranscodingError
 from tests.delivery.natively import images, natively
 
@@ -165,3 +170,81 @@ def test_frames_that_would_fill_the_memory_are_not_decoded() -> None:
 def test_what_nobody_decodes_is_said() -> None:
     with pytest.raises(TranscodingError, match="There is no decoder for MPEG2"):
         read(stored(compressed(b"nothing", MPEG2MPML), MPEG2MPML))
+
+
+def test_law_5_an_offset_table_that_points_nowhere_is_the_objects_own_fault() -> None:
+    dataset = compressed(b"nothing", RLELossless)
+    dataset.ExtendedOffsetTable = (2**64 - 1).to_bytes(8, "little")
+    dataset.ExtendedOffsetTableLengths = (2**64 - 1).to_bytes(8, "little")
+    with pytest.raises(TranscodingError, match=r"could not be decompressed: .* points beyond the end"):
+        read(stored(dataset, RLELossless))
+
+
+def test_a_deflated_object_goes_out_inflated() -> None:
+    dataset = picture(bytes(range(128)))
+    sent = read(stored(dataset, DeflatedExplicitVRLittleEndian))
+    assert sent.PixelData == bytes(range(128))
+    assert sent.file_meta.TransferSyntaxUID == TARGETS[0]
+
+
+def test_law_5_a_deflated_object_that_would_fill_the_memory_is_not_inflated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not by pydicom either, which inflates whatever comes."""
+    monkeypatch.setattr(outgoing, "_TRANSCODING_LIMIT", 1 << 20)
+    monkeypatch.setattr(outgoing, "pydicom", None)
+    bomb = stored(picture(bytes(16 << 20)), DeflatedExplicitVRLittleEndian)
+    with pytest.raises(TranscodingError, match="too large to be re-encoded"):
+        natively(bomb)
+
+
+def test_law_5_objects_are_re_encoded_within_one_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a compressed object takes is taken before it is decoded, and given back after."""
+    budget = MemoryBudget(10_000, longest_wait=0.0)
+    monkeypatch.setattr(outgoing, "_MEMORY", budget)
+    data = stored(picture(bytes(128)), ExplicitVRBigEndian)
+    with budget.share() as take:
+        take(9_900)
+        with pytest.raises(DecodingUnavailableError, match="try again later"):
+            natively(data)
+    assert read(data).PixelData == bytes(128)
+    with budget.share() as take:
+        take(10_000)
+
+
+def test_what_needs_more_than_the_whole_memory_has_it_alone() -> None:
+    budget = MemoryBudget(100, longest_wait=0.0)
+    with budget.share() as first:
+        first(80)
+        first(1000)
+        with budget.share() as second, pytest.raises(DecodingUnavailableError):
+            second(1)
+    with budget.share() as again:
+        again(100)
+
+
+def test_who_waits_for_memory_has_it_when_it_is_given_back() -> None:
+    budget = MemoryBudget(100)
+    had = threading.Event()
+
+    def waits() -> None:
+        with budget.share() as take:
+            take(50)
+            had.set()
+
+    with budget.share() as take:
+        take(60)
+        waiting = threading.Thread(target=waits)
+        waiting.start()
+        assert not had.wait(0.05)
+    waiting.join()
+    assert had.is_set()
+
+
+def test_law_5_whatever_re_encoding_raises_is_the_objects_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(outgoing, "make_native", fails)
+    with pytest.raises(TranscodingError, match="could not be re-encoded: OverflowError"):
+        read(stored(compressed(b"nothing", RLELossless), RLELossless))

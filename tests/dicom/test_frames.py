@@ -107,6 +107,22 @@ def test_the_extended_offset_table_gives_exact_lengths() -> None:
         assert [frames.read(1), frames.read(2)] == [odd, B]
 
 
+@pytest.mark.parametrize("offset", [2**43, 2**62, 2**63 - 9, 2**63, 2**64 - 1])
+def test_an_extended_offset_beyond_any_file_is_a_damaged_picture(tmp_path: Path, offset: int) -> None:
+    """In memory as on a disk."""
+    dataset = image(NumberOfFrames=2, PixelData=items(A, B))
+    dataset.ExtendedOffsetTable = struct.pack("<2Q", 0, offset)
+    dataset.ExtendedOffsetTableLengths = struct.pack("<2Q", len(A), 2**64 - 1)
+    file = as_file(dataset, BASELINE)
+    path = tmp_path / "damaged.dcm"
+    path.write_bytes(file.getvalue())
+    for source in (file, path):
+        with open_frames(source) as frames:
+            assert frames.read(1) == A
+            with pytest.raises(PictureError, match="points beyond the end"):
+                frames.read(2)
+
+
 def test_all_fragments_of_a_single_frame_belong_to_it() -> None:
     assert frame_bytes(as_file(image(PixelData=items(A[:6], A[6:])), BASELINE))[0] == A + b"\0"
 

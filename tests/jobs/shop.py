@@ -23,6 +23,7 @@ LIMIT = 60
 
 SWEEP = JobKind("sweep", "sweeps", attempts=3, at_once=2)
 SEND = JobKind("send", "sends", attempts=2, at_once=10, to_each=1)
+ONCE = JobKind("once", "does it once", attempts=1)
 KINDS = {kind.name: kind for kind in (SWEEP, SEND)}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from kinote.catalog.transactions.announcements import Announcements
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.jobs import workers as workers_module
 from kinote.jobs.acts import JobAct, do
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, LostLeaseError, Outcome, PermanentError
@@ -163,6 +164,88 @@ def test_a_handler_that_hangs_loses_its_job_and_another_worker_takes_its_place(s
         go_on.set()
         until(lambda: outcomes == ["lost"])
     assert sqlite_shop.row(key).attempt == 2
+
+
+def test_workers_do_not_run_out_however_often_handlers_hang_and_go_on(sqlite_shop: Shop) -> None:
+    """Far more often than workers are replaced while handlers hang."""
+    steady = 0.0
+    hanging: dict[int, threading.Event] = {}
+
+    def handler(job: LeasedJob) -> Outcome:
+        hanging[job.id] = go_on = threading.Event()
+        go_on.wait(LIMIT)
+        return Done()
+
+    with at_work(sqlite_shop, handler, replace(FAST, workers=1), steady=lambda: steady) as workers:
+        for _ in range(10):
+            key = sqlite_shop.enqueue()
+            until(lambda key=key: key in hanging)  # type: ignore[misc]
+            steady += SWEEP.patience.total_seconds() * 2
+            until(lambda: bool(workers._given_up))
+            hanging[key].set()
+            until(lambda: not workers._given_up)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_that_a_handler_ends_is_replaced(sqlite_shop: Shop) -> None:
+    def ends(job: LeasedJob) -> Outcome:
+        if job.payload:
+            raise SystemExit
+        return Done()
+
+    for _ in range(5):
+        sqlite_shop.enqueue(replace(SWEEP, at_once=100), payload={"x": 1})
+    other = sqlite_shop.enqueue()
+    with at_work(sqlite_shop, ends, replace(FAST, workers=1), kind=replace(SWEEP, at_once=100)):
+        until(is_in(sqlite_shop, other, "done"))
+
+
+def test_where_all_workers_hang_it_is_said(sqlite_shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    steady = 0.0
+    go_on = threading.Event()
+    begun: list[int] = []
+
+    def hangs(job: LeasedJob) -> Outcome:
+        begun.append(job.id)
+        go_on.wait(LIMIT)
+        return Done()
+
+    many = replace(SWEEP, at_once=100)
+    for _ in range(6):
+        sqlite_shop.enqueue(many)
+    with at_work(sqlite_shop, hangs, replace(FAST, workers=1), kind=many, steady=lambda: steady):
+        for number in range(1, 5):
+            until(lambda number=number: len(begun) == number)  # type: ignore[misc]
+            steady += SWEEP.patience.total_seconds() * 2
+        until(lambda: "No job is done any more" in caplog.text)
+        go_on.set()
+        until(lambda: all(row.state != "queued" for row in sqlite_shop.rows()))
+
+
+def test_leases_are_kept_while_something_long_is_swept(
+    sqlite_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweeping goes on as long as the server does, and ends with it."""
+    seconds = count()
+    started, go_on, sweeps = threading.Event(), threading.Event(), threading.Event()
+
+    def endless(transaction: Any, budget: Any, *_: Any) -> bool:
+        sweeps.set()
+        return True
+
+    def waits(job: LeasedJob) -> Outcome:
+        started.set()
+        go_on.wait(LIMIT)
+        return Done()
+
+    monkeypatch.setattr(workers_module, "forget", endless)
+    patient = replace(SWEEP, patience=timedelta(days=1))
+    key = sqlite_shop.enqueue()
+    with at_work(sqlite_shop, waits, kind=patient, steady=lambda: float(next(seconds))):
+        assert started.wait(LIMIT) and sweeps.wait(LIMIT)
+        sqlite_shop.age(SWEEP.lease / 2)
+        until(lambda: sqlite_shop.lease_left(key) > SWEEP.lease * 0.6)
+        go_on.set()
 
 
 def test_a_job_that_is_cancelled_while_it_is_done_writes_nothing_more(sqlite_shop: Shop) -> None:

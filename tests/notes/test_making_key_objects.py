@@ -14,6 +14,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.unavailable import BytesNotMadeError
 from kinote.jobs.leased import Done, LeftOff
+from kinote.keyobject import writer
 from kinote.notes.creator.making import KeyObjectMaker, keep
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.lists.note import Note
@@ -173,6 +174,30 @@ def test_law_5_what_cannot_be_made_keeps_nothing_else_from_being_made(
     assert found is not None
     with pytest.raises(BytesNotMadeError, match="version 1 of the writer"):
         door.open(found, ROE)
+
+
+def test_law_5_a_fault_of_the_writer_keeps_nothing_else_from_being_made(
+    filled: Catalog, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes, _ = derivable(filled, 2)
+    spoilt = notes[0].key_objects[0].sop_instance_uid
+    encoding = writer.encode
+
+    def fails(document: Any) -> bytes:
+        if document.context.sop_instance_uid == spoilt:
+            raise RecursionError("too deep")
+        return encoding(document)
+
+    monkeypatch.setattr(writer, "encode", fails)
+    make_in_background(filled, shop.clock)
+    assert MakeKeyObjects(filled, clock)(shop.claimed()) == Done("3 key objects were made, 1 could not be.")
+    with filled.read() as connection:
+        reasons = list(connection.execute(select(job_failed_object.c.reason)).scalars())
+        found = open_door(filled, tmp_path).find_instance(connection, spoilt)
+    assert reasons == ["RecursionError: too deep"]
+    assert found is not None
+    with pytest.raises(BytesNotMadeError, match="too deep"):
+        open_door(filled, tmp_path).open(found, ROE)
 
 
 def test_breach_of_law_11_bytes_that_are_made_otherwise_are_noticed(

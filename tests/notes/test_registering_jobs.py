@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from kinote.catalog.schema import tables
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
-from kinote.jobs.leased import Done, LeftOff
+from kinote.jobs.leased import Done, Failed, LeftOff
 from kinote.jobs.queues import QueueClosedError, QueueState, set_queue
 from kinote.keyobject import reader
 from kinote.lifecycle.acts import QUALITY
@@ -33,6 +34,7 @@ from kinote.storage.local import local_stores
 from tests.actors import ROE
 from tests.clock import clock
 from tests.jobs.shop import Shop
+from tests.jobs.test_run_again import retry
 from tests.notes.test_registration_again import UNREADABLE, file, reading_of
 from tests.notes.ward import FIRST, IMAGE, NOW, SECOND_IMAGE, key_object
 
@@ -159,14 +161,85 @@ def test_law_5_one_that_ends_its_worker_each_time_keeps_no_other_from_being_read
     monkeypatch.setattr(registering_jobs, "reading_again", ends)
     for _ in range(6 * REGISTER_AGAIN.attempts):
         if (worker := shop.claim()) is not None:
-            with pytest.raises((SystemExit, ObjectsLeftError)):
-                RegisterAgain(filled, door, clock)(worker)
+            with contextlib.suppress(SystemExit):
+                shop.settle(worker, RegisterAgain(filled, door, clock)(worker))
         shop.pass_time(timedelta(hours=2))
-    assert shop.state(made.id) == "dead"
+        if shop.state(made.id) == "done":
+            break
+    assert shop.state(made.id) == "done"
     assert failures(filled) == ["3 attempts have ended while it was read."]
+    assert register_outdated(filled, shop.clock) is None, "it does not go round for ever"
     with filled.read() as connection:
         states = connection.execute(select(tables.key_object.c.registration)).scalars()
         assert sorted(states) == ["registered", "registered", "unreadable"]
+
+
+def test_law_5_one_that_ends_its_worker_when_it_is_tried_again_keeps_no_other_from_being_read(
+    filled: Catalog, shop: Shop, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one, whose store is away all the time, is not blamed for it."""
+    fill(filled, unreadable=True)
+    made = register_outdated(filled, shop.clock)
+    assert made is not None
+    reading, times = reading_again, 0
+
+    def ends(catalog: Catalog, door: Door, uid: str, **given: Any) -> Any:
+        nonlocal times
+        if uid == KOS[0] and times < 5:
+            raise StoreUnreachableError(uid, "No such device")
+        if uid == KOS[1]:
+            times += 1
+            if times > 1:
+                raise SystemExit
+            raise StoreUnreachableError(uid, "No such device")
+        return reading(catalog, door, uid, **given)
+
+    monkeypatch.setattr(registering_jobs, "reading_again", ends)
+    for _ in range(6 * REGISTER_AGAIN.attempts):
+        if (worker := shop.claim()) is not None:
+            try:
+                shop.settle(worker, RegisterAgain(filled, door, clock)(worker))
+            except ObjectsLeftError as error:
+                shop.settle(worker, Failed(str(error)))
+            except SystemExit:
+                pass
+        if times >= 4:
+            times = 5
+        shop.pass_time(timedelta(hours=2))
+        if shop.state(made.id) == "done":
+            break
+    assert shop.state(made.id) == "done"
+    assert failures(filled) == ["3 attempts have ended while it was read."]
+
+
+def test_law_3_a_store_that_is_away_does_not_make_job_after_job(
+    filled: Catalog, shop: Shop, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(filled, unreadable=True)
+    made = register_outdated(filled, shop.clock)
+    assert made is not None
+    reading, is_away = reading_again, True
+
+    def fails(catalog: Catalog, door: Door, uid: str, **given: Any) -> Any:
+        if is_away:
+            raise StoreUnreachableError(uid, "No such device")
+        return reading(catalog, door, uid, **given)
+
+    monkeypatch.setattr(registering_jobs, "reading_again", fails)
+    for _ in range(2 * REGISTER_AGAIN.attempts):
+        if (worker := shop.claim()) is not None:
+            with pytest.raises(ObjectsLeftError):
+                RegisterAgain(filled, door, clock)(worker)
+            shop.settle(worker, Failed("some are left"))
+        shop.pass_time(timedelta(hours=2))
+    assert shop.state(made.id) == "dead"
+    assert register_outdated(filled, shop.clock) is None
+    is_away = False
+    retry(shop, [made.id])
+    leased = shop.claimed()
+    assert shop.settle(leased, RegisterAgain(filled, door, clock)(leased))
+    assert shop.state(made.id) == "done"
+    assert failures(filled) == []
 
 
 def test_it_goes_on_where_it_left_off(filled: Catalog, shop: Shop, door: Door) -> None:

@@ -33,6 +33,7 @@ _MAY_MEASURE = {
     "decoding/pool.py": "how long a frame waited and took",
     "decoding/turns.py": "how long to wait for a process, and how long a study is suspected",
     "decoding/worker.py": "how long a frame may take",
+    "delivery/memory.py": "how long to wait for memory",
     "dimse/acceptor.py": "time-outs of the network",
     "dimse/association.py": "time-outs of the network",
     "dimse/connection.py": "time-outs of the network",
@@ -55,6 +56,7 @@ _MAY_MEASURE = {
     "web/connections/doorkeeper.py": "time-outs of the network",
     "web/request_body.py": "how long a thread waits for a body",
     "web/request_log.py": "how long a request took",
+    "web/summary/content.py": "how long the pictures of a summary may take",
 }
 
 

@@ -106,6 +106,14 @@ def test_a_dead_job_is_run_again_once(api: httpx.Client, shop: Shop) -> None:
     assert "is queued" in refused.json()["detail"]
 
 
+def test_a_dead_job_is_not_run_again_beside_one_that_does_the_same(api: httpx.Client, shop: Shop) -> None:
+    key = dead(shop, natural_key="one")
+    other = shop.enqueue(natural_key="one")
+    refused = api.post(f"/jobs/{key}/retry")
+    assert refused.status_code == 409
+    assert f"the job {other}, which does the same, is under way" in refused.json()["detail"]
+
+
 def test_a_job_is_cancelled(api: httpx.Client, shop: Shop) -> None:
     key = shop.enqueue()
     assert api.post(f"/jobs/{key}/cancel").json()["state"] == "cancelled"

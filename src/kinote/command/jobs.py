@@ -66,11 +66,16 @@ def act(begun: Begun, name: str, keys: list[int], reason: str) -> None:
     with begun.store("work") as store:
         done: dict[str, Any] = {"count": 0}
         if may := _able(store, name, keys):
-            body = {"act": name, "ids": may, "expected": len(may), "reason": reason}
-            done = store.post("/api/v1/jobs/acts", body)
+            asked = {"act": name, "ids": may}
+            # Of jobs that do the same, only one is run again.
+            expected = store.post("/api/v1/jobs/acts", asked)["count"]
+            done = store.post("/api/v1/jobs/acts", {**asked, "expected": expected, "reason": reason})
     out.print(f"{done['count']} of {len(set(keys))} jobs: {name}.", highlight=False)
     if done["count"] < len(set(keys)):
-        out.print("The state of the others does not go with that, or there are none: see `kinote jobs show`.")
+        _say(
+            "The state of the others does not go with that, another job does the same, or there are none: "
+            "see `kinote jobs show`."
+        )
         raise typer.Exit(FAILED)
 
 

@@ -6,6 +6,7 @@ has ended, and kills those that it is told to kill: as their parent, it alone kn
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -13,6 +14,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from kinote.decoding import codecs, messages, worker_process
 
@@ -30,6 +32,7 @@ def run(control: int, parent: int, work: Work = worker_process.serve) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.getppid() != parent:
         os._exit(1)
+    _go_first_where_memory_is_short()
     codecs.load()
     gc.collect()
     gc.freeze()
@@ -37,6 +40,15 @@ def run(control: int, parent: int, work: Work = worker_process.serve) -> None:
         _Forking(opened, work).serve()
     # The kernel ends the decoding processes with this one.
     os._exit(0)
+
+
+def _go_first_where_memory_is_short() -> None:
+    """Let the kernel end this process and those that it forks, and not the server, where there is no memory left.
+
+    Whoever begins another process cannot do that for itself: to take it back needs rights of its own (proc(5)).
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 class _Forking:

@@ -60,7 +60,7 @@ class Pool:
     ) -> None:
         self._options = options
         self._observe = observe
-        self._turns = Turns(options.processes)
+        self._turns = Turns(options.processes, options.total_memory)
         self._starter = Starter(program)
         self._harmful = HarmfulFrames()
         self._lock = threading.Lock()
@@ -82,7 +82,8 @@ class Pool:
         if known is not None:
             raise OverrunError(*known)
         asked = time.monotonic()
-        self._turns.take(study, self._options.longest_wait, is_cancelled)
+        memory = self._options.limits(request.samples).memory
+        self._turns.take(study, self._options.longest_wait, memory, is_cancelled)
         begun = time.monotonic()
         outcome = "decoded"
         did_harm = False
@@ -90,7 +91,9 @@ class Pool:
             return self._decode(data, request, is_cancelled)
         except OverrunError as error:
             outcome, did_harm = error.outcome, True
-            self._harmful.remember(data, request.samples, str(error), error.outcome)
+            if not isinstance(error, KilledError):
+                # Whoever is killed for want of memory may have had the smallest part in it.
+                self._harmful.remember(data, request.samples, str(error), error.outcome)
             log.warning("A frame was not decoded: %s", error, extra={"codec": request.codec.name})
             raise
         except FrameError as error:
@@ -103,7 +106,7 @@ class Pool:
             outcome = "unavailable"
             raise
         finally:
-            self._turns.give_back(study, did_harm=did_harm)
+            self._turns.give_back(study, memory, did_harm=did_harm)
             self._observe(Decoded(request.codec, outcome, time.monotonic() - begun, begun - asked))
 
     def _decode(

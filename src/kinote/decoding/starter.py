@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 import kinote
 from kinote.decoding import messages
 from kinote.decoding.errors import DecodingUnavailableError
+
+log = logging.getLogger(__name__)
 
 #: What begins the forking process. Nothing of the current folder is imported.
 PROGRAM: Sequence[str] = (sys.executable, "-P", "-m", "kinote.decoding")
@@ -36,6 +39,8 @@ class Starter:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._is_closed = False
+        #: The first number that the forking process of now has been given.
+        self._first = 0
 
     def start(self) -> tuple[int, socket.socket]:
         """A new decoding process: its number, and our end of its channel, which says when it is ready.
@@ -61,6 +66,16 @@ class Starter:
             if self._control is not None:
                 self._control.send(messages.kill(number))
 
+    def end_hanging(self, number: int) -> None:
+        """End the forking process that has been given this number: it does not do what it is told.
+
+        Its decoding processes end with it. The next need begins another one.
+        """
+        with self._lock:
+            if self._process is not None and number >= self._first:
+                log.error("The process that forks decoding processes hangs, and is replaced")
+                self._end()
+
     @property
     def pid(self) -> int | None:
         """The forking process, if there is one."""
@@ -75,18 +90,21 @@ class Starter:
 
     def _ask_to_fork(self, number: int, channel: socket.socket) -> None:
         if self._process is None or self._process.poll() is not None:
-            self._begin()
+            self._begin(number)
         assert self._control is not None
         try:
             socket.send_fds(self._control, [messages.fork(number)], [channel.fileno()])
-        except (BrokenPipeError, ConnectionResetError):
-            # It has died just now.
-            self._begin()
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            # It has died just now, or hangs, and has not read what it was told for long.
+            self._begin(number)
             socket.send_fds(self._control, [messages.fork(number)], [channel.fileno()])
 
-    def _begin(self) -> None:
+    def _begin(self, number: int) -> None:
         self._end()
+        self._first = number
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Our end alone: whoever writes has the lock, and must not wait for a process that hangs.
+        self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
                 [*self._program, str(theirs.fileno()), str(os.getpid())],

@@ -53,7 +53,7 @@ class Worker:
         self._area: mmap.mmap | None = None
         #: Whether it ends by itself after the frame that it had.
         self.is_last = False
-        kind, self.pid, _ = self._message(STARTING)
+        kind, self.pid, _ = self._message(STARTING, is_starting=True)
         if kind is not Kind.READY:
             self.close()
             raise DecodingUnavailableError("A decoding process could not be started; the log says why.")
@@ -86,11 +86,13 @@ class Worker:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
-        self._wait(limits, is_cancelled)
-        words = np.frombuffer(area, f"u{request.word_bytes}", request.samples, output).copy()
-        if len(area) > messages.KEPT_AREA:
-            self._area = None
-        return words
+        try:
+            self._wait(limits, is_cancelled)
+            return np.frombuffer(area, f"u{request.word_bytes}", request.samples, output).copy()
+        finally:
+            # The process gives it back after each frame, also one that it could not decode.
+            if len(area) > messages.KEPT_AREA:
+                self._area = None
 
     def close(self) -> None:
         """Let it end, if it has not."""
@@ -142,10 +144,13 @@ class Worker:
         # All of them have ended: nothing is said about the frame.
         raise BrokenPipeError
 
-    def _message(self, seconds: float) -> tuple[Kind | None, int, str]:
+    def _message(self, seconds: float, *, is_starting: bool = False) -> tuple[Kind | None, int, str]:
         """The next message; None where there will be none, or none came in that time."""
         if seconds and not self._poll.poll(seconds * 1000):
-            self._kill()
+            if is_starting:
+                self._starter.end_hanging(self._number)
+            else:
+                self._kill()
             return None, 0, ""
         try:
             return messages.read(self._channel.recv(messages.LONGEST))
@@ -163,6 +168,8 @@ class Worker:
                 message = self._channel.recv(messages.LONGEST)
                 if not message or message[0] == Kind.ENDED:
                     return
+            # Whoever is to kill it does not.
+            self._starter.end_hanging(self._number)
 
     def _processor_seconds(self) -> float:
         """What the process has used until now; the clock of a process is told by its id (clock_getcpuclockid)."""

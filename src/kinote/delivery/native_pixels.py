@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
 from pydicom import DataElement
 from pydicom.dataset import Dataset
 
+from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
@@ -22,12 +24,19 @@ _OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _NOT_HALVED = {"YBR_FULL_422": "YBR_FULL"}
 
 
-def make_native(dataset: Dataset, file: BinaryIO, transfer_syntax_uid: str, limit: int) -> None:
+def make_native(
+    dataset: Dataset,
+    file: BinaryIO,
+    transfer_syntax_uid: str,
+    limit: int,
+    takes: Callable[[int], None],
+    is_cancelled: Callable[[], bool] | None = None,
+) -> None:
     """Put native pixels, of so many bytes at most, into a data set in place of its compressed ones.
 
-    The data set is that of `file`, which stands at its beginning. Colours that compression has transformed
-    become RGB; whether anything was lost when it was compressed stays as the data set says. Raises
-    `PictureError` for what cannot be decoded.
+    The data set is that of `file`, which stands at its beginning. `takes` is told before how many bytes the pixels
+    have. Colours that compression has transformed become RGB; whether anything was lost when it was compressed stays
+    as the data set says. Raises `PictureError` for what cannot be decoded, and what `takes` raises.
     """
     if "PixelData" not in dataset:
         return
@@ -35,9 +44,11 @@ def make_native(dataset: Dataset, file: BinaryIO, transfer_syntax_uid: str, limi
         raise PictureError("The object holds a compressed icon.")
     with open_frames(file, transfer_syntax_uid) as frames:
         form = frames.format
-        if frames.count * form.rows * form.columns * form.samples * form.bits_allocated // 8 > limit:
+        size = frames.count * form.rows * form.columns * form.samples * form.bits_allocated // 8
+        if size > limit:
             raise PictureError(f"Its pixels would take more than {limit} bytes.")
-        pixels, photometric = _decoded(frames)
+        takes(size)
+        pixels, photometric = _decoded(frames, is_cancelled)
     vr = "OB" if form.bits_allocated <= 8 else "OW"
     dataset[tags.PIXEL_DATA] = DataElement(tags.PIXEL_DATA, vr, pixels)
     dataset.PhotometricInterpretation = photometric
@@ -55,13 +66,15 @@ def _is_compressed(item: Dataset) -> bool:
     return "PixelData" in item and bool(item["PixelData"].is_undefined_length)
 
 
-def _decoded(frames: Frames) -> tuple[bytes, str]:
+def _decoded(frames: Frames, is_cancelled: Callable[[], bool] | None) -> tuple[bytes, str]:
     """The pixels of all frames, and how they are to be interpreted."""
     form = frames.format
     photometric = form.photometric
     words = []
     for number in range(1, frames.count + 1):
-        samples = decode_frame(frames, number)
+        if is_cancelled is not None and is_cancelled():
+            raise DecodingCancelledError("Nobody waits for the object any more.")
+        samples = decode_frame(frames, number, is_cancelled=is_cancelled)
         photometric = samples.photometric
         words.append(stored_words(samples, form))
     if form.bits_allocated == 1:

@@ -7,16 +7,17 @@ for a receiver that takes none in which the object is stored, and only where no 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.byte_order import swap_words
+from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.native_pixels import make_native
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.elements.errors import DicomError
@@ -35,6 +36,12 @@ _CHUNK = 256 * 1024
 
 #: Re-encoding is done in memory; larger objects are refused rather than let the server run out of it.
 _TRANSCODING_LIMIT = 512 * 1024 * 1024
+
+#: Of what it is about, so many copies are in memory at most: as read, as elements, as encoded.
+_COPIES = 3
+
+#: The memory that all re-encodings take together.
+_MEMORY = MemoryBudget(4 * _TRANSCODING_LIMIT)
 
 #: What an object can be re-encoded to: the native syntaxes every receiver takes.
 TARGETS = (transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN)
@@ -87,25 +94,39 @@ def outgoing(door: Door, wanted: LiveObject, by: Actor) -> DataSet:
         raise
 
 
-def part10(wanted: Described, found: DataSet, transfer_syntax_uid: str | None = None) -> Iterator[bytes]:
+def part10(
+    wanted: Described,
+    found: DataSet,
+    transfer_syntax_uid: str | None = None,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> Iterator[bytes]:
     """An object as a DICOM file (PS3.10): file meta information of ours, then its data set, which is closed.
 
-    Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax.
+    Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax; and what `data_set`
+    does.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
-    made = data_set(wanted, found, syntax)
+    made = data_set(wanted, found, syntax, is_cancelled=is_cancelled)
     return _chunks(file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, syntax), made.file)
 
 
-def data_set(wanted: Described, found: DataSet, transfer_syntax_uid: str) -> DataSet:
+def data_set(
+    wanted: Described,
+    found: DataSet,
+    transfer_syntax_uid: str,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> DataSet:
     """A data set in a transfer syntax; the file of `found` is closed if another takes its place.
 
-    Raises `TranscodingError` where it cannot be had in the transfer syntax, and `DecodingUnavailableError`.
+    `is_cancelled` says whether nobody waits for it any more. Raises `TranscodingError` where it cannot be had in the
+    transfer syntax, and `DecodingUnavailableError`.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
         return found
     with found.file:
-        return _re_encoded(wanted, found, transfer_syntax_uid)
+        return _re_encoded(wanted, found, transfer_syntax_uid, is_cancelled)
 
 
 def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
@@ -119,7 +140,12 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
             yield chunk
 
 
-def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) -> DataSet:
+def _re_encoded(
+    wanted: Described,
+    data_set: DataSet,
+    transfer_syntax_uid: str,
+    is_cancelled: Callable[[], bool] | None,
+) -> DataSet:
     if transfer_syntax_uid not in TARGETS:
         raise TranscodingError(
             f"Kinote does not encode {transfer_syntaxes.lookup(transfer_syntax_uid).name}; "
@@ -127,15 +153,42 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
         )
     if data_set.size > _TRANSCODING_LIMIT:
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
-    meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
-    stored = b"".join(_chunks(meta, data_set.file))
+    with _MEMORY.share() as take:
+        take(_COPIES * data_set.size)
+        return _encoded(wanted, data_set, transfer_syntax_uid, take, is_cancelled)
+
+
+def _encoded(
+    wanted: Described,
+    data_set: DataSet,
+    transfer_syntax_uid: str,
+    take: Callable[[int], None],
+    is_cancelled: Callable[[], bool] | None,
+) -> DataSet:
+    stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
+    meta = file_meta_bytes(
+        wanted.sop_class_uid,
+        wanted.sop_instance_uid,
+        transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN if stored_in.deflated else wanted.transfer_syntax_uid,
+    )
+    if stored_in.deflated:
+        # pydicom would inflate it whatever it becomes.
+        stored = meta + _inflated(data_set.file.read(), take)
+    else:
+        stored = b"".join(_chunks(meta, data_set.file))
     try:
         dataset = pydicom.dcmread(io.BytesIO(stored))
-        stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
         if not stored_in.little_endian:
             swap_words(dataset)
         if stored_in.encapsulated:
-            make_native(dataset, _at(stored, len(meta)), wanted.transfer_syntax_uid, _TRANSCODING_LIMIT)
+            make_native(
+                dataset,
+                _at(stored, len(meta)),
+                wanted.transfer_syntax_uid,
+                _TRANSCODING_LIMIT,
+                lambda size: take(_COPIES * size),
+                is_cancelled,
+            )
         encoded = io.BytesIO()
         # A bare data set: file meta information is for `part10` to write.
         del dataset.file_meta
@@ -152,19 +205,45 @@ def _re_encoded(wanted: Described, data_set: DataSet, transfer_syntax_uid: str) 
         raise
     except PictureError as error:
         raise TranscodingError(f"The object could not be decompressed: {error}") from error
-    except (
-        InvalidDicomError,
-        AttributeError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        # All of these come from pydicom: NotImplementedError where a value representation is none.
-        raise TranscodingError(f"The object could not be re-encoded: {error}") from error
+    except Exception as error:
+        # pydicom raises what it likes for damaged data sets. That is the object's own fault (law 5): it harms no
+        # other object of the same delivery.
+        raise TranscodingError(f"The object could not be re-encoded: {_said(error)}") from error
     size = encoded.tell()
     encoded.seek(0)
     return DataSet(encoded, size)
+
+
+def _inflated(deflated: bytes, take: Callable[[int], None]) -> bytes:
+    """A deflated data set (PS3.5 A.5), once it is known how large it is. Raises `TranscodingError`."""
+    try:
+        size = sum(map(len, _pieces(deflated)))
+        take(_COPIES * size)
+        return b"".join(_pieces(deflated))
+    except zlib.error as error:
+        raise TranscodingError(f"The object cannot be inflated: {error}.") from error
+
+
+def _pieces(deflated: bytes) -> Iterator[bytes]:
+    inflating = zlib.decompressobj(-15)
+    total = 0
+    for start in range(0, len(deflated), _CHUNK):
+        waiting = deflated[start : start + _CHUNK]
+        while waiting and not inflating.eof:
+            piece = inflating.decompress(waiting, _CHUNK)
+            waiting = inflating.unconsumed_tail
+            total += len(piece)
+            if total > _TRANSCODING_LIMIT:
+                raise TranscodingError(
+                    "The object is too large to be re-encoded; ask for it as it is stored."
+                )
+            yield piece
+    yield inflating.flush()
+
+
+def _said(error: Exception) -> str:
+    """What an error says, for people: never nothing."""
+    return str(error) or type(error).__name__
 
 
 def _at(stored: bytes, offset: int) -> BinaryIO:

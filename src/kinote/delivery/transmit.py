@@ -99,10 +99,12 @@ def _send_waiting(
                 sender = Sender(opened)
                 while (wanted := _next(waiting)) is not None:
                     tell((wanted, sender.send(wanted)))
+                    wanted = None
         except UnreadableDataSetError as error:
             # It alone has failed: the others go over another association.
             assert wanted is not None
             tell((wanted, _failed(wanted, error)))
+            wanted = None
             is_to_go_on = bool(waiting)
         except Exception as error:  # Whatever it is: what became of each object is waited for.
             while (wanted := wanted or _next(waiting)) is not None:

@@ -7,6 +7,7 @@ or destination with many jobs nor one whose jobs fail keeps the others waiting.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
+from sqlalchemy.exc import DataError, IntegrityError
 
 from kinote.catalog.schema.tables import job
 from kinote.catalog.sql import dialects
@@ -22,6 +24,8 @@ from kinote.jobs.kinds import JobKind
 from kinote.jobs.moving import FOUND, Found, found, move
 from kinote.jobs.queues import queues
 from kinote.jobs.states import Event
+
+log = logging.getLogger(__name__)
 
 #: As the indexes of these say it: not a parameter (`instance.is_current`).
 _IS_QUEUED: ColumnElement[bool] = job.c.state == literal_column("'queued'")
@@ -77,13 +81,34 @@ def claim(
     # Who counts what is leased sees what others have just leased.
     dialects.lock_names(transaction, ["kinote jobs"])
     for line in open_lines(transaction, kinds, turns):
-        first = found(transaction, _first_of(line), passes_over_locked=True)
-        if first:
-            (job_found,) = first
-            move(transaction, first, Event.CLAIMED, now, until=now + kinds[line.kind].lease, worker=worker)
+        claimed = _first_claimed(transaction, line, kinds[line.kind], worker, now)
+        if claimed is not None:
             turns.served(line.kind, line.destination)
-            return _claimed(transaction, job_found, line, worker)
+            return claimed
     return None
+
+
+def _first_claimed(
+    transaction: Connection, line: Line, kind: JobKind, worker: str, now: datetime
+) -> Claimed | None:
+    """Lease the first job of a line; None where there is none, or where the database refuses it.
+
+    Such a job stops its own line only: not the other ones, nor the transaction, which may also settle another job.
+    """
+    with dialects.savepoint(transaction) as undo:
+        try:
+            first = found(transaction, _first_of(line), passes_over_locked=True)
+            if not first:
+                return None
+            move(transaction, first, Event.CLAIMED, now, until=now + kind.lease, worker=worker)
+            return _claimed(transaction, first[0], line, worker)
+        except (IntegrityError, DataError):
+            undo()
+            log.exception(
+                "The first job of a line cannot be taken: the line waits, the others go on",
+                extra={"kind": line.kind, "destination": line.destination},
+            )
+            return None
 
 
 def has_work(connection: Connection, kinds: Mapping[str, JobKind], turns: Turns) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ def enqueue(
         )
     if natural_key:
         # Of two who make the same job at once, the second finds that of the first.
-        dialects.lock_names(transaction, [f"kinote job {kind.name} {natural_key}"])
+        dialects.lock_names(transaction, [_name(kind.name, natural_key)])
         known = transaction.execute(
             select(job.c.id).where(_is_under_way(kind, natural_key))
         ).scalar_one_or_none()
@@ -91,6 +91,26 @@ def enqueue(
     statements.insert_rows(transaction, job_event, [made])
     note_changes(transaction)
     return Enqueued(key, is_new=True)
+
+
+def lock_natural_keys(transaction: Connection, keys: Sequence[int]) -> None:
+    """Let nobody else make a job under a natural key of one of these jobs until the transaction ends."""
+    rows = transaction.execute(
+        select(job.c.kind, job.c.natural_key).where(job.c.id.in_(keys), job.c.natural_key != "")
+    )
+    dialects.lock_names(transaction, [_name(row.kind, row.natural_key) for row in rows])
+
+
+def _name(kind: str, natural_key: str) -> str:
+    return f"kinote job {kind} {natural_key}"
+
+
+def is_dead(connection: Connection, kind: JobKind, natural_key: str) -> bool:
+    """Whether a job under a natural key could not be done, and nobody has seen to it yet."""
+    query = select(job.c.id).where(
+        job.c.state == State.DEAD, job.c.kind == kind.name, job.c.natural_key == natural_key
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def wake(transaction: Connection, kind: JobKind, natural_key: str, *, clock: Clock) -> bool:

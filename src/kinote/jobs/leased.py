@@ -108,11 +108,13 @@ class LeasedJob:
         self,
         work: Callable[[Connection], Result],
         progress: Mapping[str, Any] | Callable[[Result], Mapping[str, Any]] | None = None,
+        *,
+        is_further: bool = True,
     ) -> Result:
         """Do a piece of work in a transaction of its own, if the lease holds; raises `LostLeaseError` if not.
 
         `progress` is how far the job has then come, perhaps by what the work gives: attempts are counted anew from
-        there. The work must be short.
+        there, unless it is not `is_further`, but a note for the next attempt. The work must be short.
         """
 
         def piece(transaction: Connection) -> tuple[Result, dict[str, Any] | None]:
@@ -121,7 +123,7 @@ class LeasedJob:
             if progress is None:
                 return written, None
             reached = dict(progress(written) if callable(progress) else progress)
-            self._remember(transaction, reached)
+            self._remember(transaction, reached, is_further)
             return written, reached
 
         written, reached = self._catalog.submit(piece, background=True).result()
@@ -183,16 +185,12 @@ class LeasedJob:
                 f"{self.claimed.attempt} it was."
             )
 
-    def _remember(self, transaction: Connection, reached: Mapping[str, Any]) -> None:
-        """How far it has come. This attempt is now the first of a new round."""
-        transaction.execute(
-            job.update()
-            .where(job.c.id == self.id)
-            .values(
-                progress=json.dumps(reached, ensure_ascii=False, separators=(",", ":")),
-                attempts_allowed=job.c.attempt - 1 + job.c.attempts,
-            )
-        )
+    def _remember(self, transaction: Connection, reached: Mapping[str, Any], is_further: bool) -> None:
+        """How far it has come. Where that is further than before, this attempt is the first of a new round."""
+        values: dict[str, Any] = {"progress": json.dumps(reached, ensure_ascii=False, separators=(",", ":"))}
+        if is_further:
+            values["attempts_allowed"] = job.c.attempt - 1 + job.c.attempts
+        transaction.execute(job.update().where(job.c.id == self.id).values(values))
 
     def _is_mine(self, now: datetime) -> ColumnElement[bool]:
         return and_(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, case, select
 
 from kinote.catalog.schema.tables import job, job_event
 from kinote.catalog.schema.timestamps import timestamp
@@ -113,11 +113,16 @@ def move(
         statements.insert_rows(transaction, job_event, told)
 
 
+#: For a job that was put aside while a worker had it, perhaps in its last attempt: there is another one.
+_ANOTHER = case((job.c.attempts_allowed > job.c.attempt, job.c.attempts_allowed), else_=job.c.attempt + 1)
+
 #: What some events do to the count of attempts: one more, one more that is allowed, a whole new round.
 _ATTEMPTS: dict[Event, dict[str, Any]] = {
     Event.CLAIMED: {"attempt": job.c.attempt + 1},
     Event.LEFT_OFF: {"attempts_allowed": job.c.attempts_allowed + 1},
     Event.BEGAN_TO_WAIT: {"attempts_allowed": job.c.attempts_allowed + 1},
+    Event.RESUMED: {"attempts_allowed": _ANOTHER},
+    Event.SUSPENSION_OVER: {"attempts_allowed": _ANOTHER},
     Event.RUN_AGAIN: {"attempts_allowed": job.c.attempt + job.c.attempts},
 }
 

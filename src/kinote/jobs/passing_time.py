@@ -6,8 +6,9 @@ Any server does it for all; of several, each leaves alone what another one is at
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
@@ -85,7 +86,25 @@ def _pass(transaction: Connection, one: Found, now: datetime) -> None:
             move(transaction, [one], Event.SUSPENSION_OVER, now)
 
 
-def sort_out_kinds(catalog: Catalog, known: Collection[str], clock: Clock) -> None:
+def until_ending(
+    step: Callable[[Connection, Budget], bool], is_ending: Callable[[], bool]
+) -> Callable[[Connection, Budget], bool]:
+    """A step of long work (`Catalog.in_turns`) after which there is no other one once the server ends."""
+
+    @wraps(step)
+    def piece(transaction: Connection, budget: Budget) -> bool:
+        return step(transaction, budget) and not is_ending()
+
+    return piece
+
+
+def sort_out_kinds(
+    catalog: Catalog,
+    known: Collection[str],
+    clock: Clock,
+    *,
+    is_ending: Callable[[], bool] = lambda: False,
+) -> None:
     """Let jobs of kinds that nobody here knows wait, where nobody has taken them for a while; and wake those of known
     kinds that waited for a server that knows them.
     """
@@ -98,9 +117,13 @@ def sort_out_kinds(catalog: Catalog, known: Collection[str], clock: Clock) -> No
         )
         back = list(connection.execute(waiting.limit(1)).scalars())
     if strange:
-        catalog.in_turns(lambda transaction, budget: _set_aside(transaction, strange, clock))
+        catalog.in_turns(
+            until_ending(lambda transaction, budget: _set_aside(transaction, strange, clock), is_ending)
+        )
     if back:
-        catalog.in_turns(lambda transaction, budget: _bring_back(transaction, waiting, clock))
+        catalog.in_turns(
+            until_ending(lambda transaction, budget: _bring_back(transaction, waiting, clock), is_ending)
+        )
 
 
 def _queued_kinds(connection: Connection) -> Iterator[str]:

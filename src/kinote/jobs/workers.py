@@ -1,4 +1,6 @@
-"""The workers of a server: threads that do jobs one after the other, and one that keeps their leases.
+"""The workers of a server: threads that do jobs one after the other, one that keeps their leases, and one that sweeps.
+
+Sweeping is what time does to jobs. It may be long work, and must not keep leases from being extended.
 
 A commit that brings jobs wakes them (`kinote.catalog.transactions.announcements`), here and in other servers; if nobody
 wakes them, they look by themselves after a while.
@@ -6,6 +8,7 @@ wakes them, they look by themselves after a while.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import threading
@@ -16,16 +19,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection
 
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.waiting_work import Budget
 from kinote.jobs.claiming import ANY_QUEUED, Claimed, Turns, claim, has_work
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Failed, LeasedJob, LeftOff, LostLeaseError, Outcome, PermanentError
 from kinote.jobs.moments import moment_of
-from kinote.jobs.passing_time import forget, let_time_pass, next_moment, sort_out_kinds
+from kinote.jobs.passing_time import (
+    forget,
+    let_time_pass,
+    next_moment,
+    sort_out_kinds,
+    until_ending,
+)
 from kinote.telemetry.clock import Clock
 from kinote.telemetry.registry import REGISTRY
 
@@ -40,19 +50,25 @@ _ATTEMPTS = Counter(
     registry=REGISTRY,
 )
 
+_WORKERS = Gauge(
+    "kinote_job_workers",
+    "Workers of this server whose handlers do not hang: where there is none, no job is done until a restart.",
+    registry=REGISTRY,
+)
+
 #: Seconds until a worker that nobody has woken looks for work.
 _LOOK_EVERY = 15.0
 
 #: Seconds between two looks at least while there is nothing to do: commits come by the hundred a second.
 _SPACING = 0.1
 
-#: Seconds between two rounds of the keeper, between two sortings of kinds, and between two prunings.
+#: Seconds between two rounds of the keeper and of the sweeper, between two sortings of kinds, and between two prunings.
 _ROUND, _SORT_EVERY, _FORGET_EVERY = 1.0, 60.0, 600.0
 
 #: Seconds that the end of the server waits for handlers that do not leave off.
 _LONGEST_END = 30.0
 
-#: Threads at most, for each that is wanted, while handlers hang.
+#: Threads that are alive at once at most, for each that is wanted, while handlers hang.
 _REPLACED_AT_MOST = 3
 
 
@@ -93,13 +109,19 @@ class Workers:
         #: The jobs at hand, by the number of the worker; and workers whose handlers hang.
         self._at_hand: dict[int, LeasedJob] = {}
         self._given_up: set[int] = set()
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[int, threading.Thread] = {}
+        self._numbers = itertools.count()
+        self._is_short = False
         self._closing = ExitStack()
         self._closing.enter_context(catalog.announcements.listening(self.wake))
         for _ in range(options.workers):
             self._begin_worker()
-        self._keeper = threading.Thread(target=self._keep, name="jobs-keeper", daemon=True)
-        self._keeper.start()
+        self._keepers = [
+            threading.Thread(target=self._keep, name="jobs-keeper", daemon=True),
+            threading.Thread(target=self._sweep, name="jobs-sweeper", daemon=True),
+        ]
+        for keeper in self._keepers:
+            keeper.start()
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -114,17 +136,18 @@ class Workers:
         self._ending.set()
         with self._changed:
             self._changed.notify_all()
-        self._keeper.join()
+        for keeper in self._keepers:
+            keeper.join()
         until = self._steady() + _LONGEST_END
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(max(0.0, until - self._steady()))
         if left := [job.id for job in self._at_hand.values()]:
             log.warning("Jobs were left where they were at the end of this server", extra={"jobs": left})
 
     def _begin_worker(self) -> None:
-        number = len(self._threads)
+        number = next(self._numbers)
         thread = threading.Thread(target=self._work, args=(number,), name=f"jobs-{number}", daemon=True)
-        self._threads.append(thread)
+        self._threads[number] = thread
         thread.start()
 
     def _work(self, number: int) -> None:
@@ -223,33 +246,71 @@ class Workers:
             log.warning("A job could not be given back", extra={"job": claimed.id}, exc_info=True)
 
     def _keep(self) -> None:
-        sorted_at = forgot_at = -_FORGET_EVERY
         while not self._ending.wait(self._options.round):
             try:
                 self._extend_leases()
+                self._replace_lost_workers()
+            except CatalogClosedError:
+                return
+            except Exception:  # Whatever it is, it must not end the keeper.
+                log.exception("Leases could not be extended, and it is tried again")
+
+    def _replace_lost_workers(self) -> None:
+        """Have as many workers as are wanted, beside those whose handlers hang; these end when their handlers do."""
+        for number, thread in list(self._threads.items()):
+            if not thread.is_alive():
+                del self._threads[number]
+                self._given_up.discard(number)
+        at_work = len(self._threads) - len(self._given_up)
+        while at_work < self._options.workers and len(self._threads) < self._most:
+            self._begin_worker()
+            at_work += 1
+        _WORKERS.set(at_work)
+        if not at_work and not self._is_short:
+            log.error(
+                "No job is done any more: the handlers of all %d workers hang. Restart the server",
+                len(self._threads),
+            )
+        self._is_short = not at_work
+
+    @property
+    def _most(self) -> int:
+        return self._options.workers * (1 + _REPLACED_AT_MOST)
+
+    def _sweep(self) -> None:
+        sorted_at = forgot_at = -_FORGET_EVERY
+        while not self._ending.wait(self._options.round):
+            try:
                 self._see_to_time()
                 now = self._steady()
                 if now - sorted_at >= _SORT_EVERY:
                     sorted_at = now
-                    sort_out_kinds(self._catalog, self._kinds, self._clock)
+                    sort_out_kinds(self._catalog, self._kinds, self._clock, is_ending=self._ending.is_set)
                 if now - forgot_at >= _FORGET_EVERY:
                     forgot_at = now
-                    self._catalog.in_turns(
+                    self._in_turns(
                         lambda transaction, budget: forget(
                             transaction, budget, self._clock, self._options.kept
                         )
                     )
             except CatalogClosedError:
                 return
-            except Exception:  # Whatever it is, it must not end the keeper.
+            except Exception:  # Whatever it is, it must not end the sweeper.
                 log.exception("Jobs could not be looked after, and it is tried again")
+
+    def _in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
+        """Long work, left between two transactions when the server ends."""
+        self._catalog.in_turns(until_ending(step, self._ending.is_set))
 
     def _extend_leases(self) -> None:
         for number, job in list(self._at_hand.items()):
-            if job.is_lost or self._steady() - job.extended < job.kind.lease.total_seconds() / 3:
+            if number in self._given_up:
                 continue
             if job.is_stuck():
+                # Also one that is lost already: its handler may not come to know it.
                 self._give_up(number, job)
+                continue
+            if job.is_lost or self._steady() - job.extended < job.kind.lease.total_seconds() / 3:
                 continue
             try:
                 job.extend()
@@ -258,25 +319,19 @@ class Workers:
 
     def _give_up(self, number: int, job: LeasedJob) -> None:
         """Let a hanging handler lose its lease, and another worker take the place of its own."""
-        if number in self._given_up:
-            return
         log.error(
             "A job has come no further for %d minutes: its lease is left to run out",
             job.kind.patience.total_seconds() // 60,
             extra={"job": job.id, "kind": job.kind.name},
         )
         self._given_up.add(number)
-        if len(self._threads) < self._options.workers * (1 + _REPLACED_AT_MOST):
-            self._begin_worker()
 
     def _see_to_time(self) -> None:
         with self._catalog.read() as connection:
             earliest = next_moment(connection)
             now: datetime = moment_of(connection, self._clock)
         if earliest is not None and earliest <= timestamp(now):
-            self._catalog.in_turns(
-                lambda transaction, budget: let_time_pass(transaction, budget, self._clock)
-            )
+            self._in_turns(lambda transaction, budget: let_time_pass(transaction, budget, self._clock))
 
 
 def _said(error: Exception) -> str:

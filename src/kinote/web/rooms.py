@@ -51,8 +51,9 @@ class WebOptions:
 class Threads:
     """How many threads may do what at once.
 
-    Short reads, streamed answers, incoming bodies and calls of other systems each have their own share, so that
-    slow clients or systems of one kind do not keep the others from the index.
+    Short reads, streamed answers, answers for which frames are decoded (`decoded`, and `pictures`), incoming bodies and
+    calls of other systems each have their own share, so that slow clients or systems of one kind do not keep the others
+    from the index.
     """
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -60,6 +61,7 @@ class Threads:
     long_reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(16))
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
+    decoded: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -20,10 +21,17 @@ async def while_wanted(
 
     For requests whose body nobody else reads meanwhile.
     """
+    async with watched(request) as is_gone:
+        return await to_thread.run_sync(lambda: work(is_gone), limiter=limiter)
+
+
+@asynccontextmanager
+async def watched(request: Request) -> AsyncIterator[Callable[[], bool]]:
+    """A function that says whether the client has gone within the block."""
     gone = threading.Event()
     watching = asyncio.ensure_future(_watch(request, gone))
     try:
-        return await to_thread.run_sync(lambda: work(gone.is_set), limiter=limiter)
+        yield gone.is_set
     finally:
         watching.cancel()
 

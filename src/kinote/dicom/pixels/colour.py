@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.pixels.lookup_tables import palette
 from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
-from kinote.dicom.pixels.samples import Samples, Words
+from kinote.dicom.pixels.samples import Samples, Words, bands
 
 #: Luminance, then what blue and red difference add to red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
 _FROM_YBR_FULL = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)
@@ -41,11 +41,14 @@ def _eight_bits(samples: Samples, form: PixelFormat) -> NDArray[np.uint8]:
     if array.dtype == np.uint8 and form.bits_stored == 8:
         return array
     bits = min(form.bits_stored, 8 * array.itemsize)
-    if samples.words is not None:
-        array = samples.words.values(array)
-    if bits > 8:
-        return (array >> bits - 8).astype(np.uint8)
-    return (array.astype(np.float32) * (255 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)
+    colours = np.empty(array.shape, np.uint8)
+    for some in bands(array):
+        values = array[some] if samples.words is None else samples.words.values(array[some])
+        if bits > 8:
+            colours[some] = (values >> bits - 8).astype(np.uint8)
+        else:
+            colours[some] = (values.astype(np.float32) * (255 / ((1 << bits) - 1)) + 0.5).astype(np.uint8)
+    return colours
 
 
 def _from_ybr(array: NDArray[np.uint8], matrix: NDArray[np.float32], black: float) -> NDArray[np.uint8]:
@@ -70,5 +73,8 @@ def _from_palette(
         entries = palette(header, colour, signed=form.signed, little_endian=little_endian)
         shift = max(entries.bits - 8, 0) if max(np.frombuffer(entries.entries, np.uint16)) > 255 else 0
         table[:, colour] = entries.mapped(stored).astype(np.uint16) >> shift
-    colours: NDArray[np.uint8] = table[unsigned]
+    colours = np.empty((*array.shape, 3), np.uint8)
+    for some in bands(unsigned):
+        # numpy makes 8 bytes of each index.
+        colours[some] = table[unsigned[some]]
     return colours

@@ -17,6 +17,9 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _DELIMITER = b"\xfe\xff\xdd\xe0"
 _MAX_FRAGMENTS = 4_000_000
 
+#: No object is longer, in bytes; and every file system and file in memory can look so far.
+_FARTHEST = 1 << 43
+
 #: How the codestreams of DICOM begin: JPEG and JPEG-LS (SOI), JPEG 2000 (SOC, or the boxes of a JP2 file).
 _BEGINNINGS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0c\x6a\x50\x20\x20")
 _ENDINGS = (b"\xff\xd9",)  # EOI and EOC are the same two bytes
@@ -129,6 +132,11 @@ class EncapsulatedFrames:
         return groups
 
     def _read(self, offset: int, length: int) -> bytes:
+        if offset > _FARTHEST:
+            # Extended offsets have 64 bits. Where a file can go no further, it raises OverflowError or OSError.
+            raise PictureError(
+                "The pixel data is damaged: its offset table points beyond the end of any object."
+            )
         self._file.seek(offset)
         return self._file.read(length)
 

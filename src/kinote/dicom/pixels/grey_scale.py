@@ -4,6 +4,7 @@ Frames of up to 16 bits go through one table of the greys of all words, made onc
 shown alike.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.lookup_tables import LookupTable, lookup_table
 from kinote.dicom.pixels.pixel_format import PixelFormat
-from kinote.dicom.pixels.samples import Samples, Words
+from kinote.dicom.pixels.samples import Samples, Words, bands
 from kinote.dicom.pixels.windows import FUNCTIONS, Window
 
 _PIXEL_PADDING_VALUE = 0x00280120
@@ -152,11 +153,17 @@ def to_grey(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
     unsigned: NDArray[Any] = array.view(np.uint16 if array.itemsize == 2 else np.uint8)
     words = samples.words or Words(8 * array.itemsize, 0, array.dtype.kind == "i")
     if transform.window is None and transform.voi_lut is None and transform.span is None:
-        counts = np.bincount(unsigned.reshape(-1), minlength=1 << 8 * array.itemsize)
+        counts = np.zeros(1 << 8 * array.itemsize, np.int64)
+        for some in bands(unsigned):
+            counts += np.bincount(unsigned[some].reshape(-1), minlength=len(counts))
         present = np.flatnonzero(counts)
         stored = words.values(present).astype(np.float64)
         transform = replace(transform, span=_span(stored, transform, counts[present]))
-    greys: NDArray[np.uint8] = _grey_table(words, transform, 8 * array.itemsize).take(unsigned)
+    table = _grey_table(words, transform, 8 * array.itemsize)
+    greys = np.empty(array.shape, np.uint8)
+    for some in bands(unsigned):
+        # numpy makes 8 bytes of each index.
+        greys[some] = table.take(unsigned[some])
     return greys
 
 
@@ -168,14 +175,34 @@ def _grey_table(words: Words, transform: GreyTransform, word_bits: int) -> NDArr
 
 
 def _greys_of_wide(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
-    """Frames of 32 bits and of floating point numbers, row by row to keep memory in bounds."""
+    """Frames of 32 bits and of floating point numbers."""
     array = samples.array
     if transform.window is None and transform.voi_lut is None and transform.span is None:
-        transform = replace(transform, span=_span(_values(array, samples.words).reshape(-1), transform))
+        transform = replace(transform, span=_span_of_wide(samples, transform))
     greys = np.empty(array.shape, np.uint8)
-    for row in range(len(array)):
-        greys[row] = transform.greys(_values(array[row], samples.words))
+    for some in bands(array):
+        greys[some] = transform.greys(_values(array[some], samples.words))
     return greys
+
+
+def _span_of_wide(samples: Samples, transform: GreyTransform) -> tuple[float, float]:
+    """What `_span` is of all samples of a frame. Nothing of its size is made but one array of its values."""
+    array = samples.array
+    values, number = np.empty(array.size, np.float64), 0
+    for some in bands(array):
+        stored = _values(array[some], samples.words).reshape(-1)
+        kept = transform.modality(stored[_kept(stored, transform)])
+        values[number : number + len(kept)] = kept
+        number += len(kept)
+    values = values[:number]
+    if not number:
+        return 0.0, 1.0
+    # Each is the first value that so many do not exceed.
+    low, high = (max(math.ceil(share * number) - 1, 0) for share in (_OUTLIERS, 1 - _OUTLIERS))
+    values.partition([low, high])
+    if values[high] > values[low]:
+        return float(values[low]), float(values[high])
+    return float(values.min()), float(values.max())
 
 
 def _values(array: NDArray[np.generic], words: Words | None) -> NDArray[np.float64]:
@@ -186,9 +213,7 @@ def _span(
     stored: NDArray[np.float64], transform: GreyTransform, counts: NDArray[np.int64] | None = None
 ) -> tuple[float, float]:
     """The values of a frame from darkest to brightest, without padding and outliers."""
-    kept = np.isfinite(stored)
-    if transform.padding is not None:
-        kept &= (stored < transform.padding[0]) | (stored > transform.padding[1])
+    kept = _kept(stored, transform)
     values = transform.modality(stored[kept])
     if not values.size:
         return 0.0, 1.0
@@ -201,3 +226,11 @@ def _span(
     if high <= low:
         low, high = values[0], values[-1]
     return float(low), float(high)
+
+
+def _kept(stored: NDArray[np.float64], transform: GreyTransform) -> NDArray[np.bool_]:
+    """Which of the values are part of the picture."""
+    kept: NDArray[np.bool_] = np.isfinite(stored)
+    if transform.padding is not None:
+        kept &= (stored < transform.padding[0]) | (stored > transform.padding[1])
+    return kept

@@ -28,6 +28,9 @@ _NOMINAL_SCANNED_PIXEL_SPACING = 0x00182010
 _LONGEST = 65500
 _MOST_PIXELS = 1 << 27
 
+#: Samples of a frame that is shown.
+_MOST_SAMPLES = 1 << 25
+
 
 def render_frame(
     frames: Frames,
@@ -58,10 +61,21 @@ def render_frame(
     return encoded.getvalue()
 
 
+def check_size(frames: Frames) -> None:
+    """Raise `PictureError` where frames are too large to be shown: who decodes them for that asks before."""
+    form = frames.format
+    if form.rows * form.columns * form.samples > _MOST_SAMPLES:
+        raise PictureError(
+            f"Frames of {form.columns} x {form.rows} pixels are too large to be shown here: more than "
+            f"{_MOST_SAMPLES} samples. The frame itself can be had as it is stored."
+        )
+
+
 def pixels(
     frames: Frames, frame: int, samples: Samples, *, window: Window | None = None
 ) -> NDArray[np.uint8]:
     """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`."""
+    check_size(frames)
     form = frames.format
     little_endian = frames.transfer_syntax.little_endian
     try:

@@ -3,6 +3,7 @@
 Compressed frames become samples in `kinote.decoding`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
+
+#: Samples that are worked on at once.
+_BAND = 1 << 19
 
 _DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 
@@ -41,6 +45,13 @@ class Samples:
     array: NDArray[Any]
     photometric: str
     words: Words | None = None
+
+
+def bands(array: NDArray[Any]) -> Iterator[slice]:
+    """The rows of a frame, some at a time: what is made of samples on the way takes many times their size."""
+    rows = max(_BAND // max(array[:1].size, 1), 1)
+    for start in range(0, len(array), rows):
+        yield slice(start, start + rows)
 
 
 def native_samples(data: bytes, form: PixelFormat) -> Samples:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces
@@ -49,8 +50,14 @@ def derived(connection: Connection, sop_instance_uid: str) -> bytes:
     """Return the bytes of a key object, made from its rows. Raises `CannotBeMadeError`."""
     try:
         return writer.encode(document_of(connection, sop_instance_uid))
+    except SQLAlchemyError:
+        # It is the index that fails, and not this key object.
+        raise
     except (LookupError, ValueError) as error:
         raise CannotBeMadeError(str(error)) from error
+    except Exception as error:
+        # Whatever else the writer raises is the matter of this one alone (law 5).
+        raise CannotBeMadeError(f"{type(error).__name__}: {error}") from error
 
 
 def keep(transaction: Connection, key: int, dataset: bytes) -> bool:

@@ -13,7 +13,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoC
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.door import Door
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError, StoreUnreachableError
-from kinote.jobs.enqueueing import Enqueued, enqueue
+from kinote.jobs.enqueueing import Enqueued, enqueue, is_dead
 from kinote.jobs.failed_objects import (
     failed_again,
     failed_by_version,
@@ -87,7 +87,7 @@ class RegisterAgain:
                     if is_suspected:
                         is_suspected = False
                         self._note(
-                            job, key, _ENDED_THERE, {**job.progress, "after": key}, may_be_tried_again=True
+                            job, key, _ENDED_THERE, {**job.progress, "after": key}, may_be_tried_again=False
                         )
                     else:
                         self._one(job, key, uid)
@@ -120,8 +120,15 @@ class RegisterAgain:
         return []
 
     def _try_again(self, job: LeasedJob) -> bool:
-        """Try those once more that could not be read; False where the server is being stopped."""
+        """Try those once more that could not be read; False where the server is being stopped.
+
+        What is tried is noted before, so that the next attempt knows where this one ended.
+        """
         after = 0
+        ended_at: int = job.progress.get("trying", 0)
+        times = job.progress.get("ended_there", 0) + 1 if ended_at else 0
+        if times >= _SUSPECTED_AFTER:
+            self._note(job, ended_at, _ENDED_THERE, _without_trying(job), may_be_tried_again=False)
         while True:
             with self._catalog.read() as connection:
                 keys = failed_again(connection, job, after=after, limit=_PAGE)
@@ -129,11 +136,15 @@ class RegisterAgain:
                 rows = connection.execute(query.where(live_instance.c.id.in_(keys)))
                 found = {row.id: row.sop_instance_uid for row in rows}
             if not keys:
+                job.write(lambda transaction: None, _without_trying(job), is_further=False)
                 return True
             for key in keys:
                 if job.is_ending():
+                    job.write(lambda transaction: None, _without_trying(job), is_further=False)
                     return False
                 if key in found:
+                    trying = {"trying": key, "ended_there": times if key == ended_at else 0}
+                    job.write(lambda transaction: None, {**job.progress, **trying}, is_further=False)
                     self._one(job, key, found[key], moves_on=False)
                 else:
                     job.write(lambda transaction, key=key: forget_failed(transaction, job.kind.name, key))  # type: ignore[misc]
@@ -200,8 +211,19 @@ def _meant(connection: Connection, payload: Mapping[str, Any], after: int) -> li
     return read_by_older_readers(connection, after=after, limit=_PAGE)
 
 
+def _without_trying(job: LeasedJob) -> dict[str, Any]:
+    return {name: value for name, value in job.progress.items() if name not in ("trying", "ended_there")}
+
+
 def register_outdated(catalog: Catalog, clock: Clock) -> Enqueued | None:
-    """Have what an older reader read be read again; None where there is nothing that this one has not tried yet."""
+    """Have what an older reader read be read again; None where there is nothing that this one has not tried yet.
+
+    Nor where the job that did so is dead: its reason has to be seen to, and then it is run again or cancelled.
+    """
+    natural_key = f"reader {reader.VERSION}"
+    with catalog.read() as connection:
+        if is_dead(connection, REGISTER_AGAIN, natural_key):
+            return None
     after = 0
     while True:
         with catalog.read() as connection:
@@ -217,7 +239,7 @@ def register_outdated(catalog: Catalog, clock: Clock) -> Enqueued | None:
                     {"reader": reader.VERSION},
                     clock=clock,
                     actor="kinote",
-                    natural_key=f"reader {reader.VERSION}",
+                    natural_key=natural_key,
                 )
             )
         after = keys[-1]

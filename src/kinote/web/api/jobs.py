@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.jobs.acts import MOST_AT_ONCE, JobAct, do, preview
+from kinote.jobs.acts import MOST_AT_ONCE, JobAct, do, other_under_way, preview
 from kinote.jobs.lists import JobFilter, numbers_as_json, one, page
 from kinote.jobs.queues import Queue, QueueState, queues, set_queue
 from kinote.jobs.states import State
@@ -201,6 +201,11 @@ async def _act_on_one(
             clock=rooms.clock,
         )
         if not done.count:
+            other = other_under_way(transaction, key) if wanted is JobAct.RETRY else None
+            if other is not None:
+                raise ConflictError(
+                    f"The job {key} is {before['state']}, and the job {other}, which does the same, is under way."
+                )
             raise ConflictError(f"The job {key} is {before['state']}: {wanted} does not go with that.")
         return answer(one(transaction, key, _known(rooms)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from kinote.web.rooms import rooms_of
 from kinote.web.summary.content import Summary, summary
 from kinote.web.summary.page import POLICY, page
 from kinote.web.summary.sheets import pdf, png
+from kinote.web.while_wanted import watched, while_wanted
 
 router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)
 
@@ -49,12 +49,15 @@ async def rendered_note(request: Request, note_id: Key) -> Response:
     shown = await rooms.read(read)
     headers = {"Cache-Control": "private, no-cache"}
     if kind == "text/html":
-        return await iterated(
-            page(rooms.door, shown),
-            rooms.threads.pictures,
-            media_type=kind,
-            headers={**headers, "Content-Security-Policy": POLICY},
-        )
+        async with watched(request) as is_gone:
+            return await iterated(
+                page(rooms.door, shown, is_gone),
+                rooms.threads.pictures,
+                media_type=kind,
+                headers={**headers, "Content-Security-Policy": POLICY},
+            )
     make = _SHEETS[kind]
-    sheets = await to_thread.run_sync(lambda: make(rooms.door, shown), limiter=rooms.threads.pictures)
+    sheets = await while_wanted(
+        request, lambda is_gone: make(rooms.door, shown, is_gone), rooms.threads.pictures
+    )
     return Response(sheets, media_type=kind, headers=headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from kinote.web.negotiation import MediaType, accepted
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
+from kinote.web.while_wanted import watched
 
 _MULTIPART = "multipart/related"
 
@@ -36,19 +37,20 @@ async def frames(request: Request) -> Response:
     if unchanged is not None:
         return unchanged
     rooms = rooms_of(request)
-    contents = _contents(rooms.door, item, numbers, form, actor_of(request))
-    boundary = new_boundary()
-    if alone:
-        body, media_type = contents, form.content_type
-    else:
-        body = multipart_body(_parts(contents, form), boundary)
-        media_type = f'{_MULTIPART}; type="{form.media_type}"; boundary={boundary}'
-    return await iterated(
-        body,
-        rooms.threads.streams,
-        media_type=media_type,
-        headers={"ETag": tag, "Cache-Control": CACHED},
-    )
+    async with watched(request) as is_gone:
+        contents = _contents(rooms.door, item, numbers, form, actor_of(request), is_gone)
+        boundary = new_boundary()
+        if alone:
+            body, media_type = contents, form.content_type
+        else:
+            body = multipart_body(_parts(contents, form), boundary)
+            media_type = f'{_MULTIPART}; type="{form.media_type}"; boundary={boundary}'
+        return await iterated(
+            body,
+            rooms.threads.decoded if form.decoded else rooms.threads.streams,
+            media_type=media_type,
+            headers={"ETag": tag, "Cache-Control": CACHED},
+        )
 
 
 def frame_numbers(text: str) -> list[int]:
@@ -88,13 +90,18 @@ def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tup
 
 
 def _contents(
-    door: Door, item: LiveObject, numbers: Sequence[int], form: FrameForm, by: Actor
+    door: Door,
+    item: LiveObject,
+    numbers: Sequence[int],
+    form: FrameForm,
+    by: Actor,
+    is_gone: Callable[[], bool],
 ) -> Iterator[bytes]:
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         for number in numbers:
             check_frame(opened, number)
         for number in numbers:
-            yield _native(opened, number) if form.decoded else opened.read(number)
+            yield _native(opened, number, is_gone) if form.decoded else opened.read(number)
 
 
 def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
@@ -102,9 +109,9 @@ def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
         yield Part((("Content-Type", form.content_type),), (content,))
 
 
-def _native(opened: Frames, number: int) -> bytes:
+def _native(opened: Frames, number: int, is_gone: Callable[[], bool]) -> bytes:
     """A compressed frame as it would lie in native pixel data."""
-    words = stored_words(decode_frame(opened, number), opened.format)
+    words = stored_words(decode_frame(opened, number, is_cancelled=is_gone), opened.format)
     if opened.format.planar and words.ndim == 3:
         words = words.transpose(2, 0, 1)
     return np.ascontiguousarray(words).tobytes()

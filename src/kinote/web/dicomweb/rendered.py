@@ -10,7 +10,7 @@ from starlette.responses import Response
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import render_frame
+from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.security.actors import Actor
@@ -89,6 +89,7 @@ def _rendered(
 ) -> bytes:
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
+        check_size(opened)
         return render_frame(
             opened,
             number,

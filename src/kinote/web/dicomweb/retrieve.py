@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 from starlette.requests import Request
@@ -23,6 +23,7 @@ from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
 from kinote.web.warning_header import warning, without_bytes
+from kinote.web.while_wanted import watched
 
 log = structlog.get_logger("kinote.web")
 
@@ -48,20 +49,24 @@ async def retrieve(request: Request) -> Response:
             "instance as it is stored."
         )
     rooms = rooms_of(request)
-    if alone:
-        ((item, syntax),) = sent
-        return await iterated(
-            _beginning_late(rooms.door, item, syntax, actor_of(request)),
-            rooms.threads.streams,
-            media_type=f"{_DICOM};transfer-syntax={syntax}",
+    is_as_stored = all(syntax == item.transfer_syntax_uid for item, syntax in sent)
+    # What has to be decoded keeps nothing waiting that goes out as it is stored.
+    limiter = rooms.threads.streams if is_as_stored else rooms.threads.decoded
+    async with watched(request) as is_gone:
+        if alone:
+            ((item, syntax),) = sent
+            return await iterated(
+                _beginning_late(rooms.door, item, syntax, actor_of(request), is_gone),
+                limiter,
+                media_type=f"{_DICOM};transfer-syntax={syntax}",
+            )
+        boundary = new_boundary()
+        parts = _Parts(rooms.door, sent, actor_of(request), is_gone)
+        response = await iterated(
+            multipart_body(parts, boundary),
+            limiter,
+            media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
         )
-    boundary = new_boundary()
-    parts = _Parts(rooms.door, sent, actor_of(request))
-    response = await iterated(
-        multipart_body(parts, boundary),
-        rooms.threads.streams,
-        media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
-    )
     # What is found out after the first block of the answer can no longer be told in its head.
     said = _said(len(objects) - len(sent), len({*parts.known_to_fail, *parts.failed}))
     if said:
@@ -100,15 +105,18 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
     )
 
 
-def _beginning_late(door: Door, item: LiveObject, syntax: str, by: Actor) -> Iterator[bytes]:
+def _beginning_late(
+    door: Door, item: LiveObject, syntax: str, by: Actor, is_gone: Callable[[], bool]
+) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
-    yield from part10(item, outgoing(door, item, by), syntax)
+    yield from part10(item, outgoing(door, item, by), syntax, is_cancelled=is_gone)
 
 
 class _Parts:
     """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
 
-    def __init__(self, door: Door, sent: Sequence[_Sent], by: Actor) -> None:
+    def __init__(self, door: Door, sent: Sequence[_Sent], by: Actor, is_gone: Callable[[], bool]) -> None:
+        self._is_gone = is_gone
         self._door = door
         self._by = by
         self._sent = sent
@@ -138,7 +146,7 @@ class _Parts:
 
     def _part(self, item: LiveObject, syntax: str) -> Part:
         try:
-            content = part10(item, outgoing(self._door, item, self._by), syntax)
+            content = part10(item, outgoing(self._door, item, self._by), syntax, is_cancelled=self._is_gone)
         except (TranscodingError, DecodingUnavailableError) as error:
             # The answer has begun. As it is stored is better than not at all, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))

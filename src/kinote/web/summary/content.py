@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import render_frame
+from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
@@ -21,6 +23,10 @@ from kinote.security.actors import Actor
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24
+
+#: Seconds that the pictures of one summary may take together, and what there is to see in place of the others.
+_LONGEST = 60.0
+_TOO_LONG = "Making the pictures of this note took too long."
 
 #: Into which the pictures are fitted, in pixels.
 _BOX = (512, 512)
@@ -78,13 +84,25 @@ def summary(connection: Connection, door: Door, note: Note, by: Actor) -> Summar
     return Summary(note, tuple(images), len(flagged) - len(images), by)
 
 
-def pictures(door: Door, shown: Summary) -> Iterator[tuple[KeyImage, bytes | None, str]]:
-    """Each key image with its picture as JPEG, one in memory at a time.
+def pictures(
+    door: Door,
+    shown: Summary,
+    is_gone: Callable[[], bool] = lambda: False,
+    *,
+    steady: Callable[[], float] = time.monotonic,
+) -> Iterator[tuple[KeyImage, bytes | None, str]]:
+    """Each key image with its picture as JPEG, one in memory at a time; after a while, and where nobody waits any more
+    (`is_gone`), without.
 
     Where none can be made it is None; what there is to see in its place says why, if the caption does not.
     """
+    until = steady() + _LONGEST
+
+    def is_over() -> bool:
+        return is_gone() or steady() >= until
+
     for image in shown.images:
-        picture, why_not = _picture(door, image, shown.by) if image.shown else (None, "")
+        picture, why_not = _picture(door, image, shown.by, is_over) if image.shown else (None, "")
         yield image, picture, f"No picture: {why_not}" if why_not else "No picture"
 
 
@@ -116,16 +134,21 @@ _WITHOUT_BYTES = {
 _MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "remote": "kept elsewhere"}
 
 
-def _picture(door: Door, image: KeyImage, by: Actor) -> tuple[bytes | None, str]:
+def _picture(door: Door, image: KeyImage, by: Actor, is_over: Callable[[], bool]) -> tuple[bytes | None, str]:
     """The picture of a key image; or None, and the reason where the caption does not say it already."""
     assert image.shown is not None
+    if is_over():
+        return None, _TOO_LONG
     try:
         with (
             door.open(image.shown, by).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
-            samples = decode_frame(frames, image.frame)
+            check_size(frames)
+            samples = decode_frame(frames, image.frame, is_cancelled=is_over)
             return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg"), ""
+    except DecodingCancelledError:
+        return None, _TOO_LONG
     except (PictureError, DicomError) as error:
         return None, str(error)
     except (NotLiveError, OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 
 from kinote.holdings.door import Door
@@ -26,7 +26,7 @@ POLICY = (
 )
 
 
-def page(door: Door, shown: Summary) -> Iterator[bytes]:
+def page(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
     """The page, a picture at a time."""
     note = shown.note
     title = escape(shown.title)
@@ -37,7 +37,7 @@ def page(door: Door, shown: Summary) -> Iterator[bytes]:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{text}<dl>{facts}</dl><section>"
     ).encode()
-    for image, picture, instead in pictures(door, shown):
+    for image, picture, instead in pictures(door, shown, is_gone):
         yield _figure(image, picture, instead).encode()
     more = f"<p>and {shown.more} more</p>" if shown.more else ""
     yield f"</section>{more}</body></html>".encode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -30,15 +30,15 @@ _DESCRIPTION_LINES = 20
 _UNDRAWABLE = "(Some words are in a script that cannot be drawn here; see this summary as text/html.)"
 
 
-def pdf(door: Door, shown: Summary) -> bytes:
-    first, *others = _sheets(door, shown)
+def pdf(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> bytes:
+    first, *others = _sheets(door, shown, is_gone)
     written = io.BytesIO()
     first.save(written, "PDF", save_all=True, append_images=others, resolution=_RESOLUTION)
     return written.getvalue()
 
 
-def png(door: Door, shown: Summary) -> bytes:
-    sheets = _sheets(door, shown)
+def png(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> bytes:
+    sheets = _sheets(door, shown, is_gone)
     whole = Image.new("RGB", (_WIDTH, _HEIGHT * len(sheets)), "white")
     for number, sheet in enumerate(sheets):
         whole.paste(sheet, (0, number * _HEIGHT))
@@ -47,12 +47,12 @@ def png(door: Door, shown: Summary) -> bytes:
     return written.getvalue()
 
 
-def _sheets(door: Door, shown: Summary) -> list[Image.Image]:
+def _sheets(door: Door, shown: Summary, is_gone: Callable[[], bool]) -> list[Image.Image]:
     sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     sheets = [sheet]
     top = _words(ImageDraw.Draw(sheet), shown)
     column = 0
-    for image, picture, instead in pictures(door, shown):
+    for image, picture, instead in pictures(door, shown, is_gone):
         if top + _ROW > _HEIGHT - _MARGIN:
             sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
             sheets.append(sheet)

@@ -1,0 +1,53 @@
+"""How much memory re-encoding takes in this process, however many receivers ask for it at once (law 5)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from kinote.decoding.errors import DecodingUnavailableError
+
+#: Seconds that a re-encoding waits for memory.
+_LONGEST_WAIT = 60.0
+
+
+class MemoryBudget:
+    """So many bytes that several threads share. What needs more than all of it has it alone."""
+
+    def __init__(self, size: int, longest_wait: float = _LONGEST_WAIT) -> None:
+        self._size = self._free = size
+        self._longest_wait = longest_wait
+        self._given_back = threading.Condition()
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """A function that takes further bytes, all of which are given back at the end of the block.
+
+        It raises `DecodingUnavailableError` where they are not free in time.
+        """
+        taken = 0
+
+        def take(further: int) -> None:
+            nonlocal taken
+            taken += self._take(min(further, self._size - taken))
+
+        try:
+            yield take
+        finally:
+            with self._given_back:
+                self._free += taken
+                self._given_back.notify_all()
+
+    def _take(self, further: int) -> int:
+        until = time.monotonic() + self._longest_wait
+        with self._given_back:
+            while further > self._free:
+                left = until - time.monotonic()
+                if left <= 0 or not self._given_back.wait(left):
+                    raise DecodingUnavailableError(
+                        "Too many large objects are being re-encoded; try again later."
+                    )
+            self._free -= further
+        return further
