@@ -87,4 +87,4 @@ class Overlay:
 
 def differs(stored: Attribute | None, now: Attribute) -> bool:
     """Whether a stored attribute has another value than the one of today. One that is not there is empty."""
-    return bool((stored or {}).get("Value", []) != now.get("Value", []))
+    return any((stored or {}).get(name) != now.get(name) for name in ("Value", "BulkDataURI", "InlineBinary"))
