@@ -55,6 +55,21 @@ def _known_items(line: str | None) -> list[Any]:
     return list(known.get("Value", ()))
 
 
+def referenced_uids(header: bytes, overlay: Overlay) -> set[str]:
+    """Return the UIDs of a header that may be others today; none if its overlay changes no references."""
+    seen: set[str] = set()
+
+    def collect(uid: str) -> str:
+        seen.add(uid)
+        return uid
+
+    if overlay.changes_references:
+        for line in attribute_lines.split(header.decode()):
+            if '"vr":"UI"' in line and attribute_lines.tag(line) != _ORIGINAL_ATTRIBUTES:
+                _mapped(_parsed(line), collect)
+    return seen
+
+
 def _with_uids_of_today(
     lines: dict[str, str],
     stored: dict[str, Attribute],
