@@ -20,6 +20,7 @@ from kinote.dimse.operations import both_ways
 from kinote.dimse.pdu import AssociateRequest, ProposedContext, encode
 from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
+from kinote.scp.turns import Turns
 from tests.dimse.bare import data, exactly
 from tests.scp.face import Face, face
 from tests.scp.requests import encoded, request
@@ -75,10 +76,10 @@ def test_a_query_that_does_not_say_what_it_asks_takes_no_turn(
     with face(tmp_path / "data") as opened, contextlib.ExitStack() as callers:
         fill(opened, 1)
         turns = 0
-        while opened.rooms.queries.acquire(blocking=False):
+        while opened.rooms.queries.take("127.0.0.1", 0):
             turns += 1
         for _ in range(turns):
-            opened.rooms.queries.release()
+            opened.rooms.queries.give_back("127.0.0.1")
         for _ in range(turns):
             sock = callers.enter_context(caller(opened))
             sock.sendall(data(1, (find(1), True, True)) + data(1, (ASKED[:4], False, False)))
@@ -130,3 +131,23 @@ def test_cancels_of_other_queries_without_end(tmp_path: Path, monkeypatch: pytes
         with caller(opened) as sock:
             sock.sendall(QUERY + cancel * 6)
             assert last_of(sock) == 7
+
+
+def test_law_5_one_host_cannot_take_all_turns() -> None:
+    turns = Turns(3, 2)
+    assert [turns.take("wild", 0) for _ in range(4)] == [True, True, False, False]
+    assert turns.take("calm", 0)
+    # Now there is none for anybody, until one is given back.
+    assert not turns.take("another", 0)
+    turns.give_back("wild")
+    assert turns.take("another", 0)
+    turns.give_back("calm")
+    assert turns.take("wild", 0)
+
+
+def test_law_5_a_query_is_answered_while_another_host_has_its_turns(tmp_path: Path) -> None:
+    with face(tmp_path / "data") as opened:
+        fill(opened, 1)
+        while opened.rooms.queries.take("192.0.2.1", 0):
+            pass
+        assert is_answered(opened)

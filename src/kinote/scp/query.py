@@ -38,12 +38,13 @@ def perform(session: IndexSession, message: Message) -> None:
 @contextlib.contextmanager
 def _turn(session: IndexSession) -> Iterator[None]:
     """One of the queries that are answered at once. Raises `IdentifierError` if none of them ends in time."""
-    if not session.rooms.queries.acquire(timeout=_WAITING):
+    queries, host = session.rooms.queries, session.caller.host
+    if not queries.take(host, _WAITING):
         raise IdentifierError(Refusal.OUT_OF_RESOURCES, "Too many queries are under way, try again")
     try:
         yield
     finally:
-        session.rooms.queries.release()
+        queries.give_back(host)
 
 
 def _answer(
