@@ -94,7 +94,7 @@ def _lay_over(connection: Connection, found: dict[int, bytes], keys: Sequence[in
 
 @contextmanager
 def _alone(key: int, failed: list[int]) -> Iterator[None]:
-    """What fails of one instance is noted, and stops no other."""
+    """Note an instance with which something fails, so that it stops no other."""
     try:
         yield
     except NOT_LAID_OVER:
