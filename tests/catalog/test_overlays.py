@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, insert, select, update
 
+from kinote.catalog.instances import headers as headers_module
 from kinote.catalog.instances import received_values
 from kinote.catalog.instances.headers import headers
 from kinote.catalog.instances.overlays import overlays
@@ -87,6 +89,68 @@ def test_the_whole_headers_of_answers_say_what_holds_now(catalog: Catalog) -> No
         assert value(item["04000550"]["Value"][0], "00100020") == "P1"
     referring = json.loads(found[kept[1].instance])
     assert value(referring["00081110"]["Value"][0], "00081155") == "1.9"
+
+
+@pytest.mark.parametrize("attribute", ["NoAttributeOfThisVersion", "AccessionNumber"])
+def test_law_5_what_cannot_be_laid_over_one_header_stops_no_other(catalog: Catalog, attribute: str) -> None:
+    """Neither an attribute of a newer version, nor a value that is none."""
+    kept = store(
+        catalog,
+        data_set("1.1", "1.1.1", "1.1.1.1", PatientID="P1"),
+        data_set("1.2", "1.2.1", "1.2.1.1", PatientID="P1"),
+        data_set("1.3", "1.3.1", "1.3.1.1", PatientID="P1"),
+    )
+    first, broken, last = (each.instance for each in kept)
+    correct(catalog, "study", "1.1", AccessionNumber="A7")
+    correct(catalog, "study", "1.2", AccessionNumber="A8")
+
+    def break_one(transaction: Connection) -> None:
+        found = select(study.c.id).where(study.c.study_instance_uid == "1.2").scalar_subquery()
+        transaction.execute(
+            update(received_value).where(received_value.c.key == found).values(attribute=attribute)
+        )
+        transaction.execute(
+            update(study).where(study.c.id == found).values(attributes='{"00080050":["no attribute"]}')
+        )
+
+    catalog.write(break_one)
+    not_correctable: set[int] = set()
+    with catalog.read() as connection:
+        found = headers(connection, [first, broken, last], not_correctable)
+    assert found.keys() == {first, last}
+    assert not_correctable == {broken}
+    assert value(json.loads(found[first]), "00080050") == "A7"
+
+
+def test_todays_uids_are_asked_for_once_for_all_headers(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [data_set(f"1.{n}", f"1.{n}.1", f"1.{n}.1.1") for n in range(1, 6)]
+    referring = [
+        data_set(
+            "2.1", "2.1.1", f"2.1.1.{n}", SourceImageSequence=[{"ReferencedSOPInstanceUID": f"1.{n}.1.1"}]
+        )
+        for n in range(1, 6)
+    ]
+    store(catalog, *images)
+    kept = store(catalog, *referring)
+    for n in range(1, 6):
+        correct(catalog, "instance", f"1.{n}.1.1", SOPInstanceUID=uid(f"1.9{n}"))
+        mark_references(catalog, f"2.1.1.{n}")
+    asked: list[set[str]] = []
+    ask = received_values.todays_uids
+
+    def counted(connection: Connection, uids: Collection[str]) -> dict[str, str]:
+        asked.append(set(uids))
+        return ask(connection, uids)
+
+    monkeypatch.setattr(headers_module, "todays_uids", counted)
+    with catalog.read() as connection:
+        found = headers(connection, [each.instance for each in kept])
+    assert len(asked) == 1
+    for n, each in enumerate(kept, 1):
+        header = json.loads(found[each.instance])
+        assert value(header["00082112"]["Value"][0], "00081155") == f"1.9{n}"
 
 
 def value(level: Mapping[str, Any], tag: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 import pydicom
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 import kinote
-from kinote.catalog.schema.tables import received_value
+from kinote.catalog.schema.tables import instance, received_value
+from kinote.catalog.schema.tables import study as study_table
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery import outgoing as outgoing_module
 from kinote.delivery.outgoing import TARGETS, live, outgoing, part10
@@ -183,6 +185,64 @@ def test_what_the_corrections_cannot_be_laid_over_fails_before_its_first_byte(sh
     for name in KINDS:
         with pytest.raises(NotCorrectableError, match="corrections cannot be laid over it"):
             live(shelf.door, shelf.found(name), PROGRAM).open()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"attribute": "NoAttributeOfThisVersion"}, {"changed_at": "some day"}],
+    ids=["an attribute of a newer version", "a moment that is none"],
+)
+def test_law_5_corrections_that_cannot_be_read_stop_their_object_alone(
+    shelf: Shelf, changed: dict[str, str]
+) -> None:
+    correct(shelf.catalog, "instance", shelf.uids["small"], AccessionNumber="A-77")
+    shelf.catalog.write(lambda transaction: transaction.execute(update(received_value).values(**changed)))
+    with pytest.raises(NotCorrectableError, match="corrections cannot be laid over it"):
+        live(shelf.door, shelf.found("small"), PROGRAM).open()
+    assert sent(shelf, "in a pack") == shelf.data_set("in a pack")
+
+
+@pytest.mark.parametrize("value", [[{"Alphabetic": 7}], 7])
+def test_law_5_values_that_are_none_stop_their_object_alone(shelf: Shelf, value: Any) -> None:
+    correct(shelf.catalog, "study", study_of(shelf, "small"), PatientName={"vr": "PN", "Value": ["x"]})
+    shelf.catalog.write(
+        lambda transaction: transaction.execute(
+            update(study_table)
+            .where(study_table.c.study_instance_uid == study_of(shelf, "small"))
+            .values(attributes='{"00100010":' + json.dumps({"vr": "PN", "Value": value}) + "}")
+        )
+    )
+    with pytest.raises(NotCorrectableError):
+        live(shelf.door, shelf.found("small"), PROGRAM).open()
+
+
+def test_law_7_what_gets_another_uid_while_it_is_opened_does_not_go_out_under_the_old_one(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A correction of its UID is undone between the look at the bytes and that at the corrections."""
+    received = shelf.uids["small"]
+    correct(shelf.catalog, "instance", received, SOPInstanceUID={"vr": "UI", "Value": ["1.9.3"]})
+    shelf.uids["small"] = "1.9.3"
+    wanted = shelf.found("small")
+    opened: Any = shelf.door._open
+
+    def undone_meanwhile(*arguments: Any) -> Any:
+        found = opened(*arguments)
+
+        def undo(transaction: Connection) -> None:
+            transaction.execute(delete(received_value))
+            transaction.execute(
+                update(instance)
+                .where(instance.c.sop_instance_uid == "1.9.3")
+                .values(sop_instance_uid=received)
+            )
+
+        shelf.catalog.write(undo)
+        return found
+
+    monkeypatch.setattr(shelf.door, "_open", undone_meanwhile)
+    with pytest.raises(NotLiveError):
+        outgoing(shelf.door, wanted, PROGRAM)
 
 
 def test_law_7_a_header_that_cannot_be_walked_fails_alone(

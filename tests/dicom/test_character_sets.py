@@ -92,3 +92,36 @@ def test_what_is_not_as_declared_is_kept_whole(value: bytes, terms: str) -> None
     text = declared.decode(value)
     if not declared.decodes(value):
         assert value in (text.encode("utf-8"), text.encode("latin-1", "replace"))
+
+
+@pytest.mark.parametrize(
+    ("terms", "text", "value"),
+    [
+        # PS3.5 H.3.2: what ends Kanji designates what was there at the beginning.
+        (
+            "ISO 2022 IR 13\\ISO 2022 IR 87",
+            "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎",
+            "D4CFC0DE 5E C0DBB3 3D 1B2442 3B334544 1B284A 5E 1B2442 42404F3A 1B284A",
+        ),
+        ("\\ISO 2022 IR 87", "=山田", "3D 1B2442 3B334544 1B2842"),
+        # PS3.5 I.2 and K.2: the escape sequence comes anew in each component, also where the term is the only one.
+        *(
+            (terms, "Hong^Gildong=洪^吉洞", "486F6E675E47696C646F6E673D 1B242943 FBF3 5E 1B242943 D1CED4D7")
+            for terms in ("\\ISO 2022 IR 149", "ISO 2022 IR 149")
+        ),
+        *(
+            (
+                terms,
+                "Zhang^XiaoDong=张^小东",
+                "5A68616E675E5869616F446F6E673D 1B242941 D5C5 5E 1B242941 D0A1B6AB",
+            )
+            for terms in ("\\ISO 2022 IR 58", "ISO 2022 IR 58")
+        ),
+        # A set of single bytes is there from the beginning.
+        ("ISO 2022 IR 100", "Müller^Ä", "4DFC6C6C65725EC4"),
+    ],
+)
+def test_text_is_written_with_the_escape_sequences_that_it_needs(terms: str, text: str, value: str) -> None:
+    characters = character_set(tuple(terms.split("\\")))
+    assert characters.encode(text, is_person_name=True) == bytes.fromhex(value)
+    assert characters.decode(bytes.fromhex(value), is_person_name=True) == text

@@ -341,14 +341,14 @@ def test_a_query_that_gets_no_turn_is_refused_and_one_that_ends_leaves_its_turn(
     fill(open_face, 1)
     asked = request("STUDY", StudyInstanceUID=STUDY)
     turns = 0
-    while open_face.rooms.queries.acquire(blocking=False):
+    while open_face.rooms.queries.take("127.0.0.1", 0):
         turns += 1
     identifier = encoded(asked, IMPLICIT_VR_LITTLE_ENDIAN)
     with open_face.called((STUDY_ROOT.find, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
         ((answer, _),) = invoking.find(association, STUDY_ROOT.find, identifier)
     assert answer.status == statuses.OUT_OF_RESOURCES
     for _ in range(turns):
-        open_face.rooms.queries.release()
+        open_face.rooms.queries.give_back("127.0.0.1")
     for _ in range(turns + 1):
         assert len(list(finding(open_face, asked))) == 1
 

@@ -7,6 +7,7 @@ for a receiver that takes none in which the object is stored, and only where no 
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.overlay.applying import overlaid
-from kinote.dicom.overlay.changes import OverlayError
+from kinote.dicom.overlay.changes import NOT_LAID_OVER, OverlayError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import Described, LiveObject
 from kinote.holdings.unavailable import NotCorrectableError
 from kinote.security.actors import Actor
+
+log = logging.getLogger(__name__)
 
 #: How much of a file is in memory at once, in bytes.
 _CHUNK = 256 * 1024
@@ -86,8 +89,10 @@ def outgoing(door: Door, wanted: LiveObject, by: Actor) -> DataSet:
         return stored
     try:
         return overlaid(stored, wanted.transfer_syntax_uid, overlay, door.todays_uids)
-    except (OverlayError, DicomError) as error:
+    except NOT_LAID_OVER as error:
         stored.file.close()
+        if not isinstance(error, OverlayError | DicomError):
+            log.warning("Corrections of %s are unreadable", wanted.sop_instance_uid, exc_info=True)
         raise NotCorrectableError(wanted.sop_instance_uid, error) from error
     except BaseException:
         stored.file.close()

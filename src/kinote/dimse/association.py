@@ -11,6 +11,7 @@ import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from kinote.dicom.files.data_set_file import DataSet
@@ -26,7 +27,14 @@ from kinote.dimse.errors import (
     UnreadableDataSetError,
 )
 from kinote.dimse.negotiation import Context
-from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ReleaseRequest, data_in_pieces
+from kinote.dimse.pdu import (
+    AssociateRequest,
+    DataTransfer,
+    Pdu,
+    PresentationData,
+    ReleaseRequest,
+    data_in_pieces,
+)
 from kinote.dimse.state_table import Event, State
 from kinote.dimse.under_way import UnderWay
 
@@ -95,6 +103,10 @@ class Association:
         self._values: deque[PresentationData] = deque()
         #: The context in which fragments of a data set are still to come.
         self._open_data: Context | None = None
+        #: Until when the peer has to have sent what is read now, by `within`.
+        self._deadlines: list[float] = []
+        #: Seconds in which the peer was waited for while there was a deadline.
+        self._waited = 0.0
 
     @property
     def received(self) -> int:
@@ -144,6 +156,35 @@ class Association:
         """An identifier that no other message under way has (PS3.7 9.1.1.1.1)."""
         return self.under_way.new_message_id()
 
+    # --- deadlines ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """What is received has to come within so many seconds in all, however the peer spreads it.
+
+        One that takes longer ends the association (`AssociationError`). Within another deadline, the earlier counts.
+        """
+        self._deadlines.append(time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._deadlines.pop()
+
+    @contextmanager
+    def our_own_time(self) -> Iterator[None]:
+        """What is done here does not count to the deadlines, other than the time in which the peer is waited for."""
+        begun, waited = time.monotonic(), self._waited
+        try:
+            yield
+        finally:
+            ours = time.monotonic() - begun - (self._waited - waited)
+            self._deadlines = [each + ours for each in self._deadlines]
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a deadline is over."""
+        return bool(self._deadlines) and time.monotonic() >= min(self._deadlines)
+
     # --- receiving ----------------------------------------------------------------------------------
 
     def receive(self, seconds: float | None = None) -> Message | None:
@@ -191,7 +232,7 @@ class Association:
             yield memoryview(value.fragment)
 
     def whole_data_set(self, limit: int) -> bytes | None:
-        """The data set, of so many bytes at most; None if it is longer, and it has been passed over."""
+        """The data set, of so many bytes at most; None if it is longer, and what is left of it is still to be read."""
         data = bytearray()
         for piece in self.data_set():
             if len(data) + len(piece) > limit:
@@ -240,7 +281,7 @@ class Association:
 
     def _next_value(self, seconds: float) -> PresentationData:
         while not self._values:
-            pdu = self._endpoint.next(seconds)
+            pdu = self._next_pdu(seconds)
             if isinstance(pdu, ReleaseRequest):
                 self._endpoint.happen(Event.RELEASE_RESPONSE)
                 self._endpoint.await_close()
@@ -248,6 +289,18 @@ class Association:
             assert isinstance(pdu, DataTransfer)
             self._values.extend(pdu.values)
         return self._values.popleft()
+
+    def _next_pdu(self, seconds: float) -> Pdu:
+        if not self._deadlines:
+            return self._endpoint.next(seconds)
+        begun = time.monotonic()
+        left = min(self._deadlines) - begun
+        if left <= 0:
+            raise self._endpoint.give_up("The peer took too long to send what was due")
+        try:
+            return self._endpoint.next(min(seconds, left))
+        finally:
+            self._waited += time.monotonic() - begun
 
     # --- sending ------------------------------------------------------------------------------------
 
@@ -266,10 +319,17 @@ class Association:
                 pieces += self._pdus(context, b"", is_command=False, is_last=True)
             for block, is_last in self._read(data_set):
                 pieces += self._pdus(context, block, is_command=False, is_last=is_last)
-                self._endpoint.send(pieces)
+                self._send(pieces)
                 pieces = []
         if pieces:
-            self._endpoint.send(pieces)
+            self._send(pieces)
+
+    def _send(self, pieces: list[bytes | memoryview]) -> None:
+        begun = time.monotonic() if self._deadlines else 0.0
+        self._endpoint.send(pieces)
+        if self._deadlines:
+            # It lasts as long as the peer wants.
+            self._waited += time.monotonic() - begun
 
     def _read(self, data_set: DataSet) -> Iterator[tuple[bytes, bool]]:
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import statuses
-from kinote.dimse.association import Association
+from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
@@ -102,8 +102,9 @@ def find(
     with _cancelling(association, context, request.message_id) as pending:
         association.send(context, request, identifier)
         while pending.is_open:
-            answer = answer_due(association, request.message_id, CFindResponse)
-            found = association.whole_data_set(_LONGEST_IDENTIFIER) or b""
+            with association.within(association.patience.idle):
+                answer = answer_due(association, request.message_id, CFindResponse)
+                found = association.whole_data_set(_LONGEST_IDENTIFIER) or b""
             pending.is_open = statuses.is_pending(answer.status)
             yield answer, found
 
@@ -142,7 +143,7 @@ def get(
     with _cancelling(association, context, request.message_id, store) as pending:
         association.send(context, request, identifier)
         while pending.is_open:
-            message = association.receive_due()
+            message = _next(association)
             match message.command:
                 case CStoreRequest():
                     _store(association, message.context, message.command, store)
@@ -152,7 +153,7 @@ def get(
                 case Response():
                     raise association.break_off("The answer to C-GET was due")
                 case _:
-                    meanwhile(association, message)
+                    _take_meanwhile(association, message)
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ def _cancelling(
 def _pass_over(association: Association, message_id: int, store: Store | None) -> None:
     """What was under way when the request was cancelled, to its last answer."""
     while True:
-        message = association.receive_due()
+        message = _next(association)
         command = message.command
         if isinstance(command, CStoreRequest) and store is not None:
             # The peer waits for the answer before it looks at the cancel.
@@ -196,7 +197,18 @@ def _pass_over(association: Association, message_id: int, store: Store | None) -
         ):
             return
         elif not isinstance(command, Response):
-            meanwhile(association, message)
+            _take_meanwhile(association, message)
+
+
+def _next(association: Association) -> Message:
+    """The next message, behind what is left of the last one: both have so long, however the peer spreads them."""
+    with association.within(association.patience.idle):
+        return association.receive_due()
+
+
+def _take_meanwhile(association: Association, message: Message) -> None:
+    with association.within(association.patience.idle), association.our_own_time():
+        meanwhile(association, message)
 
 
 def _store(association: Association, context: Context, request: CStoreRequest, store: Store) -> None:

@@ -19,7 +19,7 @@ class UnderWay:
     `performing`      the message ID of the peer's request that is being performed; None if none is
     `follow_ups`      what is to be done as soon as nothing is under way
     `meanwhile`       how many messages of the peer have come since our last operation began, other than answers
-    `refused`         how many of the peer's requests were refused because another one was being performed
+    `refused`         how many of the peer's requests were refused since the one that is performed began
     """
 
     __slots__ = ("_message_id", "follow_ups", "is_outstanding", "meanwhile", "performing", "refused")

@@ -16,16 +16,15 @@ from typing import BinaryIO, cast
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.instances.overlays import overlays
+from kinote.catalog.instances.overlays import overlay_with_uid
 from kinote.catalog.instances.received_values import todays_uids
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import instance, instance_pieces, series, study
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.commits import CommitInDoubtError
-from kinote.dicom.dictionary import tags
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.dicom.overlay.changes import Overlay
+from kinote.dicom.overlay.changes import NOT_LAID_OVER, Overlay
 from kinote.holdings.checking import (
     WHOLE,
     CheckedFile,
@@ -52,6 +51,7 @@ from kinote.holdings.unavailable import (
     BytesGoneError,
     BytesNotMadeError,
     BytesUnavailableError,
+    NotCorrectableError,
     NotLiveError,
     StoreUnreachableError,
 )
@@ -156,7 +156,8 @@ class Door:
     def open_with_overlay(self, wanted: LiveObject, by: Actor) -> tuple[DataSet, Overlay | None]:
         """The same with what is to be laid over it on its way out, None if nothing is.
 
-        An object that has another SOP Instance UID by now is not the one that was wanted: `NotLiveError`.
+        An object that has another SOP Instance UID by now is not the one that was wanted: `NotLiveError`. Raises
+        `NotCorrectableError` where what is to be laid over it cannot be read.
         """
         opened, has_overlay = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
         self._used(wanted.id, by)
@@ -164,10 +165,17 @@ class Door:
             return opened, None
         try:
             with self._catalog.read() as connection:
-                overlay = overlays(connection, [wanted.id]).get(wanted.id)
-            now = {} if overlay is None else overlay.attributes.get(tags.SOP_INSTANCE_UID, {})
-            if now.get("Value", [wanted.sop_instance_uid]) != [wanted.sop_instance_uid]:
+                uid, overlay = overlay_with_uid(connection, wanted.id)
+            # They are of one moment; the look at the bytes was before.
+            if uid != wanted.sop_instance_uid:
                 raise NotLiveError(wanted.sop_instance_uid)
+        except NotLiveError:
+            opened.file.close()
+            raise
+        except NOT_LAID_OVER as error:
+            opened.file.close()
+            log.warning("Corrections of %s are unreadable", wanted.sop_instance_uid, exc_info=True)
+            raise NotCorrectableError(wanted.sop_instance_uid, error) from error
         except BaseException:
             opened.file.close()
             raise

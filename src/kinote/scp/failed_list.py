@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.json.to_elements import ElementEncoder
+from kinote.scp.find_answers import deflated
 
-#: UIDs in the list at most: in explicit VR its length has 16 bits.
-_MOST = 1000
+#: Bytes of the list at most: in explicit VR its length has 16 bits, and is even.
+_LONGEST = 0xFFFE
 
 
 def failed_list(sop_instance_uids: Sequence[str], transfer_syntax_uid: str) -> bytes:
     """Failed SOP Instance UID List (0008,0058); of very many failures the first."""
     encoder = ElementEncoder(transfer_syntax_uid, "ascii")
-    data = encoder.text(tags.FAILED_SOP_INSTANCE_UID_LIST, "\\".join(sop_instance_uids[:_MOST]))
-    if not lookup(transfer_syntax_uid).deflated:
-        return data
-    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return deflate.compress(data) + deflate.flush()
+    data = encoder.text(tags.FAILED_SOP_INSTANCE_UID_LIST, "\\".join(_first(sop_instance_uids)))
+    return deflated(data) if lookup(transfer_syntax_uid).deflated else data
+
+
+def _first(uids: Sequence[str]) -> Iterator[str]:
+    """As many of them as go into one value, with what separates them."""
+    left = _LONGEST + 1
+    for uid in uids:
+        left -= len(uid) + 1
+        if left < 0:
+            return
+        yield uid

@@ -59,7 +59,7 @@ class AnswerEncoder:
         if availability is not None:
             elements[tags.INSTANCE_AVAILABILITY] = encoder.line(availability)
         data = b"".join([elements[tag] for tag in sorted(elements)])
-        return _deflate(data) if self._deflated else data
+        return deflated(data) if self._deflated else data
 
     def _vr(self, tag: int) -> str:
         vr = implicit_vr(tag)
@@ -111,8 +111,8 @@ def _usable(terms: tuple[str, ...]) -> tuple[str, str] | None:
     return (terms[0], codec) if known.is_known and codec else None
 
 
-def _deflate(data: bytes) -> bytes:
-    """As PS3.5 A.5 has it, padded to an even length."""
+def deflated(data: bytes) -> bytes:
+    """A data set as PS3.5 A.5 has it, padded to an even length."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    deflated = deflater.compress(data) + deflater.flush()
-    return deflated + b"\0" * (len(deflated) & 1)
+    written = deflater.compress(data) + deflater.flush()
+    return written + b"\0" * (len(written) & 1)

@@ -17,13 +17,18 @@ from kinote.scp.rooms import IndexSession
 #: Seconds that a query waits for others to end.
 _WAITING = 30
 
+#: Seconds until its last answer has to have gone out.
+_LONGEST = 600
+
 
 def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CFindRequest)
     try:
-        with _turn(session):
-            last = _answer(session, message, request)
+        # A caller that is slow to say what it asks takes no turn for that.
+        identifier = session.identifier()
+        with _turn(session), session.association.within(_LONGEST):
+            last = _answer(session, message, request, identifier)
     except IdentifierError as error:
         last = _response(request, error.status, error)
     session.association.send(message.context, last)
@@ -33,21 +38,24 @@ def perform(session: IndexSession, message: Message) -> None:
 @contextlib.contextmanager
 def _turn(session: IndexSession) -> Iterator[None]:
     """One of the queries that are answered at once. Raises `IdentifierError` if none of them ends in time."""
-    if not session.rooms.queries.acquire(timeout=_WAITING):
+    queries, host = session.rooms.queries, session.caller.host
+    if not queries.take(host, _WAITING):
         raise IdentifierError(Refusal.OUT_OF_RESOURCES, "Too many queries are under way, try again")
     try:
         yield
     finally:
-        session.rooms.queries.release()
+        queries.give_back(host)
 
 
-def _answer(session: IndexSession, message: Message, request: CFindRequest) -> CFindResponse:
-    """Send the matches; the last answer, which is still to be sent."""
+def _answer(
+    session: IndexSession, message: Message, request: CFindRequest, identifier: bytes
+) -> CFindResponse:
+    """Send the matches; the last answer, which is still to be sent. Raises `IdentifierError` if that takes too long."""
     association = session.association
     context = message.context
     answers = find(
         session.rooms.catalog,
-        session.identifier(),
+        identifier,
         transfer_syntax_uid=context.transfer_syntax,
         model=MODEL_OF[context.abstract_syntax],
         options=options_of(session.application_information(context.abstract_syntax)),
@@ -60,10 +68,14 @@ def _answer(session: IndexSession, message: Message, request: CFindRequest) -> C
         has_data_set=True,
     )
     with contextlib.closing(answers.identifiers) as identifiers:
-        for identifier in identifiers:
+        for found in identifiers:
+            if association.is_overdue:
+                raise IdentifierError(
+                    Refusal.OUT_OF_RESOURCES, "Taking the answers lasted too long, ask for less"
+                )
             if session.is_cancelled(request.message_id):
                 return _response(request, statuses.CANCEL)
-            association.send(context, pending, identifier)
+            association.send(context, pending, found)
     return _response(request, statuses.SUCCESS)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.operations.offered import NOTHING, Offered
@@ -12,11 +11,12 @@ from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.session import Session
+from kinote.scp.turns import Turns
 from kinote.security.policy import Policy
 
 #: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
 #: last answer has gone out to a caller that may be slow.
-_QUERIES = 8
+_QUERIES, _QUERIES_PER_HOST = 8, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Rooms:
     policy: Policy
     peers: PeersInUse = field(default_factory=PeersInUse)
     normalized: Offered = NOTHING
-    queries: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_QUERIES))
+    queries: Turns = field(default_factory=lambda: Turns(_QUERIES, _QUERIES_PER_HOST))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -87,15 +87,17 @@ class Session:
     def is_cancelled(self, message_id: int) -> bool:
         """Whether the caller no longer wants the answers to its request; looked up without waiting.
 
-        Raises `AssociationError` where the caller has gone.
+        What has begun to come has to go on at once. Raises `AssociationError` where the caller has gone.
         """
         while self.association.something_waits():
-            message = self.association.receive_due()
+            message = self.association.receive_due(self.association.patience.within)
             command = message.command
             if not isinstance(command, CCancelRequest):
                 both_ways.meanwhile(self.association, message)
             elif command.message_id_being_responded_to == message_id:
                 return True
+            else:
+                both_ways.pass_cancel(self.association)
         return False
 
 

@@ -7,24 +7,33 @@ time that receiving a key object takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances import packed_header
-from kinote.catalog.instances.overlaid_headers import overlaid_header
+from kinote.catalog.instances.overlaid_headers import overlaid_header, referenced_uids
 from kinote.catalog.instances.overlays import has_overlay, overlays
 from kinote.catalog.instances.received_values import todays_uids
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import instance_bytes, instance_metadata, series, study
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.json import from_elements
+from kinote.dicom.overlay.changes import NOT_LAID_OVER, Overlay
+
+log = logging.getLogger(__name__)
 
 
-def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
+def headers(
+    connection: Connection, keys: Sequence[int], not_correctable: set[int] | None = None
+) -> dict[int, bytes]:
     """Return the headers of those instances that are live, by instance: UTF-8, one attribute a line, bulk values as
-    relative BulkDataURI."""
+    relative BulkDataURI.
+
+    Those over which their corrections cannot be laid are left out, and added to `not_correctable`.
+    """
     query = (
         select(
             live_instance.c.id,
@@ -52,9 +61,45 @@ def headers(connection: Connection, keys: Sequence[int]) -> dict[int, bytes]:
             else packed_header.unpack(row.json)
         )
     if overlaid:
-        for key, overlay in overlays(connection, overlaid).items():
-            found[key] = overlaid_header(found[key], overlay, partial(todays_uids, connection))
+        failed = _lay_over(connection, found, overlaid)
+        for key in failed:
+            del found[key]
+        if not_correctable is not None:
+            not_correctable.update(failed)
     return found
+
+
+def _lay_over(connection: Connection, found: dict[int, bytes], keys: Sequence[int]) -> list[int]:
+    """Lay the overlays of these instances over their headers; return those where that cannot be done."""
+    failed: list[int] = []
+    known: dict[int, Overlay] = {}
+    try:
+        known = overlays(connection, keys)
+    except NOT_LAID_OVER:
+        # One of them is at fault.
+        for key in keys:
+            with _alone(key, failed):
+                known |= overlays(connection, [key])
+    # Asked for all at once: several tables are looked through for them.
+    referenced: set[str] = set()
+    for key, overlay in known.items():
+        with _alone(key, failed):
+            referenced |= referenced_uids(found[key], overlay)
+    todays = todays_uids(connection, referenced)
+    for key in [key for key in known if key not in failed]:
+        with _alone(key, failed):
+            found[key] = overlaid_header(found[key], known[key], lambda _: todays)
+    return failed
+
+
+@contextmanager
+def _alone(key: int, failed: list[int]) -> Iterator[None]:
+    """Note an instance with which something fails, so that it stops no other."""
+    try:
+        yield
+    except NOT_LAID_OVER:
+        log.warning("The corrections of instance %d cannot be laid over its header", key, exc_info=True)
+        failed.append(key)
 
 
 def header_of(dataset: bytes, transfer_syntax_uid: str) -> bytes:

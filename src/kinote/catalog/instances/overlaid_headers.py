@@ -10,7 +10,7 @@ from kinote.catalog.columns import attribute_lines
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.dicom.overlay import original_attributes
-from kinote.dicom.overlay.changes import Attribute, Overlay, TodaysUids, differs
+from kinote.dicom.overlay.changes import Attribute, Overlay, OverlayError, TodaysUids, differs
 
 _CHARACTER_SET = f"{tags.SPECIFIC_CHARACTER_SET:08X}"
 _ORIGINAL_ATTRIBUTES = f"{tags.ORIGINAL_ATTRIBUTES_SEQUENCE:08X}"
@@ -20,7 +20,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 def overlaid_header(header: bytes, overlay: Overlay, todays_uids: TodaysUids) -> bytes:
-    """Lay the overlay of an instance over its header as `kinote.catalog.instances.headers` returns it."""
+    """Lay the overlay of an instance over its header as `kinote.catalog.instances.headers` returns it.
+
+    Raises `OverlayError` if that cannot be done.
+    """
     lines = {attribute_lines.tag(line): line for line in attribute_lines.split(header.decode())}
     wanted = {f"{tag:08X}": _as_dictionary(tag, now) for tag, now in overlay.attributes.items()}
     stored = {tag: _parsed(lines[tag]) for tag in wanted if tag in lines}
@@ -31,9 +34,7 @@ def overlaid_header(header: bytes, overlay: Overlay, todays_uids: TodaysUids) ->
         return header
     lines |= {tag: _line(tag, now) for tag, now in changed.items()}
     lines |= {tag: _line(tag, now) for tag, now in referring.items()}
-    items = (
-        list(_parsed(lines[_ORIGINAL_ATTRIBUTES]).get("Value", ())) if _ORIGINAL_ATTRIBUTES in lines else []
-    )
+    items = _known_items(lines.get(_ORIGINAL_ATTRIBUTES))
     for change, modified in changes:
         previous = {
             tag: _without_bulk(stored.get(f"{tag:08X}", {"vr": implicit_vr(tag)})) for tag in modified
@@ -43,6 +44,30 @@ def overlaid_header(header: bytes, overlay: Overlay, todays_uids: TodaysUids) ->
     if _CHARACTER_SET not in lines and not all(_line(tag, now).isascii() for tag, now in changed.items()):
         lines[_CHARACTER_SET] = _UTF_8
     return attribute_lines.join(lines.values()).encode()
+
+
+def _known_items(line: str | None) -> list[Any]:
+    """Return the items of the Original Attributes Sequence that was received. Raises `OverlayError` if they are not
+    in the header."""
+    known = {} if line is None else _parsed(line)
+    if "BulkDataURI" in known or "InlineBinary" in known:
+        raise OverlayError("Original Attributes Sequence (0400,0561) is not kept in the index")
+    return list(known.get("Value", ()))
+
+
+def referenced_uids(header: bytes, overlay: Overlay) -> set[str]:
+    """Return the UIDs of a header that may be others today; none if its overlay changes no references."""
+    seen: set[str] = set()
+
+    def collect(uid: str) -> str:
+        seen.add(uid)
+        return uid
+
+    if overlay.changes_references:
+        for line in attribute_lines.split(header.decode()):
+            if '"vr":"UI"' in line and attribute_lines.tag(line) != _ORIGINAL_ATTRIBUTES:
+                _mapped(_parsed(line), collect)
+    return seen
 
 
 def _with_uids_of_today(

@@ -80,8 +80,23 @@ def has_overlay(instances: Any) -> tuple[ColumnElement[int], ...]:
 
 
 def overlays(connection: Connection, keys: Iterable[int]) -> dict[int, Overlay]:
-    """Return the overlays of those of these instances that have one, by key."""
-    rows = _levels(connection, keys)
+    """Return the overlays of those of these instances that have one, by key.
+
+    Raises one of `NOT_LAID_OVER` where one of them cannot be read.
+    """
+    return _overlays(connection, _levels(connection, keys))
+
+
+def overlay_with_uid(connection: Connection, key: int) -> tuple[str | None, Overlay | None]:
+    """Return the SOP Instance UID that an instance has now, None if it has gone, and its overlay if it has one.
+
+    Raises as `overlays` does.
+    """
+    rows = _levels(connection, [key])
+    return (rows[0].sop_instance_uid if rows else None), _overlays(connection, rows).get(key)
+
+
+def _overlays(connection: Connection, rows: Sequence[Any]) -> dict[int, Overlay]:
     received = {
         level: received_values(
             connection, level, {getattr(row, column) for row in rows if getattr(row, counted)}

@@ -8,7 +8,7 @@ level above that has one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from kinote.dicom.dictionary import tags
@@ -40,6 +40,9 @@ _ONE_LINE = frozenset(
 
 #: Sequences with at most this many items keep their items after the first access, since several readers visit them.
 _FEW = 64
+
+#: Sequences sent as UN of defined length are read so deep in each other: no walk of what lies around them bounds them.
+DEEPEST_UNKNOWN = 16
 
 #: A number with fewer characters than this fits into 31 bits.
 _SURELY_AN_INTEGER = 10
@@ -318,7 +321,8 @@ class DataSet:
         (PS3.5 6.2.2)."""
         value = self._kept[start:end]
         none = Items(self, self._encoding, 0, 0)
-        if value[:4] != b"\xfe\xff\x00\xe0":
+        depth = self._depth_of_unknown()
+        if value[:4] != b"\xfe\xff\x00\xe0" or depth == DEEPEST_UNKNOWN:
             return none
         head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
         length = struct.pack("<I", len(value))
@@ -336,6 +340,16 @@ class DataSet:
                 parsed._outer = self
                 return parsed.sequence(tag)
         return none
+
+    def _depth_of_unknown(self) -> int:
+        """Return how many sequences sent as UN of defined length this level lies in."""
+        depth = 0
+        level = self
+        while level._outer is not None:
+            # Only they have been walked as a data set of their own within another one.
+            depth += level._start == 0
+            level = level._outer
+        return depth
 
     def _vr(self, tag: int, sent: bytes) -> str:
         name = NAMES.get(sent, "UN")
@@ -377,6 +391,11 @@ class Items:
     @property
     def kept(self) -> bytes:
         return self._level._kept
+
+    @property
+    def bulk(self) -> Sequence[BulkSpan]:
+        """What is left out of them where they are by themselves, having been sent as UN."""
+        return self._level.bulk
 
     @property
     def ends(self) -> Mapping[int, int]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from kinote.dicom.dictionary import tags
-from kinote.dicom.dictionary.value_representations import BINARY, BINARY_BYTES, LONG, SHORT, implicit_vr
+from kinote.dicom.dictionary.value_representations import (
+    BINARY,
+    BINARY_BYTES,
+    LONG,
+    SEQUENCES,
+    SHORT,
+    implicit_vr,
+)
 from kinote.dicom.elements.encodings import Encoding
 
 Element = tuple[bytes, int, int, int]
@@ -37,4 +44,7 @@ def odd_length(vr: bytes, length: int, encoding: Encoding) -> int | None:
 
 def is_binary(tag: int, vr: bytes) -> bool:
     """Return whether the value has no inner structure. `vr` is empty in implicit encodings."""
+    if vr == b"UN":
+        # A sequence of defined length may be sent so (PS3.5 6.2.2).
+        return tag not in SEQUENCES
     return vr in BINARY_BYTES or (vr not in LONG and implicit_vr(tag) in BINARY)

@@ -10,8 +10,8 @@ class Limits:
     """How much a data set may cost.
 
     Bulk values are skipped, all others are kept. Bulk are binary values (OB, OW, OF, OD, OL, OV, UN) of more than
-    `bulk_binary` bytes, any value of more than `bulk_text` bytes, and pixel data. A value whose representation has
-    a 16-bit length is never bulk.
+    `bulk_binary` bytes, any value of more than `bulk_text` bytes, and pixel data. UN of an attribute that is a
+    sequence is no binary value. A value whose representation has a 16-bit length is never bulk.
     """
 
     #: Levels of nested sequences.

@@ -7,30 +7,34 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 from kinote.dicom.dictionary import tags
-from kinote.dicom.dictionary.value_representations import implicit_vr
+from kinote.dicom.dictionary.value_representations import SEQUENCES, implicit_vr
 from kinote.dicom.elements import dataset as elements
-from kinote.dicom.elements.encodings import IMPLICIT_LITTLE
+from kinote.dicom.elements.element_heads import UNDEFINED
+from kinote.dicom.elements.encodings import IMPLICIT_LITTLE, Encoding
 from kinote.dicom.elements.limits import DEFAULT_LIMITS, Limits
 from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.json.from_elements import selection_json
 from kinote.dicom.overlay import original_attributes
-from kinote.dicom.overlay.changes import Attribute, Overlay, TodaysUids, differs
+from kinote.dicom.overlay.changes import Attribute, Overlay, OverlayError, TodaysUids, differs
 from kinote.dicom.overlay.deflated import deflated
 from kinote.dicom.overlay.exact_encoder import ExactEncoder, NotWritableError
 from kinote.dicom.overlay.kept_head import HeadElement, KeptHead
 from kinote.dicom.overlay.pieces import PiecedFile, Pieces, joined
 from kinote.dicom.overlay.rewriting import UTF_8, Rewriting, checked
+from kinote.dicom.overlay.unknown_sequence import unknown_sequence
 from kinote.dicom.values.character_sets import CharacterSet, character_set
 
 _CHUNK = 64 * 1024
 
-#: Text is re-encoded where the character set changes: then none of it is let pass.
+#: Text is re-encoded where the character set changes, and what was sent as UN may be sequences that are gone into: then
+#: none of it is let pass.
 _WITH_TEXT = replace(DEFAULT_LIMITS, bulk_text=1 << 62)
 
 _UNICODE = character_set((UTF_8,))
@@ -51,6 +55,9 @@ def overlaid(
     """
     base = stored.file.tell()
     head = _walked(stored, base, transfer_syntax_uid, DEFAULT_LIMITS)
+    if any(span.vr == "UN" and span.tag in SEQUENCES for span in head.root.bulk):
+        stored.file.seek(base)
+        head = _walked(stored, base, transfer_syntax_uid, _WITH_TEXT)
     try:
         pieces = _Overlaying(head, overlay, todays_uids, into_utf_8=False).pieces()
     except NotWritableError:
@@ -127,7 +134,9 @@ class _Overlaying:
         """
         wanted = self._overlay.attributes
         stored = _attributes_of(self._root, wanted)
-        changed = {tag: now for tag, now in wanted.items() if differs(stored.get(tag), now)}
+        # Of elements with the same tag the last one counts; none of them may go on saying something else.
+        times = Counter(element.tag for element in self._elements)
+        changed = {tag: now for tag, now in wanted.items() if times[tag] > 1 or differs(stored.get(tag), now)}
         rewriting = Rewriting(self._kept, self._uids(changed), self._into_utf_8)
         anew: dict[HeadElement, Pieces] = {}
         referring = []
@@ -170,22 +179,19 @@ class _Overlaying:
     def _original_attributes(self, changes: Any) -> Pieces:
         """Original Attributes Sequence with the items that were there and one for each change."""
         known = self._by_tag.get(tags.ORIGINAL_ATTRIBUTES_SEQUENCE)
-        items = None if known is None else self._kept.items_encoding(known, self._encoding)
-        if original_attributes.is_read_as(known, self._encoding, items):
-            added = [
-                original_attributes.item_bytes(self._encoder, change, self._previous(modified))
-                for change, modified in changes
-            ]
-            content = self._known_items(known)
-            for item in added:
-                content.add(item)
+        content, encoding = self._known_items(known)
+        if encoding is self._encoding:
+            for change, modified in changes:
+                content.add(original_attributes.item_bytes(self._encoder, change, self._previous(modified)))
             out = Pieces(self._encoder.head(tags.ORIGINAL_ATTRIBUTES_SEQUENCE, "SQ", checked(content.size)))
             out.extend(content)
             return out
+        if encoding is not IMPLICIT_LITTLE:
+            raise OverlayError(
+                "Original Attributes Sequence (0400,0561) is in another byte order than the object"
+            )
         # Sent as UN, its items are implicit, and so are those that are added.
-        assert known is not None
         encoder = ExactEncoder(IMPLICIT_LITTLE, _UNICODE if self._into_utf_8 else self._characters)
-        content = self._known_items(known)
         for change, modified in changes:
             stored = _attributes_of(self._root, modified)
             previous = {tag: stored.get(tag, {"vr": implicit_vr(tag)}) for tag in modified}
@@ -199,23 +205,36 @@ class _Overlaying:
         out.add(IMPLICIT_LITTLE.sequence_end)
         return out
 
-    def _known_items(self, known: HeadElement | None) -> Pieces:
-        """The items that are there already, without the delimiter of their sequence."""
-        if known is None:
-            return Pieces()
+    def _known_items(self, known: HeadElement | None) -> tuple[Pieces, Encoding]:
+        """The items that are there already, without the delimiter of their sequence, and how they are encoded.
+
+        Raises `OverlayError` where there is something else.
+        """
         kept = self._kept
-        stop = known.stop
-        encoding = kept.items_encoding(known, self._encoding) or IMPLICIT_LITTLE
-        if kept.kept[stop - 8 : stop] == encoding.sequence_end and stop - known.value >= 8:
-            stop -= 8
+        if known is None or (known.value == known.stop and not kept.is_bulk(known)):
+            return Pieces(), self._encoding
+        encoding = kept.items_encoding(known, self._encoding)
+        if encoding is not None:
+            stop = known.stop
+            if (
+                kept.length(known, self._encoding) == UNDEFINED
+                and kept.kept[stop - 8 : stop] == encoding.sequence_end
+            ):
+                stop -= 8
+            return self._items(kept, known.value, stop, encoding), encoding
+        found = unknown_sequence(kept, known, self._encoding)
+        if found is None:
+            raise OverlayError("Original Attributes Sequence (0400,0561) has a value that is no sequence")
+        items = self._items(found.head, found.start, found.stop, found.encoding)
+        return Pieces(found.joined(items)), found.encoding
+
+    def _items(self, head: KeptHead, start: int, stop: int, encoding: Encoding) -> Pieces:
         if self._into_utf_8:
-            written = Rewriting(kept, None, into_utf_8=True).items(
-                known.value, stop, encoding, self._characters
-            )
+            written = Rewriting(head, None, into_utf_8=True).items(start, stop, encoding, self._characters)
             if written is not None:
                 return written
         out = Pieces()
-        kept.add_stored(out, known.value, stop)
+        head.add_stored(out, start, stop)
         return out
 
     def _previous(self, modified: Any) -> list[bytes]:

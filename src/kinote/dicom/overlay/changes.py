@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,19 @@ TodaysUids = Callable[[Collection[str]], Mapping[str, str]]
 
 class OverlayError(ValueError):
     """A value cannot be laid over this data set; the message says which and why."""
+
+
+#: What comes of corrections that cannot be laid over a data set. They are looked at where they are used: a value that
+#: another version or a faulty writer has left in the index may be anything.
+NOT_LAID_OVER = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +101,4 @@ class Overlay:
 
 def differs(stored: Attribute | None, now: Attribute) -> bool:
     """Whether a stored attribute has another value than the one of today. One that is not there is empty."""
-    return bool((stored or {}).get("Value", []) != now.get("Value", []))
+    return any((stored or {}).get(name) != now.get(name) for name in ("Value", "BulkDataURI", "InlineBinary"))

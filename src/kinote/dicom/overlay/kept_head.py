@@ -50,6 +50,12 @@ class KeptHead:
     def is_bulk(self, element: HeadElement) -> bool:
         return element.value == element.stop and element.value in self.ends
 
+    def length(self, element: HeadElement, encoding: Encoding) -> int:
+        """The length as it stands in the bytes of an element of a level of that encoding."""
+        if encoding.explicit and (not element.vr or element.vr in SHORT):
+            return element.stop - element.value
+        return int(encoding.long.unpack_from(self.kept, element.value - 4)[0])
+
     def has_bulk(self, element: HeadElement) -> bool:
         """Whether its value, or one within it, was let pass."""
         first, last = self._within(element.at, element.stop)

@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kinote.dicom.dictionary import tags
-from kinote.dicom.elements.encodings import Encoding
 from kinote.dicom.json.to_elements import ElementEncoder
 from kinote.dicom.overlay.changes import Change
-from kinote.dicom.overlay.kept_head import HeadElement
 
 #: Longest value of an LO (PS3.5 6.2), in characters.
 _LONGEST = 64
@@ -32,11 +30,6 @@ def item_bytes(encoder: ElementEncoder, change: Change, previous: Sequence[bytes
     return encoder.item(
         modified + b"".join([encoder.attribute(tag, attribute) for tag, attribute in _of_change(change)])
     )
-
-
-def is_read_as(element: HeadElement | None, encoding: Encoding, items: Encoding | None) -> bool:
-    """Whether items of the level's encoding can be added to the sequence that is there, if one is."""
-    return element is None or element.value == element.stop or (element.vr != b"UN" and items is encoding)
 
 
 def _of_change(change: Change) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import SHORT
-from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.elements.dataset import DEEPEST_UNKNOWN
 from kinote.dicom.elements.element_heads import ITEM_GROUP, UNDEFINED, odd_length
 from kinote.dicom.elements.encodings import Encoding
 from kinote.dicom.overlay.changes import OverlayError
 from kinote.dicom.overlay.kept_head import HeadElement, KeptHead, representation
 from kinote.dicom.overlay.pieces import Pieces
+from kinote.dicom.overlay.unknown_sequence import unknown_sequence
 from kinote.dicom.values.character_sets import ESCAPE, CharacterSet, character_set
 
 UTF_8 = "ISO_IR 192"
@@ -46,6 +47,8 @@ class Rewriting:
     without_bulk: bool = False
     #: How many UIDs have been changed so far.
     changed_uids: int = 0
+    #: How many sequences sent as UN the head lies in.
+    depth: int = 0
 
     def level(self, start: int, end: int, encoding: Encoding, outer: CharacterSet) -> Pieces | None:
         """A level written anew; None if nothing in it changes. `outer` is the character set of the level above."""
@@ -169,33 +172,22 @@ class Rewriting:
     def _unknown_sequence(
         self, element: HeadElement, encoding: Encoding, characters: CharacterSet
     ) -> Pieces | None:
-        """A sequence sent as UN of defined length, which the walk has not been in (PS3.5 6.2.2)."""
-        head = self.head
-        level = DataSet(head.kept, element.at, element.stop, encoding, head.ends, None)
-        found = level.sequence(element.tag)
-        if found.start == found.stop:
+        found = unknown_sequence(self.head, element, encoding)
+        if found is None:
             return None
-        inner = Rewriting(
-            KeptHead(found.kept, found.ends), self.uid, self.into_utf_8, without_bulk=self.without_bulk
-        )
-        # What was read of it has a delimiter where it was taken for a sequence without length.
-        added = 8 if found.stop - found.start > element.stop - element.value else 0
-        written = inner.items(found.start, found.stop - added, found.encoding, characters)
+        if self.depth == DEEPEST_UNKNOWN:
+            raise OverlayError("Sequences sent as unknown lie too deep in each other")
+        inner = Rewriting(found.head, self.uid, self.into_utf_8, self.without_bulk, depth=self.depth + 1)
+        written = inner.items(found.start, found.stop, found.encoding, characters)
         self.changed_uids += inner.changed_uids
-        return None if written is None else self._filled(element, encoding, written)
+        return None if written is None else self._filled(element, encoding, Pieces(found.joined(written)))
 
     def _filled(self, element: HeadElement, encoding: Encoding, value: Pieces) -> Pieces:
         """An element with another value, without length if it had none."""
-        length = self._length(element, encoding)
+        length = self.head.length(element, encoding)
         out = Pieces(self._headed(element, encoding, length if length == UNDEFINED else checked(value.size)))
         out.extend(value)
         return out
-
-    def _length(self, element: HeadElement, encoding: Encoding) -> int:
-        at = element.value - 4
-        if encoding.explicit and (not element.vr or element.vr in SHORT):
-            return element.stop - element.value
-        return int(encoding.long.unpack_from(self.head.kept, at)[0])
 
     def _headed(self, element: HeadElement, encoding: Encoding, length: int) -> bytes:
         """The head of an element with another length."""

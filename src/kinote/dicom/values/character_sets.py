@@ -83,7 +83,9 @@ _ESCAPES = {
     "87": b"\x1b$B",
     "159": b"\x1b$(D",
 }
-_ASCII = b"\x1b(B"
+_ASCII, _ROMAJI = b"\x1b(B", b"\x1b(J"
+#: Sets that are designated by an escape sequence wherever they are used (PS3.5 6.1.2.5, annexes I and K).
+_WITH_ESCAPE = frozenset({"ISO 2022 IR 149", "ISO 2022 IR 58"})
 _PIECES = re.compile(rb"\x1b\$?[(\-)]?[@A-Za-z]|[\x80-\xff]+|[^\x1b\x80-\xff]+|\x1b")
 #: These reset the designations to those at the beginning of the value (PS3.5 6.1.2.5.3).
 _DELIMITERS = re.compile(rb"([\\\r\n\t\f])")
@@ -143,10 +145,14 @@ class CharacterSet:
     def _part(self, text: str) -> bytes | None:
         """Text without delimiters by ISO 2022; None if one of its characters is in none of the sets."""
         out = bytearray()
-        left, right = b"", self.right
+        first = self.terms[0] if self.terms else ""
+        # Readers are more tolerant: they know a set that is the first one without its escape sequence.
+        left, right = b"", "" if first in _WITH_ESCAPE else self.right
+        # What ends a set of 94x94 characters designates what was there at the beginning (annex H).
+        end = _ROMAJI if first == "ISO 2022 IR 13" else _ASCII
         for character in text:
             if character.isascii():
-                out += (_ASCII if left else b"") + character.encode("ascii")
+                out += (end if left else b"") + character.encode("ascii")
                 left = b""
                 continue
             if right and (encoded := _in_g1(character, right)):
@@ -163,7 +169,7 @@ class CharacterSet:
                     break
             else:
                 return None
-        return bytes(out + (_ASCII if left else b""))
+        return bytes(out + (end if left else b""))
 
     def _escapes(self) -> list[bytes]:
         """Return the escape sequences that the declared sets allow; none without code extensions."""

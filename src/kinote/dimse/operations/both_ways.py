@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: Messages of the peer that are taken while one answer is due; then the association is given up.
 MOST_MEANWHILE = 1000
 
-#: Requests of the peer that are refused on one association because another one is being performed.
+#: Requests of the peer that are refused, and cancels that are passed over, while one of its requests is performed.
 MOST_REFUSED = 100
 
 #: Follow-ups that may wait on one association.
@@ -42,6 +42,7 @@ def perform(association: Association, message: Message) -> None:
         raise association.break_off(f"{type(command).__name__} to no message that was sent")
     under_way = association.under_way
     under_way.performing = command.message_id
+    under_way.refused = 0
     try:
         (association.perform or refuse_service)(association, message)
     finally:
@@ -55,11 +56,7 @@ def meanwhile(association: Association, message: Message) -> None:
     if not isinstance(request, Request):
         perform(association, message)
     elif under_way.performing is not None:
-        under_way.refused += 1
-        if under_way.refused > MOST_REFUSED:
-            raise association.break_off(
-                "Operations go one after the other, as the window of 1 says", AbortReason.UNEXPECTED_PARAMETER
-            )
+        _count_refused(association)
         is_same = request.message_id == under_way.performing
         status = statuses.DUPLICATE_INVOCATION if is_same else out_of_resources(request)
         refuse(association, message, status, "Another operation is being performed on this association")
@@ -80,26 +77,38 @@ def answer_due(
 ) -> _Answer:
     """The answer of that kind to our message; requests of the peer are performed until it comes.
 
-    It is due within so many `seconds`, not counting those in which we perform; without them, the peer may be silent as
-    long as between two messages. Another answer, or none in time, ends the association (`AssociationError`).
+    It is due within so many `seconds`, without them within as many as the peer may be silent between two messages.
+    Those in which we perform do not count, but for what the peer takes to send us what we perform. Another answer, or
+    none in time, ends the association (`AssociationError`).
     """
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while True:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
-        message = association.receive_due(left)
-        command = message.command
-        if isinstance(command, kind) and command.message_id_being_responded_to == message_id:
-            return command
-        if isinstance(command, Response):
-            raise association.break_off(f"{kind.__name__} to message {message_id} was due")
-        begun = time.monotonic()
-        if on_cancel is not None and isinstance(command, CCancelRequest):
-            _count(association)
-            on_cancel(command)
-        else:
-            meanwhile(association, message)
-        if deadline is not None:
-            deadline += time.monotonic() - begun
+    with association.within(association.patience.idle if seconds is None else seconds):
+        while True:
+            message = association.receive_due()
+            command = message.command
+            if isinstance(command, kind) and command.message_id_being_responded_to == message_id:
+                return command
+            if isinstance(command, Response):
+                raise association.break_off(f"{kind.__name__} to message {message_id} was due")
+            with association.our_own_time():
+                if on_cancel is not None and isinstance(command, CCancelRequest):
+                    _count(association)
+                    on_cancel(command)
+                else:
+                    meanwhile(association, message)
+
+
+def pass_cancel(association: Association) -> None:
+    """A C-CANCEL has come that is about no operation under way: there may be so many while one is performed."""
+    _count_refused(association)
+
+
+def _count_refused(association: Association) -> None:
+    """Something has come that has no place beside the operation that is being performed."""
+    association.under_way.refused += 1
+    if association.under_way.refused > MOST_REFUSED:
+        raise association.break_off(
+            "Operations go one after the other, as the window of 1 says", AbortReason.UNEXPECTED_PARAMETER
+        )
 
 
 def _count(association: Association) -> None:
@@ -157,14 +166,17 @@ def _has_more(association: Association, seconds: float) -> bool:
     """Whether another message begins to come within so many seconds, behind the rest of the last one."""
     if not association.is_open:
         return False
-    association.pass_over()
+    with association.within(association.patience.idle):
+        association.pass_over()
     return association.wait(seconds)
 
 
 def _serve_one(association: Association) -> bool:
     """Perform the request that has begun to come; whether there may be more."""
-    message = association.receive(association.patience.within)
-    if message is None:
-        return False
-    perform(association, message)
+    with association.within(association.patience.idle):
+        message = association.receive(association.patience.within)
+        if message is None:
+            return False
+        with association.our_own_time():
+            perform(association, message)
     return True

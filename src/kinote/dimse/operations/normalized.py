@@ -185,8 +185,9 @@ def _ask(
             if uid is not None and not is_tolerable(uid):
                 raise ValueError(f"{uid!r} is no UID")
         association.send(context, request, data_set)
-        answer = answer_due(association, request.message_id, kind, seconds=seconds)
-        found = association.whole_data_set(LONGEST_ANSWER)
+        with association.within(seconds):
+            answer = answer_due(association, request.message_id, kind, seconds=seconds)
+            found = association.whole_data_set(LONGEST_ANSWER)
     finally:
         association.under_way.end()
     if found is None:

@@ -12,7 +12,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import outgoing
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
-from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
+from kinote.holdings.unavailable import BytesUnavailableError, NotCorrectableError, NotLiveError
 from kinote.security.actors import KINOTE
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
@@ -90,9 +90,12 @@ class _Headers:
             page = self._objects[start : start + _PAGE]
             # Looked up in the live view again: what was withdrawn since the answer began drops out.
             with self._catalog.read() as connection:
-                found = headers(connection, [item.id for item in page if not item.in_index])
+                not_correctable: set[int] = set()
+                found = headers(connection, [item.id for item in page if not item.in_index], not_correctable)
             for item in page:
                 try:
+                    if item.id in not_correctable:
+                        raise NotCorrectableError(item.sop_instance_uid, "The log says why")
                     header = self._made(item) if item.in_index else found[item.id]
                 except KeyError:
                     failure = failure or NotLiveError(item.sop_instance_uid)
