@@ -89,6 +89,10 @@ def test_a_server_that_is_not_let_in_says_what_to_do(
     )
 
 
+def asked(address: str) -> httpx.Response:
+    return httpx.get(f"{address}/api/v1/notes", timeout=60, trust_env=False)
+
+
 def test_a_server_that_is_not_let_in_any_more_answers(
     postgresql_server: PostgresServer, limited: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -98,13 +102,12 @@ def test_a_server_that_is_not_let_in_any_more_answers(
     )
     with open_house(settings, "serve") as house, running(web_application(house, settings)) as address:
         let_in(postgresql_server, user, 0)
-        with ExitStack() as stack, pytest.raises(NoConnectionError):
-            while True:
-                stack.enter_context(house.catalog.read()).execute(text("SELECT 1"))
         with ExitStack() as stack:
-            # Those that are open go on: all of them are taken.
-            stack.enter_context(house.catalog.read()).execute(text("SELECT 1"))
-            answer = httpx.get(f"{address}/api/v1/notes", timeout=60, trust_env=False)
+            # What the server does by itself may give one back in between.
+            while (answer := asked(address)).status_code == 200:
+                with pytest.raises(NoConnectionError):
+                    while True:
+                        stack.enter_context(house.catalog.read()).execute(text("SELECT 1"))
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinote:problem:index-busy")
         assert answer.headers["Retry-After"] == "5"
-        assert httpx.get(f"{address}/api/v1/notes", timeout=60, trust_env=False).status_code == 200
+        assert asked(address).status_code == 200

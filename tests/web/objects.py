@@ -6,9 +6,12 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.valuerep import VR
 
 CT = UID("1.2.840.10008.5.1.4.1.1.2")
 ULTRASOUND = UID("1.2.840.10008.5.1.4.1.1.3.1")
@@ -81,5 +84,15 @@ def compressed(dataset: Dataset, transfer_syntax: str) -> Dataset:
     """The image with its pixels compressed without loss."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if transfer_syntax == JPEG2000Lossless:
+        # pydicom needs a package for it that nothing else here does.
+        frames = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+        coded = [
+            bytes(imagecodecs.jpeg2k_encode(frame, codecformat="J2K", reversible=True)) for frame in frames
+        ]
+        dataset.PixelData = encapsulate(coded)
+        dataset["PixelData"].VR = VR.OB
+        dataset["PixelData"].is_undefined_length = True
+        return dataset
     dataset.compress(transfer_syntax, generate_instance_uid=False)
     return dataset

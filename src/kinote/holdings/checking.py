@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, Literal
 
+from kinote.dicom.files.piecewise_file import PiecewiseFile
 from kinote.holdings.stored import Stored
 from kinote.storage.digests import BLAKE3, PIECE, PIECE_DIGEST, Digest, digest_of, digesting
 from kinote.storage.store import MissingObjectError
@@ -94,7 +95,7 @@ def _require_size(size: int, stored: Stored) -> None:
         raise DiffersError("shorter" if size < stored.size else "longer")
 
 
-class CheckedFile(io.RawIOBase):
+class CheckedFile(PiecewiseFile):
     """A large data set as a file by itself, each piece of which is compared before anybody gets a byte of it.
 
     `refuse` gives the error to raise for bytes that differ, `fail` that for bytes that cannot be read now.
@@ -108,65 +109,31 @@ class CheckedFile(io.RawIOBase):
         refuse: Callable[[Difference], Exception],
         fail: Callable[[OSError], Exception],
     ) -> None:
-        super().__init__()
-        self._file = file
+        super().__init__(file, stored.size)
         self._offset = stored.dataset_offset
-        self._size = stored.size
         self._pieces = pieces
         self._refuse = refuse
         self._fail = fail
-        self._at = 0
         self._number = -1
         self._piece = b""
         try:
             end = file.seek(0, io.SEEK_END)
         except OSError as error:
             raise fail(error) from error
-        if end != self._offset + self._size:
-            raise DiffersError("shorter" if end < self._offset + self._size else "longer")
+        if end != self._offset + self.size:
+            raise DiffersError("shorter" if end < self._offset + self.size else "longer")
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(origin + offset, 0)
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(self._size - self._at, 0)
-        wanted = left if size is None or size < 0 else min(size, left)
-        taken = []
-        while wanted:
-            number, within = divmod(self._at, PIECE)
-            part = self._checked(number)[within : within + wanted]
-            taken.append(part)
-            self._at += len(part)
-            wanted -= len(part)
-        return taken[0] if len(taken) == 1 else b"".join(taken)
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+    def read_piece(self, at: int, wanted: int) -> bytes:
+        number, within = divmod(at, PIECE)
+        return self._checked(number)[within : within + wanted]
 
     def _checked(self, number: int) -> bytes:
         """A piece; the last one that was asked for stays in memory."""
         if number != self._number:
             begin = number * PIECE
             try:
-                self._file.seek(self._offset + begin)
-                piece = self._file.read(min(PIECE, self._size - begin))
+                self.file.seek(self._offset + begin)
+                piece = self.file.read(min(PIECE, self.size - begin))
             except OSError as error:
                 raise self._fail(error) from error
             digest = self._pieces[number * PIECE_DIGEST : (number + 1) * PIECE_DIGEST]

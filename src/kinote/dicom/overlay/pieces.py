@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
+
+from kinote.dicom.files.piecewise_file import PiecewiseFile
 
 Span = tuple[int, int]
 """Where in the (inflated) data set a range begins, and how many bytes it has."""
@@ -50,71 +51,34 @@ class Pieces:
             yield b"".join(together)
 
 
-class PiecedFile(io.RawIOBase):
+class PiecedFile(PiecewiseFile):
     """Pieces as a file by itself; ranges are read from `file`, whose data set begins at `base`, when their turn comes.
 
     Closing it closes `file`.
     """
 
     def __init__(self, file: BinaryIO, base: int, pieces: Pieces) -> None:
-        super().__init__()
-        self._file = file
+        super().__init__(file, pieces.size)
         self._base = base
-        self._size = pieces.size
         self._pieces: Sequence[Piece] = list(pieces)
-        self._at = 0
         #: The piece that was read last, and where it begins.
         self._number = self._begin = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(origin + offset, 0)
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(self._size - self._at, 0)
-        wanted = left if size is None or size < 0 else min(size, left)
-        taken = []
-        while wanted:
-            part = self._read_from_one(wanted)
-            taken.append(part)
-            self._at += len(part)
-            wanted -= len(part)
-        return taken[0] if len(taken) == 1 else b"".join(taken)
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-    def _read_from_one(self, wanted: int) -> bytes:
-        if self._at < self._begin:
+    def read_piece(self, at: int, wanted: int) -> bytes:
+        if at < self._begin:
             self._number = self._begin = 0
         while True:
             piece = self._pieces[self._number]
             length = len(piece) if isinstance(piece, bytes) else piece[1]
-            if self._at < self._begin + length:
+            if at < self._begin + length:
                 break
             self._begin += length
             self._number += 1
-        within = self._at - self._begin
+        within = at - self._begin
         if isinstance(piece, bytes):
             return piece[within : within + wanted]
-        self._file.seek(self._base + piece[0] + within)
-        part = self._file.read(min(wanted, length - within))
+        self.file.seek(self._base + piece[0] + within)
+        part = self.file.read(min(wanted, length - within))
         if not part:
             raise OSError("The stored data set ends too early")
         return part

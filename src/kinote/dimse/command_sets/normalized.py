@@ -6,6 +6,7 @@ what the comment says, and (=) repeats the request.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -22,20 +23,20 @@ class DataSetRule(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NormalizedRequest(Request):
+class NormalizedRequest(Request, ABC):
     """What is asked of, or told about, one SOP Instance."""
 
     data_set_rule: ClassVar[DataSetRule] = DataSetRule.MAY
 
     @property
+    @abstractmethod
     def sop_class_uid(self) -> str:
         """The SOP class of the instance, whether it is called affected or requested."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def sop_instance_uid(self) -> str | None:
         """The instance; None where the SCP of an N-CREATE is to name it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
