@@ -107,12 +107,11 @@ def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
             raise RuntimeError(f"Kinote: {each.result()}")
     # A statement takes some thousand parameters.
     uids = [_instance_uid(file) for file in files]
-    with house.catalog.read() as connection:
-        return [
-            each
-            for at in range(0, len(uids), 500)
-            for each in house.door.select(connection, Selection(instances=tuple(uids[at : at + 500])))
-        ]
+    return [
+        each
+        for at in range(0, len(uids), 500)
+        for each in house.door.select(Selection(instances=tuple(uids[at : at + 500])))
+    ]
 
 
 def _instance_uid(file: bytes) -> str:

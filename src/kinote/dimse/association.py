@@ -331,7 +331,7 @@ class Association:
             # It lasts as long as the peer wants.
             self._waited += time.monotonic() - begun
 
-    def _read(self, data_set: DataSet) -> Iterator[tuple[bytes, bool]]:
+    def _read(self, data_set: DataSet) -> Iterator[tuple[bytes | memoryview, bool]]:
         try:
             for block, is_last in _blocks(data_set, self._fragment):
                 if block is None:
@@ -342,7 +342,7 @@ class Association:
             raise UnreadableDataSetError(str(error)) from error
 
     def _pdus(
-        self, context: Context, data: bytes, *, is_command: bool, is_last: bool
+        self, context: Context, data: bytes | memoryview, *, is_command: bool, is_last: bool
     ) -> list[bytes | memoryview]:
         return data_in_pieces(
             context.id, data, is_command=is_command, is_last=is_last, fragment=self._fragment
@@ -433,12 +433,20 @@ class Association:
         self._endpoint.ended_elsewhere()
 
 
-def _blocks(data_set: DataSet, fragment: int) -> Iterator[tuple[bytes | None, bool]]:
+def _blocks(data_set: DataSet, fragment: int) -> Iterator[tuple[bytes | memoryview | None, bool]]:
     """The bytes of a file in blocks that fill whole PDUs, and whether each is the last; None if it ends early."""
     size = min(max(_BLOCK // fragment, 1), _PDUS) * fragment
     left = data_set.size
+    file = data_set.file
+    if isinstance(file, io.BytesIO) and not file.tell():
+        # In memory already: not copied once more.
+        whole = memoryview(file.getvalue())
+        for begin in range(0, left, size):
+            end = min(begin + size, left)
+            yield whole[begin:end] if end <= len(whole) else None, end == left
+        return
     while left:
-        block = data_set.file.read(min(size, left))
+        block = file.read(min(size, left))
         left -= len(block)
         if left and len(block) < size:
             yield None, False

@@ -40,8 +40,8 @@ from kinote.holdings.live_objects import (
     IN_READING_ORDER,
     LiveObject,
     Selection,
-    conditions_of,
     live_objects,
+    selected,
 )
 from kinote.holdings.newer_digests import replace_digest
 from kinote.holdings.stored import Stored, stored_bytes
@@ -121,18 +121,17 @@ class Door:
         if sop_instance_uid is not None:
             query = query.where(live_instance.c.sop_instance_uid == sop_instance_uid)
         query = query.order_by(*IN_READING_ORDER)
-        return [LiveObject(**row) for row in connection.execute(query).mappings()]
+        return [LiveObject(*row) for row in connection.execute(query)]
 
     def find_instance(self, connection: Connection, sop_instance_uid: str) -> LiveObject | None:
         """The live object with a SOP Instance UID, wherever it lies."""
         query = live_objects().where(live_instance.c.sop_instance_uid == sop_instance_uid)
-        row = connection.execute(query).mappings().one_or_none()
-        return LiveObject(**row) if row else None
+        row = connection.execute(query).one_or_none()
+        return LiveObject(*row) if row else None
 
-    def select(self, connection: Connection, wanted: Selection) -> list[LiveObject]:
+    def select(self, wanted: Selection) -> list[LiveObject]:
         """The live objects of a selection, study by study in the order people read them."""
-        query = live_objects().where(*conditions_of(wanted)).order_by(study.c.id, *IN_READING_ORDER)
-        return [LiveObject(**row) for row in connection.execute(query).mappings()]
+        return selected(self._catalog, wanted)
 
     def can_open(self, found: LiveObject) -> bool:
         """Whether the bytes of an object can be had, by what the index said of them when it was found."""

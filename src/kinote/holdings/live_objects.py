@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 
 from kinote.catalog.instances.overlays import has_overlay
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import series, study
+from kinote.catalog.sql.statements import FindAll
+from kinote.catalog.transactions.catalog import Catalog
 
 
 class Described(Protocol):
@@ -71,20 +74,6 @@ class Selection:
             raise ValueError("A selection names a patient, a study, a series or an instance")
 
 
-def conditions_of(wanted: Selection) -> Iterator[ColumnElement[bool]]:
-    if wanted.patient_id is not None:
-        yield study.c.patient_id == wanted.patient_id
-    if wanted.issuer_of_patient_id is not None:
-        yield study.c.issuer_of_patient_id == wanted.issuer_of_patient_id
-    for column, uids in (
-        (study.c.study_instance_uid, wanted.studies),
-        (series.c.series_instance_uid, wanted.series),
-        (live_instance.c.sop_instance_uid, wanted.instances),
-    ):
-        if uids:
-            yield column.in_(uids)
-
-
 IN_READING_ORDER = (
     series.c.series_number,
     series.c.id,
@@ -93,7 +82,7 @@ IN_READING_ORDER = (
 )
 
 
-def live_objects() -> Select[tuple[object, ...]]:
+def live_objects() -> Select[Any]:
     """The live view with the UIDs of study and series: the columns of `LiveObject`."""
     return (
         select(
@@ -115,3 +104,39 @@ def live_objects() -> Select[tuple[object, ...]]:
         .join(series, series.c.id == live_instance.c.series)
         .join(study, study.c.id == live_instance.c.study)
     )
+
+
+def _in_order_of_studies(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return live_objects().where(*conditions).order_by(study.c.id, *IN_READING_ORDER)
+
+
+#: The columns that a selection names, by the names of its parts.
+_COLUMNS: Mapping[str, ColumnElement[str]] = {
+    "patient_id": study.c.patient_id,
+    "issuer_of_patient_id": study.c.issuer_of_patient_id,
+    "studies": study.c.study_instance_uid,
+    "series": series.c.series_instance_uid,
+    "instances": live_instance.c.sop_instance_uid,
+}
+
+
+def selected(catalog: Catalog, wanted: Selection) -> list[LiveObject]:
+    """The live objects of a selection, study by study in the order people read them."""
+    values = {name: value for name in _COLUMNS if (value := getattr(wanted, name))}
+    single = {name: value for name, value in values.items() if isinstance(value, str)}
+    single |= {name: value[0] for name, value in values.items() if name not in single and len(value) == 1}
+    if single.keys() == values.keys():
+        rows = catalog.find_all_latest(_with_values(frozenset(single)), **single)
+    else:
+        listed = (
+            _COLUMNS[name].in_([value] if isinstance(value, str) else value) for name, value in values.items()
+        )
+        with catalog.read() as connection:
+            rows = connection.execute(_in_order_of_studies(*listed)).all()
+    return [LiveObject(*row) for row in rows]
+
+
+@cache
+def _with_values(names: frozenset[str]) -> FindAll:
+    """The query for one value of each of these parts: built once, because nearly all retrievals ask like this."""
+    return FindAll(_in_order_of_studies(*(_COLUMNS[name] == bindparam(name) for name in sorted(names))))

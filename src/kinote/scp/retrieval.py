@@ -132,8 +132,7 @@ class Retrieval(Generic[_Answer]):
         identifier = read_identifier(self.session.identifier(), self.context.transfer_syntax)
         check_level(identifier, MODEL_OF[self.context.abstract_syntax])
         selection = selection_of(identifier)
-        with self.session.rooms.catalog.read() as connection:
-            return self.session.rooms.door.select(connection, selection)
+        return self.session.rooms.door.select(selection)
 
     def refuse(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
         """Answer that nothing is sent, with the reason and the tags of the attributes at fault."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import PoolProxiedConnection
 
 from kinote.catalog.sql import dialects
-from kinote.catalog.sql.statements import FindOne
+from kinote.catalog.sql.statements import FindAll, FindOne
 
 #: How many connections are kept. If more threads query at the same moment, their connections are closed again.
 _KEPT = 4
@@ -30,6 +31,18 @@ class LookUps:
 
     def find(self, query: FindOne, parameters: Mapping[str, Any]) -> Sequence[Any] | None:
         """Return the columns of the first row of a query; None if there is no row."""
+        with self._executed(query, parameters) as rows:
+            row: tuple[Any, ...] | None = rows.fetchone()
+        return row
+
+    def find_all(self, query: FindAll, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return the columns of all rows of a query. They are of one moment."""
+        with self._executed(query, parameters) as rows:
+            found: list[tuple[Any, ...]] = rows.fetchall()
+        return found
+
+    @contextmanager
+    def _executed(self, query: FindOne | FindAll, parameters: Mapping[str, Any]) -> Iterator[sqlite3.Cursor]:
         try:
             taken = self._waiting.pop()
         except IndexError:
@@ -37,9 +50,7 @@ class LookUps:
             taken = connection, connection.driver_connection
         compiled = query.compiled(self._engine.dialect)
         try:
-            row: tuple[Any, ...] | None = (
-                taken[1].execute(compiled.statement, compiled.parameters(parameters)).fetchone()
-            )
+            yield taken[1].execute(compiled.statement, compiled.parameters(parameters))
         except sqlite3.Error as error:
             raise dialects.wrapped(self._engine, compiled.statement, error) from error
         finally:
@@ -47,7 +58,6 @@ class LookUps:
                 self._waiting.append(taken)
             else:
                 taken[0].close()
-        return row
 
     def close(self) -> None:
         """Close the connections that are kept."""

@@ -87,11 +87,8 @@ class ForEach:
         execute_by_driver(connection, compiled.statement, list(map(compiled.parameters, rows)))
 
 
-class FindOne:
-    """A query for one row by its parameters; see `Catalog.find_latest`."""
-
+class _Find:
     def __init__(self, query: Select[Any]) -> None:
-        #: Only the first row is read.
         self.query = query
         self._compiled: _Compiled | None = None
 
@@ -100,6 +97,14 @@ class FindOne:
         if self._compiled is None:
             self._compiled = _Compiled.of(dialect, self.query)
         return self._compiled
+
+
+class FindOne(_Find):
+    """A query for one row by its parameters; see `Catalog.find_latest`. Only the first row is read."""
+
+
+class FindAll(_Find):
+    """A query for rows by its parameters; see `Catalog.find_all_latest`."""
 
 
 class LookUp:

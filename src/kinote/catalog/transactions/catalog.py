@@ -26,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from kinote.catalog.schema.migrations import upgrade
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.lookups import LookUps
-from kinote.catalog.sql.statements import FindOne
+from kinote.catalog.sql.statements import FindAll, FindOne
 from kinote.catalog.transactions.announcements import Announcements, has_changes
 from kinote.catalog.transactions.commits import CommitInDoubtError, Commits, forget_old_marks
 from kinote.catalog.transactions.notifications import Notifications
@@ -145,6 +145,13 @@ class Catalog:
             return self._lookups.find(query, parameters)
         with self.read() as connection:
             return connection.execute(query.query, parameters).first()
+
+    def find_all_latest(self, query: FindAll, **parameters: Any) -> Sequence[Sequence[Any]]:
+        """Return all rows of a query, among everything committed so far; see `find_latest`."""
+        if self._lookups is not None:
+            return self._lookups.find_all(query, parameters)
+        with self.read() as connection:
+            return connection.execute(query.query, parameters).all()
 
     def submit(self, work: Work[Result], *, background: bool = False) -> Future[Result]:
         """Submit work. The future is done once its transaction has committed or failed.
