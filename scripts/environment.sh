@@ -8,6 +8,9 @@ cd "$root"
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
+# Compiled modules are kept, whatever the caller's environment says: the tests start Kinote hundreds of times.
+unset PYTHONDONTWRITEBYTECODE
+
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
