@@ -25,6 +25,8 @@ from kinote.catalog.sql.dialects import shown
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.shared import decoding_processes
+from kinote.delivery.availability.following import AvailabilityFollower
+from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.door import Door
@@ -247,6 +249,10 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             closing.callback(_workers(house, node, settings).close)
             making = partial(_make_jobs, house, settings)
             closing.callback(Repeatedly("jobs-to-make", making, Event()).close)
+            follower = AvailabilityFollower(
+                house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
+            )
+            closing.callback(Repeatedly("availability", follower.step, Event()).close)
         yield
 
 
@@ -259,14 +265,16 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: The kinds of jobs that there are.
-JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS)
+JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
     """Begin to do jobs."""
+    scp = settings.scp_options()
     handlers: dict[JobKind, Handler] = {
         REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
         MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
+        TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)

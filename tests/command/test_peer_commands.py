@@ -113,7 +113,12 @@ def test_peers_are_managed_without_a_server(store: Typed) -> None:
         "destinations", "change", "Out", "--peer", "ARCHIVE", "--associations", "3", "--rejection-notes"
     )
     assert (moved["id"], moved["address"]) == (added["id"], address)
-    assert moved["policy"] == {"content": "all", "associations": 3, "rejection_notes": True}
+    assert moved["policy"] == {
+        "content": "all",
+        "associations": 3,
+        "rejection_notes": True,
+        "availability": False,
+    }
     assert f"sends all, with rejection notes, to A at {address}" in typed("destinations", "show", "Out")
     assert "Out" in typed("destinations", "list")
     assert typed("destinations", "remove", "Out").startswith("Out (removed)")

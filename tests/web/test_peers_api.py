@@ -194,7 +194,12 @@ def test_a_destination_is_added_read_changed_and_removed(client: httpx.Client) -
     assert (answer.status_code, answer.headers["etag"]) == (201, '"1"')
     path = answer.headers["location"]
     found = answer.json()
-    assert found["policy"] == {"content": "key images", "associations": 1, "rejection_notes": False}
+    assert found["policy"] == {
+        "content": "key images",
+        "associations": 1,
+        "rejection_notes": False,
+        "availability": False,
+    }
     assert (found["peer"], found["kind"], found["hindrance"]) == (
         {"id": peer["id"], "name": "Archive"},
         "dimse",

@@ -146,6 +146,18 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
     ]
 
 
+def end(connection: Connection) -> Position:
+    """Return the position after the last change that can be read now."""
+    query = select(change.c.transaction, change.c.sequence).limit(1)
+    settled = dialects.only_settled(connection, change.c.transaction)
+    if settled is None:
+        query = query.order_by(change.c.sequence.desc())
+    else:
+        query = query.where(settled).order_by(change.c.transaction.desc(), change.c.sequence.desc())
+    last = connection.execute(query).first()
+    return BEGINNING if last is None else Position(last.transaction, last.sequence)
+
+
 def is_held_back(connection: Connection, position: Position) -> bool:
     """Return whether changes after a position are committed but cannot be read yet.
 

@@ -132,6 +132,7 @@ def _print(destination: Any, *, as_json: bool) -> None:
     lines = [
         destination["description"],
         f"sends {sent}, to {destination['peer']['name']} at {destination['address']}",
+        "is told which instances are available" if policy["availability"] else "",
         f"associations at once: {policy['associations']}" if destination["kind"] != "folder" else "",
         "is managed by the settings of the server" if destination["origin"] == "settings" else "",
         destination["hindrance"] or "" if not state else "",

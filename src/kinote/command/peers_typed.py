@@ -186,6 +186,13 @@ RejectionsOption = Annotated[
     bool | None,
     typer.Option("--rejection-notes/--no-rejection-notes", help="Whether it understands rejection notes."),
 ]
+AvailabilityOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--availability/--no-availability",
+        help="Whether it is told which instances of a study are available (Instance Availability Notification).",
+    ),
+]
 EndpointOption = Annotated[
     str | None,
     typer.Option("--endpoint", help="The address or number of an endpoint of the peer; otherwise the first."),
@@ -226,6 +233,7 @@ def add_destination(
     content: ContentOption = None,
     associations: AssociationsOption = None,
     rejection_notes: RejectionsOption = None,
+    availability: AvailabilityOption = None,
     description: DescriptionOption = None,
     enabled: SentOption = None,
     as_json: JsonOption = False,
@@ -237,7 +245,12 @@ def add_destination(
         given = destination_commands.Given(
             peer,
             endpoint,
-            policy={"content": content, "associations": associations, "rejection_notes": rejection_notes},
+            policy={
+                "content": content,
+                "associations": associations,
+                "rejection_notes": rejection_notes,
+                "availability": availability,
+            },
             values={"name": name, "description": description, "enabled": enabled},
         )
         destination_commands.add_destination(begun, given, as_json=as_json)
@@ -255,6 +268,7 @@ def change_destination(
     content: ContentOption = None,
     associations: AssociationsOption = None,
     rejection_notes: RejectionsOption = None,
+    availability: AvailabilityOption = None,
     description: DescriptionOption = None,
     enabled: SentOption = None,
     as_json: JsonOption = False,
@@ -266,7 +280,12 @@ def change_destination(
         given = destination_commands.Given(
             peer,
             endpoint,
-            policy={"content": content, "associations": associations, "rejection_notes": rejection_notes},
+            policy={
+                "content": content,
+                "associations": associations,
+                "rejection_notes": rejection_notes,
+                "availability": availability,
+            },
             values={"name": name, "description": description, "enabled": enabled},
         )
         destination_commands.change_destination(begun, destination, given, as_json=as_json)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, literal_column, select
 
 from kinote.catalog.schema.tables import job, job_event, job_failed_object
+from kinote.jobs.kinds import JobKind
 from kinote.jobs.queues import Queue, queues
 from kinote.jobs.sentences import of_state, sentence
 from kinote.jobs.states import State
@@ -108,6 +109,15 @@ def numbers(connection: Connection) -> list[Number]:
                 )
             )
     return found
+
+
+def last_death(connection: Connection, kind: JobKind, natural_key: str) -> str | None:
+    """When the last of the dead jobs under a natural key died; None where none is dead."""
+    query = select(func.max(job.c.ended_at)).where(
+        job.c.state == State.DEAD, job.c.kind == kind.name, job.c.natural_key == natural_key
+    )
+    died_at: str | None = connection.execute(query).scalar_one()
+    return died_at
 
 
 def number_of_dead(connection: Connection) -> int:

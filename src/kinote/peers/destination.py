@@ -34,12 +34,14 @@ class Policy:
     """What is sent and how.
 
     `associations` are how many associations or connections are used at once. `rejection_notes` says whether the
-    destination understands them: others would show them as key images.
+    destination understands them: others would show them as key images. `availability` says whether it is told which
+    instances of a study are available, whenever that has changed (Instance Availability Notification, PS3.4 Annex R).
     """
 
     content: Content = Content.ALL
     associations: int = 1
     rejection_notes: bool = False
+    availability: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ class Destination:
 def destination_of(row: RowMapping) -> Destination:
     """A destination from its row. Parts of a policy that this version does not know are passed over."""
     policy = json.loads(row["policy"])
-    known = {name: policy[name] for name in ("associations", "rejection_notes") if name in policy}
+    known = {
+        name: policy[name] for name in ("associations", "rejection_notes", "availability") if name in policy
+    }
     return Destination(
         **{name: row[name] for name in _AS_THEY_ARE},
         policy=Policy(Content(policy.get("content", Content.ALL)), **known),

@@ -139,6 +139,10 @@ def faults_of_policy(wanted: WantedDestination, kind: EndpointKind) -> list[Faul
         faults.append(Fault("endpoint", f"Objects cannot be sent to an endpoint of the kind {kind}."))
     if not 1 <= wanted.policy.associations <= MOST_ASSOCIATIONS:
         faults.append(Fault("policy.associations", f"A whole number from 1 to {MOST_ASSOCIATIONS}."))
+    if kind is not EndpointKind.DIMSE and wanted.policy.availability:
+        faults.append(
+            Fault("policy.availability", "Only an endpoint of the kind dimse can be told: leave it out.")
+        )
     if kind is EndpointKind.FOLDER and wanted.policy.associations != 1:
         faults.append(Fault("policy.associations", "A folder has none: leave it out."))
     return faults

@@ -73,6 +73,7 @@ _ALLOWED = {
     "job_workers": "a whole number from 0 to 32",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
+    "availability_quiet_seconds": "a whole number from 1 to 86400",
     "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
@@ -132,6 +133,7 @@ _ALLOWED_OF_ITEMS = {
         "content": f"one of {', '.join(Content)}",
         "associations": f"a whole number from 1 to {MOST_ASSOCIATIONS}",
         "rejection_notes": "true or false",
+        "availability": "true or false",
     },
 }
 
@@ -201,9 +203,10 @@ class DestinationSettings(BaseModel):
     content: Content = Content.ALL
     associations: int = Field(1, ge=1, le=MOST_ASSOCIATIONS)
     rejection_notes: bool = False
+    availability: bool = False
 
     def destination(self) -> SettingsDestination:
-        policy = Policy(self.content, self.associations, self.rejection_notes)
+        policy = Policy(self.content, self.associations, self.rejection_notes, self.availability)
         return SettingsDestination(self.name, self.peer, self.description, policy=policy)
 
 
@@ -236,6 +239,12 @@ class Settings(BaseSettings):
     make_key_objects: bool = Field(
         False,
         description="Make the documents of migrated notes in the background, not only when they are needed.",
+    )
+    availability_quiet_seconds: int = Field(
+        30,
+        ge=1,
+        le=86400,
+        description="Seconds for which a study has not changed when destinations are told of it.",
     )
     http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."

@@ -9,6 +9,7 @@ no rules for NULL.
 from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
+from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
@@ -71,6 +72,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "owed_availability",
     "owed_removal",
     "patient",
     "peer",

@@ -110,6 +110,12 @@ class PolicyBody(BaseModel):
         strict=True,
         description="Whether it understands rejection notes; others would show them as key images.",
     )
+    availability: bool = Field(
+        False,
+        strict=True,
+        description="Whether it is told which instances of a study are available, by Instance Availability "
+        "Notification; only by `dimse`.",
+    )
 
 
 class DestinationBody(BaseModel):
@@ -130,5 +136,5 @@ class DestinationBody(BaseModel):
             endpoint=self.endpoint,
             description=self.description,
             is_enabled=self.enabled,
-            policy=Policy(policy.content, policy.associations, policy.rejection_notes),
+            policy=Policy(policy.content, policy.associations, policy.rejection_notes, policy.availability),
         )

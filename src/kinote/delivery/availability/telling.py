@@ -1,0 +1,146 @@
+"""The job that tells a destination which instances of its studies are available: N-CREATE (PS3.4 R.3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from kinote.catalog.known_systems import availability_rows, destination_rows, peer_rows
+from kinote.catalog.known_systems.availability_rows import DueStudy
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.availability.notification import (
+    INSTANCE_AVAILABILITY_NOTIFICATION,
+    encoded,
+    notifications,
+)
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from kinote.dicom.values.uids import new_uid
+from kinote.dimse import statuses
+from kinote.dimse.association import Association
+from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.errors import NotAcceptedError
+from kinote.dimse.operations.normalized import n_create
+from kinote.dimse.requestor import Proposal, association
+from kinote.dimse.tls import TlsOptions
+from kinote.jobs.kinds import JobKind
+from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome, PermanentError
+from kinote.jobs.moments import moment_of
+from kinote.lifecycle.availability import availability_of
+from kinote.peers.destination import Destination, destination_of
+from kinote.peers.peer import EndpointKind, endpoint_of
+from kinote.telemetry.clock import Clock
+
+#: A destination may be away over a weekend.
+TELL_AVAILABILITY = JobKind(
+    "tell-availability",
+    "tells a destination which instances of changed studies are available (Instance Availability Notification)",
+    attempts=80,
+    longest_pause=timedelta(hours=1),
+    at_once=8,
+)
+
+#: Studies that are looked up at once.
+_PAGE = 100
+
+_PROPOSAL = Proposal(
+    [(INSTANCE_AVAILABILITY_NOTIFICATION, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
+)
+
+#: Of the failures of N-CREATE, those that may pass (PS3.7 Annex C.5.1, C.5.17): the next attempt sends them again.
+_MAY_PASS = frozenset({statuses.PROCESSING_FAILURE, statuses.RESOURCE_LIMITATION})
+
+
+class NotTakenError(RuntimeError):
+    """A destination does not take a notification now, but may later."""
+
+
+def wanting_availability(connection: Connection) -> list[Destination]:
+    """Return the destinations that want to be told, and can be."""
+    found = map(destination_of, destination_rows.destinations_in_use(connection))
+    return [
+        each
+        for each in found
+        if each.policy.availability and each.kind == EndpointKind.DIMSE and not each.hindrance
+    ]
+
+
+class TellAvailability:
+    """Does the job, study by study. A study that the destination refuses keeps no other from being told.
+
+    `title` is ours: the calling AE title, and that from which the instances can be retrieved.
+    """
+
+    def __init__(self, catalog: Catalog, clock: Clock, *, title: str, tls: TlsOptions) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._title = title
+        self._tls = tls
+
+    def __call__(self, job: LeasedJob) -> Outcome:
+        destination = int(job.payload["destination"])
+        entity = self._entity(destination)
+        if entity is None:
+            return Done("The destination no longer wants to be told.")
+        with association(entity, self._title, _PROPOSAL, tls=self._tls) as opened:
+            while page := self._due(destination):
+                for study in page:
+                    if job.is_ending():
+                        return LeftOff()
+                    self._tell(job, opened, destination, study)
+        with self._catalog.read() as connection:
+            refused = availability_rows.number_refused(connection, destination)
+        told = job.progress.get("told", 0)
+        return Done(
+            f"It was told of {told} studies; {refused} that it has refused are left until they change."
+        )
+
+    def _entity(self, destination: int) -> ApplicationEntity | None:
+        """The application entity to tell; None where it is not to be told any more."""
+        with self._catalog.read() as connection:
+            wanting = {each.id: each for each in wanting_availability(connection)}
+            if destination not in wanting:
+                return None
+            row = peer_rows.endpoint_row(connection, wanting[destination].endpoint)
+        return None if row is None else endpoint_of(row).entity
+
+    def _due(self, destination: int) -> list[DueStudy]:
+        with self._catalog.read() as connection:
+            now = moment_of(connection, self._clock)
+            return availability_rows.due(connection, destination, now=now, limit=_PAGE)
+
+    def _tell(self, job: LeasedJob, opened: Association, destination: int, study: DueStudy) -> None:
+        refusal = ""
+        try:
+            for notification in self._notifications(opened, study):
+                refusal = refusal or _create(opened, notification)
+        except NotAcceptedError as error:
+            raise PermanentError(f"The destination does not take notifications: {error}") from error
+        settle: Callable[[Connection], None] = partial(
+            availability_rows.settle, destination=destination, told=study
+        )
+        if refusal:
+            settle = partial(availability_rows.refuse, destination=destination, told=study, refusal=refusal)
+        job.write(settle, {"told": job.progress.get("told", 0) + (not refusal)})
+
+    def _notifications(self, opened: Association, study: DueStudy) -> list[bytes]:
+        context = opened.context_for(INSTANCE_AVAILABILITY_NOTIFICATION)
+        implicit_vr = context is not None and context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
+        with self._catalog.read() as connection:
+            uid = study.study_instance_uid
+            made = notifications(uid, availability_of(connection, uid), self._title)
+            return [encoded(each, implicit_vr=implicit_vr) for each in made]
+
+
+def _create(opened: Association, notification: bytes) -> str:
+    """Send a notification. Returns why it was refused, or "". Raises `NotTakenError` where it may be taken later."""
+    answer, _ = n_create(opened, INSTANCE_AVAILABILITY_NOTIFICATION, new_uid(), notification)
+    if answer.status == statuses.SUCCESS or statuses.is_warning(answer.status):
+        return ""
+    said = answer.error_comment or "no reason given"
+    refusal = f"The destination refused with status {answer.status:04X}H: {said}"
+    if answer.status in _MAY_PASS:
+        raise NotTakenError(refusal)
+    return refusal
