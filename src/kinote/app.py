@@ -49,6 +49,7 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.notes.acts.undo_windows import UndoWindows, number_late
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
@@ -229,6 +230,10 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             # Commands have the index for themselves, or ask a server.
             house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+            windows = UndoWindows(house.catalog, house.clock)
+            # What fell due while no server ran is told before anybody can ask.
+            windows.step()
+            closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
         if node is not None and settings.scrub_days:
             ending = Event()
@@ -459,6 +464,7 @@ def web_application(
             allowed_origins=settings.allowed_origins,
             hosts_needed=settings.hosts_needed(),
             requests_per_client=settings.http_requests_per_client,
+            undo_window=timedelta(seconds=settings.undo_seconds),
         ),
     )
     return create_application(rooms)
@@ -480,7 +486,18 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
     )
     with house.catalog.read() as connection:
         dead = number_of_dead(connection)
-    return replace(found, others=(*alerts(), *([_dead_jobs(dead)] if dead else ())))
+        late = number_late(connection, house.clock())
+    others = [*alerts(), *([_dead_jobs(dead)] if dead else ()), *([_late_notes(late)] if late else ())]
+    return replace(found, others=tuple(others))
+
+
+def _late_notes(number: int) -> Alert:
+    are = "withdrawal is" if number == 1 else "withdrawals are"
+    return Alert(
+        "UNDO_WINDOWS_LATE",
+        f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
+        "The log of the server says why; it goes on trying.",
+    )
 
 
 def _dead_jobs(number: int) -> Alert:

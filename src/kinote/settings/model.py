@@ -73,6 +73,7 @@ _ALLOWED = {
     "job_workers": "a whole number from 0 to 32",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
+    "undo_seconds": "a whole number from 0 to 604800",
     "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
@@ -236,6 +237,12 @@ class Settings(BaseSettings):
     make_key_objects: bool = Field(
         False,
         description="Make the documents of migrated notes in the background, not only when they are needed.",
+    )
+    undo_seconds: int = Field(
+        600,
+        ge=0,
+        le=604_800,
+        description="Seconds for which a withdrawal can be undone before others are told; safety has none.",
     )
     http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."

@@ -18,6 +18,7 @@ from kinote.web.api import (
     scrub,
     studies,
     titles,
+    withdrawals,
 )
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -31,6 +32,7 @@ parts = (
     instances,
     objects,
     acts,
+    withdrawals,
     scrub,
     held,
     jobs,
