@@ -25,6 +25,7 @@ from kinote.catalog.sql.dialects import shown
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.shared import decoding_processes
+from kinote.delivery.ledger import Ledger
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.door import Door
@@ -108,6 +109,8 @@ class House:
     presence: Presence | None
     #: The systems that are known.
     peers: PeersInUse
+    #: What other systems are given.
+    ledger: Ledger
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -183,6 +186,7 @@ def open_house(
                     there,
                     presence,
                     peers,
+                    Ledger(catalog, clock),
                     recovered,
                 )
                 try:
@@ -191,6 +195,7 @@ def open_house(
                 finally:
                     peers.close()
                     receiver.close()
+                    house.ledger.write()
                     uses.write()
                     stores.close()
             if is_marked and directory.is_alone():
@@ -230,6 +235,7 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             # Commands have the index for themselves, or ask a server.
             house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+            closing.callback(Repeatedly("ledger", house.ledger.step, Event(), first=1.0).close)
             windows = UndoWindows(house.catalog, house.clock)
             # What fell due while no server ran is told before anybody can ask.
             windows.step()
@@ -458,6 +464,7 @@ def web_application(
         ),
         job_kinds=JOB_KINDS,
         peers=house.peers,
+        record_for=house.ledger.record_for,
         probe=partial(_probe, settings),
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,
@@ -537,7 +544,13 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
     options = settings.scp_options()
     limits = options.limits.within(associations, unassociated)
     rooms = scp_rooms.Rooms(
-        house.catalog, house.receiver, house.door, replace(options, limits=limits), policy(house), house.peers
+        house.catalog,
+        house.receiver,
+        house.door,
+        replace(options, limits=limits),
+        policy(house),
+        house.peers,
+        record_for=house.ledger.record_for,
     )
     receivers = _receivers(house, settings)
     try:

@@ -278,7 +278,7 @@ def hold_law_4(acts: Acts) -> None:
         targets.setdefault(row.id, set()).add(row.target)
     notes: dict[int, set[str]] = {key: set() for key in stored}
     for row in house.rows("SELECT withdrawal, sop_instance_uid AS uid FROM rejection_note"):
-        notes[row.withdrawal].add(row.uid)
+        notes.setdefault(row.withdrawal, set()).add(row.uid)
     assert Counter(
         (frozenset(targets[key]), frozenset(notes[key]), row.undone_at is not None)
         for key, row in stored.items()

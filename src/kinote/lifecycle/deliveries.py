@@ -326,7 +326,9 @@ def _upsert(make: type[sqlite.Insert] | type[postgresql.Insert], *, failed: bool
     answered: dict[str, Any] = {"answer": new.answer, "way": new.way, "changed_at": new.changed_at}
     if not failed:
         # What is owed stays so until the receiver has answered that it has it.
-        stays = (new.state != str(State.GIVEN)) & delivery.c.state.in_([State.GIVEN, State.OWED])
+        stays = (new.state != str(State.GIVEN)) & (
+            (delivery.c.state == str(State.GIVEN)) | (delivery.c.state == str(State.OWED))
+        )
         answered |= {"state": case((stays, delivery.c.state), else_=new.state), "given_at": new.given_at}
     # Where it failed, whoever had it before has it still, and what is owed stays owed.
     return statements.ForEach(

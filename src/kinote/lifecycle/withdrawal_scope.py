@@ -40,8 +40,8 @@ class StudyShare:
 class Scope:
     """The instances that a withdrawal names, as they are before it.
 
-    `copies` are single copies, by UID. `withdrawn` are live now and will not be any more; `already_withdrawn` are out of
-    use before; `not_here` have not arrived.
+    `copies` are single copies, by UID. `withdrawn` are live now and will not be any more; `already_withdrawn` are out
+    of use before; `not_here` have not arrived.
     """
 
     sop_instance_uids: tuple[str, ...]
@@ -79,10 +79,9 @@ def scope(
             uids.update(found[uid])
     _see_copies(connection, copies or {})
     rows = list(_standings(connection, uids))
+    meant = copies or {}
     live = [
-        row
-        for row in rows
-        if row.standing == "live" and (copies or {}).get(row.sop_instance_uid, row.id) == row.id
+        row for row in rows if row.standing == "live" and meant.get(row.sop_instance_uid, row.id) == row.id
     ]
     return Scope(
         tuple(sorted(uids)),

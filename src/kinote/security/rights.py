@@ -124,6 +124,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/withdrawals/{withdrawal_id}"): Right.EXAMINE,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): Right.WITHDRAW,
     ("POST", "/api/v1/objects"): Right.STORE,
+    ("POST", "/api/v1/handed-out"): Right.DELIVER,
     ("POST", "/api/v1/scrub"): Right.OPERATE,
     ("GET", "/api/v1/held"): Right.EXAMINE,
     ("GET", "/api/v1/held/{held_id}/file"): Right.EXAMINE,

@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
@@ -88,6 +89,8 @@ class Rooms:
     prove: Callable[[str], str | None] = lambda challenge: None
     #: The systems that are known, and whether one of this name answers at an endpoint.
     peers: PeersInUse = field(default_factory=PeersInUse)
+    #: Records what peers are given.
+    record_for: RecordFor = without_ledger
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)

@@ -23,8 +23,8 @@ async def acts(request: Request) -> Response:
 
     `name` is the word for the act everywhere. `reason` is its code in PS3.16 CID 7031. `rejection_title` is the title
     of the rejection note that tells other systems, null where they are told nothing. `later_copies` is what becomes
-    of an instance that arrives afterwards: `refused`, `kept hidden` or `restored`. `undo_window` is in seconds, as it is
-    set on this server.
+    of an instance that arrives afterwards: `refused`, `kept hidden` or `restored`. `undo_window` is in seconds, as
+    it is set on this server.
     """
     setting = rooms_of(request).options.undo_window
     return answer(page([_act(act, setting) for act in ACTS]))

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from kinote.web.api import (
     acts,
     changes,
+    handed_out,
     held,
     identity,
     instances,
@@ -33,6 +34,7 @@ parts = (
     objects,
     acts,
     withdrawals,
+    handed_out,
     scrub,
     held,
     jobs,
