@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -66,7 +67,7 @@ def prepare(
     (draft,) = drafts_of(version, known, {study_instance_uid: attributes}, now=now)
     context = draft.document.context
     rows = {
-        "content": asdict(content),
+        "content": _stored(content),
         "made_from": made_from_text(context, draft.states),
         "requests": [
             {
@@ -149,19 +150,38 @@ def insert_prepared(
     return number
 
 
+_NAMES = tuple(field.name for field in fields(ContentReference))
+_reference = attrgetter(*_NAMES)
+
+
+def _stored(content: NoteContent) -> dict[str, Any]:
+    """The content as JSON takes it; each reference as a list, since there may be many thousands."""
+    return {
+        "title": content.title.texts,
+        "title_group": content.title_group,
+        "modifiers": [modifier.texts for modifier in content.modifiers],
+        "description": content.description,
+        "language": content.language,
+        "author": astuple(content.author),
+        "created": content.created,
+        "references": [_reference(each) for each in content.references],
+        "references_from": content.references_from,
+    }
+
+
 def _content(stored: dict[str, Any]) -> NoteContent:
-    """The inverse of `dataclasses.asdict`."""
+    """The inverse of `_stored`."""
     return NoteContent(
         **{
             **stored,
-            "title": Code(**stored["title"]),
-            "modifiers": tuple(Code(**each) for each in stored["modifiers"]),
-            "author": Author(**stored["author"]),
-            "references": tuple(
-                ContentReference(
-                    **{**each, "frames": tuple(each["frames"]), "segments": tuple(each["segments"])}
-                )
-                for each in stored["references"]
-            ),
+            "title": Code(*stored["title"]),
+            "modifiers": tuple(Code(*each) for each in stored["modifiers"]),
+            "author": Author(*stored["author"]),
+            "references": tuple(map(_reference_of, stored["references"])),
         }
     )
+
+
+def _reference_of(stored: list[Any]) -> ContentReference:
+    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in stored]
+    return ContentReference(*values)
