@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import wrap_future
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
@@ -12,6 +11,7 @@ from starlette.responses import Response
 
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.peers.calling import PeerError, written_entity
+from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
@@ -40,7 +40,7 @@ class HandedOut(BaseModel):
 
 
 @router.post("/handed-out", summary="Record what was sent to another system")
-async def record(request: Request, body: HandedOut) -> Response:
+async def record(request: Request, body: HandedOut, act: AskedAct) -> Response:
     """Whoever was given an instance is owed the rejection note when it is withdrawn. Recording something again changes
     nothing."""
     rooms = rooms_of(request)
@@ -52,17 +52,17 @@ async def record(request: Request, body: HandedOut) -> Response:
         raise _refused("is not TITLE@host:port.")
     peer = rooms.peers.known.peer_called(entity.title, entity.host, entity.port)
     to = Receiver(peer.id) if peer is not None else Receiver(address=body.to)
-    now = rooms.clock()
+    now = act.now()
     given = [
         Given(each.sop_instance_uid, to, State(each.state), each.answer, "send", now)
         for each in {each.sop_instance_uid: each for each in body.objects}.values()
     ]
 
-    def work(transaction: Connection) -> None:
+    def work(transaction: Connection) -> Response:
         record_given(transaction, given)
+        return answer({"recorded": len(given), "peer": peer.name if peer is not None else None})
 
-    await wrap_future(rooms.catalog.submit(work))
-    return answer({"recorded": len(given), "peer": peer.name if peer is not None else None})
+    return (await act.do(work, now)).response
 
 
 def _refused(message: str) -> RefusedContentError:
