@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.schema.tables import delivery
+from kinote.catalog.schema.tables import delivery, instance
 from kinote.delivery.ledger import Ledger
 from kinote.notes.acts.undo_windows import close_window
 from kinote.peers.known import PeersInUse
@@ -134,6 +134,21 @@ def test_single_instances_need_no_text_and_may_have_another_reason(stored: httpx
     assert "new UIDs" in refused.json()["detail"]
     (note,) = stored.get(f"{WITHDRAWALS}/{found['id']}").json()["rejection_notes"]
     assert note["sop_instance_uid"] in live(stored)
+
+
+def test_of_a_single_copy_nobody_is_told(stored: httpx.Client, rooms: Rooms) -> None:
+    """A rejection note names UIDs: it would reject the other copies, too."""
+    with rooms.catalog.read() as connection:
+        key = connection.execute(
+            select(instance.c.id).where(instance.c.sop_instance_uid == INSTANCE)
+        ).scalar_one()
+    copy = {"sop_instance_uid": INSTANCE, "copy": key}
+    found = made(stored, asked("other copy chosen", instances=[copy]))
+    assert (found["withdrawn"], INSTANCE in live(stored)) == (1, False)
+    rooms.catalog.write(lambda tx: close_window(tx, found["id"], now=datetime.now(UTC)))
+    assert live(stored) == {f"{SERIES}.2", "1.2.3.5.1"}
+    assert stored.delete(f"{WITHDRAWALS}/{found['id']}").status_code == 200
+    assert INSTANCE in live(stored)
 
 
 def test_what_was_removed_is_listed_and_exported(stored: httpx.Client) -> None:

@@ -15,7 +15,7 @@ interface UndoOfferProps {
 /** Right after a note was withdrawn: it can be taken back, as long as nobody has been told. */
 export function UndoOffer({ title, withdrawal, working, problem, onUndo, onClose }: UndoOfferProps) {
   return (
-    <div className="notice undo-offer" role="group" aria-label="Undo the withdrawal" data-testid="undo-offer">
+    <div className="undo-offer" role="group" aria-label="Undo the withdrawal" data-testid="undo-offer">
       <p>
         Withdrew “{title}”. Nobody is told before {clock(moment(withdrawal.closes_at).slice(-5))}.
       </p>

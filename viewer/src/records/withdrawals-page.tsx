@@ -115,7 +115,7 @@ function WithdrawalBar({ list }: { list: FilteredList<WithdrawalFilter, Withdraw
 const BADGES: Record<Withdrawal["state"], [string, string]> = {
   open: ["badge-warning", "can be undone unseen"],
   closed: ["", "told"],
-  undone: ["badge-good", "undone"],
+  undone: ["badge-info", "undone"],
 };
 
 function WithdrawalRow({ listed }: { listed: Withdrawal }) {
