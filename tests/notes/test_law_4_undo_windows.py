@@ -314,27 +314,22 @@ _WAITING = text(
 )
 
 
-@pytest.mark.parametrize("first", ["withdrawn", "given"])
-def test_law_4_of_giving_and_withdrawing_at_once_one_sees_the_other(postgresql_url: str, first: str) -> None:
-    catalog = Catalog(CatalogOptions(postgresql_url))
-    fill(catalog)
-    works: dict[str, Callable[[Connection], Any]] = {
-        "withdrawn": lambda tx: reject(
-            tx, [IMAGE], act=acts.QUALITY, text="", by=ROE, now=NOW, undo_window=WINDOW
-        ),
-        "given": lambda tx: record_given(tx, [Given(IMAGE, PACS, State.GIVEN, "", "C-GET", NOW)]),
-    }
+Work = Callable[[Connection], Any]
+
+
+def at_once(catalog: Catalog, first: Work, second: Work) -> list[Any]:
+    """Let one begin, and the other wait for it until it has committed; gives what became of both."""
     is_done, may_commit = threading.Event(), threading.Event()
 
-    def slowly(transaction: Connection) -> None:
-        works[first](transaction)
+    def slowly(transaction: Connection) -> Any:
+        result = first(transaction)
         is_done.set()
         assert may_commit.wait(LIMIT)
+        return result
 
     one = catalog.submit(slowly)
     assert is_done.wait(LIMIT)
-    (second,) = works.keys() - {first}
-    other = catalog.submit(works[second])
+    other = catalog.submit(second)
     deadline = time.monotonic() + LIMIT
     with catalog.read() as connection:
         while connection.execute(_WAITING).first() is None:
@@ -342,10 +337,53 @@ def test_law_4_of_giving_and_withdrawing_at_once_one_sees_the_other(postgresql_u
             connection.rollback()
             time.sleep(0.01)
     may_commit.set()
-    one.result(LIMIT)
-    other.result(LIMIT)
+    return [one.result(LIMIT), other.result(LIMIT)]
+
+
+@pytest.mark.parametrize("first", ["withdrawn", "given"])
+def test_law_4_of_giving_and_withdrawing_at_once_one_sees_the_other(postgresql_url: str, first: str) -> None:
+    catalog = Catalog(CatalogOptions(postgresql_url))
+    fill(catalog)
+    works: dict[str, Work] = {
+        "withdrawn": lambda tx: reject(
+            tx, [IMAGE], act=acts.QUALITY, text="", by=ROE, now=NOW, undo_window=WINDOW
+        ),
+        "given": lambda tx: record_given(tx, [Given(IMAGE, PACS, State.GIVEN, "", "C-GET", NOW)]),
+    }
+    (second,) = works.keys() - {first}
+    at_once(catalog, works[first], works[second])
     (note,) = prepared(catalog, 1).values()
     assert stood(catalog, [note]) == {(note, PACS): "owed"}
+    catalog.close()
+
+
+def test_law_4_of_two_servers_one_closes_a_window(postgresql_url: str) -> None:
+    catalog = Catalog(CatalogOptions(postgresql_url))
+    fill(catalog)
+    key = rejected(catalog, IMAGE)
+
+    def closing(transaction: Connection) -> bool:
+        return close_window(transaction, key, now=later(NOW))
+
+    assert at_once(catalog, closing, closing) == [True, False]
+    assert set(prepared(catalog, key).values()) < live(catalog)
+    catalog.close()
+
+
+@pytest.mark.parametrize("is_undone_first", [True, False], ids=["undone first", "closed first"])
+def test_law_4_a_window_that_closes_while_it_is_undone(postgresql_url: str, is_undone_first: bool) -> None:
+    """Whichever comes first, the instances are live and no rejection note is."""
+    catalog = Catalog(CatalogOptions(postgresql_url))
+    fill(catalog)
+    before = live(catalog)
+    key = rejected(catalog, IMAGE)
+    works: list[Work] = [
+        lambda tx: undo_withdrawal(tx, key, by=ROE, now=later(NOW)),
+        lambda tx: close_window(tx, key, now=later(NOW)),
+    ]
+    results = at_once(catalog, *(works if is_undone_first else reversed(works)))
+    assert results == ([None, False] if is_undone_first else [True, None])
+    assert live(catalog) == before
     catalog.close()
 
 
