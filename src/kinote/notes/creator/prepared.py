@@ -155,7 +155,7 @@ _reference = attrgetter(*_NAMES)
 
 
 def _stored(content: NoteContent) -> dict[str, Any]:
-    """The content as JSON takes it; each reference as a list, since there may be many thousands."""
+    """Return the content as JSON takes it; each reference as a list, since there may be many thousands."""
     return {
         "title": content.title.texts,
         "title_group": content.title_group,
@@ -170,7 +170,7 @@ def _stored(content: NoteContent) -> dict[str, Any]:
 
 
 def _content(stored: dict[str, Any]) -> NoteContent:
-    """The inverse of `_stored`."""
+    """Undo `_stored`."""
     return NoteContent(
         **{
             **stored,
