@@ -59,6 +59,7 @@ WRONG = {
     "scrub_days": ("-1", "0 to 3650"),
     "job_workers": ("33", "0 to 32"),
     "job_days": ("0", "1 to 3650"),
+    "undo_seconds": ("604801", "0 to 604800"),
     "make_key_objects": ("perhaps", "true or false"),
     "http_host": ("0.0.0.0", "loopback"),
     "trusted_proxies": ("proxy.example", "IP addresses or networks"),
