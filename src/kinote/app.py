@@ -27,6 +27,7 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.shared import decoding_processes
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.delivery.ledger import Ledger
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.door import Door
@@ -51,6 +52,7 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.notes.acts.undo_windows import UndoWindows, number_late
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
@@ -109,6 +111,8 @@ class House:
     presence: Presence | None
     #: The systems that are known.
     peers: PeersInUse
+    #: What other systems are given.
+    ledger: Ledger
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
 
@@ -184,6 +188,7 @@ def open_house(
                     there,
                     presence,
                     peers,
+                    Ledger(catalog, clock),
                     recovered,
                 )
                 try:
@@ -192,6 +197,7 @@ def open_house(
                 finally:
                     peers.close()
                     receiver.close()
+                    house.ledger.write()
                     uses.write()
                     stores.close()
             if is_marked and directory.is_alone():
@@ -231,6 +237,11 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             # Commands have the index for themselves, or ask a server.
             house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+            closing.callback(Repeatedly("ledger", house.ledger.step, Event(), first=1.0).close)
+            windows = UndoWindows(house.catalog, house.clock)
+            # What fell due while no server ran is told before anybody can ask.
+            windows.step()
+            closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
         if node is not None and settings.scrub_days:
             ending = Event()
@@ -461,12 +472,14 @@ def web_application(
         ),
         job_kinds=JOB_KINDS,
         peers=house.peers,
+        record_for=house.ledger.record_for,
         probe=partial(_probe, settings),
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
             hosts_needed=settings.hosts_needed(),
             requests_per_client=settings.http_requests_per_client,
+            undo_window=timedelta(seconds=settings.undo_seconds),
         ),
     )
     return create_application(rooms)
@@ -488,7 +501,18 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
     )
     with house.catalog.read() as connection:
         dead = number_of_dead(connection)
-    return replace(found, others=(*alerts(), *([_dead_jobs(dead)] if dead else ())))
+        late = number_late(connection, house.clock())
+    others = [*alerts(), *([_dead_jobs(dead)] if dead else ()), *([_late_notes(late)] if late else ())]
+    return replace(found, others=tuple(others))
+
+
+def _late_notes(number: int) -> Alert:
+    are = "withdrawal is" if number == 1 else "withdrawals are"
+    return Alert(
+        "UNDO_WINDOWS_LATE",
+        f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
+        "The log of the server says why; it goes on trying.",
+    )
 
 
 def _dead_jobs(number: int) -> Alert:
@@ -528,7 +552,13 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
     options = settings.scp_options()
     limits = options.limits.within(associations, unassociated)
     rooms = scp_rooms.Rooms(
-        house.catalog, house.receiver, house.door, replace(options, limits=limits), policy(house), house.peers
+        house.catalog,
+        house.receiver,
+        house.door,
+        replace(options, limits=limits),
+        policy(house),
+        house.peers,
+        record_for=house.ledger.record_for,
     )
     receivers = _receivers(house, settings)
     try:

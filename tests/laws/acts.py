@@ -291,11 +291,11 @@ class Acts:
             flags = tuple(Flag(uid, study) for uid in uids)
             version = Version(flags, "rejection", "", [new[study]])
             self.model.notes[number] = Note(number, "authored", [version])
-            self.model.withdrawals.append(Withdrawal(frozenset(uids), new[study]))
             foreseen += [
                 ("instance stored", study, new[study], None),
                 ("rejection note made", study, "", number),
             ]
+        self.model.withdrawals.append(Withdrawal(frozenset(rejected), frozenset(new.values())))
         foreseen += [self._settled("instance withdrawn", uid) for uid in rejected]
         self._agree(seen, foreseen)
 

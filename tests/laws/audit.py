@@ -276,10 +276,16 @@ def hold_law_4(acts: Acts) -> None:
         assert row.who
         stored[row.id] = row
         targets.setdefault(row.id, set()).add(row.target)
+    notes: dict[int, set[str]] = {key: set() for key in stored}
+    for row in house.rows("SELECT withdrawal, sop_instance_uid AS uid FROM rejection_note"):
+        notes.setdefault(row.withdrawal, set()).add(row.uid)
     assert Counter(
-        (frozenset(targets[key]), row.rejection_note_uid, row.undone_at is not None)
+        (frozenset(targets[key]), frozenset(notes[key]), row.undone_at is not None)
         for key, row in stored.items()
-    ) == Counter((each.uids, each.rejection_note, each.undone) for each in model.withdrawals)
+    ) == Counter((each.uids, each.rejection_notes, each.undone) for each in model.withdrawals)
+    for key, row in stored.items():
+        assert row.closed_at is not None or not notes[key] & model.objects.keys(), "told before its time"
+        assert row.rejection_note_uid in (notes[key] & model.objects.keys() or {""})
 
 
 # --- law 7: nothing is lost, nothing is altered ----------------------------------------------------

@@ -34,8 +34,8 @@ class Withdrawal:
     """Instances taken out of use, whether or not they have come; until it is undone."""
 
     uids: frozenset[str]
-    #: The rejection note that tells of it, "" if there is none.
-    rejection_note: str = ""
+    #: The rejection notes that tell of it.
+    rejection_notes: frozenset[str] = frozenset()
     undone: bool = False
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
@@ -116,16 +116,20 @@ def test_old_documents_are_rejected_in_each_study(filled: Catalog) -> None:
         assert second.key_objects[0].sop_instance_uid in reading.description
         with filled.read() as connection:
             row = connection.execute(
-                select(withdrawal)
+                select(withdrawal, rejection_note.c.sop_instance_uid)
+                .join(rejection_note, rejection_note.c.withdrawal == withdrawal.c.id)
                 .join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)
-                .where(withdrawal_target.c.sop_instance_uid == old[0].sop_instance_uid)
+                .where(
+                    withdrawal_target.c.sop_instance_uid == old[0].sop_instance_uid,
+                    rejection_note.c.study_instance_uid == study,
+                )
             ).one()
         assert (row.act, row.reason_value, row.who) == (
             "revised",
             REPLACED_BY_ALTERNATE.value,
             "roe",
         )
-        assert row.rejection_note_uid == rejection.key_objects[0].sop_instance_uid
+        assert row.sop_instance_uid == rejection.key_objects[0].sop_instance_uid
 
 
 def test_somebody_elses_change_is_not_overwritten(filled: Catalog) -> None:

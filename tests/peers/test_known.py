@@ -41,7 +41,10 @@ def test_a_peer_is_found_by_name_and_by_its_titles(catalog: Catalog) -> None:
         None,
     ]
     assert known.callers.keys() == {"CALLS", "OTHER"}
-    assert [known.move_destination(title) for title in ("SECOND", "CALLS")] == [peer.endpoints[1], None]
+    assert [known.move_destination(title) for title in ("SECOND", "CALLS")] == [
+        (peer, peer.endpoints[1]),
+        None,
+    ]
 
 
 def test_a_disabled_peer_is_known_and_not_called(catalog: Catalog) -> None:

@@ -43,6 +43,7 @@ _MAY_MEASURE = {
     "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
     "jobs/leased.py": "when a lease was last extended",
     "jobs/workers.py": "when leases are extended, and what is looked after again",
+    "notes/acts/undo_windows.py": "how long a window is open where the clock was set back",
     "peers/probing.py": "how long an echo took",
     "peers/resolving.py": "how old an address is, and how long to wait for one",
     "scp/retrieval.py": "when the last interim answer was sent",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.delivery.ledger import Ledger
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.association import Association
 from kinote.dimse.entity import ApplicationEntity
@@ -95,18 +97,20 @@ def face(
     program: Sequence[str] = (),
     normalized: Offered = NOTHING,
     policy: Policy = OPEN,
+    record: list[Ledger] | None = None,
 ) -> Iterator[Face]:
     """A new house on a folder, its DICOM face open; `peers` are known to it.
 
     With so many receiver `processes`, which are ready unless it is said by what `program` they are begun. The
-    `normalized` services are offered, of which the product itself has none yet.
+    `normalized` services are offered, of which the product itself has none yet. The ledger of what is handed out comes
+    into the list `record`.
     """
     folder.mkdir(exist_ok=True)
     # What the product does not offer has no rights in its table.
     offered = serving.services({}, normalized) - serving.services({})
     with (
         patch.dict(rights.SERVICES, dict.fromkeys(offered, Right.OPERATE)),
-        _opened(folder, options, peers, processes, program, normalized, policy) as opened,
+        _opened(folder, options, peers, processes, program, normalized, policy, record) as opened,
     ):
         yield opened
 
@@ -120,6 +124,7 @@ def _opened(
     program: Sequence[str],
     normalized: Offered,
     policy: Policy,
+    record: list[Ledger] | None,
 ) -> Iterator[Face]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
@@ -133,6 +138,9 @@ def _opened(
         PeersInUse.only(*peers),
         normalized,
     )
+    if record is not None:
+        record.append(Ledger(catalog, clock))
+        rooms = replace(rooms, record_for=record[0].record_for)
     receivers = None
     if processes:
         beginning = Beginning(stores.large, options.limits.largest_object, options.limits.largest_pdu)

@@ -60,6 +60,7 @@ WRONG = {
     "job_workers": ("33", "0 to 32"),
     "job_days": ("0", "1 to 3650"),
     "availability_quiet_seconds": ("0", "1 to 86400"),
+    "undo_seconds": ("604801", "0 to 604800"),
     "make_key_objects": ("perhaps", "true or false"),
     "http_host": ("0.0.0.0", "loopback"),
     "trusted_proxies": ("proxy.example", "IP addresses or networks"),

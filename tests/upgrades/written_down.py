@@ -158,7 +158,7 @@ def acts_of(house: House, written: Json) -> Acts:
     acts.model.objects = {each["uid"]: Kept(**each) for each in model["objects"]}
     acts.model.held = [Kept(**each) for each in model["held"]]
     acts.model.withdrawals = [
-        Withdrawal(frozenset(each["uids"]), each["rejection_note"], each["undone"])
+        Withdrawal(frozenset(each["uids"]), frozenset({each["rejection_note"]} - {""}), each["undone"])
         for each in model["withdrawals"]
     ]
     acts.model.notes = {each["number"]: _note(each) for each in model["notes"]}

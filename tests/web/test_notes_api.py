@@ -244,7 +244,7 @@ def test_acts(client: httpx.Client) -> None:
     page = client.get("/api/v1/acts").json()
     assert page["next"] is None
     assert [item["name"] for item in page["items"]] == [act.name for act in ACTS]
-    assert page["items"][-3] == {
+    assert next(item for item in page["items"] if item["name"] == "safety") == {
         "name": "safety",
         "sentence": "Using it could harm the patient.",
         "reason": (
@@ -259,7 +259,6 @@ def test_acts(client: httpx.Client) -> None:
         "undo_window": 0,
         "may_be_shown": False,
     }
-    assert page["items"][0]["undo_window"] == 600
     assert page["items"][-1]["rejection_title"] is None
 
 

@@ -5,6 +5,7 @@ import { useKeptFocus } from "./parts/use-kept-focus";
 import { NotesPage } from "./notes/notes-page";
 import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
+import { WithdrawalsPage } from "./records/withdrawals-page";
 import { Link, routeOf, useAddress } from "./router";
 import { StudiesPage } from "./studies/studies-page";
 import { StudyPage } from "./study/study-page";
@@ -14,6 +15,7 @@ const LINKS = [
   { page: "notes", href: "/notes", text: "Notes" },
   { page: "findings", href: "/findings", text: "Findings" },
   { page: "held", href: "/held", text: "Held copies" },
+  { page: "withdrawals", href: "/withdrawals", text: "Withdrawals" },
 ] as const;
 
 export function App() {
@@ -60,6 +62,7 @@ export function App() {
         {route.page === "notes" && <NotesPage query={address.searchParams} />}
         {route.page === "held" && <HeldPage />}
         {route.page === "findings" && <FindingsPage />}
+        {route.page === "withdrawals" && <WithdrawalsPage query={address.searchParams} />}
         {route.page === "unknown" && <Unknown path={address.pathname} />}
       </main>
     </AnnouncerProvider>

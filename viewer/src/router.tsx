@@ -42,6 +42,7 @@ export type Route =
   | { page: "notes" }
   | { page: "held" }
   | { page: "findings" }
+  | { page: "withdrawals" }
   | { page: "unknown" };
 
 export function routeOf(path: string): Route {
@@ -49,7 +50,8 @@ export function routeOf(path: string): Route {
   if (more.length > 0) return { page: "unknown" };
   if (root === "" || (root === "studies" && !study)) return { page: "studies" };
   if (root === "studies") return { page: "study", study: decodeURIComponent(study) };
-  if ((root === "notes" || root === "held" || root === "findings") && !study) return { page: root };
+  if ((root === "notes" || root === "held" || root === "findings" || root === "withdrawals") && !study)
+    return { page: root };
   return { page: "unknown" };
 }
 

@@ -25,6 +25,7 @@ test.each<[string, string]>([
   ["/notes/1", "unknown"],
   ["/held", "held"],
   ["/findings", "findings"],
+  ["/withdrawals", "withdrawals"],
   ["/elsewhere", "unknown"],
 ])("the page of %s is %s", (path, page) => expect(routeOf(path).page).toBe(page));
 

@@ -44,6 +44,8 @@ class Kind(StrEnum):
     #: A note has a new version, or has been withdrawn.
     NOTE_REVISED = "note revised"
     NOTE_WITHDRAWN = "note withdrawn"
+    #: The withdrawal of a note has been undone.
+    NOTE_RESTORED = "note restored"
     #: Records with the number of a note that are not shown as notes. They tell others what was withdrawn, or what a
     #: study contains.
     REJECTION_NOTE_MADE = "rejection note made"

@@ -12,7 +12,7 @@ import typer
 
 import kinote
 from kinote.command import check as checking
-from kinote.command import peers_typed
+from kinote.command import peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
@@ -21,6 +21,8 @@ from kinote.command.typed import begin as _begun
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
+app.add_typer(withdrawals_typed.withdrawals)
+app.command()(withdrawals_typed.withdraw)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")

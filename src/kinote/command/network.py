@@ -16,9 +16,11 @@ from rich.table import Table
 
 from kinote.command.begun import Begun
 from kinote.command.called_entity import whom
+from kinote.command.handed_out import HandedOut
 from kinote.command.named_objects import Named, NothingLiveError, named_objects
 from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
 from kinote.delivery import transmit
+from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.media import sources as importable
@@ -80,11 +82,11 @@ def send(
     call = _caller(begun, peer, tls=tls)
     counts = {"completed": 0, "warning": 0, "failed": 0, "passed over": 0}
     said = []
-    with _named(begun, named) as objects, progress() as bars:
+    with _named(begun, named, call) as (objects, record), progress() as bars:
         bar = bars.add_task("Sending", total=importable.count(paths) + len(objects))
         for each in chain(
             transmit.send(call, importable.sources(paths), associations),
-            transmit.send_objects(call, objects, associations),
+            transmit.send_objects(call, objects, associations, record),
         ):
             is_sent = each.sent is not None and each.sent.kind != "gone"
             counts[each.sent.kind if each.sent and is_sent else "passed over"] += 1
@@ -118,16 +120,18 @@ def _print_reasons(said: Sequence[transmit.SentObject]) -> None:
 
 
 @contextmanager
-def _named(begun: Begun, named: Named) -> Iterator[list[Sendable]]:
+def _named(begun: Begun, named: Named, call: calling.Caller) -> Iterator[tuple[list[Sendable], Record]]:
+    """The objects of the store that are named, and what records that they were sent."""
     if not named:
-        yield []
+        yield [], unrecorded
         return
-    with begun.store("look") as store:
+    with begun.store("work") as store:
         try:
             objects = named_objects(store, named)
         except NothingLiveError as error:
             fail(str(error))
-        yield objects
+        with HandedOut(store, call.peer) as handed_out:
+            yield objects, handed_out.record
 
 
 def _caller(begun: Begun, peer: str, *, tls: bool) -> calling.Caller:

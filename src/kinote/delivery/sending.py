@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, live
 from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import statuses
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
+from kinote.dimse.errors import UnreadableDataSetError
 from kinote.dimse.invoking import MoveOriginator, store
 from kinote.dimse.negotiation import MOST_CONTEXTS, Context
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
+from kinote.lifecycle.deliveries import State
 from kinote.security.actors import Actor
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.
@@ -39,12 +42,21 @@ class Sent:
 
 
 class Sender:
-    """Sends objects on one association, in which `we_request` says whether we opened it."""
+    """Sends objects on one association, in which `we_request` says whether we opened it.
+
+    `record` is told how each stands with the receiver.
+    """
 
     def __init__(
-        self, association: Association, *, we_request: bool = True, originator: MoveOriginator | None = None
+        self,
+        association: Association,
+        *,
+        we_request: bool = True,
+        originator: MoveOriginator | None = None,
+        record: Record = unrecorded,
     ) -> None:
         self._association = association
+        self._record = record
         self._originator = originator
         self._contexts: dict[str, list[Context]] = {}
         for context in association.contexts.values():
@@ -77,13 +89,29 @@ class Sender:
             outgoing = data_set(wanted, stored, context.transfer_syntax)
         except (TranscodingError, DecodingUnavailableError, OSError) as error:
             return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
-        answer = store(
-            self._association, context, uid, outgoing, self._originator, on_cancel=self._take_cancel
-        )
+        try:
+            answer = store(
+                self._association, context, uid, outgoing, self._originator, on_cancel=self._take_cancel
+            )
+        except UnreadableDataSetError as error:
+            # Its end was never sent.
+            self._record(uid, State.FAILED, str(error))
+            raise
+        except BaseException as error:
+            # The answer is lost: the receiver may have it.
+            self._record(uid, State.UNKNOWN, str(error))
+            raise
         if answer.status == statuses.SUCCESS:
+            self._record(uid, State.GIVEN, f"{answer.status:04X}H")
             return Sent("completed", uid)
         said = answer.error_comment or f"The receiver says {answer.status:04X}H."
-        return Sent("warning" if statuses.is_warning(answer.status) else "failed", uid, said, answer.status)
+        is_stored = statuses.is_warning(answer.status)
+        self._record(
+            uid,
+            State.GIVEN if is_stored else State.FAILED,
+            f"{answer.status:04X}H {answer.error_comment or ''}".rstrip(),
+        )
+        return Sent("warning" if is_stored else "failed", uid, said, answer.status)
 
     def _take_cancel(self, request: CCancelRequest) -> None:
         self._cancelled.add(request.message_id_being_responded_to)

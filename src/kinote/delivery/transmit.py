@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from kinote.delivery.files import UnsendableFileError, sendable_file
+from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import ProposedStorage, Sender, Sent, grouped
 from kinote.dimse import statuses
@@ -54,25 +55,35 @@ def send(call: Caller, files: Iterable[Source | Refusal], associations: int = 1)
             yield SentObject(names[id(wanted)], sent, sent.reason)
 
 
-def send_objects(call: Caller, objects: Sequence[Sendable], associations: int = 1) -> Iterator[SentObject]:
-    """The same of objects, each by its SOP Instance UID."""
-    for wanted, sent in _send(call, objects, associations):
+def send_objects(
+    call: Caller, objects: Sequence[Sendable], associations: int = 1, record: Record = unrecorded
+) -> Iterator[SentObject]:
+    """The same of objects, each by its SOP Instance UID. `record` is told how each stands with the receiver."""
+    for wanted, sent in _send(call, objects, associations, record):
         yield SentObject(wanted.sop_instance_uid, sent, sent.reason)
 
 
-def _send(call: Caller, objects: Sequence[Sendable], associations: int) -> Iterator[tuple[Sendable, Sent]]:
+def _send(
+    call: Caller, objects: Sequence[Sendable], associations: int, record: Record = unrecorded
+) -> Iterator[tuple[Sendable, Sent]]:
     for contexts, group in grouped(objects):
-        yield from _send_group(call, contexts, group, associations)
+        yield from _send_group(call, contexts, group, associations, record)
 
 
 def _send_group(
-    call: Caller, contexts: Sequence[ProposedStorage], group: Sequence[Sendable], associations: int
+    call: Caller,
+    contexts: Sequence[ProposedStorage],
+    group: Sequence[Sendable],
+    associations: int,
+    record: Record,
 ) -> Iterator[tuple[Sendable, Sent]]:
     """Send objects that share their presentation contexts, each association taking the next that waits."""
     waiting = deque(group)
     results: queue.SimpleQueue[tuple[Sendable, Sent]] = queue.SimpleQueue()
     threads = [
-        threading.Thread(target=_send_waiting, args=(call, contexts, waiting, results.put), daemon=True)
+        threading.Thread(
+            target=_send_waiting, args=(call, contexts, waiting, results.put, record), daemon=True
+        )
         for _ in range(min(associations, len(group)))
     ]
     for thread in threads:
@@ -88,6 +99,7 @@ def _send_waiting(
     contexts: Sequence[ProposedStorage],
     waiting: deque[Sendable],
     tell: Callable[[tuple[Sendable, Sent]], None],
+    record: Record,
 ) -> None:
     """On one association send what waits; if it fails, what waits then has failed with it."""
     wanted: Sendable | None = None
@@ -96,7 +108,7 @@ def _send_waiting(
         is_to_go_on = False
         try:
             with association(call.peer, call.title, Proposal(contexts), tls=call.tls) as opened:
-                sender = Sender(opened)
+                sender = Sender(opened, record=record)
                 while (wanted := _next(waiting)) is not None:
                     tell((wanted, sender.send(wanted)))
                     wanted = None

@@ -70,6 +70,19 @@ class Act:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def can_be_undone_later(self) -> bool:
+        """Whether it can be undone once others have been told.
+
+        Receivers of 113037 and 113038 must never accept the UIDs again (IOCM). They accept them after the other
+        titles, and where there was no rejection note, nobody was told.
+        """
+        return self.later_copies is not LaterCopies.REFUSED
+
+    def window(self, setting: timedelta) -> timedelta:
+        """Return the undo window of this act, where this is the setting for those that have one."""
+        return setting if self.undo_window else self.undo_window
+
 
 #: Long enough to notice a mistake of one's own.
 _TIME_TO_REGRET = timedelta(minutes=10)
@@ -178,6 +191,18 @@ OTHER_COPY_CHOSEN = Act(
     may_be_shown=False,
 )
 
+#: A rejection note was made for instances that are live again. Receivers that have it have the instances sent anew; a
+#: receiver that has not must not get it any more. CID 7031: 130754, the instances themselves take its place.
+REJECTION_UNDONE = Act(
+    name="rejection undone",
+    sentence="What the rejection note names has been taken back into use.",
+    reason=REPLACED_BY_ALTERNATE,
+    rejection_title=None,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=timedelta(0),
+    may_be_shown=False,
+)
+
 #: All acts, in the order in which they are listed.
 ACTS = (
     REVISED,
@@ -189,7 +214,11 @@ ACTS = (
     SAFETY,
     RETENTION_EXPIRED,
     OTHER_COPY_CHOSEN,
+    REJECTION_UNDONE,
 )
+
+#: Those by which people withdraw instances, series and studies. The others follow from acts on notes or copies.
+FOR_OBJECTS = (WRONG_PATIENT, WRONG_ORDER, QUALITY, SAFETY, RETENTION_EXPIRED, OTHER_COPY_CHOSEN)
 
 #: All acts by their stored names, including those of earlier versions.
 _NAMED = MappingProxyType({act.name: act for act in ACTS} | {"note revised": REVISED})

@@ -1,27 +1,40 @@
 """Withdrawal: removing instances from operational use (PS3.17 YYYY.2.3), and undoing it.
 
 One transaction contains the withdrawal with its reason, the resulting standing, the counters and the change feed
-(law 4). The caller makes the rejection note in the same transaction.
+(law 4). The caller makes the rejection notes in the same transaction.
+
+A withdrawal has an undo window. While it is open nobody is told, and undoing leaves nothing but the record of both.
+That it is open is said by the row, not by the clock: `closed_at` is written in the transaction that makes the rejection
+notes live. So no clock that is set can make them live twice, or take them back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from heapq import merge
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
-from kinote.lifecycle.acts import Act
+from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, stored_act
+from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
 from kinote.lifecycle.standing import in_chunks, settle
 from kinote.security.actors import Actor
+
+NO_WINDOW = timedelta(0)
 
 
 class WithdrawalNotFoundError(LookupError):
     """There is no such withdrawal, or it has been undone already."""
+
+
+class NotUndoableError(RuntimeError):
+    """The withdrawal cannot be undone. The message says why, and what to do instead."""
 
 
 def withdraw(
@@ -34,47 +47,93 @@ def withdraw(
     now: datetime,
     rejection_note_uid: str = "",
     copies: Mapping[str, int] | None = None,
+    reason: Code | None = None,
+    undo_window: timedelta = NO_WINDOW,
 ) -> int:
     """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
 
-    `text` is the reason in a person's words; the act has the code. `copies` maps a UID to the key of a single copy,
-    if only that copy is meant.
+    `text` is the reason in a person's words; the act has the code, unless a `reason` of CID 7031 is given. `copies`
+    maps a UID to the key of a single copy, if only that copy is meant. With an `undo_window` the window stays open for
+    so long, and the caller sees to it that the rejection notes become live when it closes.
     """
-    meant = copies or {}
+    uids = sorted(set(sop_instance_uids))
+    key = _insert(
+        transaction,
+        uids,
+        act=act,
+        text=text,
+        by=by,
+        now=now,
+        rejection_note_uid=rejection_note_uid,
+        copies=copies or {},
+        reason=reason or act.reason,
+        undo_window=undo_window,
+    )
+    settle(transaction, uids, now=now)
+    return key
+
+
+def _insert(
+    transaction: Connection,
+    uids: list[str],
+    *,
+    act: Act,
+    text: str,
+    by: Actor,
+    now: datetime,
+    rejection_note_uid: str = "",
+    copies: Mapping[str, int],
+    reason: Code,
+    undo_window: timedelta = NO_WINDOW,
+) -> int:
+    """Insert the rows of a withdrawal. `uids` are in ascending order, each once."""
+    made_at = timestamp(now)
     key = transaction.execute(
         withdrawal.insert().returning(withdrawal.c.id),
         {
             "act": act.name,
-            "reason_scheme": act.reason.scheme,
-            "reason_value": act.reason.value,
-            "reason_meaning": act.reason.meaning,
+            "reason_scheme": reason.scheme,
+            "reason_value": reason.value,
+            "reason_meaning": reason.meaning,
             "reason_text": text,
             "rejection_note_uid": rejection_note_uid,
             "who": by.name,
             "who_kind": by.kind,
             "who_address": by.address,
-            "made_at": timestamp(now),
+            "made_at": made_at,
+            "closes_at": timestamp(now + undo_window),
+            "closed_at": None if undo_window else made_at,
+            "instance_count": len(uids),
         },
     ).scalar_one()
-    uids = sorted(set(sop_instance_uids))
     for chunk in in_chunks(uids):
         statements.insert_rows(
             transaction,
             withdrawal_target,
-            [{"withdrawal": key, "sop_instance_uid": uid, "instance": meant.get(uid)} for uid in chunk],
+            [{"withdrawal": key, "sop_instance_uid": uid, "instance": copies.get(uid)} for uid in chunk],
         )
-    settle(transaction, uids, now=now)
     return int(key)
 
 
 def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
     """Undo a withdrawal. Its instances become live again unless another withdrawal names them.
 
-    Raises `WithdrawalNotFoundError`.
+    While its undo window is open, its rejection notes are discarded, and nobody learns of them. Later they are
+    withdrawn, and the instances are owed again to everyone who has been told.
+
+    Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
-    undone = transaction.execute(
+    row = transaction.execute(
+        select(withdrawal).where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None)).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
+    refusal = why_not_undoable(row.act, is_told=bool(row.rejection_note_uid))
+    if refusal:
+        raise NotUndoableError(refusal)
+    transaction.execute(
         withdrawal.update()
-        .where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None))
+        .where(withdrawal.c.id == key)
         .values(
             undone_at=timestamp(now),
             undone_by=by.name,
@@ -82,9 +141,53 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             undone_by_address=by.address,
         )
     )
-    if undone.rowcount == 0:
-        raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
-    settle(transaction, _targets(transaction, key), now=now)
+    if row.closed_at is None:
+        forget_rejection_notes(transaction, key)
+        settle(transaction, _targets(transaction, key), now=now)
+        return
+    notes = sorted(
+        transaction.execute(
+            select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
+        ).scalars()
+    )
+    if notes:
+        _insert(
+            transaction,
+            notes,
+            act=REJECTION_UNDONE,
+            text=f"Withdrawal {key} was undone.",
+            by=by,
+            now=now,
+            copies={},
+            reason=REJECTION_UNDONE.reason,
+        )
+    # All in one order, so that two of them cannot deadlock.
+    settle(transaction, merge(notes, _targets(transaction, key)), now=now)
+    owe_restored_instances(transaction, key, now=now)
+
+
+def why_not_undoable(stored: str, *, is_told: bool) -> str:
+    """Return why a withdrawal with this stored act cannot be undone; empty if it can.
+
+    `is_told` says whether a rejection note of it is live.
+    """
+    act = stored_act(stored)
+    if act is REVISED:
+        return (
+            "A newer version has taken the place of this one, and two versions of a note would contradict each other. "
+            "Revise the note again, so that it says what this version said."
+        )
+    if act is REJECTION_UNDONE:
+        return "It follows from undoing another withdrawal. Withdraw the instances again instead."
+    if not is_told or (act is not None and act.can_be_undone_later):
+        return ""
+    if act is None:
+        return f"It was made by a newer Kinote, which calls it {stored!r}; undo it there."
+    return (
+        "Others have been told, and must never accept these UIDs again. If it was withdrawn by mistake, issue the "
+        "objects again under new UIDs: make the note again as a new one, and have images sent again by the modality "
+        "under new UIDs."
+    )
 
 
 def _targets(connection: Connection, key: int) -> Iterator[str]:

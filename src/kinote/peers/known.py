@@ -68,10 +68,16 @@ class KnownPeers:
             found = self.called[name][0]
         return found
 
-    def move_destination(self, ae_title: str) -> Endpoint | None:
-        """Where an AE title is called, if its peer is enabled."""
+    def peer_called(self, ae_title: str, host: str | None, port: int | None) -> Peer | None:
+        """The peer that is called by this AE title at this address."""
         peer, endpoint = self.called.get(ae_title, (None, None))
-        return endpoint if peer is not None and peer.is_enabled else None
+        is_it = endpoint is not None and (endpoint.host, endpoint.port) == (host, port)
+        return peer if is_it else None
+
+    def move_destination(self, ae_title: str) -> tuple[Peer, Endpoint] | None:
+        """Who is called by an AE title and where, if it is enabled."""
+        found = self.called.get(ae_title)
+        return found if found is not None and found[0].is_enabled else None
 
 
 NOBODY = KnownPeers.of(())
@@ -126,6 +132,24 @@ class PeersInUse:
         """
         hosts = self.known.hosts
         return hosts is None or any(self.names.may_be(host, address) for host in hosts)
+
+    def only_peer_at(self, address: str) -> Peer | None:
+        """The peer that calls from an address, if there is one and no other; looked up without waiting."""
+        if not address:
+            return None
+        found = [
+            peer
+            for peer in self.known.by_name.values()
+            if peer.is_enabled and any(self._is_at(host, address) for host in peer.hosts)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _is_at(self, host: str, address: str) -> bool:
+        try:
+            return self.names.may_be(host, address)
+        except ValueError:
+            # No address of a network: a Unix socket, or a client of a test.
+            return False
 
     def follow(self) -> None:
         """See the changes of other servers, too, until it is closed."""

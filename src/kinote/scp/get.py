@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.sending import Sender, Sent
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
+from kinote.lifecycle.deliveries import Receiver
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
@@ -21,7 +23,7 @@ def perform(session: IndexSession, message: Message) -> None:
         retrieval.refuse(error.status, error.comment, error.offending)
         session.done["get", "failure"] += 1
         return
-    sender = Sender(session.association, we_request=False)
+    sender = Sender(session.association, we_request=False, record=_record(session))
     waiting = iter(objects)
 
     def send_next() -> Sent | None:
@@ -35,3 +37,9 @@ def perform(session: IndexSession, message: Message) -> None:
     status = retrieval.run(len(objects), send_next, is_cancelled)
     retrieval.finish(status)
     session.done["get", statuses.word(status)] += 1
+
+
+def _record(session: IndexSession) -> Record:
+    """What records what the caller is given, if it is a peer that we know."""
+    caller = session.rooms.peers.known.callers.get(session.calling_ae_title)
+    return unrecorded if caller is None else session.rooms.record_for(Receiver(caller.id), "C-GET")

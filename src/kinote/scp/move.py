@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+from kinote.delivery.ledger import Record
 from kinote.delivery.sending import Sender, Sent, grouped
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
@@ -13,6 +14,7 @@ from kinote.dimse.errors import DimseError, UnreadableDataSetError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
+from kinote.lifecycle.deliveries import Receiver
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
@@ -28,13 +30,15 @@ def perform(session: IndexSession, message: Message) -> None:
         retrieval.refuse(error.status, error.comment, error.offending)
         session.done["move", "failure"] += 1
         return
-    destination = _destination(session, request)
+    destination = session.rooms.peers.known.move_destination(request.move_destination)
     if destination is None:
         said = f"{request.move_destination} has no address here: add it as a peer"
         retrieval.refuse(statuses.MOVE_DESTINATION_UNKNOWN, said)
         session.done["move", "failure"] += 1
         return
-    sending = _sendings(session, request, destination, objects)
+    peer, endpoint = destination
+    record = session.rooms.record_for(Receiver(peer.id), "C-MOVE")
+    sending = _sendings(session, request, endpoint.entity, objects, record)
     try:
         status = retrieval.run(
             len(objects), lambda: next(sending, None), lambda: session.is_cancelled(request.message_id)
@@ -45,17 +49,12 @@ def perform(session: IndexSession, message: Message) -> None:
     session.done["move", statuses.word(status)] += 1
 
 
-def _destination(session: IndexSession, request: CMoveRequest) -> ApplicationEntity | None:
-    """Where to send to: an endpoint of that title of a peer that is enabled."""
-    endpoint = session.rooms.peers.known.move_destination(request.move_destination)
-    return endpoint.entity if endpoint is not None else None
-
-
 def _sendings(
     session: IndexSession,
     request: CMoveRequest,
     destination: ApplicationEntity,
     objects: Sequence[LiveObject],
+    record: Record,
 ) -> Generator[Sent, None, None]:
     """Send the objects, on as many associations as they need; what becomes of each.
 
@@ -70,7 +69,7 @@ def _sendings(
                 with association(
                     destination, session.called_ae_title, Proposal(contexts), tls=options.tls
                 ) as opened:
-                    sender = Sender(opened, originator=originator)
+                    sender = Sender(opened, originator=originator, record=record)
                     for wanted in group[done:]:
                         sent = sender.send_live(session.rooms.door, wanted, session.actor)
                         done += 1

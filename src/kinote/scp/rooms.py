@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
@@ -23,7 +24,8 @@ _QUERIES, _QUERIES_PER_HOST = 8, 6
 class Rooms:
     """The rooms below, the options of the DICOM face, who may do what, and its share of the readers of the index.
 
-    `normalized` are the normalized services that are offered: none until one has a handler.
+    `normalized` are the normalized services that are offered: none until one has a handler. `record_for` records what
+    peers are given.
     """
 
     catalog: Catalog
@@ -34,6 +36,7 @@ class Rooms:
     peers: PeersInUse = field(default_factory=PeersInUse)
     normalized: Offered = NOTHING
     queries: Turns = field(default_factory=lambda: Turns(_QUERIES, _QUERIES_PER_HOST))
+    record_for: RecordFor = without_ledger
 
 
 @dataclass(slots=True, kw_only=True)

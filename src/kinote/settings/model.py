@@ -74,6 +74,7 @@ _ALLOWED = {
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
     "availability_quiet_seconds": "a whole number from 1 to 86400",
+    "undo_seconds": "a whole number from 0 to 604800",
     "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
     "only; put a reverse proxy that authenticates in front of it",
     "http_port": "a whole number from 0 to 65535",
@@ -245,6 +246,12 @@ class Settings(BaseSettings):
         ge=1,
         le=86400,
         description="Seconds for which a study has not changed when destinations are told of it.",
+    )
+    undo_seconds: int = Field(
+        600,
+        ge=0,
+        le=604_800,
+        description="Seconds for which a withdrawal can be undone before others are told; safety has none.",
     )
     http_host: Annotated[str, AfterValidator(loopback)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on; loopback only."

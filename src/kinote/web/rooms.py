@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
@@ -36,6 +38,7 @@ class WebOptions:
     `hosts_needed` says that DICOM callers are let in by their addresses, so that a peer that calls needs a host.
     `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
     `requests_per_client` are answered at once.
+    `undo_window` is that of the acts that have one: for so long withdrawals can be undone before others are told.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class WebOptions:
     max_json_bytes: int = 16 * 1024 * 1024
     max_parts: int = 100_000
     requests_per_client: int = DEFAULT_LIMITS.requests_per_client
+    undo_window: timedelta = timedelta(0)
     viewer: Path = Path(__file__).parent / "static"
 
 
@@ -85,6 +89,8 @@ class Rooms:
     prove: Callable[[str], str | None] = lambda challenge: None
     #: The systems that are known, and whether one of this name answers at an endpoint.
     peers: PeersInUse = field(default_factory=PeersInUse)
+    #: Records what peers are given.
+    record_for: RecordFor = without_ledger
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)

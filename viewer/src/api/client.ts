@@ -13,8 +13,11 @@ import type {
   StudyFilter,
   StudySummary,
   Title,
+  Withdrawal,
+  WithdrawalFilter,
+  WithdrawnNote,
 } from "./contract";
-import { beginningOf } from "./days";
+import { beginningOf, endOf } from "./days";
 import { Problem, problemFrom } from "./problem";
 
 const ROOT = "/api/v1";
@@ -140,7 +143,7 @@ export const reviseNote = (id: Note["id"], version: number, body: NoteRequest) =
   act<Note>("PUT", `/notes/${id}`, { body, version });
 
 export const withdrawNote = (id: Note["id"], version: number, reason: string, actor: string) =>
-  act<Note>("DELETE", `/notes/${id}${query({ reason })}`, { version, actor });
+  act<WithdrawnNote>("DELETE", `/notes/${id}${query({ reason })}`, { version, actor });
 
 export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query({ cursor })}`);
 export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
@@ -149,3 +152,22 @@ export const findings = (cursor: string | null) => get<Page<FoundObject>>(`/find
 
 /** Have a key object read again from its stored bytes. Problem 409: it cannot be. */
 export const registerAgain = (sop: string) => act<RegisteredAgain>("POST", `/instances/${sop}/register`);
+
+const asked = ({ text, act, who, from, to }: WithdrawalFilter) => ({
+  text: text.trim(),
+  act,
+  who: who.trim(),
+  since: beginningOf(from),
+  until: endOf(to),
+});
+
+export const withdrawals = (filter: WithdrawalFilter, cursor: string | null, signal?: AbortSignal) =>
+  get<Page<Withdrawal>>(`/withdrawals${query({ ...asked(filter), cursor })}`, signal);
+
+/** Where all that a filter finds can be had as CSV. */
+export const withdrawalsCsv = (filter: WithdrawalFilter) =>
+  `${ROOT}/withdrawals${query({ ...asked(filter), csv: "true" })}`;
+
+/** Take what was withdrawn back into use. Problem 409: it cannot be, and why. */
+export const undoWithdrawal = (id: Withdrawal["id"], actor: string) =>
+  act<Withdrawal>("DELETE", `/withdrawals/${id}`, { actor });

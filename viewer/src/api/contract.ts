@@ -185,3 +185,36 @@ export interface RegisteredAgain extends FoundObject {
   note: number | null;
   changed: boolean;
 }
+
+/** What was taken out of use, by whom and why. */
+export interface Withdrawal {
+  id: number;
+  act: string;
+  sentence: string;
+  reason: Code;
+  text: string;
+  by: { kind: string; name: string; address: string } | null;
+  made_at: string;
+  /** When the time to undo it unseen ends. */
+  closes_at: string;
+  state: "open" | "closed" | "undone";
+  instances: number;
+  undone_at: string | null;
+  undone_by: { kind: string; name: string; address: string } | null;
+  can_be_undone: boolean;
+  why_not_undoable: string | null;
+}
+
+export interface WithdrawalFilter {
+  text: string;
+  act: string;
+  who: string;
+  /** Days, as `2026-11-24`: the first and the last. */
+  from: string;
+  to: string;
+}
+
+/** The answer to the withdrawal of a note. */
+export interface WithdrawnNote extends Note {
+  withdrawal: Pick<Withdrawal, "id" | "state" | "closes_at">;
+}

@@ -5,3 +5,11 @@ export function beginningOf(day: string): string {
   const moment = new Date(`${day}T00:00`);
   return Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
 }
+
+/** The moment at which a day ends here, which is when the next one begins; empty for no day. */
+export function endOf(day: string): string {
+  const moment = new Date(`${day}T00:00`);
+  if (Number.isNaN(moment.getTime())) return "";
+  moment.setDate(moment.getDate() + 1);
+  return moment.toISOString();
+}

@@ -14,6 +14,7 @@ import { nextMarked } from "../model/positions";
 import { titleText } from "../model/titles";
 import { NotesPanel } from "../notes/notes-panel";
 import { useNotes } from "../notes/use-notes";
+import { UndoOffer } from "../notes/undo-offer";
 import { useWithdrawal } from "../notes/use-withdrawal";
 import { useAnnounce } from "../parts/announcer";
 import { go, studyAddress } from "../router";
@@ -126,6 +127,16 @@ export function StudyDesk({ study, titles, createViewport, viewports = ONE_VIEWP
             onGo={goToImage}
             onSave={() => void saving.save()}
             onDiscard={() => instead(clear)}
+          />
+        )}
+        {withdrawal.withdrawn && (
+          <UndoOffer
+            title={titleText(withdrawal.withdrawn.title)}
+            withdrawal={withdrawal.withdrawn.withdrawal}
+            working={withdrawal.working}
+            problem={withdrawal.note ? null : withdrawal.problem}
+            onUndo={() => void withdrawal.undo()}
+            onClose={withdrawal.forget}
           />
         )}
         <NotesPanel

@@ -11,11 +11,10 @@ from kinote.catalog import changes
 from kinote.catalog.schema.tables import note, note_version
 from kinote.catalog.sql import statements
 from kinote.dicom.values import dates
-from kinote.keyobject.titles import TitleGroup
 from kinote.notes.acts.checks import check_request
 from kinote.notes.acts.request import NoteRefusedError, NoteRequest, Problem
 from kinote.notes.content import NoteContent, moment
-from kinote.notes.creator.create import MadeKeyObject, make_key_objects
+from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
 from kinote.notes.versions import NewVersion, insert_versions
 from kinote.security.actors import Actor
@@ -40,13 +39,11 @@ def make(
         return []
     known = known_instances(transaction, named_instances(requests))
     contents = _checked(requests, known, study_instance_uid, now)
-    return [
-        version.note
-        for version in write_notes(transaction, contents, known, study_instance_uid, by=by, now=now)[0]
-    ]
+    versions = _write(transaction, contents, known, study_instance_uid, by=by, now=now)
+    return [version.note for version in versions]
 
 
-def write_notes(
+def _write(
     transaction: Connection,
     contents: Sequence[NoteContent],
     known: dict[str, KnownInstance],
@@ -54,7 +51,7 @@ def write_notes(
     *,
     by: Actor,
     now: datetime,
-) -> tuple[list[NewVersion], list[MadeKeyObject]]:
+) -> list[NewVersion]:
     """Write notes that have been checked, and their KOS."""
     numbers = statements.reserve_ids(transaction, note, len(contents))
     keys = statements.reserve_ids(transaction, note_version, len(contents))
@@ -65,16 +62,11 @@ def write_notes(
     ]
     insert_versions(transaction, versions, now=now)
     happened = [
-        changes.Change(_made(version.content), study_instance_uid=version.studies[0], note=version.note)
+        changes.Change(changes.Kind.NOTE_MADE, study_instance_uid=version.studies[0], note=version.note)
         for version in versions
     ]
-    made = make_key_objects(transaction, versions, known, happened, by=by, now=now)
-    return versions, made
-
-
-def _made(content: NoteContent) -> changes.Kind:
-    is_rejection = content.title_group == TitleGroup.REJECTION
-    return changes.Kind.REJECTION_NOTE_MADE if is_rejection else changes.Kind.NOTE_MADE
+    make_key_objects(transaction, versions, known, happened, by=by, now=now)
+    return versions
 
 
 def named_instances(requests: Iterable[NoteRequest]) -> set[str]:

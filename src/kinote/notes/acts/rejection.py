@@ -1,27 +1,32 @@
-"""Taking key objects out of use, with a rejection note in each study that tells everybody else.
+"""Taking instances out of use, with a rejection note in each study that tells everybody else.
 
-Withdrawal, reason, standing and rejection note are one transaction (law 4). The rejection note is a KOS that names the
-withdrawn KOS (IHE IOCM). Its title and reason are those of the act.
+Withdrawal, reason, standing, the rejection notes and what others are owed are one transaction (law 4). A rejection note
+is a KOS that names the withdrawn instances (IHE IOCM). Its title and reason are those of the act. It is written in that
+transaction, and becomes live when the undo window closes (`kinote.notes.acts.undo_windows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
+from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import key_object
+from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal
+from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import title_group
 from kinote.lifecycle.acts import Act
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.deliveries import owe_rejection_notes
+from kinote.lifecycle.withdrawal import NO_WINDOW, withdraw
 from kinote.notes.acts.checks import printable
-from kinote.notes.acts.make import created_text, write_notes
+from kinote.notes.acts.make import created_text
 from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
+from kinote.notes.creator.prepared import Prepared, insert_prepared, prepare
 from kinote.notes.known_instances import KnownInstance, known_instances
 from kinote.security.actors import Actor, ActorKind
 
@@ -50,56 +55,102 @@ def carriers(transaction: Connection, version: int) -> list[Carrier]:
 
 def reject(
     transaction: Connection,
-    withdrawn: Sequence[Carrier],
+    sop_instance_uids: Iterable[str],
     *,
     act: Act,
     text: str,
     by: Actor,
     now: datetime,
-) -> None:
-    """Withdraw key objects: in each study one withdrawal, and the rejection note behind it if the act has one.
+    copies: Mapping[str, int] | None = None,
+    reason: Code | None = None,
+    undo_window: timedelta = NO_WINDOW,
+) -> int:
+    """Withdraw instances, and owe a rejection note in each of their studies to everyone who was given one of them.
 
-    `text` is why, in a person's words.
+    Returns the key of the withdrawal. `text` is why, in a person's words. `undo_window` is the setting for acts that
+    have a window. Nobody is told of instances that have not arrived, or of single `copies`: a rejection note names
+    UIDs, and would reject the others, too. `now` is in the time zone in which documents are written.
     """
-    by_study: dict[str, list[Carrier]] = {}
-    for carrier in withdrawn:
-        by_study.setdefault(carrier.place.study_instance_uid, []).append(carrier)
-    groups = list(by_study.values())
-    told_by = _rejection_notes(transaction, groups, act, text, by, now)
-    for group, rejection_note_uid in zip(groups, told_by, strict=True):
-        withdraw(
-            transaction,
-            [carrier.sop_instance_uid for carrier in group],
-            act=act,
-            text=text,
-            by=by,
-            now=now,
-            rejection_note_uid=rejection_note_uid,
+    uids = set(sop_instance_uids)
+    window = act.window(undo_window)
+    key = withdraw(
+        transaction,
+        uids,
+        act=act,
+        text=text,
+        by=by,
+        now=now,
+        copies=copies,
+        reason=reason,
+        undo_window=window,
+    )
+    known = known_instances(transaction, uids - set(copies or ()))
+    if act.rejection_title is not None and known:
+        _prepare_rejection_notes(transaction, key, known, act, reason or act.reason, text, by, now)
+        owe_rejection_notes(transaction, key, now=now)
+        if not window:
+            tell(transaction, key, by=by, now=now)
+    return key
+
+
+def tell(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
+    """Make the rejection notes of a withdrawal live. `by` is who withdrew."""
+    waiting = transaction.execute(
+        select(rejection_note)
+        .where(rejection_note.c.withdrawal == key, rejection_note.c.dataset.is_not(None))
+        .order_by(rejection_note.c.study_instance_uid)
+    ).all()
+    for row in waiting:
+        prepared = Prepared(row.study_instance_uid, row.sop_instance_uid, row.dataset, row.prepared)
+        insert_prepared(transaction, prepared, changes.Kind.REJECTION_NOTE_MADE, by=by, now=now)
+    if waiting:
+        transaction.execute(
+            rejection_note.update()
+            .where(rejection_note.c.withdrawal == key)
+            .values(dataset=None, prepared=None)
+        )
+        transaction.execute(
+            withdrawal.update()
+            .where(withdrawal.c.id == key)
+            .values(rejection_note_uid=waiting[0].sop_instance_uid)
         )
 
 
-def _rejection_notes(
+def _prepare_rejection_notes(
     transaction: Connection,
-    groups: Sequence[Sequence[Carrier]],
+    key: int,
+    known: Mapping[str, KnownInstance],
     act: Act,
+    reason: Code,
     text: str,
     by: Actor,
     now: datetime,
-) -> list[str]:
-    """Make a rejection note for each group; gives their UIDs, empty where the act has none."""
-    title = act.rejection_title
-    if title is None:
-        return [""] * len(groups)
-    contents = [_rejection_note(group, title, act, text, by, now) for group in groups]
-    known = {carrier.sop_instance_uid: carrier.place for group in groups for carrier in group}
-    _, made = write_notes(transaction, contents, known, None, by=by, now=now)
-    return [key_object.sop_instance_uid for key_object in made]
+) -> None:
+    by_study: dict[str, list[KnownInstance]] = {}
+    for uid in sorted(known):
+        by_study.setdefault(known[uid].study_instance_uid, []).append(known[uid])
+    rows = []
+    for study_uid, group in sorted(by_study.items()):
+        content = _rejection_note(group, act, reason, text, by, now)
+        prepared = prepare(transaction, content, study_uid, known, number=key, now=now)
+        rows.append(
+            {
+                "withdrawal": key,
+                "study_instance_uid": study_uid,
+                "sop_instance_uid": prepared.sop_instance_uid,
+                "dataset": prepared.dataset,
+                "prepared": prepared.rows,
+            }
+        )
+    statements.insert_rows(transaction, rejection_note, rows)
 
 
 def _rejection_note(
-    group: Sequence[Carrier], title: Code, act: Act, text: str, by: Actor, now: datetime
+    group: Sequence[KnownInstance], act: Act, reason: Code, text: str, by: Actor, now: datetime
 ) -> NoteContent:
-    why = act.reason.meaning + (f": {printable(text)}" if text else "")
+    title = act.rejection_title
+    assert title is not None
+    why = reason.meaning + (f": {printable(text)}" if text else "")
     name = printable(by.name).replace("\\", " ").strip()
     return NoteContent(
         title=title,
@@ -111,11 +162,11 @@ def _rejection_note(
         created=created_text(now),
         references=tuple(
             ContentReference(
-                study_instance_uid=carrier.place.study_instance_uid,
-                series_instance_uid=carrier.place.series_instance_uid,
-                sop_class_uid=carrier.place.sop_class_uid,
-                sop_instance_uid=carrier.sop_instance_uid,
+                study_instance_uid=each.study_instance_uid,
+                series_instance_uid=each.series_instance_uid,
+                sop_class_uid=each.sop_class_uid,
+                sop_instance_uid=each.sop_instance_uid,
             )
-            for carrier in group
+            for each in group
         ),
     )

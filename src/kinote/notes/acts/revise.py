@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -11,6 +11,7 @@ from kinote.catalog import changes
 from kinote.catalog.schema.tables import note_version
 from kinote.catalog.sql import statements
 from kinote.lifecycle import acts
+from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.checks import check_request
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.make import created_text, named_instances, touched_studies
@@ -31,8 +32,11 @@ def revise(
     expected_version: int,
     by: Actor,
     now: datetime,
+    undo_window: timedelta = NO_WINDOW,
 ) -> None:
     """Replace what an authored note says. References it has already stay, whatever became of their images.
+
+    Others are told of the old version once the `undo_window` has closed; the new one is live at once.
 
     Raises `NoteNotFoundError`, `VersionConflictError`, `NotRevisableError`, `NoteRefusedError`.
     """
@@ -54,11 +58,12 @@ def revise(
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
     reject(
         transaction,
-        current.carriers,
+        [carrier.sop_instance_uid for carrier in current.carriers],
         act=acts.REVISED,
         text=f"Version {version.number} of the note replaces it, key object {successors}.",
         by=by,
         now=now,
+        undo_window=undo_window,
     )
 
 

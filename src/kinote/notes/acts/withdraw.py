@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from kinote.catalog import changes
 from kinote.lifecycle import acts
 from kinote.lifecycle.acts import Act
+from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.request import NotRevisableError
@@ -24,24 +25,34 @@ def withdraw_note(
     now: datetime,
     act: Act | None = None,
     expected_version: int | None = None,
-) -> None:
+    undo_window: timedelta = NO_WINDOW,
+) -> int:
     """Withdraw a note, authored here or received. Its rows stay: it can still be read by its number.
 
     `text` is why, in a person's words. Without an `act`, the note is withdrawn for no other reason than that somebody
-    wants it back.
+    wants it back. Returns the key of the withdrawal, by which it can be undone.
 
     Raises `NoteNotFoundError`, `VersionConflictError`, and `NotRevisableError` if it is withdrawn already.
     """
     current = locked_version(transaction, note_id, expected_version)
     if not current.carriers:
         raise NotRevisableError(f"Note {note_id} has been withdrawn already.")
-    reject(transaction, current.carriers, act=act or _taken_back(current, by), text=text, by=by, now=now)
+    key = reject(
+        transaction,
+        [carrier.sop_instance_uid for carrier in current.carriers],
+        act=act or _taken_back(current, by),
+        text=text,
+        by=by,
+        now=now,
+        undo_window=undo_window,
+    )
     happened = changes.Change(
         changes.Kind.NOTE_WITHDRAWN,
         study_instance_uid=current.carriers[0].place.study_instance_uid,
         note=note_id,
     )
     changes.record(transaction, [happened], now=now)
+    return key
 
 
 def _taken_back(current: CurrentVersion, by: Actor) -> Act:

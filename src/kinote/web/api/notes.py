@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from kinote.lifecycle.withdrawal_list import one_withdrawal
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteNotFoundError, NoteRequest
 from kinote.notes.acts.revise import revise
@@ -147,12 +148,15 @@ async def get_versions(request: Request, note_id: Key) -> Response:
 
 
 @router.put("/notes/{note_id}", summary="Revise a note")
-async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfMatch = None) -> Response:
+async def revise_note(
+    request: Request, note_id: Key, body: NoteBody, act: AskedAct, if_match: IfMatch = None
+) -> Response:
     """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
     expected = required_version(if_match)
     now = _now(act)
     asked = body.request()
     by = _author(act, asked)
+    window = rooms_of(request).options.undo_window
 
     def work(transaction: Connection) -> Response:
         revise(
@@ -162,6 +166,7 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
             expected_version=expected,
             by=by,
             now=now,
+            undo_window=window,
         )
         return _one(_current(transaction, note_id))
 
@@ -170,25 +175,34 @@ async def revise_note(note_id: Key, body: NoteBody, act: AskedAct, if_match: IfM
 
 @router.delete("/notes/{note_id}", summary="Withdraw a note")
 async def delete_note(
+    request: Request,
     note_id: Key,
     act: AskedAct,
     reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
     if_match: IfMatch = None,
 ) -> Response:
-    """Take the note out of use, with its documents; it can still be read by its number."""
+    """Take the note out of use, with its documents; it can still be read by its number.
+
+    The answer has the number of the `withdrawal`, by which it can be undone (`DELETE withdrawals/{id}`), and when its
+    undo window closes.
+    """
     expected = expected_version(if_match)
+    window = rooms_of(request).options.undo_window
     now = _now(act)
 
     def work(transaction: Connection) -> Response:
-        withdraw_note(
+        key = withdraw_note(
             transaction,
             note_id,
             text=reason,
             by=act.actor,
             now=now,
             expected_version=expected,
+            undo_window=window,
         )
-        return _one(_current(transaction, note_id))
+        made = one_withdrawal(transaction, key)
+        withdrawal = {"id": key, "state": made.state, "closes_at": made.closes_at}
+        return _one(_current(transaction, note_id), withdrawal=withdrawal)
 
     return _counted("withdrawn", await act.do(work, now))
 
@@ -212,8 +226,8 @@ def _current(connection: Connection, note_id: Key) -> Note:
     return found
 
 
-def _one(note: Note, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body: dict[str, Any] = as_json(note)
+def _one(note: Note, *, status: int = 200, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    body: dict[str, Any] = {**as_json(note), **more}
     return answer(body, status=status, headers={"ETag": f'"{note.version}"', **(headers or {})})
 
 

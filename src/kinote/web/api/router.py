@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from kinote.web.api import (
     acts,
     changes,
+    handed_out,
     held,
     identity,
     instances,
@@ -18,6 +19,7 @@ from kinote.web.api import (
     scrub,
     studies,
     titles,
+    withdrawals,
 )
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -31,6 +33,8 @@ parts = (
     instances,
     objects,
     acts,
+    withdrawals,
+    handed_out,
     scrub,
     held,
     jobs,

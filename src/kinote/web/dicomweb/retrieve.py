@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import TranscodingError, outgoing, part10
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
-from kinote.security.actors import Actor
+from kinote.lifecycle.deliveries import Receiver, State
+from kinote.security.actors import Actor, ActorKind
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
@@ -49,6 +51,7 @@ async def retrieve(request: Request) -> Response:
             "instance as it is stored."
         )
     rooms = rooms_of(request)
+    record = _record(request)
     is_as_stored = all(syntax == item.transfer_syntax_uid for item, syntax in sent)
     # What has to be decoded keeps nothing waiting that goes out as it is stored.
     limiter = rooms.threads.streams if is_as_stored else rooms.threads.decoded
@@ -56,12 +59,12 @@ async def retrieve(request: Request) -> Response:
         if alone:
             ((item, syntax),) = sent
             return await iterated(
-                _beginning_late(rooms.door, item, syntax, actor_of(request), is_gone),
+                _beginning_late(rooms.door, item, syntax, actor_of(request), is_gone, record),
                 limiter,
                 media_type=f"{_DICOM};transfer-syntax={syntax}",
             )
         boundary = new_boundary()
-        parts = _Parts(rooms.door, sent, actor_of(request), is_gone)
+        parts = _Parts(rooms.door, sent, actor_of(request), is_gone, record)
         response = await iterated(
             multipart_body(parts, boundary),
             limiter,
@@ -106,17 +109,37 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
 
 
 def _beginning_late(
-    door: Door, item: LiveObject, syntax: str, by: Actor, is_gone: Callable[[], bool]
+    door: Door, item: LiveObject, syntax: str, by: Actor, is_gone: Callable[[], bool], record: Record
 ) -> Iterator[bytes]:
     """The object's file, opened only when the first byte is asked for, in a worker thread."""
-    yield from part10(item, outgoing(door, item, by), syntax, is_cancelled=is_gone)
+    content = part10(item, outgoing(door, item, by), syntax, is_cancelled=is_gone)
+    yield from _recorded(content, item.sop_instance_uid, record)
+
+
+def _recorded(content: Iterator[bytes], uid: str, record: Record) -> Iterator[bytes]:
+    """The same, recorded: from the first byte on the client may have it, and with the last one it has."""
+    record(uid, State.UNKNOWN, "")
+    yield from content
+    record(uid, State.GIVEN, "200")
+
+
+def _record(request: Request) -> Record:
+    """What records what the client is given, if it is a peer by its address, and no person behind it is named."""
+    actor, rooms = actor_of(request), rooms_of(request)
+    if actor.kind is not ActorKind.PERSON or actor.name:
+        return unrecorded
+    peer = rooms.peers.only_peer_at(actor.address)
+    return unrecorded if peer is None else rooms.record_for(Receiver(peer.id), "WADO-RS")
 
 
 class _Parts:
     """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
 
-    def __init__(self, door: Door, sent: Sequence[_Sent], by: Actor, is_gone: Callable[[], bool]) -> None:
+    def __init__(
+        self, door: Door, sent: Sequence[_Sent], by: Actor, is_gone: Callable[[], bool], record: Record
+    ) -> None:
         self._is_gone = is_gone
+        self._record = record
         self._door = door
         self._by = by
         self._sent = sent
@@ -152,4 +175,5 @@ class _Parts:
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
             content = part10(item, outgoing(self._door, item, self._by))
+        content = _recorded(content, item.sop_instance_uid, self._record)
         return Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)

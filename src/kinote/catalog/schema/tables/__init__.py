@@ -39,7 +39,12 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, scrub_pass
 from kinote.catalog.schema.tables.studies import patient, series, study
-from kinote.catalog.schema.tables.withdrawals import withdrawal, withdrawal_target
+from kinote.catalog.schema.tables.withdrawals import (
+    delivery,
+    rejection_note,
+    withdrawal,
+    withdrawal_target,
+)
 
 __all__ = [
     "DAMAGED",
@@ -49,6 +54,7 @@ __all__ = [
     "answered_request",
     "change",
     "commit_mark",
+    "delivery",
     "destination",
     "endpoint",
     "finding",
@@ -77,6 +83,7 @@ __all__ = [
     "patient",
     "peer",
     "received_value",
+    "rejection_note",
     "scrub_pass",
     "series",
     "settings_row",

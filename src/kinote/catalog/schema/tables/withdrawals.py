@@ -1,10 +1,16 @@
-"""Withdrawals and the instances that they name."""
+"""Withdrawals, the instances that they name, the rejection notes behind them, and who was given or is owed what."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
 
-from kinote.catalog.schema.columns import Key, Matched, key, metadata
+from kinote.catalog.schema.columns import Key, Matched, key, matched, metadata, to
+
+#: Withdrawals whose undo window is open, repeated literally from their index.
+WINDOW_IS_OPEN = "closed_at IS NULL AND undone_at IS NULL"
+
+#: Deliveries that are still to be made, in the same way.
+IS_OWED = "state = 'owed'"
 
 withdrawal = Table(
     "withdrawal",
@@ -16,7 +22,7 @@ withdrawal = Table(
     Column("reason_value", Text, nullable=False),
     Column("reason_meaning", Text, nullable=False),
     Column("reason_text", Text, nullable=False),
-    # The SOP Instance UID of the rejection note, empty if there is none.
+    # The SOP Instance UID of the first rejection note that is live, empty if there is none.
     Column("rejection_note_uid", Text, nullable=False),
     # The name of the actor. Its kind and address are below; both are empty in rows of earlier versions.
     Column("who", Text, nullable=False),
@@ -27,6 +33,19 @@ withdrawal = Table(
     Column("who_address", Matched, nullable=False, server_default=""),
     Column("undone_by_kind", Matched, nullable=False, server_default=""),
     Column("undone_by_address", Matched, nullable=False, server_default=""),
+    # When its undo window is to close. That it has closed is a fact of its own, which the clock cannot undo: then its
+    # rejection notes are live.
+    Column("closes_at", Matched, nullable=False, server_default=""),
+    Column("closed_at", Text),
+    # How many UIDs it names.
+    Column("instance_count", Integer, nullable=False, server_default="0"),
+    Index(
+        "withdrawal_open",
+        "closes_at",
+        "id",
+        sqlite_where=text(WINDOW_IS_OPEN),
+        postgresql_where=text(WINDOW_IS_OPEN),
+    ),
 )
 
 #: A UID and not a key, because a withdrawal may come before its instance.
@@ -39,4 +58,51 @@ withdrawal_target = Table(
     # a discarded copy is gone, and its key is never used again (`dialects.never_use_keys_again`).
     Column("instance", Key),
     Index("withdrawal_target_by_uid", "sop_instance_uid"),
+)
+
+#: The rejection notes behind withdrawals made here, one for each study. Until the undo window closes, this is all
+#: there is of one: it has no instance, so that nothing can show, count or send it.
+rejection_note = Table(
+    "rejection_note",
+    metadata,
+    key(),
+    to("withdrawal", "withdrawal.id", nullable=False),
+    matched("study_instance_uid"),
+    matched("sop_instance_uid"),
+    # Its bytes, and the rows that it will have as JSON, compressed (`kinote.notes.creator.prepared`). Both are NULL
+    # once it is live: then instance and note have them.
+    Column("dataset", LargeBinary),
+    Column("prepared", LargeBinary),
+    Index("rejection_note_by_withdrawal", "withdrawal"),
+    Index("rejection_note_by_uid", "sop_instance_uid", unique=True),
+)
+
+#: What other systems were given, and what they are owed: one row for each object and receiver.
+delivery = Table(
+    "delivery",
+    metadata,
+    # A UID and not a key: a rejection note is owed before it has an instance.
+    Column("sop_instance_uid", Matched, primary_key=True),
+    # The receiver: a peer that is known; or 0, and the address to which it was sent.
+    Column("peer", Key, primary_key=True),
+    Column("address", Matched, primary_key=True),
+    # 'given', 'unknown' (sent, and not answered), 'failed' or 'owed'.
+    Column("state", Matched, nullable=False),
+    # The last answer of the receiver, in words or as a status.
+    Column("answer", Text, nullable=False, server_default=""),
+    # By which service it went out last; empty if it never did.
+    Column("way", Text, nullable=False, server_default=""),
+    # When the receiver was given it last, for all that is known; NULL if it never was.
+    Column("given_at", Text),
+    # Why it is owed: the withdrawal that is to be told of, or that was undone.
+    Column("withdrawal", Key),
+    Column("changed_at", Text, nullable=False),
+    Index("delivery_owed", "peer", "address", sqlite_where=text(IS_OWED), postgresql_where=text(IS_OWED)),
+    Index(
+        "delivery_by_withdrawal",
+        "withdrawal",
+        sqlite_where=text("withdrawal IS NOT NULL"),
+        postgresql_where=text("withdrawal IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
 )

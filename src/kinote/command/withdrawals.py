@@ -1,0 +1,131 @@
+"""The commands that withdraw: `withdraw`, and `withdrawals list`, `show` and `undo`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from kinote.command.begun import Begun
+from kinote.command.output import fail, out
+
+#: Withdrawals that a page of the list has.
+_PAGE = 500
+
+_BLOCK = 256 * 1024
+
+
+def withdraw(begun: Begun, asked: Mapping[str, Any], *, preview: bool, as_json: bool) -> None:
+    """Withdraw, or say what would be withdrawn."""
+    with begun.store("work") as store:
+        made = store.post(f"/api/v1/withdrawals{'?preview=true' if preview else ''}", dict(asked))
+    if as_json:
+        _print_json(made)
+        return
+    would = "would be withdrawn" if preview else "withdrawn"
+    more = [
+        f"{made[name]} {word}"
+        for name, word in (("already_withdrawn", "withdrawn before"), ("not_here", "not arrived"))
+        if made[name]
+    ]
+    _say(
+        f"{made['withdrawn']} of {made['instances']} instances {would}{''.join(f', {each}' for each in more)}."
+    )
+    _say_studies(made["studies"])
+    if not preview:
+        _say(_how_it_stands(made))
+
+
+def list_withdrawals(begun: Begun, wanted: Mapping[str, str], *, as_csv: bool, as_json: bool) -> None:
+    """Print withdrawals, the last made first."""
+    if as_csv:
+        with begun.store("look") as store:
+            file = store.download(f"/api/v1/withdrawals?{urlencode({**wanted, 'csv': 'true'})}", "text/csv")
+        assert file is not None
+        with file:
+            while block := file.read(_BLOCK):
+                sys.stdout.buffer.write(block)
+        sys.stdout.flush()
+        return
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    with begun.store("look") as store:
+        while True:
+            asked = urlencode({**wanted, "limit": _PAGE, "cursor": cursor})
+            page = store.get(f"/api/v1/withdrawals?{asked}")
+            items += page["items"]
+            cursor = page["next"] or ""
+            if not cursor:
+                break
+    if as_json:
+        _print_json(items)
+        return
+    if not items:
+        _say("There are no such withdrawals.")
+    for each in items:
+        _say(_line(each))
+
+
+def show(begun: Begun, key: int, *, as_json: bool) -> None:
+    """Print a withdrawal, with what it names and who has been told."""
+    with begun.store("look") as store:
+        found = store.get(f"/api/v1/withdrawals/{key}")
+    if found is None:
+        fail(f"There is no withdrawal {key}.")
+    if as_json:
+        _print_json(found)
+        return
+    _say(_line(found))
+    _say_studies(found["studies"])
+    _say(_how_it_stands(found))
+    for each in found["rejection_notes"]:
+        _say(f"  rejection note {each['sop_instance_uid']} in study {each['study_instance_uid']}")
+    for each in found["owed"]:
+        to = each["peer"] or each["address"]
+        _say(f"  {to}: {each['objects']} x {each['what']}, {each['state']} {each['answer']}".rstrip())
+
+
+def undo(begun: Begun, key: int, *, as_json: bool) -> None:
+    """Take what was withdrawn back into use."""
+    with begun.store("work") as store:
+        found = store.act("DELETE", f"/api/v1/withdrawals/{key}")
+    if as_json:
+        _print_json(found)
+        return
+    _say(f"Withdrawal {key} is undone.")
+
+
+def _line(each: Mapping[str, Any]) -> str:
+    by = each["by"]
+    who = f" by {by['name'] or by['kind']}" if by else ""
+    said = f": {each['text']}" if each["text"] else ""
+    return (
+        f"{each['id']} {each['made_at']} {each['act']}, {each['instances']} instances{who}{said} "
+        f"({each['reason']['meaning']}; {each['state']})"
+    )
+
+
+def _how_it_stands(each: Mapping[str, Any]) -> str:
+    if each["state"] == "undone":
+        return f"Undone at {each['undone_at']}."
+    if each["state"] == "open":
+        return f"Withdrawal {each['id']} can be undone unseen until {each['closes_at']}."
+    return f"Withdrawal {each['id']}: {each['why_not_undoable'] or 'it can still be undone.'}"
+
+
+def _say_studies(studies: list[dict[str, Any]]) -> None:
+    for each in studies:
+        _say(
+            f"  {each['instances']} in {each['series']} series of study {each['study_instance_uid']}: "
+            f"{each['patient_name']} ({each['patient_id']}), {each['study_date']}"
+        )
+
+
+def _print_json(found: object) -> None:
+    print(json.dumps(found, ensure_ascii=False, indent=1))
+
+
+def _say(line: str) -> None:
+    out.print(line, highlight=False, markup=False)

@@ -1,0 +1,96 @@
+"""What can be typed of `kinote withdraw` and `kinote withdrawals`; `command.withdrawals` does it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from kinote.command.permitted import Commands
+from kinote.command.typed import DataOption, JsonOption, begin
+
+withdrawals = Commands(name="withdrawals", no_args_is_help=True, help="What was withdrawn, by whom and why.")
+
+WithdrawalArgument = Annotated[int, typer.Argument(help="The number of a withdrawal.")]
+ActArgument = Annotated[
+    Literal["wrong patient", "wrong order", "quality", "safety", "retention expired", "other copy chosen"],
+    typer.Argument(help="Why, as one of the acts of withdrawal."),
+]
+
+
+def withdraw(
+    act: ActArgument,
+    studies: Annotated[
+        list[str] | None, typer.Option("--study", help="A Study Instance UID; may be repeated.")
+    ] = None,
+    series: Annotated[
+        list[str] | None, typer.Option("--series", help="A Series Instance UID; may be repeated.")
+    ] = None,
+    instances: Annotated[
+        list[str] | None,
+        typer.Option("--instance", help="A SOP Instance UID, arrived or not; may be repeated."),
+    ] = None,
+    text: Annotated[str, typer.Option("--text", help="Why, in your words.")] = "",
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="A code of CID 7031 in place of that of the act.")
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Say what would be withdrawn, and change nothing.")
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take instances, series or studies out of use; others are told when the time to undo it has passed."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        asked = {
+            "act": act,
+            "text": text,
+            "studies": studies or [],
+            "series": series or [],
+            "instances": instances or [],
+            **({"reason": {"value": reason}} if reason else {}),
+        }
+        acting.withdraw(begun, asked, preview=preview, as_json=as_json)
+
+
+@withdrawals.command("list")
+def list_withdrawals(
+    since: Annotated[str, typer.Option("--since", help="Made from this moment on (ISO 8601).")] = "",
+    until: Annotated[str, typer.Option("--until", help="Made before this moment.")] = "",
+    act: Annotated[str, typer.Option("--act", help="Only those of this act.")] = "",
+    who: Annotated[str, typer.Option("--who", help="Part of the name of who withdrew.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Part of the reason in words.")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with the patients.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List withdrawals, the last made first."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        wanted = {"since": since, "until": until, "act": act, "who": who, "text": text}
+        acting.list_withdrawals(begun, wanted, as_csv=as_csv, as_json=as_json)
+
+
+@withdrawals.command("show")
+def show_withdrawal(
+    withdrawal: WithdrawalArgument, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Show a withdrawal: what it names, and who has been told."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.show(begun, withdrawal, as_json=as_json)
+
+
+@withdrawals.command("undo")
+def undo_withdrawal(
+    withdrawal: WithdrawalArgument, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Take what was withdrawn back into use."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.undo(begun, withdrawal, as_json=as_json)

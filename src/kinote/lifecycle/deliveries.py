@@ -1,0 +1,343 @@
+"""What other systems were given, and what they are owed (law 4).
+
+Whoever was given an instance is owed the rejection note that withdraws it. Of the two that can come first, each sees
+the other: a withdrawal locks its instances before it looks who was given them, and what was given is written with these
+instances locked before it looks what withdraws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, exists, func, literal, null, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from kinote.catalog.schema.tables import (
+    delivery,
+    instance,
+    peer,
+    rejection_note,
+    study,
+    withdrawal,
+    withdrawal_target,
+)
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import statements
+from kinote.catalog.sql.dialects import is_sqlite
+
+
+class State(StrEnum):
+    """How an object stands with a receiver, as it is stored."""
+
+    #: The receiver has it.
+    GIVEN = "given"
+    #: It was sent, and no answer has come: the receiver may have it.
+    UNKNOWN = "unknown"
+    #: It was sent, and the receiver did not take it.
+    FAILED = "failed"
+    #: It is still to be sent.
+    OWED = "owed"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Receiver:
+    """Another system: a peer by its key, or, where none is known, the address to which was sent."""
+
+    peer: int = 0
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An instance that a receiver was given, or was to be given. `way` is the service, `at` when."""
+
+    sop_instance_uid: str
+    to: Receiver
+    state: State
+    answer: str
+    way: str
+    at: datetime
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return (self.sop_instance_uid, self.to.peer, self.to.address)
+
+
+def record_given(transaction: Connection, given: Iterable[Given]) -> None:
+    """Write what receivers were given. What has been withdrawn meanwhile is owed to them with its rejection note."""
+    rows = sorted(given, key=lambda each: each.key)
+    uids = sorted({each.sop_instance_uid for each in rows})
+    _lock(transaction, uids)
+    upserts = _UPSERTS["sqlite" if is_sqlite(transaction) else "postgresql"]
+    for failed, upsert in upserts.items():
+        upsert(transaction, [_row(each) for each in rows if (each.state is State.FAILED) is failed])
+    had = [each for each in rows if each.state is not State.FAILED]
+    notes: dict[str, list[tuple[str, int]]] = {}
+    for row in _notes_naming(transaction, {each.sop_instance_uid for each in had}):
+        notes.setdefault(row.sop_instance_uid, []).append((row.note, row.withdrawal))
+    _owe_notes(
+        transaction,
+        {
+            (note, each.to): (key, each.at)
+            for each in had
+            for note, key in notes.get(each.sop_instance_uid, ())
+        },
+    )
+    for row in _undone_notes(transaction, {each.sop_instance_uid for each in had}):
+        for each in had:
+            if each.sop_instance_uid == row.sop_instance_uid:
+                _owe_again(transaction, row.withdrawal, only=each.to, now=each.at)
+
+
+def owe_rejection_notes(transaction: Connection, key: int, *, now: datetime) -> None:
+    """Owe the rejection notes of a withdrawal to everyone who was given an instance that it names.
+
+    The instances are locked already, and the notes are written.
+    """
+    owed = (
+        select(
+            rejection_note.c.sop_instance_uid,
+            delivery.c.peer,
+            delivery.c.address,
+            # The columns that follow, in their order.
+            literal(str(State.OWED)),
+            literal(""),
+            literal(""),
+            null(),
+            literal(key),
+            literal(timestamp(now)),
+        )
+        .select_from(_targets_given())
+        .where(withdrawal_target.c.withdrawal == key, delivery.c.given_at.is_not(None))
+        .distinct()
+    )
+    make = sqlite.insert if is_sqlite(transaction) else postgresql.insert
+    transaction.execute(make(delivery).from_select(_COLUMNS, owed).on_conflict_do_nothing())
+
+
+def forget_rejection_notes(transaction: Connection, key: int) -> None:
+    """Discard the rejection notes of a withdrawal, which nobody has seen, and that they are owed."""
+    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
+    transaction.execute(delivery.delete().where(delivery.c.sop_instance_uid.in_(notes)))
+    transaction.execute(rejection_note.delete().where(rejection_note.c.withdrawal == key))
+
+
+def owe_restored_instances(transaction: Connection, key: int, *, now: datetime) -> None:
+    """Owe the instances that an undone withdrawal had named to everyone who was told of it.
+
+    Who has not been told yet must not be told any more. The instances are live again.
+    """
+    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
+    transaction.execute(
+        delivery.delete().where(delivery.c.sop_instance_uid.in_(notes), delivery.c.given_at.is_(None))
+    )
+    _owe_again(transaction, key, only=None, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """How many objects a receiver is owed because of a withdrawal, or was told of it.
+
+    `peer` is the name of the peer, None for an address. `what` is 'rejection note' or 'instance'.
+    """
+
+    peer: str | None
+    address: str
+    what: str
+    state: str
+    answer: str
+    objects: int
+    changed_at: str
+
+
+def owed_by(connection: Connection, key: int) -> list[Owed]:
+    """Return who has been told of a withdrawal, or is still to be told of it or of its undoing."""
+    of_notes = exists(
+        select(rejection_note.c.id).where(rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid)
+    )
+    rows = connection.execute(
+        select(
+            peer.c.name.label("peer"),
+            delivery.c.address,
+            of_notes.label("is_note"),
+            delivery.c.state,
+            func.max(delivery.c.answer).label("answer"),
+            func.count().label("objects"),
+            func.max(delivery.c.changed_at).label("changed_at"),
+        )
+        .select_from(delivery.outerjoin(peer, peer.c.id == delivery.c.peer))
+        .where(delivery.c.withdrawal == key)
+        .group_by(delivery.c.peer, peer.c.name, delivery.c.address, of_notes, delivery.c.state)
+        .order_by(delivery.c.peer, delivery.c.address, of_notes.desc())
+    )
+    return [
+        Owed(
+            row.peer,
+            row.address,
+            "rejection note" if row.is_note else "instance",
+            row.state,
+            row.answer,
+            row.objects,
+            row.changed_at,
+        )
+        for row in rows
+    ]
+
+
+_COLUMNS = [column.name for column in delivery.c]
+
+
+def _targets_given() -> Any:
+    """Return the instances that withdrawals name, with the rejection notes for them and who was given them."""
+    return (
+        withdrawal_target.join(
+            instance,
+            (instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+            & instance.c.is_current
+            & withdrawal_target.c.instance.is_(None),
+        )
+        .join(study, study.c.id == instance.c.study)
+        .join(
+            rejection_note,
+            (rejection_note.c.withdrawal == withdrawal_target.c.withdrawal)
+            & (rejection_note.c.study_instance_uid == study.c.study_instance_uid),
+        )
+        .join(delivery, delivery.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+    )
+
+
+def _lock(transaction: Connection, uids: Sequence[str]) -> None:
+    """Let nobody withdraw these until the transaction has ended. On SQLite writers come one at a time."""
+    _locked(transaction, uids)
+
+
+_locked = statements.LookUp(
+    select(instance.c.sop_instance_uid)
+    .where(instance.c.is_current)
+    .order_by(instance.c.sop_instance_uid)
+    .with_for_update(of=instance, read=True),
+    instance.c.sop_instance_uid,
+)
+
+#: The rejection notes of withdrawals in force that name an instance.
+_notes_naming = statements.LookUp(
+    select(
+        withdrawal_target.c.sop_instance_uid,
+        rejection_note.c.sop_instance_uid.label("note"),
+        withdrawal_target.c.withdrawal,
+    )
+    .select_from(
+        withdrawal_target.join(
+            instance,
+            (instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+            & instance.c.is_current
+            & withdrawal_target.c.instance.is_(None),
+        )
+        .join(study, study.c.id == instance.c.study)
+        .join(
+            rejection_note,
+            (rejection_note.c.withdrawal == withdrawal_target.c.withdrawal)
+            & (rejection_note.c.study_instance_uid == study.c.study_instance_uid),
+        )
+        .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    )
+    .where(withdrawal.c.undone_at.is_(None)),
+    withdrawal_target.c.sop_instance_uid,
+)
+
+#: Of rejection notes, those whose withdrawal has been undone after its window.
+_undone_notes = statements.LookUp(
+    select(rejection_note.c.sop_instance_uid, rejection_note.c.withdrawal)
+    .join(withdrawal, withdrawal.c.id == rejection_note.c.withdrawal)
+    .where(withdrawal.c.undone_at.is_not(None)),
+    rejection_note.c.sop_instance_uid,
+)
+
+
+def _owe_notes(transaction: Connection, owed: dict[tuple[str, Receiver], tuple[int, datetime]]) -> None:
+    rows = [
+        {
+            "sop_instance_uid": note,
+            "peer": to.peer,
+            "address": to.address,
+            "state": str(State.OWED),
+            "answer": "",
+            "way": "",
+            "given_at": None,
+            "withdrawal": key,
+            "changed_at": timestamp(at),
+        }
+        for (note, to), (key, at) in sorted(owed.items())
+    ]
+    statements.insert_new(transaction, delivery, rows, unique=["sop_instance_uid", "peer", "address"])
+
+
+def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:
+    """Owe the instances of an undone withdrawal that are live to those who have been told of it, or `only` to one."""
+    told = delivery.alias()
+    is_live = (
+        select(withdrawal_target.c.sop_instance_uid)
+        .join(instance, instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+        .where(withdrawal_target.c.withdrawal == key, instance.c.is_current, instance.c.standing == "live")
+    )
+    was_told = exists(
+        select(told.c.peer)
+        .join(rejection_note, rejection_note.c.sop_instance_uid == told.c.sop_instance_uid)
+        .where(
+            rejection_note.c.withdrawal == key,
+            told.c.peer == delivery.c.peer,
+            told.c.address == delivery.c.address,
+            told.c.given_at.is_not(None),
+        )
+        .correlate(delivery)
+    )
+    conditions = [delivery.c.sop_instance_uid.in_(is_live), delivery.c.given_at.is_not(None), was_told]
+    if only is not None:
+        conditions += [delivery.c.peer == only.peer, delivery.c.address == only.address]
+    transaction.execute(
+        update(delivery)
+        .where(and_(*conditions))
+        .values(state=str(State.OWED), withdrawal=key, changed_at=timestamp(now))
+    )
+
+
+def _row(each: Given) -> dict[str, Any]:
+    at = timestamp(each.at)
+    return {
+        "sop_instance_uid": each.sop_instance_uid,
+        "peer": each.to.peer,
+        "address": each.to.address,
+        "state": str(each.state),
+        "answer": each.answer,
+        "way": each.way,
+        "given_at": None if each.state is State.FAILED else at,
+        "withdrawal": None,
+        "changed_at": at,
+    }
+
+
+def _upsert(make: type[sqlite.Insert] | type[postgresql.Insert], *, failed: bool) -> statements.ForEach:
+    insert = make(delivery)
+    new = insert.excluded
+    answered: dict[str, Any] = {"answer": new.answer, "way": new.way, "changed_at": new.changed_at}
+    if not failed:
+        # What is owed stays so until the receiver has answered that it has it.
+        stays = (new.state != str(State.GIVEN)) & (
+            (delivery.c.state == str(State.GIVEN)) | (delivery.c.state == str(State.OWED))
+        )
+        answered |= {"state": case((stays, delivery.c.state), else_=new.state), "given_at": new.given_at}
+    # Where it failed, whoever had it before has it still, and what is owed stays owed.
+    return statements.ForEach(
+        insert.on_conflict_do_update(index_elements=["sop_instance_uid", "peer", "address"], set_=answered)
+    )
+
+
+#: By database, and by whether the receiver did not take the object.
+_UPSERTS: dict[str, dict[bool, statements.ForEach]] = {
+    "sqlite": {failed: _upsert(sqlite.Insert, failed=failed) for failed in (False, True)},
+    "postgresql": {failed: _upsert(postgresql.Insert, failed=failed) for failed in (False, True)},
+}

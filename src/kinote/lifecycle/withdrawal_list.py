@@ -1,0 +1,126 @@
+"""Lists withdrawals: what was removed in a period, by whom, why, and whether it can still be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
+from kinote.keyobject.codes import Code
+from kinote.lifecycle.acts import stored_act
+from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, why_not_undoable
+from kinote.security.actors import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalFilter:
+    """The withdrawals that are asked for; what is empty means any.
+
+    `since` and `until` are moments as they are stored: made from the first on, and before the second. `who` and `text`
+    are parts of the name and of the reason, in any case.
+    """
+
+    since: str = ""
+    until: str = ""
+    act: str = ""
+    who: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedWithdrawal:
+    """A withdrawal. `state`: its undo window is 'open' or 'closed', or it is 'undone'.
+
+    `why_not_undoable` is a sentence, empty where it can be undone.
+    """
+
+    id: int
+    act: str
+    sentence: str
+    reason: Code
+    text: str
+    by: Actor | None
+    made_at: str
+    closes_at: str
+    state: str
+    instances: int
+    undone_at: str | None
+    undone_by: Actor | None
+    why_not_undoable: str
+
+
+def withdrawals(
+    connection: Connection, wanted: WithdrawalFilter, *, before: int | None, limit: int
+) -> list[ListedWithdrawal]:
+    """Return withdrawals, the last made first, beginning before the key `before`."""
+    query = _matching(wanted).order_by(withdrawal.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(withdrawal.c.id < before)
+    return [_listed(row) for row in connection.execute(query)]
+
+
+def one_withdrawal(connection: Connection, key: int) -> ListedWithdrawal:
+    """Return one withdrawal. Raises `WithdrawalNotFoundError`."""
+    row = connection.execute(select(withdrawal).where(withdrawal.c.id == key)).one_or_none()
+    if row is None:
+        raise WithdrawalNotFoundError(f"There is no withdrawal {key}.")
+    return _listed(row)
+
+
+def named_uids(connection: Connection, key: int) -> Sequence[str]:
+    """Return the UIDs that a withdrawal names, in ascending order."""
+    query = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
+    return connection.execute(query.order_by(withdrawal_target.c.sop_instance_uid)).scalars().all()
+
+
+def live_rejection_notes(connection: Connection, key: int) -> dict[str, str]:
+    """Return the rejection notes of a withdrawal by study: those that have become live, and no others."""
+    query = select(rejection_note.c.study_instance_uid, rejection_note.c.sop_instance_uid).where(
+        rejection_note.c.withdrawal == key, rejection_note.c.dataset.is_(None)
+    )
+    return {
+        row.study_instance_uid: row.sop_instance_uid
+        for row in connection.execute(query.order_by(rejection_note.c.study_instance_uid))
+    }
+
+
+def _matching(wanted: WithdrawalFilter) -> Select[Any]:
+    query = select(withdrawal)
+    if wanted.since:
+        query = query.where(withdrawal.c.made_at >= wanted.since)
+    if wanted.until:
+        query = query.where(withdrawal.c.made_at < wanted.until)
+    if wanted.act:
+        query = query.where(withdrawal.c.act == wanted.act)
+    if wanted.who:
+        query = query.where(func.lower(withdrawal.c.who).contains(wanted.who.lower(), autoescape=True))
+    if wanted.text:
+        query = query.where(
+            func.lower(withdrawal.c.reason_text).contains(wanted.text.lower(), autoescape=True)
+        )
+    return query
+
+
+def _listed(row: Row[Any]) -> ListedWithdrawal:
+    act = stored_act(row.act)
+    undone = row.undone_at is not None
+    return ListedWithdrawal(
+        id=row.id,
+        act=str(act or row.act),
+        sentence=act.sentence if act else "",
+        reason=Code(row.reason_value, row.reason_scheme, row.reason_meaning),
+        text=row.reason_text,
+        by=Actor.stored(row.who_kind, row.who, row.who_address),
+        made_at=row.made_at,
+        closes_at=row.closes_at,
+        state="undone" if undone else "closed" if row.closed_at is not None else "open",
+        instances=row.instance_count,
+        undone_at=row.undone_at,
+        undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
+        why_not_undoable="It has been undone."
+        if undone
+        else why_not_undoable(row.act, is_told=bool(row.rejection_note_uid)),
+    )

@@ -1,0 +1,48 @@
+"""Undoing withdrawals, those of notes among them: a note comes back as it was, with its current version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog import changes
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
+from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
+from kinote.lifecycle.withdrawal import undo
+from kinote.security.actors import Actor
+
+_OF_NOTES = (NOTE_WITHDRAWN.name, WITHDRAWN_BY_AUTHOR.name)
+
+
+def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
+    """Undo a withdrawal; the change feed tells of a note that is there again.
+
+    Nothing can have happened to a withdrawn note: it cannot be revised. So the version that comes back is its current
+    one. Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
+    """
+    undo(transaction, key, by=by, now=now)
+    restored = transaction.execute(
+        select(note_version.c.note, study.c.study_instance_uid)
+        .select_from(
+            withdrawal.join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)
+            .join(live_instance, live_instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+            .join(key_object, key_object.c.instance == live_instance.c.id)
+            .join(note_version, note_version.c.id == key_object.c.version)
+            .join(study, study.c.id == live_instance.c.study)
+        )
+        .where(withdrawal.c.id == key, withdrawal.c.act.in_(_OF_NOTES), note_version.c.is_current)
+        .order_by(live_instance.c.id)
+    )
+    first: dict[int, str] = {}
+    for row in restored:
+        first.setdefault(row.note, row.study_instance_uid)
+    changes.record(
+        transaction,
+        [
+            changes.Change(changes.Kind.NOTE_RESTORED, study_instance_uid=study_uid, note=note_id)
+            for note_id, study_uid in first.items()
+        ],
+        now=now,
+    )

@@ -1,0 +1,394 @@
+"""Withdrawals: of instances, series and studies; what was withdrawn, by whom and why; undoing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from kinote.catalog.schema.timestamps import asked_timestamp
+from kinote.dicom.values.uids import is_tolerable
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import REMOVAL_REASONS
+from kinote.lifecycle.acts import FOR_OBJECTS, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
+from kinote.lifecycle.deliveries import owed_by
+from kinote.lifecycle.withdrawal_list import (
+    ListedWithdrawal,
+    WithdrawalFilter,
+    live_rejection_notes,
+    named_uids,
+    one_withdrawal,
+    withdrawals,
+)
+from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, StudyShare, scope, shares_of
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.undo import undo_withdrawal
+from kinote.notes.lists.note import code_as_json
+from kinote.security.actors import Actor
+from kinote.web.api.csv_lines import csv_line
+from kinote.web.api.idempotency import AskedAct
+from kinote.web.api.keys import LARGEST, Key
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.negotiation import accepted, choose
+from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
+from kinote.web.response_body import iterated
+from kinote.web.rooms import Rooms, rooms_of
+
+router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
+
+#: Acts for which a whole study or series is withdrawn only with a reason in a person's words.
+_NEED_TEXT = (SAFETY, WRONG_PATIENT, WRONG_ORDER)
+
+#: Withdrawals that an export reads at once.
+_PAGE = 200
+
+_MEDIA = ("application/json", "text/csv")
+
+
+class WantedReason(BaseModel):
+    """A code of PS3.16 CID 7031."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    scheme: str = "DCM"
+    value: str
+
+
+class SingleCopy(BaseModel):
+    """One copy of an instance, by its number; other copies with its UID are not concerned."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sop_instance_uid: str
+    copy_: Annotated[int, Field(alias="copy", ge=1, le=LARGEST)]
+
+
+class AskedWithdrawal(BaseModel):
+    """What is to be withdrawn, and why."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    act: Annotated[str, Field(description="The name of an act, as `GET acts` lists them.")]
+    reason: Annotated[
+        WantedReason | None, Field(description="A code of CID 7031 in place of that of the act.")
+    ] = None
+    text: Annotated[str, Field(max_length=4000, description="Why, in your words.")] = ""
+    studies: Annotated[list[str], Field(max_length=1000)] = []
+    series: Annotated[list[str], Field(max_length=10_000)] = []
+    instances: Annotated[
+        list[str | SingleCopy],
+        Field(max_length=100_000, description="UIDs, arrived or not; or `{sop_instance_uid, copy}`."),
+    ] = []
+
+    def wanted_act(self) -> Act:
+        found = next((act for act in FOR_OBJECTS if act.name == self.act), None)
+        if found is None:
+            names = ", ".join(act.name for act in FOR_OBJECTS)
+            raise _refused("act", f"is none by which objects are withdrawn; these are {names}.")
+        return found
+
+    def wanted_reason(self) -> Code | None:
+        if self.reason is None:
+            return None
+        code = Code(self.reason.value or "?", self.reason.scheme or "?")
+        found = next((each for each in REMOVAL_REASONS if each == code), None)
+        if found is None:
+            codes = ", ".join(str(each) for each in REMOVAL_REASONS)
+            raise _refused("reason", f"is none of CID 7031: {codes}.")
+        return found
+
+    def needs_text(self, act: Act) -> bool:
+        return act in _NEED_TEXT and bool(self.studies or self.series)
+
+    def check(self) -> None:
+        """Refuse what names nothing, or something that is no UID."""
+        if not (self.studies or self.series or self.instances):
+            raise _refused("instances", "Name at least one study, series or instance.")
+        instances = [each if isinstance(each, str) else each.sop_instance_uid for each in self.instances]
+        for name, uids in (("studies", self.studies), ("series", self.series), ("instances", instances)):
+            for position, uid in enumerate(uids):
+                if not is_tolerable(uid):
+                    raise _refused(f"{name}[{position}]", "is no UID.")
+
+    def scope(self, connection: Connection) -> Scope:
+        try:
+            return scope(
+                connection,
+                studies=self.studies,
+                series_uids=self.series,
+                instances=[each for each in self.instances if isinstance(each, str)],
+                copies={
+                    each.sop_instance_uid: each.copy_
+                    for each in self.instances
+                    if isinstance(each, SingleCopy)
+                },
+            )
+        except NothingMeantError as error:
+            raise _refused(error.field, str(error)) from error
+
+
+def _refused(field: str, message: str) -> RefusedContentError:
+    return RefusedContentError(f"{field}: {message}", errors=[FieldError(field, message)])
+
+
+@router.post("/withdrawals", status_code=201, summary="Withdraw instances, series or studies")
+async def make_withdrawal(
+    request: Request,
+    body: AskedWithdrawal,
+    act: AskedAct,
+    preview: Annotated[
+        bool, Query(description="Say what would be withdrawn, with the patients' names; change nothing.")
+    ] = False,
+) -> Response:
+    """Take instances out of operational use, all or none; of a study or series all that is live now.
+
+    Instances may be named that have not arrived yet. Others are told when the undo window has closed: until then it can
+    be undone as if nothing had happened. Whole studies and series are withdrawn for safety, a wrong patient or a wrong
+    order only with a `text` that says why.
+    """
+    rooms = rooms_of(request)
+    wanted, reason = body.wanted_act(), body.wanted_reason()
+    body.check()
+    if preview:
+
+        def look() -> Scope:
+            with rooms.catalog.read() as connection:
+                return body.scope(connection)
+
+        seconds = int(wanted.window(rooms.options.undo_window).total_seconds())
+        found = await rooms.read(look)
+        return answer({**_scope(found), "text_required": body.needs_text(wanted), "undo_window": seconds})
+    if body.needs_text(wanted) and not body.text.strip():
+        raise _refused("text", f"Say why whole studies or series are withdrawn ({wanted}).")
+    now = act.now().astimezone()
+
+    def work(transaction: Connection) -> Response:
+        meant = body.scope(transaction)
+        key = reject(
+            transaction,
+            meant.sop_instance_uids,
+            act=wanted,
+            text=body.text.strip(),
+            by=act.actor,
+            now=now,
+            copies=meant.copies,
+            reason=reason,
+            undo_window=rooms.options.undo_window,
+        )
+        made = _listed(one_withdrawal(transaction, key))
+        return answer(
+            {**made, **_scope(meant)}, status=201, headers={"Location": f"/api/v1/withdrawals/{key}"}
+        )
+
+    return (await act.do(work, now)).response
+
+
+@router.get(
+    "/withdrawals",
+    summary="Withdrawals, the last made first",
+    responses={200: {"content": {"application/json": {}, "text/csv": {}}}},
+)
+async def list_withdrawals(
+    request: Request,
+    since: Annotated[
+        str, Query(description="Made from this moment on (ISO 8601; UTC without an offset).")
+    ] = "",
+    until: Annotated[str, Query(description="Made before this moment.")] = "",
+    act: Annotated[str, Query(description="The name of an act.")] = "",
+    who: Annotated[str, Query(description="Part of the name of who withdrew.")] = "",
+    text: Annotated[str, Query(description="Part of the reason in words.")] = "",
+    as_csv: Annotated[bool, Query(alias="csv", description="As `text/csv`, all at once.")] = False,
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Response:
+    """What was removed in a period, by whom and why, undone or not.
+
+    As CSV there is a line for each withdrawal and study, with the patient.
+    """
+    rooms = rooms_of(request)
+    wanted = WithdrawalFilter(_moment("since", since), _moment("until", until), act, who, text)
+    kind = "text/csv" if as_csv else choose(accepted(request), _MEDIA)
+    if kind is None:
+        raise NotAcceptableError("Withdrawals are available as application/json or text/csv.")
+    if kind == "text/csv":
+        return await iterated(
+            _csv(rooms, wanted),
+            rooms.threads.long_reads,
+            media_type="text/csv; charset=utf-8; header=present",
+            headers={
+                "Content-Disposition": 'attachment; filename="withdrawals.csv"',
+                "Cache-Control": "private, no-cache",
+            },
+        )
+    before = position_of(cursor, int)
+
+    def read() -> list[ListedWithdrawal]:
+        with rooms.catalog.read() as connection:
+            return withdrawals(connection, wanted, before=before[0] if before else None, limit=limit + 1)
+
+    found = await rooms.read(read)
+    following = cursor_of(found[limit - 1].id) if len(found) > limit else None
+    return answer(page([_listed(each) for each in found[:limit]], following))
+
+
+@router.get("/withdrawals/{withdrawal_id}", summary="A withdrawal")
+async def get_withdrawal(request: Request, withdrawal_id: Key) -> Response:
+    """What it names, by study, and who was told of it or is still to be told: `owed`, by receiver.
+
+    The `rejection_notes` are there once the undo window has closed.
+    """
+    rooms = rooms_of(request)
+
+    def read() -> dict[str, Any]:
+        with rooms.catalog.read() as connection:
+            return _whole(connection, withdrawal_id)
+
+    return answer(await rooms.read(read))
+
+
+@router.delete("/withdrawals/{withdrawal_id}", summary="Undo a withdrawal")
+async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
+    """Take instances back into use, unless another withdrawal names them. Undoing twice changes nothing more.
+
+    While the undo window is open, nobody has been told. Later, acts that are told by 113001 and 113039 can be undone:
+    their instances are owed again to those who have been told. Others cannot: 409 says why.
+    """
+    now = act.now().astimezone()
+
+    def work(transaction: Connection) -> Response:
+        if one_withdrawal(transaction, withdrawal_id).state != "undone":
+            undo_withdrawal(transaction, withdrawal_id, by=act.actor, now=now)
+        return answer(_whole(transaction, withdrawal_id))
+
+    return (await act.do(work, now)).response
+
+
+def _whole(connection: Connection, key: int) -> dict[str, Any]:
+    return {
+        **_listed(one_withdrawal(connection, key)),
+        "studies": [asdict(share) for share in shares_of(connection, [key])[key]],
+        "sop_instance_uids": list(named_uids(connection, key)),
+        "rejection_notes": [
+            {"study_instance_uid": study, "sop_instance_uid": uid}
+            for study, uid in live_rejection_notes(connection, key).items()
+        ],
+        "owed": [asdict(each) for each in owed_by(connection, key)],
+    }
+
+
+def _listed(one: ListedWithdrawal) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "act": one.act,
+        "sentence": one.sentence,
+        "reason": code_as_json(one.reason),
+        "text": one.text,
+        "by": _actor(one.by),
+        "made_at": one.made_at,
+        "closes_at": one.closes_at,
+        "state": one.state,
+        "instances": one.instances,
+        "undone_at": one.undone_at,
+        "undone_by": _actor(one.undone_by),
+        "can_be_undone": not one.why_not_undoable,
+        "why_not_undoable": one.why_not_undoable or None,
+    }
+
+
+def _scope(found: Scope) -> dict[str, Any]:
+    return {
+        "instances": len(found.sop_instance_uids),
+        "withdrawn": found.withdrawn,
+        "already_withdrawn": found.already_withdrawn,
+        "not_here": found.not_here,
+        "studies": [asdict(share) for share in found.studies],
+    }
+
+
+def _actor(actor: Actor | None) -> dict[str, str] | None:
+    return None if actor is None else {"kind": str(actor.kind), "name": actor.name, "address": actor.address}
+
+
+def _moment(field: str, written: str) -> str:
+    if not written:
+        return ""
+    try:
+        return asked_timestamp(written)
+    except ValueError as error:
+        raise _refused(field, "is no moment in ISO 8601.") from error
+
+
+_HEAD = (
+    "withdrawal",
+    "made_at",
+    "act",
+    "reason_scheme",
+    "reason_value",
+    "reason_meaning",
+    "text",
+    "by_kind",
+    "by",
+    "by_address",
+    "state",
+    "undone_at",
+    "undone_by",
+    "study_instance_uid",
+    "patient_id",
+    "patient_name",
+    "accession_number",
+    "study_date",
+    "instances",
+)
+
+
+def _csv(rooms: Rooms, wanted: WithdrawalFilter) -> Iterator[bytes]:
+    yield csv_line(_HEAD)
+    before: int | None = None
+    while True:
+        with rooms.catalog.read() as connection:
+            found = withdrawals(connection, wanted, before=before, limit=_PAGE)
+            shares = shares_of(connection, [each.id for each in found])
+        for each in found:
+            for share in shares[each.id] or (None,):
+                yield csv_line(_cells(each, share))
+        if len(found) < _PAGE:
+            return
+        before = found[-1].id
+
+
+def _cells(each: ListedWithdrawal, share: StudyShare | None) -> Sequence[object]:
+    by, undone_by = each.by, each.undone_by
+    return (
+        each.id,
+        each.made_at,
+        each.act,
+        each.reason.scheme,
+        each.reason.value,
+        each.reason.meaning,
+        each.text,
+        by.kind if by else "",
+        by.name if by else "",
+        by.address if by else "",
+        each.state,
+        each.undone_at or "",
+        undone_by.name if undone_by else "",
+        *(
+            (
+                share.study_instance_uid,
+                share.patient_id,
+                share.patient_name,
+                share.accession_number,
+                share.study_date,
+                share.instances,
+            )
+            if share
+            # Nothing of it has arrived.
+            else ("", "", "", "", "", each.instances)
+        ),
+    )
