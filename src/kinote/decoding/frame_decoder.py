@@ -33,7 +33,7 @@ _OF_JPEG_2000 = ("YBR_RCT", "YBR_ICT")
 
 
 def can_decode(transfer_syntax: TransferSyntax) -> bool:
-    """Tell whether frames of this transfer syntax can be decoded."""
+    """Return whether frames of this transfer syntax can be decoded."""
     return _is_native(transfer_syntax) or transfer_syntax.uid in _CODECS
 
 
@@ -131,7 +131,7 @@ def _request(codec: Codec, form: PixelFormat, said: Codestream | None) -> tuple[
 
 
 def _colour(form: PixelFormat, said: Codestream) -> ColourTransform:
-    """Tell how to convert colours: as the Adobe marker says, or without one as the object says."""
+    """Return how to convert colours: as the Adobe marker specifies, or if there is none, as the object does."""
     if said.adobe_transform is not None:
         return ColourTransform.BY_MARKER
     return ColourTransform.YCBCR_TO_RGB if form.photometric.startswith("YBR") else ColourTransform.NONE

@@ -42,7 +42,7 @@ class HarmfulFrames:
             return None
 
     def remember(self, data: bytes, samples: int, reason: str, outcome: str) -> None:
-        """Remember that a frame did harm, with the values that `reason` returns."""
+        """Remember a harmful frame. `reason` then returns the given reason and outcome."""
         key = _key(data, samples)
         with self._lock:
             if key not in self._reasons:

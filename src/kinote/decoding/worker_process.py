@@ -85,5 +85,5 @@ class _Memory:
         resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))
 
     def has_grown(self) -> bool:
-        """Tell whether the process has grown by more than `_GROWN` bytes since it began."""
+        """Return whether the process has grown by more than `_GROWN` bytes since it began."""
         return (self._pages()[1] - self._begun_with) * _PAGE > _GROWN

@@ -48,7 +48,7 @@ def load_demo(catalog: Catalog, receiver: Receiver, clock: Clock) -> None:
 
 
 def _is_loaded(catalog: Catalog) -> bool:
-    """Tell whether the notes exist. All of them are made in one transaction, after everything else."""
+    """Return whether the notes exist. All of them are made in one transaction, after everything else."""
     with catalog.read() as connection:
         return bool(connection.scalar(select(exists().where(note.c.origin == "authored"))))
 

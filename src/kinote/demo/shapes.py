@@ -55,7 +55,10 @@ def paint(picture: Array, shape: Array, value: float | Array) -> None:
 
 
 def around(axis: Array, centre: float, radius: float) -> slice:
-    """Return the slice of an even axis within a radius of a point, and up to two more samples on each side."""
+    """Return the slice of `axis` within `radius` of `centre`, with up to two more samples on each side.
+
+    The samples of the axis must be evenly spaced.
+    """
     flat = axis.ravel()
     spacing = float(flat[1] - flat[0])
     first = int((centre - radius - float(flat[0])) / spacing) - 1

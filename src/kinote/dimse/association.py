@@ -145,11 +145,11 @@ class Association:
         )
 
     def we_are_scu(self, context: Context) -> bool:
-        """Tell whether we may invoke operations in a context."""
+        """Return whether we may invoke operations in a context."""
         return context.requestor_is_scu if self.we_request else context.requestor_is_scp
 
     def we_are_scp(self, context: Context) -> bool:
-        """Tell whether we perform operations and may send notifications in a context."""
+        """Return whether we perform operations and may send notifications in a context."""
         return context.requestor_is_scp if self.we_request else context.requestor_is_scu
 
     def new_message_id(self) -> int:
@@ -242,7 +242,7 @@ class Association:
         return bytes(data)
 
     def something_waits(self) -> bool:
-        """Tell whether unprocessed bytes have arrived or the connection has ended."""
+        """Return whether unprocessed bytes have arrived or the connection has ended."""
         return bool(self._values) or self._endpoint.connection.has_more()
 
     def wait(self, seconds: float) -> bool:

@@ -112,7 +112,7 @@ class Connection:
         self.sent += total
 
     def has_more(self) -> bool:
-        """Tell whether `receive` would not have to wait: bytes have arrived, or the connection has ended.
+        """Return whether `receive` would not have to wait: bytes have arrived, or the connection has ended.
 
         The PDU received last stays valid. To be called by the receiving thread.
         """
@@ -251,7 +251,7 @@ class Connection:
         return self._tls.receive_into(room, deadline)
 
     def _has_read(self, tls: TlsSocket) -> bool:
-        """Read what TLS has received, and tell whether it contained application data or the end."""
+        """Read what TLS has received, and return whether it contained application data or the end."""
         if self._end == len(self._buffer):
             # A caller may still hold views of the old buffer, so it is replaced and not reused.
             self._buffer = bytearray(_BUFFER)

@@ -65,17 +65,17 @@ SUB_OPERATIONS_WITH_FAILURES = 0xB000
 
 
 def is_pending(status: int) -> bool:
-    """Tell whether further responses follow."""
+    """Return whether further responses follow."""
     return status in (PENDING, PENDING_WITH_WARNING)
 
 
 def is_warning(status: int) -> bool:
-    """Tell whether the operation was performed with a warning (PS3.7 C.3)."""
+    """Return whether the operation was performed with a warning (PS3.7 C.3)."""
     return status in (0x0001, ATTRIBUTE_LIST_ERROR, ATTRIBUTE_VALUE_OUT_OF_RANGE) or status & 0xF000 == 0xB000
 
 
 def is_done(status: int) -> bool:
-    """Tell whether the operation was performed, with or without a warning."""
+    """Return whether the operation was performed, with or without a warning."""
     return status == SUCCESS or is_warning(status)
 
 

@@ -58,7 +58,7 @@ class TlsSocket:
                 self._wait(select.POLLIN, time.monotonic() + seconds)
 
     def may_have_more(self) -> bool:
-        """Tell whether something unread has arrived: data, the end of the connection, or a message of TLS itself."""
+        """Return whether something unread has arrived: data, the end of the connection, or a message of TLS itself."""
         with self._lock:
             if self._is_stopped or self._socket.pending():
                 return True

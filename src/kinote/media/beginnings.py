@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
 def why_not_dicom(head: bytes) -> str:
     """Return why a file is not a DICOM object, as a sentence, or "" if it can be one.
 
-    `head` are its first bytes, up to 4096.
+    `head` contains its first bytes, up to 4096.
     """
     if not head:
         return "The file is empty."
@@ -48,12 +48,12 @@ def why_not_dicom(head: bytes) -> str:
 
 
 def is_dicomdir(head: bytes) -> bool:
-    """Tell whether a file is a DICOMDIR. `head` are its first bytes, at least 512."""
+    """Return whether a file is a DICOMDIR. `head` contains its first bytes, at least 512."""
     return _DIRECTORY_CLASS in head[_PREFIX.stop : 512]
 
 
 def _begins_like_a_data_set(head: bytes) -> bool:
-    """Tell whether the first bytes are an element of a low group with a VR or a plausible length."""
+    """Return whether the first bytes are an element of a low group with a VR or a plausible length."""
     if len(head) < 8:
         return False
     group, element = struct.unpack_from("<HH", head)

@@ -170,7 +170,7 @@ def write_new(transaction: Connection, wanted: WantedPeer, origin: Origin, now: 
 def write_changed(
     transaction: Connection, current: Peer, wanted: WantedPeer, now: datetime, origin: str | None = None
 ) -> None:
-    """Write the new definition of a peer and make it active. Endpoints that it no longer has end.
+    """Write the new definition of a peer and make it active. Endpoints that are no longer listed end.
 
     The endpoints in `wanted` have the keys that `with_keys` gives them.
     """

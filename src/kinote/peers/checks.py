@@ -78,7 +78,7 @@ _NO_HOST = "{!r} is neither a host name nor an IP address."
 
 
 def is_host(text: str) -> bool:
-    """Tell whether a text is a host name or an IP address, without scheme and port."""
+    """Return whether a text is a host name or an IP address, without scheme and port."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -92,7 +92,7 @@ def is_host(text: str) -> bool:
 
 
 def can_be_looked_up(name: str) -> bool:
-    """Tell whether a name can be resolved at all: labels of 1 to 63 characters, at most 253 in total."""
+    """Return whether a name can be resolved at all: labels of 1 to 63 characters, at most 253 in total."""
     if not 0 < len(name) <= 253:
         return False
     try:

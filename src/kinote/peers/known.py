@@ -120,7 +120,7 @@ class PeersInUse:
             self.names.prepare(host)
 
     def may_call_from(self, address: str) -> bool:
-        """Tell whether a known peer may call from an address, without waiting.
+        """Return whether a known peer may call from an address, without waiting.
 
         A host name that has not been resolved yet matches any address.
         """

@@ -88,7 +88,7 @@ class HostNames:
             self._entry(host)
 
     def is_at(self, hosts: Iterable[str], address: str) -> bool | None:
-        """Tell whether one of the hosts has an address; None if that is unknown because no name server answers.
+        """Return whether one of the hosts has an address; None if that is unknown because no name server answers.
 
         Waits up to two seconds if a name has not been resolved yet, or if the address is not among the cached ones.
         """
@@ -110,7 +110,7 @@ class HostNames:
         return None if None in found else False
 
     def may_be(self, host: str, address: str) -> bool:
-        """Tell whether a host may have an address, by what is known now. Never waits."""
+        """Return whether a host may have an address, by what is known now. Never waits."""
         literal = _literal(host)
         if literal is not None:
             return literal == canonical(address)

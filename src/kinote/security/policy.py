@@ -32,7 +32,7 @@ class Policy:
     rights_of: Callable[[Actor], Collection[Right]]
 
     def allowed(self, actor: Actor, right: Right) -> bool:
-        """Tell whether an actor has a right."""
+        """Return whether an actor has a right."""
         if actor.kind is ActorKind.PEER and right in GRANTED_PER_PEER:
             return right in self.rights_of(actor)
         return True

@@ -199,7 +199,10 @@ COMMANDS: dict[str, Right] = {
 
 
 def right_of_request(method: str, path: str) -> Right:
-    """Return the right that a request requires. `path` is that of its route. Raises `UnlistedError` without a row."""
+    """Return the right that a request requires. `path` is that of its route.
+
+    Raises `UnlistedError` if the table has no row for it.
+    """
     try:
         return REQUESTS["GET" if method == "HEAD" else method, path]
     except KeyError:
@@ -215,7 +218,10 @@ def right_of_service(service: Service) -> Right:
 
 
 def right_of_command(typed: str) -> Right:
-    """Return the right that a command requires. `typed` are the words after `kinote`. Raises `UnlistedError`."""
+    """Return the right that a command requires. `typed` contains the words after `kinote`.
+
+    Raises `UnlistedError` if the table has no row for it.
+    """
     try:
         return COMMANDS[typed]
     except KeyError:

@@ -9,7 +9,7 @@ from kinote.dimse.negotiation import Context
 
 
 def peer_may_send(association: Association, message: Message) -> bool:
-    """Tell whether the peer's role allows a request: an SCP sends notifications, an SCU invokes operations."""
+    """Return whether the peer's role allows a request: an SCP sends notifications, an SCU invokes operations."""
     if isinstance(message.command, NEventReportRequest):
         return association.we_are_scu(message.context)
     return association.we_are_scp(message.context)
