@@ -90,7 +90,7 @@ class _Forking:
         return True
 
     def _fork(self, number: int, channel: socket.socket) -> None:
-        ours = os.getpid()
+        forking_pid = os.getpid()
         try:
             process = os.fork()
         except OSError:
@@ -102,7 +102,7 @@ class _Forking:
             return
         try:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() == ours:
+            if os.getppid() == forking_pid:
                 self._begin(channel)
         finally:
             os._exit(1)

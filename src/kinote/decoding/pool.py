@@ -88,7 +88,7 @@ class Pool:
         known = self._harmful.reason(data, request.samples)
         if known is not None:
             raise OverrunError(*known)
-        asked = time.monotonic()
+        requested_at = time.monotonic()
         memory = self._options.limits(request.samples).memory
         self._turns.take(study, self._options.longest_wait, memory, is_cancelled)
         begun = time.monotonic()
@@ -114,7 +114,7 @@ class Pool:
             raise
         finally:
             self._turns.give_back(study, memory, did_harm=did_harm)
-            self._observe(Decoded(request.codec, outcome, time.monotonic() - begun, begun - asked))
+            self._observe(Decoded(request.codec, outcome, time.monotonic() - begun, begun - requested_at))
 
     def _decode(
         self, data: bytes, request: FrameRequest, is_cancelled: Callable[[], bool] | None

@@ -38,8 +38,8 @@ class DemoStudies:
 
 def build(folder: Path) -> DemoStudies:
     """Write the demo studies to a folder. This takes a few seconds."""
-    made = (write(dataset, folder) for dataset in _datasets())
-    return DemoStudies((*made, *real_images()), notes.DEMO_NOTES)
+    written = (write(dataset, folder) for dataset in _datasets())
+    return DemoStudies((*written, *real_images()), notes.DEMO_NOTES)
 
 
 def real_images() -> tuple[Path, ...]:

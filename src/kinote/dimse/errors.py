@@ -104,10 +104,10 @@ class RejectedError(AssociationError):
     """The peer rejected the association. `is_transient` tells whether trying again later may help."""
 
     def __init__(self, result: int, source: int, reason: int) -> None:
-        said = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
+        meaning = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
         self.is_transient = result == 2
         how = "temporarily" if self.is_transient else "permanently"
-        super().__init__(f"The peer rejects the association {how}: {said}")
+        super().__init__(f"The peer rejects the association {how}: {meaning}")
 
 
 class AbortedError(AssociationError):

@@ -128,9 +128,11 @@ def accepted_contexts(request: AssociateRequest, answer: AssociateAccept) -> dic
     proposed = {context.id: context for context in request.contexts}
     wanted = {role.sop_class_uid: role for role in request.user_information.roles}
     roles = {
-        role.sop_class_uid: RoleSelection(role.sop_class_uid, role.scu and asked.scu, role.scp and asked.scp)
+        role.sop_class_uid: RoleSelection(
+            role.sop_class_uid, role.scu and proposed_role.scu, role.scp and proposed_role.scp
+        )
         for role in answer.user_information.roles
-        if (asked := wanted.get(role.sop_class_uid)) is not None
+        if (proposed_role := wanted.get(role.sop_class_uid)) is not None
     }
     contexts = {}
     for result in answer.contexts:

@@ -154,8 +154,8 @@ def wrap(
         wrapped.do_handshake()
     except (OSError, ValueError) as error:
         wrapped.close()
-        said = reason_of(error) if isinstance(error, OSError) else str(error)
-        raise TlsError(f"TLS with {side} failed: {said}") from error
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise TlsError(f"TLS with {side} failed: {reason}") from error
     return wrapped
 
 

@@ -78,7 +78,7 @@ def enqueue(
         "changed_at": now,
     }
     statements.insert_rows(transaction, job, [row])
-    made = {
+    first_event = {
         "job": key,
         "happened_at": now,
         "event": MADE,
@@ -88,7 +88,7 @@ def enqueue(
         "actor": actor,
         "reason": "",
     }
-    statements.insert_rows(transaction, job_event, [made])
+    statements.insert_rows(transaction, job_event, [first_event])
     note_changes(transaction)
     return Enqueued(key, is_new=True)
 

@@ -44,10 +44,12 @@ def probe(name: str, endpoint: Endpoint, title: str, tls: TlsOptions) -> Answer:
     `name` is the peer's name and `title` our AE title. Failures are reported in the result, not raised.
     """
     begun = time.monotonic()
-    answers, said = _PROBES[endpoint.kind](endpoint, title, tls)
+    answers, outcome = _PROBES[endpoint.kind](endpoint, title, tls)
     milliseconds = round((time.monotonic() - begun) * 1000)
     place = f"{name} at {endpoint.address}"
-    return Answer(answers, f"{place} {said}" + (f", in {milliseconds} ms." if answers else "."), milliseconds)
+    return Answer(
+        answers, f"{place} {outcome}" + (f", in {milliseconds} ms." if answers else "."), milliseconds
+    )
 
 
 def _dimse(endpoint: Endpoint, title: str, tls: TlsOptions) -> tuple[bool, str]:

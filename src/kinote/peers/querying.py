@@ -26,14 +26,14 @@ def identifier(level: str, keys: Sequence[str]) -> Dataset:
     Dots lead into sequences, as in `ConceptNameCodeSequence.CodeValue=113000`. Raises `PeerError` if a key names no
     known attribute.
     """
-    asked = Dataset()
-    asked.QueryRetrieveLevel = level
+    query = Dataset()
+    query.QueryRetrieveLevel = level
     if any(not key.isascii() for key in keys):
-        asked.SpecificCharacterSet = "ISO_IR 192"
+        query.SpecificCharacterSet = "ISO_IR 192"
     for key in keys:
         path, _, value = key.partition("=")
         *sequences, keyword = path.split(".")
-        dataset = asked
+        dataset = query
         try:
             for sequence in sequences:
                 if sequence not in dataset:
@@ -50,15 +50,15 @@ def identifier(level: str, keys: Sequence[str]) -> Dataset:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PeerError(f"{key!r} is not a known attribute: {error}") from error
         dataset.add(element)
-    return asked
+    return query
 
 
-def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
-    """Send a C-FIND (PS3.7 9.1.2) with the identifier `asked` and yield the matches.
+def find(call: Caller, query: Dataset) -> Iterator[Dataset]:
+    """Send a C-FIND (PS3.7 9.1.2) with the identifier `query` and yield the matches.
 
     Raises `DimseError` if the peer does not answer, and `RefusedError` if it answers with a failure status.
     """
-    model = PATIENT_ROOT if asked.QueryRetrieveLevel == "PATIENT" else STUDY_ROOT
+    model = PATIENT_ROOT if query.QueryRetrieveLevel == "PATIENT" else STUDY_ROOT
     proposal = Proposal(
         [(model.find, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))],
         extended=(ExtendedNegotiation(model.find, _ALL_OPTIONS),),
@@ -68,12 +68,12 @@ def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
         if context is None:
             raise NotAcceptedError(model.find)
         implicit = context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
-        for answer, found in invoking.find(opened, model.find, _encoded(asked, implicit=implicit)):
+        for answer, found in invoking.find(opened, model.find, _encoded(query, implicit=implicit)):
             if statuses.is_pending(answer.status):
                 yield _decoded(found, implicit=implicit)
             elif not statuses.is_done(answer.status):
-                said = f": {answer.error_comment}" if answer.error_comment else ""
-                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{said}")
+                comment = f": {answer.error_comment}" if answer.error_comment else ""
+                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{comment}")
 
 
 def value_at(match: Dataset, name: str) -> str:

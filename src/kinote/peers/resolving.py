@@ -92,12 +92,12 @@ class HostNames:
 
         Waits up to two seconds if a name has not been resolved yet, or if the address is not among the cached ones.
         """
-        asked = canonical(address)
+        canonical_address = canonical(address)
         literals = {host: _literal(host) for host in hosts}
-        if asked in literals.values():
+        if canonical_address in literals.values():
             return True
         names = [host for host, literal in literals.items() if literal is None]
-        if any(asked in (self._entry(name).addresses or ()) for name in names):
+        if any(canonical_address in (self._entry(name).addresses or ()) for name in names):
             return True
         # The host may have a new address: entries older than a few seconds are refreshed.
         entries = [self._entry(name, at_least=_FIRST_PAUSE) for name in names]
@@ -105,7 +105,7 @@ class HostNames:
         for entry in entries:
             entry.settled.wait(max(deadline - time.monotonic(), 0))
         found = [entry.addresses for entry in entries]
-        if any(asked in addresses for addresses in found if addresses is not None):
+        if any(canonical_address in addresses for addresses in found if addresses is not None):
             return True
         return None if None in found else False
 

@@ -83,23 +83,25 @@ def comment(text: str) -> str:
 
 def refusal(request: Request, status: int, why: str) -> Response:
     """Make the response that refuses a request. `why` becomes its Error Comment."""
-    number, said = request.message_id, comment(why)
+    number, error_comment = request.message_id, comment(why)
     if isinstance(request, UnrecognizedRequest):
         return UnrecognizedResponse(
             command_field=request.command_field | RESPONSE,
             message_id_being_responded_to=number,
             status=status,
-            error_comment=said,
+            error_comment=error_comment,
         )
     if isinstance(request, NormalizedRequest):
         return NORMALIZED[type(request)](
             message_id_being_responded_to=number,
             status=status,
-            error_comment=said,
+            error_comment=error_comment,
             affected_sop_class_uid=request.sop_class_uid,
             affected_sop_instance_uid=request.sop_instance_uid,
         )
-    return COMPOSITE[type(request)](message_id_being_responded_to=number, status=status, error_comment=said)
+    return COMPOSITE[type(request)](
+        message_id_being_responded_to=number, status=status, error_comment=error_comment
+    )
 
 
 def refuse(association: Association, message: Message, status: int, why: str) -> None:
