@@ -240,7 +240,7 @@ def test_a_demo_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     image_of_demo.save_as(tmp_path / "other.dcm")
     assert kinote("import", "other.dcm", "--data", "data", cwd=tmp_path).returncode == 0
     message = told(kinote("demo", "--data", "data", "--http-port", "0", cwd=tmp_path), 1)
-    assert "of the demo was not taken" in message
+    assert "of the demo was refused" in message
     assert "--data" in message
 
 

@@ -29,9 +29,7 @@ def test_jobs_are_listed_shown_cancelled_and_done(tmp_path: Path) -> None:
     found = json.loads(listed.stdout)
     assert [(each["id"], each["kind"]) for each in found["items"]] == [(key, REGISTER_AGAIN.name)]
     assert found["numbers"][0]["count"] == 1
-    assert (
-        "as soon as a worker has a hand free" in kinote("jobs", "list", "--data", "data", cwd=tmp_path).stdout
-    )
+    assert "as soon as a worker is free" in kinote("jobs", "list", "--data", "data", cwd=tmp_path).stdout
 
     paused = kinote(
         "jobs", "pause", REGISTER_AGAIN.name, "--reason", "an update", "--data", "data", cwd=tmp_path

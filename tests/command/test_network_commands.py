@@ -195,7 +195,7 @@ def test_entities_of_the_settings_are_called_by_their_titles(peer: Face, tmp_pat
     rejected = kinote("echo", "KINOTE", cwd=tmp_path)
     assert rejected.returncode == 1
     assert rejected.stderr == (
-        "kinote: The peer rejects the association for good: our AE title is not known there.\n"
+        "kinote: The peer rejects the association permanently: it does not know our AE title.\n"
     )
 
 
@@ -208,8 +208,8 @@ def test_entities_of_the_settings_are_called_by_their_titles(peer: Face, tmp_pat
             "'NOBODY' is neither a peer of this Kinote (see `kinote peers list`), nor one of the entities in the ",
         ),
         (("echo", "X@127.0.0.1:1"), 1, "X at 127.0.0.1:1 cannot be reached: Connection refused."),
-        (("echo", "A\\B@127.0.0.1:1"), 2, "has the character"),
-        (("find", "X@127.0.0.1:1", "NoSuchThing=1"), 2, "'NoSuchThing=1' asks for nothing that is known"),
+        (("echo", "A\\B@127.0.0.1:1"), 2, "contains the character"),
+        (("find", "X@127.0.0.1:1", "NoSuchThing=1"), 2, "'NoSuchThing=1' is not a known attribute"),
         (("send", "X@127.0.0.1:1", "nowhere"), 2, "nowhere does not exist."),
         (
             ("send", "X@127.0.0.1:1"),

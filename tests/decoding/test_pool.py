@@ -34,7 +34,7 @@ MISDEEDS = [
     ("panic", "its decoder ended by itself with status 1", "crashed"),
     ("segfault", r"its decoder crashed \(SIGSEGV\)", "crashed"),
     ("abort", r"its decoder crashed \(SIGABRT\)", "crashed"),
-    ("killed", "its decoder was killed from outside, perhaps for want of memory", "crashed"),
+    ("killed", "its decoder was killed from outside, perhaps for lack of memory", "crashed"),
     ("memory", "decoding needs more than 256 MB of memory", "memory"),
 ]
 

@@ -149,7 +149,7 @@ def compressed(data: bytes, syntax: UID) -> Dataset:
 
 
 def test_what_is_no_codestream_is_not_sent_as_pixels() -> None:
-    with pytest.raises(TranscodingError, match=r"could not be decompressed: Frame 1 is no JPEG Baseline"):
+    with pytest.raises(TranscodingError, match=r"could not be decompressed: Frame 1 is not a JPEG Baseline"):
         read(stored(compressed(b"nothing", JPEGBaseline8Bit), JPEGBaseline8Bit))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from kinote.dimse import invoking
 from kinote.dimse.acceptor import Acceptor, AddressTakenError, Caller, Listening
-from kinote.dimse.admission import AcceptorLimits, Admission, Guest, Refused
+from kinote.dimse.admission import AcceptorLimits, Admission, AdmittedConnection, Refused
 from kinote.dimse.association import Association, Message
 from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
@@ -70,7 +70,7 @@ def unheard(peer: ApplicationEntity, number: int) -> Iterator[list[socket.socket
 
 @pytest.mark.parametrize(
     ("limits", "why"),
-    [(FEW, "too much is going on"), (AcceptorLimits(100, 3), "a limit of the peer is exceeded")],
+    [(FEW, "temporarily overloaded"), (AcceptorLimits(100, 3), "a local limit of the peer is exceeded")],
 )
 def test_associations_beyond_the_limit_are_rejected_for_now(limits: AcceptorLimits, why: str) -> None:
     with accepting(limits=limits) as (peer, _), ExitStack() as stack:
@@ -148,18 +148,18 @@ class Arrivals:
     def __init__(self, limits: AcceptorLimits) -> None:
         self.admission = Admission(limits)
         self._ends: list[socket.socket] = []
-        self.guests: list[Guest] = []
+        self.admitted: list[AdmittedConnection] = []
 
     def arrive(self, host: str, number: int = 1) -> None:
         for _ in range(number):
             ours, theirs = socket.socketpair()
             self._ends += (ours, theirs)
-            guest = self.admission.arrive(host, ours)
-            assert isinstance(guest, Guest)
-            self.guests.append(guest)
+            connection = self.admission.arrive(host, ours)
+            assert isinstance(connection, AdmittedConnection)
+            self.admitted.append(connection)
 
     def gone(self) -> list[int]:
-        return [number for number, guest in enumerate(self.guests) if guest.gave_way]
+        return [number for number, connection in enumerate(self.admitted) if connection.gave_way]
 
     def close(self) -> None:
         for each in self._ends:
@@ -189,7 +189,7 @@ def test_the_oldest_of_all_gives_way_where_all_are_too_many(arrivals: Arrivals) 
 
 def test_an_association_gives_way_to_nobody(arrivals: Arrivals) -> None:
     arrivals.arrive("a")
-    assert arrivals.admission.ask(arrivals.guests[0]) is None
+    assert arrivals.admission.begin_association(arrivals.admitted[0]) is None
     arrivals.arrive("a", 20)
     assert 0 not in arrivals.gone()
 
@@ -197,18 +197,18 @@ def test_an_association_gives_way_to_nobody(arrivals: Arrivals) -> None:
 def test_a_host_has_so_many_associations_and_all_have_so_many(arrivals: Arrivals) -> None:
     arrivals.arrive("a", 3)
     arrivals.arrive("b", 2)
-    answers = [arrivals.admission.ask(guest) for guest in arrivals.guests]
+    answers = [arrivals.admission.begin_association(connection) for connection in arrivals.admitted]
     assert answers == [None, None, LOCAL_LIMIT_EXCEEDED, None, TEMPORARY_CONGESTION]
-    for guest in arrivals.guests * 2:
-        arrivals.admission.leave(guest)
+    for connection in arrivals.admitted * 2:
+        arrivals.admission.leave(connection)
     assert (arrivals.admission.associations, arrivals.admission.unassociated) == (0, 0)
     assert vars(arrivals.admission)["_unassociated_by_host"] == {}
 
 
 def test_whoever_gave_way_gets_no_association(arrivals: Arrivals) -> None:
     arrivals.arrive("a", 5)
-    assert arrivals.admission.ask(arrivals.guests[0]) == TEMPORARY_CONGESTION
-    arrivals.admission.leave(arrivals.guests[0])
+    assert arrivals.admission.begin_association(arrivals.admitted[0]) == TEMPORARY_CONGESTION
+    arrivals.admission.leave(arrivals.admitted[0])
     assert arrivals.admission.unassociated == 4
 
 

@@ -186,7 +186,7 @@ def test_a_peer_that_reads_nothing_is_given_up() -> None:
     with accepting(pour, patience=HASTY) as (peer, serving), Bare(peer) as bare:
         bare.send(data(1, (ECHO, True, True)))
         eventually(lambda: bool(serving.ended), "the association goes on")
-        assert serving.ended == ["The association was given up: The peer does not take what is sent to it"]
+        assert serving.ended == ["The association was given up: The peer does not read what is sent to it"]
 
 
 @pytest.mark.parametrize(

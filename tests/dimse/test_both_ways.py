@@ -201,7 +201,7 @@ def test_an_event_that_has_come_is_answered_before_the_release() -> None:
     log = Log()
     with scripted(script) as peer, using(peer, log.offered()) as association:
         assert invoking.echo(association).status == 0
-        association.pass_over()
+        association.skip_data_set()
         assert association.wait(20)
     assert len(log.asked) == 1
 
@@ -294,7 +294,11 @@ def test_an_answer_that_was_not_due_ends_the_association(wrong: Response) -> Non
         with pytest.raises(AbortedError):
             peer.next()
 
-    with scripted(script) as peer, pytest.raises(BrokenError, match="was due"), using(peer) as association:
+    with (
+        scripted(script) as peer,
+        pytest.raises(BrokenError, match="was expected"),
+        using(peer) as association,
+    ):
         n_action(association, COMMITMENT, COMMITMENT_INSTANCE, 1)
 
 
@@ -312,7 +316,7 @@ def test_a_request_between_the_fragments_of_a_data_set_ends_the_association() ->
 
     with (
         scripted(script) as peer,
-        pytest.raises(BrokenError, match="was due"),
+        pytest.raises(BrokenError, match="was expected"),
         using(peer, Log().offered()) as association,
     ):
         n_action(association, COMMITMENT, COMMITMENT_INSTANCE, 1)
@@ -437,7 +441,7 @@ def test_a_flood_beside_an_operation_that_is_being_performed_is_ended(
         for number in range(1, 100):
             association.send(context, action(number))
             association.receive_due()
-    assert "window of 1" in provider.ended[0]
+    assert "asynchronous operations were not negotiated" in provider.ended[0]
 
 
 def test_an_answer_to_nothing_ends_the_association_at_the_provider() -> None:
@@ -451,7 +455,7 @@ def test_an_answer_to_nothing_ends_the_association_at_the_provider() -> None:
         assert context is not None
         association.send(context, NEventReportResponse(message_id_being_responded_to=1, status=0))
         association.receive_due()
-    assert "to no message that was sent" in provider.ended[0]
+    assert "does not answer any request" in provider.ended[0]
 
 
 # --- anything -------------------------------------------------------------------------------------
@@ -475,8 +479,8 @@ ACTS: dict[str, tuple[Command | bytes, bytes | None, int | str | None]] = {
     ),
     "echo": (CEchoRequest(message_id=13, affected_sop_class_uid=VERIFICATION), None, 0x0122),
     "cancel": (CCancelRequest(message_id_being_responded_to=1), None, None),
-    "wrong answer": (NActionResponse(message_id_being_responded_to=2, status=0), None, "was due"),
-    "other answer": (NGetResponse(message_id_being_responded_to=1, status=0), None, "was due"),
+    "wrong answer": (NActionResponse(message_id_being_responded_to=2, status=0), None, "was expected"),
+    "other answer": (NGetResponse(message_id_being_responded_to=1, status=0), None, "was expected"),
     "noise": (b"\4\0\0\0\0\3\0\0\0", None, "has ended"),
     "release": (b"\5\0\0\0\0\4\0\0\0\0", None, "released"),
     "abort": (b"\7\0\0\0\0\4\0\0\0\0", None, "aborted"),

@@ -132,9 +132,9 @@ def test_odd_senders_are_understood() -> None:
     [
         (b"", "Command Field (0000,0100) is missing"),
         (b"\0\0\0\1", "ends within an element, after 4 bytes"),
-        (b"\x08\0\0\1\0\0\0\0", "(0008,0100), which is no command element"),
+        (b"\x08\0\0\1\0\0\0\0", "(0008,0100), which is not a command element"),
         (b"\0\0\0\1\2\0\0\0\1", "(0000,0100) has 2 bytes, but the command set ends after 1"),
-        (b"\0\0\0\1\4\0\0\0\1\0\0\0", "Command Field (0000,0100) has 4 bytes in place of 2"),
+        (b"\0\0\0\1\4\0\0\0\1\0\0\0", "Command Field (0000,0100) has 4 bytes instead of 2"),
         (b"\0\0\0\1\2\0\0\0\x34\x92\0\0\0\x08\2\0\0\0\1\1", "Response 9234H is not known here"),
         (b"\0\0\0\1\2\0\0\0\x30\0", "Command Data Set Type (0000,0800) is missing"),
     ],

@@ -92,7 +92,7 @@ def test_bytes_one_by_one(ends: tuple[socket.socket, Connection]) -> None:
     [
         (b"\x08\0\0\0\0\4", "type 08H is unknown", AbortReason.UNRECOGNIZED_PDU),
         (b"GET / ", "type 47H is unknown", AbortReason.UNRECOGNIZED_PDU),
-        (b"\x04\0\xff\xff\xff\xff", "of 1048576 at most", AbortReason.INVALID_PARAMETER_VALUE),
+        (b"\x04\0\xff\xff\xff\xff", "at most 1048576 are allowed", AbortReason.INVALID_PARAMETER_VALUE),
         (
             b"\x01\0" + (LARGEST_ASSOCIATE + 1).to_bytes(4, "big"),
             "at most",

@@ -26,8 +26,8 @@ def test_sixteen_characters_of_ascii_are_a_title_whatever_spaces_lie_around(titl
     [
         ("", "at least one character"),
         ("    ", "at least one character"),
-        ("A" * 17, "has 17 characters, of 16 at most"),
-        ("A\\B", "without backslash"),
+        ("A" * 17, "has 17 characters; at most 16 are allowed"),
+        ("A\\B", "other than backslash"),
         ("A\tB", r"the character '\\t'"),
         ("A\0", r"the character '\\x00'"),
         ("RÖNTGEN", "the character 'Ö'"),

@@ -59,7 +59,7 @@ def accept(*contexts: ContextResult, maximum_length: int = 0) -> bytes:
 
 #: What the peer says to the request, then to C-ECHO; what we say of it; and our last PDU.
 CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
-    "rejects": (encode(AssociateReject(2, 3, 2)), b"", RejectedError, "a limit", b""),
+    "rejects": (encode(AssociateReject(2, 3, 2)), b"", RejectedError, "a local limit", b""),
     "rejects strangely": (encode(AssociateReject(9, 9, 9)), b"", RejectedError, "source 9", b""),
     "speaks HTTP": (NOISE, b"", BrokenError, "type 48H is unknown", encode(Abort(2, 1))),
     "requests": (
@@ -86,7 +86,7 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "answers in an unknown context": (
         ACCEPT, data(9, (ANSWER, True, True)), BrokenError, "context 9", encode(Abort(2, 6)),
     ),
-    "answers with data": (ACCEPT, data(1, (b"x", False, True)), BrokenError, "was due", encode(Abort(2, 5))),
+    "answers with data": (ACCEPT, data(1, (b"x", False, True)), BrokenError, "was expected", encode(Abort(2, 5))),
     "answers with a request": (
         ACCEPT,
         data(1, (encode_command(CEchoRequest(message_id=1, affected_sop_class_uid=VERIFICATION)), True, True)),
@@ -95,9 +95,9 @@ CASES: dict[str, tuple[bytes, bytes, type[DimseError], str, bytes]] = {
     "answers something else": (
         ACCEPT,
         data(1, (encode_command(CFindResponse(message_id_being_responded_to=1, status=0)), True, True)),
-        BrokenError, "was due", encode(Abort(2, 6)),
+        BrokenError, "was expected", encode(Abort(2, 6)),
     ),
-    "does not reply to the release": (ACCEPT, ECHOED, BrokenError, "has closed", encode(ReleaseRequest())),
+    "does not answer the release": (ACCEPT, ECHOED, BrokenError, "has closed", encode(ReleaseRequest())),
     "replies with noise": (ACCEPT, ECHOED + NOISE, BrokenError, "unknown", encode(Abort(2, 1))),
 }  # fmt: skip
 
@@ -157,7 +157,7 @@ def test_an_acceptor_that_falls_silent(sent: bytes) -> None:
     with bare_peer(serve) as peer:
         try:
             with (
-                pytest.raises(BrokenError, match=r"silent|does not reply"),
+                pytest.raises(BrokenError, match=r"silent|does not answer"),
                 calling(peer, patience=Patience(artim=0.3, idle=0.3, within=0.3)) as association,
             ):
                 invoking.echo(association)

@@ -209,7 +209,7 @@ def test_an_answer_that_was_not_due_ends_the_association(wrong: Command, service
 
     with (
         accepting(answer_wrongly) as (peer, _),
-        pytest.raises(BrokenError, match="was due"),
+        pytest.raises(BrokenError, match="was expected"),
         calling(peer) as association,
     ):
         context = association.context_for(CT)

@@ -217,7 +217,7 @@ def test_an_answer_longer_than_is_taken_is_passed_over(monkeypatch: pytest.Monke
 def test_a_uid_that_is_none_is_not_sent() -> None:
     log = Log()
     with providing(Provider(log.offered())) as peer, using(peer) as association:
-        with pytest.raises(ValueError, match="is no UID"):
+        with pytest.raises(ValueError, match="is not a UID"):
             n_get(association, STEP, "one")
         assert n_get(association, STEP, "1.2.3")[0].status == 0
     assert len(log.asked) == 1

@@ -182,19 +182,19 @@ def _unknown_client(known: Authority, stranger: Authority, ours: Identity, __: I
     [
         (
             _unknown_server,
-            "authority unknown to us",
+            "unknown authority",
             "refuses our certificate: it does not know its authority",
         ),
         (_expired, "its certificate has expired", "refuses our certificate: it has expired"),
         (_other_name, "certificate is for another address", "refuses our certificate"),
         (_for_clients_only, "not meant for this side", "refuses our certificate"),
         (_no_suite, "no cipher suite in common", "no cipher suite in common"),
-        (_old_version, "no version of TLS that we take", "no version of TLS that we take"),
-        (_no_certificate, "misses our certificate", "it has sent no certificate"),
+        (_old_version, "neither TLS 1.2 nor TLS 1.3", "neither TLS 1.2 nor TLS 1.3"),
+        (_no_certificate, "or it wants a certificate", "it has sent no certificate"),
         (
             _unknown_client,
             "refuses our certificate: it does not know its authority",
-            "authority unknown to us",
+            "unknown authority",
         ),
     ],
 )
@@ -213,8 +213,8 @@ def test_a_failed_handshake_says_on_both_sides_what_failed(
         client.result()
     with pytest.raises(TlsError) as of_server:
         server.result()
-    assert str(of_client.value).startswith("The peer that we called cannot be spoken to by TLS: ")
-    assert str(of_server.value).startswith("The peer that called us cannot be spoken to by TLS: ")
+    assert str(of_client.value).startswith("TLS with the peer that we called failed: ")
+    assert str(of_server.value).startswith("TLS with the peer that called us failed: ")
     assert client_says in str(of_client.value)
     assert server_says in str(of_server.value)
 
@@ -230,7 +230,7 @@ def test_a_client_without_certificate_is_told_by_tls_1_3_when_it_reads(
     with pytest.raises(TlsError, match="it has sent no certificate"):
         server.result()
     connection = Connection(client.result(), largest_data=0)
-    with pytest.raises(ConnectionLostError, match="wants a certificate of ours, and we have none"):
+    with pytest.raises(ConnectionLostError, match="requires a certificate, and we have none"):
         connection.receive(PATIENCE)
     connection.close()
 
@@ -245,7 +245,7 @@ def test_the_name_in_a_certificate_need_not_be_checked(
     server.result().close()
     # Whose it is, is checked nevertheless.
     client, server = shaken(pool, options(None, stranger).client_context(check_name=False), server_context)
-    with pytest.raises(TlsError, match="authority unknown to us"):
+    with pytest.raises(TlsError, match="unknown authority"):
         client.result()
     assert server.exception()
 
@@ -320,7 +320,7 @@ def test_files_that_cannot_be_used_are_named(
         assert f"{tmp_path} cannot be read: Is a directory" in file_fault(
             dataclasses.replace(good, **of(name, tmp_path))
         )
-        assert f"{other} holds no " in file_fault(dataclasses.replace(good, **of(name, other)))
+        assert f"{other} contains no " in file_fault(dataclasses.replace(good, **of(name, other)))
     for name in ("certificate", "authorities"):
         assert str(broken) in file_fault(dataclasses.replace(good, **of(name, broken)))
     assert f"{theirs.key} is not the private key" in file_fault(dataclasses.replace(good, key=theirs.key))

@@ -25,7 +25,7 @@ from kinote.dimse.upper_layer import (
     Close,
     Connect,
     Effect,
-    Given,
+    EventData,
     Indicate,
     Lost,
     NotNowError,
@@ -42,7 +42,7 @@ REJECT = AssociateReject(1, 1, 7)
 DATA = DataTransfer((PresentationData(1, True, True, b"command"),))
 
 #: What each event comes with.
-GIVEN: dict[Event, Given] = {
+GIVEN: dict[Event, EventData] = {
     Event.TRANSPORT_CONFIRM: REQUEST,
     Event.ASSOCIATE_AC: ACCEPT,
     Event.ASSOCIATE_RJ: REJECT,

@@ -16,7 +16,7 @@ from kinote.jobs.enqueueing import enqueue
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Failed, LeasedJob, Outcome
 from kinote.jobs.moments import moment_of
-from kinote.jobs.passing_time import let_time_pass
+from kinote.jobs.passing_time import change_due_jobs
 
 #: Seconds after which something counts as lost.
 LIMIT = 60
@@ -74,7 +74,7 @@ class Shop:
     def pass_time(self, by: timedelta) -> None:
         """So much time passes, and a server looks what is due."""
         self.age(by)
-        self.catalog.in_turns(lambda transaction, budget: let_time_pass(transaction, budget, self.clock))
+        self.catalog.in_turns(lambda transaction, budget: change_due_jobs(transaction, budget, self.clock))
 
     def age(self, by: timedelta) -> None:
         """So much time passes: by the clock, or all that is stored is as much older."""

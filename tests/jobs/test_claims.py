@@ -16,8 +16,8 @@ from kinote.jobs.enqueueing import enqueue
 from kinote.jobs.kinds import IDLE, URGENT, JobKind
 from kinote.jobs.leased import Done, Failed, LeasedJob, LeftOff
 from kinote.jobs.lists import JobFilter, number_of_dead, one, page
-from kinote.jobs.passing_time import let_time_pass, next_moment, sort_out_kinds
-from kinote.jobs.queues import QueueClosedError, QueueState, see_that_it_accepts, set_queue
+from kinote.jobs.passing_time import change_due_jobs, next_moment, sort_out_kinds
+from kinote.jobs.queues import QueueClosedError, QueueState, require_accepting, set_queue
 from tests.jobs.shop import KINDS, SEND, SWEEP, Shop
 
 
@@ -109,7 +109,7 @@ def test_a_job_is_there_with_its_data_or_neither(shop: Shop) -> None:
 
 
 def test_a_payload_is_bounded(shop: Shop) -> None:
-    with pytest.raises(ValueError, match="table of its kind"):
+    with pytest.raises(ValueError, match="table of the job's kind"):
         shop.enqueue(payload={"uids": ["1.2.3"] * 20_000})
 
 
@@ -136,10 +136,10 @@ def test_what_a_queue_does_in_each_state(shop: Shop, state: QueueState) -> None:
     assert begun == expected[state]
     with shop.catalog.read() as connection:
         if state.accepts:
-            see_that_it_accepts(connection, "sweep")
+            require_accepting(connection, "sweep")
         else:
             with pytest.raises(QueueClosedError, match="by Jane: maintenance"):
-                see_that_it_accepts(connection, "sweep")
+                require_accepting(connection, "sweep")
         sentences = {
             each["id"]: each["sentence"]
             for each in page(connection, JobFilter(), KINDS, before=None, limit=9)
@@ -152,7 +152,7 @@ def test_a_job_of_an_unknown_kind_waits_visibly_and_is_not_lost(shop: Shop) -> N
     key = shop.enqueue(newer)
     assert shop.claim() is None
     with shop.catalog.read() as connection:
-        assert "knows no jobs of this kind" in one(connection, key, KINDS)["sentence"]
+        assert "does not know this kind of job" in one(connection, key, KINDS)["sentence"]
     sort_out_kinds(shop.catalog, KINDS, shop.clock)
     assert shop.state(key) == "queued", "another server may know it"
     shop.pass_time(timedelta(hours=1))
@@ -216,7 +216,7 @@ def steps_of_a_claim(shop: Shop) -> int:
         claimed = claim(transaction, shop.kinds, shop.turns, "w", shop.clock.now)
         assert claimed is not None and claimed.id == made.id
         assert next_moment(transaction) is not None
-        assert not let_time_pass(transaction, Budget(lambda: 0.0), shop.clock)
+        assert not change_due_jobs(transaction, Budget(lambda: 0.0), shop.clock)
         leased = LeasedJob(shop.catalog, shop.clock, SWEEP, claimed)
         assert leased.settle(transaction, Done(), 1.0)
         assert number_of_dead(transaction) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinote.jobs.acts import JobAct, OtherNumberError, do, other_under_way, preview
+from kinote.jobs.acts import CountChangedError, JobAct, do, other_under_way, preview
 from kinote.jobs.leased import Failed
 from kinote.jobs.lists import JobFilter
 from tests.jobs.shop import SWEEP, Shop
@@ -53,7 +53,7 @@ def test_law_3_a_dead_job_is_left_while_another_does_the_same(shop: Shop) -> Non
 def test_law_3_of_dead_jobs_that_do_the_same_the_last_is_run_again(shop: Shop) -> None:
     keys = [dead(shop, name) for name in ("one", "two", "one", "", "", "one")]
     assert counted(shop, DEAD) == 4
-    with pytest.raises(OtherNumberError):
+    with pytest.raises(CountChangedError):
         retry(shop, DEAD, expected=6)
     assert retry(shop, DEAD, expected=4) == 4
     assert [shop.state(key) for key in keys] == ["dead", "queued", "dead", "queued", "queued", "queued"]

@@ -181,9 +181,9 @@ def test_workers_do_not_run_out_however_often_handlers_hang_and_go_on(sqlite_sho
             key = sqlite_shop.enqueue()
             until(lambda key=key: key in hanging)  # type: ignore[misc]
             steady += SWEEP.patience.total_seconds() * 2
-            until(lambda: bool(workers._given_up))
+            until(lambda: bool(workers._hanging))
             hanging[key].set()
-            until(lambda: not workers._given_up)
+            until(lambda: not workers._hanging)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -217,7 +217,7 @@ def test_where_all_workers_hang_it_is_said(sqlite_shop: Shop, caplog: pytest.Log
         for number in range(1, 5):
             until(lambda number=number: len(begun) == number)  # type: ignore[misc]
             steady += SWEEP.patience.total_seconds() * 2
-        until(lambda: "No job is done any more" in caplog.text)
+        until(lambda: "No job runs any more" in caplog.text)
         go_on.set()
         until(lambda: all(row.state != "queued" for row in sqlite_shop.rows()))
 

@@ -98,7 +98,7 @@ def test_what_is_taken_out_ends_and_is_the_same_when_it_is_back(catalog: Catalog
 def test_a_peer_that_people_had_added_becomes_that_of_the_settings(catalog: Catalog) -> None:
     by_people = added(catalog, replace(PACS, description="by people"))
     (remark,) = started(catalog, PACS)
-    assert remark == "The peer 'ARCHIVE', which people had added, is now that of the settings."
+    assert remark == "The settings now manage the peer 'ARCHIVE', which a user had added."
     found = in_use(catalog)["ARCHIVE"]
     assert (found.id, found.origin, found.description) == (by_people.id, "settings", "")
     assert found.endpoints[0].id == by_people.endpoints[0].id
@@ -107,7 +107,7 @@ def test_a_peer_that_people_had_added_becomes_that_of_the_settings(catalog: Cata
 def test_the_settings_go_before_a_peer_of_another_name_with_the_title(catalog: Catalog) -> None:
     added(catalog, archive("By people", dimse("CT1", "10.7.7.7")))
     (remark,) = started(catalog, CT)
-    assert "'CT1' of the peer 'By people'" in remark
+    assert "'By people' has the AE title 'CT1'" in remark
     known = PeersInUse(catalog).known
     assert known.callers["CT1"].origin == "settings"
 

@@ -58,7 +58,7 @@ def test_an_application_entity_is_asked_by_c_echo(tmp_path: Path) -> None:
         )
         wrong = asked(dimse("OTHER", opened.host, opened.port))
         assert not wrong.answers
-        assert "the AE title we called" in wrong.sentence
+        assert "does not have the AE title that we called" in wrong.sentence
     assert asked(dimse("OTHER", "127.0.0.1", 1)).sentence == (
         "Archive at OTHER@127.0.0.1:1 does not answer: OTHER at 127.0.0.1:1 cannot be reached: Connection refused."
     )
@@ -84,8 +84,8 @@ def test_a_name_that_no_host_can_have_is_told(endpoint: Endpoint) -> None:
     [
         (200, True, "answers, in "),
         (204, True, "answers, in "),
-        (401, False, "answers with HTTP status 401: it lets nobody in without signing in."),
-        (404, False, "answers with HTTP status 404: see that the URL is the base of its studies service."),
+        (401, False, "answers with HTTP status 401: it requires a login."),
+        (404, False, "answers with HTTP status 404: check that the URL is the base of its studies service."),
         (302, False, "answers with HTTP status 302: "),
     ],
 )
@@ -114,13 +114,13 @@ def test_an_hl7_interface_is_connected_to_and_a_folder_looked_at(tmp_path: Path)
     missing = asked(Endpoint(EndpointKind.FOLDER, path=str(tmp_path / "missing")))
     assert (missing.answers, missing.sentence) == (
         False,
-        f"Archive at {tmp_path / 'missing'} is no folder here.",
+        f"Archive at {tmp_path / 'missing'} is not a folder on this server.",
     )
 
 
 def test_a_folder_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
     found = asked(Endpoint(EndpointKind.FOLDER, path=f"{tmp_path}/{'a' * 300}"))
-    assert (found.answers, "cannot be looked at: File name too long." in found.sentence) == (False, True)
+    assert (found.answers, "cannot be read: File name too long." in found.sentence) == (False, True)
 
 
 def test_a_folder_that_never_answers_is_not_waited_for(

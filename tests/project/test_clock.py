@@ -52,7 +52,7 @@ _MAY_MEASURE = {
     "storage/data_directory.py": "how long to wait for another server's recovery",
     "storage/presence.py": "how long to wait for another server's recovery",
     "storage/quarantine.py": "how long a count is good for",
-    "telemetry/seldom.py": "when something was told for the last time",
+    "telemetry/report_throttle.py": "when something was reported for the last time",
     "telemetry/clock.py": "what has passed since another process told the time",
     "web/connections/doorkeeper.py": "time-outs of the network",
     "web/request_body.py": "how long a thread waits for a body",

@@ -23,7 +23,7 @@ from tests.scp.face import OPTIONS, Face, face
 NAMED = ScpOptions(port=0, unknown_callers=False)
 #: Nobody who may call has this address.
 CLOSED = "closed"
-FOR_GOOD, FOR_NOW = "for good: our AE title is not known there", "for now: our AE title is not known there"
+FOR_GOOD, FOR_NOW = "permanently: it does not know our AE title", "temporarily: it does not know our AE title"
 
 
 def is_let_in(opened: Face, title: str = "CT1") -> str:

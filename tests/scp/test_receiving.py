@@ -178,7 +178,7 @@ def test_limits_count_what_receiver_processes_serve(tmp_path: Path) -> None:
         with (
             opened.called(CT),
             opened.called(CT),
-            pytest.raises(DimseError, match="for now"),
+            pytest.raises(DimseError, match="temporarily"),
             opened.called(CT),
         ):
             pass

@@ -86,7 +86,7 @@ def test_echo(open_face: Face) -> None:
 
 def test_a_title_that_is_not_ours_is_rejected(open_face: Face) -> None:
     with (
-        pytest.raises(RejectedError, match="for good: the AE title we called"),
+        pytest.raises(RejectedError, match="permanently: it does not have the AE title"),
         open_face.called(invoking.VERIFICATION, called="OTHER"),
     ):
         pass
@@ -105,7 +105,7 @@ def test_callers_are_known_by_title_and_host_and_may_do_what_is_said(tmp_path: P
             assert [context.abstract_syntax for context in association.contexts.values()] == [CT]
         for title in ("FAR", "NOBODY"):
             with (
-                pytest.raises(RejectedError, match="our AE title is not known there"),
+                pytest.raises(RejectedError, match="it does not know our AE title"),
                 opened.called(CT, title=title),
             ):
                 pass

@@ -1,12 +1,12 @@
-"""Compressed frames become samples, by third-party codecs in processes of their own.
+"""Decoding of compressed frames with third-party codecs in separate processes.
 
-`frame_decoder` is what the rooms above use: it reads the codestream's header, refuses what does not agree with the
-object's, and gives the rest to the `pool`. Each process of the pool decodes one frame at a time, within limits of time
-and memory (`options`); one that overruns them or crashes is killed and replaced, and only its frame has failed. `turns`
-shares the pool out among studies, `shared` holds the one pool of this program.
+Other packages use `frame_decoder`. It reads the header of the codestream, refuses a frame that does not agree with its
+object, and passes the rest to the `pool`. Each process of the pool decodes one frame at a time, within limits of time
+and memory (`options`). A process that exceeds them or crashes is replaced, and only its frame fails. `turns` shares the
+pool fairly among studies; `shared` holds the program's only pool.
 
-`__main__` begins the first of these processes, which forks the others (`forking`); `worker_process` is what they do.
-Only these import `codecs`. Frames travel in shared memory (memfd), of which nothing is left when the processes end.
+`__main__` starts the forking process (`forking`), which forks the decoding processes (`worker_process`). Only these
+processes import `codecs`. Frames are passed in shared memory (memfd), which is freed when the processes end.
 
-May use `kinote.dicom`, and nothing else of Kinote.
+May import `kinote.dicom`, and nothing else of Kinote.
 """

@@ -1,4 +1,4 @@
-"""Why a frame was not decoded."""
+"""Errors of decoding."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from kinote.dicom.pixels.pixel_format import PictureError
 
 
 class DecodingUnavailableError(PictureError):
-    """No process could decode the frame in time, or none could be started: nothing is said about the frame."""
+    """No process was free in time, or none could be started. This does not mean that the frame is damaged."""
 
 
 class DecodingCancelledError(PictureError):
-    """Who asked for the frame has gone."""
+    """The client that requested the frame has disconnected."""
 
 
 class FrameError(Exception):
-    """A frame that could not be decoded. The message says why, and ends a sentence."""
+    """A frame could not be decoded. The message is the end of a sentence and says why."""
 
-    #: As in the metric `kinote_decoding_seconds`.
+    #: A label of the metric `kinote_decoding_seconds`.
     outcome = "damaged"
 
 
 class OverrunError(FrameError):
-    """Decoding took more time or memory than a frame may take, or has ended the process that did it."""
+    """Decoding exceeded the limit of time or memory, or crashed the process."""
 
     def __init__(self, reason: str, outcome: str) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class OverrunError(FrameError):
 
 
 class KilledError(OverrunError):
-    """The process was killed by somebody else: perhaps for want of memory, perhaps for no fault of the frame."""
+    """The process was killed from outside, perhaps because the machine ran out of memory, not because of the frame."""
 
     def __init__(self) -> None:
-        super().__init__("its decoder was killed from outside, perhaps for want of memory", "crashed")
+        super().__init__("its decoder was killed from outside, perhaps for lack of memory", "crashed")

@@ -1,7 +1,7 @@
-"""The process that forks decoding processes: it has loaded the codecs, so that each is ready in milliseconds.
+"""The process that forks decoding processes. It has loaded the codecs, so a new process is ready in milliseconds.
 
-It does nothing else. It has one thread, and never touches a frame. It tells on the channel of each process how that
-has ended, and kills those that it is told to kill: as their parent, it alone knows that a process id is still theirs.
+It has only one thread and never touches a frame. When a decoding process ends, it reports how on that process's
+channel. It also kills processes on request: only the parent knows for sure that a process id is still theirs.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ from pathlib import Path
 
 from kinote.decoding import codecs, messages, worker_process
 
-#: Of prctl(2): the signal that a process gets when the thread ends that began it.
+#: Option of prctl(2): the signal that a process receives when its parent thread ends.
 _PR_SET_PDEATHSIG = 1
 
-#: What a decoding process does on its channel. Tests begin this process with another.
+#: Runs a decoding process on its channel. Tests pass another function.
 Work = Callable[[socket.socket], None]
 
 
 def run(control: int, parent: int, work: Work = worker_process.serve) -> None:
-    """Fork and kill what comes by the descriptor `control`, until its other end is closed by the process `parent`."""
-    # The main process says when to end: signals to a whole group or service are for it alone.
+    """Fork and kill processes as requested on the socket `control`, until its other end is closed.
+
+    `control` is a file descriptor; `parent` is the process id of the main process. Does not return.
+    """
+    # Only the main process reacts to signals sent to the whole process group or service.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.getppid() != parent:
         os._exit(1)
-    _go_first_where_memory_is_short()
+    _prefer_for_oom_killer()
     codecs.load()
     gc.collect()
     gc.freeze()
@@ -42,10 +45,11 @@ def run(control: int, parent: int, work: Work = worker_process.serve) -> None:
     os._exit(0)
 
 
-def _go_first_where_memory_is_short() -> None:
-    """Let the kernel end this process and those that it forks, and not the server, where there is no memory left.
+def _prefer_for_oom_killer() -> None:
+    """Make the kernel's OOM killer choose this process and its children rather than the server.
 
-    Whoever begins another process cannot do that for itself: to take it back needs rights of its own (proc(5)).
+    The main process cannot set this before it starts this process: lowering its own value again needs a privilege
+    (proc(5)).
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -59,7 +63,7 @@ class _Forking:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._libc = ctypes.CDLL(None)
-        #: The process id of each number, and our end of its channel.
+        #: Process id and our end of the channel, by process number.
         self._processes: dict[int, tuple[int, socket.socket]] = {}
 
     def serve(self) -> None:
@@ -78,7 +82,7 @@ class _Forking:
         message, descriptors, _, _ = socket.recv_fds(self._control, messages.LONGEST, 1)
         if not message:
             return False
-        is_to_fork, number = messages.asked(message)
+        is_to_fork, number = messages.decode_command(message)
         if is_to_fork and descriptors:
             self._fork(number, socket.socket(fileno=descriptors[0]))
         elif number in self._processes:
@@ -86,11 +90,11 @@ class _Forking:
         return True
 
     def _fork(self, number: int, channel: socket.socket) -> None:
-        ours = os.getpid()
+        forking_pid = os.getpid()
         try:
             process = os.fork()
         except OSError:
-            # The closed channel says so.
+            # The closed channel reports the failure.
             channel.close()
             return
         if process:
@@ -98,24 +102,24 @@ class _Forking:
             return
         try:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() == ours:
+            if os.getppid() == forking_pid:
                 self._begin(channel)
         finally:
             os._exit(1)
 
     def _begin(self, channel: socket.socket) -> None:
-        """In the new process: keep nothing of what this one has open."""
+        """Close everything inherited from the forking process, then work. Runs in the new process."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for descriptor in (self._control.fileno(), self._ended, self._waker):
             os.close(descriptor)
         for _, other in self._processes.values():
             os.close(other.fileno())
-        # Codecs write what they like about a damaged frame.
-        nothing = os.open(os.devnull, os.O_RDWR)
+        # Codecs may print messages about a damaged frame.
+        devnull = os.open(os.devnull, os.O_RDWR)
         for standard in range(3):
-            os.dup2(nothing, standard)
-        os.close(nothing)
+            os.dup2(devnull, standard)
+        os.close(devnull)
         self._work(channel)
 
     def _reap(self) -> None:
@@ -127,7 +131,7 @@ class _Forking:
             number = by_process.pop(process)
             with self._processes.pop(number)[1] as channel:
                 try:
-                    channel.send(messages.told(messages.Kind.ENDED, status), socket.MSG_DONTWAIT)
+                    channel.send(messages.encode_message(messages.Kind.ENDED, status), socket.MSG_DONTWAIT)
                 except OSError:
-                    # Nobody waits for it any more.
+                    # The main process has closed the channel.
                     continue

@@ -1,4 +1,4 @@
-"""From the bytes of one frame to its samples, whatever its transfer syntax."""
+"""Decoding of one frame to samples, in any transfer syntax."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ _CODECS: Mapping[str, Codec] = {
     **{_JPEG + last: Codec.JPEG_XL for last in ("110", "111", "112")},
 }
 
-#: Colour spaces of the label whose samples the decoder of JPEG 2000 gives as RGB (PS3.3 C.7.6.3.1.2).
+#: Photometric interpretations that the JPEG 2000 decoder converts to RGB (PS3.3 C.7.6.3.1.2).
 _OF_JPEG_2000 = ("YBR_RCT", "YBR_ICT")
 
 
 def can_decode(transfer_syntax: TransferSyntax) -> bool:
-    """Whether there is a decoder for frames of this transfer syntax."""
+    """Return whether frames of this transfer syntax can be decoded."""
     return _is_native(transfer_syntax) or transfer_syntax.uid in _CODECS
 
 
 def decode_frame(frames: Frames, number: int, *, is_cancelled: Callable[[], bool] | None = None) -> Samples:
-    """The samples of frame `number`, counted from 1.
+    """Return the samples of frame `number`, counted from 1.
 
-    `is_cancelled` says whether nobody waits for them any more; it is asked a few times a second. Raises `PictureError`
-    where the frame cannot be read or decoded; its subclass `DecodingUnavailableError` where that may be tried again.
+    `is_cancelled` is called a few times a second and returns true if the samples are no longer needed.
+
+    Raises `PictureError` if the frame cannot be read or decoded. Of its subclasses, `DecodingUnavailableError` means
+    that trying again may help, and `DecodingCancelledError` that `is_cancelled` returned true.
     """
     form, syntax = frames.format, frames.transfer_syntax
     data = frames.read(number)
@@ -66,15 +68,16 @@ def decode_frame(frames: Frames, number: int, *, is_cancelled: Callable[[], bool
     if said is not None and said.precision < 8 * request.word_bytes and said.signed != form.signed:
         words = _extended(words, said.precision, form)
     array = words.reshape(shape(form))
-    # Codestreams say nothing of where in a word the value is: decoded, it is in the lowest bits.
+    # A codestream does not record the High Bit (0028,0102): decoded values are in the lowest bits of a word.
     bits = min(form.bits_stored, 8 * request.word_bytes)
     return Samples(array, photometric, Words(bits, 0, form.signed))
 
 
 def _extended(words: NDArray[Any], bits: int, form: PixelFormat) -> NDArray[Any]:
-    """Words of which a codestream has so many bits, with the bits above as the object's sign says.
+    """Extend words of `bits` bits to their full size, with or without sign as the object says.
 
-    Only JPEG 2000 can say that samples are signed, and some encoders do not (or do wrongly).
+    Needed for JPEG 2000, the only encoding that records whether samples are signed: some encoders do not set it, or
+    set it wrongly.
     """
     size = words.dtype.itemsize
     unused = 8 * size - bits
@@ -88,10 +91,10 @@ def _is_native(syntax: TransferSyntax) -> bool:
 
 
 def _checked(data: bytes, form: PixelFormat, syntax: TransferSyntax, number: int) -> Codestream:
-    """What the codestream says of itself, once it is known to be of the size that the object says."""
+    """Read the header of a codestream. Raises `PictureError` if it is invalid or differs from the object."""
     said = codestreams.described(data)
     if said is None:
-        raise PictureError(f"Frame {number} is no {syntax.name} codestream, or its header is damaged.")
+        raise PictureError(f"Frame {number} is not a {syntax.name} codestream, or its header is damaged.")
     if (said.rows, said.columns, said.components) != (form.rows, form.columns, form.samples):
         raise PictureError(
             f"The compressed frame is {said.columns} x {said.rows} with {said.components} components, "
@@ -103,7 +106,7 @@ def _checked(data: bytes, form: PixelFormat, syntax: TransferSyntax, number: int
 
 
 def _request(codec: Codec, form: PixelFormat, said: Codestream | None) -> tuple[str, FrameRequest]:
-    """What is asked of the codec, and the photometric interpretation of what it gives."""
+    """Return the photometric interpretation of the decoded samples, and the request to the codec."""
     photometric, colour = form.photometric, ColourTransform.NONE
     if said is None:
         word_bytes = max(form.bits_allocated // 8, 1)
@@ -128,7 +131,7 @@ def _request(codec: Codec, form: PixelFormat, said: Codestream | None) -> tuple[
 
 
 def _colour(form: PixelFormat, said: Codestream) -> ColourTransform:
-    """An Adobe marker says how colours are coded; without one, the object does."""
+    """Return how to convert colours: as the Adobe marker specifies, or if there is none, as the object does."""
     if said.adobe_transform is not None:
         return ColourTransform.BY_MARKER
     return ColourTransform.YCBCR_TO_RGB if form.photometric.startswith("YBR") else ColourTransform.NONE

@@ -1,4 +1,4 @@
-"""Frames that have cost a decoding process: they are not tried again for a while."""
+"""Frames that crashed or overran a decoding process. They are not tried again for a while."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import threading
 import time
 from collections import OrderedDict
 
-#: Seconds after which a frame is tried again: the machine may have been short of time or memory.
+#: Seconds after which such a frame is tried again: the machine may just have been overloaded.
 _REMEMBERED = 600.0
 
 _MOST = 1000
 
 
 class HarmfulFrames:
-    """What is known of frames by their bytes."""
+    """Remembers harmful frames by a digest of their bytes. Safe for all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._reasons: OrderedDict[tuple[int, int, bytes], tuple[float, str, str]] = OrderedDict()
-        #: Lengths of frames that are known: of others no digest is taken.
+        #: How many known frames have each length. A frame of another length needs no digest.
         self._lengths: dict[int, int] = {}
 
     def reason(self, data: bytes, samples: int) -> tuple[str, str] | None:
-        """Why a frame was not decoded, and the kind of failure; None where it is to be tried."""
+        """Return why a frame failed before and the outcome for the metric, or None if it may be tried.
+
+        `samples` is the number of samples that the object claims.
+        """
         with self._lock:
             if len(data) not in self._lengths:
                 return None
@@ -39,7 +42,7 @@ class HarmfulFrames:
             return None
 
     def remember(self, data: bytes, samples: int, reason: str, outcome: str) -> None:
-        """Not to try a frame again soon."""
+        """Remember a harmful frame. `reason` then returns the given reason and outcome."""
         key = _key(data, samples)
         with self._lock:
             if key not in self._reasons:

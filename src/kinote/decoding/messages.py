@@ -1,7 +1,7 @@
-"""What the main process, the forking process and the decoding processes say to each other.
+"""Messages between the main process, the forking process and the decoding processes.
 
-Each message is a datagram on a Unix socket (SOCK_SEQPACKET). Nothing here is unpickled: a decoding process may be in
-the hands of whoever made the frame.
+Each message is a datagram on a Unix socket (SOCK_SEQPACKET). Nothing is unpickled, because a malicious frame may have
+taken control of a decoding process.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import struct
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 
-#: No message is longer, in bytes.
+#: Maximum bytes of a message.
 LONGEST = 4096
 
-#: Shared areas of up to so many bytes are kept for the next frame; larger ones are given back at once.
+#: Shared memory of up to so many bytes is kept for the next frame; larger areas are freed after each frame.
 KEPT_AREA = 16 << 20
 
-#: The longest reason that a decoding process gives, in characters of ASCII.
+#: Maximum characters (ASCII) of the reason in a message.
 _LONGEST_TEXT = 500
 
 
 class Codec(IntEnum):
-    """The decoders that there are."""
+    """The available decoders."""
 
     RLE = 1
     JPEG = 2
@@ -31,23 +31,24 @@ class Codec(IntEnum):
 
 
 class ColourTransform(IntEnum):
-    """What a decoder of JPEG does with three components."""
+    """How a JPEG decoder converts three components."""
 
     #: As the Adobe marker of the codestream says.
     BY_MARKER = 0
-    #: They are as they are coded.
+    #: No conversion.
     NONE = 1
-    #: YCbCr becomes RGB.
+    #: From YCbCr to RGB.
     YCBCR_TO_RGB = 2
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
-    """A frame to decode: the first `length` bytes of the shared area of `area` bytes.
+    """A request to decode a frame.
 
-    Its samples go to `output` and the following bytes: `rows` x `columns` x `components` words of `word_bytes`.
-    `is_signed` is true where the codestream says that they are, `is_lossless` of JPEG's lossless processes.
-    `memory` is what decoding may take, in bytes.
+    The frame is in the first `length` bytes of the shared memory, whose size is `area` bytes. The decoder writes
+    `rows` x `columns` x `components` words of `word_bytes` bytes each at the offset `output`. `is_signed` tells whether
+    the codestream has signed samples, `is_lossless` whether it uses a lossless process of JPEG. `memory` is the number
+    of bytes that decoding may allocate.
     """
 
     codec: Codec
@@ -73,58 +74,63 @@ class FrameRequest:
     def output_bytes(self) -> int:
         return self.samples * self.word_bytes
 
-    def encoded(self) -> bytes:
+    def encode(self) -> bytes:
         return self._FORM.pack(*astuple(self))
 
     @classmethod
-    def decoded(cls, message: bytes) -> FrameRequest:
+    def decode(cls, message: bytes) -> FrameRequest:
         codec, word_bytes, signed, lossless, colour, *rest = cls._FORM.unpack(message)
         return cls(Codec(codec), word_bytes, bool(signed), bool(lossless), ColourTransform(colour), *rest)
 
 
 class Kind(IntEnum):
-    """What a message on the channel of a decoding process is."""
+    """The kind of a message on the channel of a decoding process.
 
-    #: It is ready; with its process id.
+    The number of `DONE`, `DAMAGED` and `NO_MEMORY` is 1 if the process ends after this frame.
+    """
+
+    #: The process is ready. The number is its process id.
     READY = 1
-    #: The samples are in the shared area. The number of this and the next two is 1 if the process ends with this frame.
+    #: The samples are in the shared memory.
     DONE = 2
-    #: The frame cannot be decoded; with the reason.
+    #: The frame cannot be decoded. The text is the reason.
     DAMAGED = 3
-    #: The frame needs more memory than it may take.
+    #: The frame needs more memory than allowed.
     NO_MEMORY = 4
-    #: From the forking process: the decoding process has ended; with its wait status.
+    #: From the forking process: the decoding process has ended. The number is its wait status.
     ENDED = 5
 
 
-def told(kind: Kind, number: int = 0, text: str = "") -> bytes:
-    """A message on the channel of a decoding process."""
+def encode_message(kind: Kind, number: int = 0, text: str = "") -> bytes:
+    """Encode a message for the channel of a decoding process."""
     return struct.pack("<BI", kind, number) + text.encode("ascii", "replace")[:_LONGEST_TEXT]
 
 
-def read(message: bytes) -> tuple[Kind, int, str]:
-    """What such a message says. Raises `ValueError` where it is none."""
+def decode_message(message: bytes) -> tuple[Kind, int, str]:
+    """Decode a message of `encode_message`. Raises `ValueError` if it is malformed."""
     try:
         kind, number = struct.unpack_from("<BI", message)
     except struct.error as error:
-        raise ValueError("A message is cut short") from error
+        raise ValueError("A message is truncated") from error
     text = message[5:].decode("latin-1")
     return Kind(kind), number, "".join(each if " " <= each <= "~" else " " for each in text)
 
 
-#: To the forking process: fork a decoding process of this number, whose channel comes with the message; kill it.
+#: Commands to the forking process. The channel of a new decoding process is sent along with `_FORK`.
 _FORK, _KILL = 1, 2
 
 
-def fork(number: int) -> bytes:
+def encode_fork(number: int) -> bytes:
+    """Encode the command to fork a decoding process, which gets this number."""
     return struct.pack("<BI", _FORK, number)
 
 
-def kill(number: int) -> bytes:
+def encode_kill(number: int) -> bytes:
+    """Encode the command to kill the decoding process with this number."""
     return struct.pack("<BI", _KILL, number)
 
 
-def asked(message: bytes) -> tuple[bool, int]:
-    """Whether a process is to be forked, rather than killed, and its number."""
+def decode_command(message: bytes) -> tuple[bool, int]:
+    """Decode a command: whether to fork, rather than kill, a process, and its number."""
     what, number = struct.unpack("<BI", message)
     return what == _FORK, number

@@ -1,4 +1,4 @@
-"""How many decoding processes there are, and what one frame may take."""
+"""Options: the number of decoding processes, and the limits of each frame."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 _MB = 1 << 20
 
-#: The limit of a container, by cgroups of version 2.
-_OF_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+#: The memory limit of a container (cgroup version 2).
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def default_processes() -> int:
-    """One for each core, eight at most; and two at least, so that a slow frame does not stop all others."""
+    """Return the number of available cores, at most 8, and at least 2 so that one slow frame does not stop others."""
     return min(max(len(os.sched_getaffinity(0)), 2), 8)
 
 
 def default_total_memory() -> int:
-    """Half of the memory that this machine or container has, in bytes."""
+    """Return half of the memory of this machine or container, in bytes."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
-        container = int(_OF_CONTAINER.read_text())
+        container = int(_CONTAINER_LIMIT.read_text())
     except (OSError, ValueError):
-        # There is no such limit, or it is `max`.
+        # There is no limit, or it is `max`.
         return machine // 2
     return min(machine, container) // 2
 
@@ -32,11 +32,14 @@ def default_total_memory() -> int:
 class DecodingOptions:
     """The number of processes, and the limits of each frame.
 
-    A frame may take `seconds` of processor time, and a second more for so many `samples_per_second`. The same
-    measured by the clock is `patience` times as long: other programs may be at work. It may take `memory` bytes,
-    and `memory_per_sample` more for each sample. Frames that may together take more than `total_memory` are not decoded
-    at the same time; one that alone may take more is decoded alone. A frame waits up to `longest_wait` seconds for its
-    turn.
+    `seconds`             processor time of a frame
+    `samples_per_second`  a frame may use one more second of processor time for this many samples
+    `patience`            the elapsed time may be this many times the processor time, as other programs may run
+    `memory`              bytes that a frame may allocate
+    `memory_per_sample`   further bytes for each sample
+    `longest_wait`        seconds that a frame waits for a free process
+    `total_memory`        bytes that all frames decoded at the same time may allocate together; a frame that may need
+                          more is decoded alone
     """
 
     processes: int = field(default_factory=default_processes)
@@ -49,14 +52,14 @@ class DecodingOptions:
     total_memory: int = field(default_factory=default_total_memory)
 
     def limits(self, samples: int) -> FrameLimits:
-        """The limits of a frame of so many samples."""
+        """Return the limits of a frame with this number of samples."""
         seconds = self.seconds + samples / self.samples_per_second
         return FrameLimits(seconds, seconds * self.patience, self.memory + samples * self.memory_per_sample)
 
 
 @dataclass(frozen=True, slots=True)
 class FrameLimits:
-    """What one frame may take: seconds of processor time, seconds by the clock, bytes of memory."""
+    """The limits of one frame: processor time and elapsed time in seconds, memory in bytes."""
 
     processor_seconds: float
     seconds: float

@@ -1,4 +1,4 @@
-"""The pool of decoding processes: begun as they are needed, kept warm, replaced when they are lost."""
+"""The pool of decoding processes. They are started when needed, reused, and replaced when they end."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from kinote.decoding.worker import Worker
 
 log = logging.getLogger(__name__)
 
-#: How often a frame is given to a process, where that is ended by something other than the frame.
+#: Attempts to decode a frame if its process ends for another reason than the frame.
 _ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What became of a frame, for metrics.
+    """The outcome of a frame, for metrics.
 
     `outcome` is `decoded`, `damaged`, `overrun` (of time), `memory`, `crashed`, `cancelled` or `unavailable`.
-    `seconds` are by the clock, from the frame's turn on, and `waited` those before.
+    `waited` is the time in seconds until the frame got a process, `seconds` the time from then on.
     """
 
     codec: Codec
@@ -45,17 +45,20 @@ class Decoded:
     waited: float
 
 
-def _ignored(_what: Decoded) -> None:
-    """Nobody counts."""
+def _ignore(_what: Decoded) -> None:
+    """Observe nothing."""
 
 
 class Pool:
-    """So many decoding processes at most. All of it may be used by several threads at once."""
+    """A pool of decoding processes. Safe for all threads.
+
+    `observe` is called with the outcome of each frame. `program` replaces the program of the forking process.
+    """
 
     def __init__(
         self,
         options: DecodingOptions,
-        observe: Callable[[Decoded], None] = _ignored,
+        observe: Callable[[Decoded], None] = _ignore,
         program: Sequence[str] = (),
     ) -> None:
         self._options = options
@@ -74,14 +77,18 @@ class Pool:
         study: str,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> NDArray[Any]:
-        """The words of a frame, one after the other. `study` shares the pool with others.
+        """Decode a frame and return its words as a flat array.
 
-        Raises `FrameError` where the frame cannot be decoded, `DecodingUnavailableError` and `DecodingCancelledError`.
+        `request` describes the frame, without the positions in shared memory. `study` is the study among which the pool
+        is shared fairly.
+
+        Raises `FrameError` if the frame cannot be decoded, `DecodingUnavailableError` if no process is available in
+        time, and `DecodingCancelledError` if `is_cancelled` returns true.
         """
         known = self._harmful.reason(data, request.samples)
         if known is not None:
             raise OverrunError(*known)
-        asked = time.monotonic()
+        requested_at = time.monotonic()
         memory = self._options.limits(request.samples).memory
         self._turns.take(study, self._options.longest_wait, memory, is_cancelled)
         begun = time.monotonic()
@@ -92,7 +99,7 @@ class Pool:
         except OverrunError as error:
             outcome, did_harm = error.outcome, True
             if not isinstance(error, KilledError):
-                # Whoever is killed for want of memory may have had the smallest part in it.
+                # A process killed for lack of memory may not be the one that used it.
                 self._harmful.remember(data, request.samples, str(error), error.outcome)
             log.warning("A frame was not decoded: %s", error, extra={"codec": request.codec.name})
             raise
@@ -107,7 +114,7 @@ class Pool:
             raise
         finally:
             self._turns.give_back(study, memory, did_harm=did_harm)
-            self._observe(Decoded(request.codec, outcome, time.monotonic() - begun, begun - asked))
+            self._observe(Decoded(request.codec, outcome, time.monotonic() - begun, begun - requested_at))
 
     def _decode(
         self, data: bytes, request: FrameRequest, is_cancelled: Callable[[], bool] | None
@@ -132,7 +139,7 @@ class Pool:
             else:
                 self._keep(worker)
                 return words
-        raise DecodingUnavailableError("The decoding processes were ended while they had the frame.")
+        raise DecodingUnavailableError("The decoding processes ended while they were decoding the frame.")
 
     def _worker(self) -> Worker:
         while True:
@@ -140,7 +147,7 @@ class Pool:
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
                 return Worker(self._starter)
-            if worker.is_well:
+            if worker.is_ready:
                 return worker
             worker.close()
 
@@ -153,17 +160,17 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The decoding processes that wait for a frame."""
+        """The ids of the idle decoding processes."""
         with self._lock:
             return [worker.pid for worker in self._idle]
 
     @property
     def forking_pid(self) -> int | None:
-        """The process that forks them, if there is one."""
+        """The id of the forking process, or None if there is none."""
         return self._starter.pid
 
     def close(self) -> None:
-        """End all processes; frames that are being decoded fail."""
+        """End all processes. Frames that are being decoded fail."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []

@@ -1,4 +1,4 @@
-"""The one pool of this program: its processes belong to it as its memory does, whatever rooms use them."""
+"""The pool of this program. There is only one, since its processes use the machine's memory, whoever needs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _pool: Pool | None = None
 
 
 def pool() -> Pool:
-    """The pool. Without `decoding_processes` it has the default options."""
+    """Return the pool. Outside `decoding_processes` it has the default options."""
     global _pool  # noqa: PLW0603
     with _lock:
         if _pool is None:
@@ -26,14 +26,14 @@ def pool() -> Pool:
 
 @contextmanager
 def decoding_processes(options: DecodingOptions, observe: Callable[[Decoded], None]) -> Iterator[Pool]:
-    """While the block lasts, the pool has these options. Its processes end with the block."""
+    """Use a pool with these options during the block. Its processes end with the block."""
     global _pool  # noqa: PLW0603
-    given = Pool(options, observe)
+    opened = Pool(options, observe)
     with _lock:
-        before, _pool = _pool, given
+        previous, _pool = _pool, opened
     try:
-        yield given
+        yield opened
     finally:
         with _lock:
-            _pool = before
-        given.close()
+            _pool = previous
+        opened.close()

@@ -1,4 +1,4 @@
-"""The forking process, as the main process has it: begun at the first need, and again if it dies."""
+"""The main process's side of the forking process, which is started when first needed, and again if it dies."""
 
 from __future__ import annotations
 
@@ -19,18 +19,28 @@ from kinote.decoding.errors import DecodingUnavailableError
 
 log = logging.getLogger(__name__)
 
-#: What begins the forking process. Nothing of the current folder is imported.
+#: The command of the forking process. `-P` keeps it from importing modules of the current folder.
 PROGRAM: Sequence[str] = (sys.executable, "-P", "-m", "kinote.decoding")
 
-#: Seconds that it and the first process may take until that is ready.
+#: Time limit in seconds until a new decoding process is ready, including the start of the forking process.
 STARTING = 60.0
 
-#: What it is told of our environment: no secrets, such as the address of the database.
-_TOLD = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR", "TZ", "VIRTUAL_ENV")
+#: The environment variables that it gets. Secrets, such as the address of the database, are left out.
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "TMPDIR",
+    "TZ",
+    "VIRTUAL_ENV",
+)
 
 
 class Starter:
-    """Begins decoding processes, and kills them."""
+    """Starts and kills decoding processes. Safe for all threads."""
 
     def __init__(self, program: Sequence[str] = ()) -> None:
         self._program = program or PROGRAM
@@ -39,13 +49,14 @@ class Starter:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._is_closed = False
-        #: The first number that the forking process of now has been given.
+        #: The number of the first decoding process that the current forking process has forked.
         self._first = 0
 
     def start(self) -> tuple[int, socket.socket]:
-        """A new decoding process: its number, and our end of its channel, which says when it is ready.
+        """Start a decoding process and return its number and our end of its channel.
 
-        Raises `DecodingUnavailableError`.
+        The first message on the channel tells that it is ready. Raises `DecodingUnavailableError` if it cannot be
+        started.
         """
         with self._lock:
             if self._is_closed:
@@ -61,29 +72,29 @@ class Starter:
             return number, ours
 
     def kill(self, number: int) -> None:
-        """Kill a decoding process; its channel says when it has ended."""
+        """Kill a decoding process. A message on its channel tells when it has ended."""
         with self._lock, contextlib.suppress(OSError):
             if self._control is not None:
-                self._control.send(messages.kill(number))
+                self._control.send(messages.encode_kill(number))
 
     def end_hanging(self, number: int) -> None:
-        """End the forking process that has been given this number: it does not do what it is told.
+        """End the forking process of this decoding process, because it does not respond.
 
-        Its decoding processes end with it. The next need begins another one.
+        Its decoding processes end with it. The next `start` starts a new one.
         """
         with self._lock:
             if self._process is not None and number >= self._first:
-                log.error("The process that forks decoding processes hangs, and is replaced")
+                log.error("The process that forks decoding processes does not respond and is replaced")
                 self._end()
 
     @property
     def pid(self) -> int | None:
-        """The forking process, if there is one."""
+        """The id of the forking process, or None if there is none."""
         with self._lock:
             return None if self._process is None else self._process.pid
 
     def close(self) -> None:
-        """End it, and with it all decoding processes."""
+        """End the forking process and with it all decoding processes."""
         with self._lock:
             self._is_closed = True
             self._end()
@@ -93,17 +104,17 @@ class Starter:
             self._begin(number)
         assert self._control is not None
         try:
-            socket.send_fds(self._control, [messages.fork(number)], [channel.fileno()])
+            socket.send_fds(self._control, [messages.encode_fork(number)], [channel.fileno()])
         except (BrokenPipeError, ConnectionResetError, BlockingIOError):
-            # It has died just now, or hangs, and has not read what it was told for long.
+            # The forking process has just died, or hangs and has not read its commands for a long time.
             self._begin(number)
-            socket.send_fds(self._control, [messages.fork(number)], [channel.fileno()])
+            socket.send_fds(self._control, [messages.encode_fork(number)], [channel.fileno()])
 
     def _begin(self, number: int) -> None:
         self._end()
         self._first = number
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Our end alone: whoever writes has the lock, and must not wait for a process that hangs.
+        # Only our end is non-blocking: a writer holds the lock and must not wait for a process that hangs.
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
@@ -124,11 +135,11 @@ class Starter:
 
 
 def _environment() -> dict[str, str]:
-    """A little of ours, where this program was found, and one thread for each library."""
+    """Return the environment: a few of our variables, our import path, and one thread for each library."""
     places = [str(Path(kinote.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    told = {name: os.environ[name] for name in _TOLD if name in os.environ}
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
-        **told,
+        **inherited,
         "PYTHONPATH": os.pathsep.join(places),
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",

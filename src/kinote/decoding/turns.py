@@ -1,4 +1,4 @@
-"""Whose frame is decoded next: studies take turns, and one whose frames do harm leaves room for the others."""
+"""The order in which frames are decoded: studies take turns, and studies with harmful frames get fewer processes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable
 
 from kinote.decoding.errors import DecodingCancelledError, DecodingUnavailableError
 
-#: Seconds in which a study whose frame did harm has its share of the processes only.
+#: Seconds during which a study with a harmful frame is limited to the share for such studies.
 _SUSPECTED = 60.0
 
-#: Seconds between two looks at whether who waits has gone.
+#: Seconds between two checks for cancellation.
 _LOOKING = 0.25
 
 
 class _Ticket:
-    """A frame that waits for its turn, and the memory that it may take."""
+    """A waiting frame, and the memory in bytes that it may use."""
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
@@ -26,13 +26,13 @@ class _Ticket:
 
 
 class Turns:
-    """So many frames at once, in turns by their study.
+    """Shares `places` among frames, with the studies taking turns. Safe for all threads.
 
-    Studies of which a frame has done harm (it ran over its limits, or crashed) have half of the places together for
-    a minute, and one at least.
+    Studies with a harmful frame, which exceeded its limits or crashed, share half of the places (at least one) for a
+    minute.
 
-    Frames at work take `memory` bytes together at most, or one is at work alone. The one whose turn it is is waited for
-    where it needs more than is free: those after it would keep it waiting for ever.
+    All frames being decoded use at most `memory` bytes, unless there is only one. If the next frame needs more memory
+    than is free, later frames wait too, since otherwise they could keep it waiting for ever.
     """
 
     def __init__(self, places: int, memory: int) -> None:
@@ -47,9 +47,9 @@ class Turns:
     def take(
         self, study: str, seconds: float, memory: int, is_cancelled: Callable[[], bool] | None = None
     ) -> None:
-        """Wait for a place and so much memory, which are to be given back.
+        """Wait for a place and `memory` bytes. The caller must release them with `give_back`.
 
-        Raises `DecodingUnavailableError` where there is none in that time, and `DecodingCancelledError`.
+        Raises `DecodingUnavailableError` after `seconds`, and `DecodingCancelledError` if `is_cancelled` returns true.
         """
         ticket = _Ticket(self._bounded(memory))
         with self._lock:
@@ -64,14 +64,14 @@ class Turns:
                 if ticket.is_granted:
                     return
                 self._leave(study, ticket)
-                # It may have been the one for which others waited.
+                # Others may have been waiting for this one.
                 self._grant()
             if is_late:
                 raise DecodingUnavailableError("All decoding processes are busy; try again later.")
-            raise DecodingCancelledError("Nobody waits for the frame any more.")
+            raise DecodingCancelledError("The frame is no longer needed.")
 
     def give_back(self, study: str, memory: int, *, did_harm: bool = False) -> None:
-        """Give back what was taken, and say whether the frame ran over its limits or crashed."""
+        """Release a place and its memory. `did_harm` tells whether the frame exceeded its limits or crashed."""
         with self._lock:
             self._free += 1
             self._free_memory += self._bounded(memory)
@@ -92,7 +92,7 @@ class Turns:
             del self._waiting[study]
 
     def _grant(self) -> None:
-        """Give free places to those that wait."""
+        """Give free places to waiting frames."""
         if not self._waiting:
             return
         now = time.monotonic()
@@ -113,7 +113,7 @@ class Turns:
             ticket.called.set()
 
     def _next(self) -> str | None:
-        """The study whose turn it is, among those that may have a further place."""
+        """Return the study whose turn it is, among those that may have another place."""
         suspects = sum(self._at_work[study] for study in self._suspected)
         for study in self._waiting:
             if study not in self._suspected or suspects < self._suspects_places:

@@ -1,4 +1,4 @@
-"""A decoding process, as the main process has it: one frame at a time, by whoever holds it."""
+"""The main process's side of a decoding process. It decodes one frame at a time, for one thread."""
 
 from __future__ import annotations
 
@@ -29,21 +29,24 @@ from kinote.decoding.messages import FrameRequest, Kind
 from kinote.decoding.options import FrameLimits
 from kinote.decoding.starter import STARTING, Starter
 
-#: Milliseconds between two looks at how long a frame takes.
+#: Milliseconds between two checks of the time used.
 _LOOKING = 200
 
-#: Seconds in which a process that was killed is gone.
+#: Seconds within which a killed process must have ended.
 _ENDING = 5.0
 
 _PAGE = 4096
 _SMALLEST_AREA = 1 << 20
 
-#: The area must not become smaller while it is mapped here: to read beyond its end would kill the main process.
+#: The shared memory must not shrink while it is mapped: reading beyond its end would kill the main process.
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class Worker:
-    """One decoding process. After an error other than `FrameError` it is no longer of use, nor after `OverrunError`."""
+    """A decoding process. It remains usable after a `FrameError`, but not after `OverrunError` or any other error.
+
+    Raises `DecodingUnavailableError` if the process cannot be started.
+    """
 
     def __init__(self, starter: Starter) -> None:
         self._starter = starter
@@ -51,16 +54,16 @@ class Worker:
         self._poll = select.poll()
         self._poll.register(self._channel, select.POLLIN)
         self._area: mmap.mmap | None = None
-        #: Whether it ends by itself after the frame that it had.
+        #: Whether the process ends by itself after its last frame.
         self.is_last = False
         kind, self.pid, _ = self._message(STARTING, is_starting=True)
         if kind is not Kind.READY:
             self.close()
-            raise DecodingUnavailableError("A decoding process could not be started; the log says why.")
+            raise DecodingUnavailableError("A decoding process could not be started; see the log.")
 
     @property
-    def is_well(self) -> bool:
-        """Whether it still waits for a frame."""
+    def is_ready(self) -> bool:
+        """Whether the process is still waiting for a frame."""
         return not self._poll.poll(0)
 
     def decode(
@@ -70,17 +73,18 @@ class Worker:
         limits: FrameLimits,
         is_cancelled: Callable[[], bool] | None = None,
     ) -> NDArray[Any]:
-        """The words of a frame, one after the other.
+        """Decode a frame and return its words as a flat array.
 
-        `request` says all but where things are. Raises `FrameError`, `OverrunError`, `DecodingCancelledError`, and
-        `BrokenPipeError` where it is not the frame that has ended the process.
+        `request` describes the frame, without the positions in shared memory. Raises `FrameError` if the frame is
+        damaged, `OverrunError` if it exceeds its limits or crashes the process, `DecodingCancelledError` if
+        `is_cancelled` returns true, and `BrokenPipeError` if the process ended for another reason than the frame.
         """
         output = -(-len(data) // _PAGE) * _PAGE
         descriptor, area = self._area_of(output + request.output_bytes)
         area[: len(data)] = data
         request = replace(request, length=len(data), output=output, area=len(area), memory=limits.memory)
         try:
-            socket.send_fds(self._channel, [request.encoded()], [] if descriptor is None else [descriptor])
+            socket.send_fds(self._channel, [request.encode()], [] if descriptor is None else [descriptor])
         except ConnectionError as error:
             raise BrokenPipeError from error
         finally:
@@ -90,17 +94,17 @@ class Worker:
             self._wait(limits, is_cancelled)
             return np.frombuffer(area, f"u{request.word_bytes}", request.samples, output).copy()
         finally:
-            # The process gives it back after each frame, also one that it could not decode.
+            # The process frees a large area after each frame, even one that it could not decode.
             if len(area) > messages.KEPT_AREA:
                 self._area = None
 
     def close(self) -> None:
-        """Let it end, if it has not."""
+        """Let the process end."""
         self._channel.close()
         self._area = None
 
     def _area_of(self, size: int) -> tuple[int | None, mmap.mmap]:
-        """A shared area of at least that size; and its descriptor, where the process does not have it yet."""
+        """Return shared memory of at least `size` bytes, and its descriptor if the process does not have it yet."""
         if self._area is not None and len(self._area) >= size:
             return None, self._area
         size = max(1 << (size - 1).bit_length() if size < messages.KEPT_AREA else size, _SMALLEST_AREA)
@@ -115,12 +119,12 @@ class Worker:
         return descriptor, self._area
 
     def _wait(self, limits: FrameLimits, is_cancelled: Callable[[], bool] | None) -> None:
-        """Until the frame is decoded."""
+        """Wait until the frame is decoded. Raises the errors of `decode`."""
         begun, before = time.monotonic(), self._processor_seconds()
         while not self._poll.poll(_LOOKING):
             if is_cancelled is not None and is_cancelled():
                 self._kill()
-                raise DecodingCancelledError("Nobody waits for the frame any more.")
+                raise DecodingCancelledError("The frame is no longer needed.")
             used, elapsed = self._processor_seconds() - before, time.monotonic() - begun
             if used > limits.processor_seconds or elapsed > limits.seconds:
                 self._kill()
@@ -141,11 +145,11 @@ class Worker:
                 raise KilledError
             case Kind.ENDED:
                 raise OverrunError(f"its decoder {_ended_by(number)}", "crashed")
-        # All of them have ended: nothing is said about the frame.
+        # All processes have ended, so the frame is not the reason.
         raise BrokenPipeError
 
     def _message(self, seconds: float, *, is_starting: bool = False) -> tuple[Kind | None, int, str]:
-        """The next message; None where there will be none, or none came in that time."""
+        """Receive the next message. Its kind is None if none arrives in time or the process has ended."""
         if seconds and not self._poll.poll(seconds * 1000):
             if is_starting:
                 self._starter.end_hanging(self._number)
@@ -153,14 +157,14 @@ class Worker:
                 self._kill()
             return None, 0, ""
         try:
-            return messages.read(self._channel.recv(messages.LONGEST))
+            return messages.decode_message(self._channel.recv(messages.LONGEST))
         except (OSError, ValueError):
-            # It has ended, and the forking process with it; or it says what no decoding process says.
+            # The process has ended together with the forking process, or it has sent a malformed message.
             self._kill()
             return None, 0, ""
 
     def _kill(self) -> None:
-        """Kill the process, and wait until it is gone."""
+        """Kill the process and wait until it has ended."""
         self._starter.kill(self._number)
         until = time.monotonic() + _ENDING
         with contextlib.suppress(OSError):
@@ -168,11 +172,13 @@ class Worker:
                 message = self._channel.recv(messages.LONGEST)
                 if not message or message[0] == Kind.ENDED:
                     return
-            # Whoever is to kill it does not.
+            # The forking process has not killed it.
             self._starter.end_hanging(self._number)
 
     def _processor_seconds(self) -> float:
-        """What the process has used until now; the clock of a process is told by its id (clock_getcpuclockid)."""
+        """Return the processor time that the process has used. The clock id follows from its process id
+        (clock_getcpuclockid(3)).
+        """
         try:
             return time.clock_gettime(~self.pid << 3 | 2)
         except OSError:
@@ -180,7 +186,7 @@ class Worker:
 
 
 def _ended_by(status: int) -> str:
-    """What a wait status says."""
+    """Describe a wait status."""
     if os.WIFSIGNALED(status):
         return f"crashed ({signal.Signals(os.WTERMSIG(status)).name})"
     return f"ended by itself with status {os.waitstatus_to_exitcode(status)}"

@@ -1,5 +1,5 @@
-"""The demo studies, made by the project itself: pictures good to look at, some with notes.
+"""The demo studies: synthetic images of fictitious patients, some with notes.
 
-Brought in as anybody's studies would be, through `kinote.intake` and `kinote.notes`; nothing but the command
-`demo` and the tests need it.
+They are imported like any other study, through `kinote.intake` and `kinote.notes`. Only the command `demo` and the
+tests use this package.
 """

@@ -1,4 +1,4 @@
-"""A sonogram of a fictitious liver that moves as the patient breathes: a sector of speckle, frame by frame."""
+"""An ultrasound phantom: a fictitious liver that moves as the patient breathes, frame by frame."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kinote.demo.shapes import Array, edge, ellipse, ellipse_distance, paint, sm
 
 ROWS, COLUMNS, FRAMES = 480, 640, 30
 
-#: Millimetres between the centres of two pixels, and milliseconds between two frames.
+#: Pixel spacing in millimetres, and frame time in milliseconds.
 SPACING, FRAME_TIME = 0.36, 66.0
 
-#: A convex probe: the radius of its curve, half its angle, how deep it sees.
+#: A convex probe: radius of curvature in millimetres, half of its angle in radians, depth in millimetres.
 _PROBE, _HALF_ANGLE, _DEPTH = 52.0, 0.60, 148.0
 
 _SAMPLES, _BEAMS = 560, 200
 
-#: Where the probe's surface lies in the picture, from the top.
+#: Distance of the probe's surface from the top of the image, in millimetres.
 _TOP = 8.0
 
 
 def frames() -> Iterator[NDArray[np.uint8]]:
-    """All frames, as grey values."""
+    """Yield all frames as grey values."""
     random = np.random.default_rng(11)
     moving = _echoes(random)
     into = _scan_conversion()
@@ -37,7 +37,7 @@ def frames() -> Iterator[NDArray[np.uint8]]:
         breath = 4.5 * math.sin(2 * math.pi * frame / FRAMES)
         tissue = _tissue(x, y, breath, frame)
         shift = round(breath / _DEPTH * _SAMPLES)
-        # Echoes move with the tissue; a little changes from frame to frame.
+        # The speckle moves with the tissue and changes slightly from frame to frame.
         echo = np.abs(np.roll(moving, shift, axis=0) + 0.35 * _echoes(random))
         loudness = 20 * np.log10(echo * tissue + 1e-4)
         grey = np.clip((loudness + 46) / 52, 0, 1) ** 1.15 * 235
@@ -45,14 +45,14 @@ def frames() -> Iterator[NDArray[np.uint8]]:
 
 
 def _echoes(random: np.random.Generator) -> NDArray[np.complex64]:
-    """What countless scatterers too small to see give back: sharp along the beam, blurred across it."""
+    """Return speckle, the echoes of many tiny scatterers: sharp along the beam, blurred across it."""
     shape, scale = (_SAMPLES, _BEAMS), (1.1, 1.5)
     both = smooth_noise(shape, scale, random) + 1j * smooth_noise(shape, scale, random)
     return both.astype(np.complex64)
 
 
 def _tissue(x: Array, y: Array, breath: float, frame: int) -> Array:
-    """How strongly the tissue at each point echoes."""
+    """Return the echogenicity of the tissue at each point."""
     echo = np.full(x.shape, 0.20, dtype=np.float32)
     moved = y - breath
     for centre, half, tilt in (
@@ -62,18 +62,18 @@ def _tissue(x: Array, y: Array, breath: float, frame: int) -> Array:
     ):
         vein = ellipse(x + (moved - centre[1]) * tilt, moved, centre, half, 2)
         paint(echo, vein, 0.004)
-    # The gall bladder: fluid, a bright wall, and what lies behind it looks brighter.
+    # The gall bladder: fluid with a bright wall, and acoustic enhancement behind it.
     behind = edge(13 - np.abs(x - 26 - (moved - 62) * 0.25), 6) * edge(moved - 66, 4)
     echo *= 1 + 1.3 * behind
     gall = ellipse_distance(x, moved, (26, 60), (13, 22))
     paint(echo, edge(gall + 1.6), 0.55)
     paint(echo, edge(gall), 0.003)
     _lesion(echo, x, moved, frame)
-    # The diaphragm, and behind it nothing but its mirror.
+    # The diaphragm, with almost no echoes behind it.
     dome = 126 - (x / 70) ** 2 * 24 - moved
     paint(echo, edge(-dome), 0.05)
     paint(echo, edge(1.7 - np.abs(dome), 1.2), 1.9)
-    # Skin, fat and muscle lie still.
+    # Skin, fat and muscle do not move.
     paint(echo, edge(16 - y, 3), 0.16)
     for line, strength in ((1.5, 1.2), (5, 0.5), (9.5, 0.75), (16, 1.1), (19.5, 0.5)):
         wave = line + 0.5 * np.sin(x / 9 + line)
@@ -82,7 +82,7 @@ def _tissue(x: Array, y: Array, breath: float, frame: int) -> Array:
 
 
 def _lesion(echo: Array, x: Array, y: Array, frame: int) -> None:
-    """The finding of the demo: a round spot brighter than the liver, with a darker rim."""
+    """Paint the finding of the demo: a round spot brighter than the liver, with a darker rim."""
     pulse = 1 + 0.05 * math.sin(2 * math.pi * frame / 10)
     depth = ellipse_distance(x, y, (-14, 88), (11.5 * pulse, 10 * pulse)) + 0.8 * np.sin(x * 0.8) * np.cos(
         y * 0.7
@@ -92,7 +92,7 @@ def _lesion(echo: Array, x: Array, y: Array, frame: int) -> None:
 
 
 def _scan_conversion() -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
-    """Which pixels the sector covers, and which sample of which beam each of them shows."""
+    """Return the mask of the sector, and the sample and the beam that each of its pixels shows."""
     x = (np.arange(COLUMNS) - (COLUMNS - 1) / 2)[np.newaxis, :] * SPACING
     y = np.arange(ROWS)[:, np.newaxis] * SPACING - _TOP + _PROBE * math.cos(_HALF_ANGLE)
     depth = np.hypot(x, y) - _PROBE
@@ -109,7 +109,7 @@ def _picture(
     seen, sample, beam = into
     picture = np.zeros((ROWS, COLUMNS), dtype=np.uint8)
     picture[seen] = grey[sample, beam]
-    # A grey wedge, and a mark for every centimetre of depth.
+    # A grey wedge, and a depth mark for every centimetre.
     picture[60:316, 16:28] = np.arange(255, -1, -1, dtype=np.uint8)[:, np.newaxis]
     for centimetre in range(15):
         row = round((centimetre * 10 + _TOP) / SPACING)

@@ -1,6 +1,6 @@
 """A chest phantom: Hounsfield units of a fictitious thorax at any height, for the CT and the radiograph.
 
-x grows to the patient's left, y to the back, z downwards from above the shoulders; millimetres.
+All lengths are in millimetres. x grows to the patient's left, y to the back, z downwards from above the shoulders.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ SPONGY_BONE, COMPACT_BONE = 210.0, 750.0
 
 @dataclass(frozen=True, slots=True)
 class Nodule:
-    """The finding of the demo: a small round shadow in the upper lobe of the right lung."""
+    """The finding of the demo: a small round nodule in the upper lobe of the right lung."""
 
     centre: tuple[float, float, float]
     radius: float
 
 
-#: Between the two examinations it has grown.
+#: The nodule has grown between the two examinations.
 NODULE = Nodule((-66.0, -22.0, 96.0), 9.0)
 EARLIER_NODULE = Nodule(NODULE.centre, 4.5)
 
 
 def hounsfield(x: Array, y: Array, z: float, nodule: Nodule) -> Array:
-    """The cut at height z, in Hounsfield units, without noise."""
+    """Return the cross-section at height z in Hounsfield units, without noise."""
     picture = np.full(np.broadcast_shapes(x.shape, y.shape), AIR, dtype=np.float32)
     _body(picture, x, y, z)
     _cavity(picture, x, y, z, nodule)
@@ -48,20 +48,20 @@ def hounsfield(x: Array, y: Array, z: float, nodule: Nodule) -> Array:
 
 
 def table(picture: Array, x: Array, y: Array) -> None:
-    """Lay the patient on the table of a scanner: a thin curved shell under the back."""
+    """Paint the table of the scanner, a thin curved shell under the back."""
     surface = 128 - (x / 260) ** 2 * 130
     paint(picture, edge(1.5 - np.abs(y - surface), 1.5) * edge(170 - np.abs(x)), -200.0)
     paint(picture, edge(1.2 - np.abs(y - surface - 16), 1.5) * edge(150 - np.abs(x)), -300.0)
 
 
 def _grown(z: float, at_top: float, at_bottom: float, over: float = 150.0) -> float:
-    """A half axis that grows from the top downwards and then stays."""
+    """Return a half axis that grows from the top over the length `over` and then stays constant."""
     part = min(max(z / over, 0.0), 1.0)
     return at_top + (at_bottom - at_top) * math.sin(part * math.pi / 2)
 
 
 def _cage_half(z: float) -> tuple[float, float]:
-    """The half axes of the inside of the rib cage."""
+    """Return the half axes of the inside of the rib cage."""
     return _grown(z, 62, 132), _grown(z, 52, 88)
 
 
@@ -72,7 +72,7 @@ def _body(picture: Array, x: Array, y: Array, z: float) -> None:
     distance = ellipse_distance(x, y, (0, 0), half)
     paint(picture, edge(distance), -20.0)
     paint(picture, edge(distance - 2), FAT)
-    # The layer of fat is thicker in front and at the flanks than at the back.
+    # The fat is thicker at the front and the flanks than at the back.
     muscle = ellipse_distance(x, y, (0, 3), (half[0] - 12, half[1] - 9))
     paint(picture, edge(muscle, 3), MUSCLE)
     between = np.abs(np.sin(muscle * 0.27 + x * 0.03)) ** 14
@@ -81,12 +81,12 @@ def _body(picture: Array, x: Array, y: Array, z: float) -> None:
 
 
 def _cavity(picture: Array, x: Array, y: Array, z: float, nodule: Nodule) -> None:
-    """Lungs above the diaphragm, the upper abdomen below it."""
+    """Paint the lungs above the diaphragm and the upper abdomen below it."""
     inside = edge(ellipse_distance(x, y, (0, 0), _cage_half(z)) - 6)
     paint(picture, inside, -60.0)
     _abdomen(picture, x, y, z, inside)
     lungs = _lungs(x, y, z)
-    # Denser at the back, where the weight of the lung lies.
+    # Denser at the back because of gravity.
     paint(picture, lungs, LUNG + y * 0.35)
     paint_vessels(picture, x, y, z, lungs, BLOOD)
     _nodule(picture, x, y, z, nodule, lungs)
@@ -111,13 +111,13 @@ def _lungs(x: Array, y: Array, z: float) -> Array:
 
 
 def _middle(x: Array, y: Array, z: float) -> Array:
-    """What lies between the lungs: the mediastinum, wider where the heart is."""
+    """Return the shape of the space between the lungs, which is wider at the heart."""
     band = ellipse(x, y, (0, 0), (_grown(z, 34, 30), 74), 3)
     return np.maximum(band, _heart(x, y, z, 4))
 
 
 def _heart(x: Array, y: Array, z: float, thicker: float = 0) -> Array:
-    # Its axis points to the left, to the front and down.
+    # The axis of the heart points to the left, to the front and down.
     lean = (z - 170) * 0.28
     half = (58 + thicker, 46 + thicker, 56 + thicker)
     return ellipse(x, y, *ellipsoid_cut(z, (17 + lean, -24 - lean * 0.3, 172), half))
@@ -194,7 +194,7 @@ def _abdomen(picture: Array, x: Array, y: Array, z: float, inside: Array) -> Non
     )
     stomach = (58, -26, 258)
     paint_ellipse(picture, x, y, *ellipsoid_cut(z, stomach, (44, 38, 44)), BLOOD + 10, width=2, within=inside)
-    # Lying on the back, air floats to the front.
+    # The patient lies on the back, so the air is at the front.
     filling = np.where(y + 0 * x < -36, AIR, WATER + 10).astype(np.float32)
     paint_ellipse(picture, x, y, *ellipsoid_cut(z, stomach, (40, 34, 40)), filling, width=2, within=inside)
     for side in (-1, 1):
@@ -221,7 +221,7 @@ def _ribs(picture: Array, x: Array, y: Array, z: float) -> None:
     if z < 24:
         return
     cage = _cage_half(z)
-    # A rib leaves the spine and falls towards the front; each is 25 mm below the one before.
+    # The ribs slope down from the spine to the front, 25 mm apart.
     front = (1 - y / cage[1]) / 2
     phase = (z - 55 * front - 26 * (x / cage[0]) ** 2) / 25.0
     off = np.abs(phase - np.round(phase)) * 25.0 * 0.42
@@ -245,7 +245,7 @@ def _spine(picture: Array, x: Array, y: Array, z: float) -> None:
     else:
         paint(picture, edge(body), COMPACT_BONE - 150)
         paint(picture, edge(body - 2.2), SPONGY_BONE + (60 if in_level < 0.28 or in_level > 0.92 else 0))
-    # Behind the body the arch, with the canal inside.
+    # The arch behind the vertebral body, with the spinal canal inside.
     arch = ellipse_distance(x, y, (0, back + 23), (15, 12))
     paint(picture, edge(arch), COMPACT_BONE - 250)
     paint(picture, edge(ellipse_distance(x, y, (0, back + 21), (9.5, 8.5))), 15.0)
@@ -264,7 +264,7 @@ def _shoulders(picture: Array, x: Array, y: Array, z: float) -> None:
     cage = _cage_half(z)
     for side in (-1, 1):
         if 14 <= z <= 150:
-            # The shoulder blade: a thin plate that lies on the ribs behind.
+            # The shoulder blade: a thin plate behind the ribs.
             reach = 46 * math.sin(math.pi * min(max((z - 5) / 150, 0), 1)) ** 0.6
             along = side * x - (cage[0] * 0.72)
             plate = cage[1] * 0.80 - along * 0.62

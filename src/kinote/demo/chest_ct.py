@@ -1,4 +1,4 @@
-"""The CT of the chest phantom, and an earlier one of the same patient, coarser and with a smaller nodule."""
+"""The CT of the chest phantom, and an earlier, noisier one of the same patient with a smaller nodule."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SOFT_TISSUE_WINDOW = ("Mediastinum", 40.0, 400.0)
 
 
 def chest_ct() -> Iterator[Dataset]:
-    """Fifty-six slices of 5 mm, from the collar bones to the kidneys."""
+    """Yield 56 slices of 5 mm, from the collar bones to the kidneys."""
     return _series(identity.CHEST_CT, 2, chest.NODULE, noise=13.0, first=4, slices=56)
 
 
 def earlier_chest_ct() -> Iterator[Dataset]:
-    """Twenty slices of 5 mm around the nodule, half a year before."""
+    """Yield 20 slices of 5 mm around the nodule, taken seven months earlier."""
     return _series(identity.EARLIER_CHEST_CT, 2, chest.EARLIER_NODULE, noise=17.0, first=9, slices=20)
 
 
@@ -72,7 +72,7 @@ def _slice(series: Series, number: int, picture: Array, height: float) -> Datase
     dataset.SpacingBetweenSlices = THICKNESS
     dataset.PixelSpacing = [SPACING, SPACING]
     corner = -(COLUMNS - 1) / 2 * SPACING
-    # The phantom's heights grow towards the feet, DICOM's towards the head.
+    # z of the phantom grows towards the feet, z of DICOM towards the head.
     dataset.ImagePositionPatient = [corner, corner, -height]
     dataset.SliceLocation = -height
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]

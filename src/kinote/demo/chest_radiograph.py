@@ -10,7 +10,7 @@ from kinote.demo.dataset import Series, new_object, set_acquisition, set_pixels,
 
 
 def chest_radiograph() -> Dataset:
-    """One picture, from back to front, white on black by PhotometricInterpretation MONOCHROME1."""
+    """Return a posteroanterior radiograph with the photometric interpretation MONOCHROME1."""
     study = identity.RADIOGRAPH
     series = Series(
         study, 1, "CR", "Thorax PA", "Phantom CR", {"BodyPartExamined": "CHEST", "ViewPosition": "PA"}

@@ -1,4 +1,4 @@
-"""What all objects of the demo studies have in common, and how they are written."""
+"""Common parts of the objects of the demo studies, and writing them to files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANUFACTURER = "Kinote"
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series to be made: its number, and what stands in each of its objects."""
+    """A series of the demo. `attributes` are set in each of its objects, by keyword."""
 
     study: Study
     number: int
@@ -30,7 +30,7 @@ class Series:
 
 
 def new_object(series: Series, sop_class_uid: str, number: int) -> Dataset:
-    """A data set with everything but the content: patient, study, series, equipment, identity."""
+    """Return a data set with patient, study, series, equipment and SOP common attributes, but without content."""
     study = series.study
     dataset = Dataset()
     _set(
@@ -78,7 +78,7 @@ def _set(dataset: Dataset, **attributes: Any) -> None:
 
 
 def set_acquisition(dataset: Dataset, study: Study) -> None:
-    """When the picture was taken."""
+    """Set the date and time of the acquisition."""
     dataset.ContentDate = dataset.AcquisitionDate = study.date
     dataset.ContentTime = dataset.AcquisitionTime = study.time
 
@@ -86,7 +86,7 @@ def set_acquisition(dataset: Dataset, study: Study) -> None:
 def set_pixels(
     dataset: Dataset, pixels: NDArray[np.uint8] | NDArray[np.uint16], *, bits: int, photometric: str
 ) -> None:
-    """Grey pixels; of a multi-frame object the first axis counts frames."""
+    """Set greyscale pixels. For a multi-frame object, the first axis is the frame. `bits` is Bits Stored."""
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = photometric
     if pixels.ndim == 3:
@@ -101,14 +101,14 @@ def set_pixels(
 
 
 def set_window(dataset: Dataset, *windows: tuple[str, float, float]) -> None:
-    """The windows to look at the picture with: name, centre, width."""
+    """Set the windows, each with its name, centre and width."""
     dataset.WindowCenter = [centre for _, centre, _ in windows]
     dataset.WindowWidth = [width for _, _, width in windows]
     dataset.WindowCenterWidthExplanation = [name for name, _, _ in windows]
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write an object as a file named by its study, series and number."""
+    """Write an object to a file named after its accession, series and instance number. Returns the path."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

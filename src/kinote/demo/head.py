@@ -1,6 +1,6 @@
-"""A head phantom: what tissue is where in a fictitious head, and how bright an MR makes it.
+"""A head phantom: the tissues of a fictitious head, and their MR signals.
 
-x grows to the patient's left, y to the back, z downwards from the vertex; millimetres.
+All lengths are in millimetres. x grows to the patient's left, y to the back, z downwards from the vertex.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ class Weighting:
 T1 = Weighting(8, 900, 60, 420, 330, 130, 430, 640, 250)
 T2 = Weighting(8, 560, 40, 260, 170, 980, 470, 310, 820)
 
-#: Where the white matter of the left frontal lobe is not as it should be.
+#: The centre of the lesion in the white matter of the left frontal lobe.
 LESION = (27.0, -34.0, 66.0)
 _LESION_HALF = (13.0, 16.0, 13.0)
 
 
 def signal(x: Array, y: Array, z: float, folds: Array, weighting: Weighting) -> Array:
-    """The cut at height z. `folds` is smooth noise: where it crosses zero the brain has its furrows."""
+    """Return the MR signal of the cross-section at height z.
+
+    `folds` is smooth noise. The sulci of the brain are where it crosses zero.
+    """
     picture = np.full(np.broadcast_shapes(x.shape, y.shape), weighting.air, dtype=np.float32)
     _skull(picture, x, y, z, weighting)
     _brain(picture, x, y, z, folds, weighting)
@@ -49,9 +52,9 @@ def signal(x: Array, y: Array, z: float, folds: Array, weighting: Weighting) -> 
 
 
 def _shell(x: Array, y: Array, z: float, deep: float) -> Array:
-    """How far inside the head's surface less `deep` millimetres each point is."""
+    """Return how deep each point is inside the head's surface shrunk by `deep` millimetres."""
     centre, half = ellipsoid_cut(z, (0, 0, 88), (76 - deep, 95 - deep, 90 - deep))
-    # Foreheads are narrower than the backs of heads.
+    # The forehead is narrower than the back of the head.
     return ellipse_distance(x * (1 - y / 900), y, centre, half)
 
 
@@ -69,7 +72,7 @@ def _brain(picture: Array, x: Array, y: Array, z: float, folds: Array, weighting
     brain = edge(depth)
     paint(picture, brain, weighting.grey)
     furrow = np.abs(folds)
-    # White matter where it is deep, or away from furrows; near the surface the furrows reach in.
+    # White matter is deep, or away from sulci; near the surface, the sulci reach into it.
     reach = np.clip((depth - 3) / 24, 0, 1)
     white = edge((furrow - 0.95 + reach * 1.0) * 5) * edge(depth - 4.5, 2)
     paint(picture, white, weighting.white)
@@ -81,7 +84,7 @@ def _brain(picture: Array, x: Array, y: Array, z: float, folds: Array, weighting
     paint(picture, edge(4.2 - middle) * brain * long, weighting.grey)
     paint(picture, edge(1.1 - middle) * brain * long, weighting.water)
     if z > 66:
-        # The fissures at the sides, over the insula.
+        # The lateral fissures over the insula.
         for side in (-1, 1):
             along = side * x - 40 - np.abs(y + 8) * 0.35
             fissure = edge(2.0 - np.abs(along + folds)) * edge(20 - np.abs(y + 6)) * brain
@@ -125,7 +128,7 @@ def _lesion(picture: Array, x: Array, y: Array, z: float, folds: Array, weightin
 
 
 def _below(picture: Array, x: Array, y: Array, z: float, folds: Array, weighting: Weighting) -> None:
-    """Brain stem and cerebellum, in the water around them."""
+    """Paint the brain stem and the cerebellum, surrounded by water."""
     if z > 98:
         inside = edge(_shell(x, y, z, 14))
         around_stem = ellipse_distance(x * (1 + y / 90), y, (0, 9), (20, 16)) + folds * 2

@@ -21,7 +21,7 @@ _NOISE = 16.0
 
 
 def head_mr() -> Iterator[Dataset]:
-    """Twenty-four slices of either weighting."""
+    """Yield 24 slices of each weighting."""
     random = np.random.default_rng(3)
     folds = smooth_noise((SLICES, ROWS, COLUMNS), (0.7, 4.2, 4.2), random)
     x, y = grid(COLUMNS, ROWS, SPACING)
@@ -34,7 +34,7 @@ def head_mr() -> Iterator[Dataset]:
             height = FIRST_HEIGHT + at * (THICKNESS + GAP)
             clean = head.signal(x, y, height, folds[at], weighting)
             real, imaginary = random.normal(0, _NOISE, (2, ROWS, COLUMNS))
-            # The magnitude of a noisy complex signal, as a scanner reconstructs it.
+            # The magnitude of a noisy complex signal, as in a scanner's reconstruction.
             picture = np.hypot(clean + real, imaginary)
             dataset = _slice(series, at + 1, picture, height)
             dataset.RepetitionTime, dataset.EchoTime = repetition, echo

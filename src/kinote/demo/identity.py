@@ -1,6 +1,6 @@
-"""Who the demo studies are about, and the UIDs they have: always the same, so that loading twice changes nothing.
+"""The patients and studies of the demo, with fixed UIDs, so that loading the demo twice changes nothing.
 
-All persons are made up.
+All persons are fictitious.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kinote.dicom.values.uids import uid_from
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A patient who does not exist. Name as DICOM's PN, birth date as DA."""
+    """A fictitious patient. `name` is a value of VR PN, `birth_date` of VR DA."""
 
     number: str
     name: str
@@ -22,7 +22,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """An examination; date and time as DA and TM. `key` names it within the demo."""
+    """A study. `date` and `time` are values of VR DA and TM. `key` identifies it within the demo."""
 
     key: str
     patient: Patient
@@ -37,11 +37,11 @@ class Study:
         return uid_from("kinote demo", self.key)
 
     def series_uid(self, series: int) -> str:
-        """The UID of the series with this number."""
+        """Return the UID of the series with this number."""
         return uid_from("kinote demo", self.key, str(series))
 
     def instance_uid(self, series: int, instance: int) -> str:
-        """The UID of the instance with this number in that series."""
+        """Return the UID of the instance with this number in a series."""
         return uid_from("kinote demo", self.key, str(series), str(instance))
 
     @property
@@ -61,7 +61,7 @@ CHEST_CT = Study("chest ct", ASTRID, "20260914", "101122", "CT chest with contra
 HEAD_MR = Study("head mr", HANA, "20260921", "143005", "MR head", "DA26-04158", "052Y")
 LIVER_US = Study("liver us", JOERG, "20260928", "090240", "Sonographie Oberbauch", "DA26-04266", "059Y")
 
-#: The slice of each chest CT that shows the nodule best, and the slices of the MR that show the lesion.
+#: The slices of the chest CTs that show the nodule best, and the slices of the MR that show the lesion.
 NODULE_SLICE, EARLIER_NODULE_SLICE = 16, 11
 LESION_SLICES = (11, 12)
 

@@ -1,4 +1,4 @@
-"""The sonogram of the liver as a multi-frame ultrasound image."""
+"""The ultrasound examination of the liver as a multi-frame image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TWO_DIMENSIONAL = 1
 
 
 def liver_us() -> Dataset:
-    """Thirty frames, about two seconds, one breath."""
+    """Return a multi-frame image of 30 frames, about two seconds with one breath."""
     study = identity.LIVER_US
     series = Series(study, 1, "US", "Leber subkostal", "Phantom US", {"BodyPartExamined": "LIVER"})
     dataset = new_object(series, UltrasoundMultiFrameImageStorage, 1)
@@ -33,7 +33,7 @@ def liver_us() -> Dataset:
 
 
 def _region() -> Dataset:
-    """Where in the picture the sector is, and how long its pixels are."""
+    """Return the ultrasound region with its position and pixel size (PS3.3 C.8.5.5)."""
     region = Dataset()
     region.RegionSpatialFormat = _TWO_DIMENSIONAL
     region.RegionDataType = _TISSUE

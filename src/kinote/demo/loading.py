@@ -1,4 +1,4 @@
-"""Loading the demo: studies imported as anybody's would be, notes made as a person would make them."""
+"""Loading the demo: imports its studies and makes its notes in the same way as for real ones."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ from kinote.telemetry.clock import Clock
 
 
 class DemoError(RuntimeError):
-    """The demo could not be loaded; the message says which file was not taken and why."""
+    """The demo could not be loaded. The message names the refused file and the reason."""
 
 
 def load_demo(catalog: Catalog, receiver: Receiver, clock: Clock) -> None:
-    """Bring the demo studies in, and make their notes; a demo that is loaded already is left as it is."""
+    """Import the demo studies and make their notes. Does nothing if the demo is already loaded.
+
+    Raises `DemoError` if a file is refused.
+    """
     if _is_loaded(catalog):
         return
     with tempfile.TemporaryDirectory(prefix="kinote-demo-") as folder:
@@ -38,14 +41,14 @@ def load_demo(catalog: Catalog, receiver: Receiver, clock: Clock) -> None:
         ):
             if imported.outcome.kind not in ("stored", "known"):
                 raise DemoError(
-                    f"{imported.name} of the demo was not taken: {imported.outcome.reason} "
-                    "Give the demo a data directory of its own with --data."
+                    f"{imported.name} of the demo was refused: {imported.outcome.reason} "
+                    "Use a separate data directory for the demo with --data."
                 )
     catalog.write(partial(_make_notes, notes=demo.notes, clock=clock))
 
 
 def _is_loaded(catalog: Catalog) -> bool:
-    """Whether the notes are there: all of them are made in one transaction, after everything else."""
+    """Return whether the notes exist. All of them are made in one transaction, after everything else."""
     with catalog.read() as connection:
         return bool(connection.scalar(select(exists().where(note.c.origin == "authored"))))
 

@@ -13,7 +13,7 @@ _LAYER = "FINDING"
 
 
 def marked_nodule(image: Dataset) -> Dataset:
-    """The presentation state (PS3.3 A.33.1) for this image."""
+    """Return the Grayscale Softcopy Presentation State (PS3.3 A.33.1) for an image."""
     study = identity.CHEST_CT
     series = Series(
         study, identity.MARKS_SERIES, "PR", "Annotations", "Kinote demo", {"BodyPartExamined": "CHEST"}

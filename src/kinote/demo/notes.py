@@ -1,4 +1,4 @@
-"""The notes of the demo studies, as somebody reading them would make them."""
+"""The notes of the demo studies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kinote.keyobject.codes import Code, dcm
 
 @dataclass(frozen=True, slots=True)
 class DemoReference:
-    """An image to flag; frames count from 1, none means all."""
+    """A flagged image. `frames` count from 1; none given means all."""
 
     sop_instance_uid: str
     frames: tuple[int, ...] = ()
@@ -19,7 +19,7 @@ class DemoReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoNote:
-    """A note to be made in a study. The language is an RFC 5646 tag, the author's name as DICOM's PN."""
+    """A note to make. `language` is an RFC 5646 tag; `author_name` is a value of VR PN."""
 
     study_instance_uid: str
     title: Code

@@ -1,4 +1,4 @@
-"""A radiograph of the chest phantom: what is left of the rays that went through it, from back to front."""
+"""A posteroanterior radiograph of the chest phantom, computed from the attenuation along each ray."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from kinote.demo.shapes import grid, smooth_noise
 
 ROWS = COLUMNS = 1024
 
-#: Millimetres between two pixels.
+#: Pixel spacing in millimetres.
 SPACING = chest.HEIGHT / ROWS
 
 BITS = 12
 
-#: Samples of the phantom: millimetres from cut to cut, and between the points of a cut.
+#: Distances between samples of the phantom in millimetres: between cross-sections, and across and along the rays.
 _STEP, _ACROSS, _ALONG = 3.0, 1.2, 4.0
 
 
 def picture() -> NDArray[np.uint16]:
-    """The radiograph as MONOCHROME1: the more rays came through, the higher the value and the darker the look."""
+    """Return the radiograph with 12 bits for MONOCHROME1: higher values mean more radiation and look darker."""
     x, y = grid(round(COLUMNS * SPACING / _ACROSS), 64, _ALONG)
     x = x * (_ACROSS / _ALONG)
     heights = np.arange(_STEP / 2, chest.HEIGHT, _STEP)
     shadow = np.empty((len(heights), x.shape[1]), dtype=np.float32)
     for row, z in enumerate(heights):
-        # Per millimetre, water takes away 2 % of the rays; other tissue in proportion to its density.
+        # Water attenuates 2 % per millimetre, other tissue in proportion to its density.
         density = np.maximum(chest.hounsfield(x, y, float(z), chest.NODULE) / 1000 + 1, 0)
         bone = np.maximum(density - 1.12, 0) * 1.2
         shadow[row] = (density + bone).sum(axis=0) * (_ALONG * 0.02)
@@ -40,7 +40,7 @@ def picture() -> NDArray[np.uint16]:
 def _film(shadow: NDArray[np.float32]) -> NDArray[np.uint16]:
     random = np.random.default_rng(5)
     grain = smooth_noise(shadow.shape, (0.7, 0.7), random)
-    # A detector's film-like curve: steep where the lungs are, flat in bone and air.
+    # A film-like characteristic curve: steep for the lungs, flat for bone and air.
     exposure = -shadow + 0.018 * grain
     low, high = np.percentile(exposure, (3, 92))
     value = np.clip((exposure - low) / (high - low), -0.3, 1.4)
@@ -50,7 +50,7 @@ def _film(shadow: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def _side_mark(value: NDArray[np.floating[Any]]) -> None:
-    """A lead letter R beside the patient's right shoulder."""
+    """Draw a letter R beside the patient's right shoulder."""
     letter = ("1110", "1001", "1001", "1110", "1010", "1001", "1001")
     for row, line in enumerate(letter):
         for column, dot in enumerate(line):

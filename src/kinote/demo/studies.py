@@ -1,4 +1,4 @@
-"""The demo studies: pictures of people who do not exist, made by programs and the same every time."""
+"""Making the files of the demo studies. The images are synthetic and the same every time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.demo.head_mr import head_mr
 from kinote.demo.liver_us import liver_us
 from kinote.demo.marked_nodule import marked_nodule
 
-#: Real images that come with the pydicom package itself (nothing is downloaded).
+#: Real images that are part of the pydicom package, so nothing is downloaded.
 REAL_IMAGES = (
     "CT_small.dcm",
     "MR_small.dcm",
@@ -30,20 +30,20 @@ REAL_IMAGES = (
 
 @dataclass(frozen=True, slots=True)
 class DemoStudies:
-    """Files to be imported, and the notes to be made when they are in."""
+    """The files to import, and the notes to make afterwards."""
 
     files: tuple[Path, ...]
     notes: tuple[notes.DemoNote, ...]
 
 
 def build(folder: Path) -> DemoStudies:
-    """Make the demo studies in a folder; takes a few seconds."""
-    made = (write(dataset, folder) for dataset in _datasets())
-    return DemoStudies((*made, *real_images()), notes.DEMO_NOTES)
+    """Write the demo studies to a folder. This takes a few seconds."""
+    written = (write(dataset, folder) for dataset in _datasets())
+    return DemoStudies((*written, *real_images()), notes.DEMO_NOTES)
 
 
 def real_images() -> tuple[Path, ...]:
-    """The files of `REAL_IMAGES`, where the installed pydicom has them."""
+    """Return the paths of `REAL_IMAGES` that the installed pydicom contains."""
     found = (get_testdata_file(name, download=False) for name in REAL_IMAGES)
     return tuple(Path(path) for path in found if path is not None)
 

@@ -1,5 +1,5 @@
 """The DICOM upper layer (PS3.8) and message exchange (PS3.7), in both roles.
 
-Knows no database and no other room but `kinote.dicom`. What the protocol decides is pure (`pdu`,
-`state_table`, `upper_layer`: bytes and events in, effects out); what waits, sends and receives is apart.
+Imports only `kinote.dicom` and uses no database. The protocol itself is pure code: `pdu`, `state_table` and
+`upper_layer` take bytes and events and return effects. Waiting, sending and receiving are in other modules.
 """

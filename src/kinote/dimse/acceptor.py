@@ -1,4 +1,4 @@
-"""Accepting associations: a thread for each, as many as there may be (PS3.8 7.1)."""
+"""Accepting associations, each in its own thread, up to the configured limits (PS3.8 7.1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Admission, Guest, Refused
+from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Admission, AdmittedConnection, Refused
 from kinote.dimse.association import Association
 from kinote.dimse.connection import Connection
 from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
@@ -25,47 +25,47 @@ from kinote.dimse.state_table import Event
 
 log = logging.getLogger(__name__)
 
-#: Seconds before the next try where the system gives no more connections.
+#: Seconds to wait before accepting again after the system has run out of file descriptors.
 _OUT_OF_DESCRIPTORS = 0.1
 
-#: Seconds between two faults of one kind that are logged: there may be one with every connection.
+#: Minimum seconds between two logged faults: every connection may cause one.
 _FAULTS = 60.0
 
-#: Connections that may wait to be accepted.
+#: Maximum number of connections waiting to be accepted.
 _BACKLOG = 256
 
-#: How a connection becomes a secure one: takes it, the seconds that may take, and whom to tell of the socket that
-#: stands for it from then on, before the peer is waited for. Raises `DimseError`.
+#: Secures a connection. Takes the socket, the seconds allowed, and a callback that receives the new socket before
+#: the handshake begins. Returns the secured socket. Raises `DimseError`.
 Secure = Callable[[socket.socket, float, Callable[[socket.socket], None]], socket.socket]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who has opened a connection."""
+    """The host that opened a connection, and whether the connection is encrypted."""
 
     host: str
     is_secure: bool = False
 
 
 class AcceptorUser(Protocol):
-    """What is done with associations; called by the threads of the associations."""
+    """Handles associations. Its methods are called in the associations' own threads."""
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
-        """What to make of a proposed association."""
+        """Accept or reject a proposed association."""
 
     def serve(self, association: Association, caller: Caller) -> None:
-        """Serve an association until it has ended. Raises `AssociationError` where it ended badly."""
+        """Serve an association until it ends. Raises `AssociationError` if it did not end with a release."""
 
     def failed(self, caller: Caller, why: str) -> None:
-        """A connection has come to nothing."""
+        """Note that a connection or its association failed, and why."""
 
     def refused(self, caller: Caller, why: Refused) -> None:
-        """A connection was closed without a word, which may happen very often."""
+        """Note that a connection was closed without an answer. This may be called very often."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """An address to listen on, and how connections to it are made secure."""
+    """An address to listen on. `secure` secures its connections; None leaves them unencrypted."""
 
     host: str
     port: int
@@ -73,11 +73,14 @@ class Listening:
 
 
 class AddressTakenError(RuntimeError):
-    """An address cannot be listened on."""
+    """An address cannot be used for listening."""
 
 
 class Acceptor:
-    """Listens, and serves what comes until it is closed. `addresses` has the ports that were found free."""
+    """Listens and serves associations until it is closed.
+
+    `addresses` lists the host and port of each listener, with the actual port where 0 was requested.
+    """
 
     def __init__(
         self,
@@ -88,7 +91,11 @@ class Acceptor:
         patience: Patience = PATIENCE,
         is_known: Callable[[str], bool] = lambda address: True,
     ) -> None:
-        """`is_known` says whether somebody at an address may call. Nothing waits for it: it must not wait either."""
+        """Start listening. Raises `AddressTakenError` if an address cannot be used.
+
+        `is_known` tells whether connections from an address are allowed. It runs in the accepting thread, so it
+        must not block.
+        """
         self._user = user
         self._limits = limits
         self._patience = patience
@@ -113,17 +120,17 @@ class Acceptor:
 
     @property
     def associations(self) -> int:
-        """How many associations are open."""
+        """Number of open associations."""
         return self._admission.associations
 
     @property
     def unassociated(self) -> int:
-        """How many connections have no association, or none yet."""
+        """Number of connections without an association."""
         return self._admission.unassociated
 
     def close(self, grace: float = 30) -> None:
-        """Take no more, let messages that are under way be finished within `grace` seconds, and end the rest."""
-        # It may have been closed before.
+        """Stop accepting, let current messages finish within `grace` seconds, then end what remains."""
+        # The acceptor may already be closed.
         with contextlib.suppress(OSError):
             self._wake.send(b"\0")
         self._thread.join()
@@ -167,96 +174,103 @@ class Acceptor:
             return
         caller = Caller(address[0], is_secure=secure is not None)
         try:
-            guest = self._admission.arrive(caller.host, sock)
+            admitted = self._admission.arrive(caller.host, sock)
         except Exception:
-            # Nobody else would be let in any more if this thread ended.
+            # If this thread ended, no connection would be accepted any more.
             sock.close()
             if time.monotonic() >= self._next_told:
                 self._next_told = time.monotonic() + _FAULTS
-                log.exception("A connection was not let in", extra={"host": caller.host})
+                log.exception("A connection could not be admitted", extra={"host": caller.host})
             self._user.refused(caller, Refused.FAULT)
             return
-        if isinstance(guest, Refused):
+        if isinstance(admitted, Refused):
             sock.close()
-            self._user.refused(caller, guest)
+            self._user.refused(caller, admitted)
             return
         try:
             threading.Thread(
-                target=self._live, args=(sock, guest, caller, secure), name=f"dicom-{address[0]}", daemon=True
+                target=self._run,
+                args=(sock, admitted, caller, secure),
+                name=f"dicom-{address[0]}",
+                daemon=True,
             ).start()
         except RuntimeError:
-            # Where the system gives no more threads, the next connection may find one again.
+            # The system has no thread to spare now; the next connection may get one.
             sock.close()
-            self._admission.leave(guest)
+            self._admission.leave(admitted)
             self._user.refused(caller, Refused.NO_THREADS)
 
     def _no_descriptors(self, listener: socket.socket, error: OSError) -> None:
-        """The system gives no more of them: a connection that waits for one is closed, and those there are go on."""
+        """Close one waiting connection because there are no file descriptors left. Open connections continue."""
         if error.errno in (errno.EMFILE, errno.ENFILE) and self._reserve.turn_away(listener):
             self._user.refused(Caller(""), Refused.NO_DESCRIPTORS)
             return
         log.warning("No more connections can be accepted for now", exc_info=True)
         time.sleep(_OUT_OF_DESCRIPTORS)
 
-    def _live(self, sock: socket.socket, guest: Guest, caller: Caller, secure: Secure | None) -> None:
-        """The whole life of a connection, in its own thread."""
+    def _run(
+        self, sock: socket.socket, admitted: AdmittedConnection, caller: Caller, secure: Secure | None
+    ) -> None:
+        """Run a connection from beginning to end in its own thread."""
         try:
-            self._serve(sock, guest, caller, secure)
+            self._serve(sock, admitted, caller, secure)
         finally:
-            self._admission.leave(guest)
+            self._admission.leave(admitted)
 
-    def _serve(self, sock: socket.socket, guest: Guest, caller: Caller, secure: Secure | None) -> None:
+    def _serve(
+        self, sock: socket.socket, admitted: AdmittedConnection, caller: Caller, secure: Secure | None
+    ) -> None:
         until = time.monotonic() + self._patience.artim
         try:
             if secure is not None:
-                sock = secure(sock, self._patience.artim, guest.is_now)
+                sock = secure(sock, self._patience.artim, admitted.replace_socket)
             connection = Connection(
                 sock, largest_data=self._limits.pdu, sending_seconds=self._patience.within
             )
         except (DimseError, OSError) as error:
             sock.close()
-            self._failed(guest, caller, str(error))
+            self._failed(admitted, caller, str(error))
             return
         try:
             with self._changed:
                 self._connections[connection] = None
                 if self._is_closing:
                     connection.stop_reading()
-            association = self._associate(connection, guest, caller, until)
+            association = self._associate(connection, admitted, caller, until)
             if association is not None:
                 self._attend(connection, association, caller)
         except DimseError as error:
-            self._failed(guest, caller, str(error))
+            self._failed(admitted, caller, str(error))
         except Exception as error:
             log.exception("An association failed")
             self._user.failed(caller, f"{type(error).__name__}: {error}")
         finally:
             connection.close()
-            # Whoever sees that the connection is closed finds its place free.
-            self._admission.leave(guest)
+            # Free the place before anyone can see that the connection has closed.
+            self._admission.leave(admitted)
             with self._changed:
                 del self._connections[connection]
                 self._changed.notify_all()
 
-    def _failed(self, guest: Guest, caller: Caller, why: str) -> None:
-        if guest.gave_way:
+    def _failed(self, admitted: AdmittedConnection, caller: Caller, why: str) -> None:
+        if admitted.gave_way:
             self._user.refused(caller, Refused.GAVE_WAY)
         else:
             self._user.failed(caller, why)
 
     def _associate(
-        self, connection: Connection, guest: Guest, caller: Caller, until: float
+        self, connection: Connection, admitted: AdmittedConnection, caller: Caller, until: float
     ) -> Association | None:
         endpoint = Endpoint(connection, is_requestor=False, patience=self._patience)
         endpoint.happen(Event.TRANSPORT_INDICATION)
         try:
             request = endpoint.next(max(until - time.monotonic(), 0))
         except BrokenError as error:
-            self._failed(guest, caller, str(error))
+            self._failed(admitted, caller, str(error))
             return None
         assert isinstance(request, AssociateRequest)
         try:
-            answer = self._answer(request, guest, caller)
+            answer = self._answer(request, admitted, caller)
             if isinstance(answer, AssociateReject):
                 endpoint.happen(Event.REJECT_RESPONSE, answer)
                 endpoint.await_close()
@@ -268,15 +282,15 @@ class Acceptor:
         return Association(endpoint, request, answer.contexts, request.user_information.maximum_length)
 
     def _answer(
-        self, request: AssociateRequest, guest: Guest, caller: Caller
+        self, request: AssociateRequest, admitted: AdmittedConnection, caller: Caller
     ) -> Acceptance | AssociateReject:
         if self._is_closing:
             return TEMPORARY_CONGESTION
         answer = self._user.negotiate(request, caller)
-        # Only what is to be an association takes the place of one.
+        # A rejected association does not count against the limits.
         if isinstance(answer, AssociateReject):
             return answer
-        return self._admission.ask(guest) or answer
+        return self._admission.begin_association(admitted) or answer
 
     def _attend(self, connection: Connection, association: Association, caller: Caller) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""Who is let in: how many connections there may be, with an association and without one yet."""
+"""Limits on the number of connections and associations."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from kinote.dimse.pdu import AssociateReject
 
 @dataclass(frozen=True, slots=True)
 class AcceptorLimits:
-    """How many connections there may be at once, and the bytes of a P-DATA-TF.
+    """Limits of an acceptor.
 
-    `associations`, `associations_per_host`  associations that are open; those beyond are rejected (PS3.8 Table 9-21)
-    `pdu`                                    bytes of a P-DATA-TF that we ask others not to exceed
-    `unassociated`, `unassociated_per_host`  connections without an association yet; the oldest gives way to a new one
+    `associations`, `associations_per_host`  open associations; further ones are rejected (PS3.8 Table 9-21)
+    `pdu`                                    maximum length of a P-DATA-TF that we propose to peers, in bytes
+    `unassociated`, `unassociated_per_host`  connections without an association; above the limit, a new connection
+                                             closes the oldest one
     """
 
     associations: int = 200
@@ -34,7 +35,7 @@ DEFAULT_LIMITS = AcceptorLimits()
 
 
 class Refused(StrEnum):
-    """Why a connection is closed without a word; the label of the metric."""
+    """Why a connection was closed without an answer. The values are labels of a metric."""
 
     UNKNOWN_ADDRESS = "unknown address"
     GAVE_WAY = "gave way"
@@ -49,8 +50,8 @@ class _Stage(Enum):
     GONE = "gone"
 
 
-class Guest:
-    """A connection that was let in. Its thread says which socket it has just now."""
+class AdmittedConnection:
+    """An admitted connection. `stage`, `socket` and `gave_way` follow what happens to it."""
 
     def __init__(self, host: str, sock: socket.socket) -> None:
         self.host = host
@@ -58,23 +59,23 @@ class Guest:
         self.gave_way = False
         self.stage = _Stage.UNASSOCIATED
 
-    def is_now(self, sock: socket.socket) -> None:
-        """Its connection goes on by another socket, as when it is made secure."""
+    def replace_socket(self, sock: socket.socket) -> None:
+        """Use another socket for the same connection from now on, as after wrapping it in TLS."""
         self.socket = sock
 
     def give_way(self) -> None:
-        """Whatever waits for its peer finds the connection at its end."""
+        """Shut the connection down, so that a thread waiting for its peer sees the end."""
         self.gave_way = True
-        # Of a TLS socket, too: its own `shutdown` would end the encryption under the hands of its thread. It may have
-        # been closed meanwhile.
+        # Bypass `SSLSocket.shutdown`, which would end the encryption while the connection's thread uses it. The
+        # socket may already be closed.
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
 
 
 class Admission:
-    """Counts connections for all threads. Each step takes constant time, however many there are.
+    """Counts connections. Safe for all threads; every method takes constant time.
 
-    `is_known` says whether somebody at an address may call; it must not wait for anything.
+    `is_known` tells whether connections from an address are allowed. It must not block.
     """
 
     def __init__(
@@ -83,30 +84,30 @@ class Admission:
         self._limits = limits
         self._is_known = is_known
         self._lock = threading.Lock()
-        # In the order in which they came.
-        self._unassociated: dict[Guest, None] = {}
-        self._unassociated_by_host: dict[str, dict[Guest, None]] = {}
+        # In order of arrival.
+        self._unassociated: dict[AdmittedConnection, None] = {}
+        self._unassociated_by_host: dict[str, dict[AdmittedConnection, None]] = {}
         self._associations: Counter[str] = Counter()
         self._number = 0
 
     @property
     def unassociated(self) -> int:
-        """How many connections have no association."""
+        """Number of connections without an association."""
         with self._lock:
             return len(self._unassociated)
 
     @property
     def associations(self) -> int:
-        """How many associations are open."""
+        """Number of open associations."""
         with self._lock:
             return self._number
 
-    def arrive(self, host: str, sock: socket.socket) -> Guest | Refused:
-        """A connection was opened; another one may have to give way to it."""
+    def arrive(self, host: str, sock: socket.socket) -> AdmittedConnection | Refused:
+        """Admit a new connection, or return why it is refused. Closes the oldest connection if a limit is reached."""
         if not self._is_known(host):
             return Refused.UNKNOWN_ADDRESS
-        guest = Guest(host, sock)
-        gives_way: Guest | None = None
+        connection = AdmittedConnection(host, sock)
+        gives_way: AdmittedConnection | None = None
         with self._lock:
             of_host = self._unassociated_by_host.get(host, {})
             if len(of_host) >= self._limits.unassociated_per_host:
@@ -115,42 +116,42 @@ class Admission:
                 gives_way = next(iter(self._unassociated))
             if gives_way is not None:
                 self._forget(gives_way)
-            self._unassociated[guest] = None
-            self._unassociated_by_host.setdefault(host, {})[guest] = None
+            self._unassociated[connection] = None
+            self._unassociated_by_host.setdefault(host, {})[connection] = None
         if gives_way is not None:
             gives_way.give_way()
-        return guest
+        return connection
 
-    def ask(self, guest: Guest) -> AssociateReject | None:
-        """A place for an association, or why there is none now."""
+    def begin_association(self, connection: AdmittedConnection) -> AssociateReject | None:
+        """Reserve a place for an association. Returns the rejection to send if there is none."""
         with self._lock:
-            if guest.stage is not _Stage.UNASSOCIATED or self._number >= self._limits.associations:
+            if connection.stage is not _Stage.UNASSOCIATED or self._number >= self._limits.associations:
                 return TEMPORARY_CONGESTION
-            if self._associations[guest.host] >= self._limits.associations_per_host:
+            if self._associations[connection.host] >= self._limits.associations_per_host:
                 return LOCAL_LIMIT_EXCEEDED
-            self._forget(guest)
-            guest.stage = _Stage.ASSOCIATED
+            self._forget(connection)
+            connection.stage = _Stage.ASSOCIATED
             self._number += 1
-            self._associations[guest.host] += 1
+            self._associations[connection.host] += 1
             return None
 
-    def leave(self, guest: Guest) -> None:
-        """The connection is at its end."""
+    def leave(self, connection: AdmittedConnection) -> None:
+        """Note that a connection has ended. Further calls do nothing."""
         with self._lock:
-            if guest.stage is _Stage.UNASSOCIATED:
-                self._forget(guest)
-            elif guest.stage is _Stage.ASSOCIATED:
+            if connection.stage is _Stage.UNASSOCIATED:
+                self._forget(connection)
+            elif connection.stage is _Stage.ASSOCIATED:
                 self._number -= 1
-                self._associations[guest.host] -= 1
-                if not self._associations[guest.host]:
-                    del self._associations[guest.host]
-            guest.stage = _Stage.GONE
+                self._associations[connection.host] -= 1
+                if not self._associations[connection.host]:
+                    del self._associations[connection.host]
+            connection.stage = _Stage.GONE
 
-    def _forget(self, guest: Guest) -> None:
-        """It counts no more among those without an association."""
-        guest.stage = _Stage.GONE
-        del self._unassociated[guest]
-        of_host = self._unassociated_by_host[guest.host]
-        del of_host[guest]
+    def _forget(self, connection: AdmittedConnection) -> None:
+        """Stop counting a connection among those without an association."""
+        connection.stage = _Stage.GONE
+        del self._unassociated[connection]
+        of_host = self._unassociated_by_host[connection.host]
+        del of_host[connection]
         if not of_host:
-            del self._unassociated_by_host[guest.host]
+            del self._unassociated_by_host[connection.host]

@@ -1,8 +1,7 @@
-"""An association: messages in and out, at either end (PS3.7 6.3, PS3.8 Annex E).
+"""Sending and receiving messages on an association, as requestor or acceptor (PS3.7 6.3, PS3.8 Annex E).
 
-The state table decides what every event means; here it is told what happens, and what it says is done.
-One thread has an association: it waits for the answers to its own requests and performs those of the peer. What it
-reads of a data set lies in the connection's buffer, so that memory does not grow with the object.
+Each association belongs to one thread, which waits for responses to its own requests and performs the peer's
+requests. Received data sets are read through the connection's buffer, so memory does not grow with the object.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ from kinote.dimse.pdu import (
 from kinote.dimse.state_table import Event, State
 from kinote.dimse.under_way import UnderWay
 
-#: Bytes of a data set that are read and sent at once, in as many PDUs as it takes; and how many these may be,
-#: since each lies in pieces of its own.
+#: Bytes of a data set that are read and sent in one write. They are split into PDUs, of which one write takes at
+#: most `_PDUS`, since each PDU is passed to the system as separate pieces.
 _BLOCK = 1024 * 1024
 _PDUS = 256
 
-#: A peer that takes PDUs of any length (PS3.8 D.1.1) gets them of this one, and none gets longer ones.
+#: Longest PDU that we send, in bytes, also to peers that accept any length (PS3.8 D.1.1).
 _LONGEST_SENT = 131_072
 
-#: Length of a presentation data value's own head, which counts to the PDU's length.
+#: Bytes of a presentation data value's header, which count towards the PDU length.
 _VALUE_HEAD = 6
 
-#: No peer can mean a shorter one: a command would take dozens of PDUs.
+#: Shorter maximum lengths are ignored as mistakes: one command would take dozens of PDUs.
 _SHORTEST_SENT = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A command that has come; its data set, where one follows, is still to be read."""
+    """A received command. Its data set, if there is one, has not been read yet."""
 
     context: Context
     command: Command
@@ -63,9 +62,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """An association that another process goes on with: all that does not lie in its socket.
+    """The state of an association that is handed to another process together with its socket.
 
-    `unread` has come in and was not looked at; `received` and `sent` are bytes.
+    `unread` holds received bytes that have not been processed. `received` and `sent` count bytes.
     """
 
     request: AssociateRequest
@@ -78,10 +77,11 @@ class Handed:
 
 
 class Association:
-    """An association that has been established; `request` is what was proposed, by whichever end.
+    """An established association.
 
-    `perform` performs a request of the peer: it reads the data set as far as it wants, and answers. Nothing is
-    offered where it is None. `under_way` is what goes on in either direction.
+    `request` is the A-ASSOCIATE-RQ, ours or the peer's. `perform` handles a request of the peer: it reads as much
+    of the data set as it needs and sends the response. If it is None, every request is refused. `under_way` holds
+    the outstanding operations of both directions.
     """
 
     def __init__(
@@ -101,68 +101,69 @@ class Association:
         longest = min(peer_maximum_length or _LONGEST_SENT, _LONGEST_SENT)
         self._fragment = max(longest, _SHORTEST_SENT) - _VALUE_HEAD
         self._values: deque[PresentationData] = deque()
-        #: The context in which fragments of a data set are still to come.
+        #: The context of the data set that is being received; None between data sets.
         self._open_data: Context | None = None
-        #: Until when the peer has to have sent what is read now, by `within`.
+        #: The deadlines of the enclosing `within` blocks, as values of `time.monotonic`.
         self._deadlines: list[float] = []
-        #: Seconds in which the peer was waited for while there was a deadline.
+        #: Seconds spent waiting for the peer while there was a deadline.
         self._waited = 0.0
 
     @property
     def received(self) -> int:
-        """Bytes that have come in."""
+        """Number of bytes received."""
         return self._endpoint.connection.received
 
     @property
     def sent(self) -> int:
-        """Bytes that have gone out."""
+        """Number of bytes sent."""
         return self._endpoint.connection.sent
 
     @property
     def we_request(self) -> bool:
-        """Whether we have opened it."""
+        """Whether we are the association requestor."""
         return self._endpoint.layer.is_requestor
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the association has not ended."""
         return self._endpoint.is_open
 
     @property
     def patience(self) -> Patience:
-        """How long the peer may be silent."""
+        """The time limits for the peer."""
         return self._patience
 
     @property
     def peer_host(self) -> str:
-        """The address that the peer has; empty where it has none."""
+        """The peer's address; empty if it has none."""
         return self._endpoint.connection.peer_host
 
     def context_for(self, abstract_syntax: str) -> Context | None:
-        """The first accepted context of a SOP class."""
+        """Return the first accepted context of a SOP class, or None."""
         return next(
             (each for each in self.contexts.values() if each.abstract_syntax == abstract_syntax), None
         )
 
     def we_are_scu(self, context: Context) -> bool:
-        """Whether we may invoke the operations of a context."""
+        """Return whether we may invoke operations in a context."""
         return context.requestor_is_scu if self.we_request else context.requestor_is_scp
 
     def we_are_scp(self, context: Context) -> bool:
-        """Whether we perform the operations of a context, and may send its notifications."""
+        """Return whether we perform operations and may send notifications in a context."""
         return context.requestor_is_scp if self.we_request else context.requestor_is_scu
 
     def new_message_id(self) -> int:
-        """An identifier that no other message under way has (PS3.7 9.1.1.1.1)."""
+        """Return a Message ID that no outstanding message has (PS3.7 9.1.1.1.1)."""
         return self.under_way.new_message_id()
 
     # --- deadlines ----------------------------------------------------------------------------------
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """What is received has to come within so many seconds in all, however the peer spreads it.
+        """Limit the total time for everything received in this block, however the peer spreads it.
 
-        One that takes longer ends the association (`AssociationError`). Within another deadline, the earlier counts.
+        After `seconds`, the association is aborted with `AssociationError`. In nested blocks the earliest deadline
+        applies.
         """
         self._deadlines.append(time.monotonic() + seconds)
         try:
@@ -172,7 +173,7 @@ class Association:
 
     @contextmanager
     def our_own_time(self) -> Iterator[None]:
-        """What is done here does not count to the deadlines, other than the time in which the peer is waited for."""
+        """Extend the deadlines by the time spent in this block, apart from the time spent waiting for the peer."""
         begun, waited = time.monotonic(), self._waited
         try:
             yield
@@ -182,19 +183,19 @@ class Association:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether a deadline is over."""
+        """Whether a deadline has passed."""
         return bool(self._deadlines) and time.monotonic() >= min(self._deadlines)
 
     # --- receiving ----------------------------------------------------------------------------------
 
     def receive(self, seconds: float | None = None) -> Message | None:
-        """The next message, whoever is to begin one; None once the peer has released the association.
+        """Return the next message, or None if the peer has released the association.
 
-        What is left of the data set before is passed over. Waits for so many `seconds`, or as long as the peer may be
-        silent. Raises `AssociationError` where the association has ended otherwise.
+        The unread rest of the previous data set is skipped. Waits up to `seconds`, by default as long as the peer
+        may be idle. Raises `AssociationError` if the association ends in any other way.
         """
         if self._open_data is not None:
-            self.pass_over()
+            self.skip_data_set()
         if not self._values:
             self._endpoint.begin_idle()
         try:
@@ -210,29 +211,29 @@ class Association:
         return Message(context, command)
 
     def receive_due(self, seconds: float | None = None) -> Message:
-        """The next message, where one is due: a release is not expected, and silence is none."""
+        """Return the next message, as `receive` does. Raises `ReleasedError` if the peer releases instead."""
         message = self.receive(seconds)
         if message is None:
             raise ReleasedError("The peer has released the association while an answer was due")
         return message
 
-    def pass_over(self) -> None:
-        """Read what is left of the message's data set."""
+    def skip_data_set(self) -> None:
+        """Skip the unread rest of the current data set."""
         for _ in self.data_set():
             pass
 
     def data_set(self) -> Iterator[memoryview]:
-        """The bytes of the message's data set, in pieces that are good until the next one is asked for."""
+        """Yield the current data set in pieces. Each piece is valid only until the next one is requested."""
         while (context := self._open_data) is not None:
             value = self._next_value(self._patience.within)
             if value.is_command or value.context_id != context.id:
-                raise self.break_off("A fragment of a data set was due", AbortReason.UNEXPECTED_PARAMETER)
+                raise self.break_off("A data set fragment was expected", AbortReason.UNEXPECTED_PARAMETER)
             if value.is_last:
                 self._open_data = None
             yield memoryview(value.fragment)
 
     def whole_data_set(self, limit: int) -> bytes | None:
-        """The data set, of so many bytes at most; None if it is longer, and what is left of it is still to be read."""
+        """Return the whole data set. Returns None if it exceeds `limit` bytes; its rest is then still unread."""
         data = bytearray()
         for piece in self.data_set():
             if len(data) + len(piece) > limit:
@@ -241,11 +242,11 @@ class Association:
         return bytes(data)
 
     def something_waits(self) -> bool:
-        """Whether the peer has sent something that has not been looked at, or has gone."""
+        """Return whether unprocessed bytes have arrived or the connection has ended."""
         return bool(self._values) or self._endpoint.connection.has_more()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until `something_waits`, for so many seconds at most; whether it does."""
+        """Wait up to `seconds` until `something_waits`. Returns whether it does."""
         if self._values:
             return True
         self._endpoint.begin_idle()
@@ -259,7 +260,7 @@ class Association:
         context_id = value.context_id
         for _ in range(LONGEST):
             if not value.is_command or value.context_id != context_id:
-                raise self.break_off("A fragment of a command was due", AbortReason.UNEXPECTED_PARAMETER)
+                raise self.break_off("A command fragment was expected", AbortReason.UNEXPECTED_PARAMETER)
             data += value.fragment
             if len(data) > LONGEST:
                 raise self.break_off(f"A command of more than {LONGEST} bytes")
@@ -296,7 +297,7 @@ class Association:
         begun = time.monotonic()
         left = min(self._deadlines) - begun
         if left <= 0:
-            raise self._endpoint.give_up("The peer took too long to send what was due")
+            raise self._endpoint.give_up("The peer did not send a complete message in time")
         try:
             return self._endpoint.next(min(seconds, left))
         finally:
@@ -305,10 +306,10 @@ class Association:
     # --- sending ------------------------------------------------------------------------------------
 
     def send(self, context: Context, command: Command, data_set: bytes | DataSet | None = None) -> None:
-        """Send a message, its command and as much of its data set as goes together in one write.
+        """Send a command and its data set. The command goes out in one write with the beginning of the data set.
 
-        Raises `AssociationError` where the association has ended. A file that ends too early, or can no longer be
-        read, ends the association (`UnreadableDataSetError`): half a data set cannot be taken back.
+        Raises `AssociationError` if the association has ended. If the file ends early or cannot be read, raises
+        `UnreadableDataSetError` and aborts the association, because a partly sent data set cannot be taken back.
         """
         self._endpoint.require_sending()
         pieces = self._pdus(context, encode_command(command), is_command=True, is_last=True)
@@ -328,14 +329,14 @@ class Association:
         begun = time.monotonic() if self._deadlines else 0.0
         self._endpoint.send(pieces)
         if self._deadlines:
-            # It lasts as long as the peer wants.
+            # The peer determines how long this takes.
             self._waited += time.monotonic() - begun
 
     def _read(self, data_set: DataSet) -> Iterator[tuple[bytes | memoryview, bool]]:
         try:
             for block, is_last in _blocks(data_set, self._fragment):
                 if block is None:
-                    raise OSError("The data set to be sent ends too early")
+                    raise OSError("The data set to send ends too early")
                 yield block, is_last
         except OSError as error:
             self._endpoint.give_up(str(error))
@@ -351,9 +352,9 @@ class Association:
     # --- the end ------------------------------------------------------------------------------------
 
     def release(self) -> None:
-        """Release the association in agreement with the peer (PS3.8 7.2); nothing if it has ended.
+        """Release the association (PS3.8 7.2). Does nothing if it has ended.
 
-        What still comes is passed over.
+        Messages that still arrive are ignored.
         """
         if not self._endpoint.is_open:
             return
@@ -362,10 +363,10 @@ class Association:
         while self._endpoint.is_open:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise self._endpoint.give_up("The peer does not reply to the release")
+                raise self._endpoint.give_up("The peer does not answer the release request")
             pdu = self._endpoint.next(left)
             if isinstance(pdu, ReleaseRequest):
-                # Both ends ask in the same moment (PS3.8 7.2.2.2).
+                # Release collision: both ends request it at the same time (PS3.8 7.2.2.2).
                 if self._endpoint.layer.state is State.COLLISION_REQUESTOR_AWAITING_LOCAL:
                     self._endpoint.happen(Event.RELEASE_RESPONSE)
             elif self._endpoint.layer.state is State.COLLISION_ACCEPTOR_AWAITING_LOCAL:
@@ -375,29 +376,29 @@ class Association:
     def break_off(
         self, why: str, reason: AbortReason = AbortReason.INVALID_PARAMETER_VALUE
     ) -> AssociationError:
-        """What the peer sent has no place here: the association is aborted; gives the error to raise."""
+        """Abort because of what the peer sent, with `reason` (PS3.8 9.3.8). Returns the error to raise."""
         return self._endpoint.give_up(PduError(why, reason))
 
     def abort(self) -> None:
-        """End the association at once (PS3.8 7.3); nothing if it has ended."""
+        """Abort the association (PS3.8 7.3). Does nothing if it has ended."""
         self._endpoint.abort()
 
     def stop(self) -> None:
-        """From another thread: end the association as soon as no message is under way."""
+        """End the association as soon as no message is in progress. To be called by another thread."""
         self._endpoint.stop()
 
     # --- another process ----------------------------------------------------------------------------
 
     def hand_over(self, stop: Callable[[], None]) -> Handed:
-        """Have another process go on with it before a message has been received; `stop` tells that one to stop.
+        """Let another process continue the association, before any message was received.
 
-        The connection stays open here: it is closed when the other has told its end (`ended_elsewhere`), and used
-        again where it does not go on (`take_back`).
+        `stop` is called to tell that process to stop. The connection stays open here. Call `ended_elsewhere` once
+        the other process has ended the association, or `take_back` if it could not continue.
         """
         self._endpoint.hand_over(stop)
         connection = self._endpoint.connection
         return Handed(
-            # What was proposed has been answered.
+            # The proposed contexts are not needed after the negotiation.
             replace(self.request, contexts=()),
             dict(self.contexts),
             self._peer_maximum_length,
@@ -409,37 +410,37 @@ class Association:
 
     @property
     def descriptor(self) -> int:
-        """The number of its socket."""
+        """The file descriptor of the socket."""
         return self._endpoint.connection.descriptor
 
     def close(self) -> None:
-        """Close the connection; for who has taken the association over."""
+        """Close the connection. To be called by a process that has taken over the association."""
         self._endpoint.connection.close()
 
     def leave(self) -> None:
-        """Close the socket here alone: the connection goes on where another process has it."""
+        """Close the socket in this process only. The connection stays open in the process that took it over."""
         self._endpoint.connection.leave()
 
     def end(self) -> None:
-        """From another thread: end the association at once, also within a message."""
+        """End the association at once, even within a message. To be called by another thread."""
         self._endpoint.connection.stop_reading()
 
     def take_back(self) -> None:
-        """The other process does not go on with it."""
+        """Continue the association here, because the other process could not."""
         self._endpoint.take_back()
 
     def ended_elsewhere(self) -> None:
-        """The other process has brought it to its end."""
+        """Note that the other process has ended the association."""
         self._endpoint.ended_elsewhere()
 
 
 def _blocks(data_set: DataSet, fragment: int) -> Iterator[tuple[bytes | memoryview | None, bool]]:
-    """The bytes of a file in blocks that fill whole PDUs, and whether each is the last; None if it ends early."""
+    """Yield a data set in blocks that fill whole PDUs, each with whether it is the last; None if it ends early."""
     size = min(max(_BLOCK // fragment, 1), _PDUS) * fragment
     left = data_set.size
     file = data_set.file
     if isinstance(file, io.BytesIO) and not file.tell():
-        # In memory already: not copied once more.
+        # Already in memory, so not copied again.
         whole = memoryview(file.getvalue())
         for begin in range(0, left, size):
             end = min(begin + size, left)

@@ -1,4 +1,4 @@
-"""The commands of the composite services (PS3.7 9.3). Those of the normalized ones are in `command_sets.normalized`."""
+"""The commands of the composite services (PS3.7 9.3). `command_sets.normalized` has the normalized ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MEDIUM_PRIORITY, HIGH_PRIORITY, LOW_PRIORITY = 0, 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A message's command. Fields that are None do not stand in it."""
+    """A message's command. Fields that are None are left out of the command set."""
 
     code: ClassVar[int]
 
@@ -20,14 +20,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Command):
-    """What an SCU asks; `message_id` is given back in the answer."""
+    """A request. The response repeats its `message_id`."""
 
     message_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Command):
-    """What an SCP answers; `status` as PS3.7 Annex C and the service class have it."""
+    """A response. PS3.7 Annex C and the service class define `status`."""
 
     message_id_being_responded_to: int
     status: int
@@ -37,7 +37,7 @@ class Response(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubOperations(Response):
-    """The answer to a retrieval, with how far it has come (PS3.7 9.1.3, 9.1.4)."""
+    """A response to C-GET or C-MOVE, with the numbers of sub-operations (PS3.7 9.1.3, 9.1.4)."""
 
     affected_sop_class_uid: str | None = None
     remaining: int | None = None
@@ -123,7 +123,7 @@ class CEchoResponse(Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CCancelRequest(Command):
-    """Give up the operation of that message (PS3.7 9.3.2.3)."""
+    """Requests to cancel the operation with that Message ID (PS3.7 9.3.2.3)."""
 
     code = 0x0FFF
 
@@ -132,9 +132,9 @@ class CCancelRequest(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnrecognizedRequest(Request):
-    """A request that can only be refused: of an unknown service, or of a normalized one and incomplete.
+    """A request that can only be refused: its service is unknown, or a normalized request is incomplete.
 
-    `lacks` says what an incomplete one lacks; it is empty where the service is unknown.
+    `lacks` says what is missing or malformed; it is empty if the service is unknown.
     """
 
     code = 0x0000
@@ -145,7 +145,7 @@ class UnrecognizedRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnrecognizedResponse(Response):
-    """What such a request is answered with; `command_field` is that of its own response (PS3.7 E.1)."""
+    """The response to an `UnrecognizedRequest`. `command_field` is the request's with the response bit (PS3.7 E.1)."""
 
     code = 0x8000
 

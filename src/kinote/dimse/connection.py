@@ -1,8 +1,8 @@
-"""A connection that carries PDUs: one buffer for what comes in, one write for what goes out (PS3.8 9.1).
+"""A transport connection that carries PDUs: one receive buffer, and one write for each send (PS3.8 9.1).
 
-Most of the field's software sends command and data in separate small writes and leaves Nagle's algorithm on;
-each then waits for the other's delayed acknowledgement, 40 ms a message. `TCP_QUICKACK` on our side, asked
-for anew before every read since the system forgets it, cures that for every peer.
+Most DICOM software sends command and data in separate small writes with Nagle's algorithm on. Each message then waits
+40 ms for a delayed acknowledgement. Setting `TCP_QUICKACK` on our side avoids this for every peer. The system resets
+the option, so it is set again before every read.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from kinote.dimse.tls_socket import TlsSocket
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _TIMEVAL = struct.Struct("@ll")
 
-#: Bytes that come in at once at most: what a peer sends of a large object while the last PDU is looked at.
+#: Size of the receive buffer in bytes: room for what a peer sends while the previous PDU is processed.
 _BUFFER = 256 * 1024
 
-#: Bytes of an associate PDU at most; 128 contexts with all transfer syntaxes there are take some 200 KB.
+#: Maximum bytes of an associate PDU. 128 contexts with all existing transfer syntaxes take about 200 KB.
 LARGEST_ASSOCIATE = 1024 * 1024
 
-#: Of a wait of more seconds, a second more or less says nothing.
+#: Waits of more seconds than this are rounded up to whole seconds.
 _LONG = 20
 
-#: Pieces of one write at most: the system takes 1024 (IOV_MAX), and refuses all where there are more.
+#: Maximum pieces in one write. The system refuses a write of more than 1024 (IOV_MAX).
 _MOST_PIECES = 1000
 
-#: The other PDUs have four bytes; some are sent with more, which are looked at to be refused.
+#: Maximum bytes of the other PDUs. They have four bytes; longer ones are read so that they can be refused properly.
 _LARGEST_SHORT = 1024
 
 
@@ -45,10 +45,11 @@ def _timeval(seconds: float) -> bytes:
 
 
 class Connection:
-    """Reads and writes PDUs on a socket, which it owns from then on.
+    """Reads and writes PDUs on a socket, which it owns.
 
-    What `receive` gives lies in the buffer, and is good until `receive` is called again. One thread may receive
-    while another sends.
+    `receive` returns a view of the buffer that is valid until the next call. One thread may receive while another
+    sends. `largest_data` is the maximum length of a P-DATA-TF that we have proposed, in bytes. A send fails if the
+    peer accepts no data for `sending_seconds`.
     """
 
     def __init__(self, sock: socket.socket, *, largest_data: int, sending_seconds: float = 60) -> None:
@@ -61,12 +62,12 @@ class Connection:
         self._limits = {
             ASSOCIATE_RQ: LARGEST_ASSOCIATE,
             ASSOCIATE_AC: LARGEST_ASSOCIATE,
-            # A peer that overdoes what was agreed a little is understood.
+            # Tolerates peers that exceed the negotiated length.
             P_DATA_TF: max(largest_data * 2, LARGEST_ASSOCIATE),
         }
-        #: How many seconds a read waits at most; 0 is for ever, as on a new socket.
+        #: The socket's current read timeout in seconds; 0 means none, as on a new socket.
         self._seconds = 0.0
-        #: Bytes that have come in and gone out.
+        #: Numbers of bytes received and sent.
         self.received = 0
         self.sent = 0
         self._sending_seconds = sending_seconds
@@ -77,10 +78,10 @@ class Connection:
         self._tls = TlsSocket(sock) if isinstance(sock, ssl.SSLSocket) else None
 
     def receive(self, seconds: float | None = None) -> tuple[int, memoryview]:
-        """The next PDU: its type and its variable part.
+        """Return the type and the variable part of the next PDU.
 
-        Raises `SilenceError` if it is not complete within so many seconds, `ConnectionLostError` if none will
-        come, `PduError` for a head that is none: what follows it cannot be told then.
+        Raises `SilenceError` if it is not complete within `seconds`, `ConnectionLostError` if the connection has
+        ended, and `PduError` if its header is invalid. After a `PduError` no further PDUs can be recognized.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         while self._end - self._begin < HEAD.size:
@@ -97,23 +98,23 @@ class Connection:
         return kind, self._view[begin : self._begin]
 
     def send(self, *pieces: bytes | memoryview) -> None:
-        """Send bytes that lie apart as one write.
+        """Send several pieces in one write.
 
-        Raises `ConnectionLostError`, or `SilenceError` for a peer that does not take them.
+        Raises `ConnectionLostError` if the connection has ended, `SilenceError` if the peer does not read.
         """
         total = sum(map(len, pieces))
         try:
             self._send(pieces, total)
         except (BlockingIOError, TimeoutError) as error:
-            raise SilenceError("The peer does not take what is sent to it") from error
+            raise SilenceError("The peer does not read what is sent to it") from error
         except OSError as error:
             raise ConnectionLostError(f"Sending failed: {self._reason(error)}") from error
         self.sent += total
 
     def has_more(self) -> bool:
-        """Whether reading on would give something at once: bytes of the next PDU, or that the connection ended.
+        """Return whether `receive` would not have to wait: bytes have arrived, or the connection has ended.
 
-        What was received last stays good. To be asked by the thread that receives.
+        The PDU received last stays valid. To be called by the receiving thread.
         """
         if self._end > self._begin:
             return True
@@ -122,9 +123,9 @@ class Connection:
         return self._tls.may_have_more() and self._has_read(self._tls)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until there is more (`has_more`), for so many seconds at most; whether there is."""
+        """Wait up to `seconds` until `has_more`. Returns whether it is so."""
         deadline = time.monotonic() + seconds
-        # Of TLS something may come that is nothing to its user.
+        # TLS may receive records that carry no application data.
         while not self.has_more():
             left = deadline - time.monotonic()
             if left <= 0:
@@ -136,19 +137,19 @@ class Connection:
         return True
 
     def stop_reading(self) -> None:
-        """Have a `receive` that waits, and all that follow, end with `ConnectionLostError`.
+        """Make a waiting `receive`, and all later ones, raise `ConnectionLostError`.
 
-        May be called by any thread; sending goes on.
+        May be called by any thread. Sending still works.
         """
         if self._tls is not None:
             self._tls.stop_reading()
             return
-        # The peer may have been quicker.
+        # The peer may already have closed the connection.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
     def drain(self, seconds: float) -> None:
-        """Let pass whatever comes, for so many seconds; ends as `receive` does, never otherwise."""
+        """Read and discard everything. Raises `SilenceError` after `seconds`, `ConnectionLostError` at the end."""
         deadline = time.monotonic() + seconds
         while True:
             self._begin = self._end = 0
@@ -157,12 +158,12 @@ class Connection:
 
     @property
     def descriptor(self) -> int:
-        """The number of its socket, for who hands it to another process."""
+        """The file descriptor of the socket, for passing it to another process."""
         return self._socket.fileno()
 
     @property
     def peer_host(self) -> str:
-        """The address of its other end; empty where that has none, or has gone."""
+        """The peer's address; empty if it has none or has disconnected."""
         try:
             name = self._socket.getpeername()
         except OSError:
@@ -171,11 +172,11 @@ class Connection:
 
     @property
     def unread(self) -> bytes:
-        """What has come in behind the PDU that was received last."""
+        """The bytes received after the last PDU."""
         return bytes(self._view[self._begin : self._end])
 
     def resume(self, unread: bytes, received: int, sent: int) -> None:
-        """Go on where another process has stopped: with what it had read ahead, and what had gone in and out."""
+        """Continue where another process stopped, with the bytes it had read ahead and its byte counts."""
         self._make_room(max(len(unread), _BUFFER))
         self._view[: len(unread)] = unread
         self._begin, self._end = 0, len(unread)
@@ -183,21 +184,21 @@ class Connection:
         self.was_shared()
 
     def was_shared(self) -> None:
-        """Another process has used the socket: how long a read waits there is not known any more."""
+        """Note that another process has used the socket, so that its read timeout is unknown."""
         self._seconds = -1.0
 
     def close(self) -> None:
-        """Close the connection; the peer gets what was sent."""
+        """Close the connection. The peer still receives what was sent."""
         if self._tls is not None:
             self._tls.close()
             return
-        # The peer may have been quicker.
+        # The peer may already have closed the connection.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def leave(self) -> None:
-        """Close the socket and not the connection, which another process has."""
+        """Close only this process's socket. Another process keeps the connection open."""
         self._socket.close()
 
     # --- reading ------------------------------------------------------------------------------------
@@ -207,13 +208,13 @@ class Connection:
             raise PduError(f"A PDU of type {kind:02X}H is unknown", AbortReason.UNRECOGNIZED_PDU)
         limit = self._limits.get(kind, _LARGEST_SHORT)
         if length > limit:
-            raise PduError(f"A PDU of type {kind:02X}H with {length} bytes, of {limit} at most")
+            raise PduError(f"A PDU of type {kind:02X}H has {length} bytes; at most {limit} are allowed")
 
     def _make_room(self, size: int) -> None:
-        """Room for `size` bytes from the begin of the PDU on: what has come of it moves to the front."""
+        """Move the beginning of the PDU to the front, and make sure that `size` bytes fit."""
         kept = bytes(self._view[self._begin : self._end])
         if size > len(self._buffer):
-            # Views of the old buffer may still be in somebody's hands: it stays as it is.
+            # A caller may still hold views of the old buffer, so it is replaced and not resized.
             self._buffer = bytearray(size)
             self._view = memoryview(self._buffer)
         self._view[: len(kept)] = kept
@@ -228,7 +229,7 @@ class Connection:
         self._take(deadline)
 
     def _take(self, deadline: float | None) -> None:
-        """Read behind what has come already."""
+        """Read once, behind the bytes already in the buffer."""
         try:
             count = self._receive_into(self._view[self._end :], deadline)
         except (BlockingIOError, TimeoutError) as error:
@@ -250,9 +251,9 @@ class Connection:
         return self._tls.receive_into(room, deadline)
 
     def _has_read(self, tls: TlsSocket) -> bool:
-        """Whether bytes of the peer's are among those of TLS that have come; they are read to know."""
+        """Read what TLS has received, and return whether it contained application data or the end."""
         if self._end == len(self._buffer):
-            # Views of the old buffer may still be in somebody's hands: it stays as it is.
+            # A caller may still hold views of the old buffer, so it is replaced and not reused.
             self._buffer = bytearray(_BUFFER)
             self._view = memoryview(self._buffer)
             self._begin = self._end = 0
@@ -261,7 +262,7 @@ class Connection:
         except SilenceError:
             return False
         except ConnectionLostError:
-            # To be told by `receive`.
+            # `receive` will raise it again.
             return True
         return True
 
@@ -269,7 +270,7 @@ class Connection:
         return reason_of(error) if self._tls is not None else error.strerror or str(error)
 
     def _wait_at_most(self, deadline: float | None) -> None:
-        """Have the system itself end the next read in time: a poll before each would cost more."""
+        """Set the socket's own read timeout, which costs less than a poll before each read."""
         seconds = 0.0 if deadline is None else _waiting(deadline - time.monotonic())
         if seconds != self._seconds:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
@@ -279,7 +280,7 @@ class Connection:
 
     def _send(self, pieces: Sequence[bytes | memoryview], total: int) -> None:
         if self._tls is not None:
-            # TLS has no scattered write, and one record is better than several.
+            # TLS cannot write several pieces at once, and one record is better than many.
             self._tls.send_all(b"".join(pieces), self._sending_seconds)
             return
         if len(pieces) > _MOST_PIECES:
@@ -290,12 +291,12 @@ class Connection:
 
 
 def _waiting(left: float) -> float:
-    """How many seconds to wait where so many are left: long ones rounded up, so that they are mostly the same."""
+    """Return the read timeout to set. Long ones are rounded up, so that the option rarely has to be changed."""
     return float(math.ceil(left)) if left > _LONG else max(left, 0.001)
 
 
 def _require_time(deadline: float | None) -> None:
-    """A peer that drips never lets a read wait: what it sends has to end in time nevertheless."""
+    """Raise `SilenceError` after the deadline. A peer that sends single bytes never lets a read time out."""
     if deadline is not None and time.monotonic() >= deadline:
         raise SilenceError("The peer is silent")
 

@@ -1,4 +1,4 @@
-"""One end of a connection with its upper layer: what happens goes in, what the layer says is done (PS3.8 9.2)."""
+"""Drives the upper layer of one connection: passes events to it and carries out its effects (PS3.8 9.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kinote.dimse.state_table import Event, State
 from kinote.dimse.upper_layer import (
     Close,
     Effect,
-    Given,
+    EventData,
     Indicate,
     Lost,
     Send,
@@ -33,10 +33,11 @@ from kinote.dimse.upper_layer import (
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many seconds the peer may be silent.
+    """Time limits for the peer, in seconds.
 
-    `artim` is for what is due at the beginning and the end (PS3.8 9.1.5), `idle` between two messages,
-    `within` until the next PDU of a message is complete.
+    `artim`   at the beginning and the end of an association (the ARTIM timer, PS3.8 9.1.5)
+    `idle`    between two messages
+    `within`  until the next PDU within a message is complete, and for each write
     """
 
     artim: float = 30
@@ -44,14 +45,14 @@ class Patience:
     within: float = 60
 
 
-#: As long as is usual.
+#: The default time limits.
 PATIENCE = Patience()
 
 _STOPPED = "Kinote is being stopped"
 
 
 class Endpoint:
-    """One end of a connection, from its opening to its close. `next` and `send` raise `AssociationError`."""
+    """One end of a connection, from its opening to its close."""
 
     def __init__(self, connection: Connection, *, is_requestor: bool, patience: Patience) -> None:
         self.connection = connection
@@ -60,32 +61,32 @@ class Endpoint:
         self.is_open = True
         self.is_idle = False
         self._is_stopping = False
-        #: Whether a head has come that was none, after which PDUs cannot be told any more.
+        #: Whether an invalid PDU header was received. After it, no further PDUs can be recognized.
         self._is_garbled = False
         self._artim: float | None = None
-        #: How another process is told to stop that has the association now.
+        #: Tells the process that has taken over the association to stop.
         self._stop_elsewhere: Callable[[], None] | None = None
 
     def require_sending(self) -> None:
-        """Raises `BrokenError` where the association has ended, `NotNowError` where no data may be sent."""
+        """Raise `BrokenError` if the association has ended, `NotNowError` if its state allows no sending."""
         self._require_open()
         self.layer.require_sending()
 
-    def happen(self, event: Event, given: Given = None) -> Pdu | Lost | None:
-        """Tell the layer of an event and do what it says; gives what it indicates."""
-        return self._do(self.layer.happen(event, given))
+    def happen(self, event: Event, event_data: EventData = None) -> Pdu | Lost | None:
+        """Pass an event to the layer and carry out its effects. Returns what the layer indicates to its user."""
+        return self._do(self.layer.happen(event, event_data))
 
     def next(self, seconds: float) -> Pdu:
-        """The next PDU that is for the user of the layer; raises `AssociationError` where none will come."""
+        """Return the next PDU for the layer's user. Raises `AssociationError` if the association ends."""
         self._require_open()
         while True:
             indicated = self._receive(seconds)
             match indicated:
                 case None:
-                    # The layer has nothing to say to its user where there is no association yet or any more.
+                    # Before and after the association, the layer indicates nothing to its user.
                     if not self.is_open or self.layer.state is State.AWAITING_TRANSPORT_CLOSE:
                         self.await_close()
-                        raise BrokenError("The peer sent what has no place here")
+                        raise BrokenError("The peer sent a PDU that is not allowed at this point")
                 case Abort():
                     raise AbortedError(indicated.source, indicated.reason)
                 case Lost():
@@ -95,19 +96,22 @@ class Endpoint:
                     return indicated
 
     def send(self, pieces: Iterable[bytes | memoryview]) -> None:
-        """Send bytes of PDUs; raises `AssociationError` where that cannot be done."""
+        """Send encoded PDUs in one write. Raises `AssociationError` if that fails, and closes the connection."""
         try:
             self.connection.send(*pieces)
         except ConnectionLostError as error:
             self._lost()
             raise BrokenError(f"The association has ended: {error}") from error
         except SilenceError as error:
-            # Nothing more can be said to a peer that does not read.
+            # A peer that does not read would not receive an abort either.
             self._lost()
             raise BrokenError(f"The association was given up: {error}") from error
 
     def give_up(self, why: PduError | str) -> BrokenError:
-        """Abort, by the layer for what the peer has sent wrong, or for a reason of our own; the error to raise."""
+        """Abort the association and return the error to raise.
+
+        A `PduError` aborts as service provider, because of what the peer sent; a text aborts as service user.
+        """
         if self.is_open:
             if isinstance(why, PduError):
                 self._attempt(Event.INVALID_PDU, why)
@@ -117,18 +121,18 @@ class Endpoint:
         return BrokenError(f"The association was given up: {why}")
 
     def abort(self) -> None:
-        """Abort for a reason of our own; nothing if the association has ended."""
+        """Abort as service user. Does nothing if the association has ended."""
         self.give_up("aborted")
 
     def begin_idle(self) -> None:
-        """Nothing is under way until the peer says something."""
+        """Note that no message is in progress. Raises `BrokenError` if `stop` was called."""
         self.is_idle = True
-        # Whoever stops us looks after saying so whether we are idle: one of the two sees the other.
+        # `stop` sets its flag before it reads `is_idle`, so at least one of the two threads sees the other.
         if self._is_stopping:
             raise self.give_up(_STOPPED)
 
     def stop(self) -> None:
-        """From another thread: give up as soon as nothing is under way."""
+        """End the association as soon as no message is in progress. To be called by another thread."""
         self._is_stopping = True
         if self._stop_elsewhere is not None:
             self._stop_elsewhere()
@@ -136,24 +140,24 @@ class Endpoint:
             self.connection.stop_reading()
 
     def hand_over(self, stop: Callable[[], None]) -> None:
-        """Another process goes on with the association, and is told by `stop` to stop; it may be told twice."""
+        """Note that another process continues the association. `stop` tells it to stop; it may be called twice."""
         self._stop_elsewhere = stop
-        # Whoever stops us looks after saying so who has it: one of the two sees the other.
+        # The method `stop` sets its flag before it reads `_stop_elsewhere`, so one of the two threads sees the other.
         if self._is_stopping:
             stop()
 
     def take_back(self) -> None:
-        """The other process does not go on with it."""
+        """Continue the association here, because the other process could not."""
         self._stop_elsewhere = None
         self.connection.was_shared()
 
     def ended_elsewhere(self) -> None:
-        """The other process has brought the association to its end."""
+        """Note that the other process has ended the association."""
         self.is_open = False
         self.layer.state = State.IDLE
 
     def await_close(self) -> None:
-        """All has been said: the peer is to close the connection, for which it has a while."""
+        """Wait for the peer to close the connection, until the ARTIM timer expires."""
         while self.is_open:
             left = (self._artim or 0) - time.monotonic()
             try:
@@ -170,13 +174,13 @@ class Endpoint:
             raise BrokenError("The association has ended")
 
     def _drain(self, seconds: float) -> None:
-        """Where PDUs cannot be told any more, whatever comes is let pass until the peer closes."""
+        """Discard received bytes until the peer closes, because PDUs can no longer be recognized."""
         with contextlib.suppress(SilenceError, ConnectionLostError):
             self.connection.drain(seconds)
         self._lost()
 
     def _receive(self, seconds: float) -> Pdu | Lost | None:
-        """What the layer indicates of the next PDU, None where it keeps it to itself."""
+        """Receive the next PDU and return what the layer indicates; None if it indicates nothing."""
         try:
             kind, data = self.connection.receive(seconds)
         except PduError as error:
@@ -198,9 +202,9 @@ class Endpoint:
             raise self.give_up(f"{error} for {seconds:.3g} seconds") from error
         return self._do(self.layer.receive(kind, data))
 
-    def _attempt(self, event: Event, given: Given = None) -> None:
+    def _attempt(self, event: Event, event_data: EventData = None) -> None:
         try:
-            self.happen(event, given)
+            self.happen(event, event_data)
         except DimseError:
             self._lost()
 

@@ -1,45 +1,47 @@
-"""Application entities: who takes part in an association, and where it is reached (PS3.8 Annex C)."""
+"""Application entities: their AE titles and network addresses (PS3.8 Annex C)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Characters of an AE title at most (PS3.5 Table 6.2-1).
+#: Maximum characters of an AE title (PS3.5 Table 6.2-1).
 _LONGEST = 16
 
 
 class AeTitleError(ValueError):
-    """A text that is no AE title; the message says why."""
+    """A text is not a valid AE title. The message says why."""
 
 
 def ae_title(text: str) -> str:
-    """The AE title that a text is, without the spaces around it, which do not count (PS3.5 6.2, AE).
+    """Return a text as AE title, without the insignificant spaces around it (PS3.5 6.2, AE).
 
-    Raises `AeTitleError` for what is no title.
+    Raises `AeTitleError` if it is not a valid title.
     """
     title = text.strip(" ")
     if not title:
-        raise AeTitleError("An AE title has at least one character that is no space")
+        raise AeTitleError("An AE title needs at least one character other than space")
     if len(title) > _LONGEST:
-        raise AeTitleError(f"The AE title {title!r} has {len(title)} characters, of {_LONGEST} at most")
+        raise AeTitleError(
+            f"The AE title {title!r} has {len(title)} characters; at most {_LONGEST} are allowed"
+        )
     for character in title:
         if not " " <= character <= "~" or character == "\\":
             raise AeTitleError(
-                f"The AE title {title!r} has the character {character!r}: letters, digits and signs of ASCII are "
-                "allowed, without backslash and control characters"
+                f"The AE title {title!r} contains the character {character!r}; only printable ASCII characters "
+                "other than backslash are allowed"
             )
     return title
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationEntity:
-    """Another application entity.
+    """A remote application entity. Raises `AeTitleError` if `title` is not valid.
 
-    `title`       its AE title, without spaces around it; raises `AeTitleError` for what is none
-    `host`        its host name or address; None where that is not known
-    `port`        where it listens; None for one that only calls
-    `tls`         whether it is called by TLS
-    `check_name`  whether its certificate must be for `host`: those of many devices are for no name at all
+    `title`       AE title, without spaces around it
+    `host`        host name or address; None if unknown
+    `port`        the port it listens on; None if it only opens associations
+    `tls`         whether to connect with TLS
+    `check_name`  whether its certificate must be issued for `host`; those of many devices name no host
     """
 
     title: str

@@ -1,19 +1,19 @@
-"""What can go wrong on an association.
+"""Errors of associations.
 
 DimseError
-├── PduError                bytes that are no PDU of PS3.8
-├── CommandError            bytes that are no command set of PS3.7
-├── ConnectionLostError     the transport connection has closed or broken
-├── SilenceError            the peer did not send, or did not read, in the time there was for it
-├── RefusedError            the peer will not do what was asked for; the association is as it should be
+├── PduError                bytes that are not a valid PDU (PS3.8)
+├── CommandError            bytes that are not a valid command set (PS3.7)
+├── ConnectionLostError     the transport connection was closed or broke
+├── SilenceError            the peer did not send, or did not read, within the time limit
+├── RefusedError            the request cannot be made, but the association remains usable
 │   ├── NotAcceptedError        the peer has not accepted the SOP class, or our role in it
-│   ├── OutstandingError        another operation of our own still waits for its answer
-│   └── AnswerTooLongError      the data set of an answer is longer than is taken; it was passed over
-└── AssociationError        an association did not come about, or has ended
-    ├── RejectedError           the peer does not want it
-    ├── AbortedError            the peer has aborted it
-    ├── ReleasedError           the peer has released it where something else was due
-    └── BrokenError             it was given up here: what the peer sent or did not send is not bearable
+│   ├── OutstandingError        another operation of ours is still outstanding
+│   └── AnswerTooLongError      the data set of a response is too long and was skipped
+└── AssociationError        the association could not be opened, or has ended
+    ├── RejectedError           the peer rejected it
+    ├── AbortedError            the peer aborted it
+    ├── ReleasedError           the peer released it while a response was outstanding
+    └── BrokenError             it was ended here, because of what the peer sent or did not send
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class AbortReason(IntEnum):
 
 
 class DimseError(Exception):
-    """An association did not go as it should."""
+    """Base of all errors of this package."""
 
 
 class PduError(DimseError):
-    """A received PDU cannot be understood; `reason` is what the peer is told with the abort."""
+    """A received PDU is invalid. `reason` is sent to the peer with the abort."""
 
     def __init__(self, what: str, reason: AbortReason = AbortReason.INVALID_PARAMETER_VALUE) -> None:
         super().__init__(what)
@@ -45,7 +45,7 @@ class PduError(DimseError):
 
 
 class CommandError(DimseError):
-    """A received command set cannot be understood; `code` is its Command Field, 0 where that is unknown."""
+    """A received command set is invalid. `code` is its Command Field, or 0 if that is unknown."""
 
     def __init__(self, what: str, code: int = 0) -> None:
         super().__init__(what)
@@ -53,19 +53,19 @@ class CommandError(DimseError):
 
 
 class ConnectionLostError(DimseError):
-    """The peer has closed the connection, or it broke."""
+    """The peer closed the connection, or the connection broke."""
 
 
 class SilenceError(DimseError):
-    """Nothing came, or nothing was taken, in the time there was for it."""
+    """The peer did not send, or did not read, within the time limit."""
 
 
 class RefusedError(DimseError):
-    """The peer will not do what it was asked for, and says so as it should: other things may be asked."""
+    """The request cannot be made. The association remains usable for other requests."""
 
 
 class NotAcceptedError(RefusedError):
-    """The peer has not accepted the SOP class on this association, or not in the role that a request needs."""
+    """The peer has not accepted the SOP class on this association, or not in the role that the request needs."""
 
     def __init__(self, sop_class_uid: str, *, is_role: bool = False) -> None:
         in_role = " in our role" if is_role else ""
@@ -73,45 +73,45 @@ class NotAcceptedError(RefusedError):
 
 
 class OutstandingError(RefusedError):
-    """An operation was begun while another one of our own waits for its answer."""
+    """An operation was begun while another one of ours is outstanding."""
 
     def __init__(self) -> None:
-        super().__init__("Another operation waits for its answer on this association")
+        super().__init__("Another operation is still outstanding on this association")
 
 
 class AnswerTooLongError(RefusedError):
-    """The data set of an answer is longer than is taken; it was passed over."""
+    """The data set of a response is too long. It was skipped."""
 
 
 class AssociationError(DimseError):
-    """There is no association, or none any more."""
+    """The association could not be opened, or has ended."""
 
 
-#: What a rejection says: by source and reason (PS3.8 Table 9-21).
+#: Meanings of rejections, by source and reason (PS3.8 Table 9-21).
 _REJECTIONS = {
     (1, 1): "no reason given",
     (1, 2): "application context not supported",
-    (1, 3): "our AE title is not known there",
-    (1, 7): "the AE title we called is not its own",
+    (1, 3): "it does not know our AE title",
+    (1, 7): "it does not have the AE title that we called",
     (2, 1): "no reason given by the provider",
     (2, 2): "protocol version not supported",
-    (3, 1): "too much is going on there at the moment",
-    (3, 2): "a limit of the peer is exceeded at the moment",
+    (3, 1): "it is temporarily overloaded",
+    (3, 2): "a local limit of the peer is exceeded",
 }
 
 
 class RejectedError(AssociationError):
-    """The peer rejects the association; `is_transient` says whether a later try makes sense."""
+    """The peer rejected the association. `is_transient` tells whether trying again later may help."""
 
     def __init__(self, result: int, source: int, reason: int) -> None:
-        said = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
+        meaning = _REJECTIONS.get((source, reason), f"source {source}, reason {reason}")
         self.is_transient = result == 2
-        how = "for now" if self.is_transient else "for good"
-        super().__init__(f"The peer rejects the association {how}: {said}")
+        how = "temporarily" if self.is_transient else "permanently"
+        super().__init__(f"The peer rejects the association {how}: {meaning}")
 
 
 class AbortedError(AssociationError):
-    """The peer has aborted the association (PS3.8 9.3.8)."""
+    """The peer aborted the association (PS3.8 9.3.8)."""
 
     def __init__(self, source: int, reason: int) -> None:
         who = "its application" if source == 0 else f"its upper layer, reason {reason}"
@@ -119,12 +119,12 @@ class AbortedError(AssociationError):
 
 
 class ReleasedError(AssociationError):
-    """The peer has released the association while an answer was due."""
+    """The peer released the association while a response was outstanding."""
 
 
 class BrokenError(AssociationError):
-    """The association was given up here; the message says why."""
+    """The association was ended here. The message says why."""
 
 
 class UnreadableDataSetError(BrokenError):
-    """The association was given up in the middle of a data set that can no longer be read; the message says why."""
+    """The association was aborted because the data set being sent could not be read. The message says why."""

@@ -1,4 +1,4 @@
-"""The Query/Retrieve information models (PS3.4 C.6): their SOP classes, their levels, and each level's unique key."""
+"""The Query/Retrieve information models (PS3.4 C.6) with their SOP classes, levels and unique keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kinote.dicom.dictionary import tags
 
 
 class QueryLevel(IntEnum):
-    """A level of an information model; its name is the value of Query/Retrieve Level (0008,0052)."""
+    """A level of an information model. Its name is the value of Query/Retrieve Level (0008,0052)."""
 
     PATIENT = 0
     STUDY = 1
@@ -19,7 +19,7 @@ class QueryLevel(IntEnum):
 
     @property
     def unique_key(self) -> int:
-        """The attribute that tells what is of this level apart (PS3.4 C.6.1.1, C.6.2.1)."""
+        """The tag of the unique key of this level (PS3.4 C.6.1.1, C.6.2.1)."""
         return UNIQUE_KEYS[self]
 
 
@@ -33,7 +33,7 @@ UNIQUE_KEYS: Mapping[QueryLevel, int] = {
 
 @dataclass(frozen=True, slots=True)
 class InformationModel:
-    """One model: what it is called, the SOP classes of its services, its levels from the top."""
+    """An information model: its name, the SOP classes of its services, and its levels from the top."""
 
     name: str
     find: str
@@ -42,7 +42,7 @@ class InformationModel:
     levels: tuple[QueryLevel, ...]
 
     def above(self, level: QueryLevel) -> tuple[QueryLevel, ...]:
-        """The levels of this model above one, from the top."""
+        """Return the levels of this model above `level`, from the top."""
         return tuple(each for each in self.levels if each < level)
 
 
@@ -53,12 +53,12 @@ def _model(name: str, number: int, *levels: QueryLevel) -> InformationModel:
 
 PATIENT_ROOT = _model("Patient Root", 1, *QueryLevel)
 STUDY_ROOT = _model("Study Root", 2, QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.IMAGE)
-#: Retired (PS3.4-2004 C.6.3), and still asked by old workstations.
+#: Retired (PS3.4-2004 C.6.3), but still used by old workstations.
 PATIENT_STUDY_ONLY = _model("Patient/Study Only", 3, QueryLevel.PATIENT, QueryLevel.STUDY)
 
 MODELS = (PATIENT_ROOT, STUDY_ROOT, PATIENT_STUDY_ONLY)
 
-#: By the SOP class UID of each of their services.
+#: The model of each SOP class UID.
 MODEL_OF: Mapping[str, InformationModel] = {
     uid: model for model in MODELS for uid in (model.find, model.move, model.get)
 }

@@ -1,7 +1,8 @@
-"""The composite services as their user invokes them (PS3.7 9.1).
+"""Invoking the composite services as SCU (PS3.7 9.1).
 
-While an answer is due, requests of the peer are performed (`operations.both_ways`). One operation is under way at a
-time: another one within it raises `OutstandingError`.
+While a response is outstanding, requests of the peer are performed (`operations.both_ways`). Only one operation can be
+outstanding: beginning another one raises `OutstandingError`. Every function raises `NotAcceptedError` if the SOP class
+was not accepted, and `AssociationError` if the association ends.
 """
 
 from __future__ import annotations
@@ -36,20 +37,20 @@ from kinote.dimse.operations.roles import context_to_send
 #: Verification SOP Class (PS3.4 A.4).
 VERIFICATION = "1.2.840.10008.1.1"
 
-#: Bytes of an identifier in an answer at most.
+#: Maximum bytes of an identifier in a C-FIND response.
 _LONGEST_IDENTIFIER = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class MoveOriginator:
-    """For whose C-MOVE an object is stored (PS3.7 9.1.1.1.6)."""
+    """The requestor of the C-MOVE for which an object is stored (PS3.7 9.1.1.1.6)."""
 
     ae_title: str
     message_id: int
 
 
 def echo(association: Association) -> CEchoResponse:
-    """C-ECHO (PS3.7 9.1.5)."""
+    """Send a C-ECHO (PS3.7 9.1.5) and return its response."""
     context = _context(association, VERIFICATION, CEchoRequest)
     message_id = association.under_way.begin()
     try:
@@ -69,9 +70,10 @@ def store(
     *,
     on_cancel: Callable[[CCancelRequest], None] | None = None,
 ) -> CStoreResponse:
-    """C-STORE (PS3.7 9.1.1) of a data set in the context's transfer syntax.
+    """Send a C-STORE (PS3.7 9.1.1) and return its response.
 
-    Within a C-GET the peer may cancel that while its answer is due: `on_cancel` is told.
+    `data_set` is in the transfer syntax of `context`. `on_cancel` is called if the peer cancels its C-GET while this
+    sub-operation is outstanding. Raises `UnreadableDataSetError` if the data set cannot be read to its end.
     """
     request = CStoreRequest(
         message_id=association.under_way.begin(),
@@ -91,9 +93,9 @@ def store(
 def find(
     association: Association, sop_class_uid: str, identifier: bytes
 ) -> Generator[tuple[CFindResponse, bytes], None, None]:
-    """C-FIND (PS3.7 9.1.2): each match with its identifier, then the last answer, which has none.
+    """Send a C-FIND (PS3.7 9.1.2). Yields each response with its identifier; the final one has an empty identifier.
 
-    If the iteration is given up, the peer is asked to cancel.
+    Closing the generator early sends a C-CANCEL.
     """
     context = _context(association, sop_class_uid, CFindRequest)
     request = CFindRequest(
@@ -112,7 +114,10 @@ def find(
 def move(
     association: Association, sop_class_uid: str, destination: str, identifier: bytes
 ) -> Generator[CMoveResponse, None, None]:
-    """C-MOVE (PS3.7 9.1.4) to the AE of that title: how it goes, and last what has become of it."""
+    """Send a C-MOVE (PS3.7 9.1.4) to the AE title `destination`. Yields the pending responses and the final one.
+
+    Closing the generator early sends a C-CANCEL.
+    """
     context = _context(association, sop_class_uid, CMoveRequest)
     request = CMoveRequest(
         message_id=association.under_way.begin(),
@@ -128,14 +133,17 @@ def move(
             yield answer
 
 
-#: Takes an object that comes, its data set in pieces, and says what has become of it.
+#: Stores an object that arrives within a C-GET. Takes its data set in pieces and returns the C-STORE response.
 Store = Callable[[Context, CStoreRequest, Iterator[memoryview]], CStoreResponse]
 
 
 def get(
     association: Association, sop_class_uid: str, identifier: bytes, store: Store
 ) -> Generator[CGetResponse, None, None]:
-    """C-GET (PS3.7 9.1.3): what comes is given to `store`; how it goes, and last what has become of it."""
+    """Send a C-GET (PS3.7 9.1.3). Passes each received object to `store`. Yields the responses, the final one last.
+
+    Closing the generator early sends a C-CANCEL.
+    """
     context = _context(association, sop_class_uid, CGetRequest)
     request = CGetRequest(
         message_id=association.under_way.begin(), affected_sop_class_uid=sop_class_uid, has_data_set=True
@@ -151,14 +159,14 @@ def get(
                     pending.is_open = statuses.is_pending(message.command.status)
                     yield message.command
                 case Response():
-                    raise association.break_off("The answer to C-GET was due")
+                    raise association.break_off("A C-GET response was expected")
                 case _:
                     _take_meanwhile(association, message)
 
 
 @dataclass(slots=True)
 class _Pending:
-    """Whether answers to a request are still to come."""
+    """Whether further responses to a request are expected."""
 
     is_open: bool = True
 
@@ -167,28 +175,28 @@ class _Pending:
 def _cancelling(
     association: Association, context: Context, message_id: int, store: Store | None = None
 ) -> Iterator[_Pending]:
-    """Ask the peer to cancel if the answers are not wanted to their end (PS3.7 9.3.2.3)."""
+    """Send a C-CANCEL if the caller closes the generator before the final response (PS3.7 9.3.2.3)."""
     pending = _Pending()
     try:
         yield pending
     except GeneratorExit:
-        # Where the association has ended there is nobody to ask, and nobody waits for what comes of it.
+        # If the association has ended, there is nothing to cancel and no caller who needs the error.
         with contextlib.suppress(AssociationError):
             if pending.is_open:
                 association.send(context, CCancelRequest(message_id_being_responded_to=message_id))
-                _pass_over(association, message_id, store)
+                _await_final_response(association, message_id, store)
         raise
     finally:
         association.under_way.end()
 
 
-def _pass_over(association: Association, message_id: int, store: Store | None) -> None:
-    """What was under way when the request was cancelled, to its last answer."""
+def _await_final_response(association: Association, message_id: int, store: Store | None) -> None:
+    """Receive what still arrives after a C-CANCEL, up to the final response."""
     while True:
         message = _next(association)
         command = message.command
         if isinstance(command, CStoreRequest) and store is not None:
-            # The peer waits for the answer before it looks at the cancel.
+            # The peer waits for this response before it reads the C-CANCEL.
             _store(association, message.context, command, store)
         elif (
             isinstance(command, Response)
@@ -201,7 +209,7 @@ def _pass_over(association: Association, message_id: int, store: Store | None) -
 
 
 def _next(association: Association) -> Message:
-    """The next message, behind what is left of the last one: both have so long, however the peer spreads them."""
+    """Skip the rest of the last message and receive the next one. One time limit covers both."""
     with association.within(association.patience.idle):
         return association.receive_due()
 

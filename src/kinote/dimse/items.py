@@ -1,4 +1,4 @@
-"""Items and sub-items: what the variable part of the associate PDUs is made of (PS3.8 9.3.2, Annex D)."""
+"""Items and sub-items of the associate PDUs (PS3.8 9.3.2, Annex D)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from kinote.dimse.errors import PduError
 
 _HEAD = struct.Struct(">BxH")
 
-#: Items of one level; a real proposal has at most 128 contexts (PS3.8 7.1.1.13) and some dozens of others.
+#: Maximum items of one level. A real proposal has at most 128 contexts (PS3.8 7.1.1.13) and some dozens of others.
 _MOST = 2048
 
 
 def item(kind: int, value: bytes) -> bytes:
-    """An item: its type, a reserved byte, its length, its value."""
+    """Encode an item: its type, a reserved byte, its length and its value."""
     return _HEAD.pack(kind, len(value)) + value
 
 
 def items(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
-    """The items of one level, each as type and value. Raises `PduError` where lengths do not agree."""
+    """Yield the items of one level, each as type and value.
+
+    `what` names the enclosing structure in errors. Raises `PduError` if the lengths do not add up.
+    """
     at = 0
     for _ in range(_MOST):
         if at == len(data):
@@ -37,7 +40,10 @@ def items(data: bytes, what: str) -> Iterator[tuple[int, bytes]]:
 
 
 def uid_of(value: bytes, what: str) -> str:
-    """A UID as items hold it (PS3.8 Annex F): without padding, which some send nevertheless."""
+    """Decode a UID (PS3.8 Annex F). Removes the padding that some peers send although it is not allowed.
+
+    `what` names the item in errors. Raises `PduError` if it is not ASCII or longer than 64 bytes.
+    """
     text = value.rstrip(b"\0 ").lstrip(b" ")
     if not text.isascii() or len(text) > 64:
         raise PduError(f"{what}: not a UID")

@@ -1,4 +1,4 @@
-"""What an acceptor makes of a proposed association (PS3.8 7.1.1, PS3.7 Annex D.3)."""
+"""Association negotiation by the acceptor (PS3.8 7.1.1, PS3.7 Annex D.3)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from kinote.dimse.user_information import (
     UserInformation,
 )
 
-#: Bytes of a P-DATA-TF that we take: DCMTK sends no more than 128 KB, and gains nothing by more.
+#: Maximum bytes of a P-DATA-TF that we accept. DCMTK sends at most 128 KB, and longer PDUs are no faster.
 MAXIMUM_LENGTH = 131_072
 
-#: Presentation contexts of one association at most: identifiers are odd and of one byte (PS3.8 9.3.2.2).
+#: Maximum presentation contexts of an association: identifiers are odd numbers of one byte (PS3.8 9.3.2.2).
 MOST_CONTEXTS = 128
 
 PERMANENT, TRANSIENT = 1, 2
 
 
 class Result(IntEnum):
-    """What became of a presentation context (PS3.8 Table 9-18)."""
+    """The result for a proposed presentation context (PS3.8 Table 9-18)."""
 
     ACCEPTANCE = 0
     USER_REJECTION = 1
@@ -41,7 +41,7 @@ class Result(IntEnum):
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 
-#: Results, sources and reasons of rejections (PS3.8 Table 9-21).
+#: Rejections by result, source and reason (PS3.8 Table 9-21).
 NO_SUCH_APPLICATION_CONTEXT = AssociateReject(PERMANENT, 1, 2)
 CALLING_TITLE_NOT_RECOGNIZED = AssociateReject(PERMANENT, 1, 3)
 CALLED_TITLE_NOT_RECOGNIZED = AssociateReject(PERMANENT, 1, 7)
@@ -51,10 +51,12 @@ LOCAL_LIMIT_EXCEEDED = AssociateReject(TRANSIENT, 3, 2)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A SOP class that is taken: in which transfer syntaxes, and in which roles of the requestor.
+    """How an acceptor negotiates a SOP class.
 
-    `choose` gives one of the proposed transfer syntaxes, or None. `extended` answers the application
-    information of an extended negotiation, None where none is negotiated.
+    `choose`                returns one of the proposed transfer syntaxes, or None if it supports none of them
+    `requestor_may_be_scu`  whether the requestor may have the SCU role
+    `requestor_may_be_scp`  whether the requestor may have the SCP role
+    `extended`              answers the application information of an extended negotiation; None if not supported
     """
 
     choose: Callable[[Sequence[str]], str | None]
@@ -64,7 +66,7 @@ class Service:
 
 
 def first_of(supported: Sequence[str]) -> Callable[[Sequence[str]], str | None]:
-    """The proposed transfer syntax that stands first among those supported."""
+    """Return a `Service.choose` that takes the proposed transfer syntax that comes first in `supported`."""
 
     def choose(proposed: Sequence[str]) -> str | None:
         return next((uid for uid in supported if uid in proposed), None)
@@ -74,7 +76,7 @@ def first_of(supported: Sequence[str]) -> Callable[[Sequence[str]], str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """An accepted presentation context, with the roles the requestor has in it."""
+    """An accepted presentation context, with the roles of the requestor."""
 
     id: int
     abstract_syntax: str
@@ -85,7 +87,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An answer that accepts, and what was agreed on."""
+    """An A-ASSOCIATE-AC, and the accepted contexts by their IDs."""
 
     answer: AssociateAccept
     contexts: Mapping[int, Context] = field(default_factory=dict)
@@ -98,10 +100,13 @@ def answer_to(
     maximum_length: int = MAXIMUM_LENGTH,
     identity_response: bytes | None = None,
 ) -> Acceptance | AssociateReject:
-    """Accept what can be; `service_of` tells the service for an abstract syntax.
+    """Answer an A-ASSOCIATE-RQ.
 
-    An association without any accepted context is accepted as well: its requestor sees from the answer why
-    (PS3.8 7.1.1.14), and releases it.
+    `service_of` returns the service for an abstract syntax, or None if it is not supported. `maximum_length` is in
+    bytes. `identity_response` is the server response to a user identity (PS3.7 D.3.3.7).
+
+    An association without any accepted context is accepted too. The results tell the requestor why (PS3.8 7.1.1.14),
+    and it then releases the association.
     """
     if request.application_context != APPLICATION_CONTEXT:
         return NO_SUCH_APPLICATION_CONTEXT
@@ -111,8 +116,8 @@ def answer_to(
     roles: dict[str, RoleSelection] = {}
     for number, proposed in enumerate(request.contexts):
         if number >= MOST_CONTEXTS:
-            # Nor is there room for the roles of any number in an answer.
-            results.append(ContextResult(proposed.id, Result.NO_REASON, _named(proposed)))
+            # The answer has no room for an unlimited number of contexts and roles.
+            results.append(ContextResult(proposed.id, Result.NO_REASON, _placeholder(proposed)))
             continue
         service = service_of(proposed.abstract_syntax)
         role = _role(proposed_roles.get(proposed.abstract_syntax), service)
@@ -123,7 +128,7 @@ def answer_to(
             contexts[context.id] = context
             results.append(ContextResult(proposed.id, Result.ACCEPTANCE, context.transfer_syntax))
         else:
-            results.append(ContextResult(proposed.id, context, _named(proposed)))
+            results.append(ContextResult(proposed.id, context, _placeholder(proposed)))
     information = UserInformation(
         maximum_length=maximum_length,
         implementation_class_uid=uids.IMPLEMENTATION_CLASS_UID,
@@ -143,11 +148,11 @@ def _context(
     role: RoleSelection | None,
     accepted: Mapping[int, Context],
 ) -> Context | Result:
-    """The accepted context, or why it is not (PS3.8 Table 9-18)."""
+    """Return the accepted context, or the reason why it is not accepted (PS3.8 Table 9-18)."""
     if service is None:
         return Result.ABSTRACT_SYNTAX_NOT_SUPPORTED
     if proposed.id % 2 == 0 or proposed.id in accepted:
-        # Identifiers are odd, and each stands for one context (PS3.8 9.3.2.2).
+        # Identifiers are odd and unique (PS3.8 9.3.2.2).
         return Result.NO_REASON
     is_scu, is_scp = (role.scu, role.scp) if role else (True, False)
     if not ((is_scu and service.requestor_may_be_scu) or (is_scp and service.requestor_may_be_scp)):
@@ -159,7 +164,7 @@ def _context(
 
 
 def _role(proposed: RoleSelection | None, service: Service | None) -> RoleSelection | None:
-    """The acceptor may turn a proposed role down, and says nothing about others (PS3.7 D.3.3.4)."""
+    """Answer a role selection. The acceptor may refuse a proposed role, but not add one (PS3.7 D.3.3.4)."""
     if proposed is None or service is None:
         return None
     return RoleSelection(
@@ -169,13 +174,13 @@ def _role(proposed: RoleSelection | None, service: Service | None) -> RoleSelect
     )
 
 
-def _named(proposed: ProposedContext) -> str:
-    """A rejected context's transfer syntax does not count, but many readers want one to be there."""
+def _placeholder(proposed: ProposedContext) -> str:
+    """Return a transfer syntax for a rejected context. It has no meaning, but many peers expect one."""
     return proposed.transfer_syntaxes[0] if proposed.transfer_syntaxes else ""
 
 
 def _window(request: AssociateRequest) -> AsynchronousOperations | None:
-    """Operations go one after the other; to be said only if it was asked (PS3.7 D.3.3.3)."""
+    """Answer a proposed window with one operation at a time; no answer if none was proposed (PS3.7 D.3.3.3)."""
     return AsynchronousOperations(1, 1) if request.user_information.asynchronous_operations else None
 
 
@@ -183,7 +188,7 @@ def _extended(
     request: AssociateRequest, service_of: Callable[[str], Service | None]
 ) -> list[ExtendedNegotiation]:
     answers = []
-    # One for a class, or there may be more than there is room for.
+    # At most one per SOP class: the answer has no room for an unlimited number.
     for proposed in {each.sop_class_uid: each for each in request.user_information.extended}.values():
         service = service_of(proposed.sop_class_uid)
         if service is not None and service.extended is not None:

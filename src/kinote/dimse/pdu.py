@@ -1,4 +1,4 @@
-"""Protocol data units: what travels on the connection (PS3.8 9.3)."""
+"""Encoding and decoding of protocol data units (PS3.8 9.3)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 HEAD = struct.Struct(">BxI")
 _VERSION = struct.Struct(">Hxx16s16s32x")
 _PRESENTATION_DATA = struct.Struct(">IBB")
-#: Of a PDU with one presentation data value, both heads.
+#: The headers of a PDU with a single presentation data value, and of that value.
 _DATA_HEAD = struct.Struct(">BxIIBB")
 
-#: Values of a P-DATA-TF. Of one or two as a rule; without a bound, empty ones would take many times the PDU's memory.
+#: Maximum values of a P-DATA-TF. One or two are usual. Many empty ones would take far more memory than the PDU itself.
 _MOST_VALUES = 4096
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
@@ -28,7 +28,7 @@ ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, ABO
 
 @dataclass(frozen=True, slots=True)
 class ProposedContext:
-    """A presentation context of the requestor: an abstract syntax in any of some transfer syntaxes."""
+    """A proposed presentation context: an abstract syntax and its possible transfer syntaxes."""
 
     id: int
     abstract_syntax: str
@@ -37,10 +37,10 @@ class ProposedContext:
 
 @dataclass(frozen=True, slots=True)
 class ContextResult:
-    """What the acceptor makes of a presentation context (PS3.8 9.3.3.2).
+    """The acceptor's result for a presentation context (PS3.8 9.3.3.2).
 
     `result` is 0 acceptance, 1 user rejection, 2 no reason, 3 abstract syntax not supported, 4 transfer
-    syntaxes not supported; the transfer syntax counts only for an acceptance.
+    syntaxes not supported. The transfer syntax has a meaning only for 0.
     """
 
     id: int
@@ -62,7 +62,7 @@ class AssociateRequest:
 
 @dataclass(frozen=True, slots=True)
 class AssociateAccept:
-    """A-ASSOCIATE-AC (PS3.8 9.3.3). The titles are those of the request, and are not tested."""
+    """A-ASSOCIATE-AC (PS3.8 9.3.3). The titles repeat those of the request; the receiver does not test them."""
 
     called_ae_title: str
     calling_ae_title: str
@@ -131,7 +131,7 @@ Pdu = (
 
 
 def encode(pdu: Pdu) -> bytes:
-    """The bytes of a PDU. For P-DATA-TF of large fragments, `encode_in_pieces` spares copying them."""
+    """Encode a PDU. `encode_in_pieces` does the same without copying the fragments of a P-DATA-TF."""
     match pdu:
         case AssociateRequest():
             contexts = [item(0x20, bytes((each.id, 0, 0, 0)) + _syntaxes(each)) for each in pdu.contexts]
@@ -155,7 +155,7 @@ def encode(pdu: Pdu) -> bytes:
 
 
 def encode_in_pieces(pdu: Pdu) -> tuple[bytes | memoryview, ...]:
-    """The bytes of a PDU, the fragments of a P-DATA-TF not copied."""
+    """Encode a PDU in pieces to be sent in order. The fragments of a P-DATA-TF are not copied."""
     if not isinstance(pdu, DataTransfer):
         return (encode(pdu),)
     length = sum(len(value.fragment) + _PRESENTATION_DATA.size for value in pdu.values)
@@ -171,9 +171,10 @@ def encode_in_pieces(pdu: Pdu) -> tuple[bytes | memoryview, ...]:
 def data_in_pieces(
     context_id: int, data: bytes | memoryview, *, is_command: bool, is_last: bool, fragment: int
 ) -> list[bytes | memoryview]:
-    """The P-DATA-TF that carry a command or data, of at most so many bytes in each, the data not copied.
+    """Encode a command or data set as P-DATA-TF PDUs, in pieces to be sent in order, without copying the data.
 
-    `is_last` says whether the last of these bytes is the last of all.
+    Each PDU carries one value with at most `fragment` bytes. `is_last` tells whether `data` ends the command or the
+    data set.
     """
     size = len(data)
     control = is_command | is_last << 1
@@ -220,7 +221,10 @@ def _control(value: PresentationData) -> int:
 
 
 def decode(kind: int, data: bytes | memoryview) -> Pdu:
-    """Read the variable part of a PDU of this type. Raises `PduError`; what is reserved is not tested."""
+    """Decode the variable part of a PDU of type `kind`. Reserved fields are not tested.
+
+    Raises `PduError` if the type is unknown or the PDU is malformed.
+    """
     read = _READERS.get(kind)
     if read is None:
         raise PduError(f"A PDU of type {kind:02X}H is unknown", AbortReason.UNRECOGNIZED_PDU)
@@ -261,9 +265,9 @@ def _read_associate(
 
 
 def _title(value: bytes, what: str) -> str:
-    """An AE title: spaces around it do not count (PS3.5 6.2). Some end it with zeros."""
+    """Decode an AE title. Spaces around it are insignificant (PS3.5 6.2); some peers pad it with null bytes."""
     if not value.isascii():
-        raise PduError(f"{what}: an AE title is not of ASCII characters")
+        raise PduError(f"{what}: an AE title contains characters that are not ASCII")
     return value.decode("ascii").strip("\0 ")
 
 
@@ -314,7 +318,7 @@ def _data_transfer(data: bytes | memoryview) -> DataTransfer:
         values.append(PresentationData(context_id, bool(control & 1), bool(control & 2), fragment))
         at = end
     if not values:
-        raise PduError("P-DATA-TF: holds no value")
+        raise PduError("P-DATA-TF: contains no value")
     return DataTransfer(tuple(values))
 
 
@@ -335,7 +339,7 @@ def _abort(data: bytes | memoryview) -> Abort:
 
 def _require(data: bytes | memoryview, length: int, what: str) -> None:
     if len(data) != length:
-        raise PduError(f"{what}: has {len(data)} bytes in place of {length}")
+        raise PduError(f"{what}: has {len(data)} bytes instead of {length}")
 
 
 _READERS: dict[int, Callable[[bytes | memoryview], Pdu]] = {

@@ -21,17 +21,20 @@ from kinote.dimse.state_table import Event
 from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions, wrap
 from kinote.dimse.user_information import ExtendedNegotiation, RoleSelection, UserInformation
 
-#: Seconds until a host that does not answer counts as not there.
+#: Seconds to wait for a host to accept the connection.
 _CONNECTING = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What to propose: pairs of an abstract syntax and the transfer syntaxes it may be in, first the best.
+    """What to propose to a peer.
 
-    `storing` names the SOP classes in which the peer is to store here, as it does for C-GET; `roles` says for others
-    which roles we take, e.g. that of the SCP that sends N-EVENT-REPORT (PS3.7 D.3.3.4). For classes in neither we are
-    SCU.
+    `contexts`  pairs of an abstract syntax and its transfer syntaxes, the preferred one first
+    `storing`   SOP classes that the peer stores here within a C-GET, so that we are their SCP
+    `roles`     our roles for other SOP classes, e.g. of an SCP that sends N-EVENT-REPORT (PS3.7 D.3.3.4)
+    `extended`  extended negotiation items
+
+    For SOP classes in neither `storing` nor `roles` we are SCU.
     """
 
     contexts: Sequence[tuple[str, tuple[str, ...]]]
@@ -50,11 +53,12 @@ def association(
     patience: Patience = PATIENCE,
     offered: Offered = NOTHING,
 ) -> Iterator[Association]:
-    """An association with a peer, released at the end, aborted if the block raises anything but `RefusedError`.
+    """Open an association with a peer, and release it at the end of the block.
 
-    What the peer asks is performed as `offered` says: while we wait for answers, and before the release. It is refused
-    where nothing is offered.
-    Raises `RejectedError`, or another `DimseError` that says why there is none.
+    If the block raises anything but `RefusedError`, the association is aborted. `offered` performs requests of the
+    peer while we wait for responses and before the release; by default they are refused.
+
+    Raises `RejectedError` if the peer rejects the association, or another `DimseError` if it cannot be opened.
     """
     request = _request(peer, calling_ae_title, proposal)
     connection = Connection(
@@ -65,7 +69,7 @@ def association(
     try:
         yield opened
     except RefusedError:
-        # What was refused is to be told, however the association ends.
+        # The caller needs the `RefusedError`, however the association ends.
         with suppress(AssociationError):
             _release(opened, offered)
         raise
@@ -76,7 +80,7 @@ def association(
 
 
 def _release(opened: Association, offered: Offered) -> None:
-    # Where nothing is offered, whatever the peer asks now is passed over by the release.
+    # If nothing is offered, `release` ignores requests that still arrive.
     if offered.sop_classes:
         serve_waiting(opened)
     opened.release()
@@ -116,17 +120,19 @@ def _open(endpoint: Endpoint, request: AssociateRequest) -> Association:
 
 
 def accepted_contexts(request: AssociateRequest, answer: AssociateAccept) -> dict[int, Context]:
-    """What was agreed on; results for contexts that were not proposed do not count.
+    """Return the accepted presentation contexts by their IDs.
 
-    Nor do roles that were not proposed. A class whose roles the peer says nothing about has the default ones, whatever
-    was proposed: we are its SCU (PS3.7 D.3.3.4).
+    Ignores results for contexts, and roles, that were not proposed. If the peer does not answer a role selection, the
+    default roles apply: we are SCU (PS3.7 D.3.3.4).
     """
     proposed = {context.id: context for context in request.contexts}
     wanted = {role.sop_class_uid: role for role in request.user_information.roles}
     roles = {
-        role.sop_class_uid: RoleSelection(role.sop_class_uid, role.scu and asked.scu, role.scp and asked.scp)
+        role.sop_class_uid: RoleSelection(
+            role.sop_class_uid, role.scu and proposed_role.scu, role.scp and proposed_role.scp
+        )
         for role in answer.user_information.roles
-        if (asked := wanted.get(role.sop_class_uid)) is not None
+        if (proposed_role := wanted.get(role.sop_class_uid)) is not None
     }
     contexts = {}
     for result in answer.contexts:
@@ -148,11 +154,11 @@ def accepted_contexts(request: AssociateRequest, answer: AssociateAccept) -> dic
 
 def _connect(peer: ApplicationEntity, tls: TlsOptions, patience: Patience) -> socket.socket:
     if peer.host is None or peer.port is None:
-        raise BrokenError(f"{peer.title} cannot be called: its host or its port is not known")
+        raise BrokenError(f"{peer.title} cannot be called: its host or port is not known")
     try:
         sock = socket.create_connection((peer.host, peer.port), timeout=_CONNECTING)
     except (OSError, UnicodeError) as error:
-        # The latter for a name that no host can have.
+        # `UnicodeError` is raised for an impossible host name.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise BrokenError(f"{peer} cannot be reached: {reason}") from error
     if not peer.tls:

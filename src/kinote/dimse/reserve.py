@@ -1,4 +1,4 @@
-"""A file descriptor that is kept back, to close connections with where there is none left to serve them."""
+"""A spare file descriptor, used to accept and close connections when all others are in use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import socket
 
 
 class Reserve:
-    """One descriptor. Without it, a connection that cannot be accepted would wait, and wake its listener for ever."""
+    """Holds one file descriptor.
+
+    Without it, a connection that cannot be accepted would stay in the queue and wake the listener again and again.
+    """
 
     def __init__(self) -> None:
         self._descriptor = -1
         self._keep()
 
     def turn_away(self, listener: socket.socket) -> bool:
-        """Accept the next connection and close it; whether that could be done."""
+        """Accept the next connection and close it at once. Returns whether that succeeded."""
         if self._descriptor < 0:
             self._keep()
             return False
@@ -31,12 +34,12 @@ class Reserve:
         return True
 
     def close(self) -> None:
-        """May be called again."""
+        """Release the descriptor. May be called more than once."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def _keep(self) -> None:
-        # There will be one again.
+        # If none is free now, the next call tries again.
         with contextlib.suppress(OSError):
             self._descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,6 +1,6 @@
 """The state machine of the upper layer as a table (PS3.8 9.2, Tables 9-1 to 9-10).
 
-Nothing happens here: for a state and an event the table names an action, and `actions` says what that does.
+For each state and event, the table names an action. `upper_layer` implements the actions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import Enum, IntEnum
 
 
 class State(IntEnum):
-    """Where an association stands (PS3.8 Tables 9-1 to 9-5)."""
+    """The state of an association (PS3.8 Tables 9-1 to 9-5)."""
 
     IDLE = 1
     AWAITING_ASSOCIATE_RQ = 2
@@ -27,7 +27,7 @@ class State(IntEnum):
 
 
 class Event(IntEnum):
-    """What may happen to an association (PS3.8 Table 9-10, first column)."""
+    """An event of the state machine (PS3.8 Table 9-10, first column)."""
 
     ASSOCIATE_REQUEST = 1
     TRANSPORT_CONFIRM = 2
@@ -51,7 +51,7 @@ class Event(IntEnum):
 
 
 class Action(Enum):
-    """What is to be done (PS3.8 Tables 9-6 to 9-9)."""
+    """An action of the state machine (PS3.8 Tables 9-6 to 9-9)."""
 
     AE_1 = "AE-1"
     AE_2 = "AE-2"
@@ -83,7 +83,7 @@ class Action(Enum):
     AA_8 = "AA-8"
 
 
-#: Table 9-10, a row an event as the standard has it, a column a state; `-` cannot happen there.
+#: Table 9-10 of the standard: a row for each event, a column for each state. `-` marks impossible combinations.
 _TABLE = """
     Sta1  Sta2  Sta3  Sta4  Sta5  Sta6  Sta7  Sta8  Sta9  Sta10 Sta11 Sta12 Sta13
 1   AE-1  -     -     -     -     -     -     -     -     -     -     -     -

@@ -1,4 +1,4 @@
-"""Going on with an association that another process has accepted."""
+"""Taking over an association that another process has accepted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from kinote.dimse.state_table import State
 
 
 def taken_over(sock: socket.socket, handed: Handed, *, largest_data: int) -> Association:
-    """The association on a socket that came with it; its connection is closed by `close`."""
+    """Return the association that another process has handed over together with `sock`.
+
+    `largest_data` is the maximum length of a P-DATA-TF that was proposed, in bytes. Close the connection with `close`.
+    """
     connection = Connection(sock, largest_data=largest_data, sending_seconds=handed.patience.within)
     connection.resume(handed.unread, handed.received, handed.sent)
     endpoint = Endpoint(connection, is_requestor=False, patience=handed.patience)

@@ -1,6 +1,6 @@
-"""TLS for both sides of an association, by the secure transport profiles of PS3.15 Annex B.
+"""TLS for requestors and acceptors, following the secure transport profiles of PS3.15 Annex B.
 
-Python's `ssl` cannot choose among the suites of TLS 1.3; OpenSSL's own choice of them is AEAD throughout.
+Python's `ssl` cannot configure the cipher suites of TLS 1.3. OpenSSL's defaults for it are all AEAD.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from kinote.dimse.errors import DimseError
 from kinote.dimse.tls_faults import reason_of
 
-#: At least 112 bits of security in every key: RSA of 2048 bits (OpenSSL's level 2).
+#: OpenSSL's security level 2: at least 112 bits of security for every key, e.g. RSA with 2048 bits.
 _LEVEL = "@SECLEVEL=2"
 
 _ECDHE = (
@@ -28,35 +28,36 @@ _DHE = ("DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-AES128-GCM-SHA256")
 
 
 class TlsProfile(Enum):
-    """Which cipher suites of TLS 1.2 are taken; both take TLS 1.2 and 1.3, and no older one.
+    """The accepted cipher suites of TLS 1.2. Both profiles accept TLS 1.2 and 1.3 only.
 
-    A peer of any profile since B.9 has one of them in common with us. The profile of B.13 is not offered: it asks
-    for Camellia-GCM and for CCM in TLS 1.3, which OpenSSL or Python's `ssl` do not have.
+    Peers with any profile since B.9 share a suite with us. The profile of B.13 is not offered: it requires
+    Camellia-GCM, and CCM in TLS 1.3, which OpenSSL or Python's `ssl` does not support.
     """
 
     #: BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12).
     BCP_195 = _ECDHE
-    #: Non-Downgrading and Extended BCP 195 TLS Profiles (retired: PS3.15 2022 B.10, B.11), which have DHE too.
-    #: Only a client makes use of that: servers without a Diffie-Hellman group of their own do not choose it.
+    #: Non-Downgrading and Extended BCP 195 TLS Profiles (retired: PS3.15 2022 B.10, B.11), which add DHE.
+    #: Only our client uses DHE: a server without a configured Diffie-Hellman group does not choose it.
     NON_DOWNGRADING = (*_ECDHE, *_DHE)
 
 
 class TlsError(DimseError):
-    """A connection did not become a TLS connection; the message says what failed, and on which side."""
+    """A TLS handshake failed. The message says why, and on which side."""
 
 
 class TlsFileError(DimseError):
-    """A file with certificates or keys cannot be used; the message names it and says what to do."""
+    """A file with certificates or keys cannot be used. The message names it and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """Our certificate, and whom we believe. All files are PEM.
+    """Our certificate and the certificates that we trust. All files are PEM.
 
-    `certificate`  our certificate, and after it those between it and its authority
-    `key`          its private key, without a password; None where it lies in the same file
-    `authorities`  certificates of the authorities, or of single peers, that we believe; None: the system's
-    `client_certificates`  whether only clients with a certificate of those authorities are let in
+    `certificate`          our certificate, followed by the intermediate certificates
+    `key`                  its private key, without a password; None if it is in the same file
+    `authorities`          trusted certificates, of authorities or of single peers; None for those of the system
+    `client_certificates`  whether clients must present a certificate that `authorities` trusts
+    `profile`              the accepted cipher suites
     """
 
     certificate: Path | None = None
@@ -66,28 +67,29 @@ class TlsOptions:
     profile: TlsProfile = TlsProfile.BCP_195
 
     def server_context(self) -> ssl.SSLContext:
-        """For associations that others open. Raises `TlsFileError`."""
+        """Return the context for associations that peers open. Raises `TlsFileError` if a file cannot be used."""
         if self.certificate is None:
             raise TlsFileError("A TLS listener needs a certificate: name its file in tls_certificate.")
         context = self._context(ssl.PROTOCOL_TLS_SERVER)
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-        # Associations are long and few: nobody needs to resume a session.
+        # Associations are few and long, so resuming a session has no use.
         context.num_tickets = 0
         context.options |= ssl.OP_NO_TICKET
         if self.client_certificates:
             if self.authorities is None:
                 raise TlsFileError(
-                    "Client certificates are required, and it is not said whose: name the file with their "
-                    "authorities in tls_authorities."
+                    "Client certificates are required, but no authorities are set: name the file with their "
+                    "certificates in tls_authorities."
                 )
             context.verify_mode = ssl.CERT_REQUIRED
             self._load_authorities(context)
         return context
 
     def client_context(self, *, check_name: bool = True) -> ssl.SSLContext:
-        """For associations that we open: the server's certificate is checked, its name too if `check_name`.
+        """Return the context for associations that we open.
 
-        Raises `TlsFileError`.
+        The server's certificate is always verified; its host name only with `check_name`. Raises `TlsFileError` if a
+        file cannot be used.
         """
         context = self._context(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = check_name
@@ -99,7 +101,7 @@ class TlsOptions:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         context.set_ciphers(":".join((*self.profile.value, _LEVEL)))
-        # A single peer's certificate may be believed without its authority.
+        # Lets a peer's own certificate be trusted without its authority.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if self.certificate is not None:
             _load_own(context, self.certificate, self.key or self.certificate)
@@ -114,12 +116,12 @@ class TlsOptions:
             context.load_verify_locations(self.authorities)
         except ssl.SSLError as error:
             raise TlsFileError(
-                f"{self.authorities} holds a certificate that cannot be read ({error.reason or error}): "
+                f"{self.authorities} contains a certificate that cannot be read ({error.reason or error}): "
                 "export it again, as PEM."
             ) from error
 
 
-#: For a client without a certificate of its own, which believes whom the system believes.
+#: For a client without a certificate of its own, which trusts the system's authorities.
 NO_CERTIFICATES = TlsOptions()
 
 
@@ -132,27 +134,28 @@ def wrap(
     host: str | None = None,
     replaced: Callable[[socket.socket], None] = lambda wrapped: None,
 ) -> ssl.SSLSocket:
-    """Make a connected socket, which is then ours to close, a TLS socket. Raises `TlsError`, and closes it.
+    """Wrap a connected socket in TLS. On failure, closes it and raises `TlsError`.
 
-    `seconds` is the time for the whole handshake, however busy the peer keeps us. `host` is whom a client means to
-    reach: by its name or address the certificate is checked. `replaced` is told of the new socket before the handshake.
+    `seconds`   timeout of the handshake
+    `host`      the name or address that a client connects to, against which the certificate is checked
+    `replaced`  called with the new socket before the handshake
     """
-    side = "The peer that called us" if server_side else "The peer that we called"
+    side = "the peer that called us" if server_side else "the peer that we called"
     try:
         wrapped = context.wrap_socket(
             sock, server_side=server_side, server_hostname=host, do_handshake_on_connect=False
         )
     except (OSError, ValueError) as error:
         sock.close()
-        raise TlsError(f"{side} cannot be spoken to by TLS: {error}") from error
+        raise TlsError(f"TLS with {side} failed: {error}") from error
     replaced(wrapped)
     try:
         wrapped.settimeout(seconds)
         wrapped.do_handshake()
     except (OSError, ValueError) as error:
         wrapped.close()
-        said = reason_of(error) if isinstance(error, OSError) else str(error)
-        raise TlsError(f"{side} cannot be spoken to by TLS: {said}") from error
+        reason = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise TlsError(f"TLS with {side} failed: {reason}") from error
     return wrapped
 
 
@@ -161,29 +164,29 @@ def _load_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     _look_for(key, "PRIVATE KEY", "a private key")
 
     def password() -> str:
-        # Without this, OpenSSL would ask on the terminal.
+        # Without this callback, OpenSSL would ask on the terminal.
         raise TlsFileError(
-            f"The private key in {key} has a password: store it without one, readable only for us."
+            f"The private key in {key} has a password: store it without one, readable only by Kinote."
         )
 
     try:
         context.load_cert_chain(certificate, key, password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            what = f"{key} is not the private key of the certificate in {certificate}: name two that belong together."
+            what = f"{key} is not the private key of the certificate in {certificate}: name a matching pair."
         else:
             reason = reason_of(error)
-            what = f"{certificate} and its key {key} cannot be used ({reason}): make them again, as PEM."
+            what = f"{certificate} and its key {key} cannot be used ({reason}): create them again, as PEM."
         raise TlsFileError(what) from error
 
 
 def _look_for(file: Path, label: str, what: str) -> None:
-    """See that a file can be read and has a PEM block of a kind; OpenSSL does not say which file was wrong."""
+    """Check that a file can be read and contains a PEM block with `label`. OpenSSL's errors do not name the file."""
     try:
         content = file.read_bytes()
     except OSError as error:
         raise TlsFileError(
-            f"{file} cannot be read: {error.strerror}. Name a file that is there, and let Kinote read it."
+            f"{file} cannot be read: {error.strerror}. Name an existing file that Kinote may read."
         ) from error
     if f"{label}-----".encode() not in content:
-        raise TlsFileError(f"{file} holds no {label} in PEM form: name a file with {what}.")
+        raise TlsFileError(f"{file} contains no {label} in PEM format: name a file with {what}.")

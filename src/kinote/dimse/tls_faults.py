@@ -1,33 +1,33 @@
-"""What went wrong with TLS, said for whoever has to mend it."""
+"""Explanations of TLS errors for the administrator."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 
-#: What OpenSSL found wrong with the peer's certificate, by its code (X509_V_ERR_…).
+#: Certificate errors by OpenSSL's code (X509_V_ERR_…).
 _CERTIFICATE = {
     9: "its certificate is not valid yet: compare the clocks",
     10: "its certificate has expired",
-    18: "nobody vouches for its certificate: name that certificate, or its authority's, among our authorities",
-    19: "its certificate comes from an authority unknown to us: name it among our authorities",
-    20: "its certificate comes from an authority unknown to us: name it among our authorities",
-    21: "its certificate comes from an authority unknown to us, or it does not send the certificates between",
+    18: "its certificate is self-signed and not trusted: add it, or its authority, to our authorities",
+    19: "its certificate comes from an unknown authority: add it to our authorities",
+    20: "its certificate comes from an unknown authority: add it to our authorities",
+    21: "its certificate comes from an unknown authority, or it does not send the intermediate certificates",
     26: "its certificate is not meant for this side of a connection (extended key usage)",
-    62: "its certificate is for another host name; the check of names can be switched off for an entity",
-    64: "its certificate is for another address; the check of names can be switched off for an entity",
+    62: "its certificate is for another host name; the name check can be switched off for each peer",
+    64: "its certificate is for another address; the name check can be switched off for each peer",
     66: "the key of its certificate is too weak",
     67: "the key of its authority's certificate is too weak",
     68: "its certificate is signed with a digest that is too weak",
 }
 
-_NO_TLS = "it does not speak TLS: plain DICOM belongs to another port"
-_NO_SUITE = "it and we have no cipher suite in common"
-_NO_VERSION = "it speaks no version of TLS that we take: 1.2 or 1.3"
+_NO_TLS = "it does not speak TLS: plain DICOM uses another port"
+_NO_SUITE = "we have no cipher suite in common"
+_NO_VERSION = "it supports neither TLS 1.2 nor TLS 1.3"
 _REFUSES_CERTIFICATE = "it refuses our certificate"
-_NO_CERTIFICATE = "it has sent no certificate, and only entities with one are let in"
+_NO_CERTIFICATE = "it has sent no certificate, but one is required"
 
-#: What OpenSSL says failed: faults found here, and alerts sent by the peer.
+#: OpenSSL's error reasons: errors found here, and alerts sent by the peer.
 _REASONS = {
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "HTTP_REQUEST": _NO_TLS,
@@ -39,14 +39,14 @@ _REASONS = {
     "NO_SHARED_CIPHER": _NO_SUITE,
     "NO_SUITABLE_SIGNATURE_ALGORITHM": _NO_SUITE,
     "NO_SUITABLE_KEY_SHARE": _NO_SUITE,
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refuses us: we have no cipher suite in common, or it misses our certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refuses us: we have no cipher suite in common, or it wants a certificate",
     "TLSV1_ALERT_INSUFFICIENT_SECURITY": _NO_SUITE,
     "UNSUPPORTED_PROTOCOL": _NO_VERSION,
     "VERSION_TOO_LOW": _NO_VERSION,
     "NO_PROTOCOLS_AVAILABLE": _NO_VERSION,
     "TLSV1_ALERT_PROTOCOL_VERSION": _NO_VERSION,
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": _NO_CERTIFICATE,
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate of ours, and we have none to show",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it requires a certificate, and we have none",
     "TLSV1_ALERT_UNKNOWN_CA": f"{_REFUSES_CERTIFICATE}: it does not know its authority",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": f"{_REFUSES_CERTIFICATE}: it has expired",
     "SSLV3_ALERT_CERTIFICATE_REVOKED": f"{_REFUSES_CERTIFICATE}: it has been revoked",
@@ -62,7 +62,7 @@ _REASONS = {
 
 
 def reason_of(error: OSError) -> str:
-    """What an error of a TLS socket means, as the end of a sentence about the peer."""
+    """Explain an error of a TLS socket. Returns the end of a sentence about the peer."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE.get(error.verify_code, f"its certificate is refused ({error.verify_message})")
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):

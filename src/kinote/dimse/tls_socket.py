@@ -1,7 +1,7 @@
-"""A TLS socket that waits no longer than it may, and may be read and written by two threads.
+"""A TLS socket with timeouts that two threads may use, one to read and one to write.
 
-The system's own time limit (`SO_RCVTIMEO`) is of no use here: Python's `ssl` tries again for ever when a read
-ends by it. So the socket never blocks, and whoever has to wait polls.
+The system's timeout (`SO_RCVTIMEO`) does not work here: Python's `ssl` repeats a timed-out read for ever. Therefore the
+socket is non-blocking, and waiting is done with poll.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ import ssl
 import threading
 import time
 
-#: Bytes that are encrypted at once: whole records of TLS (RFC 8446 5.1), so that none is sent half empty.
+#: Bytes to encrypt at once: a multiple of the TLS record size (RFC 8446 5.1), so that records are full.
 _PORTION = 16 * 16_384
 
 
 class TlsSocket:
-    """Bytes in and out of a TLS socket, which it owns. Errors are those of sockets (`OSError`)."""
+    """Reads and writes a TLS socket, which it owns. Raises `OSError`, as sockets do."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         sock.setblocking(False)
         self._socket = sock
-        # OpenSSL lets one thread at a time use a connection. Nothing waits while it is held.
+        # OpenSSL lets only one thread use a connection at a time. No thread waits for the peer while holding this.
         self._lock = threading.Lock()
         self._is_stopped = False
 
     def receive_into(self, buffer: memoryview, deadline: float | None) -> int:
-        """Take what has come, 0 at the end. Raises `TimeoutError` if nothing comes until the deadline.
+        """Read into `buffer` and return the number of bytes, 0 at the end of the connection.
 
-        `deadline` is a moment of `time.monotonic`; None waits for ever.
+        `deadline` is a value of `time.monotonic`; None waits without limit. Raises `TimeoutError` if nothing arrives
+        before it.
         """
         while True:
             try:
@@ -44,7 +45,7 @@ class TlsSocket:
                 self._wait(select.POLLOUT, deadline)
 
     def send_all(self, data: bytes, seconds: float) -> None:
-        """Send everything. Raises `TimeoutError` for a peer that takes nothing for so many seconds."""
+        """Send everything. Raises `TimeoutError` if the peer accepts nothing for `seconds`."""
         view = memoryview(data)
         while view:
             try:
@@ -57,30 +58,30 @@ class TlsSocket:
                 self._wait(select.POLLIN, time.monotonic() + seconds)
 
     def may_have_more(self) -> bool:
-        """Whether something has come that was not read: the peer's bytes, its end, or a message of TLS's own."""
+        """Return whether something unread has arrived: data, the end of the connection, or a message of TLS itself."""
         with self._lock:
             if self._is_stopped or self._socket.pending():
                 return True
         return _is_ready(self._socket, select.POLLIN, 0)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until something has come, for so many seconds at most; whether it has."""
+        """Wait up to `seconds` until something has arrived. Returns whether it has."""
         return _is_ready(self._socket, select.POLLIN, seconds)
 
     def stop_reading(self) -> None:
-        """Have all reads give the end, also one that another thread waits in."""
+        """Make all reads return 0, including one in which another thread waits."""
         with self._lock:
-            # To OpenSSL an end without farewell would be a fault, and it would send nothing any more.
+            # OpenSSL would treat an end without close_notify as an error and refuse to send anything more.
             self._is_stopped = True
-            # `SSLSocket.shutdown` would end the encryption too. The peer may have been quicker.
+            # `SSLSocket.shutdown` would end the encryption too. The peer may already have closed the connection.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RD)
 
     def close(self) -> None:
-        """Tell the peer that nothing more comes, so that it knows nothing was cut off, and close."""
-        # All under one lock: between its end and the socket's, `ssl` would send bytes unencrypted.
+        """Send close_notify, so that the peer knows that nothing was cut off, and close the socket."""
+        # All under one lock: after `unwrap`, `ssl` would send bytes unencrypted.
         with self._lock:
-            # Sent at once or not at all: what the peer still says is not waited for.
+            # Does not wait for the peer's close_notify.
             with contextlib.suppress(OSError, ValueError):
                 self._socket.unwrap()
             with contextlib.suppress(OSError):
@@ -94,7 +95,7 @@ class TlsSocket:
 
 
 def _is_ready(sock: socket.socket, event: int, seconds: float | None) -> bool:
-    """Whether a socket can be read or written, or is at its end, within so many seconds."""
+    """Wait up to `seconds` until a socket can be read or written or has ended. Returns whether it can."""
     poll = select.poll()
     try:
         poll.register(sock, event)

@@ -1,7 +1,7 @@
-"""What is under way on an association: an operation in each direction at most.
+"""The outstanding operations of an association: at most one in each direction.
 
-We negotiate no asynchronous operations, so each end waits for the answer to its request before it sends the next one
-(PS3.7 D.3.3.3). Both ends may do so at the same time.
+We negotiate no asynchronous operations, so each end waits for a response before it sends its next request
+(PS3.7 D.3.3.3). Both ends may have a request outstanding at the same time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from kinote.dimse.errors import OutstandingError
 
 
 class UnderWay:
-    """The operations of one association.
+    """The outstanding operations of one association.
 
-    `is_outstanding`  whether an operation or notification of our own waits for its answer
-    `performing`      the message ID of the peer's request that is being performed; None if none is
-    `follow_ups`      what is to be done as soon as nothing is under way
-    `meanwhile`       how many messages of the peer have come since our last operation began, other than answers
-    `refused`         how many of the peer's requests were refused since the one that is performed began
+    `is_outstanding`  whether an operation or notification of ours is outstanding
+    `performing`      Message ID of the peer's request that is being performed; None if there is none
+    `follow_ups`      functions to call as soon as no operation is outstanding in either direction
+    `meanwhile`       number of the peer's messages, other than responses, since our last operation began
+    `refused`         number of the peer's requests that were refused since the current one began
     """
 
     __slots__ = ("_message_id", "follow_ups", "is_outstanding", "meanwhile", "performing", "refused")
@@ -33,12 +33,12 @@ class UnderWay:
         self.refused = 0
 
     def new_message_id(self) -> int:
-        """The next message ID; they begin again after 65535."""
+        """Return the next Message ID. After 65535, they begin again at 1."""
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
 
     def begin(self) -> int:
-        """Begin an operation of our own; gives its message ID. Raises `OutstandingError` while another one waits."""
+        """Begin an operation of ours and return its Message ID. Raises `OutstandingError` if one is outstanding."""
         if self.is_outstanding:
             raise OutstandingError
         self.is_outstanding = True
@@ -46,5 +46,5 @@ class UnderWay:
         return self.new_message_id()
 
     def end(self) -> None:
-        """The last answer to our own operation has come, or is not waited for."""
+        """End our operation: its final response has arrived, or is no longer expected."""
         self.is_outstanding = False

@@ -1,6 +1,6 @@
-"""The upper layer of one association: events in, effects out, by the state table (PS3.8 9.2).
+"""The upper layer protocol machine of one association: takes events and returns effects (PS3.8 9.2).
 
-It neither waits nor sends: whoever holds the connection tells it what has happened and does what it says.
+It neither waits nor sends. `endpoint` passes events to it and carries out the effects.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send these bytes, in one write."""
+    """Send these pieces in one write."""
 
     pieces: tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Indicate:
-    """Tell the user of the layer: a PDU of the peer, or `Lost`."""
+    """Pass a PDU of the peer, or `Lost`, to the user of the layer."""
 
     what: Pdu | Lost
 
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """(Re)start ARTIM, which bounds how long a peer may leave the connection open (PS3.8 9.1.5)."""
+    """Start or restart the ARTIM timer, which limits how long a peer may keep the connection open (PS3.8 9.1.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopTimer:
-    """Stop ARTIM, if it runs."""
+    """Stop the ARTIM timer if it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +61,28 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A-P-ABORT: the association has ended without the peer's user wanting it, and why."""
+    """A-P-ABORT: the association was ended by a provider or lost, and why."""
 
     why: str
 
 
 Effect = Connect | Send | Indicate | StartTimer | StopTimer | Close
 
-#: What an event comes with: a PDU received or to be sent, or what is wrong with one.
-Given = Pdu | PduError | None
+#: What accompanies an event: a PDU that was received or is to be sent, or the error of an invalid one.
+EventData = Pdu | PduError | None
 
 
 class NotNowError(DimseError):
-    """The user of the layer asked for something that the state of the association does not allow."""
+    """The state of the association does not allow what the user of the layer requested."""
 
     def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"{event.name} cannot be asked for in state {state.name}")
+        super().__init__(f"{event.name} is not allowed in state {state.name}")
 
 
-#: Where P-DATA may be sent.
+#: The states in which P-DATA may be sent.
 _SENDING = frozenset(state for state in State if (state, Event.DATA_REQUEST) in TRANSITIONS)
 
-#: The event that a received PDU is.
+#: The event of each type of received PDU.
 _EVENTS: dict[type[Pdu], Event] = {
     AssociateRequest: Event.ASSOCIATE_RQ,
     AssociateAccept: Event.ASSOCIATE_AC,
@@ -95,30 +95,33 @@ _EVENTS: dict[type[Pdu], Event] = {
 
 
 class UpperLayer:
-    """One end of an association."""
+    """The protocol machine of one end of an association."""
 
     def __init__(self, *, is_requestor: bool) -> None:
         self.is_requestor = is_requestor
         self.state = State.IDLE
 
-    def happen(self, event: Event, given: Given = None) -> list[Effect]:
-        """Take an event; gives what is to be done, in order. Raises `NotNowError`, and nothing changes."""
+    def happen(self, event: Event, data: EventData = None) -> list[Effect]:
+        """Process an event and return the effects to carry out, in order.
+
+        Raises `NotNowError` if the event is not allowed; the state then does not change.
+        """
         act = _ACTS.get((self.state, event))
         if act is None:
             raise NotNowError(self.state, event)
-        self.state, effects = act(self, given)
+        self.state, effects = act(self, data)
         return effects
 
     def require_sending(self) -> None:
-        """Raises `NotNowError` unless P-DATA may be sent, which changes nothing of the state (DT-1, AR-7).
+        """Raise `NotNowError` unless P-DATA may be sent.
 
-        Spares those who send many PDUs to tell of each, as `happen` does.
+        Sending P-DATA does not change the state (DT-1, AR-7), so one call can replace many calls of `happen`.
         """
         if self.state not in _SENDING:
             raise NotNowError(self.state, Event.DATA_REQUEST)
 
     def receive(self, kind: int, data: bytes | memoryview) -> list[Effect]:
-        """Take a PDU of the peer, understood or not."""
+        """Decode a PDU of the peer and process the event that it is, an invalid PDU included."""
         try:
             pdu = decode(kind, data)
         except PduError as error:
@@ -131,36 +134,36 @@ class UpperLayer:
 _Outcome = tuple[State, list[Effect]]
 
 
-def _pdu(given: Given) -> Pdu:
-    """What the event has to come with."""
-    assert given is not None and not isinstance(given, PduError)
-    return given
+def _pdu(data: EventData) -> Pdu:
+    """Return the PDU of an event that always has one."""
+    assert data is not None and not isinstance(data, PduError)
+    return data
 
 
-def _sent(given: Given) -> Send:
-    return Send(encode_in_pieces(_pdu(given)))
+def _send_data(data: EventData) -> Send:
+    return Send(encode_in_pieces(_pdu(data)))
 
 
 def _send(pdu: Pdu) -> Send:
     return Send((encode(pdu),))
 
 
-def _told(given: Given) -> Indicate:
-    return Indicate(_pdu(given))
+def _indicate(data: EventData) -> Indicate:
+    return Indicate(_pdu(data))
 
 
-def _reason(given: Given) -> AbortReason:
-    """Why the provider aborts: a PDU that it cannot read, or one that has no place here."""
-    return given.reason if isinstance(given, PduError) else AbortReason.UNEXPECTED_PDU
+def _reason(data: EventData) -> AbortReason:
+    """Return the reason for a provider abort: an invalid PDU, or an unexpected one."""
+    return data.reason if isinstance(data, PduError) else AbortReason.UNEXPECTED_PDU
 
 
-def _why(given: Given) -> str:
-    return str(given) if isinstance(given, PduError) else f"unexpected {type(given).__name__}"
+def _why(data: EventData) -> str:
+    return str(data) if isinstance(data, PduError) else f"unexpected {type(data).__name__}"
 
 
-def _ae_6(layer: UpperLayer, given: Given) -> _Outcome:
-    """The provider itself judges the protocol version alone; the rest is its user's to accept."""
-    request = _pdu(given)
+def _ae_6(layer: UpperLayer, data: EventData) -> _Outcome:
+    """Reject an unsupported protocol version; leave everything else to the user of the layer."""
+    request = _pdu(data)
     assert isinstance(request, AssociateRequest)
     if request.protocol_version & 1:
         return State.AWAITING_LOCAL_ASSOCIATE_RESPONSE, [StopTimer(), Indicate(request)]
@@ -168,57 +171,57 @@ def _ae_6(layer: UpperLayer, given: Given) -> _Outcome:
     return State.AWAITING_TRANSPORT_CLOSE, [_send(AssociateReject(1, 2, 2)), StartTimer()]
 
 
-def _ar_8(layer: UpperLayer, given: Given) -> _Outcome:
-    """Both ends ask for release in the same moment."""
+def _ar_8(layer: UpperLayer, data: EventData) -> _Outcome:
+    """Handle a release collision: both ends have requested the release at the same time."""
     if layer.is_requestor:
-        return State.COLLISION_REQUESTOR_AWAITING_LOCAL, [_told(given)]
-    return State.COLLISION_ACCEPTOR_AWAITING_RP, [_told(given)]
+        return State.COLLISION_REQUESTOR_AWAITING_LOCAL, [_indicate(data)]
+    return State.COLLISION_ACCEPTOR_AWAITING_RP, [_indicate(data)]
 
 
-def _aa_8(layer: UpperLayer, given: Given) -> _Outcome:
-    abort = _send(Abort(2, _reason(given)))
-    return State.AWAITING_TRANSPORT_CLOSE, [abort, Indicate(Lost(_why(given))), StartTimer()]
+def _aa_8(layer: UpperLayer, data: EventData) -> _Outcome:
+    abort = _send(Abort(2, _reason(data)))
+    return State.AWAITING_TRANSPORT_CLOSE, [abort, Indicate(Lost(_why(data))), StartTimer()]
 
 
-#: Looking up a member of an enumeration is a call in Python 3.11, and these are done for every PDU of a message.
+#: Accessing a member of an enumeration is slow in Python 3.11, and this one is needed for every PDU.
 _ESTABLISHED = State.ESTABLISHED
 
-ACTIONS: dict[Action, Callable[[UpperLayer, Given], _Outcome]] = {
-    Action.AE_1: lambda _, given: (State.AWAITING_TRANSPORT_OPEN, [Connect()]),
-    Action.AE_2: lambda _, given: (State.AWAITING_ASSOCIATE_ANSWER, [_sent(given)]),
-    Action.AE_3: lambda _, given: (State.ESTABLISHED, [_told(given)]),
-    Action.AE_4: lambda _, given: (State.IDLE, [_told(given), Close()]),
-    Action.AE_5: lambda _, given: (State.AWAITING_ASSOCIATE_RQ, [StartTimer()]),
+ACTIONS: dict[Action, Callable[[UpperLayer, EventData], _Outcome]] = {
+    Action.AE_1: lambda _, data: (State.AWAITING_TRANSPORT_OPEN, [Connect()]),
+    Action.AE_2: lambda _, data: (State.AWAITING_ASSOCIATE_ANSWER, [_send_data(data)]),
+    Action.AE_3: lambda _, data: (State.ESTABLISHED, [_indicate(data)]),
+    Action.AE_4: lambda _, data: (State.IDLE, [_indicate(data), Close()]),
+    Action.AE_5: lambda _, data: (State.AWAITING_ASSOCIATE_RQ, [StartTimer()]),
     Action.AE_6: _ae_6,
-    Action.AE_7: lambda _, given: (State.ESTABLISHED, [_sent(given)]),
-    Action.AE_8: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [_sent(given), StartTimer()]),
-    Action.DT_1: lambda _, given: (_ESTABLISHED, [_sent(given)]),
-    Action.DT_2: lambda _, given: (_ESTABLISHED, [_told(given)]),
-    Action.AR_1: lambda _, given: (State.AWAITING_RELEASE_RP, [_send(ReleaseRequest())]),
-    Action.AR_2: lambda _, given: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_told(given)]),
-    Action.AR_3: lambda _, given: (State.IDLE, [_told(given), Close()]),
-    Action.AR_4: lambda _, given: (
+    Action.AE_7: lambda _, data: (State.ESTABLISHED, [_send_data(data)]),
+    Action.AE_8: lambda _, data: (State.AWAITING_TRANSPORT_CLOSE, [_send_data(data), StartTimer()]),
+    Action.DT_1: lambda _, data: (_ESTABLISHED, [_send_data(data)]),
+    Action.DT_2: lambda _, data: (_ESTABLISHED, [_indicate(data)]),
+    Action.AR_1: lambda _, data: (State.AWAITING_RELEASE_RP, [_send(ReleaseRequest())]),
+    Action.AR_2: lambda _, data: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_indicate(data)]),
+    Action.AR_3: lambda _, data: (State.IDLE, [_indicate(data), Close()]),
+    Action.AR_4: lambda _, data: (
         State.AWAITING_TRANSPORT_CLOSE,
         [_send(ReleaseReply()), StartTimer()],
     ),
-    Action.AR_5: lambda _, given: (State.IDLE, [StopTimer()]),
-    Action.AR_6: lambda _, given: (State.AWAITING_RELEASE_RP, [_told(given)]),
-    Action.AR_7: lambda _, given: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_sent(given)]),
+    Action.AR_5: lambda _, data: (State.IDLE, [StopTimer()]),
+    Action.AR_6: lambda _, data: (State.AWAITING_RELEASE_RP, [_indicate(data)]),
+    Action.AR_7: lambda _, data: (State.AWAITING_LOCAL_RELEASE_RESPONSE, [_send_data(data)]),
     Action.AR_8: _ar_8,
-    Action.AR_9: lambda _, given: (State.COLLISION_REQUESTOR_AWAITING_RP, [_send(ReleaseReply())]),
-    Action.AR_10: lambda _, given: (State.COLLISION_ACCEPTOR_AWAITING_LOCAL, [_told(given)]),
-    Action.AA_1: lambda _, given: (
+    Action.AR_9: lambda _, data: (State.COLLISION_REQUESTOR_AWAITING_RP, [_send(ReleaseReply())]),
+    Action.AR_10: lambda _, data: (State.COLLISION_ACCEPTOR_AWAITING_LOCAL, [_indicate(data)]),
+    Action.AA_1: lambda _, data: (
         State.AWAITING_TRANSPORT_CLOSE,
         [_send(Abort(0)), StartTimer()],
     ),
-    Action.AA_2: lambda _, given: (State.IDLE, [StopTimer(), Close()]),
-    Action.AA_3: lambda _, given: (State.IDLE, [_told(given), Close()]),
-    Action.AA_4: lambda _, given: (State.IDLE, [Indicate(Lost("the connection closed"))]),
-    Action.AA_5: lambda _, given: (State.IDLE, [StopTimer()]),
-    Action.AA_6: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, []),
-    Action.AA_7: lambda _, given: (State.AWAITING_TRANSPORT_CLOSE, [_send(Abort(2, _reason(given)))]),
+    Action.AA_2: lambda _, data: (State.IDLE, [StopTimer(), Close()]),
+    Action.AA_3: lambda _, data: (State.IDLE, [_indicate(data), Close()]),
+    Action.AA_4: lambda _, data: (State.IDLE, [Indicate(Lost("the connection closed"))]),
+    Action.AA_5: lambda _, data: (State.IDLE, [StopTimer()]),
+    Action.AA_6: lambda _, data: (State.AWAITING_TRANSPORT_CLOSE, []),
+    Action.AA_7: lambda _, data: (State.AWAITING_TRANSPORT_CLOSE, [_send(Abort(2, _reason(data)))]),
     Action.AA_8: _aa_8,
 }
 
-#: What is to be done in a state when something happens: the table, its actions looked up.
+#: The state table with the functions of its actions.
 _ACTS = {where: ACTIONS[action] for where, action in TRANSITIONS.items()}

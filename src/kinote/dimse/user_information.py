@@ -1,4 +1,4 @@
-"""User information: what the two ends of an association tell each other of themselves (PS3.7 Annex D.3)."""
+"""The user information items of association negotiation (PS3.7 Annex D.3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHORT = struct.Struct(">H")
 
 @dataclass(frozen=True, slots=True)
 class AsynchronousOperations:
-    """How many operations may be under way at once, in each direction; 0 is without a limit (D.3.3.3)."""
+    """Maximum outstanding operations in each direction; 0 means unlimited (D.3.3.3)."""
 
     invoked: int = 1
     performed: int = 1
@@ -25,7 +25,7 @@ class AsynchronousOperations:
 
 @dataclass(frozen=True, slots=True)
 class RoleSelection:
-    """Which roles the requestor takes for a SOP class, or may take of those it proposed (D.3.3.4)."""
+    """The requestor's roles for a SOP class: those proposed, or in an answer those accepted (D.3.3.4)."""
 
     sop_class_uid: str
     scu: bool
@@ -34,7 +34,7 @@ class RoleSelection:
 
 @dataclass(frozen=True, slots=True)
 class ExtendedNegotiation:
-    """What the service class says about itself, e.g. relational queries (D.3.3.5; PS3.4 C.5)."""
+    """Application information of a service class, e.g. support for relational queries (D.3.3.5; PS3.4 C.5)."""
 
     sop_class_uid: str
     application_information: bytes
@@ -42,7 +42,7 @@ class ExtendedNegotiation:
 
 @dataclass(frozen=True, slots=True)
 class CommonExtendedNegotiation:
-    """Which service and more general classes a proposed SOP class belongs to (D.3.3.6)."""
+    """The service class and the related general SOP classes of a proposed SOP class (D.3.3.6)."""
 
     sop_class_uid: str
     service_class_uid: str
@@ -50,7 +50,7 @@ class CommonExtendedNegotiation:
 
 
 class IdentityType(IntEnum):
-    """How a user makes known who it is (D.3.3.7)."""
+    """The form of a user identity (D.3.3.7)."""
 
     USERNAME = 1
     USERNAME_AND_PASSCODE = 2
@@ -61,7 +61,7 @@ class IdentityType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """Who asks for the association; the second field is the passcode. Never logged."""
+    """The user who requests the association. `secondary` is the passcode. Never logged."""
 
     type: int
     primary: bytes
@@ -76,7 +76,8 @@ class UserIdentity:
 class UserInformation:
     """The user information item of an A-ASSOCIATE-RQ or -AC.
 
-    `maximum_length` is how many bytes of a P-DATA-TF's variable field its sender takes, 0 without a limit.
+    `maximum_length` is the maximum length in bytes of the variable field of a P-DATA-TF that the sender of this item
+    accepts; 0 means unlimited.
     """
 
     maximum_length: int = 0
@@ -91,7 +92,7 @@ class UserInformation:
 
 
 def encode_user_information(information: UserInformation) -> bytes:
-    """The value of the user information item (50H), sub-items in order of their types."""
+    """Encode the value of the user information item (50H), with its sub-items in order of their types."""
     parts = [item(0x51, _LENGTH.pack(information.maximum_length))]
     parts.append(item(0x52, information.implementation_class_uid.encode("ascii")))
     if information.asynchronous_operations is not None:
@@ -121,9 +122,9 @@ def encode_user_information(information: UserInformation) -> bytes:
 
 
 def decode_user_information(data: bytes) -> UserInformation:
-    """Read the value of a user information item; sub-items nobody knows are let pass (PS3.8 9.3.1).
+    """Decode the value of a user information item. Unknown sub-items are ignored (PS3.8 9.3.1).
 
-    Raises `PduError` where one that is known is malformed.
+    Raises `PduError` if a known sub-item is malformed.
     """
     information = UserInformation()
     for kind, value in items(data, "User information"):
@@ -134,7 +135,7 @@ def decode_user_information(data: bytes) -> UserInformation:
 
 
 class _Fields:
-    """The fields of a sub-item, one after the other."""
+    """Reads the fields of a sub-item in order."""
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data = data
@@ -150,7 +151,7 @@ class _Fields:
         return taken
 
     def counted(self) -> bytes:
-        """A field behind its length of two bytes."""
+        """Read a field that is preceded by its length in two bytes."""
         return self.take(_SHORT.unpack(self.take(_SHORT.size))[0])
 
     def uid(self) -> str:

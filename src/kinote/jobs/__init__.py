@@ -1,6 +1,6 @@
-"""Durable work: jobs are rows, written in the transaction of the data that they serve, and done by servers' workers.
+"""Durable jobs: rows that are written in the transaction of the data they serve, and run by the servers' workers.
 
-Its tables (`kinote.catalog.schema.tables.jobs`) are read and written here alone. Rooms above say what a kind of job
-does, and `app` registers their handlers. No job's state is an input to visibility or to deletion (law 2), and every job
+Only this package reads and writes its tables (`kinote.catalog.schema.tables.jobs`). The packages above define the kinds
+of jobs, and `app` registers their handlers. No job's state is an input to visibility or deletion (law 2), and every job
 ends (law 3).
 """

@@ -1,4 +1,4 @@
-"""What people do to jobs: run them again, cancel them, put them aside, take them up again; some, or all of a filter."""
+"""What people can do to jobs: retry, cancel, suspend and resume them, individually or by a filter."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from sqlalchemy import Connection, and_, literal_column, select
 
 from kinote.catalog.schema.tables import job
 from kinote.jobs.enqueueing import lock_natural_keys
-from kinote.jobs.lists import JobFilter, chosen
+from kinote.jobs.lists import JobFilter, matching_ids
 from kinote.jobs.moments import moment_of
 from kinote.jobs.moving import FOUND, Found, found, move
 from kinote.jobs.states import Event, states_before
 from kinote.telemetry.clock import Clock
 
-#: Jobs that one act changes at most: all or none of them, while nothing else is written.
+#: Maximum jobs that one act changes. It changes all or none, in one transaction that blocks other writers.
 MOST_AT_ONCE = 10_000
 
-#: How long a job is put aside that nobody takes up again.
+#: How long a job stays suspended unless it is resumed earlier.
 SUSPENDED_FOR = timedelta(days=7)
 
 _CHUNK = 500
 
 
 class JobAct(StrEnum):
-    """What a person can do to a job."""
+    """An act of a person on a job."""
 
     RETRY = "retry"
     CANCEL = "cancel"
@@ -48,21 +48,21 @@ _EVENTS = {
 
 
 class TooManyJobsError(ValueError):
-    """More jobs are meant than one act changes."""
+    """More jobs match than one act may change."""
 
 
-class OtherNumberError(RuntimeError):
-    """Not as many jobs are meant as were expected: something has changed since they were counted."""
+class CountChangedError(RuntimeError):
+    """The number of matching jobs has changed since the caller counted them."""
 
     def __init__(self, expected: int, number: int) -> None:
         super().__init__(
-            f"{number} jobs are meant now, not {expected}. Look at them again, and give the number that you see."
+            f"{number} jobs match now, not {expected}. Look at them again, and send the number that you see."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """How many jobs an act is about, and whether it has been done to them."""
+    """The number of jobs that an act affects, and whether it was done or only previewed."""
 
     act: str
     count: int
@@ -70,7 +70,10 @@ class Acted:
 
 
 def preview(connection: Connection, act: JobAct, wanted: JobFilter | Sequence[int]) -> Acted:
-    """How many of the jobs that are meant an act can be done to."""
+    """Count the jobs that an act would change, without changing them.
+
+    `wanted` is a filter, or the ids of jobs. Raises `TooManyJobsError`.
+    """
     return Acted(act, len(_able(connection, act, wanted, locked=False)), done=False)
 
 
@@ -84,15 +87,16 @@ def do(
     reason: str,
     clock: Clock,
 ) -> Acted:
-    """Do it to all jobs that are meant and that are in a state for it, or to none.
+    """Do an act to all matching jobs whose state allows it, or to none.
 
-    Of dead jobs with one natural key the last is run again, and none where such a job is under way.
+    `wanted` is a filter, or the ids of jobs. `expected` is the number of jobs that the caller has seen; None skips the
+    check. Of dead jobs with the same natural key only the newest is retried, and none if such a job has not ended.
 
-    Raises `OtherNumberError` where these are not as many as `expected`, and `TooManyJobsError`.
+    Raises `CountChangedError` if the number of jobs differs from `expected`, and `TooManyJobsError`.
     """
     able = _able(transaction, act, wanted, locked=True)
     if expected is not None and len(able) != expected:
-        raise OtherNumberError(expected, len(able))
+        raise CountChangedError(expected, len(able))
     now = moment_of(transaction, clock)
     until = now + SUSPENDED_FOR if act is JobAct.SUSPEND else None
     move(transaction, able, act.event, now, until=until, actor=actor, reason=reason)
@@ -102,32 +106,34 @@ def do(
 def _able(
     connection: Connection, act: JobAct, wanted: JobFilter | Sequence[int], *, locked: bool
 ) -> list[Found]:
-    keys = chosen(connection, wanted, MOST_AT_ONCE + 1) if isinstance(wanted, JobFilter) else list(wanted)
+    keys = (
+        matching_ids(connection, wanted, MOST_AT_ONCE + 1) if isinstance(wanted, JobFilter) else list(wanted)
+    )
     if len(keys) > MOST_AT_ONCE:
         raise TooManyJobsError(
-            f"More than {MOST_AT_ONCE} jobs are meant, which is too many for one act. Narrow the filter."
+            f"More than {MOST_AT_ONCE} jobs match, which is too many for one act. Narrow the filter."
         )
-    # In their order, as everybody locks them.
+    # Locked in the order of their ids, as everywhere, to avoid deadlocks.
     ordered = sorted(set(keys))
     able: list[Found] = []
     for start in range(0, len(ordered), _CHUNK):
-        some = ordered[start : start + _CHUNK]
+        chunk = ordered[start : start + _CHUNK]
         if act is JobAct.RETRY and locked:
-            lock_natural_keys(connection, some)
-        query = FOUND.where(job.c.id.in_(some), job.c.state.in_(states_before(act.event)))
+            lock_natural_keys(connection, chunk)
+        query = FOUND.where(job.c.id.in_(chunk), job.c.state.in_(states_before(act.event)))
         able += found(connection, query.order_by(job.c.id), locks=locked)
     return _one_of_each_key(connection, able) if act is JobAct.RETRY else able
 
 
 def _one_of_each_key(connection: Connection, able: Sequence[Found]) -> list[Found]:
-    """Those that can be run again together: no two jobs of a kind and natural key are under way."""
+    """Select the jobs that can be retried together: only one of each kind and natural key may be active."""
     kept: list[Found] = []
     taken: set[tuple[str, str]] = set()
     for start in range(len(able), 0, -_CHUNK):
-        # The last made first.
-        some = able[max(start - _CHUNK, 0) : start][::-1]
-        natural_keys = _natural_keys(connection, [each.id for each in some])
-        for each in some:
+        # Newest first.
+        chunk = able[max(start - _CHUNK, 0) : start][::-1]
+        natural_keys = _natural_keys(connection, [each.id for each in chunk])
+        for each in chunk:
             natural_key, is_free = natural_keys[each.id]
             if is_free and (each.kind, natural_key) not in taken:
                 kept.append(each)
@@ -137,7 +143,7 @@ def _one_of_each_key(connection: Connection, able: Sequence[Found]) -> list[Foun
 
 
 def _natural_keys(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[str, bool]]:
-    """The natural key of each job, and whether no other job has it and is under way."""
+    """Return the natural key of each job, and whether no other unended job has it."""
     rows = connection.execute(
         select(job.c.id, job.c.natural_key, _OTHER.c.id.label("other"))
         .select_from(job.outerjoin(_OTHER, _IS_OTHER))
@@ -147,7 +153,7 @@ def _natural_keys(connection: Connection, keys: Sequence[int]) -> dict[int, tupl
 
 
 def other_under_way(connection: Connection, key: int) -> int | None:
-    """The job because of which a dead one is not run again: of the same kind and natural key, and not ended."""
+    """Return the unended job with the kind and natural key of a dead job, which prevents its retry; else None."""
     query = select(_OTHER.c.id).select_from(job.join(_OTHER, _IS_OTHER)).where(job.c.id == key)
     return connection.execute(query).scalar_one_or_none()
 
@@ -156,7 +162,7 @@ _OTHER = job.alias()
 _IS_OTHER = and_(
     _OTHER.c.kind == job.c.kind,
     _OTHER.c.natural_key == job.c.natural_key,
-    # As the index of these says it.
+    # Repeats the WHERE clause of the partial index literally, so that SQLite uses it.
     _OTHER.c.natural_key != literal_column("''"),
     _OTHER.c.ended_at.is_(None),
     _OTHER.c.id != job.c.id,

@@ -1,8 +1,8 @@
-"""Which job a worker does next, and the lease on it.
+"""Choosing the next job for a worker, and leasing it.
 
-The jobs of one kind and destination are a line: by priority, then by when they were queued, so that one that has been
-attempted goes to its end. Workers serve the kinds in turn, and of each kind its destinations in turn. So neither a kind
-or destination with many jobs nor one whose jobs fail keeps the others waiting.
+The jobs of one kind and destination form a line, ordered by priority and then by the time they were queued. A job that
+was attempted goes to the end of its line. Workers serve the kinds in turn, and within each kind its destinations in
+turn. So a kind or destination with many jobs, or with failing ones, does not keep the others waiting.
 """
 
 from __future__ import annotations
@@ -27,32 +27,33 @@ from kinote.jobs.states import Event
 
 log = logging.getLogger(__name__)
 
-#: As the indexes of these say it: not a parameter (`instance.is_current`).
+#: Repeat the WHERE clauses of partial indexes literally, so that SQLite uses them.
 _IS_QUEUED: ColumnElement[bool] = job.c.state == literal_column("'queued'")
 _IS_LEASED: ColumnElement[bool] = job.c.state == literal_column("'leased'")
 
 
 @dataclass(slots=True)
 class Turns:
-    """Which kind, and which destination of each kind, was served last by a group of workers."""
+    """The kind, and the destination of each kind, that a group of workers has served last."""
 
     kind: str = ""
     destinations: dict[str, str] = field(default_factory=dict)
 
     def kinds(self, known: Sequence[str]) -> list[str]:
-        """All kinds, those first whose turn it is."""
+        """Return all kinds, beginning with the one whose turn it is."""
         ordered = sorted(known)
         after = [name for name in ordered if name > self.kind]
         return after + ordered[: len(ordered) - len(after)]
 
     def served(self, kind: str, destination: str) -> None:
+        """Record that a job of this kind and destination was leased."""
         self.kind = kind
         self.destinations[kind] = destination
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A job that a worker has been given: with `attempt` as fencing token."""
+    """A job leased to a worker. `attempt` is the fencing token."""
 
     id: int
     kind: str
@@ -61,13 +62,13 @@ class Claimed:
     payload: str
     progress: str
     worker: str
-    #: Attempts that have failed since it last came further.
+    #: Failed attempts since the job last made progress.
     failed_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The jobs of a kind and destination, as far as they may be begun."""
+    """The jobs of a kind and destination that may be begun. `up_to` is the largest id that may; None for all."""
 
     kind: str
     destination: str
@@ -77,8 +78,8 @@ class Line:
 def claim(
     transaction: Connection, kinds: Mapping[str, JobKind], turns: Turns, worker: str, now: datetime
 ) -> Claimed | None:
-    """Lease the next job to a worker; None where there is nothing to do."""
-    # Who counts what is leased sees what others have just leased.
+    """Lease the next job to a worker. Returns None if there is nothing to do."""
+    # The lock makes sure that the counts of leased jobs include those that other servers have just leased.
     dialects.lock_names(transaction, ["kinote jobs"])
     for line in open_lines(transaction, kinds, turns):
         claimed = _first_claimed(transaction, line, kinds[line.kind], worker, now)
@@ -91,13 +92,14 @@ def claim(
 def _first_claimed(
     transaction: Connection, line: Line, kind: JobKind, worker: str, now: datetime
 ) -> Claimed | None:
-    """Lease the first job of a line; None where there is none, or where the database refuses it.
+    """Lease the first job of a line. Returns None if there is none, or if the database refuses the change.
 
-    Such a job stops its own line only: not the other ones, nor the transaction, which may also settle another job.
+    A refused job blocks only its own line. Other lines go on, and so does the transaction, which may also settle
+    another job.
     """
     with dialects.savepoint(transaction) as undo:
         try:
-            first = found(transaction, _first_of(line), passes_over_locked=True)
+            first = found(transaction, _first_of(line), skips_locked=True)
             if not first:
                 return None
             move(transaction, first, Event.CLAIMED, now, until=now + kind.lease, worker=worker)
@@ -105,19 +107,19 @@ def _first_claimed(
         except (IntegrityError, DataError):
             undo()
             log.exception(
-                "The first job of a line cannot be taken: the line waits, the others go on",
+                "The first job of a line cannot be leased; the line waits, the others go on",
                 extra={"kind": line.kind, "destination": line.destination},
             )
             return None
 
 
 def has_work(connection: Connection, kinds: Mapping[str, JobKind], turns: Turns) -> bool:
-    """Whether `claim` would find something, looked up without writing."""
+    """Return whether `claim` would find a job, without writing anything."""
     return any(connection.execute(_first_of(line)).first() for line in open_lines(connection, kinds, turns))
 
 
 def open_lines(connection: Connection, kinds: Mapping[str, JobKind], turns: Turns) -> Iterator[Line]:
-    """The lines in which something is queued and may be begun, those first whose turn it is."""
+    """Yield the lines with queued jobs that may be begun, in turn."""
     known_queues = queues(connection)
     leased: Counter[tuple[str, str]] = Counter()
     of_kind: Counter[str] = Counter()
@@ -135,7 +137,7 @@ def open_lines(connection: Connection, kinds: Mapping[str, JobKind], turns: Turn
 
 
 def _destinations(connection: Connection, kind: str, last: str | None) -> Iterator[str]:
-    """The destinations for which something of a kind is queued, from the one after the last on, each once."""
+    """Yield the destinations with queued jobs of a kind, each once, beginning after the last one served."""
     at = last
     gone_round = last is None
     while True:
@@ -175,7 +177,7 @@ def _claimed(transaction: Connection, job_found: Found, line: Line, worker: str)
     )
 
 
-#: Whether anything at all is queued: asked after each commit of whatever kind, and mostly in vain.
+#: Finds out whether anything is queued. Asked after every commit, mostly with the answer no, so it must be fast.
 ANY_QUEUED = FindOne(select(job.c.id).where(_IS_QUEUED).limit(1))
 
 _LEASED = (

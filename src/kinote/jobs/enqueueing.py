@@ -1,4 +1,4 @@
-"""Making jobs, in the transaction of the data that they serve; waking those that wait, cancelling what is pointless."""
+"""Enqueueing jobs in the transaction of the data that they serve; waking and cancelling them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kinote.jobs.moving import FOUND, found, move
 from kinote.jobs.states import MADE, Event, State
 from kinote.telemetry.clock import Clock
 
-#: Characters of a payload at most. A job covers a batch: what belongs to each object is in a table of its kind.
+#: Maximum characters of a payload. Data about each object of a batch belongs in a table of the job's kind.
 LONGEST_PAYLOAD = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """A job that is to be done, and whether it has been made now or was there already."""
+    """The id of a job, and whether it is new or was already there."""
 
     id: int
     is_new: bool
@@ -42,20 +42,20 @@ def enqueue(
     natural_key: str = "",
     priority: int | None = None,
 ) -> Enqueued:
-    """Have something done once this transaction has committed.
+    """Enqueue a job, which runs once this transaction has committed.
 
-    Where a job of the kind with this natural key has not ended, it is that one. Raises ValueError for a payload that
-    is too long. It is for who has been asked by a person to see first that the queue accepts jobs
-    (`kinote.jobs.queues.see_that_it_accepts`): what follows from data is never refused.
+    If a job with the same kind and natural key has not ended, returns that one. `priority` defaults to that of the
+    kind. For requests by people, call `kinote.jobs.queues.require_accepting` first; jobs that follow from data are
+    never refused. Raises `ValueError` if the payload is too long.
     """
     written = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     if len(written) > LONGEST_PAYLOAD:
         raise ValueError(
-            f"The payload of a job has {len(written)} characters, {LONGEST_PAYLOAD} at most are kept: "
-            "a batch of objects belongs in a table of its kind."
+            f"The payload of a job has {len(written)} characters; at most {LONGEST_PAYLOAD} are allowed. "
+            "A batch of objects belongs in a table of the job's kind."
         )
     if natural_key:
-        # Of two who make the same job at once, the second finds that of the first.
+        # If two transactions enqueue the same job at once, the second finds the job of the first.
         dialects.lock_names(transaction, [_name(kind.name, natural_key)])
         known = transaction.execute(
             select(job.c.id).where(_is_under_way(kind, natural_key))
@@ -78,7 +78,7 @@ def enqueue(
         "changed_at": now,
     }
     statements.insert_rows(transaction, job, [row])
-    made = {
+    first_event = {
         "job": key,
         "happened_at": now,
         "event": MADE,
@@ -88,13 +88,13 @@ def enqueue(
         "actor": actor,
         "reason": "",
     }
-    statements.insert_rows(transaction, job_event, [made])
+    statements.insert_rows(transaction, job_event, [first_event])
     note_changes(transaction)
     return Enqueued(key, is_new=True)
 
 
 def lock_natural_keys(transaction: Connection, keys: Sequence[int]) -> None:
-    """Let nobody else make a job under a natural key of one of these jobs until the transaction ends."""
+    """Keep others from enqueueing jobs with the natural keys of these jobs until the transaction ends."""
     rows = transaction.execute(
         select(job.c.kind, job.c.natural_key).where(job.c.id.in_(keys), job.c.natural_key != "")
     )
@@ -106,7 +106,7 @@ def _name(kind: str, natural_key: str) -> str:
 
 
 def is_dead(connection: Connection, kind: JobKind, natural_key: str) -> bool:
-    """Whether a job under a natural key could not be done, and nobody has seen to it yet."""
+    """Return whether a job with this natural key is dead."""
     query = select(job.c.id).where(
         job.c.state == State.DEAD, job.c.kind == kind.name, job.c.natural_key == natural_key
     )
@@ -114,7 +114,7 @@ def is_dead(connection: Connection, kind: JobKind, natural_key: str) -> bool:
 
 
 def wake(transaction: Connection, kind: JobKind, natural_key: str, *, clock: Clock) -> bool:
-    """What a job waits for has happened; False where none waits."""
+    """Wake the job with this natural key, because what it waits for has happened. Returns whether one was waiting."""
     waiting = found(
         transaction,
         FOUND.where(_is_under_way(kind, natural_key), job.c.state == State.WAITING),
@@ -126,9 +126,9 @@ def wake(transaction: Connection, kind: JobKind, natural_key: str, *, clock: Clo
 def cancel(
     transaction: Connection, kind: JobKind, natural_key: str, *, actor: str, reason: str, clock: Clock
 ) -> bool:
-    """Cancel a job that has become pointless, in the transaction that makes it so; False where there is none.
+    """Cancel the job with this natural key, in the transaction that makes it pointless. Returns whether there was one.
 
-    A worker that is at it can write nothing more from here on.
+    A worker that is running the job can no longer write anything for it.
     """
     pointless = found(transaction, FOUND.where(_is_under_way(kind, natural_key)))
     move(transaction, pointless, Event.CANCELLED, moment_of(transaction, clock), actor=actor, reason=reason)
@@ -136,11 +136,11 @@ def cancel(
 
 
 def _is_under_way(kind: JobKind, natural_key: str) -> ColumnElement[bool]:
-    """Of the jobs of a kind, the one under a natural key that has not ended."""
+    """Return the condition for the unended job of a kind with a natural key."""
     return and_(
         job.c.kind == kind.name,
         job.c.natural_key == natural_key,
-        # As the index of these says it.
+        # Repeats the WHERE clause of the partial index literally, so that SQLite uses it.
         job.c.natural_key != literal_column("''"),
         job.c.ended_at.is_(None),
     )

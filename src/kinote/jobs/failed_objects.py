@@ -1,4 +1,4 @@
-"""Objects that a job could not do, each with the reason: the object is the unit of failure (law 5), not the batch."""
+"""Objects that a job failed to process, with the reasons. The object is the unit of failure, not the batch (law 5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def note_failed(
     version: int,
     clock: Clock,
 ) -> None:
-    """An object could not be done, by what has this version."""
+    """Record that a job failed to process an object.
+
+    `instance` is the key of the object's row. `version` is that of the code that failed; a later version may succeed.
+    """
     forget_failed(transaction, job.kind.name, instance)
     transaction.execute(
         job_failed_object.insert(),
@@ -39,7 +42,7 @@ def note_failed(
 
 
 def forget_failed(transaction: Connection, kind: str, instance: int) -> None:
-    """An object has been done, or is not to be any more."""
+    """Remove the record of a failure, because the object was processed or no longer needs to be."""
     transaction.execute(
         job_failed_object.delete().where(
             job_failed_object.c.kind == kind, job_failed_object.c.instance == instance
@@ -48,7 +51,7 @@ def forget_failed(transaction: Connection, kind: str, instance: int) -> None:
 
 
 def failed_again(connection: Connection, job: LeasedJob, *, after: int, limit: int) -> list[int]:
-    """Objects that this job could not do, and that may be tried again: so many after a key."""
+    """Return up to `limit` failed objects of a job that may be tried again, with keys after `after`."""
     query = select(job_failed_object.c.instance).where(
         job_failed_object.c.job == job.id,
         job_failed_object.c.instance > after,
@@ -59,7 +62,7 @@ def failed_again(connection: Connection, job: LeasedJob, *, after: int, limit: i
 
 
 def failed_by_version(connection: Connection, kind: str, instances: list[int], version: int) -> set[int]:
-    """Those of the objects that could not be done by this version, where trying again would not change it."""
+    """Return those of `instances` that failed permanently with this version."""
     query = select(job_failed_object.c.instance).where(
         job_failed_object.c.kind == kind,
         job_failed_object.c.instance.in_(instances),
@@ -70,7 +73,7 @@ def failed_by_version(connection: Connection, kind: str, instances: list[int], v
 
 
 def number_failed(connection: Connection, job: LeasedJob) -> tuple[int, int]:
-    """How many objects this job could not do: those that may be tried again, and the others."""
+    """Count the failed objects of a job: those that may be tried again, and those that failed permanently."""
     query = (
         select(job_failed_object.c.may_be_tried_again, func.count())
         .where(job_failed_object.c.job == job.id, job_failed_object.c.kind == job.kind.name)

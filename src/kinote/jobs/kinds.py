@@ -1,22 +1,28 @@
-"""What a kind of job is: its name, its limits and its share of the workers."""
+"""Kinds of jobs, with their limits and their share of the workers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-#: Priorities: the smaller goes first, among jobs of one kind and destination.
+#: Priorities. Within one kind and destination, smaller values go first.
 URGENT, NORMAL, IDLE = 2, 5, 8
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """A kind of job. Its name is stored, and never changes.
+    """A kind of job.
 
-    `does` ends the sentence "This job …". An attempt that fails for a reason that may pass is followed by another one
-    after `first_pause`, twice as long after each further one, up to `longest_pause`; `attempts` in all. A worker that
-    gives no sign of life for `lease` loses the job, and so does one whose handler comes no further for `patience`.
-    `at_once` jobs of the kind run at the same time in the whole installation, `to_each` of them to one destination.
+    `name`           stored, and never changes
+    `does`           completes the sentence "This job …"
+    `attempts`       maximum attempts without progress
+    `first_pause`    pause after the first failed attempt; it doubles with each further one
+    `longest_pause`  the longest pause
+    `lease`          a worker that does not extend its lease for so long loses the job
+    `patience`       a worker whose handler makes no progress for so long loses the job
+    `at_once`        maximum jobs of this kind that run at the same time in the whole installation
+    `to_each`        maximum of them for one destination
+    `priority`       default priority
     """
 
     name: str
@@ -32,11 +38,12 @@ class JobKind:
 
 
 def pause_after(failures: int, first: timedelta, longest: timedelta, chance: float) -> timedelta:
-    """How long to wait after so many failures in a row, for a number from 0 to 1 drawn by chance.
+    """Return the pause after so many failures in a row.
 
-    From half to the whole of what doubles with each failure: jobs that failed together do not come back together.
+    The pause doubles with each failure. `chance` is a random number from 0 to 1, which shortens it by up to half, so
+    that jobs that failed together are not retried together.
     """
-    # Beyond 2**30 it is the longest one in any case.
+    # From 2**30 on, `longest` applies in any case.
     doublings: int = min(max(failures, 1) - 1, 30)
     whole = min(first * (1 << doublings), longest)
     return whole * (0.5 + chance / 2)

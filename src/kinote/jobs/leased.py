@@ -1,7 +1,7 @@
-"""A job in the hands of a worker: what its handler may do, and what becomes of the job afterwards.
+"""A leased job as its handler sees it, and its outcomes.
 
-Every transaction of a handler begins by seeing that the lease is still its own, by the number of the attempt, and
-extends it. A worker that was frozen and has lost its lease meanwhile can write nothing: its transaction fails.
+Every transaction of a handler first checks that the worker still has the lease, by the attempt number, and extends it.
+A worker that was frozen and has lost its lease cannot write anything: its transaction fails.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ Result = TypeVar("Result")
 
 
 class LostLeaseError(RuntimeError):
-    """The job is no longer this worker's: its lease ran out, or somebody has cancelled or suspended the job."""
+    """The worker no longer has the job: its lease ran out, or somebody cancelled or suspended the job."""
 
 
 class PermanentError(Exception):
-    """A job cannot be done, and another attempt would not change that; the message says why."""
+    """A job cannot be done, and another attempt would not help. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job is done; `summary` says in a sentence what came of it."""
+    """The job is done. `summary` is a sentence about the result."""
 
     summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOff:
-    """There is more to do: the job goes to the end of its line, and on from its progress."""
+    """There is more to do. The job goes to the end of its line and later continues from its progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """The job goes on when it is woken (`kinote.jobs.enqueueing.wake`); after the deadline it is dead."""
+    """The job waits to be woken (`kinote.jobs.enqueueing.wake`). It is dead if that takes longer than `within`."""
 
     reason: str
     within: timedelta
@@ -59,18 +59,22 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt has failed; `for_good` where another one would not change that."""
+    """The attempt failed. `for_good` tells that another attempt would not help."""
 
     reason: str
     for_good: bool = False
 
 
-#: What a handler gives. An exception is a failure: `PermanentError` for good, any other for the time being.
+#: The result of a handler. An exception is a failure: permanent if it is a `PermanentError`, else temporary.
 Outcome = Done | LeftOff | Waits
 
 
 class LeasedJob:
-    """What a handler is given. `is_ending` says whether it should leave off soon, as the server is being stopped."""
+    """A leased job, passed to its handler.
+
+    `payload` tells what to do; `progress` is how far earlier attempts, or this one, have come. `steady` is a monotonic
+    clock in seconds.
+    """
 
     def __init__(
         self,
@@ -88,20 +92,19 @@ class LeasedJob:
         self._steady = steady
         self.kind = kind
         self.claimed = claimed
-        #: What it is about, and how far it had come when this attempt began or last said so.
         self.payload: dict[str, Any] = json.loads(claimed.payload)
         self.progress: dict[str, Any] = json.loads(claimed.progress)
-        #: Whether somebody has found out that the lease is lost.
+        #: Whether the lease is known to be lost.
         self.is_lost = False
-        #: By `steady`: when the handler has last come further, and when the lease was last extended.
-        self.came_further = self.extended = steady()
+        #: When the handler last made progress, and when the lease was last extended, by `steady`.
+        self.progressed = self.extended = steady()
 
     @property
     def id(self) -> int:
         return self.claimed.id
 
     def is_ending(self) -> bool:
-        """Whether to leave off: what is done from here on may be in vain."""
+        """Return whether the handler should stop soon, because the server is stopping or the lease is lost."""
         return self.is_lost or self._is_ending()
 
     def write(
@@ -111,10 +114,12 @@ class LeasedJob:
         *,
         is_further: bool = True,
     ) -> Result:
-        """Do a piece of work in a transaction of its own, if the lease holds; raises `LostLeaseError` if not.
+        """Do a short piece of work in a transaction and return its result.
 
-        `progress` is how far the job has then come, perhaps by what the work gives: attempts are counted anew from
-        there, unless it is not `is_further`, but a note for the next attempt. The work must be short.
+        `progress` is the new progress of the job, or a function that computes it from the result. With `is_further`,
+        the count of attempts starts again; without it, the progress is only a note for the next attempt.
+
+        Raises `LostLeaseError` if the worker no longer has the job; then nothing is written.
         """
 
         def piece(transaction: Connection) -> tuple[Result, dict[str, Any] | None]:
@@ -129,30 +134,36 @@ class LeasedJob:
         written, reached = self._catalog.submit(piece, background=True).result()
         if reached is not None:
             self.progress = reached
-        self.came_further = self.extended = self._steady()
+        self.progressed = self.extended = self._steady()
         return written
 
     def in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
-        """Do long work in as many transactions as it takes, as `Catalog.in_turns` does, each under the lease."""
+        """Do long work in several transactions, as `Catalog.in_turns` does, each of which checks the lease.
+
+        Raises `LostLeaseError` if the worker no longer has the job.
+        """
 
         def piece(transaction: Connection, budget: Budget) -> bool:
             self._hold(transaction)
             return step(transaction, budget)
 
         self._catalog.in_turns(piece)
-        self.came_further = self.extended = self._steady()
+        self.progressed = self.extended = self._steady()
 
     def extend(self) -> None:
-        """Give a sign of life. Raises `LostLeaseError`."""
+        """Extend the lease. Raises `LostLeaseError` if it is lost."""
         self._catalog.submit(self._hold, background=True).result()
         self.extended = self._steady()
 
     def is_stuck(self) -> bool:
-        """Whether its handler has not come further for longer than its kind allows."""
-        return self._steady() - self.came_further > self.kind.patience.total_seconds()
+        """Return whether the handler has made no progress for longer than its kind allows."""
+        return self._steady() - self.progressed > self.kind.patience.total_seconds()
 
     def settle(self, transaction: Connection, outcome: Outcome | Failed, chance: float) -> bool:
-        """Write down what became of it; False where the lease was lost, and nothing was written."""
+        """Write the outcome of the attempt. Returns False, without writing, if the lease is lost.
+
+        `chance` is a random number from 0 to 1 for the length of the pause.
+        """
         now = moment_of(transaction, self._clock)
         mine = found(transaction, FOUND.where(self._is_mine(now)))
         if not mine:
@@ -173,7 +184,7 @@ class LeasedJob:
         return True
 
     def _hold(self, transaction: Connection) -> None:
-        """Extend the lease, or see that it is lost. Locks the row: nobody takes the job until the transaction ends."""
+        """Check and extend the lease. Locks the row, so that nobody else gets the job until the transaction ends."""
         now = moment_of(transaction, self._clock)
         held = transaction.execute(
             job.update().where(self._is_mine(now)).values(until_at=timestamp(now + self.kind.lease))
@@ -181,12 +192,12 @@ class LeasedJob:
         if held.rowcount != 1:
             self.is_lost = True
             raise LostLeaseError(
-                f"The job {self.id} is no longer that of {self.claimed.worker}, whose attempt "
-                f"{self.claimed.attempt} it was."
+                f"{self.claimed.worker} no longer has the job {self.id}, which it had in attempt "
+                f"{self.claimed.attempt}."
             )
 
     def _remember(self, transaction: Connection, reached: Mapping[str, Any], is_further: bool) -> None:
-        """How far it has come. Where that is further than before, this attempt is the first of a new round."""
+        """Write the progress. If the job has come further, this attempt counts as the first of a new round."""
         values: dict[str, Any] = {"progress": json.dumps(reached, ensure_ascii=False, separators=(",", ":"))}
         if is_further:
             values["attempts_allowed"] = job.c.attempt - 1 + job.c.attempts

@@ -1,4 +1,4 @@
-"""Jobs as people look at them: pages, one with its history, and how many there are of each kind and state."""
+"""Jobs for display: pages of jobs, one job with its history, and counts by kind and state."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from kinote.jobs.queues import Queue, queues
 from kinote.jobs.sentences import of_state, sentence
 from kinote.jobs.states import State
 
-#: Jobs of a kind and state are counted up to here.
+#: Jobs of a kind and state are counted up to this number.
 MOST_COUNTED = 100_000
 
-#: Objects that a job could not do and entries of its history, as far as they are shown with it.
+#: Maximum history entries and failed objects that are shown with a job.
 _MOST_SHOWN = 1000
 
 
 class JobNotFoundError(LookupError):
-    """There is no such job, or it has been forgotten some time after its end."""
+    """There is no such job, or it ended so long ago that it was removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are meant; empty texts mean all."""
+    """A selection of jobs. An empty `state` or `kind` and a `destination` of None match all."""
 
     state: str = ""
     kind: str = ""
@@ -39,7 +39,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """How many jobs of a kind are in a state, up to `MOST_COUNTED`, and when the oldest of them was made."""
+    """The number of jobs of a kind in a state, up to `MOST_COUNTED`, and when the oldest of them was created."""
 
     kind: str
     state: State
@@ -50,7 +50,10 @@ class Number:
 def page(
     connection: Connection, wanted: JobFilter, known: Collection[str], *, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Jobs, the last made first, each with the sentence why it stands where it is."""
+    """Return up to `limit` jobs as JSON, newest first, each with a sentence that explains its state.
+
+    `known` contains the kinds of job that this server knows. `before` is the id of the last job already seen.
+    """
     set_queues = queues(connection)
     return [
         _as_json(row, set_queues.get(row.kind), known)
@@ -59,10 +62,10 @@ def page(
 
 
 def one(connection: Connection, key: int, known: Collection[str]) -> dict[str, Any]:
-    """A job with what it is to do, its history, and the objects that it could not do. Raises `JobNotFoundError`."""
+    """Return a job as JSON with its payload, history and failed objects. Raises `JobNotFoundError` if there is none."""
     row = connection.execute(_SHOWN.add_columns(job.c.payload).where(job.c.id == key)).one_or_none()
     if row is None:
-        raise JobNotFoundError(f"There is no job {key}; jobs that have ended are forgotten after a time.")
+        raise JobNotFoundError(f"There is no job {key}. Jobs are removed some time after they end.")
     history = select(
         job_event.c.happened_at,
         job_event.c.event,
@@ -93,7 +96,7 @@ def one(connection: Connection, key: int, known: Collection[str]) -> dict[str, A
 
 
 def numbers(connection: Connection) -> list[Number]:
-    """How many jobs there are of each kind and state."""
+    """Count the jobs of each kind and state."""
     found = []
     for state in State:
         for kind in _kinds(connection, state):
@@ -121,13 +124,13 @@ def last_death(connection: Connection, kind: JobKind, natural_key: str) -> str |
 
 
 def number_of_dead(connection: Connection) -> int:
-    """How many jobs are dead, counted up to `MOST_COUNTED`."""
+    """Count the dead jobs, up to `MOST_COUNTED`."""
     dead = select(job.c.id).where(job.c.state == State.DEAD).limit(MOST_COUNTED)
     return connection.execute(select(func.count()).select_from(dead.subquery())).scalar_one()
 
 
 def numbers_as_json(connection: Connection, known: Collection[str]) -> list[dict[str, Any]]:
-    """The same for people, each with a sentence."""
+    """Return the counts as JSON, each with a sentence that explains the state."""
     set_queues = queues(connection)
     return [
         {
@@ -142,13 +145,13 @@ def numbers_as_json(connection: Connection, known: Collection[str]) -> list[dict
     ]
 
 
-def chosen(connection: Connection, wanted: JobFilter, limit: int) -> list[int]:
-    """The keys of the jobs that are meant, so many at most."""
+def matching_ids(connection: Connection, wanted: JobFilter, limit: int) -> list[int]:
+    """Return the ids of up to `limit` jobs that match a filter."""
     return [row.id for row in islice(_rows(connection, wanted, None, limit), limit)]
 
 
 def _rows(connection: Connection, wanted: JobFilter, before: int | None, limit: int) -> Iterator[Any]:
-    """Those that are meant, the last made first, by the index that has them in this order."""
+    """Return the matching jobs, newest first, from an index in this order."""
     query = _SHOWN if before is None else _SHOWN.where(job.c.id < before)
     if wanted.destination is not None and wanted.destination != "":
         query = query.where(
@@ -162,7 +165,7 @@ def _rows(connection: Connection, wanted: JobFilter, before: int | None, limit: 
     if not wanted.state and not wanted.kind:
         yield from connection.execute(query.order_by(job.c.id.desc()).limit(limit))
         return
-    # The index has them state by state and kind by kind; each of these is in order.
+    # The index is ordered by state and kind first, so each combination is read in order, and these are merged.
     states = [State(wanted.state)] if wanted.state else list(State)
     lines = [
         connection.execute(
@@ -181,7 +184,7 @@ def _also(query: Select[Any], wanted: JobFilter) -> Select[Any]:
 
 
 def _kinds(connection: Connection, state: State) -> Iterator[str]:
-    """The kinds of which jobs are in a state: one look into the index for each."""
+    """Yield the kinds with jobs in a state, with one index lookup for each."""
     last = ""
     while True:
         following = select(job.c.kind).where(job.c.state == state, job.c.kind > last)

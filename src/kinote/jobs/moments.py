@@ -1,4 +1,4 @@
-"""What time it is for jobs: by the clock of the database that all servers share, or else by that of `app`."""
+"""The current time for jobs: that of the database if several servers share it, else that of the clock of `app`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SERVER_MOMENT = select(dialects.server_moment())
 
 
 def moment_of(connection: Connection, clock: Clock) -> datetime:
-    """Now. On PostgreSQL it is when the transaction began."""
+    """Return the current time in UTC. On PostgreSQL it is the start of the transaction."""
     if dialects.has_several_writers(connection):
         return datetime.fromisoformat(connection.execute(_SERVER_MOMENT).scalar_one())
     return clock()

@@ -1,4 +1,4 @@
-"""The one place where the state of a job is written, with its history, by the table of transitions."""
+"""Changing the state of jobs and writing their history. No other module writes a state."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from kinote.catalog.sql import statements
 from kinote.catalog.transactions.announcements import note_changes
 from kinote.jobs.states import Event, State, following
 
-#: Jobs that one statement changes.
+#: Maximum jobs that one statement changes.
 _AT_ONCE = 500
 
-#: Characters of a reason that are kept.
+#: Maximum characters of a reason; the rest is cut off.
 LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job as it was found, its row being locked until the transaction ends."""
+    """A job as read by `found`."""
 
     id: int
     kind: str
@@ -35,7 +35,7 @@ class Found:
 
     @property
     def failures(self) -> int:
-        """How many attempts of this round there have been."""
+        """Number of attempts since the job last made progress."""
         return self.attempt - (self.attempts_allowed - self.attempts)
 
     @property
@@ -43,18 +43,21 @@ class Found:
         return self.attempt >= self.attempts_allowed
 
 
-#: The columns of `Found`, to be completed by a condition.
+#: Selects the columns of `Found`. The caller adds a condition.
 FOUND: Select[Any] = select(
     job.c.id, job.c.kind, job.c.state, job.c.attempt, job.c.attempts, job.c.attempts_allowed
 )
 
 
 def found(
-    transaction: Connection, query: Select[Any], *, passes_over_locked: bool = False, locks: bool = True
+    transaction: Connection, query: Select[Any], *, skips_locked: bool = False, locks: bool = True
 ) -> list[Found]:
-    """The jobs of a query made of `FOUND`, locked; those that somebody else has locked are waited for or left out."""
+    """Read, and with `locks` also lock, the jobs of a query made of `FOUND`.
+
+    Jobs that another transaction has locked are left out with `skips_locked`, and otherwise waited for.
+    """
     if locks:
-        query = query.with_for_update(of=job, skip_locked=passes_over_locked)
+        query = query.with_for_update(of=job, skip_locked=skips_locked)
     rows = transaction.execute(query)
     return [
         Found(row.id, row.kind, State(row.state), row.attempt, row.attempts, row.attempts_allowed)
@@ -73,31 +76,32 @@ def move(
     reason: str = "",
     actor: str = "",
 ) -> None:
-    """Let an event happen to jobs: their states, what belongs to these, and their history.
+    """Apply an event to jobs: change their states and add to their history.
 
-    `until` is when they leave the new state by themselves, where they do. Raises `TransitionRefusedError`.
+    `until` is when the new state ends by itself, if it does. Raises `TransitionRefusedError` if the event is not
+    allowed in the state of a job.
     """
     by_target: dict[State, list[Found]] = {}
     for each in jobs:
         by_target.setdefault(following(each.state, event), []).append(each)
-    moment, said = timestamp(now), reason[:LONGEST_REASON]
-    for target, those in by_target.items():
+    moment, kept_reason = timestamp(now), reason[:LONGEST_REASON]
+    for target, group in by_target.items():
         values: dict[str, Any] = {
             "state": str(target),
             "changed_at": moment,
             "until_at": None if until is None else timestamp(until),
             "ended_at": moment if target.has_ended else None,
             "worker": worker,
-            "reason": said,
+            "reason": kept_reason,
             "actor": actor,
             **_ATTEMPTS.get(event, {}),
         }
-        for some in _chunks(those):
-            transaction.execute(job.update().where(job.c.id.in_([each.id for each in some])).values(values))
+        for chunk in _chunks(group):
+            transaction.execute(job.update().where(job.c.id.in_([each.id for each in chunk])).values(values))
         if target is State.QUEUED:
-            # Workers are woken as readers of the change feed are.
+            # Wakes the workers after the commit, like the readers of the change feed.
             note_changes(transaction)
-        told = [
+        history = [
             {
                 "job": each.id,
                 "happened_at": moment,
@@ -106,17 +110,17 @@ def move(
                 "to_state": str(target),
                 "attempt": each.attempt + (event is Event.CLAIMED),
                 "actor": actor,
-                "reason": said,
+                "reason": kept_reason,
             }
-            for each in those
+            for each in group
         ]
-        statements.insert_rows(transaction, job_event, told)
+        statements.insert_rows(transaction, job_event, history)
 
 
-#: For a job that was put aside while a worker had it, perhaps in its last attempt: there is another one.
+#: Allows at least one more attempt, for a job that was suspended during its last one.
 _ANOTHER = case((job.c.attempts_allowed > job.c.attempt, job.c.attempts_allowed), else_=job.c.attempt + 1)
 
-#: What some events do to the count of attempts: one more, one more that is allowed, a whole new round.
+#: Events that change the number of attempts, or of allowed attempts.
 _ATTEMPTS: dict[Event, dict[str, Any]] = {
     Event.CLAIMED: {"attempt": job.c.attempt + 1},
     Event.LEFT_OFF: {"attempts_allowed": job.c.attempts_allowed + 1},
@@ -127,6 +131,6 @@ _ATTEMPTS: dict[Event, dict[str, Any]] = {
 }
 
 
-def _chunks(those: Sequence[Found]) -> Iterator[Sequence[Found]]:
-    for start in range(0, len(those), _AT_ONCE):
-        yield those[start : start + _AT_ONCE]
+def _chunks(jobs: Sequence[Found]) -> Iterator[Sequence[Found]]:
+    for start in range(0, len(jobs), _AT_ONCE):
+        yield jobs[start : start + _AT_ONCE]

@@ -1,6 +1,6 @@
-"""What happens to jobs by time alone: leases run out, pauses and suspensions end, deadlines pass, history is forgotten.
+"""Time-driven changes of jobs: expired leases, ended pauses and suspensions, missed deadlines, removal of old history.
 
-Any server does it for all; of several, each leaves alone what another one is at.
+Every server does this for all jobs. Servers skip rows that another one has locked.
 """
 
 from __future__ import annotations
@@ -23,37 +23,36 @@ from kinote.jobs.moving import FOUND, Found, found, move
 from kinote.jobs.states import Event, State
 from kinote.telemetry.clock import Clock
 
-#: Rows that one look takes.
+#: Rows that are handled at a time.
 _SLICE = 50
 
-#: How long a job of a kind that no server knows is left for one that does, and then waits for one.
-_STRANGE_FOR = timedelta(minutes=10)
+#: How long a job of an unknown kind stays queued, and how long it then waits for a server that knows its kind.
+_UNKNOWN_FOR = timedelta(minutes=10)
 _WAITS_FOR_KIND = timedelta(days=30)
 
-#: Why such a job waits: it begins so, for whoever knows the kind to find it.
+#: The reason of a waiting job of an unknown kind begins with this. A server that knows the kind finds the job by it, so
+#: the text is stored and never changes.
 KIND_UNKNOWN = "No server that runs knows jobs of this kind"
 
 _LEASE_LOST = (
-    "Its worker {worker} gave no sign of life: it was ended, or it hung. The log of its server may say more."
+    "Its worker {worker} stopped responding: it was ended, or it hung. The log of its server may say more."
 )
 
-#: Who sweeps need not know the kind: what all kinds have unless they say otherwise.
+#: A kind with default values, since this server may not know the kind of an expired job.
 _USUAL = JobKind("", "")
 
 
 def next_moment(connection: Connection) -> str | None:
-    """When time will do something to a job next; None where nothing is to come."""
+    """Return the earliest time at which a job has to be changed, or None if there is none."""
     earliest = select(func.min(job.c.until_at)).where(job.c.until_at.is_not(None))
     return connection.execute(earliest).scalar_one_or_none()
 
 
-def let_time_pass(transaction: Connection, budget: Budget, clock: Clock) -> bool:
-    """Do some of what is due by now, as far as the budget reaches; whether there is more."""
+def change_due_jobs(transaction: Connection, budget: Budget, clock: Clock) -> bool:
+    """Change jobs whose time has come, within the budget. Returns whether more are due."""
     now = moment_of(transaction, clock)
     due = FOUND.where(job.c.until_at.is_not(None), job.c.until_at <= timestamp(now))
-    for each in found(
-        transaction, due.order_by(job.c.until_at, job.c.id).limit(_SLICE), passes_over_locked=True
-    ):
+    for each in found(transaction, due.order_by(job.c.until_at, job.c.id).limit(_SLICE), skips_locked=True):
         if budget.is_spent():
             return True
         _pass(transaction, each, now)
@@ -61,9 +60,9 @@ def let_time_pass(transaction: Connection, budget: Budget, clock: Clock) -> bool
 
 
 def _is_due(connection: Connection, now: datetime) -> bool:
-    """Whether something is due that nobody else is at."""
+    """Return whether a job is due that no other server has locked."""
     query = FOUND.where(job.c.until_at.is_not(None), job.c.until_at <= timestamp(now)).limit(1)
-    return bool(found(connection, query, passes_over_locked=True))
+    return bool(found(connection, query, skips_locked=True))
 
 
 def _pass(transaction: Connection, one: Found, now: datetime) -> None:
@@ -78,7 +77,7 @@ def _pass(transaction: Connection, one: Found, now: datetime) -> None:
                 move(transaction, [one], Event.LEASE_LOST, now, until=now + pause, reason=reason)
         case State.WAITING:
             waited_for = transaction.execute(select(job.c.reason).where(job.c.id == one.id)).scalar_one()
-            reason = f"What it waited for has not happened in time: {waited_for}"
+            reason = f"It waited too long: {waited_for}"
             move(transaction, [one], Event.DEADLINE_PASSED, now, reason=reason)
         case State.RETRY:
             move(transaction, [one], Event.DUE, now)
@@ -89,7 +88,7 @@ def _pass(transaction: Connection, one: Found, now: datetime) -> None:
 def until_ending(
     step: Callable[[Connection, Budget], bool], is_ending: Callable[[], bool]
 ) -> Callable[[Connection, Budget], bool]:
-    """A step of long work (`Catalog.in_turns`) after which there is no other one once the server ends."""
+    """Wrap a step of long work (`Catalog.in_turns`), so that no further step follows when the server is stopping."""
 
     @wraps(step)
     def piece(transaction: Connection, budget: Budget) -> bool:
@@ -105,20 +104,21 @@ def sort_out_kinds(
     *,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Let jobs of kinds that nobody here knows wait, where nobody has taken them for a while; and wake those of known
-    kinds that waited for a server that knows them.
+    """Make queued jobs of unknown kinds wait if no server has taken them, and wake waiting jobs of known kinds.
+
+    `known` contains the kinds of job that this server knows.
     """
     with catalog.read() as connection:
-        strange = [kind for kind in _queued_kinds(connection) if kind not in known]
+        unknown = [kind for kind in _queued_kinds(connection) if kind not in known]
         waiting = select(job.c.id).where(
             job.c.state == State.WAITING,
             job.c.kind.in_(known),
             job.c.reason.startswith(KIND_UNKNOWN, autoescape=True),
         )
         back = list(connection.execute(waiting.limit(1)).scalars())
-    if strange:
+    if unknown:
         catalog.in_turns(
-            until_ending(lambda transaction, budget: _set_aside(transaction, strange, clock), is_ending)
+            until_ending(lambda transaction, budget: _set_aside(transaction, unknown, clock), is_ending)
         )
     if back:
         catalog.in_turns(
@@ -127,7 +127,7 @@ def sort_out_kinds(
 
 
 def _queued_kinds(connection: Connection) -> Iterator[str]:
-    """The kinds of which something is queued: one look into the index for each."""
+    """Yield the kinds with queued jobs, with one index lookup for each."""
     last = ""
     while True:
         following = select(job.c.kind).where(_IS_QUEUED, job.c.kind > last).order_by(job.c.kind).limit(1)
@@ -140,23 +140,24 @@ def _queued_kinds(connection: Connection) -> Iterator[str]:
 
 def _set_aside(transaction: Connection, kinds: Collection[str], clock: Clock) -> bool:
     now = moment_of(transaction, clock)
-    left = FOUND.where(_IS_QUEUED, job.c.kind.in_(kinds), job.c.changed_at <= timestamp(now - _STRANGE_FOR))
-    strange = found(transaction, left.limit(_SLICE), passes_over_locked=True)
-    reason = f"{KIND_UNKNOWN}: they are of a newer version of Kinote, or of one that had them."
-    move(transaction, strange, Event.KIND_UNKNOWN, now, until=now + _WAITS_FOR_KIND, reason=reason)
-    return len(strange) == _SLICE
+    left = FOUND.where(_IS_QUEUED, job.c.kind.in_(kinds), job.c.changed_at <= timestamp(now - _UNKNOWN_FOR))
+    unknown = found(transaction, left.limit(_SLICE), skips_locked=True)
+    reason = f"{KIND_UNKNOWN}: a newer version of Kinote has it, or an older one had it."
+    move(transaction, unknown, Event.KIND_UNKNOWN, now, until=now + _WAITS_FOR_KIND, reason=reason)
+    return len(unknown) == _SLICE
 
 
 def _bring_back(transaction: Connection, waiting: Select[Any], clock: Clock) -> bool:
-    those = FOUND.where(job.c.id.in_(waiting.limit(_SLICE)))
-    known_now = found(transaction, those, passes_over_locked=True)
+    query = FOUND.where(job.c.id.in_(waiting.limit(_SLICE)))
+    known_now = found(transaction, query, skips_locked=True)
     move(transaction, known_now, Event.WOKEN, moment_of(transaction, clock))
     return len(known_now) == _SLICE
 
 
 def forget(transaction: Connection, budget: Budget, clock: Clock, kept: timedelta) -> bool:
-    """Remove some of the jobs that were done or cancelled so long ago, and of all history that old; whether there is
-    more. The dead stay until somebody has seen to them.
+    """Remove done and cancelled jobs, and all history, older than `kept`, within the budget.
+
+    Returns whether more remain. Dead jobs stay until somebody retries or cancels them.
     """
     oldest = timestamp(moment_of(transaction, clock) - kept)
     while not budget.is_spent():

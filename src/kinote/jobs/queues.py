@@ -1,4 +1,4 @@
-"""The states of queues, one for each kind of job, as people have set them, by whom and why."""
+"""The queues, one for each kind of job, and their states, which people set."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from kinote.telemetry.clock import Clock
 
 
 class QueueState(StrEnum):
-    """What becomes of the jobs of a kind."""
+    """The state of a queue."""
 
-    #: They are taken and done.
+    #: Jobs are accepted and run.
     RUNNING = "running"
-    #: They are taken, and none is begun.
+    #: Jobs are accepted, but none is begun.
     ACCEPTING = "accepting"
-    #: Those that were there are done; what people ask for beside is refused, what follows from data waits.
+    #: Existing jobs are run. Further requests by people are refused; jobs that follow from data wait.
     DRAINING = "draining"
-    #: None is begun, and what people ask for is refused.
+    #: No job is begun, and requests by people are refused.
     HALTED = "halted"
 
     @property
@@ -38,11 +38,11 @@ class QueueState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The queue of a kind. One that nobody has set is running."""
+    """The queue of a kind of job, and who set its state, when and why. By default it is running."""
 
     kind: str
     state: QueueState = QueueState.RUNNING
-    #: Of a draining one: the last job that is still done.
+    #: The id of the last job that a draining queue still runs.
     drains_to: int | None = None
     actor: str = ""
     reason: str = ""
@@ -50,11 +50,11 @@ class Queue:
 
 
 class QueueClosedError(RuntimeError):
-    """A queue takes no jobs that people ask for; the message says why, and what to do."""
+    """A queue refuses requests by people. The message says why, and what to do."""
 
 
 def queues(connection: Connection) -> dict[str, Queue]:
-    """The queues that people have set, by kind."""
+    """Return the queues whose state was set, by kind. All others are running."""
     query = select(
         job_queue.c.kind,
         job_queue.c.state,
@@ -72,7 +72,7 @@ def queues(connection: Connection) -> dict[str, Queue]:
 def set_queue(
     transaction: Connection, kind: str, state: QueueState, *, actor: str, reason: str, clock: Clock
 ) -> Queue:
-    """Set the state of a queue; gives it as it is from then on."""
+    """Set the state of a queue and return the queue."""
     dialects.lock_names(transaction, [f"kinote queue {kind}"])
     drains_to = None
     if state is QueueState.DRAINING:
@@ -94,11 +94,11 @@ def set_queue(
     return Queue(kind, state, drains_to, actor, reason, changed_at)
 
 
-def see_that_it_accepts(connection: Connection, kind: str) -> None:
-    """For what a person asks for: raises `QueueClosedError` where the queue takes nothing."""
+def require_accepting(connection: Connection, kind: str) -> None:
+    """Raise `QueueClosedError` if the queue of a kind refuses requests by people."""
     queue = queues(connection).get(kind, Queue(kind))
     if not queue.state.accepts:
         raise QueueClosedError(
-            f"The queue {kind} is {queue.state} since {queue.changed_at}, by {queue.actor}: {queue.reason}. "
-            "It takes no jobs until somebody sets it to running."
+            f"The queue {kind} was set to {queue.state} at {queue.changed_at} by {queue.actor}: {queue.reason}. "
+            "It accepts no jobs until somebody sets it to running."
         )

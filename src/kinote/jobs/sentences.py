@@ -1,4 +1,4 @@
-"""Why a job stands where it is, in one sentence."""
+"""Sentences that explain the states of jobs."""
 
 from __future__ import annotations
 
@@ -9,68 +9,74 @@ from kinote.jobs.queues import Queue, QueueState
 from kinote.jobs.states import State
 
 _OF_QUEUE = {
-    QueueState.ACCEPTING: "Its queue takes jobs and begins none",
+    QueueState.ACCEPTING: "Its queue accepts jobs but begins none",
     QueueState.HALTED: "Its queue is halted",
     QueueState.DRAINING: "Its queue is draining, and this job came later",
 }
 
 
 def sentence(one: Mapping[str, Any], queue: Queue | None, known: Collection[str]) -> str:
-    """Say of a job, by its columns, why it is in its state and what will happen next."""
+    """Explain why a job is in its state and what will happen next.
+
+    `one` contains the columns of its row, `queue` the queue of its kind if its state was set, and `known` the kinds of
+    job that this server knows.
+    """
     until, reason = one["until_at"], one["reason"].rstrip(".")
     attempt = f"attempt {one['attempt']} of {one['attempts_allowed']}"
     match State(one["state"]):
         case State.QUEUED:
             return _why_queued(one, queue, known)
         case State.LEASED:
-            return f"{one['worker']} is at it, in {attempt}; its lease ends at {until} unless it is extended."
+            return (
+                f"{one['worker']} is running it, {attempt}. Its lease ends at {until} unless it is extended."
+            )
         case State.WAITING:
-            return f"{reason}. It waits until {until} at the latest, and is dead then."
+            return f"{reason}. It waits until {until} at the latest, and is then dead."
         case State.RETRY:
-            return f"{_capital(attempt)} has failed: {reason}. The next one is due at {until}."
+            return f"{_capital(attempt)} failed: {reason}. The next one is due at {until}."
         case State.SUSPENDED:
-            return f"{one['actor']} has put it aside: {reason}. It is queued again at {until}."
+            return f"{one['actor']} suspended it: {reason}. It is queued again at {until}."
         case State.DONE:
             return f"It is done. {reason}." if reason else "It is done."
         case State.DEAD:
-            return f"It could not be done, after {one['attempt']} attempts: {reason}. It can be run again."
+            return f"It failed after {one['attempt']} attempts: {reason}. It can be run again."
         case State.CANCELLED:
-            return f"{one['actor']} has cancelled it: {reason}."
+            return f"{one['actor']} cancelled it: {reason}."
 
 
 def of_state(state: State, queue: Queue | None, is_known: bool) -> str:
-    """The same for all jobs of a kind in a state."""
+    """Explain the state of all jobs of a kind in a state. `is_known` tells whether this server knows the kind."""
     match state:
         case State.QUEUED if not is_known:
-            return "This server knows no jobs of this kind: they wait for one that does."
+            return "This server does not know this kind of job: they wait for one that does."
         case State.QUEUED if queue is not None and queue.state in _OF_QUEUE:
             return f"{_OF_QUEUE[queue.state].replace(', and this job came later', '')}{_by(queue)}"
         case State.QUEUED:
-            return "They are done as soon as a worker has a hand free."
+            return "They run as soon as a worker is free."
         case State.LEASED:
-            return "Workers are at them."
+            return "Workers are running them."
         case State.WAITING:
             return "They wait for something to happen, each until its deadline."
         case State.RETRY:
-            return "An attempt has failed; the next one is due at a set time."
+            return "An attempt failed; the next one is due at a set time."
         case State.SUSPENDED:
-            return "Somebody has put them aside until a set time."
+            return "They are suspended until a set time."
         case State.DONE:
             return "They are done."
         case State.DEAD:
-            return "They could not be done. See why, and run them again or cancel them."
+            return "They failed. See why, and run them again or cancel them."
         case State.CANCELLED:
             return "They were cancelled."
 
 
 def _why_queued(one: Mapping[str, Any], queue: Queue | None, known: Collection[str]) -> str:
     if one["kind"] not in known:
-        return "This server knows no jobs of this kind: it waits for one that does."
+        return "This server does not know this kind of job: it waits for one that does."
     if queue is not None:
         is_later = queue.drains_to is not None and one["id"] > queue.drains_to
         if (queue.state is not QueueState.DRAINING and queue.state in _OF_QUEUE) or is_later:
             return f"{_OF_QUEUE[queue.state]}{_by(queue)}"
-    return "It is done as soon as a worker has a hand free and those before it in its line have gone."
+    return "It runs as soon as a worker is free and the jobs before it have run."
 
 
 def _by(queue: Queue) -> str:

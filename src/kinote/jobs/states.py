@@ -1,7 +1,7 @@
-"""The states of a job, and the one table of what leads from each to which.
+"""The states of a job, and the table of transitions between them.
 
-Every state in which a job has not ended is left by a worker or by time alone, whatever people do (law 3): a queued job
-by being claimed or, where no server knows its kind, by being set aside to wait; all others at their `until_at`.
+A job leaves every state but the final ones through a worker or through time alone, whatever people do (law 3). A queued
+job is claimed, or starts waiting if no server knows its kind. All other states end at their `until_at`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from types import MappingProxyType
 
 
 class State(StrEnum):
-    """Where a job is."""
+    """The state of a job."""
 
-    #: It is done as soon as a worker has a hand free.
+    #: It runs as soon as a worker is free.
     QUEUED = "queued"
-    #: A worker has it, until its lease ends.
+    #: A worker has it until its lease ends.
     LEASED = "leased"
-    #: It goes on when something else has happened; after its deadline it is dead.
+    #: It waits for something to happen. After its deadline it is dead.
     WAITING = "waiting"
-    #: An attempt has failed; it is queued again at a set time.
+    #: An attempt failed. It is queued again at a set time.
     RETRY = "retry"
-    #: Somebody has put it aside; it is queued again at a set time.
+    #: Somebody suspended it. It is queued again at a set time.
     SUSPENDED = "suspended"
     DONE = "done"
-    #: It could not be done. It can be run again.
+    #: It failed. It can be run again.
     DEAD = "dead"
     CANCELLED = "cancelled"
 
@@ -36,42 +36,42 @@ class State(StrEnum):
 
 ENDED = frozenset({State.DONE, State.DEAD, State.CANCELLED})
 
-#: States that a job leaves by itself at a set moment.
+#: States that end by themselves at a set time.
 TIMED = frozenset({State.LEASED, State.WAITING, State.RETRY, State.SUSPENDED})
 
 
 class Event(StrEnum):
-    """What happens to a job."""
+    """An event of a job. The values are stored in its history."""
 
     CLAIMED = "claimed"
     FINISHED = "finished"
-    #: The worker stops here, and there is more to do: the attempt does not count.
+    #: The worker has stopped although there is more to do. The attempt does not count.
     LEFT_OFF = "left off"
     FAILED = "failed"
-    #: The last attempt has failed, or an attempt for a reason that another one would not change.
+    #: The last attempt failed, or another attempt would not help.
     FAILED_FOR_GOOD = "failed for good"
-    #: The worker has not been heard of: it was killed, it hangs, or its clock or ours jumped.
+    #: The worker stopped responding: it was killed, it hangs, or a clock jumped.
     LEASE_LOST = "lease lost"
-    #: The same, in the last attempt.
+    #: The same in the last attempt.
     LEASE_LOST_FOR_GOOD = "lease lost for good"
     #: It has to wait for something.
     BEGAN_TO_WAIT = "began to wait"
     #: What it waited for has happened.
     WOKEN = "woken"
     DEADLINE_PASSED = "deadline passed"
-    #: The time for the next attempt has come.
+    #: The next attempt is due.
     DUE = "due"
     SUSPENSION_OVER = "suspension over"
-    #: No server that runs knows its kind.
+    #: No running server knows its kind.
     KIND_UNKNOWN = "kind unknown"
-    #: By people, or by an act that makes it pointless.
+    # By people, or by an act that makes the job pointless.
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     CANCELLED = "cancelled"
     RUN_AGAIN = "run again"
 
 
-#: The event that a job begins with; it has no state before.
+#: The first event of every job. It has no state before.
 MADE = "made"
 
 _TABLE: dict[tuple[State, Event], State] = {
@@ -100,20 +100,20 @@ _TABLE: dict[tuple[State, Event], State] = {
     (State.SUSPENDED, Event.RESUMED): State.QUEUED,
     (State.SUSPENDED, Event.CANCELLED): State.CANCELLED,
     (State.DEAD, Event.RUN_AGAIN): State.QUEUED,
-    # Somebody has seen it, and it is not to be done any more.
+    # Somebody has decided that the failed job is no longer needed.
     (State.DEAD, Event.CANCELLED): State.CANCELLED,
 }
 
-#: What leads where. What is not in it cannot happen.
+#: The new state by old state and event. Events that are not listed cannot happen.
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(_TABLE)
 
 
 class TransitionRefusedError(ValueError):
-    """An event cannot happen to a job in its state; the message says which."""
+    """The state of a job does not allow an event. The message names both."""
 
 
 def following(state: State, event: Event) -> State:
-    """The state after an event. Raises `TransitionRefusedError`."""
+    """Return the state after an event. Raises `TransitionRefusedError` if the event is not allowed."""
     try:
         return TRANSITIONS[state, event]
     except KeyError:
@@ -121,5 +121,5 @@ def following(state: State, event: Event) -> State:
 
 
 def states_before(event: Event) -> frozenset[State]:
-    """The states in which an event can happen."""
+    """Return the states in which an event can happen."""
     return frozenset(state for state, known in TRANSITIONS if known is event)

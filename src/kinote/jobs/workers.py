@@ -1,9 +1,10 @@
-"""The workers of a server: threads that do jobs one after the other, one that keeps their leases, and one that sweeps.
+"""The workers of a server: threads that run jobs, a keeper that extends their leases, and a sweeper.
 
-Sweeping is what time does to jobs. It may be long work, and must not keep leases from being extended.
+The sweeper makes the time-driven changes of `passing_time`. These may take long, so they have their own thread and do
+not delay the extension of leases.
 
-A commit that brings jobs wakes them (`kinote.catalog.transactions.announcements`), here and in other servers; if nobody
-wakes them, they look by themselves after a while.
+A commit that adds jobs wakes the workers of all servers (`kinote.catalog.transactions.announcements`). Without such a
+notification, they look for jobs at intervals.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Failed, LeasedJob, LeftOff, LostLeaseError, Outcome, PermanentError
 from kinote.jobs.moments import moment_of
 from kinote.jobs.passing_time import (
+    change_due_jobs,
     forget,
-    let_time_pass,
     next_moment,
     sort_out_kinds,
     until_ending,
@@ -45,36 +46,36 @@ Handler = Callable[[LeasedJob], Outcome]
 
 _ATTEMPTS = Counter(
     "kinote_job_attempts",
-    "Attempts at jobs that workers of this server have ended, by kind and by what came of them.",
+    "Ended attempts at jobs by workers of this server, by kind and outcome.",
     ["kind", "outcome"],
     registry=REGISTRY,
 )
 
 _WORKERS = Gauge(
     "kinote_job_workers",
-    "Workers of this server whose handlers do not hang: where there is none, no job is done until a restart.",
+    "Workers of this server whose handlers do not hang. At 0, no job runs until a restart.",
     registry=REGISTRY,
 )
 
-#: Seconds until a worker that nobody has woken looks for work.
+#: Seconds after which an idle worker looks for jobs without being woken.
 _LOOK_EVERY = 15.0
 
-#: Seconds between two looks at least while there is nothing to do: commits come by the hundred a second.
+#: Minimum seconds between two looks of an idle worker, since there may be hundreds of commits a second.
 _SPACING = 0.1
 
-#: Seconds between two rounds of the keeper and of the sweeper, between two sortings of kinds, and between two prunings.
+#: Seconds between rounds of keeper and sweeper, between checks for unknown kinds, and between removals of old history.
 _ROUND, _SORT_EVERY, _FORGET_EVERY = 1.0, 60.0, 600.0
 
-#: Seconds that the end of the server waits for handlers that do not leave off.
+#: Maximum seconds to wait for running handlers when the server stops.
 _LONGEST_END = 30.0
 
-#: Threads that are alive at once at most, for each that is wanted, while handlers hang.
+#: Maximum additional threads for each worker, to replace those whose handlers hang.
 _REPLACED_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How many workers there are, and for how long it is kept what happened to jobs."""
+    """Options of the workers: their number, how long ended jobs and history are kept, and intervals in seconds."""
 
     workers: int = 2
     kept: timedelta = timedelta(days=30)
@@ -83,7 +84,10 @@ class WorkerOptions:
 
 
 class Workers:
-    """Does jobs of the kinds of which it has a handler, until it is closed. `name` is that of this server process."""
+    """Runs jobs of the kinds in `handlers` until it is closed.
+
+    `name` is that of the server process. `steady` is a monotonic clock in seconds.
+    """
 
     def __init__(
         self,
@@ -106,9 +110,9 @@ class Workers:
         self._changed = threading.Condition()
         self._may_have_work = True
         self._ending = threading.Event()
-        #: The jobs at hand, by the number of the worker; and workers whose handlers hang.
-        self._at_hand: dict[int, LeasedJob] = {}
-        self._given_up: set[int] = set()
+        #: The running job of each worker, and the workers whose handlers hang.
+        self._running: dict[int, LeasedJob] = {}
+        self._hanging: set[int] = set()
         self._threads: dict[int, threading.Thread] = {}
         self._numbers = itertools.count()
         self._is_short = False
@@ -124,14 +128,14 @@ class Workers:
             keeper.start()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Wake a worker, because there may be jobs."""
         with self._changed:
             self._may_have_work = True
-            # Whoever finds something wakes the next one.
+            # A worker that finds a job wakes the next one.
             self._changed.notify()
 
     def close(self) -> None:
-        """Let handlers leave off, and end; what does not leave off in time loses its lease later."""
+        """Ask the handlers to stop and wait for them. A handler that does not stop in time loses its lease later."""
         self._closing.close()
         self._ending.set()
         with self._changed:
@@ -141,8 +145,8 @@ class Workers:
         until = self._steady() + _LONGEST_END
         for thread in self._threads.values():
             thread.join(max(0.0, until - self._steady()))
-        if left := [job.id for job in self._at_hand.values()]:
-            log.warning("Jobs were left where they were at the end of this server", extra={"jobs": left})
+        if left := [job.id for job in self._running.values()]:
+            log.warning("Jobs were still running when this server stopped", extra={"jobs": left})
 
     def _begin_worker(self) -> None:
         number = next(self._numbers)
@@ -152,19 +156,19 @@ class Workers:
 
     def _work(self, number: int) -> None:
         claimed: Claimed | None = None
-        while not self._ending.is_set() and number not in self._given_up:
+        while not self._ending.is_set() and number not in self._hanging:
             try:
                 claimed = claimed or self._next(number)
                 if claimed is None:
                     self._wait()
                     continue
-                at_hand, claimed = claimed, None
+                current, claimed = claimed, None
                 self.wake()
-                claimed = self._do(number, at_hand)
+                claimed = self._run(number, current)
             except CatalogClosedError:
                 return
             except Exception:  # Whatever it is, it must not end the worker.
-                log.exception("A worker could not take or end a job, and goes on")
+                log.exception("A worker could not begin or end a job; it continues with others")
                 self._ending.wait(_SPACING * 10)
         if claimed is not None:
             self._give_back(claimed)
@@ -188,8 +192,8 @@ class Workers:
         now = moment_of(transaction, self._clock)
         return claim(transaction, self._kinds, self._turns, f"{self._name}-{number}", now)
 
-    def _do(self, number: int, claimed: Claimed) -> Claimed | None:
-        """Do a job; gives the next one, which is claimed in the transaction that ends the first."""
+    def _run(self, number: int, claimed: Claimed) -> Claimed | None:
+        """Run a job. Returns the next one, which is claimed in the transaction that ends the first."""
         job = LeasedJob(
             self._catalog,
             self._clock,
@@ -198,15 +202,15 @@ class Workers:
             is_ending=self._ending.is_set,
             steady=self._steady,
         )
-        self._at_hand[number] = job
+        self._running[number] = job
         try:
             outcome = self._outcome(job)
         finally:
-            del self._at_hand[number]
+            del self._running[number]
         if outcome is None:
             _ATTEMPTS.labels(claimed.kind, "lost").inc()
             return None
-        goes_on = not self._ending.is_set() and number not in self._given_up
+        goes_on = not self._ending.is_set() and number not in self._hanging
 
         def settle(transaction: Connection) -> tuple[bool, Claimed | None]:
             settled = job.settle(transaction, outcome, random.random())
@@ -217,26 +221,26 @@ class Workers:
         return following
 
     def _outcome(self, job: LeasedJob) -> Outcome | Failed | None:
-        """What its handler makes of a job; None where it has lost it."""
-        told = {"job": job.id, "kind": job.kind.name, "attempt": job.claimed.attempt}
+        """Call the handler and return the outcome; None if the lease was lost."""
+        fields = {"job": job.id, "kind": job.kind.name, "attempt": job.claimed.attempt}
         try:
             return self._handlers[job.kind.name](job)
         except LostLeaseError as error:
-            log.warning("%s", error, extra=told)
+            log.warning("%s", error, extra=fields)
             return None
         except CatalogClosedError:
             raise
         except PermanentError as error:
-            log.warning("A job cannot be done: %s", error, extra=told)
-            return Failed(_said(error), for_good=True)
+            log.warning("A job cannot be done: %s", error, extra=fields)
+            return Failed(_message(error), for_good=True)
         except Exception as error:
             if job.is_lost:
                 return None
-            log.warning("An attempt at a job has failed", extra=told, exc_info=True)
-            return Failed(_said(error))
+            log.warning("An attempt at a job has failed", extra=fields, exc_info=True)
+            return Failed(_message(error))
 
     def _give_back(self, claimed: Claimed) -> None:
-        """A job that was claimed just before the end: its attempt is not begun."""
+        """Return a job that was claimed just before the server stopped, without counting the attempt."""
         job = LeasedJob(self._catalog, self._clock, self._kinds[claimed.kind], claimed, steady=self._steady)
         try:
             self._catalog.submit(
@@ -253,22 +257,22 @@ class Workers:
             except CatalogClosedError:
                 return
             except Exception:  # Whatever it is, it must not end the keeper.
-                log.exception("Leases could not be extended, and it is tried again")
+                log.exception("Leases could not be extended; trying again")
 
     def _replace_lost_workers(self) -> None:
-        """Have as many workers as are wanted, beside those whose handlers hang; these end when their handlers do."""
+        """Start workers in place of those whose handlers hang. Hanging workers end when their handlers do."""
         for number, thread in list(self._threads.items()):
             if not thread.is_alive():
                 del self._threads[number]
-                self._given_up.discard(number)
-        at_work = len(self._threads) - len(self._given_up)
+                self._hanging.discard(number)
+        at_work = len(self._threads) - len(self._hanging)
         while at_work < self._options.workers and len(self._threads) < self._most:
             self._begin_worker()
             at_work += 1
         _WORKERS.set(at_work)
         if not at_work and not self._is_short:
             log.error(
-                "No job is done any more: the handlers of all %d workers hang. Restart the server",
+                "No job runs any more: the handlers of all %d workers hang. Restart the server",
                 len(self._threads),
             )
         self._is_short = not at_work
@@ -281,7 +285,7 @@ class Workers:
         sorted_at = forgot_at = -_FORGET_EVERY
         while not self._ending.wait(self._options.round):
             try:
-                self._see_to_time()
+                self._change_due_jobs()
                 now = self._steady()
                 if now - sorted_at >= _SORT_EVERY:
                     sorted_at = now
@@ -296,18 +300,18 @@ class Workers:
             except CatalogClosedError:
                 return
             except Exception:  # Whatever it is, it must not end the sweeper.
-                log.exception("Jobs could not be looked after, and it is tried again")
+                log.exception("Due jobs could not be changed; trying again")
 
     def _in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
-        """Long work, left between two transactions when the server ends."""
+        """Do long work in several transactions. When the server is stopping, no further one is begun."""
         self._catalog.in_turns(until_ending(step, self._ending.is_set))
 
     def _extend_leases(self) -> None:
-        for number, job in list(self._at_hand.items()):
-            if number in self._given_up:
+        for number, job in list(self._running.items()):
+            if number in self._hanging:
                 continue
             if job.is_stuck():
-                # Also one that is lost already: its handler may not come to know it.
+                # Even if the lease is already lost: the handler may never notice.
                 self._give_up(number, job)
                 continue
             if job.is_lost or self._steady() - job.extended < job.kind.lease.total_seconds() / 3:
@@ -318,22 +322,22 @@ class Workers:
                 log.warning("%s", error, extra={"job": job.id})
 
     def _give_up(self, number: int, job: LeasedJob) -> None:
-        """Let a hanging handler lose its lease, and another worker take the place of its own."""
+        """Stop extending the lease of a hanging handler, so that another worker replaces its own."""
         log.error(
-            "A job has come no further for %d minutes: its lease is left to run out",
+            "A job has made no progress for %d minutes: its lease is no longer extended",
             job.kind.patience.total_seconds() // 60,
             extra={"job": job.id, "kind": job.kind.name},
         )
-        self._given_up.add(number)
+        self._hanging.add(number)
 
-    def _see_to_time(self) -> None:
+    def _change_due_jobs(self) -> None:
         with self._catalog.read() as connection:
             earliest = next_moment(connection)
             now: datetime = moment_of(connection, self._clock)
         if earliest is not None and earliest <= timestamp(now):
-            self._in_turns(lambda transaction, budget: let_time_pass(transaction, budget, self._clock))
+            self._in_turns(lambda transaction, budget: change_due_jobs(transaction, budget, self._clock))
 
 
-def _said(error: Exception) -> str:
-    """What an error says, for people: never nothing."""
+def _message(error: Exception) -> str:
+    """Return the message of an error, or its type if it has none."""
     return str(error) or type(error).__name__

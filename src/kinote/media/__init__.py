@@ -1,5 +1,5 @@
-"""What lies on media: folders, ZIP files and DICOMDIR file sets, and the DICOM files that are found there.
+"""Media: folders, ZIP files and DICOMDIR file sets, and the DICOM files in them.
 
-Opens files and says which are refused, and why; what becomes of them is the caller's affair. May use
-`kinote.dicom`; knows no database and no network.
+Finds and opens files, and reports which are refused and why. The caller decides what to do with them. May use
+`kinote.dicom`; uses no database and no network.
 """

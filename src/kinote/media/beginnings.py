@@ -1,4 +1,4 @@
-"""Whether a file can be DICOM, told by its first bytes, and what it is if not."""
+"""Recognizing by its first bytes whether a file can be DICOM, and what else it is."""
 
 import struct
 
@@ -6,10 +6,10 @@ from kinote.dicom.files.dicomdir import MEDIA_STORAGE_DIRECTORY
 
 _PREFIX = slice(128, 132)
 
-#: Media Storage SOP Class UID with its representation and length, as PS3.10 7.1 has it.
+#: The element Media Storage SOP Class UID (0002,0002) of a DICOMDIR (PS3.10 7.1).
 _DIRECTORY_CLASS = b"\x02\x00\x02\x00UI\x14\x00" + MEDIA_STORAGE_DIRECTORY.encode()
 
-#: Groups a data set can begin with where file meta information is missing: 0002, 0004 or 0008.
+#: Groups with which a file without preamble can begin.
 _FIRST_GROUPS = frozenset({0x0002, 0x0004, 0x0008})
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
@@ -32,25 +32,28 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
 
 
 def why_not_dicom(head: bytes) -> str:
-    """Why a file that begins with `head` (up to 4096 bytes) is no DICOM object; "" if it can be one."""
+    """Return why a file is not a DICOM object, as a sentence, or "" if it can be one.
+
+    `head` contains its first bytes, up to 4096.
+    """
     if not head:
         return "The file is empty."
     if head[_PREFIX] == b"DICM":
         if is_dicomdir(head):
             return "This is a DICOMDIR: the table of contents of a medium, not an object."
         return ""
-    if _begins_like_a_dataset(head):
+    if _begins_like_a_data_set(head):
         return ""
     return f"This is not DICOM but {_kind(head)}."
 
 
 def is_dicomdir(head: bytes) -> bool:
-    """Whether a file that begins with `head` (at least 512 bytes of it) is a DICOMDIR."""
+    """Return whether a file is a DICOMDIR. `head` contains its first bytes, at least 512."""
     return _DIRECTORY_CLASS in head[_PREFIX.stop : 512]
 
 
-def _begins_like_a_dataset(head: bytes) -> bool:
-    """Whether the first bytes are an element of a low group with a representation or a sane length."""
+def _begins_like_a_data_set(head: bytes) -> bool:
+    """Return whether the first bytes are an element of a low group with a VR or a plausible length."""
     if len(head) < 8:
         return False
     group, element = struct.unpack_from("<HH", head)
@@ -68,4 +71,4 @@ def _kind(head: bytes) -> str:
     sample = head[:1024]
     if all(octet >= 32 or octet in b"\t\n\r\f\x1b" for octet in sample):
         return "text"
-    return "something else: no DICM prefix, and no data set begins like that"
+    return "something else: it has no DICM prefix and does not begin like a data set"

@@ -1,7 +1,6 @@
-"""What there is to import: folders, ZIP files, the files a DICOMDIR names, single files.
+"""Finding files to import: in folders, in ZIP files, listed in a DICOMDIR, or single files.
 
-What is DICOM is decided by content, never by file name. Whatever is not handed on is reported with the
-reason.
+Files are recognized by content, never by name. A file that is not DICOM is reported with the reason.
 """
 
 import stat
@@ -19,9 +18,9 @@ from kinote.media import beginnings
 
 _HEAD = 4096
 
-#: A ZIP file may hold this many times its own size. Studies reach 50; bombs begin in the thousands.
+#: A ZIP file may expand to this many times its size. Studies reach 50; ZIP bombs begin in the thousands.
 _ZIP_RATIO = 200
-#: … and this much, in bytes, whatever its ratio: small archives of empty pictures are no attack.
+#: Up to this many bytes, any ratio is allowed: a small archive of empty images is not an attack.
 _ZIP_ALWAYS = 256 * 1024 * 1024
 _ZIP_MEMBERS = 1_000_000
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
@@ -31,9 +30,9 @@ _ENCRYPTED = 0x1
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file that looks like DICOM. `size` is in bytes; `open` may be called later and more than once.
+    """A file that looks like DICOM. `size` is in bytes. `open` may be called later and more than once.
 
-    Reading raises `OSError` where the file, or the ZIP file it lies in, is damaged.
+    Reading raises `OSError` if the file, or the ZIP file that contains it, is damaged.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One file that is not handed on, and why, in a sentence."""
+    """A file that is refused, with the reason as a sentence."""
 
     name: str
     reason: str
@@ -51,7 +50,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file not yet looked into."""
+    """A file that has not been read yet."""
 
     name: str
     size: int
@@ -59,17 +58,17 @@ class _Found:
 
 
 def sources(paths: Iterable[Path]) -> Iterator[Source | Refusal]:
-    """Everything below the paths, each file once, folders in the order of their names."""
+    """Yield all files below the paths, each folder once and in the order of names, as sources or refusals."""
     for found in _everything(paths):
-        yield found if isinstance(found, Refusal) else _looked_into(found)
+        yield found if isinstance(found, Refusal) else _recognize(found)
 
 
 def count(paths: Iterable[Path]) -> int:
-    """How many things `sources` will yield: for a progress bar, without looking into them."""
+    """Count what `sources` will yield without reading the files. Used for progress bars."""
     return sum(1 for _ in _everything(paths))
 
 
-def _looked_into(found: _Found) -> Source | Refusal:
+def _recognize(found: _Found) -> Source | Refusal:
     try:
         with found.open() as file:
             reason = beginnings.why_not_dicom(file.read(_HEAD))
@@ -90,7 +89,7 @@ def _everything(paths: Iterable[Path]) -> Iterator[_Found | Refusal]:
 
 
 def _folder(root: Path, seen: set[tuple[int, int]]) -> Iterator[_Found | Refusal]:
-    """All files below a folder; links are followed, but no folder is entered twice."""
+    """Yield all files below a folder. Links are followed, but no folder is entered twice."""
     waiting = [root]
     while waiting:
         folder = waiting.pop()
@@ -119,7 +118,7 @@ def _file(path: Path) -> Iterator[_Found | Refusal]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            yield Refusal(str(path), "This is a device, pipe or socket, not a file.")
+            yield Refusal(str(path), "This is a device, a pipe or a socket, not a file.")
             return
         with path.open("rb") as file:
             is_zip = file.read(4) in _ZIP_MAGIC
@@ -143,19 +142,19 @@ def _is_dicomdir(path: Path) -> bool:
 
 
 def _medium(path: Path) -> Iterator[_Found | Refusal]:
-    """The files a DICOMDIR names, each once, with the missing ones as refusals."""
+    """Yield the files that a DICOMDIR lists, each once. Missing files are refusals."""
     try:
         with path.open("rb") as file:
-            named = dicomdir.read(file)
+            records = dicomdir.read(file)
     except (OSError, DicomError) as error:
         yield Refusal(str(path), f"The DICOMDIR cannot be read: {error}.")
         return
     medium = dicomdir.Medium(path.parent)
-    for file_id in dict.fromkeys(record.file_id for record in named):
+    for file_id in dict.fromkeys(record.file_id for record in records):
         found = medium.resolve(file_id)
         if found is None:
             name = str(path.parent / "/".join(file_id))
-            yield Refusal(name, f"{path.name} names this file, but it is not there.")
+            yield Refusal(name, f"{path.name} lists this file, but it does not exist.")
         else:
             yield from _file(found)
 
@@ -164,7 +163,7 @@ def _archive(path: Path) -> Iterator[_Found | Refusal]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        # zipfile raises NotImplementedError for archives of newer versions and several disks.
+        # zipfile raises NotImplementedError for newer versions of the format and for multi-disk archives.
         yield Refusal(str(path), f"The ZIP file is damaged: {error}.")
         return
     members = [member for member in archive.infolist() if not member.is_dir()]
@@ -173,8 +172,8 @@ def _archive(path: Path) -> Iterator[_Found | Refusal]:
     if len(members) > _ZIP_MEMBERS or total > max(_ZIP_ALWAYS, _ZIP_RATIO * size):
         yield Refusal(
             str(path),
-            f"The ZIP file of {size} bytes says that it holds {total} bytes in {len(members)} files, "
-            "beyond all measure; unpack it and import the folder if you trust it.",
+            f"The ZIP file has {size} bytes but claims to contain {total} bytes in {len(members)} files, which is "
+            "too much; unpack it and import the folder if you trust it.",
         )
         return
     for member in members:
@@ -188,7 +187,7 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _F
             name, "The file is encrypted; unpack the ZIP file with its password and import the folder."
         )
     if member.compress_type not in _ZIP_METHODS:
-        return Refusal(name, f"The file is compressed by method {member.compress_type}, not known here.")
+        return Refusal(name, f"The file is compressed with the unsupported method {member.compress_type}.")
     return _Found(name, member.file_size, lambda: _open_member(archive, member))
 
 
@@ -201,7 +200,7 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
 
 
 class _Member(RawIOBase):
-    """A member of a ZIP file, streamed; damage comes out as `OSError`, as from any file."""
+    """A stream of a member of a ZIP file. Raises `OSError` if it is damaged, as any file does."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -1,7 +1,7 @@
-"""The systems that we know, what they may do here, and how to call them.
+"""Peers and destinations: the systems we know, what they may do here, and how to call them.
 
-`peer` and `destination` say what they are; `acts` and `destination_acts` change them, `lists` reads them, and
-`from_settings` writes those of the settings. `known` has the peers in use in memory, for whatever looks one up for each
+`peer` and `destination` define them. `acts` and `destination_acts` change them, `lists` reads them, and `from_settings`
+writes those of the settings file. `known` keeps the active peers in memory, because they are looked up for every
 association; `resolving` finds the addresses of their hosts. `calling`, `querying` and `probing` call them. May use
-`kinote.catalog`, `kinote.dimse` and `kinote.dicom`; knows no settings.
+`kinote.catalog`, `kinote.dimse` and `kinote.dicom`, but not the settings.
 """

@@ -1,4 +1,4 @@
-"""Adding, changing and removing peers, each in the transaction of whoever asks."""
+"""Adding, changing and removing peers, within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ log = logging.getLogger(__name__)
 def add_peer(
     transaction: Connection, wanted: WantedPeer, now: datetime, *, hosts_needed: bool, by: Actor
 ) -> Peer:
-    """Add a peer. Raises `RefusedPeerError`."""
+    """Add a peer and return it. Raises `RefusedPeerError` if it is not valid.
+
+    `hosts_needed` is as in `faults_of_peer`.
+    """
     _refuse_too_many(wanted)
     peer_rows.begin_change(transaction)
     faults = faults_of_peer(wanted, lists.peers_in_use(transaction), hosts_needed=hosts_needed)
     faults += [
-        Fault(f"endpoints[{number}].id", "A new peer has new endpoints: leave it out.")
+        Fault(f"endpoints[{number}].id", "The endpoints of a new peer have no id yet: leave it out.")
         for number, endpoint in enumerate(wanted.endpoints)
         if endpoint.id is not None
     ]
     if faults:
         raise RefusedPeerError(faults)
     added = lists.peer(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
-    _tell("added", added, by)
+    _log_act("added", added, by)
     return added
 
 
@@ -49,9 +52,11 @@ def change_peer(
     hosts_needed: bool,
     by: Actor,
 ) -> Peer:
-    """Let a peer be as wanted. An endpoint keeps its key by that, or by its address.
+    """Replace the definition of a peer and return the result. `with_keys` tells which endpoints stay the same.
 
-    Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`, `RefusedPeerError`.
+    `expected_version` is the version that the caller has seen; None skips the check. Raises `PeerNotFoundError`,
+    `PeerVersionError`, `NotManagedHereError` if it comes from the settings or a destination uses a removed endpoint,
+    and `RefusedPeerError` if the new definition is not valid.
     """
     _refuse_too_many(wanted)
     peer_rows.begin_change(transaction)
@@ -63,22 +68,22 @@ def change_peer(
         raise RefusedPeerError(faults)
     _refuse_while_needed(transaction, _dropped(wanted, current))
     write_changed(transaction, current, wanted, now)
-    _tell("changed", current, by)
+    _log_act("changed", current, by)
     return lists.peer(transaction, peer_id)
 
 
 def remove_peer(
     transaction: Connection, peer_id: int, now: datetime, *, expected_version: int | None, by: Actor
 ) -> Peer:
-    """End a peer: it is neither let in by name nor called any more. Its row stays, for what names it.
+    """End a peer: it may no longer call us and is no longer called. Its row stays for the rows that refer to it.
 
-    Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`.
+    Returns the ended peer. Raises `PeerNotFoundError`, `PeerVersionError` and `NotManagedHereError`, as `change_peer`.
     """
     peer_rows.begin_change(transaction)
     current = managed(transaction, peer_id, expected_version)
     _refuse_while_needed(transaction, current.endpoints)
     end(transaction, current, now)
-    _tell("removed", current, by)
+    _log_act("removed", current, by)
     return lists.peer(transaction, peer_id)
 
 
@@ -88,12 +93,12 @@ def _refuse_too_many(wanted: WantedPeer) -> None:
         raise RefusedPeerError(faults)
 
 
-def _tell(act: str, peer: Peer, by: Actor) -> None:
+def _log_act(act: str, peer: Peer, by: Actor) -> None:
     log.info("A peer is being %s", act, extra={"peer": peer.name, **by.columns("by")})
 
 
 def managed(transaction: Connection, peer_id: int, expected_version: int | None) -> Peer:
-    """The peer, if it may be changed here. Raises as `change_peer`."""
+    """Return a peer that may be changed here. Raises the errors of `change_peer` if it may not."""
     current = lists.peer(transaction, peer_id)
     if current.origin == Origin.SETTINGS:
         raise NotManagedHereError(
@@ -111,8 +116,10 @@ def managed(transaction: Connection, peer_id: int, expected_version: int | None)
 
 
 def with_keys(wanted: WantedPeer, current: Sequence[Endpoint]) -> tuple[WantedPeer, list[Fault]]:
-    """Wanted endpoints with the keys of those they are: by the key that was given, else by kind and address, else by
-    kind where there is one of it on either side. So what is sent to an endpoint goes on when that has moved.
+    """Give the endpoints of a new definition the keys of the current endpoints that they replace.
+
+    An endpoint is matched by its key if it has one, else by kind and address, else by kind if each side has only one
+    of that kind. So destinations keep working when an endpoint gets a new address. Also returns faults of given keys.
     """
     known = {endpoint.id: endpoint for endpoint in current}
     faults = []
@@ -121,10 +128,10 @@ def with_keys(wanted: WantedPeer, current: Sequence[Endpoint]) -> tuple[WantedPe
         if endpoint.id is None:
             continue
         if endpoint.id not in known or endpoint.id in taken:
-            message = f"The peer has no endpoint {endpoint.id}, or it is there twice."
+            message = f"The peer has no endpoint {endpoint.id}, or it is listed twice."
             faults.append(Fault(f"endpoints[{number}].id", message))
         elif known[endpoint.id].kind is not endpoint.kind:
-            message = "It cannot become another kind: leave its id out."
+            message = "The kind of an endpoint cannot change: leave its id out."
             faults.append(Fault(f"endpoints[{number}].kind", message))
         taken.add(endpoint.id)
     endpoints = list(wanted.endpoints)
@@ -151,7 +158,7 @@ def _is_of_same_kind(one: Endpoint, other: Endpoint) -> bool:
 
 
 def write_new(transaction: Connection, wanted: WantedPeer, origin: Origin, now: datetime) -> int:
-    """Write a new peer with its endpoints; gives its key."""
+    """Write a new peer with its endpoints and return its key."""
     moment = timestamp(now)
     columns = {**wanted.columns(), "origin": str(origin), "added_at": moment, "changed_at": moment}
     peer_id = peer_rows.insert_peer(transaction, columns)
@@ -163,7 +170,10 @@ def write_new(transaction: Connection, wanted: WantedPeer, origin: Origin, now: 
 def write_changed(
     transaction: Connection, current: Peer, wanted: WantedPeer, now: datetime, origin: str | None = None
 ) -> None:
-    """Write what a peer is to be, in use; endpoints that it no longer has end. Wanted ones have their keys."""
+    """Write the new definition of a peer and make it active. Endpoints that are no longer listed end.
+
+    The endpoints in `wanted` have the keys that `with_keys` gives them.
+    """
     moment = timestamp(now)
     columns = {
         **wanted.columns(),
@@ -172,7 +182,7 @@ def write_changed(
         "ended_at": None,
     }
     peer_rows.update_peer(transaction, current.id, columns)
-    # First those that go: an address may be on its way from one endpoint to another.
+    # Removed endpoints first, and temporary addresses for the others: an address may move between endpoints.
     for dropped in _dropped(wanted, current):
         assert dropped.id is not None
         peer_rows.update_endpoint(transaction, dropped.id, {"ended_at": moment})
@@ -189,7 +199,7 @@ def write_changed(
 
 
 def end(transaction: Connection, current: Peer, now: datetime) -> None:
-    """Let a peer and its endpoints end."""
+    """End a peer and its endpoints."""
     moment = timestamp(now)
     peer_rows.update_peer(transaction, current.id, {"ended_at": moment, "changed_at": moment})
     for endpoint in current.endpoints:
@@ -207,5 +217,5 @@ def _refuse_while_needed(transaction: Connection, dropped: Sequence[Endpoint]) -
     needed = destination_rows.names_of_destinations(transaction, keys)
     if needed:
         raise NotManagedHereError(
-            f"It is where the destinations {', '.join(map(repr, needed))} send. Change or remove these first."
+            f"The destinations {', '.join(map(repr, needed))} send to it. Change or remove these first."
         )

@@ -1,4 +1,4 @@
-"""Whom an address means, and whether they answer."""
+"""Parsing of addresses, and C-ECHO."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ADDRESS = re.compile(r"(?P<title>[^@]+)@(\[(?P<address>[^\]]+)\]|(?P<host>[^:]+
 
 
 class PeerError(ValueError):
-    """An application entity that cannot be called, or a question it cannot be asked; the message says why."""
+    """An application entity cannot be called, or a query is not valid. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls whom."""
+    """The peer to call, our AE title, and the TLS options."""
 
     peer: ApplicationEntity
     title: str
@@ -29,9 +29,9 @@ class Caller:
 
 
 def written_entity(text: str, *, by_tls: bool) -> ApplicationEntity | None:
-    """The entity that `TITLE@host:port` is, called `by_tls` or not; None for a text of another form.
+    """Parse `TITLE@host:port`. Returns None if the text has another form.
 
-    Raises `PeerError` where its title is none.
+    `by_tls` is whether to call the entity with TLS. Raises `PeerError` if the AE title is not valid.
     """
     found = _ADDRESS.fullmatch(text)
     if found is None:
@@ -45,7 +45,7 @@ def written_entity(text: str, *, by_tls: bool) -> ApplicationEntity | None:
 
 
 def echo(call: Caller) -> int:
-    """C-ECHO; the status. Raises `DimseError`."""
+    """Send a C-ECHO (PS3.7 9.1.5) and return its status. Raises `DimseError` if the peer does not answer."""
     proposal = Proposal([(invoking.VERIFICATION, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))])
     with association(call.peer, call.title, proposal, tls=call.tls) as opened:
         return invoking.echo(opened).status

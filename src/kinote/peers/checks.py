@@ -1,4 +1,4 @@
-"""What peers and their endpoints may be: everything that is wrong is named at once."""
+"""Validation of peers and endpoints. All faults are reported at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_NAME = 64
 _LONGEST_TEXT = 2000
 LONGEST_ADDRESS = 1000
 
-#: Titles, hosts and endpoints that one peer has at most.
+#: Maximum titles, hosts and endpoints of a peer.
 MOST = 32
 
 _PARTS = {
@@ -27,34 +27,33 @@ _PARTS = {
 
 
 def faults_of_name(name: str) -> Iterator[Fault]:
-    """What is wrong with a name of a peer or destination."""
+    """Yield the faults of a name of a peer or destination."""
     if not name or name.strip() != name or not name.isprintable() or len(name) > LONGEST_NAME:
-        yield Fault(
-            "name", f"A name has 1 to {LONGEST_NAME} printable characters, and no spaces around them."
-        )
+        yield Fault("name", f"A name has 1 to {LONGEST_NAME} printable characters and no spaces around it.")
 
 
 def faults_of_description(description: str) -> Iterator[Fault]:
-    """What is wrong with a description."""
+    """Yield the faults of a description."""
     if len(description) > _LONGEST_TEXT or "\0" in description:
-        yield Fault("description", f"A description has {_LONGEST_TEXT} characters at most.")
+        yield Fault("description", f"A description has at most {_LONGEST_TEXT} characters.")
 
 
 def faults_of_count(wanted: WantedPeer) -> Iterator[Fault]:
-    """Of what there is too much. It is looked at no further: all that is wrong is compared and told."""
+    """Yield a fault for each list that is too long. Such a peer is not validated further, to limit the work."""
     for field, values in (
         ("ae_titles", wanted.ae_titles or ()),
         ("hosts", wanted.hosts or ()),
         ("endpoints", wanted.endpoints),
     ):
         if len(values) > MOST:
-            yield Fault(field, f"There are {MOST} at most.")
+            yield Fault(field, f"At most {MOST} are allowed.")
 
 
 def faults_of_peer(wanted: WantedPeer, others: Sequence[Peer], *, hosts_needed: bool) -> list[Fault]:
-    """What is wrong with a wanted peer beside the `others` in use.
+    """Return the faults of a peer, including conflicts with `others`, the other active peers.
 
-    `hosts_needed` where the server can be reached from elsewhere and lets callers in by their addresses.
+    `hosts_needed` tells whether the peer needs calling hosts, because the server is reachable from other machines and
+    admits callers by their addresses.
     """
     faults = list(faults_of_count(wanted))
     if faults:
@@ -70,7 +69,7 @@ def faults_of_peer(wanted: WantedPeer, others: Sequence[Peer], *, hosts_needed: 
     faults += _faults_of_repetition(wanted)
     if hosts_needed and wanted.calling_titles and not wanted.calling_hosts:
         faults.append(
-            Fault("hosts", "This server lets callers in by their addresses: say from which hosts it calls.")
+            Fault("hosts", "This server admits callers by address: list the hosts from which the peer calls.")
         )
     return faults or list(_faults_beside(wanted, others))
 
@@ -79,7 +78,7 @@ _NO_HOST = "{!r} is neither a host name nor an IP address."
 
 
 def is_host(text: str) -> bool:
-    """Whether a text is a host name or an IP address, without scheme and port."""
+    """Return whether a text is a host name or an IP address, without scheme and port."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -93,7 +92,7 @@ def is_host(text: str) -> bool:
 
 
 def can_be_looked_up(name: str) -> bool:
-    """Whether a name has the form that name servers are asked for: labels of 1 to 63 characters, 253 in all."""
+    """Return whether a name can be resolved at all: labels of 1 to 63 characters, at most 253 in total."""
     if not 0 < len(name) <= 253:
         return False
     try:
@@ -116,12 +115,12 @@ def _faults_of_endpoint(place: str, endpoint: Endpoint) -> Iterator[Fault]:
     for name in ("ae_title", "host", "port", "url", "path"):
         value = getattr(endpoint, name)
         if value is None and name in parts:
-            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} has one.")
+            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} requires it.")
         elif value is not None and name not in parts:
-            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} has none.")
+            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} does not have it.")
     for name, usual in (("tls", False), ("check_name", True)):
         if "port" not in parts and getattr(endpoint, name) is not usual:
-            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} has no such choice.")
+            yield Fault(f"{place}.{name}", f"An endpoint of the kind {endpoint.kind} does not have it.")
     if "port" in parts and endpoint.port is not None and not 1 <= endpoint.port <= 65535:
         yield Fault(f"{place}.port", "A port is a whole number from 1 to 65535.")
     if "host" in parts and endpoint.host is not None and not is_host(endpoint.host):
@@ -133,9 +132,9 @@ def _faults_of_endpoint(place: str, endpoint: Endpoint) -> Iterator[Fault]:
     if "path" in parts and endpoint.path is not None:
         path = PurePosixPath(endpoint.path)
         if not path.is_absolute() or ".." in path.parts or not endpoint.path.isprintable():
-            yield Fault(f"{place}.path", "A folder is named by its whole path, from / on.")
+            yield Fault(f"{place}.path", 'A folder is given by its absolute path, without "..".')
     if len(endpoint.address) > LONGEST_ADDRESS:
-        yield Fault(place, f"An address has {LONGEST_ADDRESS} characters at most.")
+        yield Fault(place, f"An address has at most {LONGEST_ADDRESS} characters.")
 
 
 def _faults_of_url(field: str, url: str) -> Iterator[Fault]:
@@ -147,27 +146,27 @@ def _faults_of_url(field: str, url: str) -> Iterator[Fault]:
     if parts.scheme not in ("http", "https") or not host or not is_host(host) or not url.isprintable():
         yield Fault(field, "The base URL of a DICOMweb service, e.g. https://archive.example/dicomweb.")
     elif parts.username is not None or parts.password is not None:
-        yield Fault(field, "A URL without name and password: everybody can read it.")
+        yield Fault(field, "The URL must not contain a user name or password: everybody can read it.")
     elif parts.query or parts.fragment or " " in url:
-        yield Fault(field, "A base URL ends with its path.")
+        yield Fault(field, "A base URL has no query and no fragment.")
 
 
 def _faults_of_repetition(wanted: WantedPeer) -> Iterator[Fault]:
     for field, values in (("ae_titles", wanted.ae_titles or ()), ("hosts", wanted.hosts or ())):
         if len(set(values)) < len(values):
-            yield Fault(field, "Each stands there once.")
+            yield Fault(field, "Each may be listed only once.")
     seen: set[tuple[EndpointKind, str]] = set()
     for number, endpoint in enumerate(wanted.endpoints):
         if (endpoint.kind, endpoint.address) in seen:
-            yield Fault(f"endpoints[{number}]", f"{endpoint.address} is there twice.")
+            yield Fault(f"endpoints[{number}]", f"{endpoint.address} is listed twice.")
         seen.add((endpoint.kind, endpoint.address))
 
 
 def _faults_beside(wanted: WantedPeer, others: Sequence[Peer]) -> Iterator[Fault]:
-    """Names and AE titles that others have: a title belongs to one peer, whether it calls by it or is called."""
+    """Yield faults for names and AE titles that another peer has. An AE title belongs to only one peer."""
     for other in others:
         if other.name == wanted.name:
-            yield Fault("name", f"There is a peer {other.name!r} already, number {other.id}.")
+            yield Fault("name", f"There is already a peer {other.name!r}, number {other.id}.")
         taken = titles_of(other)
         for number, title in enumerate(wanted.ae_titles or ()):
             if title in taken:
@@ -179,9 +178,9 @@ def _faults_beside(wanted: WantedPeer, others: Sequence[Peer]) -> Iterator[Fault
                 )
 
 
-_TAKEN = "The AE title {!r} is that of the peer {!r}, number {}."
+_TAKEN = "The AE title {!r} belongs to the peer {!r}, number {}."
 
 
 def titles_of(peer: Peer) -> frozenset[str]:
-    """All AE titles of a peer: by which it calls, and by which it is called."""
+    """Return all AE titles of a peer, calling and called."""
     return frozenset({*peer.ae_titles, *(each.ae_title for each in peer.endpoints if each.ae_title)})

@@ -1,4 +1,4 @@
-"""A destination: what is sent to an endpoint of a peer and how, under a name that people choose."""
+"""Destinations: an endpoint of a peer, and what is sent there and how."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Content(StrEnum):
     NOTES = "notes"
 
 
-#: To which endpoints objects can be sent; HL7 messages carry none.
+#: The kinds of endpoint to which objects can be sent.
 SENDABLE = (EndpointKind.DIMSE, EndpointKind.DICOMWEB, EndpointKind.FOLDER)
 
-#: Associations, or connections, to one destination at most.
+#: Maximum associations or connections to one destination.
 MOST_ASSOCIATIONS = 32
 
 
@@ -33,9 +33,10 @@ MOST_ASSOCIATIONS = 32
 class Policy:
     """What is sent and how.
 
-    `associations` are how many associations or connections are used at once. `rejection_notes` says whether the
-    destination understands them: others would show them as key images. `availability` says whether it is told which
-    instances of a study are available, whenever that has changed (Instance Availability Notification, PS3.4 Annex R).
+    `associations` is the number of associations or connections used at the same time. `rejection_notes` tells whether
+    the destination understands rejection notes; a system that does not would show them as key images. `availability` tells whether it is
+    told which instances of a study are available, each time that this changes (Instance Availability Notification, PS3.4
+    Annex R).
     """
 
     content: Content = Content.ALL
@@ -46,7 +47,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class WantedDestination:
-    """What a destination is to be; `endpoint` is the key of an endpoint of a peer."""
+    """The definition of a destination. `endpoint` is the key of an endpoint of a peer."""
 
     name: str
     endpoint: int
@@ -55,7 +56,7 @@ class WantedDestination:
     policy: Policy = field(default_factory=Policy)
 
     def columns(self) -> dict[str, Any]:
-        """Its columns in the table `destination`."""
+        """Return the columns for the table `destination`."""
         return {
             "name": self.name,
             "description": self.description,
@@ -67,7 +68,7 @@ class WantedDestination:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A destination as it is, with the peer and the address it sends to."""
+    """A destination as stored, with its peer and the address it sends to."""
 
     id: int
     version: int
@@ -84,24 +85,24 @@ class Destination:
     added_at: str
     changed_at: str
     ended_at: str | None
-    #: Why nothing can be sent there now, as a sentence; empty where it can.
+    #: Why nothing can be sent there now, as a sentence; empty if it can.
     hindrance: str
 
 
 def destination_of(row: RowMapping) -> Destination:
-    """A destination from its row. Parts of a policy that this version does not know are passed over."""
+    """Make a destination from its row. Parts of a policy that this version does not know are ignored."""
     policy = json.loads(row["policy"])
     known = {
         name: policy[name] for name in ("associations", "rejection_notes", "availability") if name in policy
     }
     return Destination(
-        **{name: row[name] for name in _AS_THEY_ARE},
+        **{name: row[name] for name in _COLUMNS},
         policy=Policy(Content(policy.get("content", Content.ALL)), **known),
         hindrance=_hindrance(row),
     )
 
 
-_AS_THEY_ARE = (
+_COLUMNS = (
     "id",
     "version",
     "name",
@@ -125,7 +126,7 @@ def _hindrance(row: RowMapping) -> str:
     if row["peer_ended_at"] is not None:
         return f"The peer {row['peer_name']!r} has been removed."
     if row["endpoint_ended_at"] is not None:
-        return f"The peer {row['peer_name']!r} is not reached at {row['address']} any more."
+        return f"The peer {row['peer_name']!r} can no longer be reached at {row['address']}."
     if not row["is_enabled"]:
         return "The destination is disabled."
     if not row["peer_is_enabled"]:

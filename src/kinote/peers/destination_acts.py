@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def destination(connection: Connection, destination_id: int) -> Destination:
-    """The destination with this key, in use or not. Raises `PeerNotFoundError`."""
+    """Return the destination with this key, active or ended. Raises `PeerNotFoundError` if there is none."""
     row = destination_rows.destination_row(connection, destination_id)
     if row is None:
         raise PeerNotFoundError(f"There is no destination number {destination_id}.")
@@ -41,13 +41,13 @@ def destination(connection: Connection, destination_id: int) -> Destination:
 def page_of_destinations(
     connection: Connection, *, after: tuple[str, int] | None, limit: int, with_ended: bool = False
 ) -> list[Destination]:
-    """Destinations in the order of their names, after a name and key."""
+    """Return up to `limit` destinations by name, following `after`, the name and key of the last one seen."""
     rows = destination_rows.page_of_destinations(connection, after=after, limit=limit, with_ended=with_ended)
     return [destination_of(row) for row in rows]
 
 
 def destinations_called(connection: Connection, name: str) -> list[Destination]:
-    """The destination in use of this name, if there is one."""
+    """Return the active destination with this name as a list, which is empty if there is none."""
     if any(faults_of_name(name)):
         return []
     row = destination_rows.destination_in_use(connection, name)
@@ -57,10 +57,10 @@ def destinations_called(connection: Connection, name: str) -> list[Destination]:
 def add_destination(
     transaction: Connection, wanted: WantedDestination, now: datetime, *, by: Actor
 ) -> Destination:
-    """Add a destination. Raises `RefusedPeerError`."""
+    """Add a destination and return it. Raises `RefusedPeerError` if it is not valid."""
     peer_rows.begin_change(transaction)
     _check(transaction, wanted, None)
-    _tell("added", wanted.name, by)
+    _log_act("added", wanted.name, by)
     return destination(transaction, write_new(transaction, wanted, Origin.PEOPLE, now))
 
 
@@ -73,43 +73,45 @@ def change_destination(
     expected_version: int | None,
     by: Actor,
 ) -> Destination:
-    """Let a destination be as wanted.
+    """Replace the definition of a destination and return the result.
 
-    Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`, `RefusedPeerError`.
+    `expected_version` is the version that the caller has seen; None skips the check. Raises `PeerNotFoundError`,
+    `PeerVersionError`, `NotManagedHereError` if it comes from the settings, and `RefusedPeerError` if the new
+    definition is not valid.
     """
     peer_rows.begin_change(transaction)
     _managed(transaction, destination_id, expected_version)
     _check(transaction, wanted, destination_id)
     columns = {**wanted.columns(), "changed_at": timestamp(now)}
     destination_rows.update_destination(transaction, destination_id, columns)
-    _tell("changed", wanted.name, by)
+    _log_act("changed", wanted.name, by)
     return destination(transaction, destination_id)
 
 
 def remove_destination(
     transaction: Connection, destination_id: int, now: datetime, *, expected_version: int | None, by: Actor
 ) -> Destination:
-    """End a destination. Raises `PeerNotFoundError`, `PeerVersionError`, `NotManagedHereError`."""
+    """End a destination and return it. Raises `PeerNotFoundError`, `PeerVersionError` and `NotManagedHereError`."""
     peer_rows.begin_change(transaction)
     current = _managed(transaction, destination_id, expected_version)
     end(transaction, destination_id, now)
-    _tell("removed", current.name, by)
+    _log_act("removed", current.name, by)
     return destination(transaction, destination_id)
 
 
-def _tell(act: str, name: str, by: Actor) -> None:
+def _log_act(act: str, name: str, by: Actor) -> None:
     log.info("A destination is being %s", act, extra={"destination": name, **by.columns("by")})
 
 
 def write_new(transaction: Connection, wanted: WantedDestination, origin: Origin, now: datetime) -> int:
-    """Write a new destination; gives its key."""
+    """Write a new destination and return its key."""
     moment = timestamp(now)
     columns = {**wanted.columns(), "origin": str(origin), "added_at": moment, "changed_at": moment}
     return destination_rows.insert_destination(transaction, columns)
 
 
 def end(transaction: Connection, destination_id: int, now: datetime) -> None:
-    """Let a destination end."""
+    """Mark a destination as ended."""
     moment = timestamp(now)
     columns = {"ended_at": moment, "changed_at": moment}
     destination_rows.update_destination(transaction, destination_id, columns)
@@ -133,7 +135,7 @@ def _managed(transaction: Connection, destination_id: int, expected_version: int
 
 
 def faults_of_policy(wanted: WantedDestination, kind: EndpointKind) -> list[Fault]:
-    """What of a policy cannot act with an endpoint of this kind, or at all."""
+    """Return the faults of a destination's policy, in itself and with this kind of endpoint."""
     faults = []
     if kind not in SENDABLE:
         faults.append(Fault("endpoint", f"Objects cannot be sent to an endpoint of the kind {kind}."))
@@ -144,13 +146,13 @@ def faults_of_policy(wanted: WantedDestination, kind: EndpointKind) -> list[Faul
             Fault("policy.availability", "Only an endpoint of the kind dimse can be told: leave it out.")
         )
     if kind is EndpointKind.FOLDER and wanted.policy.associations != 1:
-        faults.append(Fault("policy.associations", "A folder has none: leave it out."))
+        faults.append(Fault("policy.associations", "A folder has no associations: leave it out."))
     return faults
 
 
 def _check(transaction: Connection, wanted: WantedDestination, own: int | None) -> None:
     faults = list(faults_of_name(wanted.name))
-    # A database need not take a name that is none.
+    # An invalid name may not even be valid for the database.
     other = None if faults else destination_rows.destination_in_use(transaction, wanted.name)
     faults += faults_of_description(wanted.description)
     endpoint = peer_rows.endpoint_row(transaction, wanted.endpoint)
@@ -159,6 +161,6 @@ def _check(transaction: Connection, wanted: WantedDestination, own: int | None) 
     else:
         faults += faults_of_policy(wanted, EndpointKind(endpoint["kind"]))
     if other is not None and other["id"] != own:
-        faults.append(Fault("name", f"There is a destination {wanted.name!r} already, number {other['id']}."))
+        faults.append(Fault("name", f"There is already a destination {wanted.name!r}, number {other['id']}."))
     if faults:
         raise RefusedPeerError(faults)

@@ -1,4 +1,4 @@
-"""What other application entities may ask of us."""
+"""The DIMSE services that peers may be allowed to use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class ServiceName(StrEnum):
-    """What others may ask of us, by the DIMSE service of PS3.7 it begins with."""
+    """A service that a peer may request from us, named after its DIMSE service (PS3.7 9)."""
 
     ECHO = "echo"
     STORE = "store"

@@ -1,7 +1,7 @@
-"""Peers and destinations of the settings as rows: a server writes them when it starts.
+"""Writing the peers and destinations of the settings as rows when a server starts.
 
-Rows of the settings are in use as long as the settings of one server name them. They keep their keys: an entity that is
-taken out and put back is the same peer. Where settings of two servers differ, those of the last one to start hold.
+Such a row is active as long as the settings of any server list it. It keeps its key: an entity that is removed from the
+settings and added again is the same peer. If the settings of two servers differ, those of the last one to start apply.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kinote.peers.peer import EndpointKind, Origin, Peer, WantedPeer
 
 @dataclass(frozen=True, slots=True)
 class SettingsDestination:
-    """A destination as the settings name it: at the first endpoint of the peer of this name that takes objects."""
+    """A destination in the settings. It uses the first endpoint of the peer with this name that accepts objects."""
 
     name: str
     peer: str
@@ -38,7 +38,10 @@ def mirror(
     node: str,
     now: datetime,
 ) -> list[str]:
-    """Write what the settings of a node name; gives sentences about what an administrator should know."""
+    """Write the peers and destinations of a node's settings. Returns remarks for the administrator, as sentences.
+
+    `node` is the id of the server process.
+    """
     peer_rows.begin_change(transaction)
     settings_rows.forget_others(transaction, node, now)
     remarks: list[str] = []
@@ -50,50 +53,50 @@ def mirror(
 def _mirror_peers(
     transaction: Connection, wanted: Sequence[WantedPeer], node: str, now: datetime, remarks: list[str]
 ) -> None:
-    named = {}
+    by_id = {}
     claimed = settings_rows.claimed(transaction, "peer")
     in_use = {peer.name: peer for peer in lists.peers_in_use(transaction)}
     for each in wanted:
         current = in_use.get(each.name) or _ended(transaction, each.name)
         if current is None:
-            named[acts.write_new(transaction, each, Origin.SETTINGS, now)] = each
+            by_id[acts.write_new(transaction, each, Origin.SETTINGS, now)] = each
             continue
-        named[current.id] = each
+        by_id[current.id] = each
         keyed, _ = acts.with_keys(each, current.endpoints)
         is_ours = current.origin == Origin.SETTINGS
-        if is_ours and current.ended_at is None and _as_wanted(current) == _written_out(keyed):
+        if is_ours and current.ended_at is None and _as_wanted(current) == _with_defaults(keyed):
             continue
         if not is_ours:
-            remarks.append(f"The peer {each.name!r}, which people had added, is now that of the settings.")
+            remarks.append(f"The settings now manage the peer {each.name!r}, which a user had added.")
         elif claimed.get(current.id, set()) - {node} and current.ended_at is None:
             remarks.append(
-                f"The peer {each.name!r} differs in the settings of another server; from now on these hold. "
-                "Let all servers have the same settings."
+                f"The peer {each.name!r} differs in the settings of another server; the settings of this server now "
+                "apply. Give all servers the same settings."
             )
         acts.write_changed(transaction, current, keyed, now, Origin.SETTINGS)
-    settings_rows.claim(transaction, node, "peer", named)
-    _end_unnamed_peers(transaction, now)
-    _remark_on_titles(transaction, named, remarks)
+    settings_rows.claim(transaction, node, "peer", by_id)
+    _end_unclaimed_peers(transaction, now)
+    _remark_on_titles(transaction, by_id, remarks)
 
 
-def _end_unnamed_peers(transaction: Connection, now: datetime) -> None:
+def _end_unclaimed_peers(transaction: Connection, now: datetime) -> None:
     claimed = settings_rows.claimed(transaction, "peer")
     for peer in lists.peers_in_use(transaction):
         if peer.origin == Origin.SETTINGS and peer.id not in claimed:
             acts.end(transaction, peer, now)
 
 
-def _remark_on_titles(transaction: Connection, named: dict[int, WantedPeer], remarks: list[str]) -> None:
+def _remark_on_titles(transaction: Connection, by_id: dict[int, WantedPeer], remarks: list[str]) -> None:
     in_use = lists.peers_in_use(transaction)
     for peer in in_use:
-        if peer.id not in named:
+        if peer.id not in by_id:
             continue
         for other in in_use:
             common = sorted(titles_of(peer) & titles_of(other))
             if common and other.origin != Origin.SETTINGS:
                 remarks.append(
-                    f"The AE title {common[0]!r} of the peer {other.name!r} is that of {peer.name!r} in the settings, "
-                    "which goes before. Remove one of them."
+                    f"The peer {other.name!r} has the AE title {common[0]!r} of {peer.name!r} in the settings, which "
+                    "takes precedence. Remove one of them."
                 )
 
 
@@ -115,8 +118,8 @@ def _as_wanted(peer: Peer) -> WantedPeer:
     )
 
 
-def _written_out(wanted: WantedPeer) -> WantedPeer:
-    """A wanted peer with its titles and hosts written out."""
+def _with_defaults(wanted: WantedPeer) -> WantedPeer:
+    """Replace titles and hosts that are None by those of the endpoints, as in a stored peer."""
     return replace(wanted, ae_titles=wanted.calling_titles, hosts=wanted.calling_hosts)
 
 
@@ -128,21 +131,21 @@ def _mirror_destinations(
     remarks: list[str],
 ) -> None:
     peers = {peer.name: peer for peer in lists.peers_in_use(transaction)}
-    named = []
+    ids = []
     for each in wanted:
         peer = peers.get(each.peer)
         endpoint = peer.endpoint(*SENDABLE) if peer is not None else None
         if endpoint is None or endpoint.id is None:
             remarks.append(
-                f"The destination {each.name!r} of the settings is left out: there is no peer {each.peer!r} to whom "
-                "objects can be sent."
+                f"The destination {each.name!r} of the settings is ignored: there is no peer {each.peer!r} that "
+                "accepts objects."
             )
             continue
         wanted_row = WantedDestination(each.name, endpoint.id, each.description, each.is_enabled, each.policy)
         faults = destination_acts.faults_of_policy(wanted_row, EndpointKind(endpoint.kind))
         if faults:
             remarks.append(
-                f"The destination {each.name!r} of the settings is left out: "
+                f"The destination {each.name!r} of the settings is ignored: "
                 + " ".join(f"{fault.field}: {fault.message}" for fault in faults)
             )
             continue
@@ -150,14 +153,12 @@ def _mirror_destinations(
             transaction, each.name, Origin.SETTINGS
         )
         if row is None:
-            named.append(destination_acts.write_new(transaction, wanted_row, Origin.SETTINGS, now))
+            ids.append(destination_acts.write_new(transaction, wanted_row, Origin.SETTINGS, now))
             continue
         current = destination_of(row)
-        named.append(current.id)
+        ids.append(current.id)
         if current.origin != Origin.SETTINGS:
-            remarks.append(
-                f"The destination {each.name!r}, which people had added, is now that of the settings."
-            )
+            remarks.append(f"The settings now manage the destination {each.name!r}, which a user had added.")
         elif current.ended_at is None and _is_as_wanted(current, wanted_row):
             continue
         columns = {
@@ -167,7 +168,7 @@ def _mirror_destinations(
             "ended_at": None,
         }
         destination_rows.update_destination(transaction, current.id, columns)
-    settings_rows.claim(transaction, node, "destination", named)
+    settings_rows.claim(transaction, node, "destination", ids)
     claimed = settings_rows.claimed(transaction, "destination")
     for row in destination_rows.destinations_in_use(transaction):
         if row["origin"] == Origin.SETTINGS and row["id"] not in claimed:

@@ -1,4 +1,4 @@
-"""The peers in use, in memory: looked up for every association and every C-MOVE, and never asked of the index there."""
+"""The active peers, kept in memory, so that associations and C-MOVE look them up without a database query."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from kinote.peers.resolving import HostNames
 
 log = logging.getLogger(__name__)
 
-#: Seconds until it is looked again where nobody has told of a change: a notification can be lost.
+#: Seconds after which the peers are checked again without a notification, since notifications can be lost.
 _LOOK_EVERY = 20.0
 
-#: Seconds between two looks at least, however often something is committed.
+#: Minimum seconds between two checks, however often something is committed.
 _SPACING = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPeers:
-    """The peers of one moment, by name and AE title. Where two have a title, the one of the settings goes before."""
+    """A snapshot of the active peers by name and AE title. If two share a title, the one of the settings wins."""
 
     by_name: Mapping[str, Peer]
-    #: By the AE titles by which they call.
+    #: Peers by their calling AE titles.
     callers: Mapping[str, Peer]
-    #: By the AE titles by which they are called, each with the endpoint.
+    #: Peers by their called AE titles, with the endpoint.
     called: Mapping[str, tuple[Peer, Endpoint]]
-    #: All hosts from which peers call; None where one may call from anywhere.
+    #: All hosts from which peers call; None if a peer may call from anywhere.
     hosts: frozenset[str] | None
 
     @classmethod
     def of(cls, peers: Iterable[Peer]) -> KnownPeers:
-        """Of these peers, none of which has ended."""
+        """Make a snapshot of these active peers."""
         by_name: dict[str, Peer] = {}
         callers: dict[str, Peer] = {}
         called: dict[str, tuple[Peer, Endpoint]] = {}
@@ -62,20 +62,20 @@ class KnownPeers:
         )
 
     def find(self, name: str) -> Peer | None:
-        """The peer of a name, else the one with this AE title."""
+        """Return the peer with this name, else the one with this AE title, else None."""
         found = self.by_name.get(name) or self.callers.get(name)
         if found is None and name in self.called:
             found = self.called[name][0]
         return found
 
     def peer_called(self, ae_title: str, host: str | None, port: int | None) -> Peer | None:
-        """The peer that is called by this AE title at this address."""
+        """Return the peer that is called by this AE title at this address."""
         peer, endpoint = self.called.get(ae_title, (None, None))
         is_it = endpoint is not None and (endpoint.host, endpoint.port) == (host, port)
         return peer if is_it else None
 
     def move_destination(self, ae_title: str) -> tuple[Peer, Endpoint] | None:
-        """Who is called by an AE title and where, if it is enabled."""
+        """Return the peer and the endpoint with this AE title if the peer is enabled, else None."""
         found = self.called.get(ae_title)
         return found if found is not None and found[0].is_enabled else None
 
@@ -84,9 +84,9 @@ NOBODY = KnownPeers.of(())
 
 
 class PeersInUse:
-    """Keeps `known` up to date with the index. `names` resolves the hosts of peers.
+    """Keeps `known` up to date with the database. `names` resolves the hosts of peers.
 
-    `refresh` is called after every change of this process. `follow` starts to listen to the commits of others.
+    Call `refresh` after every change in this process. `follow` starts to listen for changes by other processes.
     """
 
     def __init__(self, catalog: Catalog | None = None, names: HostNames | None = None) -> None:
@@ -103,16 +103,16 @@ class PeersInUse:
 
     @classmethod
     def only(cls, *peers: Peer, names: HostNames | None = None) -> PeersInUse:
-        """These peers, without an index."""
+        """Hold a fixed set of peers, without a database."""
         found = cls(names=names)
         found._take(KnownPeers.of(peers))
         return found
 
     def refresh(self) -> None:
-        """Read the peers anew if they have changed. What is being asked at this moment is answered from before."""
+        """Read the peers again if they have changed. Requests in progress keep using the old ones."""
         if self._catalog is None:
             return
-        # One after the other, so that an older state never takes the place of a newer one.
+        # One at a time, so that an older state never replaces a newer one.
         with self._lock, self._catalog.read() as connection:
             revision = peer_rows.revision(connection)
             if revision != self._revision:
@@ -121,14 +121,14 @@ class PeersInUse:
 
     def _take(self, known: KnownPeers) -> None:
         self.known = known
-        # So that their addresses are there when they call.
+        # Resolved in advance, before the peers call.
         for host in known.hosts or ():
             self.names.prepare(host)
 
     def may_call_from(self, address: str) -> bool:
-        """Whether a peer that we know may call from an address, as far as that can be told without waiting.
+        """Return whether a known peer may call from an address, without waiting.
 
-        A name that has not been resolved may be any address.
+        A host name that has not been resolved yet matches any address.
         """
         hosts = self.known.hosts
         return hosts is None or any(self.names.may_be(host, address) for host in hosts)
@@ -152,7 +152,7 @@ class PeersInUse:
             return False
 
     def follow(self) -> None:
-        """See the changes of other servers, too, until it is closed."""
+        """Also follow changes by other servers, in a thread that runs until `close`."""
         assert self._catalog is not None
         self._closing.enter_context(self._catalog.announcements.listening(self._changed.set))
         thread = threading.Thread(target=self._follow, name="peers", daemon=True)
@@ -160,7 +160,7 @@ class PeersInUse:
         self._closing.callback(thread.join)
 
     def close(self) -> None:
-        """End following."""
+        """Stop following changes and resolving names."""
         self._ending.set()
         self._changed.set()
         self._closing.close()
@@ -173,8 +173,8 @@ class PeersInUse:
             try:
                 self.refresh()
             except NoConnectionError:
-                log.warning("The index has no connection left to read the peers; it is tried again")
-            except Exception:  # Whatever it is, changes to come are to be seen.
+                log.warning("No database connection is free to read the peers; trying again")
+            except Exception:  # Whatever it is, later changes must still be seen.
                 if not self._ending.is_set():
-                    log.exception("The peers could not be read; it is tried again")
+                    log.exception("The peers could not be read; trying again")
             self._ending.wait(_SPACING)

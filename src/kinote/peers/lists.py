@@ -1,4 +1,4 @@
-"""Peers as they are in the index: one, a page of them, all in use."""
+"""Reading peers from the database: one, a page, or all active ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kinote.peers.refusals import PeerNotFoundError
 
 
 def peer(connection: Connection, peer_id: int) -> Peer:
-    """The peer with this key, with the endpoints it has now; of one that has ended with those it had.
+    """Return the peer with this key and its endpoints; for an ended peer, those it had when it ended.
 
-    Raises `PeerNotFoundError`.
+    Raises `PeerNotFoundError` if there is none.
     """
     row = peer_rows.peer_row(connection, peer_id)
     if row is None:
@@ -23,7 +23,7 @@ def peer(connection: Connection, peer_id: int) -> Peer:
 
 
 def peers_in_use(connection: Connection) -> list[Peer]:
-    """All peers that have not ended, in the order of their keys."""
+    """Return all active peers in the order of their keys."""
     endpoints = peer_rows.endpoints_of(connection)
     return [peer_of(row, endpoints.get(row["id"], ())) for row in peer_rows.peers_in_use(connection)]
 
@@ -31,7 +31,7 @@ def peers_in_use(connection: Connection) -> list[Peer]:
 def page_of_peers(
     connection: Connection, *, after: tuple[str, int] | None, limit: int, with_ended: bool = False
 ) -> list[Peer]:
-    """Peers in the order of their names, after a name and key."""
+    """Return up to `limit` peers by name, following `after`, the name and key of the last one seen."""
     rows = peer_rows.page_of_peers(connection, after=after, limit=limit, with_ended=with_ended)
     ended = {row["id"]: row["ended_at"] for row in rows}
     endpoints = peer_rows.endpoints_of(connection, list(ended), with_ended=with_ended)

@@ -1,4 +1,4 @@
-"""A peer: another system that we know, how it may call us, and where it is reached."""
+"""Peers: other systems, how they may call us, and where we reach them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kinote.peers.entities import ALL_SERVICES, ServiceName
 
 
 class Origin(StrEnum):
-    """Who manages a row: people by the REST API and commands, or the settings file of a server."""
+    """Who manages a row: people through the REST API and commands, or the settings of a server."""
 
     PEOPLE = "people"
     SETTINGS = "settings"
 
 
 class PeerRight(StrEnum):
-    """What a peer may decide here that not everybody may who stores."""
+    """Rights that storing peers do not have by default."""
 
     #: Its rejection notes take effect (IHE IOCM).
     REJECT = "reject"
@@ -31,7 +31,7 @@ class PeerRight(StrEnum):
 
 
 class EndpointKind(StrEnum):
-    """By which protocol an endpoint is reached."""
+    """The protocol of an endpoint."""
 
     DIMSE = "dimse"
     DICOMWEB = "dicomweb"
@@ -41,11 +41,11 @@ class EndpointKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how a peer is reached. `id` is None before it is written.
+    """An address of a peer. `id` is None until it is stored.
 
-    `dimse` has `ae_title`, `host` and `port`; `dicomweb` the base `url` of its studies service; `mllp` `host` and
-    `port`; `folder` a `path`. `tls` says whether it is called by TLS, `check_name` whether its certificate must be for
-    its host.
+    A `dimse` endpoint has `ae_title`, `host` and `port`; `dicomweb` the base `url` of the studies service; `mllp`
+    `host` and `port`; `folder` a `path`. `tls` tells whether to connect with TLS, `check_name` whether the certificate
+    must be issued for the host.
     """
 
     kind: EndpointKind
@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """Its address as people write it; it tells endpoints of one kind from each other."""
+        """The address as people write it. It is unique among the endpoints of one kind of a peer."""
         if self.kind is EndpointKind.DICOMWEB:
             return self.url or ""
         if self.kind is EndpointKind.FOLDER:
@@ -71,18 +71,19 @@ class Endpoint:
 
     @property
     def entity(self) -> ApplicationEntity:
-        """The application entity there; only for `dimse`."""
+        """The application entity of a `dimse` endpoint."""
         assert self.kind is EndpointKind.DIMSE and self.ae_title is not None
         return ApplicationEntity(self.ae_title, self.host, self.port, self.tls, self.check_name)
 
 
 @dataclass(frozen=True, slots=True)
 class WantedPeer:
-    """What a peer is to be.
+    """The definition of a peer.
 
-    `ae_titles` by which it calls us; None: those of its endpoints. `hosts` from which it calls, names or addresses;
-    None: those of its DIMSE endpoints; none at all: from any. `services` are what it may ask of us, `rights` what it
-    may decide.
+    `ae_titles`  its calling AE titles; None for those of its endpoints
+    `hosts`      host names or addresses from which it calls; None for those of its DIMSE endpoints, empty for any
+    `services`   the services that it may use
+    `rights`     its additional rights
     """
 
     name: str
@@ -96,14 +97,14 @@ class WantedPeer:
 
     @property
     def calling_titles(self) -> tuple[str, ...]:
-        """The AE titles by which it calls."""
+        """The calling AE titles, with the default applied."""
         if self.ae_titles is not None:
             return self.ae_titles
         return tuple(dict.fromkeys(each.ae_title for each in self._dimse() if each.ae_title))
 
     @property
     def calling_hosts(self) -> tuple[str, ...]:
-        """The hosts from which it calls."""
+        """The hosts from which it calls, with the default applied."""
         if self.hosts is not None:
             return self.hosts
         return tuple(dict.fromkeys(each.host for each in self._dimse() if each.host))
@@ -112,7 +113,7 @@ class WantedPeer:
         return [each for each in self.endpoints if each.kind is EndpointKind.DIMSE]
 
     def columns(self) -> dict[str, Any]:
-        """Its columns in the table `peer`."""
+        """Return the columns for the table `peer`."""
         return {
             "name": self.name,
             "description": self.description,
@@ -126,7 +127,7 @@ class WantedPeer:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer as it is. `ended_at` says since when it is out of use; `version` grows with every change."""
+    """A peer as stored. `ended_at` is set once it is no longer active; `version` grows with every change."""
 
     id: int
     version: int
@@ -144,12 +145,12 @@ class Peer:
     endpoints: tuple[Endpoint, ...] = field(default=())
 
     def endpoint(self, *kinds: EndpointKind) -> Endpoint | None:
-        """The first of its endpoints of one of these kinds, the earlier kinds first."""
+        """Return the first endpoint of these kinds, trying the kinds in order, or None."""
         return next((each for kind in kinds for each in self.endpoints if each.kind is kind), None)
 
 
 def peer_of(row: RowMapping, endpoints: Sequence[RowMapping]) -> Peer:
-    """A peer from its row and those of its endpoints. Words that this version does not know are passed over."""
+    """Make a peer from its row and the rows of its endpoints. Values that this version does not know are ignored."""
     return Peer(
         id=row["id"],
         version=row["version"],
@@ -170,12 +171,12 @@ def peer_of(row: RowMapping, endpoints: Sequence[RowMapping]) -> Peer:
 
 _KINDS = frozenset(EndpointKind)
 
-#: Fields of an endpoint that its column `details` has.
+#: Fields of an endpoint that the column `details` contains.
 _DETAILS = ("ae_title", "host", "port", "tls", "check_name", "url", "path")
 
 
 def endpoint_of(row: RowMapping) -> Endpoint:
-    """An endpoint from its row."""
+    """Make an endpoint from its row."""
     details = json.loads(row["details"])
     return Endpoint(
         EndpointKind(row["kind"]),
@@ -185,7 +186,7 @@ def endpoint_of(row: RowMapping) -> Endpoint:
 
 
 def endpoint_columns(endpoint: Endpoint) -> dict[str, Any]:
-    """The columns of an endpoint in its table, but for its peer."""
+    """Return the columns of an endpoint, apart from its peer."""
     details = {
         name: value for name, value in asdict(endpoint).items() if name in _DETAILS and value is not None
     }

@@ -1,4 +1,4 @@
-"""Whether a peer answers at an endpoint, told as a sentence."""
+"""Testing whether a peer answers at an endpoint."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from kinote.dimse.tls import TlsOptions
 from kinote.peers import calling
 from kinote.peers.peer import Endpoint, EndpointKind
 
-#: Seconds for the whole of an answer by HTTP.
+#: Time limit for an HTTP request and its response, in seconds.
 _WEB_SECONDS = 15.0
 
-#: Seconds for a connection by TCP.
+#: Time limit for opening a TCP connection, in seconds.
 _CONNECTING = 10.0
 
-#: Seconds for a look at a folder.
+#: Time limit for checking a folder, in seconds.
 _FOLDER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whether a peer answers at an endpoint, what is to be said of it, and after how many milliseconds."""
+    """The result of a test: whether the peer answers, a sentence about it, and the time taken in milliseconds."""
 
     answers: bool
     sentence: str
@@ -39,12 +39,17 @@ class Answer:
 
 
 def probe(name: str, endpoint: Endpoint, title: str, tls: TlsOptions) -> Answer:
-    """Call a peer of this name at an endpoint: C-ECHO by our AE title, a search for one study, or a connection."""
+    """Test an endpoint: with a C-ECHO, a DICOMweb search for one study, an MLLP connection, or a look at the folder.
+
+    `name` is the peer's name and `title` our AE title. Failures are reported in the result, not raised.
+    """
     begun = time.monotonic()
-    answers, said = _PROBES[endpoint.kind](endpoint, title, tls)
+    answers, outcome = _PROBES[endpoint.kind](endpoint, title, tls)
     milliseconds = round((time.monotonic() - begun) * 1000)
     place = f"{name} at {endpoint.address}"
-    return Answer(answers, f"{place} {said}" + (f", in {milliseconds} ms." if answers else "."), milliseconds)
+    return Answer(
+        answers, f"{place} {outcome}" + (f", in {milliseconds} ms." if answers else "."), milliseconds
+    )
 
 
 def _dimse(endpoint: Endpoint, title: str, tls: TlsOptions) -> tuple[bool, str]:
@@ -65,12 +70,12 @@ def _dicomweb(endpoint: Endpoint, _title: str, tls: TlsOptions) -> tuple[bool, s
     if status in (200, 204):
         return True, "answers"
     if status in (401, 403):
-        return False, f"answers with HTTP status {status}: it lets nobody in without signing in"
-    return False, f"answers with HTTP status {status}: see that the URL is the base of its studies service"
+        return False, f"answers with HTTP status {status}: it requires a login"
+    return False, f"answers with HTTP status {status}: check that the URL is the base of its studies service"
 
 
 async def _search(endpoint: Endpoint, tls: TlsOptions) -> int:
-    """The HTTP status of a search for one study; its body is not read."""
+    """Search for one study and return the HTTP status, without reading the body."""
     url = f"{(endpoint.url or '').rstrip('/')}/studies"
     verify = tls.client_context(check_name=True) if url.startswith("https:") else True
     async with (
@@ -86,13 +91,13 @@ async def _search(endpoint: Endpoint, tls: TlsOptions) -> int:
 def _mllp(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, str]:
     try:
         with socket.create_connection((endpoint.host or "", endpoint.port or 0), timeout=_CONNECTING):
-            return True, "takes connections"
+            return True, "accepts connections"
     except (OSError, UnicodeError) as error:
-        # The latter for a name that no host can have.
+        # `UnicodeError` is raised for an impossible host name.
         return False, f"cannot be reached: {getattr(error, 'strerror', None) or error}"
 
 
-#: Folders that are being looked at. Nothing ends a look at one whose server is gone: there is one at a time of each.
+#: Checks of folders in progress, at most one for each. A check cannot be ended if the folder's file server is gone.
 _looks: dict[str, Future[tuple[bool, str]]] = {}
 _looks_lock = threading.Lock()
 
@@ -102,13 +107,16 @@ def _folder(endpoint: Endpoint, _title: str, _tls: TlsOptions) -> tuple[bool, st
     try:
         return _look_at(path).result(timeout=_FOLDER_SECONDS)
     except TimeoutError:
-        return False, f"does not answer within {_FOLDER_SECONDS:g} seconds: see where it is mounted from"
+        return (
+            False,
+            f"does not answer within {_FOLDER_SECONDS:g} seconds: check the file server it is mounted from",
+        )
     except (OSError, RuntimeError) as error:
-        return False, f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+        return False, f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def _look_at(path: str) -> Future[tuple[bool, str]]:
-    """A look at a folder by a thread that nobody waits for at the end. Raises RuntimeError where there is none."""
+    """Check a folder in a daemon thread, or join the check in progress. Raises `RuntimeError` without a thread."""
     with _looks_lock:
         found = _looks.get(path)
         if found is None:
@@ -134,10 +142,10 @@ def _state_of_folder(path: str) -> tuple[bool, str]:
     except (FileNotFoundError, NotADirectoryError):
         is_folder = False
     if not is_folder:
-        return False, "is no folder here"
+        return False, "is not a folder on this server"
     if not os.access(path, os.W_OK | os.X_OK):
-        return False, "is a folder in which this server may not write"
-    return True, "is a folder in which this server may write"
+        return False, "is a folder that this server may not write to"
+    return True, "is a folder that this server may write to"
 
 
 _PROBES = {

@@ -1,4 +1,4 @@
-"""Asking another application entity what it has: C-FIND, at our end."""
+"""Querying another application entity with C-FIND."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.user_information import ExtendedNegotiation
 from kinote.peers.calling import Caller, PeerError
 
-#: Relational queries, combined dates and times, fuzzy names, time zones (PS3.4 C.5.1.1), as far as the peer has them.
+#: Requests relational queries, combined date-time matching, fuzzy names and time zone adjustment (PS3.4 C.5.1.1).
 _ALL_OPTIONS = b"\1\1\1\1"
 
 
 def identifier(level: str, keys: Sequence[str]) -> Dataset:
-    """The identifier of a query: `Keyword=value` for what is to match, `Keyword` for what is to be told.
+    """Make the identifier of a query. A key is `Keyword=value` to match, or `Keyword` to return an attribute.
 
-    What lies in a sequence is named with points, `ConceptNameCodeSequence.CodeValue=113000`. Raises
-    `PeerError` for what is no attribute.
+    Dots lead into sequences, as in `ConceptNameCodeSequence.CodeValue=113000`. Raises `PeerError` if a key names no
+    known attribute.
     """
-    asked = Dataset()
-    asked.QueryRetrieveLevel = level
+    query = Dataset()
+    query.QueryRetrieveLevel = level
     if any(not key.isascii() for key in keys):
-        asked.SpecificCharacterSet = "ISO_IR 192"
+        query.SpecificCharacterSet = "ISO_IR 192"
     for key in keys:
         path, _, value = key.partition("=")
         *sequences, keyword = path.split(".")
-        dataset = asked
+        dataset = query
         try:
             for sequence in sequences:
                 if sequence not in dataset:
                     setattr(dataset, sequence, [Dataset()])
                 dataset = getattr(dataset, sequence)[0]
-            # What a value may be, the peer says: patterns and ranges are no valid values as such.
+            # Not validated: wildcards and ranges are not valid values of most VRs.
             element = pydicom.DataElement(
                 keyword, pydicom.datadict.dictionary_VR(keyword), None, validation_mode=pydicom.config.IGNORE
             )
@@ -48,14 +48,17 @@ def identifier(level: str, keys: Sequence[str]) -> Dataset:
             elif value:
                 element.value = value.split("\\") if "\\" in value else value
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise PeerError(f"{key!r} asks for nothing that is known: {error}") from error
+            raise PeerError(f"{key!r} is not a known attribute: {error}") from error
         dataset.add(element)
-    return asked
+    return query
 
 
-def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
-    """C-FIND; the matches. Raises `DimseError`."""
-    model = PATIENT_ROOT if asked.QueryRetrieveLevel == "PATIENT" else STUDY_ROOT
+def find(call: Caller, query: Dataset) -> Iterator[Dataset]:
+    """Send a C-FIND (PS3.7 9.1.2) with the identifier `query` and yield the matches.
+
+    Raises `DimseError` if the peer does not answer, and `RefusedError` if it answers with a failure status.
+    """
+    model = PATIENT_ROOT if query.QueryRetrieveLevel == "PATIENT" else STUDY_ROOT
     proposal = Proposal(
         [(model.find, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))],
         extended=(ExtendedNegotiation(model.find, _ALL_OPTIONS),),
@@ -65,16 +68,16 @@ def find(call: Caller, asked: Dataset) -> Iterator[Dataset]:
         if context is None:
             raise NotAcceptedError(model.find)
         implicit = context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
-        for answer, found in invoking.find(opened, model.find, _encoded(asked, implicit=implicit)):
+        for answer, found in invoking.find(opened, model.find, _encoded(query, implicit=implicit)):
             if statuses.is_pending(answer.status):
                 yield _decoded(found, implicit=implicit)
             elif not statuses.is_done(answer.status):
-                said = f": {answer.error_comment}" if answer.error_comment else ""
-                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{said}")
+                comment = f": {answer.error_comment}" if answer.error_comment else ""
+                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{comment}")
 
 
 def value_at(match: Dataset, name: str) -> str:
-    """What a match says of an attribute that was asked for, as people read it; of a sequence its first item."""
+    """Return the value of a requested attribute in a match as text. For a dotted name, the first items are used."""
     *sequences, keyword = name.split(".")
     dataset = match
     for sequence in sequences:

@@ -1,4 +1,4 @@
-"""Why peers and destinations are not changed as somebody asked."""
+"""Errors of changes to peers and destinations."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one field, e.g. `endpoints[0].port`."""
+    """A fault of one field, e.g. of `endpoints[0].port`."""
 
     field: str
     message: str
 
 
 class RefusedPeerError(ValueError):
-    """What was asked for cannot be; `faults` name the fields."""
+    """The definition is not valid. `faults` lists the fields."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
@@ -27,8 +27,8 @@ class PeerNotFoundError(LookupError):
 
 
 class PeerVersionError(RuntimeError):
-    """It has another version than the one that somebody has seen."""
+    """The row has changed since the caller read it."""
 
 
 class NotManagedHereError(RuntimeError):
-    """The row comes from the settings, or is still needed; the message says what to do."""
+    """The row comes from the settings, has ended or is still needed. The message says what to do."""

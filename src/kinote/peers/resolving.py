@@ -1,8 +1,8 @@
-"""Addresses of host names, resolved in the background and remembered for a while.
+"""Addresses of host names, resolved in the background and cached.
 
-`socket.getaddrinfo` takes as long as the slowest name server. It is called by threads of its own, one name at a time
-each, so that a name that nobody answers for holds up no other. What was found is used at once, and asked for again when
-it is older than a minute. A failure is remembered for seconds only.
+`socket.getaddrinfo` takes as long as the slowest name server. It runs in separate threads, each resolving one name at a
+time, so that an unanswered name does not delay others. Cached addresses are used at once and refreshed after a minute.
+Failures are cached only for seconds.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from dataclasses import dataclass, field
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which addresses are asked for again, and after which they count no more if nobody answers.
+#: Seconds after which addresses are refreshed, and after which they are discarded if no name server answers.
 _FRESH, _USABLE = 60.0, 3600.0
 
-#: Seconds after a failure until the name is asked for again, at first and at most.
+#: Seconds until the next attempt after a failure: the first pause, which then doubles, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 
-#: Seconds that a caller waits at most for a name that has not been resolved yet.
+#: Maximum seconds that a caller waits for a name that has not been resolved yet.
 _PATIENCE = 2.0
 
-#: Names that are asked for at once.
+#: Maximum names that are resolved at the same time.
 _AT_ONCE = 16
 
-#: Names that are remembered at most; they are those of the peers, and of those that are gone.
+#: Maximum names in the cache: those of current and former peers.
 _REMEMBERED = 10_000
 
 
 def canonical(address: str) -> str:
-    """An IP address in one form: without scope, and IPv4 as such where it is mapped into IPv6.
+    """Return the canonical form of an IP address: without scope, and an IPv4-mapped IPv6 address as IPv4.
 
-    Raises ValueError for what is no address.
+    Raises `ValueError` if the text is not an address.
     """
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
@@ -44,27 +44,28 @@ def canonical(address: str) -> str:
 
 
 def look_up(host: str) -> frozenset[str]:
-    """The addresses of a name. Raises OSError; `socket.gaierror` with EAI_NONAME where there is none."""
+    """Return the addresses of a name. Raises `OSError`; if the name has none, `socket.gaierror` with EAI_NONAME."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return frozenset(canonical(str(address[4][0])) for address in found)
 
 
 @dataclass(slots=True)
 class _Name:
-    """What is known of a name. Moments are of a clock that is never set."""
+    """The cache entry of a name. Times are those of a monotonic clock."""
 
+    #: None if they are not known, empty if the name has none.
     addresses: frozenset[str] | None = None
-    #: When the addresses were found, and when the name may be asked for again.
+    #: When the addresses were found, and when the name may be resolved again.
     found_at: float = 0.0
     next_at: float = 0.0
     pause: float = 0.0
-    #: Set while nobody is asking.
+    #: Set unless the name is being resolved.
     settled: threading.Event = field(default_factory=threading.Event)
     is_asked: bool = False
 
 
 class HostNames:
-    """Tells whether an address is that of a host. May be used from any thread."""
+    """Tells whether a host has an address. Safe for all threads."""
 
     def __init__(
         self,
@@ -82,34 +83,34 @@ class HostNames:
         self._is_closed = False
 
     def prepare(self, host: str) -> None:
-        """Ask for a name that will be needed. Does not wait."""
+        """Begin to resolve a name that will be needed. Does not wait."""
         if _literal(host) is None:
             self._entry(host)
 
     def is_at(self, hosts: Iterable[str], address: str) -> bool | None:
-        """Whether one of the hosts has an address; None where that cannot be told, since nobody answers for a name.
+        """Return whether one of the hosts has an address; None if that is unknown because no name server answers.
 
-        Waits for two seconds at most, where a name is new or the address is not among those that were found before.
+        Waits up to two seconds if a name has not been resolved yet, or if the address is not among the cached ones.
         """
-        asked = canonical(address)
+        canonical_address = canonical(address)
         literals = {host: _literal(host) for host in hosts}
-        if asked in literals.values():
+        if canonical_address in literals.values():
             return True
         names = [host for host, literal in literals.items() if literal is None]
-        if any(asked in (self._entry(name).addresses or ()) for name in names):
+        if any(canonical_address in (self._entry(name).addresses or ()) for name in names):
             return True
-        # It may have moved since: what is older than a few seconds is asked for anew.
+        # The host may have a new address: entries older than a few seconds are refreshed.
         entries = [self._entry(name, at_least=_FIRST_PAUSE) for name in names]
         deadline = time.monotonic() + self._patience
         for entry in entries:
             entry.settled.wait(max(deadline - time.monotonic(), 0))
         found = [entry.addresses for entry in entries]
-        if any(asked in addresses for addresses in found if addresses is not None):
+        if any(canonical_address in addresses for addresses in found if addresses is not None):
             return True
         return None if None in found else False
 
     def may_be(self, host: str, address: str) -> bool:
-        """Whether a host may have an address, by what is known now. Never waits."""
+        """Return whether a host may have an address, by what is known now. Never waits."""
         literal = _literal(host)
         if literal is not None:
             return literal == canonical(address)
@@ -117,13 +118,13 @@ class HostNames:
         return found is None or canonical(address) in found
 
     def close(self) -> None:
-        """Ask for no more names. Questions under way end by themselves."""
+        """Begin no more resolving. Requests in progress end by themselves."""
         with self._lock:
             self._is_closed = True
             self._waiting.clear()
 
     def _entry(self, host: str, at_least: float = _FRESH) -> _Name:
-        """What is known of a name; it is asked for if that is too old, and not too soon after a failure."""
+        """Return the cache entry of a name. Begins to resolve it if the entry is too old and no failure is recent."""
         now = self._steady()
         with self._lock:
             entry = self._names.get(host)
@@ -138,20 +139,20 @@ class HostNames:
                 entry.is_asked = True
                 entry.settled.clear()
                 self._waiting.append(host)
-                self._see_to_it(host, entry, now)
+                self._start_thread(host, entry, now)
             return entry
 
-    def _see_to_it(self, host: str, entry: _Name, now: float) -> None:
-        """Have a thread ask for what waits. With the lock."""
+    def _start_thread(self, host: str, entry: _Name, now: float) -> None:
+        """Start a thread for the waiting names, unless there are enough. The caller holds the lock."""
         if self._threads >= _AT_ONCE:
             return
         try:
             threading.Thread(target=self._work, name="host-names", daemon=True).start()
         except RuntimeError as error:
             if self._threads:
-                # One of those there are takes it.
+                # A running thread takes the name.
                 return
-            # The system gives no more threads for now: a failure like others.
+            # The system has no thread to spare: treated as a failure to resolve.
             self._waiting.clear()
             self._failed(entry, now)
             log.warning("The address of a host cannot be found", extra={"host": host, "reason": str(error)})
@@ -175,9 +176,9 @@ class HostNames:
             found = self._look_up(host)
         except (OSError, UnicodeError, ValueError) as error:
             reason = str(error)
-            # Other failures say that nobody answers, not that the host has no address any more.
+            # Other errors mean that no name server answers, not that the name has no address.
             is_none = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-        except Exception as error:  # Whatever it is, the name is asked for again.
+        except Exception as error:  # Whatever it is, the name will be resolved again.
             reason = f"{type(error).__name__}: {error}"
         now = self._steady()
         with self._lock:
@@ -205,7 +206,7 @@ class HostNames:
 
 
 def _literal(host: str) -> str | None:
-    """The address that a host is written as, None for a name."""
+    """Return the canonical address if `host` is an IP address, or None if it is a name."""
     try:
         return canonical(host)
     except ValueError:

@@ -24,7 +24,7 @@ from kinote.scp.report import AssociationReport
 from kinote.scp.rooms import IndexSession, Rooms
 from kinote.scp.session import peer
 from kinote.security.rights import Right
-from kinote.telemetry.seldom import Seldom
+from kinote.telemetry.report_throttle import ReportThrottle
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class DicomServer:
         serving.require_rights(PERFORMERS, rooms.normalized)
         self._rooms = rooms
         self._receivers = receivers
-        self._refusals = Seldom()
+        self._refusals = ReportThrottle()
         limits = rooms.options.limits
         self._acceptor = Acceptor(
             list(_listening(rooms.options)),

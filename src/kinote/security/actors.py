@@ -1,4 +1,4 @@
-"""Actors: who does something. Every act has one, and every row that records who did something holds it."""
+"""Actors: who does something. Every act has an actor, which is stored in the rows that record the act."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
-#: What Kinote's own commands call themselves over HTTP (User-Agent).
+#: The User-Agent of Kinote's own commands.
 COMMAND = "kinote-command"
 
 
 class ActorKind(StrEnum):
-    """A person, a program that acts for somebody, another DICOM system, or this server by itself."""
+    """A person, a program acting for somebody, another DICOM system, or this server itself."""
 
     PERSON = "person"
     SYSTEM = "system"
@@ -21,11 +21,11 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something.
+    """The person or system that does something.
 
-    `name` is the name or login of a person, the AE title of a peer, the name of a program; empty if it is not known.
-    `address` is the network address that the request came from; empty if it came from this machine without a network.
-    Until people sign in, neither a name nor a kind given over HTTP is verified.
+    `name` is the name or login of a person, the AE title of a peer, or the name of a program; empty if unknown.
+    `address` is the network address of the request; empty if the request did not come over a network. Until sign-in
+    exists, neither the name nor the kind in an HTTP request is verified.
     """
 
     kind: ActorKind
@@ -33,7 +33,7 @@ class Actor:
     address: str
 
     def __str__(self) -> str:
-        """In words, for sentences such as "Withdrawn by …"."""
+        """Describe the actor for sentences such as "Withdrawn by …"."""
         if self.kind is ActorKind.SERVER:
             return "Kinote itself"
         who = f"{_ARTICLES[self.kind]}{self.name}" if self.name else f"an unnamed {self.kind}"
@@ -41,18 +41,19 @@ class Actor:
 
     @property
     def identity(self) -> str:
-        """What tells this actor from others, for keys of requests: a request that is repeated has the same.
+        """A key for recognizing repeated requests of the same actor.
 
-        The address counts only for a peer, whose AE title anybody can use. A person's may change between two attempts.
+        Contains the address only for peers, because anybody can use their AE title. A person's address may change
+        between two attempts.
         """
         return "\t".join((self.kind, self.name, self.address if self.kind is ActorKind.PEER else ""))
 
-    def named(self, name: str) -> Actor:
-        """The same actor under this name, if it has none yet."""
+    def with_default_name(self, name: str) -> Actor:
+        """Return this actor, with `name` if its own name is unknown."""
         return self if self.name else replace(self, name=name)
 
     def columns(self, prefix: str) -> dict[str, str]:
-        """The actor as the three columns of a row: `by_kind`, `by_name`, `by_address` for the prefix `by`."""
+        """Return the actor as columns of a row, e.g. `by_kind`, `by_name` and `by_address` for the prefix `by`."""
         return {
             f"{prefix}_kind": str(self.kind),
             f"{prefix}_name": self.name,
@@ -61,9 +62,9 @@ class Actor:
 
     @classmethod
     def stored(cls, kind: str | None, name: str | None, address: str | None) -> Self | None:
-        """The inverse of `columns`; None where nobody is recorded.
+        """Make an actor from its columns; None if no actor is recorded.
 
-        Earlier versions stored no kind. A name without one is that of a person: nobody else withdrew anything.
+        Earlier versions stored no kind. A name without a kind is a person's, because only people withdrew anything.
         """
         if not kind and not name:
             return None
@@ -76,10 +77,10 @@ _ARTICLES = {
     ActorKind.PEER: "the peer ",
 }
 
-#: What the server does by itself, asked by nobody.
+#: The actor of everything that the server does on its own.
 KINOTE = Actor(ActorKind.SERVER, "kinote", "")
 
 
 def command_actor(user: str) -> Actor:
-    """A command of Kinote on this machine, run by this user of the operating system."""
+    """Return the actor for a Kinote command that an operating system user runs on this machine."""
     return Actor(ActorKind.SYSTEM, f"{COMMAND}/{user}", "")

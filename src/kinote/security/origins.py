@@ -1,4 +1,4 @@
-"""Origins: by which interface an object came, and from whom."""
+"""Origins: the interface through which an object arrived, and who sent it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from kinote.security.actors import Actor
 
 
 class Interface(StrEnum):
-    """The ways in, as they are stored: a name that has been stored never changes."""
+    """The interfaces through which objects arrive. The values are stored and never change."""
 
     C_STORE = "C-STORE"
     STOW = "STOW-RS"
     API = "API"
     IMPORT = "import"
     DEMO = "demo"
-    #: Made here: the KOS of a note or of a rejection.
+    #: Created here: the KOS of a note or a rejection.
     KINOTE = "kinote"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an object came from: the interface, and the actor who sent it or had it made."""
+    """The interface through which an object arrived, and the actor who sent it or had it created."""
 
     interface: Interface
     actor: Actor
 
     def columns(self) -> dict[str, str]:
-        """The origin as columns of an instance's row; `Actor.stored` gives the actor back."""
+        """Return the origin as columns of an instance's row. `Actor.stored` is the inverse for the actor."""
         return {"received_from": str(self.interface), **self.actor.columns("brought_by")}
 
 
 def shown_origin(received_from: str, name: str, address: str) -> str:
-    """Where an instance came from in a few words, e.g. `C-STORE CT_SCANNER`, of columns of its row.
+    """Describe where an instance came from, e.g. `C-STORE CT_SCANNER`. Takes columns of its row.
 
-    Rows of earlier versions have neither name nor address: their `received_from` says it all.
+    Rows of earlier versions have neither name nor address: their `received_from` contains the whole description.
     """
     return f"{received_from} {name or address}".rstrip()

@@ -1,7 +1,7 @@
-"""The one table of rights: what each request, DICOM service and command takes.
+"""The table of rights: which right each HTTP request, DICOM service and command requires.
 
-Whatever an interface offers has a row here. What has none is refused: `right_of_request` and its like raise
-`UnlistedError`, when the server starts, and `tests/security` walks all interfaces.
+Everything that an interface offers has a row here. Without a row, `right_of_request` and its siblings raise
+`UnlistedError` when the server starts. `tests/security` walks all interfaces.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Right(StrEnum):
-    """What an actor may do. Roles will be sets of these."""
+    """A right of an actor. Roles will be sets of rights."""
 
     CONNECT = "connect"
     READ = "read"
@@ -28,15 +28,15 @@ class Right(StrEnum):
     OPERATE = "operate"
 
 
-#: Each right in words.
+#: Descriptions of the rights, which complete the sentence "This requires the right …: to …".
 MEANINGS: Mapping[Right, str] = {
-    Right.CONNECT: "find that Kinote is there, and get what says nothing of patients",
-    Right.READ: "query and retrieve studies and notes that are live",
-    Right.STORE: "bring objects in",
+    Right.CONNECT: "reach Kinote, and read what contains no patient data",
+    Right.READ: "query and retrieve live studies and notes",
+    Right.STORE: "store objects",
     Right.MARK: "make and revise notes",
     Right.WITHDRAW: "withdraw notes and objects, and undo it",
-    Right.REJECT: "withdraw objects by a rejection note that is sent in",
-    Right.CORRECT: "correct patients, studies and orders by messages that are sent in",
+    Right.REJECT: "withdraw objects by sending a rejection note",
+    Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
     Right.DELIVER: "have objects sent to another system",
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
@@ -46,16 +46,16 @@ MEANINGS: Mapping[Right, str] = {
 
 
 class Role(StrEnum):
-    """The role of who invokes a DICOM operation (PS3.7 D.3.3.4)."""
+    """The role of the entity that invokes a DICOM operation (PS3.7 D.3.3.4)."""
 
     SCU = "SCU"
     SCP = "SCP"
 
 
 class Service(NamedTuple):
-    """A DICOM operation that others invoke: service class (PS3.4), DIMSE message (PS3.7 9 and 10), their role.
+    """A DICOM operation that peers invoke: service class (PS3.4), DIMSE message (PS3.7 9 and 10), and their role.
 
-    The service class is `any` for messages that have a place in every context.
+    The service class is `any` for messages that are allowed in every presentation context.
     """
 
     service_class: str
@@ -64,7 +64,7 @@ class Service(NamedTuple):
 
 
 class UnlistedError(LookupError):
-    """Something that an interface offers has no row in the table of rights; the message names it."""
+    """Something that an interface offers has no row in the table of rights. The message names it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} has no right: add a row to kinote.security.rights")
@@ -75,7 +75,7 @@ _SERIES = f"{_STUDY}/series/{{series}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
 _FRAMES = f"{_INSTANCE}/frames/{{frames}}"
 
-#: Requests by method and path. HEAD takes what GET takes; every other method of a path takes `OTHER_METHODS`.
+#: Requests by method and path. HEAD requires the right of GET; every other method of a path `OTHER_METHODS`.
 REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/dicomweb/studies"): Right.READ,
     ("POST", "/dicomweb/studies"): Right.STORE,
@@ -155,10 +155,10 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/{path:path}"): Right.CONNECT,
 }
 
-#: Methods that a path does not have, OPTIONS among them: the answer names those that it has.
+#: For methods that a path does not support, including OPTIONS. The response lists the supported ones.
 OTHER_METHODS = Right.CONNECT
 
-#: DICOM operations that others invoke.
+#: DICOM operations that peers invoke.
 SERVICES: dict[Service, Right] = {
     Service("Verification", "C-ECHO", Role.SCU): Right.CONNECT,
     Service("Storage", "C-STORE", Role.SCU): Right.STORE,
@@ -167,11 +167,11 @@ SERVICES: dict[Service, Right] = {
     Service("Query/Retrieve", "C-GET", Role.SCU): Right.READ,
     # Ends an operation of the same association, which has its own right.
     Service("any", "C-CANCEL", Role.SCU): Right.CONNECT,
-    # Is answered with a failure, whatever it asks for.
+    # Always answered with a failure.
     Service("any", "unrecognized", Role.SCU): Right.CONNECT,
 }
 
-#: Commands by what is typed after `kinote`. What a command asks of the store takes the rights of these requests, too.
+#: Commands by the words typed after `kinote`. The requests that a command sends need their own rights too.
 COMMANDS: dict[str, Right] = {
     "serve": Right.OPERATE,
     "demo": Right.OPERATE,
@@ -208,7 +208,10 @@ COMMANDS: dict[str, Right] = {
 
 
 def right_of_request(method: str, path: str) -> Right:
-    """What a request takes, by the path of its route. Raises `UnlistedError`."""
+    """Return the right that a request requires. `path` is that of its route.
+
+    Raises `UnlistedError` if the table has no row for it.
+    """
     try:
         return REQUESTS["GET" if method == "HEAD" else method, path]
     except KeyError:
@@ -216,7 +219,7 @@ def right_of_request(method: str, path: str) -> Right:
 
 
 def right_of_service(service: Service) -> Right:
-    """What a DICOM operation takes. Raises `UnlistedError`."""
+    """Return the right that a DICOM operation requires. Raises `UnlistedError` if it has no row."""
     try:
         return SERVICES[service]
     except KeyError:
@@ -224,7 +227,10 @@ def right_of_service(service: Service) -> Right:
 
 
 def right_of_command(typed: str) -> Right:
-    """What a command takes, by what is typed after `kinote`. Raises `UnlistedError`."""
+    """Return the right that a command requires. `typed` contains the words after `kinote`.
+
+    Raises `UnlistedError` if the table has no row for it.
+    """
     try:
         return COMMANDS[typed]
     except KeyError:

@@ -9,7 +9,10 @@ import structlog
 
 
 def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
-    """Send the log of Kinote and its libraries, from a level on, through one formatter."""
+    """Format the log of Kinote and its libraries in the same way, and write it to standard error.
+
+    `as_json` chooses JSON lines instead of text. Messages below `level` are dropped.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -35,6 +38,6 @@ def set_up_logs(*, as_json: bool, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Their start-up messages, and a line for each request, would hide what the user is to see.
+    # Their start-up messages, and a line for each request, would hide more important messages.
     for library in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)

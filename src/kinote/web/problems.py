@@ -31,7 +31,7 @@ from kinote.holdings.unavailable import (
     NotLiveError,
     StoreUnreachableError,
 )
-from kinote.jobs.acts import OtherNumberError, TooManyJobsError
+from kinote.jobs.acts import CountChangedError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
 from kinote.lifecycle.held import HeldNotFoundError
@@ -265,7 +265,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (WithdrawalNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotUndoableError, HTTPStatus.CONFLICT, "not-undoable", "The withdrawal cannot be undone"),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
-    (OtherNumberError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
+    (CountChangedError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (QueueClosedError, HTTPStatus.CONFLICT, "queue-closed", "The queue takes no jobs"),
     (NoteNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),

@@ -1,6 +1,6 @@
-"""How a command stands in a command set (PS3.7 6.3, Annex E).
+"""Encoding and decoding of command sets (PS3.7 6.3, Annex E).
 
-A command set is implicit VR little endian whatever was negotiated; all its elements are of group 0000.
+A command set is always implicit VR little endian. All its elements are in group 0000.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from kinote.dimse.command_sets.elements import ELEMENTS, STANDS_IN, US, Element, number_element, read_number
+from kinote.dimse.command_sets.elements import (
+    ALTERNATIVES,
+    ELEMENTS,
+    US,
+    Element,
+    number_element,
+    read_number,
+)
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,
     NActionResponse,
@@ -50,17 +57,17 @@ from kinote.dimse.errors import CommandError
 NO_DATA_SET = 0x0101
 _DATA_SET = 0x0001
 
-#: A command set has some dozen elements; one that is longer is none.
+#: Maximum bytes of a command set, which has about a dozen elements.
 LONGEST = 16 * 1024
 
 _HEAD = struct.Struct("<HHI")
-#: A whole element of one number, the group length and others.
+#: A complete element with a number: the group length, and elements of VR US.
 _LENGTH = struct.Struct("<HHII")
 _NUMBER = struct.Struct("<HHIH")
 
 _GROUP_LENGTH, _COMMAND_FIELD, _DATA_SET_TYPE = 0x0000, 0x0100, 0x0800
 
-#: By their Command Field.
+#: Commands by their Command Field.
 COMMANDS: dict[int, type[Command]] = {
     command.code: command
     for command in (
@@ -90,12 +97,12 @@ COMMANDS: dict[int, type[Command]] = {
     )
 }
 
-#: Bit of the Command Field that makes it a response's.
+#: The bit of the Command Field that marks a response.
 RESPONSE = 0x8000
 
 
 def _fields(command: type[Command]) -> list[tuple[str, Element, bool]]:
-    """The fields of a command with their elements, and whether each must be there."""
+    """Return the fields of a command with their elements, and whether each is required."""
     own = {each.name: each for each in dataclasses.fields(command)}
     return [
         (name, element, own[name].default is dataclasses.MISSING)
@@ -107,7 +114,7 @@ def _fields(command: type[Command]) -> list[tuple[str, Element, bool]]:
 _ALL = (*COMMANDS.values(), UnrecognizedRequest, UnrecognizedResponse)
 _FIELDS = {command: _fields(command) for command in _ALL}
 
-#: What stands in every command set beside its fields.
+#: Elements of every command set.
 _ALWAYS = {
     "code": number_element(_COMMAND_FIELD, "Command Field"),
     "command_field": number_element(_COMMAND_FIELD, "Command Field"),
@@ -121,7 +128,7 @@ _ALWAYS = {
 
 
 def _writer(element: Element) -> Callable[[Any], bytes]:
-    """Writes an element whole, its head and a value."""
+    """Return a function that encodes an element with its header."""
     number, write = element.number, element.write
     if write == US.pack:
         return partial(_NUMBER.pack, 0, number, US.size)
@@ -134,7 +141,7 @@ def _writer(element: Element) -> Callable[[Any], bytes]:
 
 
 class _Layout:
-    """In which order the values of a command stand in its command set, and how each is written."""
+    """The order in which the fields of a command are encoded, and how each is written."""
 
     def __init__(self, command: type[Command]) -> None:
         code = "command_field" if command in (UnrecognizedRequest, UnrecognizedResponse) else "code"
@@ -152,7 +159,7 @@ _LAYOUTS = {command: _Layout(command) for command in _ALL}
 
 
 def encode_command(command: Command) -> bytes:
-    """The command set of a command, its group length first."""
+    """Encode a command as a command set."""
     layout = _LAYOUTS[type(command)]
     values = layout.values(command)
     body = b"".join(
@@ -162,11 +169,12 @@ def encode_command(command: Command) -> bytes:
 
 
 def decode_command(data: bytes) -> Command:
-    """Read a command set. Raises `CommandError` where it is none, or lacks what it must have.
+    """Decode a command set.
 
-    Elements it does not know, retired ones among them, are let pass, and so is a wrong group length. A
-    request of a service that is not known is an `UnrecognizedRequest`, and so is one of a normalized service that
-    lacks something and can still be answered.
+    Unknown and retired elements and a wrong group length are ignored. A request of an unknown service becomes an
+    `UnrecognizedRequest`, and so does an incomplete normalized request that can still be answered.
+
+    Raises `CommandError` if the command set is malformed or lacks a required element.
     """
     elements = _elements(data)
     code = _value(elements, _COMMAND_FIELD, "Command Field")
@@ -190,17 +198,17 @@ def decode_command(data: bytes) -> Command:
 
 
 def _found(command: type[Command], elements: dict[int, bytes]) -> dict[str, Any]:
-    """The fields of a command. Raises `CommandError` where one is missing that must be there, or is malformed."""
+    """Decode the fields of a command. Raises `CommandError` if a required one is missing or one is malformed."""
     found: dict[str, Any] = {}
     for name, element, is_required in _FIELDS[command]:
         raw = elements.get(element.number)
-        if is_required and not raw and element.number in STANDS_IN:
-            raw = elements.get(STANDS_IN[element.number])
+        if is_required and not raw and element.number in ALTERNATIVES:
+            raw = elements.get(ALTERNATIVES[element.number])
         try:
             value = element.read(raw) if raw else None
         except ValueError as error:
             raise CommandError(f"{element.name} (0000,{element.number:04X}) {error}") from error
-        # A text of padding alone says nothing.
+        # A text of padding only counts as empty.
         if value is not None and value != "":
             found[name] = value
         elif is_required:
@@ -219,7 +227,7 @@ def _elements(data: bytes) -> dict[int, bytes]:
         group, number, length = _HEAD.unpack_from(data, end)
         if group != 0:
             raise CommandError(
-                f"The command set holds ({group:04X},{number:04X}), which is no command element"
+                f"The command set contains ({group:04X},{number:04X}), which is not a command element"
             )
         end = begin + length
         if end > size:

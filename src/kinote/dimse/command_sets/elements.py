@@ -1,4 +1,4 @@
-"""The elements of command sets: the number of each, how it is read and how it is written (PS3.7 Table E.1-1)."""
+"""The elements of command sets, with their numbers and coding (PS3.7 Table E.1-1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ US = struct.Struct("<H")
 
 
 def _read_uid(value: bytes) -> str:
-    """Whatever it is: an answer has to repeat it byte for byte."""
+    """Decode a UID, valid or not: a response must repeat it byte for byte."""
     return value.decode("latin-1").strip("\0 ")
 
 
@@ -20,15 +20,15 @@ def _read_text(value: bytes) -> str:
 
 
 def read_number(value: bytes) -> int:
-    """A number of VR US. Raises `ValueError` where it is none."""
+    """Decode a number of VR US. Raises `ValueError` if it does not have two bytes."""
     if len(value) != US.size:
-        raise ValueError(f"has {len(value)} bytes in place of 2")
+        raise ValueError(f"has {len(value)} bytes instead of 2")
     return int(US.unpack(value)[0])
 
 
 def _read_tags(value: bytes) -> tuple[int, ...]:
     if len(value) % 4:
-        raise ValueError(f"has {len(value)} bytes, which are no tags")
+        raise ValueError(f"has {len(value)} bytes, which is not a list of tags")
     parts = struct.unpack(f"<{len(value) // 2}H", value)
     return tuple(group << 16 | element for group, element in zip(parts[::2], parts[1::2], strict=True))
 
@@ -49,7 +49,7 @@ def _tags(tags: tuple[int, ...]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """Where a field stands (PS3.7 Table E.1-1), and how it is read and written."""
+    """An element of group 0000 (PS3.7 Table E.1-1): its number, its name, and how its value is read and written."""
 
     number: int
     name: str
@@ -66,11 +66,11 @@ def _text_element(number: int, name: str) -> Element:
 
 
 def number_element(number: int, name: str) -> Element:
-    """An element of VR US."""
+    """Return an element of VR US."""
     return Element(number, name, read_number, US.pack)
 
 
-#: By the field of the commands, in order of their tags.
+#: Elements by the field names of the commands, in order of their tags.
 ELEMENTS: dict[str, Element] = {
     "affected_sop_class_uid": _uid_element(0x0002, "Affected SOP Class UID"),
     "requested_sop_class_uid": _uid_element(0x0003, "Requested SOP Class UID"),
@@ -95,5 +95,5 @@ ELEMENTS: dict[str, Element] = {
     "move_originator_message_id": number_element(0x1031, "Move Originator Message ID"),
 }
 
-#: Which element stands in for one that is missing: many confuse affected and requested UIDs.
-STANDS_IN = {0x0002: 0x0003, 0x0003: 0x0002, 0x1000: 0x1001, 0x1001: 0x1000}
+#: The element to use if another one is missing: many peers confuse affected and requested UIDs.
+ALTERNATIVES = {0x0002: 0x0003, 0x0003: 0x0002, 0x1000: 0x1001, 0x1001: 0x1000}

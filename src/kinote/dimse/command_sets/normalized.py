@@ -1,7 +1,7 @@
 """The commands of the normalized services (PS3.7 10.1, 10.3).
 
-The letters beside the fields are those of the tables of PS3.7 10.1: M must be there, U may be, C depends on
-what the comment says, and (=) repeats the request.
+The letters beside the fields are those of the tables in PS3.7 10.1: M is mandatory, U is optional, C depends on the
+condition in the comment, and (=) repeats the value of the request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kinote.dimse.commands import Request, Response
 
 
 class DataSetRule(Enum):
-    """Whether a data set goes with a request."""
+    """Whether a request has a data set."""
 
     NONE = "none"
     MAY = "U"
@@ -24,19 +24,19 @@ class DataSetRule(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormalizedRequest(Request, ABC):
-    """What is asked of, or told about, one SOP Instance."""
+    """A request about one SOP Instance, or a notification of it."""
 
     data_set_rule: ClassVar[DataSetRule] = DataSetRule.MAY
 
     @property
     @abstractmethod
     def sop_class_uid(self) -> str:
-        """The SOP class of the instance, whether it is called affected or requested."""
+        """The affected or requested SOP Class UID."""
 
     @property
     @abstractmethod
     def sop_instance_uid(self) -> str | None:
-        """The instance; None where the SCP of an N-CREATE is to name it."""
+        """The affected or requested SOP Instance UID; None if the SCP of an N-CREATE is to assign it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class _Requesting(NormalizedRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormalizedResponse(Response):
-    """An answer; the last two fields go with certain statuses (PS3.7 Annex C)."""
+    """A response. Its last two fields are present only with certain statuses (PS3.7 Annex C)."""
 
     affected_sop_class_uid: str | None = None  # U(=)
     affected_sop_instance_uid: str | None = None  # U(=)
@@ -74,7 +74,7 @@ class NormalizedResponse(Response):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NEventReportRequest(_Affecting):
-    """N-EVENT-REPORT (PS3.7 10.1.1): the SCP tells of an event; the data set is the Event Information (U)."""
+    """N-EVENT-REPORT (PS3.7 10.1.1): the SCP reports an event. The data set is the Event Information (U)."""
 
     code = 0x0100
 
@@ -88,7 +88,7 @@ class NEventReportRequest(_Affecting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NEventReportResponse(NormalizedResponse):
-    """Its answer; the data set is the Event Reply (C: only with success)."""
+    """Response to N-EVENT-REPORT. The data set is the Event Reply (C: only with success)."""
 
     code = 0x8100
 
@@ -97,24 +97,24 @@ class NEventReportResponse(NormalizedResponse):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NGetRequest(_Requesting):
-    """N-GET (PS3.7 10.1.2): asks for attributes."""
+    """N-GET (PS3.7 10.1.2): requests attributes."""
 
     code = 0x0110
     data_set_rule = DataSetRule.NONE
 
-    attribute_identifier_list: tuple[int, ...] | None = None  # U: all attributes where it is missing
+    attribute_identifier_list: tuple[int, ...] | None = None  # U: all attributes if it is missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NGetResponse(NormalizedResponse):
-    """Its answer; the data set is the Attribute List (C: with success or a warning)."""
+    """Response to N-GET. The data set is the Attribute List (C: with success or a warning)."""
 
     code = 0x8110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NSetRequest(_Requesting):
-    """N-SET (PS3.7 10.1.3): changes attributes; the data set is the Modification List (M)."""
+    """N-SET (PS3.7 10.1.3): changes attributes. The data set is the Modification List (M)."""
 
     code = 0x0120
     data_set_rule = DataSetRule.MUST
@@ -122,14 +122,14 @@ class NSetRequest(_Requesting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NSetResponse(NormalizedResponse):
-    """Its answer; the data set is the Attribute List (U)."""
+    """Response to N-SET. The data set is the Attribute List (U)."""
 
     code = 0x8120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NActionRequest(_Requesting):
-    """N-ACTION (PS3.7 10.1.4): asks for an action; the data set is the Action Information (U)."""
+    """N-ACTION (PS3.7 10.1.4): requests an action. The data set is the Action Information (U)."""
 
     code = 0x0130
 
@@ -138,7 +138,7 @@ class NActionRequest(_Requesting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NActionResponse(NormalizedResponse):
-    """Its answer; the data set is the Action Reply (C: only with success)."""
+    """Response to N-ACTION. The data set is the Action Reply (C: only with success)."""
 
     code = 0x8130
 
@@ -147,11 +147,11 @@ class NActionResponse(NormalizedResponse):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NCreateRequest(_Affecting):
-    """N-CREATE (PS3.7 10.1.5): makes an instance; the data set is the Attribute List (U)."""
+    """N-CREATE (PS3.7 10.1.5): creates an instance. The data set is the Attribute List (U)."""
 
     code = 0x0140
 
-    affected_sop_instance_uid: str | None = None  # U: the SCP names the instance where it is missing
+    affected_sop_instance_uid: str | None = None  # U: the SCP assigns one if it is missing
 
     @property
     def sop_instance_uid(self) -> str | None:
@@ -160,14 +160,14 @@ class NCreateRequest(_Affecting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NCreateResponse(NormalizedResponse):
-    """Its answer, with the instance's UID (C: where the request had none); the data set is the Attribute List (U)."""
+    """Response to N-CREATE, with the new UID (C: if the request had none). The data set is the Attribute List (U)."""
 
     code = 0x8140
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NDeleteRequest(_Requesting):
-    """N-DELETE (PS3.7 10.1.6): removes an instance."""
+    """N-DELETE (PS3.7 10.1.6): deletes an instance."""
 
     code = 0x0150
     data_set_rule = DataSetRule.NONE
@@ -175,6 +175,6 @@ class NDeleteRequest(_Requesting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NDeleteResponse(NormalizedResponse):
-    """Its answer."""
+    """Response to N-DELETE."""
 
     code = 0x8150

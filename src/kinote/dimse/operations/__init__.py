@@ -1,6 +1,6 @@
 """Operations and notifications in both directions of an association (PS3.7 sections 7 to 10).
 
-`roles` says what may be sent in a presentation context, `refusals` how a request is refused, `both_ways` waits for
-answers while the peer's requests are performed, `offered` is the table of the normalized services that are offered,
-and `normalized` uses those of a peer. Knows no database.
+`roles` tells which requests each end may send in a presentation context. `refusals` makes the responses that refuse a
+request. `both_ways` waits for a response while it performs the peer's requests. `offered` is the table of the
+normalized services that we provide, and `normalized` invokes those of a peer. Uses no database.
 """

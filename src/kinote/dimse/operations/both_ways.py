@@ -1,8 +1,8 @@
-"""Waiting for what the peer answers, and performing what it asks meanwhile.
+"""Waiting for a response, and performing the peer's requests meanwhile.
 
-Each end has one operation under way at most (`under_way`). While ours waits for its answer, the peer may send
-requests of its own: an N-EVENT-REPORT on an association that we opened, a C-STORE within a C-GET. They are performed at
-once, and what they lead to that needs an operation of ours is a *follow-up*, done when nothing is under way.
+Each end has at most one outstanding operation (`under_way`). While ours is outstanding, the peer may send requests:
+an N-EVENT-REPORT on an association that we opened, or a C-STORE within a C-GET. They are performed at once. If they
+require an operation of ours, that is a *follow-up*, which is called when no operation is outstanding.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from kinote.dimse.operations.refusals import out_of_resources, refuse, refuse_se
 
 log = logging.getLogger(__name__)
 
-#: Messages of the peer that are taken while one answer is due; then the association is given up.
+#: Maximum messages of the peer while a response is outstanding; more end the association.
 MOST_MEANWHILE = 1000
 
-#: Requests of the peer that are refused, and cancels that are passed over, while one of its requests is performed.
+#: Maximum requests that are refused and cancels that are ignored while one request is performed.
 MOST_REFUSED = 100
 
-#: Follow-ups that may wait on one association.
+#: Maximum waiting follow-ups of an association.
 MOST_FOLLOW_UPS = 16
 
 _Answer = TypeVar("_Answer", bound=Response)
 
 
 def perform(association: Association, message: Message) -> None:
-    """Perform a request of the peer. Raises `AssociationError` where the association has ended."""
+    """Perform a request of the peer. Raises `AssociationError` if the association ends."""
     command = message.command
     if isinstance(command, CCancelRequest):
-        # It comes when its operation is over (PS3.7 9.3.2.3).
+        # Its operation has already completed (PS3.7 9.3.2.3).
         return
     if not isinstance(command, Request):
-        raise association.break_off(f"{type(command).__name__} to no message that was sent")
+        raise association.break_off(f"{type(command).__name__} does not answer any request")
     under_way = association.under_way
     under_way.performing = command.message_id
     under_way.refused = 0
@@ -50,7 +50,10 @@ def perform(association: Association, message: Message) -> None:
 
 
 def meanwhile(association: Association, message: Message) -> None:
-    """Take a message that comes while another operation is under way. Raises as `perform` does."""
+    """Perform or refuse a message that arrives during another operation.
+
+    Raises `AssociationError` if the association ends, as it does after too many such messages.
+    """
     under_way, request = association.under_way, message.command
     _count(association)
     if not isinstance(request, Request):
@@ -61,8 +64,10 @@ def meanwhile(association: Association, message: Message) -> None:
         status = statuses.DUPLICATE_INVOCATION if is_same else out_of_resources(request)
         refuse(association, message, status, "Another operation is being performed on this association")
     elif under_way.is_outstanding and isinstance(request, CGetRequest):
-        # Its sub-operations would be operations of ours beside the one that waits.
-        refuse(association, message, out_of_resources(request), "An answer is awaited on this association")
+        # Its sub-operations would be further operations of ours, but one is already outstanding.
+        refuse(
+            association, message, out_of_resources(request), "A response is outstanding on this association"
+        )
     else:
         perform(association, message)
 
@@ -75,11 +80,11 @@ def answer_due(
     seconds: float | None = None,
     on_cancel: Callable[[CCancelRequest], None] | None = None,
 ) -> _Answer:
-    """The answer of that kind to our message; requests of the peer are performed until it comes.
+    """Return the response of type `kind` to our message. Performs requests of the peer until it arrives.
 
-    It is due within so many `seconds`, without them within as many as the peer may be silent between two messages.
-    Those in which we perform do not count, but for what the peer takes to send us what we perform. Another answer, or
-    none in time, ends the association (`AssociationError`).
+    The response must arrive within `seconds`, by default within the peer's idle limit. Time that we spend on the
+    peer's requests does not count, except while we wait for the peer's data. `on_cancel` is called for a C-CANCEL.
+    Raises `AssociationError`, and aborts the association, if another response arrives or none in time.
     """
     with association.within(association.patience.idle if seconds is None else seconds):
         while True:
@@ -88,7 +93,7 @@ def answer_due(
             if isinstance(command, kind) and command.message_id_being_responded_to == message_id:
                 return command
             if isinstance(command, Response):
-                raise association.break_off(f"{kind.__name__} to message {message_id} was due")
+                raise association.break_off(f"{kind.__name__} to message {message_id} was expected")
             with association.our_own_time():
                 if on_cancel is not None and isinstance(command, CCancelRequest):
                     _count(association)
@@ -98,34 +103,35 @@ def answer_due(
 
 
 def pass_cancel(association: Association) -> None:
-    """A C-CANCEL has come that is about no operation under way: there may be so many while one is performed."""
+    """Ignore a C-CANCEL that does not belong to the current operation. Too many of them end the association."""
     _count_refused(association)
 
 
 def _count_refused(association: Association) -> None:
-    """Something has come that has no place beside the operation that is being performed."""
+    """Count a message that is refused or ignored during an operation, and abort if there are too many."""
     association.under_way.refused += 1
     if association.under_way.refused > MOST_REFUSED:
         raise association.break_off(
-            "Operations go one after the other, as the window of 1 says", AbortReason.UNEXPECTED_PARAMETER
+            "Too many requests at a time: asynchronous operations were not negotiated",
+            AbortReason.UNEXPECTED_PARAMETER,
         )
 
 
 def _count(association: Association) -> None:
-    """A message of the peer has come while the answer to ours is due: there may be so many."""
+    """Count a message that arrives while a response is outstanding, and abort if there are too many."""
     under_way = association.under_way
     under_way.meanwhile += 1
     if under_way.is_outstanding and under_way.meanwhile > MOST_MEANWHILE:
-        raise association.break_off(f"An answer was due, and {MOST_MEANWHILE} other messages have come")
+        raise association.break_off(f"{MOST_MEANWHILE} other messages arrived while a response was expected")
 
 
 # --- between operations ---------------------------------------------------------------------------
 
 
 def follow_up(association: Association) -> None:
-    """Do what earlier requests have led to; nothing while an operation is under way.
+    """Call the waiting follow-ups. Does nothing while an operation is outstanding.
 
-    One that fails is told in the log. Raises `AssociationError` where the association has ended.
+    A follow-up that fails is logged. Raises `AssociationError` if the association ends.
     """
     under_way = association.under_way
     while under_way.follow_ups and not under_way.is_outstanding and under_way.performing is None:
@@ -140,7 +146,7 @@ def follow_up(association: Association) -> None:
 
 
 def serve_waiting(association: Association) -> None:
-    """Perform what the peer has asked already, as before a release; nothing is waited for."""
+    """Perform the requests that have already arrived, e.g. before a release, without waiting for more."""
     for _ in range(MOST_MEANWHILE):
         follow_up(association)
         if not _has_more(association, 0) or not _serve_one(association):
@@ -148,9 +154,9 @@ def serve_waiting(association: Association) -> None:
 
 
 def serve_until(association: Association, is_done: Callable[[], bool], seconds: float) -> bool:
-    """Perform what the peer asks until something is done, e.g. its N-EVENT-REPORT has come; whether it is.
+    """Perform the peer's requests until `is_done` returns true, e.g. because an N-EVENT-REPORT has arrived.
 
-    Gives up after so many seconds, or when the peer releases the association.
+    Stops after `seconds`, or when the peer releases the association. Returns the last value of `is_done`.
     """
     deadline = time.monotonic() + seconds
     follow_up(association)
@@ -163,16 +169,16 @@ def serve_until(association: Association, is_done: Callable[[], bool], seconds: 
 
 
 def _has_more(association: Association, seconds: float) -> bool:
-    """Whether another message begins to come within so many seconds, behind the rest of the last one."""
+    """Skip the rest of the last message and wait up to `seconds` for another. Returns whether one begins."""
     if not association.is_open:
         return False
     with association.within(association.patience.idle):
-        association.pass_over()
+        association.skip_data_set()
     return association.wait(seconds)
 
 
 def _serve_one(association: Association) -> bool:
-    """Perform the request that has begun to come; whether there may be more."""
+    """Receive and perform one request. Returns whether the association is still open for more."""
     with association.within(association.patience.idle):
         message = association.receive(association.patience.within)
         if message is None:

@@ -1,9 +1,12 @@
-"""The normalized services as their user invokes them (PS3.7 10.1).
+"""Invoking the normalized services (PS3.7 10.1).
 
-Each function sends one request and waits for its answer, which is due within `seconds`; requests of the peer are
-performed meanwhile. Data sets are in the transfer syntax of the context; b"" stands for none in an answer. Errors:
-`NotAcceptedError` where no context of the SOP class allows the request, `OutstandingError` within another operation,
-`AnswerTooLongError`, and `AssociationError` where the association has ended. A status that says failure is no error.
+Each function sends one request, waits up to `seconds` for its response, and returns the response with its data set
+(b"" if there is none). Requests of the peer are performed meanwhile. Data sets are in the transfer syntax of the
+context. By default the context is the first one of the SOP class in which our role allows the request.
+
+Each function raises `NotAcceptedError` if there is no such context, `OutstandingError` within another operation,
+`AnswerTooLongError` if the data set of the response is too long, `ValueError` if a UID is malformed, and
+`AssociationError` if the association ends. A failure status raises nothing.
 """
 
 from __future__ import annotations
@@ -34,10 +37,10 @@ from kinote.dimse.negotiation import Context
 from kinote.dimse.operations.both_ways import answer_due
 from kinote.dimse.operations.roles import context_to_send
 
-#: Seconds until an answer must have come.
+#: Default time limit for a response, in seconds.
 ANSWER_SECONDS = 60.0
 
-#: Bytes of an answer's data set at most.
+#: Maximum bytes of a response's data set.
 LONGEST_ANSWER = 16 * 1024 * 1024
 
 _Answer = TypeVar("_Answer", bound=NormalizedResponse)
@@ -53,7 +56,10 @@ def n_event_report(
     context: Context | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> tuple[NEventReportResponse, bytes]:
-    """Tell an SCU of an event. With `context`, in that one: its abstract syntax may be another than the class."""
+    """Send an N-EVENT-REPORT (PS3.7 10.1.1) to an SCU. `information` is the Event Information.
+
+    The abstract syntax of `context` may differ from `sop_class_uid`.
+    """
     context = context or _context(association, sop_class_uid, NEventReportRequest)
     request = NEventReportRequest(
         message_id=association.under_way.begin(),
@@ -74,7 +80,7 @@ def n_get(
     context: Context | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> tuple[NGetResponse, bytes]:
-    """Ask for attributes of an instance, by their tags; all without any."""
+    """Send an N-GET (PS3.7 10.1.2) for `attributes`, given by their tags. None given requests all."""
     context = context or _context(association, sop_class_uid, NGetRequest)
     request = NGetRequest(
         message_id=association.under_way.begin(),
@@ -94,7 +100,7 @@ def n_set(
     context: Context | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> tuple[NSetResponse, bytes]:
-    """Change attributes of an instance."""
+    """Send an N-SET (PS3.7 10.1.3). `modifications` is the Modification List."""
     context = context or _context(association, sop_class_uid, NSetRequest)
     request = NSetRequest(
         message_id=association.under_way.begin(),
@@ -115,7 +121,7 @@ def n_action(
     context: Context | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> tuple[NActionResponse, bytes]:
-    """Ask for an action on an instance."""
+    """Send an N-ACTION (PS3.7 10.1.4). `information` is the Action Information."""
     context = context or _context(association, sop_class_uid, NActionRequest)
     request = NActionRequest(
         message_id=association.under_way.begin(),
@@ -136,7 +142,10 @@ def n_create(
     context: Context | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> tuple[NCreateResponse, bytes]:
-    """Have an instance made; without a UID the SCP chooses one, which the answer has."""
+    """Send an N-CREATE (PS3.7 10.1.5). `attributes` is the Attribute List.
+
+    If `sop_instance_uid` is None, the SCP assigns a UID and returns it in the response.
+    """
     context = context or _context(association, sop_class_uid, NCreateRequest)
     request = NCreateRequest(
         message_id=association.under_way.begin(),
@@ -155,7 +164,7 @@ def n_delete(
     context: Context | None = None,
     seconds: float = ANSWER_SECONDS,
 ) -> tuple[NDeleteResponse, bytes]:
-    """Have an instance removed; an answer has no data set."""
+    """Send an N-DELETE (PS3.7 10.1.6). Its response never has a data set."""
     context = context or _context(association, sop_class_uid, NDeleteRequest)
     request = NDeleteRequest(
         message_id=association.under_way.begin(),
@@ -183,7 +192,7 @@ def _ask(
     try:
         for uid in (request.sop_class_uid, request.sop_instance_uid):
             if uid is not None and not is_tolerable(uid):
-                raise ValueError(f"{uid!r} is no UID")
+                raise ValueError(f"{uid!r} is not a UID")
         association.send(context, request, data_set)
         with association.within(seconds):
             answer = answer_due(association, request.message_id, kind, seconds=seconds)
@@ -191,5 +200,5 @@ def _ask(
     finally:
         association.under_way.end()
     if found is None:
-        raise AnswerTooLongError(f"The answer has more than {LONGEST_ANSWER} bytes")
+        raise AnswerTooLongError(f"The response has more than {LONGEST_ANSWER} bytes")
     return answer, found

@@ -1,6 +1,7 @@
-"""The normalized services that are offered: a handler for each SOP class and command (PS3.7 section 10).
+"""The normalized services that we provide: a handler for each SOP class and command (PS3.7 section 10).
 
-The table says which roles can be agreed on, refuses what it has no handler for, and answers whatever a handler does.
+The table determines the roles that can be negotiated, refuses requests without a handler, and always sends a response,
+whatever the handler does.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from kinote.dimse.operations.roles import peer_may_send
 
 log = logging.getLogger(__name__)
 
-#: Bytes of a request's data set, if an offer does not say otherwise: some 25,000 references.
+#: Default maximum bytes of a request's data set: room for about 25,000 references.
 LONGEST_DATA_SET = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as its handler gets it; the data set is in the context's transfer syntax, None where none came."""
+    """A request for a handler. The data set is in the transfer syntax of the context; None if there is none."""
 
     association: Association
     context: Context
@@ -45,13 +46,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a handler says.
+    """The result of a handler.
 
-    `data_set`          in the context's transfer syntax; goes out only with success or a warning
-    `sop_instance_uid`  of an instance that an N-CREATE has made without naming it
-    `attributes`        Attribute Identifier List (0000,1005): those that the status is about
-    `follow_up`         done after the answer has gone out, when nothing is under way: may invoke operations, e.g. the
-                        N-EVENT-REPORT that an N-ACTION leads to
+    `data_set`          in the transfer syntax of the context; sent only with success or a warning
+    `sop_instance_uid`  the UID assigned by an N-CREATE whose request had none
+    `attributes`        Attribute Identifier List (0000,1005): the attributes that the status is about
+    `follow_up`         called after the response was sent, when no operation is outstanding; may invoke operations,
+                        e.g. the N-EVENT-REPORT that follows an N-ACTION
     """
 
     status: int = statuses.SUCCESS
@@ -63,16 +64,18 @@ class Answered:
     follow_up: Callable[[], None] | None = None
 
 
-#: Performs a request. May raise anything, which is answered as a processing failure.
+#: Performs a request. Any exception is answered with a processing failure.
 Handler = Callable[[Asked], Answered]
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One command of one SOP class.
+    """The handler for one command of one SOP class.
 
-    `sop_class_uid` is the abstract syntax of the context. `instances_of` has the further SOP classes whose instances
-    may be named there (all UPS classes name instances of UPS Push, PS3.4 CC.2). `longest` is bytes of a data set.
+    `sop_class_uid`  the abstract syntax of the context
+    `instances_of`   further SOP classes whose instances a request may name (all UPS classes use instances of UPS
+                     Push, PS3.4 CC.2)
+    `longest`        maximum length of the request's data set, in bytes
     """
 
     sop_class_uid: str
@@ -83,16 +86,19 @@ class Offer:
 
 
 class Offered:
-    """The services that are offered on an association; `perform` is what an association takes as such."""
+    """The normalized services of an association. Its `perform` is meant for `Association.perform`."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self._offers = {(each.sop_class_uid, each.command): each for each in offers}
-        #: What can be asked for, each by SOP class and command.
+        #: All operations, by SOP class and command.
         self.operations: frozenset[tuple[str, type[Command]]] = frozenset(self._offers)
         self.sop_classes = frozenset(sop_class_uid for sop_class_uid, _ in self._offers)
 
     def service(self, sop_class_uid: str, choose: Callable[[Sequence[str]], str | None]) -> Service | None:
-        """How an acceptor negotiates a SOP class: in the roles there are handlers for (PS3.7 D.3.3.4)."""
+        """Return how an acceptor negotiates a SOP class, with the roles that have handlers (PS3.7 D.3.3.4).
+
+        `choose` selects a transfer syntax, as in `Service`. Returns None if there is no handler for the class.
+        """
         commands = {command for uid, command in self._offers if uid == sop_class_uid}
         if not commands:
             return None
@@ -103,7 +109,7 @@ class Offered:
         )
 
     def perform(self, association: Association, message: Message) -> None:
-        """Perform a request, or refuse it; the association goes on. Raises `AssociationError` where it has ended."""
+        """Perform or refuse a request. Raises `AssociationError` if the association ends."""
         request, context = message.command, message.context
         if not isinstance(request, NormalizedRequest):
             refuse_service(association, message)
@@ -121,7 +127,7 @@ class Offered:
             refuse(association, message, statuses.NO_SUCH_SOP_CLASS, why)
             return
         if len(association.under_way.follow_ups) >= MOST_FOLLOW_UPS:
-            refuse(association, message, statuses.RESOURCE_LIMITATION, "Too much is still to be done")
+            refuse(association, message, statuses.RESOURCE_LIMITATION, "Too many follow-ups are waiting")
             return
         if request.data_set_rule is DataSetRule.MUST and not request.has_data_set:
             refuse(association, message, statuses.MISTYPED_ARGUMENT, "A data set is missing")
@@ -136,7 +142,7 @@ class Offered:
         _answer(Asked(association, context, request, data_set), offer.handler)
 
 
-#: Nothing is offered.
+#: Offers no services.
 NOTHING = Offered()
 
 
@@ -148,7 +154,7 @@ def _answer(asked: Asked, handler: Handler) -> None:
         if isinstance(error, AssociationError) and not asked.association.is_open:
             raise
         log.exception("A request could not be performed")
-        answered = Answered(statuses.PROCESSING_FAILURE, error_comment="The log says why")
+        answered = Answered(statuses.PROCESSING_FAILURE, error_comment="See the server's log")
         response = _response(asked.request, answered)
     data_set = answered.data_set if response.has_data_set else None
     asked.association.send(asked.context, response, data_set)
@@ -157,11 +163,11 @@ def _answer(asked: Asked, handler: Handler) -> None:
 
 
 def _response(request: NormalizedRequest, answered: Answered) -> NormalizedResponse:
-    """The response, with all that PS3.7 10.1 wants in it. Raises `ValueError` where the handler did not say it."""
+    """Make the response with the fields that PS3.7 10.1 requires. Raises `ValueError` if the handler left one out."""
     is_done = statuses.is_done(answered.status)
     instance = request.sop_instance_uid or answered.sop_instance_uid
     if is_done and instance is None:
-        raise ValueError("An instance was made without a SOP Instance UID")
+        raise ValueError("An instance was created without a SOP Instance UID")
     response = NORMALIZED[type(request)](
         message_id_being_responded_to=request.message_id,
         status=answered.status,
@@ -172,7 +178,7 @@ def _response(request: NormalizedRequest, answered: Answered) -> NormalizedRespo
         error_id=answered.error_id,
         attribute_identifier_list=answered.attributes or None,
     )
-    # May be there with success, and must be beside a data set.
+    # Optional with success, but required with a data set.
     if is_done and isinstance(request, NEventReportRequest) and isinstance(response, NEventReportResponse):
         return replace(response, event_type_id=request.event_type_id)
     if is_done and isinstance(request, NActionRequest) and isinstance(response, NActionResponse):

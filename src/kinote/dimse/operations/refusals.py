@@ -1,4 +1,4 @@
-"""How requests are refused: each by the response of its own service (PS3.7 C.5, E.1)."""
+"""Refusing requests, each with the response of its own service (PS3.7 C.5, E.1)."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from kinote.dimse.commands import (
     UnrecognizedResponse,
 )
 
-#: Characters of an Error Comment (0000,0902), whose VR is LO.
+#: Maximum characters of an Error Comment (0000,0902), whose VR is LO.
 _LONGEST_COMMENT = 64
 
-#: What each request of the composite services is answered with.
+#: The response of each composite request.
 COMPOSITE: Mapping[type[Request], type[Response]] = {
     CEchoRequest: CEchoResponse,
     CStoreRequest: CStoreResponse,
@@ -52,7 +52,7 @@ COMPOSITE: Mapping[type[Request], type[Response]] = {
     CGetRequest: CGetResponse,
 }
 
-#: What each request of the normalized services is answered with.
+#: The response of each normalized request.
 NORMALIZED: Mapping[type[NormalizedRequest], type[NormalizedResponse]] = {
     NEventReportRequest: NEventReportResponse,
     NGetRequest: NGetResponse,
@@ -62,7 +62,7 @@ NORMALIZED: Mapping[type[NormalizedRequest], type[NormalizedResponse]] = {
     NDeleteRequest: NDeleteResponse,
 }
 
-#: "Out of resources" of the services that have a status of their own for it (PS3.4 B.2.3, C.4).
+#: The services with a status of their own for "Out of resources" (PS3.4 B.2.3, C.4).
 _OUT_OF_RESOURCES = {
     CStoreRequest: statuses.OUT_OF_RESOURCES,
     CFindRequest: statuses.OUT_OF_RESOURCES,
@@ -72,44 +72,46 @@ _OUT_OF_RESOURCES = {
 
 
 def out_of_resources(request: Request) -> int:
-    """The status of a request for which there is no room now."""
+    """Return the status for a request that cannot be performed now for lack of resources."""
     return _OUT_OF_RESOURCES.get(type(request), statuses.RESOURCE_LIMITATION)
 
 
 def comment(text: str) -> str:
-    """A text as Error Comment: what does not fit into one is cut."""
+    """Shorten a text to the length of an Error Comment."""
     return text if len(text) <= _LONGEST_COMMENT else f"{text[: _LONGEST_COMMENT - 3]}..."
 
 
 def refusal(request: Request, status: int, why: str) -> Response:
-    """The response that refuses a request."""
-    number, said = request.message_id, comment(why)
+    """Make the response that refuses a request. `why` becomes its Error Comment."""
+    number, error_comment = request.message_id, comment(why)
     if isinstance(request, UnrecognizedRequest):
         return UnrecognizedResponse(
             command_field=request.command_field | RESPONSE,
             message_id_being_responded_to=number,
             status=status,
-            error_comment=said,
+            error_comment=error_comment,
         )
     if isinstance(request, NormalizedRequest):
         return NORMALIZED[type(request)](
             message_id_being_responded_to=number,
             status=status,
-            error_comment=said,
+            error_comment=error_comment,
             affected_sop_class_uid=request.sop_class_uid,
             affected_sop_instance_uid=request.sop_instance_uid,
         )
-    return COMPOSITE[type(request)](message_id_being_responded_to=number, status=status, error_comment=said)
+    return COMPOSITE[type(request)](
+        message_id_being_responded_to=number, status=status, error_comment=error_comment
+    )
 
 
 def refuse(association: Association, message: Message, status: int, why: str) -> None:
-    """Answer a request that is not performed."""
+    """Send the response that refuses a request. `why` becomes its Error Comment."""
     assert isinstance(message.command, Request)
     association.send(message.context, refusal(message.command, status, why))
 
 
 def refuse_service(association: Association, message: Message) -> None:
-    """Refuse a request of a service that is not offered in its context, or one that is incomplete."""
+    """Refuse a request because its service is not offered in its context, or because it is incomplete."""
     request = message.command
     if isinstance(request, UnrecognizedRequest) and request.lacks:
         refuse(association, message, statuses.MISTYPED_ARGUMENT, request.lacks)

@@ -1,4 +1,4 @@
-"""Which end of an association may send which request in a presentation context (PS3.7 7.1, D.3.3.4)."""
+"""Which end of an association may send a request in a presentation context (PS3.7 7.1, D.3.3.4)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from kinote.dimse.negotiation import Context
 
 
 def peer_may_send(association: Association, message: Message) -> bool:
-    """Whether the peer's role in the context allows a request: an SCP notifies, an SCU invokes operations."""
+    """Return whether the peer's role allows a request: an SCP sends notifications, an SCU invokes operations."""
     if isinstance(message.command, NEventReportRequest):
         return association.we_are_scu(message.context)
     return association.we_are_scp(message.context)
 
 
 def context_to_send(association: Association, abstract_syntax: str, request: type[Command]) -> Context | None:
-    """The first accepted context of a SOP class in which our role allows a request."""
+    """Return the first accepted context of a SOP class in which our role allows a request, or None."""
     is_ours = association.we_are_scp if issubclass(request, NEventReportRequest) else association.we_are_scu
     return next(
         (

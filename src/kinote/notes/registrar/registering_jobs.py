@@ -23,7 +23,7 @@ from kinote.jobs.failed_objects import (
 )
 from kinote.jobs.kinds import IDLE, JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, LostLeaseError, Outcome
-from kinote.jobs.queues import see_that_it_accepts
+from kinote.jobs.queues import require_accepting
 from kinote.keyobject import reader
 from kinote.notes.registrar.again import RegisteredAgain
 from kinote.notes.registrar.reading_again import (
@@ -249,7 +249,7 @@ def register_found(
     transaction: Connection, severity: str, code: str, *, actor: str, clock: Clock
 ) -> Enqueued:
     """Have the key objects be read again that have such findings. Raises `QueueClosedError`."""
-    see_that_it_accepts(transaction, REGISTER_AGAIN.name)
+    require_accepting(transaction, REGISTER_AGAIN.name)
     return enqueue(
         transaction,
         REGISTER_AGAIN,

@@ -240,7 +240,7 @@ def _counted(act: str, answered: Answered) -> Response:
 def _author(act: AskedAct, asked: NoteRequest) -> Actor:
     """Who makes a note. Until people sign in, this is its author, where the request does not say otherwise."""
     author = asked.author
-    return act.actor.named((author.login or author.name) if author else "")
+    return act.actor.with_default_name((author.login or author.name) if author else "")
 
 
 def _now(act: AskedAct) -> datetime:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from kinote.telemetry.seldom import Seldom
+from kinote.telemetry.report_throttle import ReportThrottle
 from kinote.web.connections.admission import Admission, Refusal
 from kinote.web.connections.limits import DEFAULT_LIMITS, ConnectionLimits
 from kinote.web.connections.metrics import observe_connections, observe_refusal
@@ -54,7 +54,7 @@ class Doorkeeper:
         #: Those that were let in or refused, and are not closed yet.
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._refusals = Seldom(clock=clock)
+        self._refusals = ReportThrottle(clock=clock)
         self._is_proxy = is_proxy
         self._has_told_of_proxy = False
 
