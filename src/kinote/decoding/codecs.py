@@ -79,15 +79,9 @@ def _rle_segments(data: bytes, planes: int) -> list[bytes]:
 
 
 def _jpeg(data: bytes, request: FrameRequest, samples: NDArray[Any]) -> None:
-    given: str | None = None
-    made: str | None = None
-    match request.colour:
-        case ColourTransform.NONE:
-            given = made = _UNCHANGED[request.components]
-        case ColourTransform.YCBCR_TO_RGB:
-            given, made = "YCbCr", "RGB"
-        case ColourTransform.BY_MARKER:
-            made = "RGB"
+    given = made = _UNCHANGED[request.components]
+    if request.colour is ColourTransform.YCBCR_TO_RGB:
+        given, made = "YCbCr", "RGB"
     imagecodecs.jpeg8_decode(data, colorspace=given, outcolorspace=made, out=samples)
     end = data.rfind(_EOI)
     if end >= 0 and not request.is_lossless:

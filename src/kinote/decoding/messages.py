@@ -33,8 +33,6 @@ class Codec(IntEnum):
 class ColourTransform(IntEnum):
     """What a decoder of JPEG does with three components."""
 
-    #: As the Adobe marker of the codestream says.
-    BY_MARKER = 0
     #: They are as they are coded.
     NONE = 1
     #: YCbCr becomes RGB.

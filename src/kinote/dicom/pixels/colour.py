@@ -10,6 +10,7 @@ from kinote.dicom.pixels.samples import Samples, Words, bands
 
 #: Luminance, then what blue and red difference add to red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
 _FROM_YBR_FULL = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)
+_TO_YBR_FULL = np.linalg.inv(_FROM_YBR_FULL.astype(np.float64)).astype(np.float32)
 _FROM_YBR_PARTIAL = _FROM_YBR_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]], np.float32)
 
 
@@ -36,11 +37,21 @@ def to_rgb(
     return array
 
 
+def to_ybr(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Red, green and blue as YBR_FULL."""
+    ybr = np.empty(colours.shape, np.uint8)
+    offset = np.array([0.0, 128.0, 128.0], np.float32)
+    for row in range(len(colours)):
+        ybr[row] = np.clip(colours[row] @ _TO_YBR_FULL + offset + 0.5, 0, 255)
+    return ybr
+
+
 def _eight_bits(samples: Samples, form: PixelFormat) -> NDArray[np.uint8]:
     array = samples.array
-    if array.dtype == np.uint8 and form.bits_stored == 8:
+    if array.dtype == np.uint8 and form.bits_stored == 8 and samples.depth is None:
         return array
-    bits = min(form.bits_stored, 8 * array.itemsize)
+    bits = min(samples.words.bits if samples.words is not None else form.bits_stored, 8 * array.itemsize)
+    bits = min(bits, samples.depth or bits)
     colours = np.empty(array.shape, np.uint8)
     for some in bands(array):
         values = array[some] if samples.words is None else samples.words.values(array[some])
