@@ -10,8 +10,8 @@ from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError
 
-EXPLICIT, MPEG2 = "1.2.840.10008.1.2.4.100"
-IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+MPEG2 = "1.2.840.10008.1.2.4.100"
 BASELINE, LOSSLESS_JPEG, J2K = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90"
 
 

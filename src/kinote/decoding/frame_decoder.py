@@ -92,9 +92,11 @@ def decode_frame(
     except FrameError as error:
         raise PictureError(f"Frame {number} cannot be decoded as {syntax.name}: {error}.") from error
     precision = 8 * request.word_bytes if said is None else said.precision
-    samples = words_from(words, precision, form, colour.photometric)
-    is_lossy_colour = codec is Codec.JPEG and form.samples == 3 and not request.is_lossless
-    return replace(samples, is_lossy_colour=is_lossy_colour, remark=colour.remark)
+    samples = words_from(words, precision, form, colour.photometric, is_signed=request.is_signed)
+    if codec is not Codec.JPEG or form.samples != 3 or request.is_lossless:
+        return replace(samples, remark=colour.remark)
+    depth = precision if precision < form.bits_stored else None
+    return replace(samples, depth=depth, is_lossy_colour=True, remark=colour.remark)
 
 
 def _is_native(syntax: TransferSyntax) -> bool:

@@ -39,9 +39,9 @@ class Samples:
     """The samples of one frame: (rows, columns), or (rows, columns, samples per pixel).
 
     With `words`, the numbers of `array` are unsigned words of which some bits are the value; without, they
-    are the values. `depth` is the number of bits that a codestream has of each, where it has fewer than the object
-    says. `is_lossy_colour` is true of colours that lossy JPEG has coded: they have no exact words. `remark` says where
-    the frame is otherwise than its label, which was not followed.
+    are the values. `is_lossy_colour` is true of colours that lossy JPEG has coded: they have no exact words.
+    `depth` is the number of bits that it has of each, where that is less than the object says. `remark` says where the
+    frame is otherwise than its label, which was not followed.
     """
 
     array: NDArray[Any]

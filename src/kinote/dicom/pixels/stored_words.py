@@ -15,34 +15,37 @@ from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
 from kinote.dicom.pixels.samples import Samples, Words, shape, words_of
 
 
-def words_from(numbers: NDArray[Any], precision: int, form: PixelFormat, photometric: str) -> Samples:
+def words_from(
+    numbers: NDArray[Any], precision: int, form: PixelFormat, photometric: str, *, is_signed: bool = False
+) -> Samples:
     """The samples of a frame whose codestream has numbers of so many bits, as unsigned words of it.
 
-    A codestream that reaches High Bit has the words as they were stored, with whatever is in their other bits. One
-    that does not has the values alone. In either case bits that it does not have repeat the sign of a signed value,
-    except those of overlay planes. Where the words of the object do not hold the numbers, they are left as they are:
-    they can be shown, and `stored_words` refuses them.
+    A codestream holds whole words, with whatever is in their other bits; but where it does not reach High Bit and has
+    as many bits as are stored, it holds the values alone. Bits above those of the codestream are 0. They repeat its
+    highest bit where that is the sign of a signed value, except those of overlay planes. `is_signed`: the codestream
+    says so itself. Numbers that the words of the object do not hold are left as they are: they can be shown, and
+    `stored_words` refuses them.
     """
     if form.bits_allocated == 1:
         return Samples((numbers != 0).view(np.uint8).reshape(shape(form)), photometric, Words(1, 0, False))
-    fits = precision <= form.bits_allocated and (precision > form.high_bit or precision <= form.bits_stored)
     array = numbers.reshape(shape(form))
-    if not fits:
-        return Samples(array, photometric, Words(precision, 0, form.signed))
     size = form.bits_allocated
-    shift = 0 if precision > form.high_bit else form.high_bit + 1 - form.bits_stored
-    is_signed = form.signed and (precision <= form.high_bit or precision == form.high_bit + 1)
+    if precision > size:
+        return Samples(array, photometric, Words(precision, 0, form.signed))
+    are_values = precision <= form.high_bit and precision == form.bits_stored
+    shift = form.high_bit + 1 - form.bits_stored if are_values else 0
+    repeats_sign = form.signed and (is_signed or are_values or precision == form.high_bit + 1)
     words: NDArray[Any] = array.astype(f"u{size // 8}", copy=not array.flags.writeable)
     if precision < size:
         # Shifted up and down again: the bits above repeat the highest, or are 0.
         unused = size - precision
         words <<= unused
-        signed: NDArray[Any] = words.view(f"i{size // 8}") if is_signed else words
-        signed >>= unused - shift
-        if is_signed and form.overlay_bits:
-            words &= words.dtype.type(((1 << size) - 1) & ~(form.overlay_bits & ~((1 << precision + shift) - 1)))
-    depth = precision if precision < form.bits_stored else None
-    return Samples(words, photometric, words_of(form), depth=depth)
+        shifted: NDArray[Any] = words.view(f"i{size // 8}") if repeats_sign else words
+        shifted >>= unused - shift
+        if repeats_sign and form.overlay_bits:
+            beyond = form.overlay_bits >> precision + shift << precision + shift
+            words &= words.dtype.type(((1 << size) - 1) & ~beyond)
+    return Samples(words, photometric, words_of(form))
 
 
 def stored_words(samples: Samples, form: PixelFormat) -> NDArray[Any]:
