@@ -35,7 +35,7 @@ _NUMBER = 100 if os.environ.get("KINOTE_SOAK") == "1" else 5
 
 def _values(dataset: pydicom.Dataset) -> NDArray[np.int64]:
     shift = dataset.HighBit + 1 - dataset.BitsStored
-    values = words_in(dataset).astype(np.int64) >> shift & (1 << dataset.BitsStored) - 1
+    values: NDArray[np.int64] = words_in(dataset).astype(np.int64) >> shift & (1 << dataset.BitsStored) - 1
     if dataset.PixelRepresentation:
         values -= values >> dataset.BitsStored - 1 << dataset.BitsStored
     return values

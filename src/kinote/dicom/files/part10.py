@@ -245,7 +245,8 @@ def _corrected(declared: str, found: Encoding) -> str:
     pixel data in another byte order than the rest.
     """
     syntax = lookup(declared)
-    if syntax.encapsulated or syntax.little_endian_pixels != syntax.little_endian or syntax.deflated or encodings.declared(syntax) is found:
+    is_special = syntax.encapsulated or syntax.deflated or syntax.little_endian_pixels != syntax.little_endian
+    if is_special or encodings.declared(syntax) is found:
         return declared
     return {
         EXPLICIT_LITTLE: EXPLICIT_VR_LITTLE_ENDIAN,

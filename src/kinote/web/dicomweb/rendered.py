@@ -95,6 +95,7 @@ def _rendered(
             number,
             decode_frame(opened, number, is_cancelled=is_gone),
             window=wanted.window,
+            overlays=wanted.overlays,
             viewport=wanted.viewport,
             format=wanted.format,
             quality=wanted.quality,
