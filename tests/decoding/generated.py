@@ -94,9 +94,9 @@ def generated(seed: int) -> Generated:
         # A decoder cannot tell values from words, where the precision is not that of either.
         precision = stored
         known = ((1 << stored) - 1) << shift
-    words = ((values << np.uint64(shift)) | (noise.integers(0, 1 << allocated, shape, np.uint64) & junk)).astype(
-        kind
-    )
+    words = (
+        (values << np.uint64(shift)) | (noise.integers(0, 1 << allocated, shape, np.uint64) & junk)
+    ).astype(kind)
     values, words = (each.repeat(rows // each.shape[1], axis=1) for each in (values, words))
     coded = (values if precision == stored and precision <= high else words).astype(kind)
     numbers = values.astype(np.int64)

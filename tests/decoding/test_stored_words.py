@@ -45,7 +45,13 @@ def check_frames(made: Generated) -> None:
 def check_object(made: Generated) -> None:
     """What a receiver gets that takes no other syntax: words, and attributes that are true of them."""
     sent = pydicom.dcmread(io.BytesIO(natively(made.file)))
-    for keyword in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation"):
+    for keyword in (
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "PhotometricInterpretation",
+    ):
         assert sent[keyword].value == made.dataset[keyword].value, made.what
     words = words_in(sent)
     assert not ((words ^ made.words) & made.known).any(), made.what

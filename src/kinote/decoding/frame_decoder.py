@@ -18,8 +18,8 @@ from kinote.dicom.pixels import codestreams
 from kinote.dicom.pixels.codestreams import Codestream
 from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.inflated_frames import inflated_frame
-from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
-from kinote.dicom.pixels.samples import Samples, native_samples
+from kinote.dicom.pixels.pixel_format import HALVED, PictureError, PixelFormat
+from kinote.dicom.pixels.samples import FULL_LENGTH, Samples, native_samples
 from kinote.dicom.pixels.stored_words import words_from
 
 _JPEG = "1.2.840.10008.1.2.4."
@@ -99,6 +99,20 @@ def decode_frame(
     return replace(samples, depth=depth, is_lossy_colour=True, remark=colour.remark)
 
 
+def label_remark(frames: Frames) -> str:
+    """Where the first frame is otherwise than the object's label says, as `Samples.remark`; nothing is decoded.
+
+    Raises `PictureError` where the frame cannot be read.
+    """
+    form, syntax = frames.format, frames.transfer_syntax
+    if _is_native(syntax) or syntax.uid == DEFLATED_IMAGE_FRAME:
+        is_full = form.photometric in HALVED and form.samples == 3 and not form.is_halved
+        return FULL_LENGTH.format(form.photometric) if is_full else ""
+    if syntax.uid not in _CODECS:
+        return ""
+    return _Colour.of(form, codestreams.described(frames.read(1)), as_labelled=False).remark
+
+
 def _is_native(syntax: TransferSyntax) -> bool:
     return not syntax.encapsulated or syntax.uid == ENCAPSULATED_UNCOMPRESSED
 
@@ -116,7 +130,9 @@ def _checked(data: bytes, form: PixelFormat, syntax: TransferSyntax, number: int
     if not 1 <= said.precision <= 32:
         raise PictureError(f"Frame {number} has components of {said.precision} bits; 1 to 32 can be decoded.")
     if said.without_decoder:
-        raise PictureError(f"There is no decoder for {said.kind} {said.without_decoder}, as frame {number} has it.")
+        raise PictureError(
+            f"There is no decoder for {said.kind} {said.without_decoder}, as frame {number} has it."
+        )
     return said
 
 
@@ -155,7 +171,7 @@ class _Colour:
         is_ybr = label.startswith("YBR") and label not in _TRANSFORMED
         remark = ""
         if said.colour and is_ybr != (said.colour == "YCbCr"):
-            remark = f"The frame is labelled {label}, but its codestream says that it is {said.colour}."
+            remark = f"labelled {label}, but the codestream says {said.colour}"
         if said.kind == "JPEG XL":
             return cls(ColourTransform.NONE, "RGB")
         if said.kind == "JPEG 2000":

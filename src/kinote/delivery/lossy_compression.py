@@ -10,7 +10,9 @@ from kinote.dicom.dictionary.transfer_syntaxes import LOSSY
 _EITHER = {f"1.2.840.10008.1.2.4.{last}" for last in ("81", "91", "93", "111", "112", "203")}
 
 
-def mark_lossy(dataset: Dataset, transfer_syntax_uid: str, *, encoded: int, native: int, is_lossy: bool) -> None:
+def mark_lossy(
+    dataset: Dataset, transfer_syntax_uid: str, *, encoded: int, native: int, is_lossy: bool
+) -> None:
     """Say that pixels have been compressed with loss, where they have: nothing in native pixels tells it any more.
 
     `encoded` and `native` are the bytes of all frames before and after decoding; `is_lossy` is what their codestreams

@@ -67,5 +67,7 @@ def has_modality_transform(frame: FrameAttributes) -> bool:
     if modality != "unless shown":
         return modality == "always"
     place = frame.macro(_FRAME_PIXEL_DATA_PROPERTIES_SEQUENCE)
-    relationship = place.text(_PIXEL_INTENSITY_RELATIONSHIP) or frame.header.text(_PIXEL_INTENSITY_RELATIONSHIP)
+    relationship = place.text(_PIXEL_INTENSITY_RELATIONSHIP) or frame.header.text(
+        _PIXEL_INTENSITY_RELATIONSHIP
+    )
     return (relationship or "").upper() not in _MADE_TO_BE_SHOWN

@@ -15,6 +15,9 @@ from kinote.dicom.pixels.pixel_format import HALVED, PictureError, PixelFormat
 #: Samples that are worked on at once.
 _BAND = 1 << 19
 
+#: What is said of native frames that are longer than their label has them.
+FULL_LENGTH = "labelled {}, but there are three samples for each pixel"
+
 _DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 
 
@@ -65,7 +68,7 @@ def native_samples(data: bytes, form: PixelFormat) -> Samples:
     form = form.of_length(len(data))
     remark = ""
     if form.photometric in HALVED and not form.is_halved:
-        remark = f"The frame is labelled {form.photometric}, but has three samples for each pixel."
+        remark = FULL_LENGTH.format(form.photometric)
     return Samples(_native(data, form), form.photometric, words, remark=remark)
 
 
@@ -91,7 +94,9 @@ def _native(data: bytes, form: PixelFormat) -> NDArray[Any]:
         return samples.reshape(shape(form))
     dtype = np.dtype(_DTYPES[form.bits_allocated]).newbyteorder("<")
     if form.is_halved:
-        return _upsampled(np.frombuffer(data, dtype, count=form.native_frame_bits // form.bits_allocated), form)
+        return _upsampled(
+            np.frombuffer(data, dtype, count=form.native_frame_bits // form.bits_allocated), form
+        )
     samples = np.frombuffer(data, dtype, count=pixels * form.samples)
     if form.planar:
         return samples.reshape(form.samples, form.rows, form.columns).transpose(1, 2, 0)
