@@ -40,7 +40,9 @@ def jpeg(*, markers: bool = True, names: bytes | None = None, **options: Any) ->
     return stream
 
 
-def shown(stream: bytes, label: str, syntax: str = BASELINE, **attributes: Any) -> tuple[NDArray[np.uint8], str]:
+def shown(
+    stream: bytes, label: str, syntax: str = BASELINE, **attributes: Any
+) -> tuple[NDArray[np.uint8], str]:
     """The picture of a frame, and what is said of its label."""
     dataset = image(
         Rows=COLOURS.shape[0],
@@ -57,10 +59,10 @@ def shown(stream: bytes, label: str, syntax: str = BASELINE, **attributes: Any) 
         return pictures.pixels(frames, 1, samples), samples.remark
 
 
-_COLOURED = dict(subsampling=0)
-_HALVED = dict(subsampling=1)
-_QUARTERED = dict(subsampling=2)
-_RGB = dict(subsampling=0, keep_rgb=True)
+_COLOURED = {"subsampling": 0}
+_HALVED = {"subsampling": 1}
+_QUARTERED = {"subsampling": 2}
+_RGB = {"subsampling": 0, "keep_rgb": True}
 
 
 @pytest.mark.parametrize(

@@ -205,9 +205,7 @@ def test_shutters_cover_what_lies_outside(
 
 def with_palettes(dataset: Dataset, *colours: NDArray[np.int64], first: int = 0, bits: int = 16) -> Dataset:
     for place, entries in enumerate(colours):
-        dataset.add_new(
-            0x00281101 + place, "SS" if first < 0 else "US", [len(entries) & 0xFFFF, first, bits]
-        )
+        dataset.add_new(0x00281101 + place, "SS" if first < 0 else "US", [len(entries) & 0xFFFF, first, bits])
         dataset.add_new(0x00281201 + place, "OW", entries.astype("<u2").tobytes())
     return dataset
 
@@ -314,7 +312,13 @@ def test_halved_colours_of_an_odd_number_of_columns(kind: str) -> None:
 
 def test_halved_colours_that_are_not() -> None:
     ybr = np.random.default_rng(5).integers(0, 256, (6, 6, 3), np.uint8)
-    attributes = {"Rows": 6, "Columns": 6, "SamplesPerPixel": 3, "PlanarConfiguration": 0, "NumberOfFrames": 2}
+    attributes = {
+        "Rows": 6,
+        "Columns": 6,
+        "SamplesPerPixel": 3,
+        "PlanarConfiguration": 0,
+        "NumberOfFrames": 2,
+    }
     data = ybr.tobytes() * 2
     wrong = image(**attributes, PhotometricInterpretation="YBR_FULL_422", PixelData=data)
     right = image(**attributes, PhotometricInterpretation="YBR_FULL", PixelData=data)

@@ -18,7 +18,6 @@ from kinote.dicom.pixels.windows import Window
 from tests.dicom.shown import pixels
 from tests.interop.peers import run
 
-
 _JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 
 
@@ -57,7 +56,10 @@ def options(dataset: Dataset) -> tuple[list[str], Window | None] | str:
     if _is_windowed(dataset):
         return ["+Wi", "1"], None
     transformation = _in_groups(dataset, "PixelValueTransformationSequence")
-    if transformation is not None and (transformation.RescaleSlope, transformation.RescaleIntercept) != (1, 0):
+    if transformation is not None and (transformation.RescaleSlope, transformation.RescaleIntercept) != (
+        1,
+        0,
+    ):
         return "DCMTK knows no rescale in functional groups"
     if dataset.get("PixelPresentation") in ("COLOR", "MIXED"):
         return "DCMTK knows no supplemental palettes"
