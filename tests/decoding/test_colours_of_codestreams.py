@@ -59,10 +59,10 @@ def shown(
         return pictures.pixels(frames, 1, samples), samples.remark
 
 
-_COLOURED = {"subsampling": 0}
-_HALVED = {"subsampling": 1}
-_QUARTERED = {"subsampling": 2}
-_RGB = {"subsampling": 0, "keep_rgb": True}
+_COLOURED: dict[str, Any] = {"subsampling": 0}
+_HALVED: dict[str, Any] = {"subsampling": 1}
+_QUARTERED: dict[str, Any] = {"subsampling": 2}
+_RGB: dict[str, Any] = {"subsampling": 0, "keep_rgb": True}
 
 
 @pytest.mark.parametrize(
