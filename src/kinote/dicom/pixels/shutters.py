@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.pixels.functional_groups import FrameAttributes
@@ -19,6 +19,8 @@ _FRAME_DISPLAY_SHUTTER_SEQUENCE = 0x00189472
 
 #: Corners of a polygon beyond this are not looked at.
 _MOST_VERTICES = 1024
+
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 #: No image reaches so far, in pixels.
 _FAR = 1 << 20
@@ -73,6 +75,17 @@ def _corners(shutter: DataSet) -> list[tuple[int, int]]:
 
 def _outside_polygon(picture: NDArray[np.uint8], corners: Sequence[tuple[int, int]], grey: int) -> None:
     """Corners are column and row, from 0; what lies on the edge is inside."""
-    mask = Image.new("L", (picture.shape[1], picture.shape[0]), 0)
-    ImageDraw.Draw(mask).polygon(corners, fill=1)
-    picture[np.asarray(mask) == 0] = grey
+    across, down = np.array(corners, np.float64).T
+    next_across, next_down = np.roll(across, -1), np.roll(down, -1)
+    columns = np.arange(picture.shape[1], dtype=np.float64)
+    for row in range(len(picture)):
+        crossed = (down > row) != (next_down > row)
+        begin, slope = across[crossed], (next_across - across)[crossed] / (next_down - down)[crossed]
+        crossings = np.sort(begin + (row - down[crossed]) * slope)
+        # Inside, edges lie to the left in an odd number.
+        before, until = (np.searchsorted(crossings, columns, side) for side in _SIDES)
+        inside = (before % 2 == 1) | (until % 2 == 1)
+        for edge in np.flatnonzero((down == row) & (next_down == row)):
+            ends = sorted((across[edge], next_across[edge]))
+            inside |= (columns >= ends[0]) & (columns <= ends[1])
+        picture[row, ~inside] = grey
