@@ -280,6 +280,7 @@ OPENS_RECEIVED_BYTES = {
     "web/api/held.py",
     "web/dicomweb/frames.py",
     "web/dicomweb/rendered.py",
+    "web/picture_findings.py",
     "web/summary/content.py",
 }
 

@@ -25,6 +25,7 @@ from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery import outgoing
 from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.outgoing import TARGETS, TranscodingError
+from kinote.dicom.dictionary.transfer_syntaxes import LOSSY
 from tests.delivery.natively import images, natively
 
 SIZE = 8
@@ -84,7 +85,8 @@ def test_pixels_are_those_that_pydicom_decodes(test_data: Path, syntax: str) -> 
         for keyword in ("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"):
             assert ours[keyword].value == decoded[keyword].value, (path, keyword)
         assert ours.get("PlanarConfiguration") == decoded.get("PlanarConfiguration"), path
-        assert ours.get("LossyImageCompression") == pydicom.dcmread(path).get("LossyImageCompression"), path
+        said = pydicom.dcmread(path).get("LossyImageCompression")
+        assert ours.get("LossyImageCompression") == ("01" if path_syntax(path) in LOSSY else said), path
         compared.add(decoded.SOPInstanceUID)
     assert len(compared) > 8
 

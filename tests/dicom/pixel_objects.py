@@ -54,10 +54,26 @@ def as_file(dataset: Dataset, transfer_syntax: str = ExplicitVRLittleEndian) -> 
     dcmwrite(file, dataset, enforce_file_format=True)
     if known != transfer_syntax:
         # pydicom does not know it yet, and writes no file.
-        assert len(known) == len(transfer_syntax)
-        file = io.BytesIO(file.getvalue().replace(known.encode(), transfer_syntax.encode(), 1))
+        file = io.BytesIO(in_syntax(file.getvalue(), transfer_syntax))
     file.seek(0)
     return file
+
+
+def in_syntax(file: bytes, transfer_syntax: str) -> bytes:
+    """A DICOM file that says that it is in another transfer syntax."""
+    begin = file.index(b"\2\0\x10\0UI")
+    length = struct.unpack_from("<H", file, begin + 6)[0]
+    value = transfer_syntax.encode() + b"\0" * (len(transfer_syntax) % 2)
+    group = file.index(b"\2\0\0\0UL") + 8
+    group_length = struct.unpack_from("<I", file, group)[0] + len(value) - length
+    return (
+        file[:group]
+        + struct.pack("<I", group_length)
+        + file[group + 4 : begin + 6]
+        + struct.pack("<H", len(value))
+        + value
+        + file[begin + 8 + length :]
+    )
 
 
 def items(*values: bytes, table: bytes = b"") -> bytes:

@@ -14,9 +14,11 @@ from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.windows import Window
 
 
-def pixels(frames: Frames, number: int = 1, *, window: Window | None = None) -> NDArray[np.uint8]:
+def pixels(
+    frames: Frames, number: int = 1, *, window: Window | None = None, overlays: bool = True
+) -> NDArray[np.uint8]:
     """What a frame looks like."""
-    return pictures.pixels(frames, number, decode_frame(frames, number), window=window)
+    return pictures.pixels(frames, number, decode_frame(frames, number), window=window, overlays=overlays)
 
 
 def render(

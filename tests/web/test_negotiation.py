@@ -11,6 +11,7 @@ from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+MPEG2 = "1.2.840.10008.1.2.4.100"
 BASELINE, LOSSLESS_JPEG, J2K = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90"
 
 
@@ -68,7 +69,13 @@ def test_the_first_offered_that_is_liked_best() -> None:
     ("stored", "accept", "expected"),
     [
         (BASELINE, "a/b", BASELINE),
-        (BASELINE, f"a/b; transfer-syntax={EXPLICIT}", None),
+        (BASELINE, "a/b; transfer-syntax=*", BASELINE),
+        (BASELINE, f"a/b; transfer-syntax={EXPLICIT}", EXPLICIT),
+        (BASELINE, f"a/b; transfer-syntax={IMPLICIT}", IMPLICIT),
+        (MPEG2, "a/b", MPEG2),
+        (MPEG2, f"a/b; transfer-syntax={EXPLICIT}", None),
+        ("1.2.840.10008.1.2.8.1", "a/b", EXPLICIT),
+        ("1.2.840.113619.5.2", "a/b", EXPLICIT),
         (J2K, "a/b", EXPLICIT),
         (J2K, f"a/b; transfer-syntax={IMPLICIT}", IMPLICIT),
         (J2K, "a/b; transfer-syntax=*", J2K),

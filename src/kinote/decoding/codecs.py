@@ -82,15 +82,9 @@ def _rle_segments(data: bytes, planes: int) -> list[bytes]:
 
 
 def _jpeg(data: bytes, request: FrameRequest, samples: NDArray[Any]) -> None:
-    source: str | None = None
-    target: str | None = None
-    match request.colour:
-        case ColourTransform.NONE:
-            source = target = _UNCHANGED[request.components]
-        case ColourTransform.YCBCR_TO_RGB:
-            source, target = "YCbCr", "RGB"
-        case ColourTransform.BY_MARKER:
-            target = "RGB"
+    source = target = _UNCHANGED[request.components]
+    if request.colour is ColourTransform.YCBCR_TO_RGB:
+        source, target = "YCbCr", "RGB"
     imagecodecs.jpeg8_decode(data, colorspace=source, outcolorspace=target, out=samples)
     end = data.rfind(_EOI)
     if end >= 0 and not request.is_lossless:

@@ -33,9 +33,7 @@ class Codec(IntEnum):
 class ColourTransform(IntEnum):
     """How a JPEG decoder converts three components."""
 
-    #: As the Adobe marker of the codestream says.
-    BY_MARKER = 0
-    #: No conversion.
+    #: They are as they are coded.
     NONE = 1
     #: From YCbCr to RGB.
     YCBCR_TO_RGB = 2

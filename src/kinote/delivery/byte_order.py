@@ -23,6 +23,14 @@ def swap_words(dataset: Dataset) -> None:
             element.value = _swapped(element.value, max(size, _pixel_bytes(dataset, element)))
 
 
+def swap_samples(dataset: Dataset) -> None:
+    """Turn over the samples of native pixel data that alone are in big endian (GE's private syntax)."""
+    element = dataset.get(tags.PIXEL_DATA)
+    size = int(dataset.get("BitsAllocated") or 0) // 8
+    if element is not None and size > 1 and isinstance(element.value, bytes):
+        element.value = _swapped(element.value, size)
+
+
 def _pixel_bytes(dataset: Dataset, element: DataElement) -> int:
     """Bytes of a sample of the object's own pixels, which are numbers of any length; else 0."""
     if element.tag != tags.PIXEL_DATA or element is not dataset[element.tag]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import DataElement
 from pydicom.dataset import Dataset
 
 from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.delivery.lossy_compression import mark_lossy
 from kinote.dicom.dictionary import tags
-from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED
+from kinote.dicom.pixels import codestreams
 from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.dicom.pixels.stored_words import stored_words
+from kinote.dicom.pixels.stored_words import packed, stored_words
 
 #: What describes the fragments of compressed pixels alone (PS3.3 C.7.6.3).
 _OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
@@ -35,8 +37,8 @@ def make_native(
     """Put native pixels, of so many bytes at most, into a data set in place of its compressed ones.
 
     The data set is that of `file`, which stands at its beginning. `takes` is told before how many bytes the pixels
-    have. Colours that compression has transformed become RGB; whether anything was lost when it was compressed stays
-    as the data set says. Raises `PictureError` for what cannot be decoded, and what `takes` raises.
+    have. Colours that compression has transformed become RGB; what compression has lost is told by the data set
+    (`lossy_compression`). Raises `PictureError` for what cannot be decoded, and what `takes` raises.
     """
     if "PixelData" not in dataset:
         return
@@ -49,14 +51,21 @@ def make_native(
             raise PictureError(f"Its pixels would take more than {limit} bytes.")
         takes(size)
         pixels, photometric = _decoded(frames, is_cancelled)
+        is_lossy = _is_lossy(frames)
+    mark_lossy(
+        dataset,
+        transfer_syntax_uid,
+        encoded=len(dataset.PixelData),
+        native=len(pixels),
+        is_lossy=is_lossy,
+    )
     vr = "OB" if form.bits_allocated <= 8 else "OW"
     dataset[tags.PIXEL_DATA] = DataElement(tags.PIXEL_DATA, vr, pixels)
     dataset.PhotometricInterpretation = photometric
     if form.samples > 1:
         dataset.PlanarConfiguration = 0
-    if transfer_syntax_uid != ENCAPSULATED_UNCOMPRESSED:
-        # Codestreams say nothing of where in a word the bits are: decoded, they are the lowest.
-        dataset.HighBit = form.bits_stored - 1
+    # They are true of the words (`stored_words`), also where the object says what no word can have.
+    dataset.BitsStored, dataset.HighBit = form.bits_stored, form.high_bit
     for keyword in _OF_FRAGMENTS:
         if keyword in dataset:
             delattr(dataset, keyword)
@@ -66,19 +75,25 @@ def _is_compressed(item: Dataset) -> bool:
     return "PixelData" in item and bool(item["PixelData"].is_undefined_length)
 
 
+def _is_lossy(frames: Frames) -> bool:
+    """Whether the codestream of the first frame says for certain that something was lost."""
+    said = codestreams.described(frames.read(1)) if frames.is_encoded else None
+    return said is not None and said.kind != "JPEG XL" and not said.is_lossless
+
+
 def _decoded(frames: Frames, is_cancelled: Callable[[], bool] | None) -> tuple[bytes, str]:
     """The pixels of all frames, and how they are to be interpreted."""
     form = frames.format
     photometric = form.photometric
-    words = []
+    words: list[NDArray[Any]] = []
     for number in range(1, frames.count + 1):
         if is_cancelled is not None and is_cancelled():
             raise DecodingCancelledError("Nobody waits for the object any more.")
         samples = decode_frame(frames, number, is_cancelled=is_cancelled)
         photometric = samples.photometric
         words.append(stored_words(samples, form))
+    label = _NOT_HALVED.get(photometric, photometric)
     if form.bits_allocated == 1:
         # Frames of single bits follow each other without a gap (PS3.5 8.1.1).
-        flags = np.concatenate([each.reshape(-1) for each in words])
-        return np.packbits(flags, bitorder="little").tobytes(), photometric
-    return b"".join([each.tobytes() for each in words]), _NOT_HALVED.get(photometric, photometric)
+        return packed(np.concatenate([each.reshape(-1) for each in words])), label
+    return b"".join([each.tobytes() for each in words]), label

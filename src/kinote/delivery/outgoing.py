@@ -17,10 +17,11 @@ from typing import BinaryIO
 import pydicom
 
 from kinote.decoding.errors import DecodingUnavailableError
-from kinote.delivery.byte_order import swap_words
+from kinote.delivery.byte_order import swap_samples, swap_words
 from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.native_pixels import make_native
 from kinote.dicom.dictionary import transfer_syntaxes
+from kinote.dicom.dictionary.transfer_syntaxes import TransferSyntax
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
@@ -171,11 +172,7 @@ def _encoded(
     is_cancelled: Callable[[], bool] | None,
 ) -> DataSet:
     stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
-    meta = file_meta_bytes(
-        wanted.sop_class_uid,
-        wanted.sop_instance_uid,
-        transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN if stored_in.deflated else wanted.transfer_syntax_uid,
-    )
+    meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, _read_as(stored_in))
     if stored_in.deflated:
         # pydicom would inflate it whatever it becomes.
         stored = meta + _inflated(data_set.file.read(), take)
@@ -185,6 +182,8 @@ def _encoded(
         dataset = pydicom.dcmread(io.BytesIO(stored))
         if not stored_in.little_endian:
             swap_words(dataset)
+        elif not stored_in.little_endian_pixels:
+            swap_samples(dataset)
         if stored_in.encapsulated:
             make_native(
                 dataset,
@@ -217,6 +216,15 @@ def _encoded(
     size = encoded.tell()
     encoded.seek(0)
     return DataSet(encoded, size)
+
+
+def _read_as(syntax: TransferSyntax) -> str:
+    """The transfer syntax in which pydicom reads a data set: it knows no others."""
+    if syntax.deflated:
+        return transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
+    if not syntax.explicit:
+        return transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN
+    return syntax.uid
 
 
 def _inflated(deflated: bytes, take: Callable[[int], None]) -> bytes:

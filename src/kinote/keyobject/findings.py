@@ -53,6 +53,8 @@ RULES: dict[str, Rule] = {
         "PS3.3 A.1.2", "It says of its patient or study what other instances do not: {}."
     ),
     "SERIES_DIFFERS": _info("PS3.3 A.1.2", "It says of its series what other instances do not: {}."),
+    # An image by itself: told when it is asked about (`kinote.web.picture_findings`).
+    "PICTURE_LABEL": _warning("PS3.3 C.7.6.3.1.2", "Its pixels are not as they are labelled: {}."),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

@@ -34,9 +34,9 @@ class Policy:
     """What is sent and how.
 
     `associations` is the number of associations or connections used at the same time. `rejection_notes` tells whether
-    the destination understands rejection notes; a system that does not would show them as key images. `availability` tells whether it is
-    told which instances of a study are available, each time that this changes (Instance Availability Notification, PS3.4
-    Annex R).
+    the destination understands rejection notes; a system that does not would show them as key images. `availability`
+    tells whether it is told which instances of a study are available, each time that this changes (Instance
+    Availability Notification, PS3.4 Annex R).
     """
 
     content: Content = Content.ALL

@@ -242,9 +242,17 @@ class DataSet:
         return values[0] if values else None
 
     def numbers(self, tag: int) -> tuple[float | None, ...]:
-        """Return the values as numbers, with None for each that cannot be read."""
+        """Return the values as numbers, with None for each that cannot be read.
+
+        A decimal comma is read as the point that PS3.5 6.2 requires: it can mean nothing else.
+        """
         is_binary = self.vr(tag) in NUMBERS
-        return tuple([float(part) if is_binary else parse_decimal(part) for part in self.texts(tag)])
+        return tuple(
+            [
+                float(part) if is_binary else parse_decimal(part.replace(",", ".", 1))
+                for part in self.texts(tag)
+            ]
+        )
 
     def items(self, tag: int) -> tuple[DataSet, ...]:
         """Return the items of a sequence; none if it is absent, empty, or not a sequence."""

@@ -241,10 +241,12 @@ class _MetaEnd:
 def _corrected(declared: str, found: Encoding) -> str:
     """Return the declared transfer syntax, or another native one if the data are actually in that one.
 
-    Senders confuse the three (`encodings.actual`). A syntax with encapsulated pixel data is kept.
+    Senders confuse the three (`encodings.actual`). A syntax with encapsulated pixel data is kept, and one that has
+    pixel data in another byte order than the rest.
     """
     syntax = lookup(declared)
-    if syntax.encapsulated or syntax.deflated or encodings.declared(syntax) is found:
+    is_special = syntax.encapsulated or syntax.deflated or syntax.little_endian_pixels != syntax.little_endian
+    if is_special or encodings.declared(syntax) is found:
         return declared
     return {
         EXPLICIT_LITTLE: EXPLICIT_VR_LITTLE_ENDIAN,

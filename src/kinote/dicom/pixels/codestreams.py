@@ -6,6 +6,7 @@ are read here: nothing is allocated, and the work does not depend on what they s
 
 import struct
 from dataclasses import dataclass
+from typing import Literal
 
 from kinote.dicom.pixels import jpeg_xl_header
 
@@ -17,9 +18,17 @@ _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
+#: Processes of which libjpeg has no decoder: hierarchical ones, and lossless with arithmetic coding.
+_WITHOUT_DECODER = frozenset({*range(0xC5, 0xC8), *range(0xCD, 0xD0), 0xCB})
+
+_APP0 = 0xE0
+
 #: The segment of an Adobe marker, and its least length: shorter ones are not believed (T.872 6.5.3).
 _APP14 = 0xEE
 _ADOBE_LENGTH = 14
+
+
+Kind = Literal["JPEG", "JPEG-LS", "JPEG 2000", "JPEG XL"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +37,12 @@ class Codestream:
 
     `begins` is where the codestream begins in the frame: after the boxes, if it lies in a JP2 file. `signed`
     is as JPEG 2000 says; the others cannot say it. `is_lossless` is true of the lossless processes of JPEG and of
-    JPEG-LS. `adobe_transform` is the colour transform that an Adobe marker of JPEG names, None without one.
+    JPEG-LS without NEAR; of JPEG 2000 with the reversible transforms, which may have been cut short all the same.
+    `colour` is what the three components of the stream are, where it says so: for JPEG 2000, that its component
+    transform makes RGB. `without_decoder` names a process of which nobody has a decoder, else it is empty.
     """
 
+    kind: Kind
     rows: int
     columns: int
     components: int
@@ -38,7 +50,8 @@ class Codestream:
     begins: int = 0
     signed: bool = False
     is_lossless: bool = False
-    adobe_transform: int | None = None
+    colour: Literal["", "RGB", "YCbCr"] = ""
+    without_decoder: str = ""
 
 
 def described(data: bytes) -> Codestream | None:
@@ -49,42 +62,96 @@ def described(data: bytes) -> Codestream | None:
             return None if at < 0 else _jpeg_2000(data, at)
         if data.startswith(jpeg_xl_header.BEGINNINGS):
             size = jpeg_xl_header.read(data)
-            return None if size is None else Codestream(*size)
+            return None if size is None else Codestream("JPEG XL", *size)
         return _jpeg_2000(data, 0) if data.startswith(_SOC_SIZ) else _jpeg(data)
     except (struct.error, IndexError):
         return None
 
 
 def _jpeg_2000(data: bytes, at: int) -> Codestream:
-    """The SIZ marker segment (T.800 A.5.1)."""
+    """The SIZ marker segment (T.800 A.5.1), and the first coding style (A.6.1)."""
     right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
     components = struct.unpack_from(">H", data, at + 40)[0]
     depth = data[at + 42]
+    transforms, reversible = _coding_style(data, at + 2)
     return Codestream(
-        bottom - top, right - left, components, (depth & 0x7F) + 1, begins=at, signed=depth > 0x7F
+        "JPEG 2000",
+        bottom - top,
+        right - left,
+        components,
+        (depth & 0x7F) + 1,
+        begins=at,
+        signed=depth > 0x7F,
+        is_lossless=reversible,
+        colour="RGB" if components == 3 and transforms else "",
     )
+
+
+def _coding_style(data: bytes, at: int) -> tuple[bool, bool]:
+    """Whether components are transformed, and whether the wavelets are reversible."""
+    # The main header ends with the first tile (SOT, FF90).
+    while data[at] == 0xFF and data[at + 1] != 0x90:
+        if data[at + 1] == 0x52:
+            return data[at + 8] == 1, data[at + 13] == 1
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return False, False
 
 
 def _jpeg(data: bytes) -> Codestream | None:
     if not data.startswith(b"\xff\xd8"):
         return None
     at = 2
-    adobe = None
+    colour: Literal["", "RGB", "YCbCr"] = ""
     while data[at] == 0xFF:
         marker = data[at + 1]
         if marker in _FRAME_HEADERS:
-            precision, rows, columns, components = struct.unpack_from(">BHHB", data, at + 4)
-            lossless = marker in _LOSSLESS
-            return Codestream(
-                rows, columns, components, precision, is_lossless=lossless, adobe_transform=adobe
-            )
+            return _of_frame_header(data, at, colour)
         if marker == 0xFF:
             at += 1
         elif marker in _WITHOUT_LENGTH:
             at += 2
         else:
             length = struct.unpack_from(">H", data, at + 2)[0]
-            if marker == _APP14 and length >= _ADOBE_LENGTH and data[at + 4 : at + 9] == b"Adobe":
-                adobe = data[at + 15]
+            if marker == _APP0 and data[at + 4 : at + 9] == b"JFIF\0":
+                colour = "YCbCr"
+            if (
+                marker == _APP14
+                and length >= _ADOBE_LENGTH
+                and data[at + 4 : at + 9] == b"Adobe"
+                and not colour
+            ):
+                colour = "RGB" if data[at + 15] == 0 else "YCbCr"
             at += 2 + length
     return None
+
+
+def _of_frame_header(data: bytes, at: int, colour: Literal["", "RGB", "YCbCr"]) -> Codestream:
+    """A frame header of JPEG or JPEG-LS (T.81 B.2.2), after markers that may have said what its colours are."""
+    marker = data[at + 1]
+    precision, rows, columns, components = struct.unpack_from(">BHHB", data, at + 4)
+    is_lossless = marker in _LOSSLESS
+    if components == 3 and not is_lossless and not colour:
+        names = data[at + 10 : at + 19 : 3]
+        sampling = {data[at + 11], data[at + 14], data[at + 17]}
+        # As libjpeg takes it: nobody halves red or blue.
+        colour = "RGB" if names == b"RGB" else "YCbCr" if len(sampling) > 1 else ""
+    return Codestream(
+        "JPEG-LS" if marker == 0xF7 else "JPEG",
+        rows,
+        columns,
+        components,
+        precision,
+        is_lossless=is_lossless and not (marker == 0xF7 and _is_near_lossless(data, at)),
+        colour=colour if components == 3 and not is_lossless else "",
+        without_decoder=f"process SOF{marker - 0xC0}" if marker in _WITHOUT_DECODER else "",
+    )
+
+
+def _is_near_lossless(data: bytes, at: int) -> bool:
+    """Whether NEAR of the first scan is not 0 (T.87 C.2.3)."""
+    while data[at] == 0xFF:
+        length = struct.unpack_from(">H", data, at + 2)[0]
+        if data[at + 1] == 0xDA:
+            return data[at + 5 + 2 * data[at + 4]] != 0
+        at += 2 + length
+    return False

@@ -4,12 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinote.dicom.elements.dataset import DataSet
-from kinote.dicom.pixels.lookup_tables import palette
+from kinote.dicom.pixels.lookup_tables import LookupTable, palettes
 from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
 from kinote.dicom.pixels.samples import Samples, Words, bands
 
+_PIXEL_PRESENTATION = 0x00089205
+_RED_DESCRIPTOR = 0x00281101
+
 #: Luminance, then what blue and red difference add to red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
 _FROM_YBR_FULL = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)
+_TO_YBR_FULL = np.linalg.inv(_FROM_YBR_FULL.astype(np.float64)).astype(np.float32)
 _FROM_YBR_PARTIAL = _FROM_YBR_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]], np.float32)
 
 
@@ -36,11 +40,21 @@ def to_rgb(
     return array
 
 
+def to_ybr(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Red, green and blue as YBR_FULL."""
+    ybr = np.empty(colours.shape, np.uint8)
+    offset = np.array([0.0, 128.0, 128.0], np.float32)
+    for row in range(len(colours)):
+        ybr[row] = np.clip(colours[row] @ _TO_YBR_FULL + offset + 0.5, 0, 255)
+    return ybr
+
+
 def _eight_bits(samples: Samples, form: PixelFormat) -> NDArray[np.uint8]:
     array = samples.array
-    if array.dtype == np.uint8 and form.bits_stored == 8:
+    if array.dtype == np.uint8 and form.bits_stored == 8 and samples.depth is None:
         return array
-    bits = min(form.bits_stored, 8 * array.itemsize)
+    bits = min(samples.words.bits if samples.words is not None else form.bits_stored, 8 * array.itemsize)
+    bits = min(bits, samples.depth or bits)
     colours = np.empty(array.shape, np.uint8)
     for some in bands(array):
         values = array[some] if samples.words is None else samples.words.values(array[some])
@@ -59,6 +73,40 @@ def _from_ybr(array: NDArray[np.uint8], matrix: NDArray[np.float32], black: floa
     return colours
 
 
+def with_supplemental_palette(
+    greys: NDArray[np.uint8], samples: Samples, form: PixelFormat, header: DataSet, *, little_endian: bool
+) -> NDArray[np.uint8]:
+    """The greys of a frame, and the colours of those stored values that a supplemental palette has.
+
+    These are the values from the first that its descriptor says on (PS3.3 C.7.6.19). Without such a palette the greys
+    are returned.
+    """
+    is_shown = (header.text(_PIXEL_PRESENTATION) or "").upper() in ("COLOR", "MIXED")
+    if not is_shown or _RED_DESCRIPTOR not in header or samples.words is None or samples.array.ndim != 2:
+        return greys
+    entries = palettes(header, signed=form.signed, little_endian=little_endian)
+    first = entries[0].first
+    colours = np.repeat(greys[..., None], 3, axis=2)
+    for some in bands(samples.array):
+        values = samples.words.values(samples.array[some])
+        is_coloured = values >= first
+        colours[some][is_coloured] = _mapped(entries, values[is_coloured].astype(np.float64))
+    return colours
+
+
+def _colours_of(
+    stored: NDArray[np.float64], form: PixelFormat, header: DataSet, *, little_endian: bool
+) -> NDArray[np.uint8]:
+    return _mapped(palettes(header, signed=form.signed, little_endian=little_endian), stored)
+
+
+def _mapped(entries: tuple[LookupTable, ...], values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    colours = np.empty((len(values), 3), np.uint8)
+    for place, table in enumerate(entries):
+        colours[:, place] = table.mapped(values).astype(np.uint16) >> max(table.bits - 8, 0)
+    return colours
+
+
 def _from_palette(
     samples: Samples, form: PixelFormat, header: DataSet, *, little_endian: bool
 ) -> NDArray[np.uint8]:
@@ -68,11 +116,7 @@ def _from_palette(
     unsigned = array.view(np.uint16 if array.itemsize == 2 else np.uint8)
     words = samples.words or Words(8 * array.itemsize, 0, array.dtype.kind == "i")
     stored = words.values(np.arange(1 << 8 * array.itemsize)).astype(np.float64)
-    table = np.empty((len(stored), 3), np.uint8)
-    for colour in range(3):
-        entries = palette(header, colour, signed=form.signed, little_endian=little_endian)
-        shift = max(entries.bits - 8, 0) if max(np.frombuffer(entries.entries, np.uint16)) > 255 else 0
-        table[:, colour] = entries.mapped(stored).astype(np.uint16) >> shift
+    table = _colours_of(stored, form, header, little_endian=little_endian)
     colours = np.empty((*array.shape, 3), np.uint8)
     for some in bands(unsigned):
         # numpy makes 8 bytes of each index.

@@ -58,8 +58,11 @@ class Frames:
         self._length = span.length
         self._vr = span.vr
         self.format: PixelFormat = pixel_format(self.header, span.tag)
+        self._scanner, self._base = scanner, base
         self._encapsulated: EncapsulatedFrames | None = None
-        if span.length < 0:
+        if span.length >= 0:
+            self.format = self.format.of_length(span.length // self.format.frames)
+        else:
             extended = self._extended_table(scanner, base)
             self._encapsulated = EncapsulatedFrames(file, self._start, self.format.frames, extended)
 
@@ -102,14 +105,14 @@ class Frames:
                 f"The pixel data is cut short: frame {number} ends at byte {first + size}, "
                 f"the pixel data at byte {self._length}."
             )
-        if not self.transfer_syntax.little_endian:
+        if not self.transfer_syntax.little_endian_pixels:
             return self._swapped(first, size, number)
         data = self._exactly(self._start + first, size, number)
         return data if self.format.bits_allocated > 1 else _aligned(data, rest, bits)
 
     def _swapped(self, first: int, size: int, number: int) -> bytes:
         """Big endian samples as little endian ones (PS3.5 7.3): OW is swapped by words, whatever they hold."""
-        unit = max(self.format.bits_allocated // 8, 2 if self._vr == "OW" else 1)
+        unit = self._unit()
         begin = first - first % unit
         end = min(-(-(first + size) // unit) * unit, self._length)
         data = self._exactly(self._start + begin, end - begin, number)
@@ -120,6 +123,23 @@ class Frames:
             return data
         bits = self.format.native_frame_bits
         return _aligned(data, (number - 1) * bits % 8, bits)
+
+    def _unit(self) -> int:
+        """Bytes that are swapped together in big endian pixel data."""
+        # GE's private syntax has an implicit data set, where nothing says OB: samples are swapped, bytes are not.
+        is_word = self._vr == "OW" and not self.transfer_syntax.little_endian
+        return max(self.format.bits_allocated // 8, 2 if is_word else 1)
+
+    def value(self, tag: int, start: int, length: int) -> bytes:
+        """Bytes of a binary value before the pixel data, which may be large; fewer where it ends before."""
+        kept = self.header.raw(tag)
+        if kept is not None:
+            return kept[start : start + length]
+        for span in self._scanner.bulk:
+            if span.path == (tag,) and span.length > start:
+                self._file.seek(self._base + span.offset + start)
+                return self._file.read(min(length, span.length - start))
+        return b""
 
     def _exactly(self, offset: int, length: int, number: int) -> bytes:
         self._file.seek(offset)

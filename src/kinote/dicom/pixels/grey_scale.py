@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kinote.dicom.pixels.display_stages import has_modality_transform, stages
 from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.lookup_tables import LookupTable, lookup_table
 from kinote.dicom.pixels.pixel_format import PixelFormat
@@ -82,23 +83,35 @@ def grey_transform(
     frame: FrameAttributes, form: PixelFormat, *, window: Window | None = None, little_endian: bool = True
 ) -> GreyTransform:
     """How a frame's own attributes say that it is shown; `window` takes the place of its windows and VOI LUT."""
-    modality = frame.macro(_PIXEL_VALUE_TRANSFORMATION_SEQUENCE)
-    slope = modality.number(_RESCALE_SLOPE)
     transform = GreyTransform(
+        inverted=form.photometric == "MONOCHROME1", padding=_padding(frame, form), window=window
+    )
+    if has_modality_transform(frame):
+        transform = _with_modality(transform, frame, form, little_endian=little_endian)
+    if window is not None:
+        return transform
+    if not stages(frame.header).voi:
+        return replace(transform, span=_full_span(frame, form, transform))
+    # The output of a Modality LUT is never negative (PS3.3 C.11.1.1.1, C.11.2.1.1).
+    negative = transform.modality_lut is None and (form.signed or transform.intercept < 0)
+    return _with_voi(transform, frame, form, signed=negative, little_endian=little_endian)
+
+
+def _with_modality(
+    transform: GreyTransform, frame: FrameAttributes, form: PixelFormat, *, little_endian: bool
+) -> GreyTransform:
+    place = frame.macro(_PIXEL_VALUE_TRANSFORMATION_SEQUENCE)
+    slope = place.number(_RESCALE_SLOPE)
+    transform = replace(
+        transform,
         slope=slope if slope and np.isfinite(slope) else 1.0,
-        intercept=modality.number(_RESCALE_INTERCEPT) or 0.0,
-        inverted=form.photometric == "MONOCHROME1",
-        padding=_padding(frame, form),
-        window=window,
+        intercept=place.number(_RESCALE_INTERCEPT) or 0.0,
     )
     luts = frame.header.items(_MODALITY_LUT_SEQUENCE)
     if luts:
         lut = lookup_table(luts[0], signed=form.signed, little_endian=little_endian)
         transform = replace(transform, modality_lut=lut)
-    if window is not None:
-        return transform
-    negative = transform.modality_lut is None and (form.signed or transform.intercept < 0)
-    return _with_voi(transform, frame, form, signed=negative, little_endian=little_endian)
+    return transform
 
 
 def _with_voi(

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -28,6 +28,11 @@ class LookupTable:
     bits: int
     entries: bytes
 
+    @property
+    def highest(self) -> int:
+        """The greatest entry."""
+        return int(np.frombuffer(self.entries, np.uint16).max())
+
     def mapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The entries for values."""
         table = np.frombuffer(self.entries, np.uint16)
@@ -45,12 +50,28 @@ def lookup_table(item: DataSet, *, signed: bool, little_endian: bool) -> LookupT
     return _table(item, _LUT_DESCRIPTOR, data, signed=signed, little_endian=little_endian)
 
 
-def palette(header: DataSet, colour: int, *, signed: bool, little_endian: bool) -> LookupTable:
-    """The palette of a colour: 0 red, 1 green, 2 blue. Raises `PictureError` where there is none."""
+def palettes(
+    header: DataSet, *, signed: bool, little_endian: bool
+) -> tuple[LookupTable, LookupTable, LookupTable]:
+    """The palettes of red, green and blue, each as its own descriptor says. Raises `PictureError` for one missing.
+
+    Where entries of 16 bits hold values of 8, they do so in all three: one dark colour alone does not tell.
+    """
+    red, green, blue = (
+        _palette(header, colour, signed=signed, little_endian=little_endian) for colour in range(3)
+    )
+    if max(each.highest for each in (red, green, blue)) > 0xFF:
+        return red, green, blue
+    return replace(red, bits=8), replace(green, bits=8), replace(blue, bits=8)
+
+
+def _palette(header: DataSet, colour: int, *, signed: bool, little_endian: bool) -> LookupTable:
     data = header.raw(0x00281201 + colour)
     segmented = header.raw(0x00281221 + colour)
     if data is None and segmented is not None:
-        data, little_endian = _expanded(segmented, little_endian), True
+        descriptor = header.integers(0x00281101 + colour)
+        is_bytes = len(descriptor) == 3 and descriptor[2] == 8
+        data, little_endian = _expanded(segmented, little_endian, is_bytes=is_bytes), True
     table = _table(header, 0x00281101 + colour, data, signed=signed, little_endian=little_endian)
     if table is None:
         raise PictureError(f"The palette for {('red', 'green', 'blue')[colour]} is missing or damaged.")
@@ -77,9 +98,19 @@ def _table(
     return LookupTable(first, bits, entries.astype(np.uint16).tobytes())
 
 
-def _expanded(data: bytes, little_endian: bool) -> bytes:
-    """A segmented palette (PS3.3 C.7.9.2) as little endian words."""
-    words = struct.unpack(f"{'<' if little_endian else '>'}{len(data) // 2}H", data[: len(data) // 2 * 2])
+def _expanded(data: bytes, little_endian: bool, *, is_bytes: bool) -> bytes:
+    """A segmented palette (PS3.3 C.7.9.2) as little endian words.
+
+    Where entries have 8 bits, so have the numbers of the segments. Some writers give them 16 all the same: then
+    every second byte is 0.
+    """
+    if is_bytes and any(data[1::2] if little_endian else data[::2]):
+        if not little_endian:
+            data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+        words = tuple(data)
+    else:
+        form = f"{'<' if little_endian else '>'}{len(data) // 2}H"
+        words = struct.unpack(form, data[: len(data) // 2 * 2])
     entries: list[int] = []
     for at in islice(_segments(words), _MAX_SEGMENTS):
         length = words[at + 1]

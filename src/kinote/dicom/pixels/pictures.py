@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kinote.dicom.elements.errors import DicomError
-from kinote.dicom.pixels.colour import is_colour, to_rgb
+from kinote.dicom.pixels.colour import is_colour, to_rgb, with_supplemental_palette
+from kinote.dicom.pixels.display_stages import stages
 from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.grey_scale import grey_transform, to_grey
+from kinote.dicom.pixels.overlay_planes import draw_overlays
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.samples import Samples
+from kinote.dicom.pixels.shutters import close_shutter
 from kinote.dicom.pixels.windows import Window
 
 PictureFormat = Literal["jpeg", "png", "gif"]
@@ -38,16 +41,18 @@ def render_frame(
     samples: Samples,
     *,
     window: Window | None = None,
+    overlays: bool = True,
     viewport: tuple[int, int] | None = None,
     format: PictureFormat = "jpeg",  # noqa: A002 - the word of the field
     quality: int = 90,
 ) -> bytes:
     """One frame, counted from 1, as a picture of its `samples`.
 
-    `window` takes the place of the object's own; colour frames have none. `viewport` is the width and height into
+    `window` takes the place of the object's own; colour frames have none. `overlays`: whether overlay planes are drawn.
+    `viewport` is the width and height into
     which the picture is fitted, in pixels. Pixels that are not square are made so. Raises `PictureError`.
     """
-    picture = Image.fromarray(pixels(frames, frame, samples, window=window))
+    picture = Image.fromarray(pixels(frames, frame, samples, window=window, overlays=overlays))
     size = _size(picture.size, _aspect(frames, frame), viewport)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
@@ -72,17 +77,29 @@ def check_size(frames: Frames) -> None:
 
 
 def pixels(
-    frames: Frames, frame: int, samples: Samples, *, window: Window | None = None
+    frames: Frames, frame: int, samples: Samples, *, window: Window | None = None, overlays: bool = True
 ) -> NDArray[np.uint8]:
-    """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`."""
+    """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`.
+
+    They have gone through the stages of the display (`display_stages`), but for the aspect ratio of pixels.
+    """
     check_size(frames)
-    form = frames.format
+    form, header = frames.format, frames.header
     little_endian = frames.transfer_syntax.little_endian
+    attributes = FrameAttributes(header, frame)
     try:
         if is_colour(form):
-            return to_rgb(samples, form, frames.header, little_endian=little_endian)
-        attributes = FrameAttributes(frames.header, frame)
-        return to_grey(samples, grey_transform(attributes, form, window=window, little_endian=little_endian))
+            shown = to_rgb(samples, form, header, little_endian=little_endian)
+        else:
+            transform = grey_transform(attributes, form, window=window, little_endian=little_endian)
+            greys = to_grey(samples, transform)
+            shown = with_supplemental_palette(greys, samples, form, header, little_endian=little_endian)
+        if not shown.flags.writeable:
+            shown = shown.copy()
+        close_shutter(shown, attributes)
+        if overlays and stages(header).overlays:
+            draw_overlays(shown, frames, frame, samples)
+        return shown
     except DicomError as error:
         raise PictureError(f"The object cannot be read: {error}.") from error
 

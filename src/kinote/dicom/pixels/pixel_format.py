@@ -1,6 +1,8 @@
 """How the samples of an image are laid out (PS3.3 C.7.6.3 Image Pixel Module, PS3.5 section 8)."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
@@ -21,9 +23,18 @@ class PictureError(ValueError):
     """A frame that cannot be found, decoded or shown; the message is a sentence that says why."""
 
 
+#: Colour differences of native pixel data are those of two neighbours (PS3.3 C.7.6.3.1.2).
+HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+
+
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """The Image Pixel Module, checked. `bits_allocated` is 1, 8, 16, 32 or 64; 64 only for floating point."""
+    """The Image Pixel Module, checked. `bits_allocated` is 1, 8, 16, 32 or 64; 64 only for floating point.
+
+    `is_halved`: whether native pixel data have the colour differences of pairs of neighbours alone, as their label
+    says. `joins_rows`: whether such pairs go on from one row to the next, where the columns are odd in number.
+    `overlay_bits` are the bits of a word in which overlay planes say that they lie (PS3.5 8.1.2, retired).
+    """
 
     rows: int
     columns: int
@@ -36,14 +47,32 @@ class PixelFormat:
     planar: bool
     floating: bool
     frames: int
+    is_halved: bool = False
+    joins_rows: bool = False
+    overlay_bits: int = 0
 
     @property
     def native_frame_bits(self) -> int:
         """Bits of one frame that is not compressed."""
-        pixels = self.rows * self.columns
-        if self.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422") and self.samples == 3:
-            return pixels * 2 * self.bits_allocated  # PS3.3 C.7.6.3.1.2: two samples of four are left out
-        return pixels * self.samples * self.bits_allocated
+        if self.is_halved:
+            # Two samples of four are left out. A row of an odd number of columns ends with a pair all the same.
+            pixels = self.rows * (self.columns + self.columns % 2)
+            if self.joins_rows:
+                pixels = self.rows * self.columns + self.rows * self.columns % 2
+            return pixels * 2 * self.bits_allocated
+        return self.rows * self.columns * self.samples * self.bits_allocated
+
+    def of_length(self, length: int) -> PixelFormat:
+        """The format of native frames of which each has so many bytes.
+
+        Some writers decompress colours without correcting the label: the length tells that none are left out.
+        """
+        if self.is_halved and 8 * length >= self.rows * self.columns * 3 * self.bits_allocated:
+            return replace(self, is_halved=False)
+        if self.is_halved and 8 * length < self.native_frame_bits:
+            joined = replace(self, joins_rows=True)
+            return joined if 8 * length >= joined.native_frame_bits else self
+        return self
 
 
 def pixel_format(header: DataSet, pixel_tag: int = tags.PIXEL_DATA) -> PixelFormat:
@@ -65,11 +94,12 @@ def pixel_format(header: DataSet, pixel_tag: int = tags.PIXEL_DATA) -> PixelForm
     high_bit = header.integer(_HIGH_BIT)
     if high_bit is None or not stored - 1 <= high_bit < allocated:
         high_bit = stored - 1
+    photometric = _photometric(header, samples)
     return PixelFormat(
         rows=rows,
         columns=columns,
         samples=samples,
-        photometric=_photometric(header, samples),
+        photometric=photometric,
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=high_bit,
@@ -77,7 +107,19 @@ def pixel_format(header: DataSet, pixel_tag: int = tags.PIXEL_DATA) -> PixelForm
         planar=samples > 1 and header.integer(_PLANAR_CONFIGURATION) == 1,
         floating=floating,
         frames=max(header.integer(tags.NUMBER_OF_FRAMES) or 1, 1),
+        is_halved=photometric in HALVED and samples == 3,
+        overlay_bits=_overlay_bits(header, allocated),
     )
+
+
+def _overlay_bits(header: DataSet, allocated: int) -> int:
+    bits = 0
+    for group in range(0x6000, 0x6020, 2):
+        if header.vr(group << 16 | 0x3000) is None:
+            position = header.integer(group << 16 | 0x0102)
+            if position is not None and 0 < position < allocated:
+                bits |= 1 << position
+    return bits
 
 
 def _whole(header: DataSet, tag: int, name: str) -> int:

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
+from kinote.dicom.pixels.pixel_format import HALVED, PictureError, PixelFormat
 
 #: Samples that are worked on at once.
 _BAND = 1 << 19
+
+#: What is said of native frames that are longer than their label has them.
+FULL_LENGTH = "labelled {}, but there are three samples for each pixel"
 
 _DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 
@@ -39,12 +42,17 @@ class Samples:
     """The samples of one frame: (rows, columns), or (rows, columns, samples per pixel).
 
     With `words`, the numbers of `array` are unsigned words of which some bits are the value; without, they
-    are the values.
+    are the values. `is_lossy_colour` is true of colours that lossy JPEG has coded: they have no exact words.
+    `depth` is the number of bits that it has of each, where that is less than the object says. `remark` says where the
+    frame is otherwise than its label, which was not followed.
     """
 
     array: NDArray[Any]
     photometric: str
     words: Words | None = None
+    depth: int | None = None
+    is_lossy_colour: bool = False
+    remark: str = ""
 
 
 def bands(array: NDArray[Any]) -> Iterator[slice]:
@@ -56,8 +64,17 @@ def bands(array: NDArray[Any]) -> Iterator[slice]:
 
 def native_samples(data: bytes, form: PixelFormat) -> Samples:
     """The samples of a native frame as `Frames.read` gives it; raises `PictureError`."""
-    words = Words(form.bits_stored, form.high_bit + 1 - form.bits_stored, form.signed)
-    return Samples(_native(data, form), form.photometric, None if form.floating else words)
+    words = None if form.floating else words_of(form)
+    form = form.of_length(len(data))
+    remark = ""
+    if form.photometric in HALVED and not form.is_halved:
+        remark = FULL_LENGTH.format(form.photometric)
+    return Samples(_native(data, form), form.photometric, words, remark=remark)
+
+
+def words_of(form: PixelFormat) -> Words:
+    """Where the value is in a stored word (PS3.5 8.1.1)."""
+    return Words(form.bits_stored, form.high_bit + 1 - form.bits_stored, form.signed)
 
 
 def shape(form: PixelFormat) -> tuple[int, ...]:
@@ -76,8 +93,10 @@ def _native(data: bytes, form: PixelFormat) -> NDArray[Any]:
         samples = np.frombuffer(data, f"<f{form.bits_allocated // 8}", count=pixels * form.samples)
         return samples.reshape(shape(form))
     dtype = np.dtype(_DTYPES[form.bits_allocated]).newbyteorder("<")
-    if form.samples == 3 and form.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
-        return _upsampled(np.frombuffer(data, dtype, count=pixels * 2), form)
+    if form.is_halved:
+        return _upsampled(
+            np.frombuffer(data, dtype, count=form.native_frame_bits // form.bits_allocated), form
+        )
     samples = np.frombuffer(data, dtype, count=pixels * form.samples)
     if form.planar:
         return samples.reshape(form.samples, form.rows, form.columns).transpose(1, 2, 0)
@@ -86,10 +105,12 @@ def _native(data: bytes, form: PixelFormat) -> NDArray[Any]:
 
 def _upsampled(samples: NDArray[Any], form: PixelFormat) -> NDArray[Any]:
     """Y Y Cb Cr of two neighbours made Y Cb Cr of each (PS3.3 C.7.6.3.1.2)."""
-    if form.columns % 2:
-        raise PictureError("The frame has half the colour samples, but an odd number of columns.")
-    pairs = samples.reshape(-1, 4)
-    pixels = np.empty((len(pairs), 2, 3), samples.dtype)
-    pixels[:, :, 0] = pairs[:, :2]
-    pixels[:, :, 1:] = pairs[:, None, 2:]
-    return pixels.reshape(form.rows, form.columns, 3)
+    rows = 1 if form.joins_rows else form.rows
+    pairs = samples.reshape(rows, -1, 4)
+    pixels = np.empty((rows, pairs.shape[1], 2, 3), samples.dtype)
+    pixels[..., 0] = pairs[..., :2]
+    pixels[..., 1:] = pairs[..., None, 2:]
+    each = pixels.reshape(rows, -1, 3)
+    if form.joins_rows:
+        return each[0, : form.rows * form.columns].reshape(shape(form))
+    return each[:, : form.columns]

@@ -16,6 +16,7 @@ from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.picture_findings import picture_findings
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
 
@@ -30,7 +31,11 @@ async def explain_instance(request: Request, sop: str) -> Response:
 
     def read() -> list[dict[str, Any]]:
         with rooms.catalog.read() as connection:
-            return [asdict(copy) for copy in explain(connection, sop)]
+            explained = [asdict(copy) for copy in explain(connection, sop)]
+            item = rooms.door.find_instance(connection, sop)
+        if explained and item is not None:
+            explained[0]["findings"] = [*explained[0]["findings"], *picture_findings(rooms.door, item)]
+        return explained
 
     copies = await rooms.read(read)
     if not copies:

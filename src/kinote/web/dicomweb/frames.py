@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.pixels.frames import Frames, open_frames
-from kinote.dicom.pixels.stored_words import stored_words
+from kinote.dicom.pixels.labelled import as_label_says
+from kinote.dicom.pixels.stored_words import packed, stored_words
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.security.actors import Actor
@@ -110,8 +111,14 @@ def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
 
 
 def _native(opened: Frames, number: int, is_gone: Callable[[], bool]) -> bytes:
-    """A compressed frame as it would lie in native pixel data."""
-    words = stored_words(decode_frame(opened, number, is_cancelled=is_gone), opened.format)
-    if opened.format.planar and words.ndim == 3:
+    """A compressed frame as it would lie in native pixel data, in the form that the metadata say."""
+    form = opened.format
+    samples = decode_frame(opened, number, as_labelled=True, is_cancelled=is_gone)
+    words = stored_words(samples, form)
+    if form.bits_allocated == 1:
+        return packed(words)
+    if samples.is_lossy_colour:
+        words = as_label_says(words, samples.photometric, form)
+    if form.planar and not form.is_halved and words.ndim == 3:
         words = words.transpose(2, 0, 1)
     return np.ascontiguousarray(words).tobytes()

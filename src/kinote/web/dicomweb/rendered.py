@@ -13,6 +13,7 @@ from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.keyobject.findings import found
 from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.document_page import document_page
@@ -21,6 +22,7 @@ from kinote.web.dicomweb.rendering import Rendering, rendering
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
 from kinote.web.problems import BadRequestError, NotAcceptableError
 from kinote.web.rooms import rooms_of
+from kinote.web.warning_header import warning
 from kinote.web.while_wanted import while_wanted
 
 
@@ -71,12 +73,15 @@ async def _picture(request: Request, item: LiveObject, number: int, wanted: Rend
         return unchanged
     rooms = rooms_of(request)
     by = actor_of(request)
-    picture = await while_wanted(
+    picture, remark = await while_wanted(
         request,
         lambda is_gone: _rendered(rooms.door, item, number, wanted, by, is_gone),
         rooms.threads.pictures,
     )
-    return Response(picture, media_type=wanted.media_type, headers={"ETag": tag, "Cache-Control": CACHED})
+    headers = {"ETag": tag, "Cache-Control": CACHED}
+    if remark:
+        headers["Warning"] = warning(found("PICTURE_LABEL", detail=remark).text)
+    return Response(picture, media_type=wanted.media_type, headers=headers)
 
 
 def _rendered(
@@ -86,16 +91,20 @@ def _rendered(
     wanted: Rendering,
     by: Actor,
     is_gone: Callable[[], bool],
-) -> bytes:
+) -> tuple[bytes, str]:
+    """A picture, and where its frame is otherwise than its label."""
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
         check_size(opened)
-        return render_frame(
+        samples = decode_frame(opened, number, is_cancelled=is_gone)
+        picture = render_frame(
             opened,
             number,
-            decode_frame(opened, number, is_cancelled=is_gone),
+            samples,
             window=wanted.window,
+            overlays=wanted.overlays,
             viewport=wanted.viewport,
             format=wanted.format,
             quality=wanted.quality,
         )
+    return picture, samples.remark

@@ -22,12 +22,14 @@ _THUMBNAIL = (128, 128)
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Media type, the box the picture is fitted into (pixels), window, and quality of JPEG (1 to 100)."""
+    """Media type, the box the picture is fitted into (pixels), window, quality of JPEG (1 to 100), and whether overlay
+    planes are drawn."""
 
     media_type: str
     viewport: tuple[int, int] | None
     window: Window | None
     quality: int
+    overlays: bool = True
 
     @property
     def format(self) -> PictureFormat:
@@ -46,7 +48,16 @@ def rendering(request: Request, *, thumbnail: bool = False) -> Rendering:
         viewport=viewport or (_THUMBNAIL if thumbnail else None),
         window=None if thumbnail else _window(parameters),
         quality=_quality(parameters),
+        overlays=_overlays(parameters),
     )
+
+
+def _overlays(parameters: QueryParams) -> bool:
+    """`overlays=on` or `off`: of Kinote, not of PS3.18."""
+    text = parameters.get("overlays", "on")
+    if text not in ("on", "off"):
+        raise BadRequestError(f"overlays: {text[:80]!r} is neither on nor off.")
+    return text == "on"
 
 
 def _viewport(parameters: QueryParams) -> tuple[int, int] | None:

@@ -1,0 +1,140 @@
+"""Overlay planes (PS3.3 C.9.2): graphics of one bit a pixel, drawn over a frame in white; of regions, their outline.
+
+A plane lies in Overlay Data (60xx,3000), or in a bit of the words of the pixels (PS3.5 8.1.2, retired).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kinote.dicom.elements.dataset import DataSet
+from kinote.dicom.pixels.frames import Frames
+from kinote.dicom.pixels.samples import Samples, bands
+
+_GROUPS = range(0x6000, 0x6020, 2)
+_ROWS, _COLUMNS, _FRAMES = 0x0010, 0x0011, 0x0015
+_TYPE, _ORIGIN, _FRAME_ORIGIN = 0x0040, 0x0050, 0x0051
+_BIT_POSITION, _DATA = 0x0102, 0x3000
+
+#: Bits of a plane that are read at once.
+_BAND = 1 << 22
+
+_WHITE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """A plane of `rows` x `columns` bits. Its first bit is over the pixel `top`, `left` of the image, from 0.
+
+    `tag` is its data, None where it lies in bit `position` of the words. `first_bit` is where it begins in its data.
+    """
+
+    rows: int
+    columns: int
+    top: int
+    left: int
+    is_region: bool
+    tag: int | None
+    position: int
+    first_bit: int
+
+
+def draw_overlays(picture: NDArray[np.uint8], frames: Frames, frame: int, samples: Samples) -> None:
+    """Draw all planes of a frame, counted from 1, on its greys or colours."""
+    for plane in _planes(frames.header, frame):
+        if plane.tag is None:
+            _draw_embedded(picture, samples, plane)
+            continue
+        for first, flags in _flags(frames, plane, len(picture)):
+            top = plane.top + first
+            _draw(picture, _outline(flags) if plane.is_region else flags, top, plane.left)
+
+
+def _planes(header: DataSet, frame: int) -> Iterator[_Plane]:
+    for group in _GROUPS:
+        base = group << 16
+        rows, columns = header.integer(base | _ROWS), header.integer(base | _COLUMNS)
+        is_embedded = header.vr(base | _DATA) is None
+        position = header.integer(base | _BIT_POSITION) or 0
+        if not rows or not columns or rows < 0 or columns < 0 or (is_embedded and not position):
+            continue
+        origin = (*header.integers(base | _ORIGIN), 1, 1)[:2]
+        number = header.integer(base | _FRAMES)
+        index = 0
+        if number is not None:
+            index = frame - (header.integer(base | _FRAME_ORIGIN) or 1)
+            if not 0 <= index < number:
+                continue
+        yield _Plane(
+            rows=rows,
+            columns=columns,
+            top=origin[0] - 1,
+            left=origin[1] - 1,
+            is_region=header.text(base | _TYPE) == "R",
+            tag=None if is_embedded else base | _DATA,
+            position=position,
+            first_bit=index * rows * columns,
+        )
+
+
+def _flags(frames: Frames, plane: _Plane, height: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """The rows of a plane that lie over the image, some at a time, with the number of the first."""
+    assert plane.tag is not None
+    is_swapped = not frames.transfer_syntax.little_endian and frames.header.vr(plane.tag) == "OW"
+    begin, end = max(-plane.top, 0), min(plane.rows, height - plane.top)
+    step = max(_BAND // plane.columns, 1)
+    for first in range(begin, end, step):
+        count = min(step, end - first)
+        bit = plane.first_bit + first * plane.columns
+        start = bit // 16 * 2
+        length = (bit + count * plane.columns + 15) // 16 * 2 - start
+        data = frames.value(plane.tag, start, length)
+        if is_swapped:
+            data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+        flags = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[bit - 8 * start :]
+        whole = min(len(flags) // plane.columns, count)
+        if whole:
+            yield first, flags[: whole * plane.columns].reshape(whole, plane.columns)
+        if whole < count:
+            # The data are cut short: what there is of them has been drawn.
+            return
+
+
+def _draw_embedded(picture: NDArray[np.uint8], samples: Samples, plane: _Plane) -> None:
+    """A plane in a bit of the words, unless that is one of the value."""
+    array: NDArray[Any] = samples.array
+    words = samples.words
+    if words is None or array.ndim != 2 or array.dtype.kind != "u" or plane.position >= 8 * array.itemsize:
+        return
+    if words.shift <= plane.position < words.shift + words.bits:
+        return
+    for some in bands(array):
+        flags = (array[some] >> plane.position & 1).astype(np.uint8)
+        _draw(picture, _outline(flags) if plane.is_region else flags, some.start, 0)
+
+
+def _draw(picture: NDArray[np.uint8], flags: NDArray[np.uint8], top: int, left: int) -> None:
+    height, width = picture.shape[:2]
+    across = slice(max(-left, 0), max(width - left, 0))
+    down = slice(max(-top, 0), max(height - top, 0))
+    shown = flags[down, across]
+    if shown.size:
+        place = picture[max(top, 0) : max(top, 0) + len(shown), max(left, 0) : max(left, 0) + shown.shape[1]]
+        place[shown.astype(bool)] = _WHITE
+
+
+def _outline(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Of a region those pixels that have a neighbour outside of it."""
+    inner = flags.copy()
+    inner[1:] &= flags[:-1]
+    inner[:-1] &= flags[1:]
+    inner[:, 1:] &= flags[:, :-1]
+    inner[:, :-1] &= flags[:, 1:]
+    # What reaches the edge of the plane ends there.
+    inner[:, 0] = inner[:, -1] = 0
+    return flags & ~inner

@@ -1,0 +1,26 @@
+"""What an image says of its pixels, compared with what they are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from kinote.decoding.frame_decoder import label_remark
+from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject
+from kinote.keyobject.findings import found
+from kinote.security.actors import KINOTE
+
+
+def picture_findings(door: Door, item: LiveObject) -> list[dict[str, Any]]:
+    """The findings of a live image, as JSON. Bytes that cannot be had, or read, say nothing here."""
+    if not item.pixel_rows or not door.can_open(item):
+        return []
+    try:
+        with door.open(item, KINOTE).file as file, open_frames(file, item.transfer_syntax_uid) as frames:
+            remark = label_remark(frames)
+    except (OSError, PictureError):
+        return []
+    return [asdict(found("PICTURE_LABEL", "(0028,0004)", remark))] if remark else []
