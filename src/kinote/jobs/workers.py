@@ -23,6 +23,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection
 
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.waiting_work import Budget
 from kinote.jobs.claiming import ANY_QUEUED, Claimed, Turns, claim, has_work
@@ -163,6 +164,9 @@ class Workers:
                 claimed = self._do(number, at_hand)
             except CatalogClosedError:
                 return
+            except IndexUnavailableError as error:
+                log.warning("A worker could not take or end a job, and goes on: %s", error)
+                self._ending.wait(_SPACING * 10)
             except Exception:  # Whatever it is, it must not end the worker.
                 log.exception("A worker could not take or end a job, and goes on")
                 self._ending.wait(_SPACING * 10)
@@ -295,6 +299,8 @@ class Workers:
                     )
             except CatalogClosedError:
                 return
+            except IndexUnavailableError as error:
+                log.warning("Jobs could not be looked after, and it is tried again: %s", error)
             except Exception:  # Whatever it is, it must not end the sweeper.
                 log.exception("Jobs could not be looked after, and it is tried again")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from kinote.catalog.known_systems import peer_rows
+from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, NoConnectionError
 from kinote.peers import lists
 from kinote.peers.peer import Endpoint, EndpointKind, Origin, Peer
@@ -148,8 +149,8 @@ class PeersInUse:
             self._changed.clear()
             try:
                 self.refresh()
-            except NoConnectionError:
-                log.warning("The index has no connection left to read the peers; it is tried again")
+            except (NoConnectionError, IndexUnavailableError) as error:
+                log.warning("The peers could not be read; it is tried again: %s", error)
             except Exception:  # Whatever it is, changes to come are to be seen.
                 if not self._ending.is_set():
                     log.exception("The peers could not be read; it is tried again")
