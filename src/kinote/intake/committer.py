@@ -118,7 +118,9 @@ class Committer:
         arrivals = self._take()
         log.error("The index takes nothing; what waited for it is refused", extra={"reason": str(failure)})
         for arrival in arrivals:
-            outcome = arrival.refusal(OUT_OF_RESOURCES, f"The index cannot be written to now: {failure}")
+            is_said = isinstance(failure, IndexUnavailableError)
+            reason = str(failure) if is_said else f"The index cannot be written to now: {failure}"
+            outcome = arrival.refusal(OUT_OF_RESOURCES, reason)
             self._settled(arrival, Filed(outcome, kept=False))
 
     def _file_alone(self, arrival: Arrival, attempt: int) -> None:
@@ -147,8 +149,10 @@ class Committer:
             exc_info=failure if is_to_blame else None,
             extra={"sop_instance_uid": uid, "reason": str(failure)},
         )
-        status = PROCESSING_FAILURE if is_to_blame else OUT_OF_RESOURCES
-        outcome = arrival.refusal(status, f"The object could not be filed: {failure}")
+        if is_to_blame:
+            outcome = arrival.refusal(PROCESSING_FAILURE, f"The object could not be filed: {failure}")
+        else:
+            outcome = arrival.refusal(OUT_OF_RESOURCES, str(failure))
         # A row that names its file may exist, or may appear when the index is opened next.
         self._settled(arrival, Filed(outcome, kept=isinstance(failure, CommitInDoubtError)))
 

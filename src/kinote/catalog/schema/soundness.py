@@ -67,7 +67,7 @@ class Soundness:
         except sqlite3.DatabaseError as error:
             code = error.sqlite_errorcode & 0xFF
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                self.faults += (str(error),)
+                self.faults += (f"{self.left[0]}: {error}" if self.left else str(error),)
                 self.left = (self.left or [])[1:]
             elif code != sqlite3.SQLITE_INTERRUPT:
                 raise
@@ -90,15 +90,15 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 def _greatest_key(connection: sqlite3.Connection, table: str) -> int:
     try:
         ((key,),) = connection.execute(f'SELECT max(rowid) FROM "{table}"').fetchall()  # noqa: S608 - of the schema
-    except sqlite3.OperationalError:
-        # A table without row ids.
+    except sqlite3.DatabaseError:
+        # A table without row ids, or one that is damaged.
         return 0
     return int(key or 0)
 
 
 def _faults_of(connection: sqlite3.Connection, table: str) -> Sequence[str]:
     found = connection.execute(f"PRAGMA quick_check('{table}')").fetchmany(_NAMED)
-    return [f"{table}: {text}" for (text,) in found if text != "ok"]
+    return [f"{table}: {' '.join(text.split())}" for (text,) in found if text != "ok"]
 
 
 def _quoted(file: str) -> str:
