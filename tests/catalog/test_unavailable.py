@@ -27,7 +27,6 @@ from kinote.catalog.sql.unavailable import (
     IndexUnreachableError,
     unavailability,
 )
-from kinote.catalog.transactions import footing
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.cut_connections import Cut, cutting
 from tests.databases import PostgresServer
@@ -105,7 +104,7 @@ def test_a_transaction_is_refused_before_it_begins_where_its_commit_may_find_no_
     blocks = 10**9
     volume = SimpleNamespace(f_blocks=blocks, f_frsize=4096, f_bavail=10)
     with closing(on_sqlite):
-        monkeypatch.setattr(footing.os, "statvfs", lambda path: volume)
+        monkeypatch.setattr(os, "statvfs", lambda path: volume)
         with pytest.raises(IndexFullError):
             on_sqlite.write(_write("lost"))
         volume.f_bavail = blocks

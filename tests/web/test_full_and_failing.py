@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,7 +72,7 @@ def test_an_index_that_takes_nothing_is_told_by_every_interface_that_writes(
 def test_images_leave_room_for_notes(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _object(client, 1).json()["kind"] == "stored"
     almost = SimpleNamespace(f_blocks=10**9, f_frsize=4096, f_bavail=volume.RESERVED // 4096 - 1)
-    monkeypatch.setattr(volume.os, "statvfs", lambda path: almost)
+    monkeypatch.setattr(os, "statvfs", lambda path: almost)
     for dataset in (image(2), image(3, rows=512, columns=512)):
         refused = client.post("/api/v1/objects", content=as_file(dataset), headers=DICOM)
         assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
