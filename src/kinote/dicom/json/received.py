@@ -49,7 +49,9 @@ class _Encoder:
 
     def level(self, level: Mapping[str, Any], depth: int) -> bytes:
         if depth > DEFAULT_LIMITS.depth:
-            raise ReceivedJsonError(f"Its sequences lie deeper in each other than {DEFAULT_LIMITS.depth} levels")
+            raise ReceivedJsonError(
+                f"Its sequences lie deeper in each other than {DEFAULT_LIMITS.depth} levels"
+            )
         attributes: dict[int, Any] = {}
         for name, attribute in level.items():
             attributes[_tag(name)] = attribute
@@ -100,7 +102,7 @@ class _Encoder:
             except (binascii.Error, TypeError) as error:
                 raise ValueError(f"InlineBinary: {error}") from error
             return {"InlineBinary": inline}
-        check = _CHECKS.get(vr, _is_text)
+        check: Callable[[Any], Any] = _CHECKS.get(vr, _is_text)
         return {"Value": [check(value) for value in values]}
 
 
