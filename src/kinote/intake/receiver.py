@@ -117,7 +117,7 @@ class Receiver:
             self._syncers.sync(file, synced)
 
     def _shortage(self) -> StorageError | None:
-        """Why an object that goes into the index alone cannot be taken, though no store is asked for it."""
+        """Return why an object that goes into the index alone cannot be taken, though no store is asked for it."""
         try:
             self._stores.large.see_that_it_takes_more()
         except StorageError as error:

@@ -27,7 +27,7 @@ class Soundness:
         address = make_url(url)
         file = address.database if address.get_backend_name() == "sqlite" else None
         self._file = file if file and Path(file).is_file() else None
-        #: What is wrong, in the words of SQLite; by that it is known what was damaged.
+        #: What is wrong, as SQLite says it, with the table that it is about.
         self.faults: tuple[str, ...] = ()
         #: Tables that have not been checked yet, the smallest first; None before the first step.
         self.left: list[str] | None = None if self._file else []

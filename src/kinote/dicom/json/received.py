@@ -120,7 +120,12 @@ def _shown(tag: int) -> str:
 
 
 def _is_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if not value.isascii():
+            # Half a surrogate pair cannot be written. Nothing is replaced.
+            value.encode()
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
@@ -162,9 +167,9 @@ def _is_decimal(value: Any) -> Any:
 
 def _is_name(value: Any) -> Any:
     if value is None or isinstance(value, str):
-        return value
+        return _is_text(value)
     if isinstance(value, dict) and all(isinstance(group, str) for group in value.values()):
-        return value
+        return {name: _is_text(group) for name, group in value.items()}
     raise TypeError(f"{str(value)[:40]!r} is no name")
 
 
