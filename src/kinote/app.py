@@ -20,8 +20,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kinote.catalog.nodes import ForeignHostError, Node
 from kinote.catalog.schema.migrations import ForeignSchemaError
+from kinote.catalog.schema.soundness import Soundness
 from kinote.catalog.sql import dialects
-from kinote.catalog.sql.dialects import shown
+from kinote.catalog.sql.dialects import WrongEncodingError, shown
+from kinote.catalog.sql.unavailable import IndexDamagedError, IndexFullError
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.shared import decoding_processes
@@ -31,7 +33,15 @@ from kinote.delivery.ledger import Ledger
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.door import Door
-from kinote.holdings.health import MOVED_AWAY, Alert, HoldingsHealth, health
+from kinote.holdings.health import (
+    DISK_FULL,
+    MOVED_AWAY,
+    Alert,
+    HoldingsHealth,
+    health,
+    index_damaged,
+    index_not_written,
+)
 from kinote.holdings.installation import (
     Marks,
     NotTogetherError,
@@ -72,12 +82,18 @@ from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
 from kinote.storage.marks import UnreadableMarkError, has_mark
 from kinote.storage.presence import Presence
+from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
+from kinote.storage.volume import NoRoomError
 from kinote.telemetry.clock import Clock, system_clock
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.metrics import observe_background, observe_decoding, observe_outcome
 
 log = logging.getLogger(__name__)
+
+#: Seconds that a start may take to check the pages of the index. What is left is checked beside the server, each table
+#: for so long.
+_CHECK_AT_START, _CHECK_BESIDE = 3.0, 60.0
 
 #: Seconds between two looks at whether the data directory is in its place.
 _LOOK_AT_PLACE = 15.0
@@ -115,6 +131,8 @@ class House:
     ledger: Ledger
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
+    #: What is known of the pages of the index.
+    soundness: Soundness
 
     @property
     def others(self) -> Others:
@@ -149,7 +167,12 @@ def open_house(
             if presence is not None:
                 # Closed last: until then something of this process may be half-done.
                 closing.callback(presence.close)
-            catalog = Catalog(_catalog_options(url, settings), observe_background=observe_background)
+            soundness = _sound(url) if purpose == "serve" else Soundness(url)
+            catalog = Catalog(
+                _catalog_options(url, settings),
+                observe_background=observe_background,
+                is_in_place=directory.is_in_place,
+            )
         closing.enter_context(decoding_processes(settings.decoding_options(), observe_decoding))
         try:
             is_marked = False
@@ -190,6 +213,7 @@ def open_house(
                     peers,
                     Ledger(catalog, clock),
                     recovered,
+                    soundness,
                 )
                 try:
                     with _at_work(house, uses, node, settings):
@@ -204,6 +228,15 @@ def open_house(
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _sound(url: str) -> Soundness:
+    """Check the pages of the index for as long as a start may take. Raises `IndexDamagedError`."""
+    soundness = Soundness(url)
+    soundness.step(_CHECK_AT_START)
+    if soundness.faults:
+        raise IndexDamagedError.because("; ".join(soundness.faults[:3]))
+    return soundness
 
 
 def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
@@ -243,6 +276,8 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             windows.step()
             closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
+            closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
+            closing.callback(house.soundness.end)
         if node is not None and settings.scrub_days:
             ending = Event()
             scrub = SlowScrub(
@@ -305,6 +340,18 @@ def _see_to_place(house: House) -> float:
     if not house.directory.is_in_place():
         log.error("%s", MOVED_AWAY.text)
     return _LOOK_AT_PLACE
+
+
+def _check_pages(house: House) -> float:
+    """Check one more table of the index; gives the seconds until the next."""
+    before = len(house.soundness.faults)
+    house.soundness.step(_CHECK_BESIDE, passes_over=True)
+    if len(house.soundness.faults) > before:
+        log.error("%s", index_damaged(house.soundness.faults).text)
+    for table in house.soundness.passed_over:
+        log.warning("The table %s of the index is too large for its pages to be checked", table)
+    house.soundness.passed_over.clear()
+    return _LOOK_FOR_JOBS if house.soundness.is_done else _LOOK_AT_PLACE
 
 
 def _no_use(_instance: int, _by: Actor) -> None:
@@ -413,7 +460,15 @@ def _telling_of_folder(path: Path) -> Iterator[None]:
 def _telling_of_index(url: str) -> Iterator[None]:
     try:
         yield
-    except (NotTogetherError, UnreadableMarkError, ForeignHostError, NoConnectionError) as error:
+    except (
+        NotTogetherError,
+        UnreadableMarkError,
+        ForeignHostError,
+        NoConnectionError,
+        WrongEncodingError,
+        IndexFullError,
+        IndexDamagedError,
+    ) as error:
         raise HouseError(str(error)) from error
     except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
@@ -502,8 +557,27 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
     with house.catalog.read() as connection:
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
-    others = [*alerts(), *([_dead_jobs(dead)] if dead else ()), *([_late_notes(late)] if late else ())]
-    return replace(found, others=tuple(others))
+    own = [_dead_jobs(dead)] if dead else []
+    if late:
+        own.append(_late_notes(late))
+    if house.catalog.write_trouble is not None:
+        own.append(index_not_written(house.catalog.write_trouble))
+    if house.soundness.faults:
+        own.append(index_damaged(house.soundness.faults))
+    if _is_full(house):
+        own.append(DISK_FULL)
+    return replace(found, others=(*alerts(), *own))
+
+
+def _is_full(house: House) -> bool:
+    try:
+        house.stores.large.see_that_it_takes_more()
+    except NoRoomError:
+        return True
+    except StorageError:
+        # That the folder is not in its place is told otherwise.
+        return False
+    return False
 
 
 def _late_notes(number: int) -> Alert:

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from kinote.catalog.schema.tables import commit_mark, index_fact
+from kinote.catalog.sql.unavailable import IndexFullError, IndexUnreachableError
 from kinote.catalog.transactions import commits as commits_module
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.catalog.transactions.commits import CommitInDoubtError, Commits
@@ -362,7 +363,7 @@ def test_law_6_a_commit_that_failed_on_the_disk_cannot_come_to_life_after_a_cras
     index: Catalog, sqlite_url: str, tmp_path: Path, fail_commits: Callable[[int], FailingCommits]
 ) -> None:
     fail_commits(1)
-    with pytest.raises(OperationalError, match="disk I/O error"):
+    with pytest.raises(IndexUnreachableError, match="disk I/O error"):
         index.write(remember("failed"))
     assert after_a_crash(sqlite_url, tmp_path / "crash") == {"before"}
     index.write(remember("next"))
@@ -413,7 +414,7 @@ def test_law_6_a_write_that_fails_in_the_commit_is_a_failure_where_another_goes_
     index: Catalog, sqlite_url: str, tmp_path: Path
 ) -> None:
     # The mark is let through: it is far smaller than what failed.
-    with files_no_larger_than(log_size(sqlite_url) + 60_000), pytest.raises(OperationalError):
+    with files_no_larger_than(log_size(sqlite_url) + 60_000), pytest.raises(IndexUnreachableError):
         index.write(remember("failed", "x" * 200_000))
     assert after_a_crash(sqlite_url, tmp_path / "crash") == {"before"}
 
@@ -436,7 +437,7 @@ def test_law_6_a_database_that_is_full_is_a_failure(index: Catalog) -> None:
         transaction.execute(text(f"PRAGMA max_page_count = {pages}"))
 
     index.write(limit)
-    with pytest.raises(OperationalError, match="full"):
+    with pytest.raises(IndexFullError, match="full"):
         index.write(remember("failed", "x" * 200_000))
     index.write(remember("next"))
 

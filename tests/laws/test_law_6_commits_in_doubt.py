@@ -164,7 +164,7 @@ def test_law_6_doubt_is_told_as_such_and_no_file_goes(open_cut: OpenCut) -> None
     with open_cut(in_doubt_limit=0.2) as (acts, cutter):
         cutter.cut(Cut.ANSWER, stay_away=True)
         (outcome,) = acts.house.receive([LARGE_IMAGE.file])
-        assert (outcome.kind, outcome.status) == ("refused", 0x0110)
+        assert (outcome.kind, outcome.status) == ("refused", 0xA700)
         assert "not known whether this was stored" in outcome.reason
         cutter.come_back()
         # It was, and its sender finds that out by sending it again.

@@ -24,6 +24,7 @@ _STEADY = {
 
 #: Who measures that, and why: a limit of our own patience, or a figure that is told.
 _MAY_MEASURE = {
+    "catalog/schema/soundness.py": "the pages of the index are checked within a bound",
     "catalog/transactions/commits.py": "how long a commit in doubt is looked up",
     "catalog/sql/dialects.py": "how long two who open a new database wait for each other",
     "catalog/transactions/notifications.py": "when to look again for what nobody has told",

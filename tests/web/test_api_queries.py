@@ -14,6 +14,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.receiver import Receiver, discard
 from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
+from kinote.notes.lists.search import SearchError
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.storage.local import local_stores
 from tests.actors import ORIGIN, ROE
@@ -39,6 +40,14 @@ def store(receiver: Receiver, file: bytes) -> str:
     upload = receiver.open(ORIGIN)
     upload.write(file)
     return upload.finish().result().kind
+
+
+@pytest.mark.parametrize("words", [33, 1000, 20_000])
+def test_a_search_for_more_words_than_are_looked_for_is_refused(catalog: Catalog, words: int) -> None:
+    with catalog.read() as connection:
+        studies(connection, StudyFilter(text="w " * 32), after=None, limit=1)
+        with pytest.raises(SearchError, match="at most 32 words"):
+            studies(connection, StudyFilter(text="w " * words), after=None, limit=1)
 
 
 def test_the_study_list(catalog: Catalog, receiver: Receiver) -> None:

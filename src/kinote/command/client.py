@@ -6,13 +6,14 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
+from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 import httpx
 
 from kinote.command.user import user
-from kinote.intake.outcome import Outcome
+from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.security.actors import COMMAND
 from kinote.web.actor import HEADER
 
@@ -105,7 +106,8 @@ class Client:
         )
         future: Future[Outcome] = Future()
         if response.is_error:
-            future.set_result(Outcome("refused", reason=_problem(response)))
+            status = OUT_OF_RESOURCES if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else 0
+            future.set_result(Outcome("refused", reason=_problem(response), status=status))
         else:
             found = response.json()
             future.set_result(Outcome(**{**found, "findings": tuple(found["findings"])}))

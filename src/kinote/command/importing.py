@@ -37,7 +37,8 @@ def _print(report: Report, *, as_json: bool) -> None:
             kind: [{"name": item.name, "reason": item.outcome.reason} for item in items]
             for kind, items in (("held", report.held), ("refused", report.refused))
         }
-        print(json.dumps({"counts": report.counts, **listed}, ensure_ascii=False, indent=1))
+        stopped = {"stopped_at": report.stopped_at.name} if report.stopped_at else {}
+        print(json.dumps({"counts": report.counts, **listed, **stopped}, ensure_ascii=False, indent=1))
         return
     counts = report.counts
     out.print(
@@ -49,5 +50,12 @@ def _print(report: Report, *, as_json: bool) -> None:
             out.print(f"[bold]{title}[/bold]")
         for item in items:
             out.print(f"  {item.name}: {item.outcome.reason}", highlight=False, markup=False)
+    if report.stopped_at is not None:
+        out.print(
+            f"The import ended at {report.stopped_at.name}, since nothing more could be taken. See to that, and run "
+            "it again: what is there is known then.",
+            highlight=False,
+            markup=False,
+        )
     if report.with_findings:
         out.print(f"{len(report.with_findings)} key objects have findings; see `kinote check`.")

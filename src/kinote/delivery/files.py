@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
-import pydicom
-from pydicom.errors import InvalidDicomError
-
 from kinote.delivery.outgoing import Sendable
+from kinote.dicom.dictionary import tags
+from kinote.dicom.elements.dataset import DataSet as Header
+from kinote.dicom.elements.dataset import scanned
 from kinote.dicom.elements.errors import DicomError
+from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
+
+#: Bytes of a file that are read at once.
+_CHUNK = 16 * 1024
 
 
 class UnsendableFileError(ValueError):
@@ -24,16 +28,13 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
         with open_file() as file:
             transfer_syntax_uid = find_dataset(file)
             offset = file.tell()
-            size = file.seek(0, 2) - offset
-            file.seek(0)
             # What it says of itself counts, not what its file meta information says.
-            header = pydicom.dcmread(
-                file, force=True, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"]
-            )
-            sop_class_uid, sop_instance_uid = header.get("SOPClassUID"), header.get("SOPInstanceUID")
-    except (DicomError, InvalidDicomError, OSError, ValueError, AttributeError, NotImplementedError) as error:
-        # pydicom raises NotImplementedError for a value representation that is none.
+            header = _beginning(file, transfer_syntax_uid)
+            size = file.seek(0, 2) - offset
+    except (DicomError, OSError) as error:
         raise UnsendableFileError(f"The file cannot be read: {error}") from error
+    sop_class_uid = (header.text(tags.SOP_CLASS_UID) or "").strip()
+    sop_instance_uid = (header.text(tags.SOP_INSTANCE_UID) or "").strip()
     if not sop_class_uid or not sop_instance_uid:
         raise UnsendableFileError("The file has no SOP Class UID or no SOP Instance UID.")
 
@@ -42,4 +43,12 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
         file.seek(offset)
         return DataSet(file, size)
 
-    return Sendable(str(sop_class_uid), str(sop_instance_uid), transfer_syntax_uid, open_data_set)
+    return Sendable(sop_class_uid, sop_instance_uid, transfer_syntax_uid, open_data_set)
+
+
+def _beginning(file: BinaryIO, transfer_syntax_uid: str) -> Header:
+    """The data set as far as the SOP Instance UID: no more is read, and of a deflated one no more inflated."""
+    scanner = DataSetScanner(transfer_syntax_uid)
+    while not any(tag >= tags.SOP_INSTANCE_UID for tag in scanner.walk.root) and (chunk := file.read(_CHUNK)):
+        scanner.feed(chunk)
+    return scanned(scanner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -28,6 +28,27 @@ MOVED_AWAY = Alert(
     "The data directory was moved, replaced or opened by another server while this one runs. Stop this server, bring "
     "the directory back to where it was, and start it again.",
 )
+
+
+#: Images have taken all the room that they may.
+DISK_FULL = Alert(
+    "DISK_FULL",
+    "The disk of the stored images is full, except for what is reserved for notes: no image is taken. Free some space.",
+)
+
+
+def index_not_written(reason: object) -> Alert:
+    """The last change to the index could not be written."""
+    return Alert("INDEX_NOT_WRITTEN", f"The last change to the index could not be written. {reason}")
+
+
+def index_damaged(faults: Sequence[str]) -> Alert:
+    """Pages of the index are damaged."""
+    return Alert(
+        "INDEX_DAMAGED",
+        f"Pages of the index are damaged ({'; '.join(faults[:3])}). Stop the server and put back a copy of the data "
+        "directory.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.in_place import is_in_place
@@ -38,6 +39,9 @@ GROUP = 200
 
 #: How often an object is filed again after other writers have inserted the same UIDs first.
 _ATTEMPTS = 4
+
+#: Failures that say nothing about the objects that were to be filed.
+_NOT_THEIR_FAULT = (CommitInDoubtError, IndexUnavailableError)
 
 #: Called with the outcome of an arrival, and whether its bytes belong, or may belong, to the index, in the
 #: committing thread.
@@ -99,7 +103,7 @@ class Committer:
         elif failure is None:
             for arrival, filed in zip(group.arrivals, done.result(), strict=True):
                 self._settled(arrival, filed)
-        elif len(group.arrivals) == 1 or isinstance(failure, CommitInDoubtError):
+        elif len(group.arrivals) == 1 or isinstance(failure, _NOT_THEIR_FAULT):
             for arrival in group.arrivals:
                 self._failed(arrival, 1, failure)
         else:
@@ -112,9 +116,11 @@ class Committer:
     def _refuse_waiting(self, failure: BaseException) -> None:
         """Answer all waiting senders that the index could not begin a transaction. They may send again."""
         arrivals = self._take()
-        log.error("The index takes nothing; what waited for it is refused", exc_info=failure)
+        log.error("The index takes nothing; what waited for it is refused", extra={"reason": str(failure)})
         for arrival in arrivals:
-            outcome = arrival.refusal(OUT_OF_RESOURCES, f"The index cannot be written to now: {failure}")
+            is_said = isinstance(failure, IndexUnavailableError)
+            reason = str(failure) if is_said else f"The index cannot be written to now: {failure}"
+            outcome = arrival.refusal(OUT_OF_RESOURCES, reason)
             self._settled(arrival, Filed(outcome, kept=False))
 
     def _file_alone(self, arrival: Arrival, attempt: int) -> None:
@@ -136,8 +142,17 @@ class Committer:
             self._file_alone(arrival, attempt + 1)
             return
         uid = arrival.entry.sop_instance_uid
-        log.error("An object could not be filed", exc_info=failure, extra={"sop_instance_uid": uid})
-        outcome = arrival.refusal(PROCESSING_FAILURE, f"The object could not be filed: {failure}")
+        # Whoever sent it may send it again, where the object is not to blame.
+        is_to_blame = not isinstance(failure, _NOT_THEIR_FAULT)
+        log.error(
+            "An object could not be filed",
+            exc_info=failure if is_to_blame else None,
+            extra={"sop_instance_uid": uid, "reason": str(failure)},
+        )
+        if is_to_blame:
+            outcome = arrival.refusal(PROCESSING_FAILURE, f"The object could not be filed: {failure}")
+        else:
+            outcome = arrival.refusal(OUT_OF_RESOURCES, str(failure))
         # A row that names its file may exist, or may appear when the index is opened next.
         self._settled(arrival, Filed(outcome, kept=isinstance(failure, CommitInDoubtError)))
 

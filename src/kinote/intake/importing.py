@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from kinote.intake.outcome import Outcome, OutcomeKind
+from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome, OutcomeKind
 from kinote.intake.receiver import Receiver
 from kinote.media.sources import Refusal, Source
 from kinote.security.origins import Origin
@@ -29,6 +29,11 @@ class Imported:
     name: str
     outcome: Outcome
 
+    @property
+    def ends_the_import(self) -> bool:
+        """Whether nothing could be taken, whatever it was: all that follows would be refused as well."""
+        return self.outcome.status == OUT_OF_RESOURCES
+
 
 @dataclass(slots=True)
 class Report:
@@ -40,6 +45,8 @@ class Report:
     held: list[Imported] = field(default_factory=list)
     refused: list[Imported] = field(default_factory=list)
     with_findings: list[Imported] = field(default_factory=list)
+    #: The first object that nothing could be done about: the import has ended with it.
+    stopped_at: Imported | None = None
 
     def add(self, imported: Imported) -> None:
         kind = imported.outcome.kind
@@ -48,6 +55,8 @@ class Report:
             self.held.append(imported)
         elif kind == "refused":
             self.refused.append(imported)
+            if imported.ends_the_import and self.stopped_at is None:
+                self.stopped_at = imported
         if imported.outcome.findings:
             self.with_findings.append(imported)
 
@@ -69,13 +78,22 @@ def local_sink(receiver: Receiver, origin: Origin) -> Sink:
 
 
 def import_sources(sources: Iterable[Source | Refusal], sink: Sink) -> Iterator[Imported]:
-    """Send all sources to the sink, several at a time, and yield their outcomes in order."""
+    """Send all sources to the sink, several at a time, and yield their outcomes in order.
+
+    Nothing more is sent after the first that could not be taken for want of resources. What is under way then is
+    yielded as well.
+    """
     under_way: deque[tuple[str, Future[Outcome]]] = deque()
+    is_stopped = False
     for source in sources:
         under_way.append((source.name, _handed_over(source, sink)))
         while len(under_way) >= _UNDER_WAY or (under_way and under_way[0][1].done()):
             name, future = under_way.popleft()
-            yield Imported(name, future.result())
+            imported = Imported(name, future.result())
+            is_stopped = is_stopped or imported.ends_the_import
+            yield imported
+        if is_stopped:
+            break
     for name, future in under_way:
         yield Imported(name, future.result())
 

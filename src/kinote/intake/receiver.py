@@ -95,6 +95,9 @@ class Receiver:
         `arrival.done` is set once it is durable, or is refused.
         """
         file = arrival.file
+        if file is None and (shortage := self._shortage()) is not None:
+            self._settle(arrival, refused_by_store(arrival, shortage))
+            return
         if file is not None and not sync_here:
             self._room.acquire()
             arrival.done.add_done_callback(lambda _: self._room.release())
@@ -112,6 +115,14 @@ class Receiver:
             synced(sync(file))
         else:
             self._syncers.sync(file, synced)
+
+    def _shortage(self) -> StorageError | None:
+        """Return why an object that goes into the index alone cannot be taken, though no store is asked for it."""
+        try:
+            self._stores.large.see_that_it_takes_more()
+        except StorageError as error:
+            return error
+        return None
 
     def _settle(self, arrival: Arrival, filed: Filed) -> None:
         """Answer the sender, after removing bytes that certainly do not belong to the index."""

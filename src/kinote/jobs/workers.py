@@ -24,6 +24,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection
 
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.waiting_work import Budget
 from kinote.jobs.claiming import ANY_QUEUED, Claimed, Turns, claim, has_work
@@ -167,6 +168,9 @@ class Workers:
                 claimed = self._run(number, current)
             except CatalogClosedError:
                 return
+            except IndexUnavailableError as error:
+                log.warning("A worker could not take or end a job, and goes on: %s", error)
+                self._ending.wait(_SPACING * 10)
             except Exception:  # Whatever it is, it must not end the worker.
                 log.exception("A worker could not begin or end a job; it continues with others")
                 self._ending.wait(_SPACING * 10)
@@ -299,6 +303,8 @@ class Workers:
                     )
             except CatalogClosedError:
                 return
+            except IndexUnavailableError as error:
+                log.warning("Jobs could not be looked after, and it is tried again: %s", error)
             except Exception:  # Whatever it is, it must not end the sweeper.
                 log.exception("Due jobs could not be changed; trying again")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from kinote.catalog.known_systems import peer_rows
+from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, NoConnectionError
 from kinote.peers import lists
 from kinote.peers.peer import Endpoint, EndpointKind, Origin, Peer
@@ -172,8 +173,8 @@ class PeersInUse:
             self._changed.clear()
             try:
                 self.refresh()
-            except NoConnectionError:
-                log.warning("No database connection is free to read the peers; trying again")
+            except (NoConnectionError, IndexUnavailableError) as error:
+                log.warning("The peers could not be read; trying again: %s", error)
             except Exception:  # Whatever it is, later changes must still be seen.
                 if not self._ending.is_set():
                     log.exception("The peers could not be read; trying again")

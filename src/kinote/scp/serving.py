@@ -10,8 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from kinote.catalog.sql.unavailable import IndexUnavailableError
+from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dimse import statuses
 from kinote.dimse.association import Association, Message
@@ -37,7 +39,7 @@ from kinote.dimse.information_models import MODEL_OF
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Offered
-from kinote.dimse.operations.refusals import COMPOSITE, refuse, refuse_service
+from kinote.dimse.operations.refusals import COMPOSITE, out_of_resources, refuse, refuse_service
 from kinote.scp import storage, verification
 from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.session import Session
@@ -82,7 +84,13 @@ def _perform(
         refuse_service(association, message)
         session.done["unrecognized", "refused"] += 1
     else:
-        performer(session, message)
+        try:
+            performer(session, message)
+        except (IndexUnavailableError, NoConnectionError) as error:
+            # Nobody here is to blame: the caller may ask again.
+            log.warning("A request could not be performed: %s", error)
+            refuse(association, message, out_of_resources(cast(Request, message.command)), str(error))
+            session.done["unavailable", "refused"] += 1
 
 
 def serve_to_end(

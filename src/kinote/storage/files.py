@@ -21,9 +21,13 @@ from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.presence import MARK
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
+from kinote.storage.volume import StoreFolder
 
 #: If the clock was set back, files may have been put into hours that seem to be past.
 _CLOCK_TOLERANCE = timedelta(hours=2)
+
+#: How many bytes of one object are written between two looks at the room that is left.
+_UNLOOKED = 16 * 1024 * 1024
 
 #: The form of keys: year, month, day and hour, and a unique name.
 _KEY = re.compile(r"\d{4}/\d\d/\d\d/\d\d/[0-9a-f]{32}\.dcm")
@@ -38,10 +42,12 @@ class IncomingFile:
 
     waits_for_disk = True
 
-    def __init__(self, store: int, path: str, key: str, *, direct: bool) -> None:
+    def __init__(self, store: int, path: str, key: str, folder: StoreFolder, *, direct: bool) -> None:
         self.store = store
         self.key = key
         self.path = path
+        self._folder = folder
+        self._until_look = _UNLOOKED
         try:
             self._file = AlignedFile(path, direct=direct)
         except OSError as error:
@@ -53,6 +59,10 @@ class IncomingFile:
         return self._file.is_direct
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._until_look -= len(chunk)
+        if self._until_look < 0:
+            self._until_look = _UNLOOKED
+            self._folder.see_that_it_takes_more()
         try:
             self._file.write(chunk)
         except OSError as error:
@@ -112,17 +122,20 @@ class FileStore:
     It can be pickled: a process that belongs to this one then writes files with the same mark.
     """
 
-    def __init__(self, root: Path, store: int, mark: str = "") -> None:
+    def __init__(self, root: Path, store: int, mark: str = "", folder: StoreFolder | None = None) -> None:
         self.id = store
         self._mark = mark
         self._root = root
-        make_folder(root)
+        if folder is None:
+            make_folder(root)
+        self._folder = folder or StoreFolder(root)
         #: Folders whose names, and those of all parents, are known to be durable.
         self._durable = {root}
         #: Whether O_DIRECT may work: the file system has not refused it yet.
         self._direct = True
 
     def receive(self, now: datetime) -> IncomingFile:
+        self._folder.see_that_it_takes_more()
         hour = _hour(now)
         folder = self._root / hour
         if folder not in self._durable:
@@ -132,12 +145,12 @@ class FileStore:
                 raise StorageError(f"Cannot create the folder {folder}: {error.strerror}") from error
         key = f"{hour}/{self._mark}{uuid.uuid4().hex[len(self._mark) :]}.dcm"
         # Strings, because joining `Path` objects takes longer than creating the file.
-        file = IncomingFile(self.id, f"{self._root}/{key}", key, direct=self._direct)
+        file = IncomingFile(self.id, f"{self._root}/{key}", key, self._folder, direct=self._direct)
         self._direct = file.is_direct
         return file
 
-    def __reduce__(self) -> tuple[type[FileStore], tuple[Path, int, str]]:
-        return FileStore, (self._root, self.id, self._mark)
+    def __reduce__(self) -> tuple[type[FileStore], tuple[Path, int, str, StoreFolder]]:
+        return FileStore, (self._root, self.id, self._mark, self._folder)
 
     def take_over(self, key: str) -> FinishedFile:
         """Return a file that another process of this server has received and finished. Raises `StorageError`."""
@@ -172,6 +185,9 @@ class FileStore:
                 sync_folder(folder)
         except OSError as error:
             raise StorageError(f"Cannot remove files from {self._root}: {error.strerror}") from error
+
+    def see_that_it_takes_more(self) -> None:
+        self._folder.see_that_it_takes_more()
 
     def position(self, now: datetime) -> str:
         return _hour(now - _CLOCK_TOLERANCE)

@@ -88,6 +88,13 @@ class Store(Protocol):
         Raises `StorageError`.
         """
 
+    def see_that_it_takes_more(self) -> None:
+        """Raise `StorageError` if images have left no more room than notes and withdrawals may need, or if the
+        store is not what was opened.
+
+        Stores ask themselves. Others ask it for objects that take the same room elsewhere.
+        """
+
     def position(self, now: datetime) -> str:
         """Return a position in the order of arrival: everything that arrives after `now` is behind it.
 

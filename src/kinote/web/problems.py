@@ -17,6 +17,13 @@ from starlette.responses import Response
 
 from kinote.catalog.answered_requests import KeyReusedError
 from kinote.catalog.queries.conditions import InvalidKeyError
+from kinote.catalog.sql.unavailable import (
+    IndexDamagedError,
+    IndexFullError,
+    IndexMovedError,
+    IndexReadOnlyError,
+    IndexUnreachableError,
+)
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.errors import DecodingUnavailableError
@@ -218,6 +225,14 @@ class HeadTooLargeError(RequestError):
     title = "The headers are too large"
 
 
+class OutOfResourcesError(RequestError):
+    """An object cannot be taken now, for want of space or memory, or because the index does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    name = "out-of-resources"
+    title = "Nothing can be taken now"
+
+
 class TooManyConnectionsError(RequestError):
     """The server, or one address, has as many connections as it may."""
 
@@ -278,6 +293,16 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (InvalidKeyError, HTTPStatus.BAD_REQUEST, "bad-request", "A matching key cannot be understood"),
     (SearchError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (NoConnectionError, HTTPStatus.SERVICE_UNAVAILABLE, "index-busy", "The index is busy"),
+    (IndexFullError, HTTPStatus.SERVICE_UNAVAILABLE, "index-full", "There is no room for the index"),
+    (IndexReadOnlyError, HTTPStatus.SERVICE_UNAVAILABLE, "index-read-only", "The index cannot be written"),
+    (IndexDamagedError, HTTPStatus.SERVICE_UNAVAILABLE, "index-damaged", "The index is damaged"),
+    (
+        IndexMovedError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "index-moved",
+        "The data directory is not in its place",
+    ),
+    (IndexUnreachableError, HTTPStatus.SERVICE_UNAVAILABLE, "index-unreachable", "The index does not answer"),
     (
         CommitInDoubtError,
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -290,6 +315,11 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
 _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     CommitInDoubtError: {"Retry-After": "30"},
     NoConnectionError: {"Retry-After": "5"},
+    IndexFullError: {"Retry-After": "60"},
+    IndexReadOnlyError: {"Retry-After": "60"},
+    IndexDamagedError: {"Retry-After": "300"},
+    IndexMovedError: {"Retry-After": "60"},
+    IndexUnreachableError: {"Retry-After": "10"},
     DecodingUnavailableError: {"Retry-After": "10"},
     StoreUnreachableError: {"Retry-After": "30"},
     BytesGoneError: {"Cache-Control": "no-store"},

@@ -11,6 +11,9 @@ from kinote.catalog.schema.tables import study
 from kinote.catalog.sql.text_grams import fold, grams, words
 from kinote.catalog.sql.text_index import STUDY_TEXT
 
+#: How many words are looked for at once: each is a condition of its own, and databases bound their number.
+MAX_WORDS = 32
+
 _COLUMNS = (
     "patient_name_alphabetic",
     "patient_name_ideographic",
@@ -24,6 +27,11 @@ _COLUMNS = (
 def index_study_text(transaction: Connection, studies: Iterable[Mapping[str, Any]]) -> None:
     """Make these rows of `study` findable by free text."""
     STUDY_TEXT.fill(transaction, [(row["id"], folded := _searched(row), grams(folded)) for row in studies])
+
+
+def is_too_long(asked: str) -> bool:
+    """Return whether more words are asked for than are looked for at once."""
+    return len(words(asked)) > MAX_WORDS
 
 
 def matches(connection: Connection, asked: str) -> ColumnElement[bool]:

@@ -75,6 +75,23 @@ def engine_for(url: str | URL, *, pool_size: int) -> Engine:
     raise ValueError(f"database address: {address.get_backend_name()} is neither sqlite nor postgresql")
 
 
+class WrongEncodingError(RuntimeError):
+    """The database cannot hold all characters. The message says how to create one that can."""
+
+
+def see_that_it_holds_all_text(connection: Connection) -> None:
+    """Raise `WrongEncodingError` unless the database is in UTF-8. SQLite always is."""
+    if is_sqlite(connection):
+        return
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        name = connection.engine.url.database
+        raise WrongEncodingError(
+            f"The database {name} is in {encoding}, which cannot hold the names of all patients. Create one in UTF-8 "
+            f"and name it in the setting database: createdb --encoding=UTF8 --locale=C --template=template0 {name}_utf8"
+        )
+
+
 def is_there(url: str | URL) -> bool:
     """Return whether there is a database at an address, whatever its contents. Opening it would create one on
     SQLite."""

@@ -27,8 +27,10 @@ from kinote.catalog.schema.migrations import upgrade
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.lookups import LookUps
 from kinote.catalog.sql.statements import FindAll, FindOne
+from kinote.catalog.sql.unavailable import IndexUnavailableError, IndexUnreachableError, unavailability
 from kinote.catalog.transactions.announcements import Announcements, has_changes
 from kinote.catalog.transactions.commits import CommitInDoubtError, Commits, forget_old_marks
+from kinote.catalog.transactions.footing import Footing
 from kinote.catalog.transactions.notifications import Notifications
 from kinote.catalog.transactions.waiting_work import GROUP, HELD_AT_MOST, Budget, Piece, Turn, WaitingWork
 
@@ -79,7 +81,8 @@ class Catalog:
     """The open index. `close()` completes the work submitted before.
 
     `observe_background` is called with the seconds for which each piece of background work held its writer.
-    `steady` returns the seconds of a clock that is never set.
+    `steady` returns the seconds of a clock that is never set. `is_in_place` says whether what the index is kept in is
+    where it was. It is asked before every write, after which nothing is acknowledged that went elsewhere.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Catalog:
         *,
         observe_background: Callable[[float], None] = lambda seconds: None,
         steady: Callable[[], float] = time.monotonic,
+        is_in_place: Callable[[], bool] = lambda: True,
     ) -> None:
         self._observe_background = observe_background
         self._steady = steady
@@ -101,6 +105,9 @@ class Catalog:
         # Connecting here makes opening fail if the index allows too few connections.
         connections = [self._writers.connect().execution_options(writes=True) for _ in range(writers)]
         self._in_doubt_limit = options.in_doubt_limit
+        self._footing = Footing(options.url, is_in_place)
+        #: Why the last transaction could not be written; None if it could.
+        self.write_trouble: IndexUnavailableError | None = None
         self._lookups = LookUps(options.url) if alone else None
         #: Wakes listeners after every commit with changes, by whichever server.
         self.announcements = Announcements()
@@ -122,7 +129,7 @@ class Catalog:
     def read(self) -> Iterator[Connection]:
         """Return a connection that sees one committed state of the index, from its first query until the end of the
         block."""
-        with self._reader() as connection:
+        with self._reader() as connection, _telling_unavailability():
             yield connection
 
     def _reader(self) -> Connection:
@@ -134,6 +141,8 @@ class Catalog:
                     "The index has no connection left for this. Try again; if it happens often, see the setting "
                     "database_connections and PostgreSQL's max_connections."
                 ) from error
+            if (reason := unavailability(error)) is not None:
+                raise reason from error
             raise
 
     def find_latest(self, query: FindOne, **parameters: Any) -> Sequence[Any] | None:
@@ -142,14 +151,16 @@ class Catalog:
         It costs a fraction of `read`, and is meant for what is asked for each of many objects.
         """
         if self._lookups is not None:
-            return self._lookups.find(query, parameters)
+            with _telling_unavailability():
+                return self._lookups.find(query, parameters)
         with self.read() as connection:
             return connection.execute(query.query, parameters).first()
 
     def find_all_latest(self, query: FindAll, **parameters: Any) -> Sequence[Sequence[Any]]:
         """Return all rows of a query, among everything committed so far; see `find_latest`."""
         if self._lookups is not None:
-            return self._lookups.find_all(query, parameters)
+            with _telling_unavailability():
+                return self._lookups.find_all(query, parameters)
         with self.read() as connection:
             return connection.execute(query.query, parameters).all()
 
@@ -165,7 +176,8 @@ class Catalog:
         return done
 
     def write(self, work: Work[Result]) -> Result:
-        """Run work in a transaction and wait until it is durable. Raises what the work raises."""
+        """Run work in a transaction and wait until it is durable. Raises what the work raises, and
+        `IndexUnavailableError`."""
         return self.submit(work).result()
 
     def in_turns(self, step: Callable[[Connection, Budget], bool]) -> None:
@@ -222,6 +234,7 @@ class Catalog:
         outcomes: list[tuple[Piece, Any, BaseException | None]] = []
         changed = False
         try:
+            self._footing.see_to_it()
             with commits.transaction():
                 outcomes = [(piece, *self._attempt(commits.connection, piece)) for piece in group]
                 changed = has_changes(commits.connection)
@@ -230,11 +243,16 @@ class Catalog:
             outcomes = [(piece, None, failure or _same_doubt(doubt)) for piece, _, failure in outcomes]
         except Exception:
             # Nothing of the group is durable. Each piece is run alone, so that only the one at fault fails.
+            reason: IndexUnavailableError | None = None
             for piece in group:
-                self._commit_alone(commits, piece)
+                # Each of many pieces must not wait for a connection that nobody gets.
+                if isinstance(reason, IndexUnreachableError):
+                    self._tell(piece, None, reason)
+                else:
+                    reason = self._commit_alone(commits, piece)
             return
         for piece, result, failure in outcomes:
-            _settle(piece, result, failure)
+            self._tell(piece, result, failure)
         if changed:
             self._announce()
 
@@ -255,25 +273,55 @@ class Catalog:
                 undo()
                 return None, failure
 
-    def _commit_alone(self, commits: Commits, piece: Piece) -> None:
+    def _commit_alone(self, commits: Commits, piece: Piece) -> IndexUnavailableError | None:
+        """Run a piece in a transaction of its own; return why the index could not be written, if that was so."""
         for attempt in range(1, _ATTEMPTS + 1):
             result: Any = None
             failure: BaseException | None = None
-            changed = False
+            begun = changed = False
             try:
+                self._footing.see_to_it()
                 with commits.transaction():
+                    begun = True
                     result = piece.work(commits.connection)
                     changed = has_changes(commits.connection)
             except DBAPIError as error:
-                if attempt < _ATTEMPTS and _spoils(commits.connection, error):
+                # A connection that broke before is replaced at the second attempt, or there is none to be had.
+                most = _ATTEMPTS if begun else 2
+                if attempt < most and _spoils(commits.connection, error):
                     continue
                 failure = error
             except BaseException as error:  # Whatever it is, it must not end the writer.
                 failure = error
-            _settle(piece, result if failure is None else None, failure)
+            reason = self._tell(piece, result if failure is None else None, failure)
             if changed and (failure is None or isinstance(failure, CommitInDoubtError)):
                 self._announce()
-            return
+            return reason
+        raise AssertionError("The last attempt has an outcome")
+
+    def _tell(self, piece: Piece, result: Any, failure: BaseException | None) -> IndexUnavailableError | None:
+        """Tell who waits for a piece what became of it; return why the index could not be written, if that was so."""
+        if failure is None:
+            self.write_trouble = None
+            _settle(piece, result, None)
+            return None
+        reason = unavailability(failure)
+        if reason is not None:
+            self.write_trouble = reason
+            reason = reason.again()
+        _settle(piece, None, reason or failure)
+        return reason
+
+
+@contextmanager
+def _telling_unavailability() -> Iterator[None]:
+    """Raise what is wrong with the index in place of the driver's error, where the error says it."""
+    try:
+        yield
+    except DBAPIError as error:
+        if (reason := unavailability(error)) is not None:
+            raise reason from error
+        raise
 
 
 def _spoils(connection: Connection, error: DBAPIError) -> bool:

@@ -41,6 +41,9 @@ _ONE_LINE = frozenset(
 #: Sequences with at most this many items keep their items after the first access, since several readers visit them.
 _FEW = 64
 
+#: The items of sequences up to this size are made together, in bytes.
+_SHORT_SEQUENCE = 64 * 1024
+
 #: Sequences sent as UN of defined length are read so deep in each other: no walk of what lies around them bounds them.
 DEEPEST_UNKNOWN = 16
 
@@ -266,6 +269,11 @@ class DataSet:
             known[tag] = items
         return items
 
+    def each_item(self, tag: int) -> Iterable[DataSet]:
+        """Return the items of a sequence one after the other: those of a long one take no memory together."""
+        items = self.sequence(tag)
+        return self.items(tag) if items.stop - items.start <= _SHORT_SEQUENCE else items
+
     def sequence(self, tag: int) -> Items:
         """Return the items of a sequence without creating them, for sequences with thousands of similar items."""
         found = self._level().get(tag)
@@ -420,13 +428,14 @@ class Items:
         level = self._level
         return DataSet(level._kept, *place, self.encoding, level._ends, level)
 
-    def all(self) -> tuple[DataSet, ...]:
-        found = []
+    def __iter__(self) -> Iterator[DataSet]:
         pos = self.start
         while (place := self.next_from(pos)) is not None:
-            found.append(self.at(place))
+            yield self.at(place)
             pos = place[1]
-        return tuple(found)
+
+    def all(self) -> tuple[DataSet, ...]:
+        return tuple(self)
 
 
 def scanned(scanner: DataSetScanner) -> DataSet:

@@ -29,6 +29,9 @@ _LEFT_OUT = frozenset({tags.SPECIFIC_CHARACTER_SET, tags.DATA_SET_TRAILING_PADDI
 #: JSON is UTF-8, whatever the character set of the data set is (PS3.18 F.2).
 _UTF_8 = '"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
 
+#: How many items are joined at once.
+_BLOCK = 1000
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -96,8 +99,10 @@ def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str
     if vr == "SQ":
         # The address of a nested bulk value includes the item's position, so it is not valid for other items.
         nested = None if any(len(span.path) > 1 for span in dataset.bulk) else table
-        items = enumerate(dataset.items(tag))
-        return attribute_json(vr, [_item(item, dataset, (*path, index), nested) for index, item in items])
+        items = enumerate(dataset.each_item(tag))
+        return attribute_json(
+            vr, _in_blocks(_item(item, dataset, (*path, index), nested) for index, item in items)
+        )
     if vr in BINARY:
         value = dataset.raw(tag) or b""
         if dataset.encoding.order == ">" and vr in _WORDS:
@@ -105,6 +110,18 @@ def _attribute(dataset: DataSet, tag: int, path: TagPath, table: dict[bytes, str
         inline = base64.b64encode(value).decode()
         return f'{{"vr":"{vr}","InlineBinary":"{inline}"}}' if inline else attribute_json(vr, ())
     return attribute_json(vr, values_json(vr, dataset.text(tag)))
+
+
+def _in_blocks(items: Iterable[str]) -> list[str]:
+    """Return items joined by the thousand: a million texts of their own take several times what is in them."""
+    blocks: list[str] = []
+    block: list[str] = []
+    for item in items:
+        block.append(item)
+        if len(block) == _BLOCK:
+            blocks.append(",".join(block))
+            block = []
+    return [*blocks, *([",".join(block)] if block else [])]
 
 
 def attribute_json(vr: str, values: Sequence[str]) -> str:

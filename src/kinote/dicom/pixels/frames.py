@@ -2,11 +2,12 @@
 
 import io
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -32,6 +33,9 @@ _HEADER = Limits(bulk_binary=1 << 18, bulk_text=1 << 18)
 _CHUNK = 16 * 1024
 _MAX_ENCODED = 1 << 30
 _MAX_INFLATED = 1 << 30
+
+#: A deflated object is inflated in memory up to this size, in bytes.
+_IN_MEMORY = 8 * 1024 * 1024
 
 
 class Frames:
@@ -209,9 +213,10 @@ def _walked_to_pixels(file: BinaryIO, transfer_syntax_uid: str) -> DataSetScanne
 
 
 def _inflated(file: BinaryIO) -> BinaryIO:
-    """A deflated data set (PS3.5 A.5) in memory: it cannot be read from the middle."""
+    """A deflated data set (PS3.5 A.5), which cannot be read from the middle: in a temporary file where it is large."""
     inflate = zlib.decompressobj(-15)
-    plain = io.BytesIO()
+    # It is closed with the last reference to it.
+    plain = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115
     try:
         while not inflate.eof and (chunk := file.read(1 << 16)):
             while chunk and not inflate.eof:

@@ -18,6 +18,7 @@ from kinote.dicom.values.person_names import joined_groups
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.lists.load import is_carried
 from kinote.notes.lists.queries import NO_MARKS
+from kinote.notes.lists.search import SearchError
 
 _Json = dict[str, Any]
 
@@ -85,6 +86,8 @@ def study_labels(connection: Connection, study_instance_uids: Collection[str]) -
 def _conditions(connection: Connection, wanted: StudyFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.text.strip():
+        if study_text.is_too_long(wanted.text):
+            raise SearchError("text", f"text: at most {study_text.MAX_WORDS} words")
         conditions.append(study_text.matches(connection, wanted.text))
     if wanted.patient:
         conditions.append(study.c.patient_id == normal_text(wanted.patient))

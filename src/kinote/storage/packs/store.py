@@ -26,6 +26,7 @@ from kinote.storage.packs.pack import BLOCK, Pack
 from kinote.storage.packs.sqlite_pack import SqlitePack
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
+from kinote.storage.volume import StoreFolder
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class PackStore:
         self._root = root
         self._max_bytes = max_bytes
         make_folder(root)
+        self._folder = StoreFolder(root)
         self._changing = threading.Lock()
         self._packs: dict[int, Pack | SqlitePack] = {}
         #: Held by the thread that adds, or that begins or ends a pack.
@@ -72,6 +74,11 @@ class PackStore:
 
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         waiting = [one for one in group if isinstance(one, IncomingSmall) and one.key is None]
+        if waiting:
+            try:
+                self._folder.see_that_it_takes_more()
+            except StorageError as error:
+                return [error if one in waiting else None for one in group]
         try:
             self._add(waiting)
         except _FAILURES as error:
@@ -104,6 +111,9 @@ class PackStore:
                     self._pack(pack).remove(numbers)
         except _FAILURES as error:
             raise StorageError(f"Cannot remove objects from {self._root}: {error}") from error
+
+    def see_that_it_takes_more(self) -> None:
+        self._folder.see_that_it_takes_more()
 
     def position(self, now: datetime) -> str:
         """Return the end of each pack to which nobody adds. Later objects have a greater number there, or are in

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kinote.intake.outcome import Outcome
+from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.security.origins import Interface, Origin
 from kinote.web.actor import actor_of
 from kinote.web.api.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
-from kinote.web.problems import UnsupportedMediaTypeError
+from kinote.web.problems import OutOfResourcesError, UnsupportedMediaTypeError
 from kinote.web.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import rooms_of
 
@@ -26,7 +26,9 @@ router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 )
 async def bring_in(request: Request) -> Response:
     """Take one DICOM file, streamed, and say what became of it once that is durable: `stored`, `known`
-    already, `held` beside other content under its UID, or `refused` and why."""
+    already, `held` beside other content under its UID, or `refused` and why.
+
+    The problem is `out-of-resources` where the object is not to blame, and may be sent again later."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/dicom":
         raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
     rooms = rooms_of(request)
@@ -43,4 +45,6 @@ async def bring_in(request: Request) -> Response:
         return upload.finish().result()
 
     outcome = await in_threads_with_body(request, take, rooms.threads.uploads)
+    if outcome.status == OUT_OF_RESOURCES:
+        raise OutOfResourcesError(outcome.reason, headers={"Retry-After": "60"})
     return answer(asdict(outcome))

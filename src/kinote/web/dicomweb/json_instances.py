@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
-
-from pydicom import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.files.part10 import file_meta_bytes
+from kinote.dicom.json.received import ReceivedJsonError, encode_received
 from kinote.dicom.values import uids
 from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
 from kinote.web.negotiation import MediaType
@@ -88,7 +85,7 @@ def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> Itera
         # One that is missing is for intake to say.
         if uid and not uids.is_tolerable(uid):
             raise JsonInstanceError(f"{uid[:80]!r} is no UID.")
-    encoded = _encoded(header, _bulk_reader(parts))
+    encoded = _encoded(header, parts)
     return _file(file_meta_bytes(sop_class, sop_instance, syntax), encoded, pixels)
 
 
@@ -110,25 +107,12 @@ def _part(uri: object, parts: Mapping[str, BulkPart]) -> BulkPart:
     return part
 
 
-def _bulk_reader(parts: Mapping[str, BulkPart]) -> Callable[[str, str, str], bytes]:
-    return lambda _tag, _vr, uri: _part(uri, parts).whole()
-
-
-def _encoded(header: Mapping[str, Any], bulk: Callable[[str, str, str], bytes]) -> bytes:
+def _encoded(header: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> bytes:
     """The data set without bulk pixel data, in Explicit VR Little Endian and UTF-8."""
     try:
-        dataset = Dataset.from_json(dict(header), bulk)
-        dataset.SpecificCharacterSet = "ISO_IR 192"
-        for element in [element for element in dataset if element.tag.group == 2]:
-            del dataset[element.tag]
-        written = DicomBytesIO()
-        written.is_little_endian, written.is_implicit_VR = True, False
-        write_dataset(written, dataset)
-    except JsonInstanceError:
-        raise
-    except Exception as error:  # pydicom raises what it likes for what is no DICOM JSON
-        raise JsonInstanceError(f"The metadata is no DICOM JSON: {error}") from error
-    return written.getvalue()
+        return encode_received(header, lambda uri: _part(uri, parts).whole())
+    except ReceivedJsonError as error:
+        raise JsonInstanceError(f"The metadata is no DICOM JSON: {error}.") from error
 
 
 def _file(meta: bytes, encoded: bytes, pixels: BulkPart | None) -> Iterator[bytes]:

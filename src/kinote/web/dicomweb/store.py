@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,11 +40,15 @@ async def store(request: Request) -> Response:
     if not outcomes:
         raise BadRequestError("The body holds no instance.")
     reasons = refusals(outcomes)
+    status = store_status(outcomes)
+    headers = {"Warning": warning(reasons)} if reasons else {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "60"
     return Response(
         json.dumps(store_response(outcomes, Addresses(request))).encode(),
-        status_code=store_status(outcomes),
+        status_code=status,
         media_type=JSON,
-        headers={"Warning": warning(reasons)} if reasons else None,
+        headers=headers,
     )
 
 

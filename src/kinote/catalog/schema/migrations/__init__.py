@@ -32,10 +32,12 @@ def configuration() -> Config:
 def upgrade(engine: Engine) -> None:
     """Bring the index behind this engine to the newest schema; does nothing where it is there already.
 
-    Raises `ForeignSchemaError`, and changes nothing, where the tables are not Kinote's or are from its future.
+    Raises `ForeignSchemaError`, and changes nothing, where the tables are not Kinote's or are from its future, and
+    `dialects.WrongEncodingError` where the database cannot hold all text.
     """
     config = configuration()
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        dialects.see_that_it_holds_all_text(connection)
         dialects.lock_schema(connection)
         _refuse_strangers(connection)
         config.attributes["connection"] = connection
