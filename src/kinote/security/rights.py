@@ -123,6 +123,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/scrub"): Right.OPERATE,
     ("GET", "/api/v1/held"): Right.EXAMINE,
     ("GET", "/api/v1/held/{held_id}/file"): Right.EXAMINE,
+    ("POST", "/api/v1/held"): Right.RELEASE,
     ("POST", "/api/v1/held/{held_id}"): Right.RELEASE,
     ("GET", "/api/v1/changes"): Right.READ,
     ("GET", "/api/v1/jobs"): Right.OBSERVE,
