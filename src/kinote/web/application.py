@@ -62,6 +62,7 @@ def create_application(rooms: Rooms) -> FastAPI:
             PermittedRoute("/healthz", healthz),
             PermittedRoute("/readyz", readyz),
             PermittedRoute("/metrics", metrics),
+            *dicomweb.capabilities_routes(),
             _VIEWER,
         ]
     )

@@ -15,6 +15,7 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
+from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -61,7 +62,7 @@ async def retrieve(request: Request) -> Response:
                 media_type=f"{_DICOM};transfer-syntax={syntax}",
             )
         boundary = new_boundary()
-        parts = _Parts(rooms.door, sent, actor_of(request), is_gone)
+        parts = _Parts(rooms.door, sent, actor_of(request), is_gone, Addresses(request))
         response = await iterated(
             multipart_body(parts, boundary),
             limiter,
@@ -115,7 +116,15 @@ def _beginning_late(
 class _Parts:
     """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
 
-    def __init__(self, door: Door, sent: Sequence[_Sent], by: Actor, is_gone: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        sent: Sequence[_Sent],
+        by: Actor,
+        is_gone: Callable[[], bool],
+        addresses: Addresses,
+    ) -> None:
+        self._addresses = addresses
         self._is_gone = is_gone
         self._door = door
         self._by = by
@@ -152,4 +161,7 @@ class _Parts:
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
             content = part10(item, outgoing(self._door, item, self._by))
-        return Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)
+        place = self._addresses.of(item)
+        return Part(
+            (("Content-Type", f"{_DICOM};transfer-syntax={syntax}"), ("Content-Location", place)), content
+        )
