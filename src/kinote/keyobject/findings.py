@@ -53,6 +53,10 @@ RULES: dict[str, Rule] = {
         "PS3.3 A.1.2", "It says of its patient or study what other instances do not: {}."
     ),
     "SERIES_DIFFERS": _info("PS3.3 A.1.2", "It says of its series what other instances do not: {}."),
+    # Values of a study that key objects made here do not copy (`kinote.lifecycle.malformed_studies`).
+    "STUDY_VALUE_MALFORMED": _warning(
+        "PS3.5 6.2", "Its study has a value that key objects made here do not copy: {}."
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

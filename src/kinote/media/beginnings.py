@@ -69,7 +69,7 @@ def is_dicomdir(head: bytes) -> bool:
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether a file that begins with `head` (at least 132 bytes of it) is a ZIP file, and no DICOM with that preamble."""
+    """Whether a file that begins with `head` (at least 132 bytes of it) is a ZIP file, and no DICOM."""
     return head[:4] in _ZIP_MAGIC and head[_PREFIX] != b"DICM"
 
 
