@@ -79,9 +79,12 @@ def _begins_like_a_dataset(head: bytes) -> bool:
 
 
 def _begins_with_elements(head: bytes, encoding: Encoding) -> bool:
-    """Whether two elements (one, if the head or the file ends before) follow each other in the order of their tags."""
+    """Whether the first bytes are an element with a representation, or two without that are in the order of their tags.
+
+    One is enough where the head or the file ends before the second.
+    """
     at = before = 0
-    for _ in range(2):
+    for _ in range(1 if encoding.explicit else 2):
         if len(head) - at < 8:
             return at > 0
         group, element, length = encoding.item.unpack_from(head, at)
