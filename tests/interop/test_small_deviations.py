@@ -8,6 +8,7 @@ import re
 import subprocess
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import gdcm
 import pydicom
@@ -107,7 +108,7 @@ def test_file_meta_information_in_any_encoding_is_read(syntax: str, of_meta: str
     meta = b""
     for number, uid in uids.items():
         value = uid.encode() + b"\0" * (len(uid) % 2)
-        order = "big" if of_meta == "big endian" else "little"
+        order: Literal["big", "little"] = "big" if of_meta == "big endian" else "little"
         head = (2).to_bytes(2, order) + number.to_bytes(2, order)
         is_implicit = of_meta == "implicit"
         length = len(value).to_bytes(4 if is_implicit else 2, order)
