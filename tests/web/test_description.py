@@ -53,7 +53,8 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
         _same(adapter.dump_python(adapter.validate_python(answer.json()), mode="json"), answer.json(), path)
         if answer.json().get("items") == []:
             empty.append(path)
-    assert empty == ["/api/v1/instances/to-register", "/api/v1/findings"]
+    # What the rest has nothing of here: nothing was misunderstood, and this server does no jobs.
+    assert empty == ["/api/v1/instances/to-register", "/api/v1/findings", "/api/v1/queues"]
 
 
 def _same(described: Any, answered: Any, place: str) -> None:
