@@ -38,8 +38,6 @@ class Scale:
     mutated_frames: int
     #: Data sets that are written in every encoding, and compared.
     re_encoded: int
-    #: Seconds for which schemathesis asks the server.
-    described_seconds: int
 
 
 _SHORT = Scale(
@@ -56,7 +54,6 @@ _SHORT = Scale(
     siege_objects=10,
     mutated_frames=500,
     re_encoded=12,
-    described_seconds=15,
 )
 
 _LONG = Scale(
@@ -73,7 +70,6 @@ _LONG = Scale(
     siege_objects=1_000,
     mutated_frames=20_000,
     re_encoded=1_000,
-    described_seconds=600,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT
