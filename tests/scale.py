@@ -36,6 +36,8 @@ class Scale:
     siege_objects: int
     #: Compressed frames with bytes changed, of all syntaxes.
     mutated_frames: int
+    #: Data sets that are written in every encoding, and compared.
+    re_encoded: int
 
 
 _SHORT = Scale(
@@ -51,6 +53,7 @@ _SHORT = Scale(
     sieges=1,
     siege_objects=10,
     mutated_frames=500,
+    re_encoded=12,
 )
 
 _LONG = Scale(
@@ -66,6 +69,7 @@ _LONG = Scale(
     sieges=6,
     siege_objects=1_000,
     mutated_frames=20_000,
+    re_encoded=1_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT

@@ -59,6 +59,7 @@ from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
+from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
@@ -185,7 +186,6 @@ def open_house(
                     if directory.was_alone and purpose != "look":
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
                 directory.recovered()
-                receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
                 door = Door(
@@ -196,6 +196,9 @@ def open_house(
                     store_is_there=there,
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
+                )
+                receiver = Receiver(
+                    catalog, stores, clock=clock, observe=observe_outcome, open_copy=door.open_copy
                 )
                 with _telling_of_index(url):
                     if node is not None:
@@ -311,7 +314,7 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: The kinds of jobs that there are.
-JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY)
+JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY, COMPARE_HELD)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
@@ -321,6 +324,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
         REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
         MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
         TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
+        COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.transport import ThreadedAssociationServer
+
+from kinote.delivery.going_on import GoingOn
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.transmit import send_objects
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse.acceptor import Acceptor, Listening
 from kinote.dimse.acceptor import Caller as Calling
 from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.errors import AbortedError, SilenceError
 from kinote.dimse.negotiation import Acceptance, answer_to
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import TlsOptions
@@ -42,3 +50,58 @@ def test_each_object_is_told_of_once_where_no_further_association_comes_about() 
     finally:
         acceptor.close()
     assert told == ["1.2.0", "1.2.1", "1.2.2"]
+
+
+def small(uid: str) -> Sendable:
+    data = b"\x08\x00\x18\x00UI" + len(uid).to_bytes(2, "little") + uid.encode()
+    return Sendable(CT, uid, EXPLICIT, lambda: DataSet(io.BytesIO(data), len(data)))
+
+
+@contextmanager
+def aborting_at(*uids: str) -> Iterator[tuple[ApplicationEntity, list[str]]]:
+    """A receiver that aborts at some objects, with the UIDs of those it has taken."""
+    taken: list[str] = []
+
+    def store(event: evt.Event) -> int:
+        assert isinstance(event.request, C_STORE)
+        uid = str(event.request.AffectedSOPInstanceUID)
+        if uid in uids:
+            event.assoc.abort()
+        else:
+            taken.append(uid)
+        return 0
+
+    entity = AE("PROVIDER")
+    entity.add_supported_context(CT, EXPLICIT)
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    assert isinstance(server, ThreadedAssociationServer)
+    try:
+        yield ApplicationEntity("PROVIDER", *server.server_address), taken
+    finally:
+        server.shutdown()
+
+
+def test_an_object_at_which_the_peer_aborts_keeps_no_other_from_being_sent() -> None:
+    uids = [f"1.2.{number}0" for number in range(6)]
+    bad = [uids[0], uids[3], uids[5]]
+    with aborting_at(*bad) as (peer, taken):
+        sent = list(send_objects(Caller(peer, "TESTER", TlsOptions()), [small(uid) for uid in uids]))
+    assert taken == [uid for uid in uids if uid not in bad]
+    assert [each.sent.kind for each in sent if each.sent] == [
+        "failed" if uid in bad else "completed" for uid in uids
+    ]
+
+
+def test_an_object_whose_uid_is_too_long_is_not_sent_at_all() -> None:
+    long = "1." + "2" * 70
+    with aborting_at() as (peer, taken):
+        sent = list(send_objects(Caller(peer, "TESTER", TlsOptions()), [small(long), small("1.2.40")]))
+    assert taken == ["1.2.40"]
+    assert "64 at most" in sent[0].reason
+
+
+def test_a_peer_that_ends_every_association_is_given_up() -> None:
+    going_on = GoingOn()
+    assert [going_on.after(AbortedError(0, 0)) for _ in range(100)] == [True] * 99 + [False]
+    going_on.answered()
+    assert [going_on.after(SilenceError()) for _ in range(3)] == [True, True, False]

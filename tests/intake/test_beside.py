@@ -13,6 +13,7 @@ from kinote.catalog.queries.matching import Query, search
 from kinote.catalog.queries.matching_keys import Level
 from kinote.catalog.schema.tables import instance, instance_metadata
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.door import Door
 from kinote.intake import filing
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
@@ -30,7 +31,9 @@ FIRST, OTHER, THIRD = image(), image(PatientComments="another"), image(PatientCo
 
 @pytest.fixture
 def receiver(catalog: Catalog, tmp_path: Path) -> Iterator[Receiver]:
-    receiver = Receiver(catalog, local_stores(tmp_path / "data"), clock=clock)
+    stores = local_stores(tmp_path / "data")
+    door = Door(catalog, stores, clock=clock)
+    receiver = Receiver(catalog, stores, clock=clock, open_copy=door.open_copy)
     yield receiver
     receiver.close()
 
@@ -76,13 +79,18 @@ def rows(catalog: Catalog) -> list[tuple[str, bool]]:
     ("standing", "arriving", "becomes", "reason"),
     [
         ("live", FIRST, "known", "The same data set is stored already."),
-        ("live", OTHER, "held", "An instance with this SOP Instance UID is live with other content."),
+        (
+            "live",
+            OTHER,
+            "held",
+            "An instance with this SOP Instance UID is live with other content: PatientComm",
+        ),
         ("withdrawn", FIRST, "known", "The same data set is stored already."),
         (
             "withdrawn",
             OTHER,
             "held",
-            "An instance with this SOP Instance UID is withdrawn with other content.",
+            "An instance with this SOP Instance UID is withdrawn with other content: PatientComm",
         ),
         ("purged", FIRST, "held", "The instance with this SOP Instance UID was purged, and its UID does not"),
         ("purged", OTHER, "held", "The instance with this SOP Instance UID was purged, and its UID does not"),

@@ -125,6 +125,15 @@ def test_a_malformed_name_is_refused(client: httpx.Client, written: str) -> None
         assert answer.json()["detail"].startswith("Kinote-Actor: ")
 
 
+@pytest.mark.parametrize("written", ["a^b^c^d^e^f", "a=b=c=d", "a" * 100, "a%5Cb"])
+def test_a_name_that_is_no_person_name_is_refused_with_its_field(stored: httpx.Client, written: str) -> None:
+    """Else the document that says who has withdrawn the note would be the first to object."""
+    made = stored.post(NOTES, json=NOTE)
+    answer = stored.delete(f"{made.headers['location']}?reason=x", headers={"Kinote-Actor": written})
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == ["Kinote-Actor"]
+
+
 def notes(client: httpx.Client) -> list[Any]:
     items: list[Any] = client.get(NOTES).json()["items"]
     return items

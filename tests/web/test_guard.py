@@ -113,9 +113,9 @@ def test_the_viewer_s_files(client: httpx.Client, rooms: Rooms) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/dicomweb/studies", "GET, HEAD, POST"),
-        ("PUT", "/dicomweb/studies/1.2", "GET, HEAD, POST"),
-        ("POST", "/dicomweb/series", "GET, HEAD"),
+        ("DELETE", "/dicomweb/studies", "GET, HEAD, POST, OPTIONS"),
+        ("PUT", "/dicomweb/studies/1.2", "GET, HEAD, POST, OPTIONS"),
+        ("POST", "/dicomweb/series", "GET, HEAD, OPTIONS"),
         ("PATCH", "/api/v1/notes/1", "GET, HEAD, PUT, DELETE"),
         ("PUT", "/api/v1/studies/1.2/notes", "GET, HEAD, POST"),
         ("DELETE", "/api/v1/objects", "POST"),

@@ -15,7 +15,7 @@ from kinote.media import sources as importable
 
 
 def import_files(begun: Begun, paths: Sequence[Path], *, as_json: bool) -> None:
-    """Bring files in, and print what became of them; exit status 1 if an object was refused."""
+    """Bring files in, and print what became of them; exit status 1 if an object, or everything, was refused."""
     for path in paths:
         if not path.exists():
             fail(f"{path} does not exist.", USAGE)
@@ -26,8 +26,10 @@ def import_files(begun: Begun, paths: Sequence[Path], *, as_json: bool) -> None:
             report.add(imported)
             bars.advance(bar)
     _print(report, as_json=as_json)
-    # A text file on a medium is passed over and listed; an object that was refused is a failure.
-    if any(item.outcome.status for item in report.refused):
+    # A text file on a medium is passed over and listed; an object that was refused is a failure, or nothing else.
+    counts = report.counts
+    is_all_refused = counts["refused"] and not (counts["stored"] or counts["known"] or counts["held"])
+    if is_all_refused or any(item.outcome.status for item in report.refused):
         raise typer.Exit(FAILED)
 
 

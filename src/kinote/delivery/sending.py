@@ -15,6 +15,7 @@ from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set, live
 from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
+from kinote.dicom.values import uids
 from kinote.dimse import statuses
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CCancelRequest
@@ -67,6 +68,10 @@ class Sender:
     def send(self, wanted: Sendable) -> Sent:
         """Send an object. Raises `AssociationError` where the association has ended."""
         uid = wanted.sop_instance_uid
+        if len(uid) > uids.LONGEST:
+            # Peers abort where a command has one, and nothing else could be sent (PS3.5 9.1).
+            said = f"Its SOP Instance UID has {len(uid)} characters; {uids.LONGEST} at most can be sent."
+            return Sent("failed", uid, said, statuses.PROCESSING_FAILURE)
         try:
             stored = wanted.open()
         except NotLiveError as error:

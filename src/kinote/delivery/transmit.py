@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from kinote.delivery.files import UnsendableFileError, sendable_file
+from kinote.delivery.going_on import GoingOn
 from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import ProposedStorage, Sender, Sent, grouped
 from kinote.dimse import statuses
-from kinote.dimse.errors import UnreadableDataSetError
+from kinote.dimse.errors import DimseError
 from kinote.dimse.requestor import Proposal, association
 from kinote.media.sources import Refusal, Source
 from kinote.peers.calling import Caller
@@ -101,8 +102,12 @@ def _send_waiting(
     tell: Callable[[tuple[Sendable, Sent]], None],
     record: Record,
 ) -> None:
-    """On one association send what waits; if it fails, what waits then has failed with it."""
+    """On one association send what waits. Where it ends at an object, the others go over another one.
+
+    If none comes about, what waits then has failed with it.
+    """
     wanted: Sendable | None = None
+    going_on = GoingOn()
     is_to_go_on = True
     while is_to_go_on:
         is_to_go_on = False
@@ -110,15 +115,16 @@ def _send_waiting(
             with association(call.peer, call.title, Proposal(contexts), tls=call.tls) as opened:
                 sender = Sender(opened, record=record)
                 while (wanted := _next(waiting)) is not None:
-                    tell((wanted, sender.send(wanted)))
+                    sent = sender.send(wanted)
+                    going_on.answered()
+                    tell((wanted, sent))
                     wanted = None
-        except UnreadableDataSetError as error:
-            # It alone has failed: the others go over another association.
-            assert wanted is not None
-            tell((wanted, _failed(wanted, error)))
-            wanted = None
-            is_to_go_on = bool(waiting)
         except Exception as error:  # Whatever it is: what became of each object is waited for.
+            if wanted is not None and isinstance(error, DimseError) and going_on.after(error):
+                tell((wanted, _failed(wanted, error)))
+                wanted = None
+                is_to_go_on = bool(waiting)
+                continue
             while (wanted := wanted or _next(waiting)) is not None:
                 tell((wanted, _failed(wanted, error)))
                 wanted = None

@@ -74,6 +74,14 @@ _HELD_BYTES = FindOne(
     stored_bytes(instance).where(instance.c.id == bindparam("id"), instance.c.standing == "held")
 )
 
+_COPY_BYTES = FindOne(
+    stored_bytes(instance).where(
+        instance.c.id == bindparam("id"),
+        instance.c.is_current,
+        (instance.c.standing == "live") | (instance.c.standing == "withdrawn"),
+    )
+)
+
 #: Gives the data set of an instance whose bytes are not here. Raises `BytesUnavailableError` where it cannot.
 Provider = Callable[[Stored], DataSet]
 
@@ -188,6 +196,14 @@ class Door:
     def open_held(self, wanted: HeldCopy) -> DataSet:
         """A held copy as it was received, for the administrator: this is no use of its study."""
         opened, _ = self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
+        return opened
+
+    def open_copy(self, key: int, sop_instance_uid: str) -> DataSet:
+        """The current instance under a UID as it was received, withdrawn or not, to be compared with what arrives.
+
+        Nothing of it goes out, and this is no use of its study. Raises as `open` does.
+        """
+        opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid)
         return opened
 
     def _open(self, query: FindOne, key: int, uid: str) -> tuple[DataSet, bool]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kinote.catalog.instances.entry import InstanceEntry
 from kinote.intake.outcome import Outcome, refused
+from kinote.intake.verdict import Verdict
 from kinote.keyobject.reading import Reading
 from kinote.storage.digests import digesting
 from kinote.storage.store import Incoming
@@ -28,6 +29,10 @@ class Arrival:
     file: Incoming | None = None
     dataset: bytes | None = None
     reading: Reading | None = None
+    #: What a comparison with the first copy under its UID has found, once there was one.
+    verdict: Verdict | None = None
+    #: How many comparisons it may still wait for. Without any, an object that is not the same data set is held.
+    comparisons_left: int = 0
     done: Future[Outcome] = field(default_factory=Future)
 
     def digest_in(self, algorithm: str) -> str:

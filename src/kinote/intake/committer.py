@@ -43,9 +43,15 @@ _ATTEMPTS = 4
 #: Failures that say nothing about the objects that were to be filed.
 _NOT_THEIR_FAULT = (CommitInDoubtError, IndexUnavailableError)
 
+#: How often an object is compared whose first copy changes meanwhile.
+_COMPARISONS = 3
+
 #: Called with the outcome of an arrival, and whether its bytes belong, or may belong, to the index, in the
 #: committing thread.
 Settle = Callable[[Arrival, Filed], None]
+
+#: Compares an arrival with the first copy under its UID, in a thread of its own, and then calls what is given.
+Compare = Callable[[Arrival, Callable[[], None]], None]
 
 
 class Committer:
@@ -54,12 +60,20 @@ class Committer:
     A group is formed when a writer is ready for it, not before. It takes everything that has arrived until then.
     """
 
-    def __init__(self, catalog: Catalog, stores: Stores, settle: Settle, clock: Clock) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        stores: Stores,
+        settle: Settle,
+        clock: Clock,
+        compare: Compare | None = None,
+    ) -> None:
         self._catalog = catalog
         self._stores = stores
         self._clock = clock
         self._is_in_place = partial(is_in_place, stores)
         self._settle = settle
+        self._compare = compare
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
         #: Whether a group has been requested that no writer has begun.
@@ -68,6 +82,8 @@ class Committer:
 
     def submit(self, arrival: Arrival) -> None:
         """Submit an arrival."""
+        if self._compare is not None:
+            arrival.comparisons_left = _COMPARISONS
         with self._changed:
             self._unsettled += 1
             self._ready.append(arrival)
@@ -157,6 +173,12 @@ class Committer:
         self._settled(arrival, Filed(outcome, kept=isinstance(failure, CommitInDoubtError)))
 
     def _settled(self, arrival: Arrival, filed: Filed) -> None:
+        if filed.is_undecided:
+            assert self._compare is not None
+            arrival.comparisons_left -= 1
+            # Its bytes are durable already, so it needs no group.
+            self._compare(arrival, partial(self._file_alone, arrival, 1))
+            return
         try:
             self._settle(arrival, filed)
         except Exception:

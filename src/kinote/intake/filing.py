@@ -22,6 +22,9 @@ from kinote.catalog.sql import statements
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
+from kinote.intake.settling_jobs import COMPARE_HELD
+from kinote.intake.verdict import Verdict, why_held_uncompared
+from kinote.jobs.enqueueing import enqueue
 from kinote.lifecycle import counts
 from kinote.lifecycle.differing import record_differences
 from kinote.lifecycle.standing import withdrawn_uids
@@ -34,12 +37,14 @@ from kinote.notes.registrar.arrival_locks import lock_instances
 class Filed:
     """The outcome of one arrival, and whether its bytes belong, or may belong, to the index.
 
-    `leaves_file` means that it replaces a file, which has to be set aside.
+    `leaves_file` means that it replaces a file, which has to be set aside. `is_undecided` means that nothing was done:
+    it has to be compared with the first copy under its UID, and filed again.
     """
 
     outcome: Outcome
     kept: bool
     leaves_file: bool = False
+    is_undecided: bool = False
 
 
 #: Takes store, key, offset of the data set and its size.
@@ -180,13 +185,13 @@ class _Beside:
 
     #: Whether the same data set is answered with "known", because it needs no second copy.
     knows_its_like: bool
-    #: Why an arrival is held that is not the same; the differences replace `{}`.
-    held_because: str
+    #: Why an arrival is held that is not compared.
+    held_because: str = ""
 
 
 _BESIDE = {
-    "live": _Beside(True, "An instance with this SOP Instance UID is live with {}."),
-    "withdrawn": _Beside(True, "An instance with this SOP Instance UID is withdrawn with {}."),
+    "live": _Beside(True),
+    "withdrawn": _Beside(True),
     # Its bytes are gone, so that not even the same data set is known. An act that lets the UID come back revives
     # the row of the tombstone here.
     "purged": _Beside(
@@ -236,12 +241,23 @@ def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> 
     alike = [other for other in others if other.is_same_data_set(arrival)]
     if any(other.standing == "held" or (other is current and beside.knows_its_like) for other in alike):
         return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
-    differs = (
-        "the same content in another transfer syntax, or other content"
-        if current.transfer_syntax_uid != arrival.entry.transfer_syntax_uid
-        else "other content"
-    )
-    return Filed(arrival.outcome("held", beside.held_because.format(differs)), kept=True), "held"
+    if not beside.knows_its_like:
+        return Filed(arrival.outcome("held", beside.held_because), kept=True), "held"
+    verdict = arrival.verdict
+    if verdict is None or not _is_about(verdict, current):
+        if arrival.comparisons_left:
+            return Filed(arrival.outcome("held"), kept=False, is_undecided=True), ""
+        return Filed(arrival.outcome("held", why_held_uncompared(current.standing)), kept=True), "held"
+    if verdict.is_same:
+        return Filed(
+            arrival.outcome("known", "The same content is stored already, in another encoding."), kept=False
+        ), ""
+    return Filed(arrival.outcome("held", verdict.why_held(current.standing)), kept=True), "held"
+
+
+def _is_about(verdict: Verdict, current: _Known) -> bool:
+    """Return whether a verdict is about a row and the bytes that it has now."""
+    return current.id is not None and (verdict.first, verdict.digest) == (current.id, current.digest)
 
 
 def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:
@@ -278,6 +294,8 @@ def _follow_up(
             )
         )
         if placed.standing == "held":
+            if arrival.verdict is not None and arrival.verdict.is_open:
+                _settle_later(transaction, row.instance, now)
             continue
         came.append((entry.sop_instance_uid, entry.study_instance_uid))
         if row.tells_patient:
@@ -301,3 +319,15 @@ def _follow_up(
     register.images_came(transaction, came)
     patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)
+
+
+def _settle_later(transaction: Connection, key: int, now: datetime) -> None:
+    """Have a held copy compared in the background that was too large to be compared on arrival."""
+    enqueue(
+        transaction,
+        COMPARE_HELD,
+        {"held": key},
+        clock=lambda: now,
+        actor="kinote",
+        natural_key=str(key),
+    )

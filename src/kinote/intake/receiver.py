@@ -19,9 +19,11 @@ from kinote.holdings.removal import is_owned, remember, remove_remembered
 from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer, refused_by_store
+from kinote.intake.comparers import Comparers
 from kinote.intake.expected import Expected, InStudy
 from kinote.intake.filing import Filed
 from kinote.intake.outcome import Outcome
+from kinote.intake.same_content import OpenCopy
 from kinote.intake.syncing import Syncers, sync
 from kinote.intake.upload import Upload
 from kinote.lifecycle import held
@@ -53,12 +55,19 @@ class Receiver:
         *,
         clock: Clock,
         observe: Callable[[Outcome], None] = lambda outcome: None,
+        open_copy: OpenCopy | None = None,
     ) -> None:
+        """`open_copy` opens first copies, with which arrivals under their UIDs are compared.
+
+        Without it, whatever is not the same data set in the same encoding is held.
+        """
         self._catalog = catalog
         self._stores = stores
         self.clock = clock
         self._observe = observe
-        self._committer = Committer(catalog, stores, self._settle, clock)
+        self._comparers = Comparers(catalog, open_copy) if open_copy else None
+        compare = self._comparers.compare if self._comparers else None
+        self._committer = Committer(catalog, stores, self._settle, clock, compare)
         self._syncers = Syncers()
         self._setting_aside = threading.Lock()
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
@@ -193,6 +202,8 @@ class Receiver:
         """Commit what has arrived. Nothing may be opened any more."""
         self._syncers.wait()
         self._committer.close()
+        if self._comparers is not None:
+            self._comparers.close()
         self._syncers.close()
 
 

@@ -55,6 +55,10 @@ RULES: dict[str, Rule] = {
     "SERIES_DIFFERS": _info("PS3.3 A.1.2", "It says of its series what other instances do not: {}."),
     # An image by itself: told when it is asked about (`kinote.web.picture_findings`).
     "PICTURE_LABEL": _warning("PS3.3 C.7.6.3.1.2", "Its pixels are not as they are labelled: {}."),
+    # Values of a study that key objects made here do not copy (`kinote.lifecycle.malformed_studies`).
+    "STUDY_VALUE_MALFORMED": _warning(
+        "PS3.5 6.2", "Its study has a value that key objects made here do not copy: {}."
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

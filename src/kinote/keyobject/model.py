@@ -2,7 +2,7 @@
 
 Constructors are strict. What they accept can be written as a conformant document and reads back as equal values, so
 no invalid object ever exists. Problems of received documents belong to `kinote.keyobject.reader`. Attributes of
-patient and study are copied as they were received, with their faults.
+patient and study may have faults: documents of others are written again as they were received.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, Select, literal_column, select
+from sqlalchemy import Connection, RowMapping, Select, literal_column, or_, select
 
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import (
@@ -45,9 +45,36 @@ class HeldCopy:
     dataset_offset: int
 
 
-def held(connection: Connection, *, after: int = 0, limit: int = 100) -> list[HeldCopy]:
+@dataclass(frozen=True, slots=True)
+class HeldSelection:
+    """Which held copies are meant: those of these studies, of these series, under these UIDs, or with these numbers.
+
+    One that any of these names is meant. Without any, all are.
+    """
+
+    studies: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
+    held: tuple[int, ...] = ()
+
+
+def held(
+    connection: Connection, selected: HeldSelection | None = None, *, after: int = 0, limit: int = 100
+) -> list[HeldCopy]:
     """Return held copies, oldest first, beginning after the number `after`."""
     query = _held().where(instance.c.id > after).order_by(instance.c.id).limit(limit)
+    conditions = [
+        column.in_(values)
+        for column, values in (
+            (study.c.study_instance_uid, selected.studies if selected else ()),
+            (series.c.series_instance_uid, selected.series if selected else ()),
+            (instance.c.sop_instance_uid, selected.instances if selected else ()),
+            (instance.c.id, selected.held if selected else ()),
+        )
+        if values
+    ]
+    if conditions:
+        query = query.where(or_(*conditions))
     return [_copy(row) for row in connection.execute(query).mappings()]
 
 

@@ -1,13 +1,23 @@
 """Recognizing by its first bytes whether a file can be DICOM, and what else it is."""
 
-import struct
-
+from kinote.dicom.dictionary.value_representations import LONG, SHORT
+from kinote.dicom.elements.element_heads import UNDEFINED
+from kinote.dicom.elements.encodings import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
+from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.dicomdir import MEDIA_STORAGE_DIRECTORY
+from kinote.dicom.files.part10 import read_file_meta
 
 _PREFIX = slice(128, 132)
 
-#: The element Media Storage SOP Class UID (0002,0002) of a DICOMDIR (PS3.10 7.1).
-_DIRECTORY_CLASS = b"\x02\x00\x02\x00UI\x14\x00" + MEDIA_STORAGE_DIRECTORY.encode()
+_MEDIA_STORAGE_SOP_CLASS_UID = 0x00020002
+
+#: What a ZIP file begins with: a member, or the end of an empty one.
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+
+_ENCODINGS = (EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE)
+
+#: What the first element of a data set can be at most: an element number, and a length in bytes.
+_LARGEST_FIRST, _LONGEST_FIRST = 0x1500, 0xFFFF
 
 #: Groups with which a file without preamble can begin.
 _FIRST_GROUPS = frozenset({0x0002, 0x0004, 0x0008})
@@ -48,20 +58,56 @@ def why_not_dicom(head: bytes) -> str:
 
 
 def is_dicomdir(head: bytes) -> bool:
-    """Return whether a file is a DICOMDIR. `head` contains its first bytes, at least 512."""
-    return _DIRECTORY_CLASS in head[_PREFIX.stop : 512]
+    """Return whether a file is a DICOMDIR, by its Media Storage SOP Class UID. `head` contains up to 4096 bytes."""
+    if head[_PREFIX] != b"DICM" and head[:2] != b"\x02\x00":
+        return False
+    try:
+        meta = read_file_meta(head).meta
+    except DicomError:
+        return False
+    return (
+        meta is not None
+        and (meta.text(_MEDIA_STORAGE_SOP_CLASS_UID) or "").strip() == MEDIA_STORAGE_DIRECTORY
+    )
+
+
+def is_zip(head: bytes) -> bool:
+    """Return whether a file is a ZIP file and not DICOM. `head` contains its first bytes, at least 132."""
+    return head[:4] in _ZIP_MAGIC and head[_PREFIX] != b"DICM"
 
 
 def _begins_like_a_data_set(head: bytes) -> bool:
-    """Return whether the first bytes are an element of a low group with a VR or a plausible length."""
-    if len(head) < 8:
-        return False
-    group, element = struct.unpack_from("<HH", head)
-    if group not in _FIRST_GROUPS or element > 0x1500:
-        return False
-    if head[4:6].isalpha() and head[4:6].isupper():
-        return True
-    return bool(struct.unpack_from("<I", head, 4)[0] <= 0xFFFF)
+    """Return whether the first bytes are elements in one of the three encodings, as far as they can be seen."""
+    return any(_begins_with_elements(head, encoding) for encoding in _ENCODINGS)
+
+
+def _begins_with_elements(head: bytes, encoding: Encoding) -> bool:
+    """Return whether the first bytes are an element with a VR, or two elements without VR in the order of their tags.
+
+    One is enough where the head or the file ends before the second.
+    """
+    at = before = 0
+    for _ in range(1 if encoding.explicit else 2):
+        if len(head) - at < 8:
+            return at > 0
+        group, element, length = encoding.item.unpack_from(head, at)
+        tag = group << 16 | element
+        if tag <= before or (not at and (group not in _FIRST_GROUPS or element > _LARGEST_FIRST)):
+            return False
+        value = at + 8
+        if encoding.explicit:
+            vr = head[at + 4 : at + 6]
+            if vr in SHORT:
+                length = encoding.short.unpack_from(head, at + 6)[0]
+            elif vr in LONG and len(head) >= at + 12:
+                length = encoding.long.unpack_from(head, at + 8)[0]
+                value = at + 12
+            else:
+                return False
+        if length == UNDEFINED or length > _LONGEST_FIRST:
+            return bool(at)
+        at, before = value + length, tag
+    return True
 
 
 def _kind(head: bytes) -> str:

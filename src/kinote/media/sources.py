@@ -24,7 +24,6 @@ _ZIP_RATIO = 200
 _ZIP_ALWAYS = 256 * 1024 * 1024
 _ZIP_MEMBERS = 1_000_000
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 0x1
 
 
@@ -121,7 +120,7 @@ def _file(path: Path) -> Iterator[_Found | Refusal]:
             yield Refusal(str(path), "This is a device, a pipe or a socket, not a file.")
             return
         with path.open("rb") as file:
-            is_zip = file.read(4) in _ZIP_MAGIC
+            is_zip = beginnings.is_zip(file.read(_HEAD))
     except OSError as error:
         yield Refusal(str(path), f"The file cannot be read: {error.strerror or error}.")
         return
@@ -136,7 +135,7 @@ def _is_dicomdir(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return beginnings.is_dicomdir(file.read(512))
+            return beginnings.is_dicomdir(file.read(_HEAD))
     except OSError:
         return False
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+from kinote.delivery.going_on import GoingOn
 from kinote.delivery.ledger import Record
 from kinote.delivery.sending import Sender, Sent, grouped
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CMoveRequest, CMoveResponse
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.errors import DimseError, UnreadableDataSetError
+from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
@@ -58,27 +59,31 @@ def _sendings(
 ) -> Generator[Sent, None, None]:
     """Send the objects, on as many associations as they need; what becomes of each.
 
-    Where an association does not come about, or ends early, its objects have failed, and it is said why.
+    Where an association ends at an object, the others go over another one. Where none comes about, they have failed,
+    and it is said why.
     """
     originator = MoveOriginator(session.calling_ae_title, request.message_id)
     options = session.rooms.options
     for contexts, group in grouped(objects):
         done = 0
+        going_on = GoingOn()
         while done < len(group):
+            is_begun = False
             try:
                 with association(
                     destination, session.called_ae_title, Proposal(contexts), tls=options.tls
                 ) as opened:
                     sender = Sender(opened, originator=originator, record=record)
+                    is_begun = True
                     for wanted in group[done:]:
                         sent = sender.send_live(session.rooms.door, wanted, session.actor)
+                        going_on.answered()
                         done += 1
                         yield sent
-            except UnreadableDataSetError as error:
-                # It alone has failed: the others go over another association.
-                yield Sent("failed", group[done].sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
-                done += 1
             except DimseError as error:
-                for wanted in group[done:]:
+                # Where it ended at one object, this alone has failed.
+                is_alone = is_begun and done < len(group) and going_on.after(error)
+                failed = group[done : done + 1] if is_alone else group[done:]
+                done += len(failed)
+                for wanted in failed:
                     yield Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
-                done = len(group)

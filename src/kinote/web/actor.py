@@ -10,8 +10,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Scope
 
+from kinote.keyobject.texts import problem_with
 from kinote.security.actors import COMMAND, Actor, ActorKind, command_actor
-from kinote.web.problems import BadRequestError
+from kinote.web.problems import BadRequestError, FieldError, RefusedContentError
 
 #: The header in which a client names the person it acts for: UTF-8, percent-encoded, since header fields are ASCII.
 HEADER = "Kinote-Actor"
@@ -24,7 +25,10 @@ _KEY = "kinote.actor"
 
 
 def find_actor(scope: Scope) -> Actor:
-    """Find out who makes a request, and keep it in the scope. Raises `BadRequestError` for a malformed name."""
+    """Find out who makes a request, and keep it in the scope.
+
+    Raises `BadRequestError` for a malformed name, and `RefusedContentError` for one that is no person name.
+    """
     headers = Headers(scope=scope)
     name = _name(headers.get(HEADER, ""))
     client = scope.get("client")
@@ -54,4 +58,8 @@ def _name(written: str) -> str:
         raise BadRequestError(f"{HEADER}: a name has at most {LONGEST} characters.")
     if any(unicodedata.category(character) == "Cc" for character in name):
         raise BadRequestError(f"{HEADER}: a name has no control characters.")
+    problem = problem_with("PN", name)
+    if problem is not None:
+        # Rejection notes say who has withdrawn something, as a PN.
+        raise RefusedContentError(f"{HEADER}: the name {problem}.", errors=[FieldError(HEADER, problem)])
     return name

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from kinote.web.allowed_methods import allowed_methods
 from kinote.web.api.router import router
 from kinote.web.connections.clients import RequestsPerClient
+from kinote.web.description.openapi import description
 from kinote.web.dicomweb import routes as dicomweb
 from kinote.web.guard import Guard
 from kinote.web.health import healthz, readyz
@@ -62,6 +63,7 @@ def create_application(rooms: Rooms) -> FastAPI:
             PermittedRoute("/healthz", healthz),
             PermittedRoute("/readyz", readyz),
             PermittedRoute("/metrics", metrics),
+            *dicomweb.capabilities_routes(),
             _VIEWER,
         ]
     )
@@ -83,7 +85,7 @@ def end_event_streams(application: FastAPI) -> None:
 async def openapi(request: Request) -> Response:
     """The description of the REST API (OpenAPI)."""
     application: FastAPI = request.app
-    return JSONResponse(application.openapi())
+    return JSONResponse(description(application))
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -131,6 +131,11 @@ def _identity(dataset: DataSet, tag: int, name: str) -> str:
         raise MissingIdentityError(name, "is missing; without it the object cannot be filed")
     if not uids.is_tolerable(uid):
         raise MissingIdentityError(name, f"is no UID: {uid[:80]!r}")
+    if len(uid) > uids.LONGEST:
+        # No command and no query can name it: most peers abort at it.
+        raise MissingIdentityError(
+            name, f"has {len(uid)} characters, {uids.LONGEST} at most are a UID (PS3.5 9.1)"
+        )
     return uid
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, literal_column, select, union
 from kinote.catalog.columns import attribute_lines
 from kinote.catalog.columns.attribute_lines import line, number_writer, text_writer
 from kinote.catalog.columns.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.columns.dictionary_vr import in_dictionary_vr
 from kinote.catalog.instances.headers import headers
 from kinote.catalog.queries.matching_keys import TagPath
 from kinote.catalog.schema.live import live_instance
@@ -169,12 +170,15 @@ def instance_answers(
 
 
 def _merged(above: str, *levels: Iterable[str]) -> tuple[str, ...]:
-    """Return the attributes of several levels. If several levels have an attribute, the last one counts."""
+    """Return the attributes of several levels. If several levels have an attribute, the last one counts.
+
+    Whatever representation an object gave to an attribute, the answer has the dictionary's.
+    """
     found = {each[1:9]: each for each in attribute_lines.split(above)}
     for lines in levels:
         for each in lines:
             found[each[1:9]] = each
-    return tuple(found.values())
+    return tuple([in_dictionary_vr(each) for each in found.values()])
 
 
 # Built once, because building a statement costs more than SQLite needs to run it.

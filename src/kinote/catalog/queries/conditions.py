@@ -209,6 +209,14 @@ def _date_time(attribute: Attribute, value: str, zone: timezone | None) -> Colum
 
 
 def _time(attribute: Attribute, value: str) -> ColumnElement[bool]:
+    low, high = _ends(attribute, value, normal.time_span)
+    if low and high and low > high:
+        raise InvalidKeyError(
+            attribute.path,
+            value,
+            "is a range over midnight, which does not exist (PS3.4 C.2.2.2.5): ask for both parts of it, "
+            "or give a range of dates with it",
+        )
     return _range(attribute, value, normal.time_span, attribute.columns[0])
 
 

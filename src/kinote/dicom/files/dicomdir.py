@@ -3,8 +3,12 @@
 Records are read as a flat list. The offsets that link them to a tree are often wrong, and are not needed here.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -54,7 +58,7 @@ class Medium:
     lower case."""
 
     root: Path
-    _listings: dict[Path, dict[str, str]] = field(default_factory=dict)
+    _listings: dict[Path, _Listing] = field(default_factory=dict)
 
     def resolve(self, file_id: tuple[str, ...]) -> Path | None:
         """Return the file of a File ID; None if it does not exist, or is outside of the folder."""
@@ -62,21 +66,29 @@ class Medium:
         if not parts or any(part in ("", ".", "..") or "\0" in part or os.sep in part for part in parts):
             return None
         path = self.root
-        for part in parts:
-            name = self._listing(path).get(_plain(part))
+        for part in parts[:-1]:
+            name = _one_of(self._listing(path), _NAMES, part)
             if name is None:
                 return None
             path = path / name
+        name = _one_of(self._listing(path), (*_NAMES, *_FILE_NAMES), parts[-1])
+        if name is None:
+            return None
+        path = path / name
         inside = path.is_file() and path.resolve().is_relative_to(self.root.resolve())
         return path if inside else None
 
-    def _listing(self, folder: Path) -> dict[str, str]:
+    def _listing(self, folder: Path) -> _Listing:
         if folder not in self._listings:
             try:
                 names = sorted((entry.name for entry in folder.iterdir()), reverse=True)
             except OSError:
                 names = []
-            self._listings[folder] = {_plain(name): name for name in names}
+            # Of names that are alike, those with an extension of DICOM come first, then those first in order.
+            names.sort(key=lambda name: Path(name.casefold()).suffix in _EXTENSIONS)
+            self._listings[folder] = {
+                form: {form(name): name for name in names} for form in (*_NAMES, *_FILE_NAMES)
+            }
         return self._listings[folder]
 
 
@@ -86,6 +98,33 @@ def _components(file_id: tuple[str, ...]) -> Iterator[str]:
         yield from part.replace("\\", "/").split("/")
 
 
+def _one_of(listing: _Listing, forms: Iterable[_Form], wanted: str) -> str | None:
+    """Return the name on the medium that is like the wanted one, by the first of these forms in which one is."""
+    return next((name for form in forms if (name := listing[form].get(form(wanted))) is not None), None)
+
+
 def _plain(name: str) -> str:
     """Return a name without what ISO 9660 may append: a version, a full stop."""
-    return name.split(";")[0].rstrip(".").casefold()
+    return unicodedata.normalize("NFC", name).split(";")[0].rstrip(". ").casefold()
+
+
+def _on_disk(name: str) -> str:
+    """Return a name with what mastering software replaces: letters that a File ID may not have."""
+    return re.sub(r"[^a-z0-9.]", "_", _plain(name))
+
+
+def _stem(name: str) -> str:
+    """Return a name without an extension of DICOM: PS3.10 8.2 lets the same file have a name with one."""
+    plain = _plain(name)
+    stem, dot, extension = plain.rpartition(".")
+    return _on_disk(stem if dot + extension in _EXTENSIONS else plain)
+
+
+_Form = Callable[[str], str]
+_Listing = dict[_Form, dict[str, str]]
+
+#: In which forms names are compared, the most exact one first; those of files also without extension.
+_NAMES: tuple[_Form, ...] = (_plain, _on_disk)
+_FILE_NAMES: tuple[_Form, ...] = (_stem,)
+
+_EXTENSIONS = frozenset({".dcm", ".dicom", ".dic", ".ima", ".img"})

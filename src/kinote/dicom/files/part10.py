@@ -16,7 +16,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
 from kinote.dicom.dictionary.value_representations import SHORT
 from kinote.dicom.elements import encodings
 from kinote.dicom.elements.dataset import DataSet, scan, scanned
-from kinote.dicom.elements.element_heads import is_long
+from kinote.dicom.elements.element_heads import is_long, odd_length
 from kinote.dicom.elements.encodings import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from kinote.dicom.elements.errors import MalformedError, TruncatedError
 from kinote.dicom.elements.limits import DEFAULT_LIMITS, Limits
@@ -25,6 +25,10 @@ from kinote.dicom.values.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VE
 
 _TRANSFER_SYNTAX_UID = 0x00020010
 _PREAMBLE = 128
+
+#: Group 0002 in either byte order. It should be explicit little endian (PS3.10 7.1); some writers encode it as the data
+#: set, implicit or big endian.
+_META_GROUPS = (b"\x02\x00", b"\x00\x02")
 
 #: Longer file meta information is rejected, in bytes.
 _META_LIMIT = 256 * 1024
@@ -203,6 +207,7 @@ class _MetaEnd:
         #: Where group 0002 begins, once `find` has received enough bytes.
         self.start = 0
         self._at = -1
+        self._encoding = EXPLICIT_LITTLE
 
     def find(self, have: bytearray, *, at_end: bool) -> int | None:
         """Return where the data set begins, 0 if there is no file meta information; None if more bytes are needed."""
@@ -213,29 +218,39 @@ class _MetaEnd:
                 self.start = _PREAMBLE + 4
             elif have[:4] == b"DICM":
                 self.start = 4
-            if have[self.start : self.start + 2] != b"\x02\x00":
+            if have[self.start : self.start + 2] not in _META_GROUPS:
                 if self.start:
                     raise MalformedError("The file has no file meta information", self.start)
                 return 0
             self._at = self.start
-        unpack = EXPLICIT_LITTLE.head.unpack_from
+            self._encoding = encodings.actual(bytes(have[self.start : self.start + 8]), EXPLICIT_LITTLE)
+        encoding = self._encoding
         while len(have) >= self._at + 12:
-            group, _, vr, length = unpack(have, self._at)
+            group, _, length = encoding.item.unpack_from(have, self._at)
             if group != 2:
                 return self._at
-            if vr in SHORT or not is_long(vr):
-                self._at += 8 + length
-            else:
-                self._at += 12 + int.from_bytes(have[self._at + 8 : self._at + 12], "little")
+            self._at += 8 + length if not encoding.explicit else self._explicit_length(have)
             if self._at > self.start + _META_LIMIT:
                 raise MalformedError("The file meta information is larger than any can be", self.start)
-        if len(have) >= self._at + 2 and have[self._at : self._at + 2] != b"\x02\x00":
+        if len(have) >= self._at + 2 and have[self._at : self._at + 2] not in _META_GROUPS:
             return self._at
         if not at_end:
             return None
         if self._at != len(have):
             raise TruncatedError("The file ends within its file meta information", len(have))
         return self._at
+
+    def _explicit_length(self, have: bytearray) -> int:
+        """Return the length of the element here; one without a representation is read as the walker reads it."""
+        vr = bytes(have[self._at + 4 : self._at + 6])
+        encoding = self._encoding
+        length: int = encoding.short.unpack_from(have, self._at + 6)[0]
+        if vr in SHORT:
+            return 8 + length
+        if is_long(vr):
+            return 12 + int(encoding.long.unpack_from(have, self._at + 8)[0])
+        odd = odd_length(vr, length, encoding)
+        return 8 + (length if odd is None else odd)
 
 
 def _corrected(declared: str, found: Encoding) -> str:

@@ -11,6 +11,9 @@ from functools import lru_cache
 IMPLEMENTATION_CLASS_UID = "2.25.267217374951049513806139017396514317857"
 IMPLEMENTATION_VERSION_NAME = "KINOTE_01"
 
+#: Characters of a UID at most (PS3.5 9.1).
+LONGEST = 64
+
 #: Possessive and without groups, because key objects have thousands of UIDs and backtracking never helps.
 _STRICT = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))++")
 _TOLERABLE = re.compile(r"[0-9]++(?:\.[0-9]++)*+")
@@ -29,7 +32,7 @@ def uid_from(*parts: str) -> str:
 
 def is_valid(uid: str) -> bool:
     """Return whether a UID follows PS3.5 9.1: components without leading zeros, at most 64 characters."""
-    return len(uid) <= 64 and _STRICT.fullmatch(uid) is not None
+    return len(uid) <= LONGEST and _STRICT.fullmatch(uid) is not None
 
 
 @lru_cache(maxsize=16384)

@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from pydicom.datadict import keyword_for_tag
+
 from kinote.dicom.values import dates
 from kinote.dicom.values.person_names import joined_groups
 from kinote.keyobject.model import DocumentContext, InstanceReference, RequestReference
 from kinote.notes.content import NoteContent
+from kinote.notes.creator.copied_values import as_written
 
 #: Our series numbers begin above those of modalities. Series Number is type 1 in a KOS (PS3.3 C.17.6.1).
 FIRST_SERIES_NUMBER = 10_000
@@ -54,11 +57,23 @@ class KeyObjectIdentity:
 
 @lru_cache(maxsize=1024)
 def received_attributes(attributes: str) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Return the attributes that a KOS copies from the prepared DICOM JSON of its study, and the study's offset
-    from UTC."""
+    """Return what a KOS takes from the prepared DICOM JSON of its study, and the study's offset from UTC."""
     parsed: dict[str, Any] = json.loads(attributes)
-    copied = tuple((field, _text(parsed.get(key))) for key, field in _COPIED.items())
+    copied = tuple((field, as_written(field, _text(parsed.get(key)))) for key, field in _COPIED.items())
     return copied, _text(parsed.get(_TIMEZONE))
+
+
+@lru_cache(maxsize=1024)
+def not_copied(attributes: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the attributes of a study that are not copied as they are: keyword, value, and what a KOS has instead."""
+    parsed: dict[str, Any] = json.loads(attributes)
+    found = []
+    for key, field in _COPIED.items():
+        received = _text(parsed.get(key))
+        written = as_written(field, received)
+        if written != received:
+            found.append((keyword_for_tag(int(key, 16)), received, written))
+    return tuple(found)
 
 
 def content_moment(now: datetime, timezone: str) -> tuple[str, str, str]:

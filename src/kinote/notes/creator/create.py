@@ -37,9 +37,10 @@ from kinote.keyobject.model import (
     Reference,
 )
 from kinote.lifecycle import counts
+from kinote.lifecycle.malformed_studies import record_malformed
 from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
-from kinote.notes.creator.context import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope
+from kinote.notes.creator.context import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope, not_copied
 from kinote.notes.creator.index_entry import made_entry
 from kinote.notes.creator.recipe import made_from, made_from_text
 from kinote.notes.known_instances import KnownInstance
@@ -80,6 +81,9 @@ def make_key_objects(
     """
     studies = _by_uid(transaction, {uid for version in versions for uid in version.studies})
     attributes = {row.study_instance_uid: row.attributes for row in studies}
+    for row in studies:
+        if malformed := not_copied(row.attributes):
+            record_malformed(transaction, row.id, malformed)
     drafts = [draft for version in versions for draft in drafts_of(version, known, attributes, now=now)]
     placed = [_placed(draft, by, now) for draft in drafts]
     inserted = insert_with_series(transaction, placed, {row.study_instance_uid: row.id for row in studies})

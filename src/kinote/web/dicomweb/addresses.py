@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from kinote.holdings.live_objects import LiveObject
 from kinote.web.guard import is_loopback
 
 ROOT = "/dicomweb"
@@ -29,6 +30,10 @@ class Addresses:
 
     def instance(self, study: str, series: str, instance: str) -> str:
         return f"{self.series(study, series)}/instances/{instance}"
+
+    def of(self, item: LiveObject) -> str:
+        """The address of an object."""
+        return self.instance(item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
 
     def bulk_data(self, study: str, series: str, instance: str) -> str:
         """What a relative BulkDataURI (`/7FE00010`) is appended to."""

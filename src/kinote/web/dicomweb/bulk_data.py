@@ -19,6 +19,7 @@ from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
+from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.frame_media import OCTETS
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -47,11 +48,13 @@ async def bulk_data(request: Request) -> Response:
         return unchanged
     rooms = rooms_of(request)
     content = _value(rooms.door, item, path, actor_of(request))
-    boundary = new_boundary()
+    boundary, place = new_boundary(), f"{Addresses(request).of(item)}/bulkdata/{path}"
     if alone:
         body, media_type = content, OCTETS
     else:
-        body = multipart_body([Part((("Content-Type", OCTETS),), content)], boundary)
+        body = multipart_body(
+            [Part((("Content-Type", OCTETS), ("Content-Location", place)), content)], boundary
+        )
         media_type = f'{_MULTIPART}; type="{OCTETS}"; boundary={boundary}'
     return await iterated(
         body,

@@ -16,6 +16,7 @@ from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
+from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.frame_media import FrameForm, frame_form
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -40,11 +41,13 @@ async def frames(request: Request) -> Response:
     rooms = rooms_of(request)
     async with watched(request) as is_gone:
         contents = _contents(rooms.door, item, numbers, form, actor_of(request), is_gone)
-        boundary = new_boundary()
+        boundary, place = new_boundary(), Addresses(request).of(item)
         if alone:
             body, media_type = contents, form.content_type
         else:
-            body = multipart_body(_parts(contents, form), boundary)
+            body = multipart_body(
+                _parts(contents, form, [f"{place}/frames/{number}" for number in numbers]), boundary
+            )
             media_type = f'{_MULTIPART}; type="{form.media_type}"; boundary={boundary}'
         return await iterated(
             body,
@@ -105,9 +108,9 @@ def _contents(
             yield _native(opened, number, is_gone) if form.decoded else opened.read(number)
 
 
-def _parts(contents: Iterator[bytes], form: FrameForm) -> Iterator[Part]:
-    for content in contents:
-        yield Part((("Content-Type", form.content_type),), (content,))
+def _parts(contents: Iterator[bytes], form: FrameForm, places: Sequence[str]) -> Iterator[Part]:
+    for content, place in zip(contents, places, strict=True):
+        yield Part((("Content-Type", form.content_type), ("Content-Location", place)), (content,))
 
 
 def _native(opened: Frames, number: int, is_gone: Callable[[], bool]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,19 +11,27 @@ from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import check_size, render_frame
+from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.keyobject.findings import found
 from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
+from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.document_page import document_page
 from kinote.web.dicomweb.frames import check_frame, frame_numbers
 from kinote.web.dicomweb.rendering import Rendering, rendering
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
+from kinote.web.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.negotiation import accepted
 from kinote.web.problems import BadRequestError, NotAcceptableError
+from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
 from kinote.web.warning_header import warning
-from kinote.web.while_wanted import while_wanted
+from kinote.web.while_wanted import watched, while_wanted
+
+_MULTIPART = "multipart/related"
 
 
 async def rendered(request: Request) -> Response:
@@ -32,6 +40,64 @@ async def rendered(request: Request) -> Response:
     if item.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
         return await document_page(request, item)
     return await _picture(request, item, 1, rendering(request))
+
+
+async def rendered_objects(request: Request) -> Response:
+    """`GET …/rendered` of a study or a series: the first frame of each image, one part each.
+
+    One image goes out by itself if the client wants it so.
+    """
+    objects = await named_objects(request)
+    images = [item for item in objects if item.pixel_rows]
+    if not images:
+        raise NotAcceptableError("There is no image in it to make a picture of.")
+    ranges = accepted(request)
+    parts = [
+        wanted.part_type if wanted.subtype == "related" else wanted
+        for wanted in ranges
+        if wanted.takes(_MULTIPART)
+    ]
+    wanted = rendering(request, parts) if parts else None
+    if wanted is None:
+        wanted = rendering(request)
+        if len(images) > 1:
+            raise NotAcceptableError(
+                f'There are {len(images)} images in it: accept {_MULTIPART}; type="{wanted.media_type}", '
+                "or ask for one of them."
+            )
+        return await _picture(request, images[0], 1, wanted)
+    rooms, addresses, boundary = rooms_of(request), Addresses(request), new_boundary()
+    async with watched(request) as is_gone:
+        pictures = _pictures(rooms.door, images, wanted, actor_of(request), is_gone, addresses)
+        return await iterated(
+            multipart_body(pictures, boundary),
+            rooms.threads.decoded,
+            media_type=f'{_MULTIPART}; type="{wanted.media_type}"; boundary={boundary}',
+        )
+
+
+def _pictures(
+    door: Door,
+    images: Sequence[LiveObject],
+    wanted: Rendering,
+    by: Actor,
+    is_gone: Callable[[], bool],
+    addresses: Addresses,
+) -> Iterator[Part]:
+    """The pictures, one after another. What cannot be shown is left out, unless nothing can be."""
+    failure: Exception | None = None
+    is_empty = True
+    for item in images:
+        try:
+            picture, _ = _rendered(door, item, 1, wanted, by, is_gone)
+        except (PictureError, NotLiveError, BytesUnavailableError) as error:
+            failure = error
+            continue
+        is_empty = False
+        head = ("Content-Type", wanted.media_type), ("Content-Location", f"{addresses.of(item)}/rendered")
+        yield Part(head, (picture,))
+    if is_empty and failure is not None:
+        raise failure
 
 
 async def rendered_frame(request: Request) -> Response:

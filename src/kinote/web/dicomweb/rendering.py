@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from kinote.dicom.pixels.windows import FUNCTIONS, Window
-from kinote.web.negotiation import accepted, choose
+from kinote.web.negotiation import MediaType, accepted, choose
 from kinote.web.problems import BadRequestError, NotAcceptableError
 
 PictureFormat = Literal["jpeg", "png", "gif"]
@@ -36,9 +36,14 @@ class Rendering:
         return _FORMATS[self.media_type]
 
 
-def rendering(request: Request, *, thumbnail: bool = False) -> Rendering:
-    """What the request asks for. Annotations and colour profiles are not made; to ask for them is ignored."""
-    media_type = choose(accepted(request), tuple(_FORMATS))
+def rendering(
+    request: Request, ranges: list[MediaType] | None = None, *, thumbnail: bool = False
+) -> Rendering:
+    """What the request asks for. Annotations and colour profiles are not made; to ask for them is ignored.
+
+    `ranges` are the media types of pictures that it accepts, where its Accept header has them within others.
+    """
+    media_type = choose(accepted(request) if ranges is None else ranges, tuple(_FORMATS))
     if media_type is None:
         raise NotAcceptableError(f"Pictures are available as {', '.join(_FORMATS)}.")
     parameters = request.query_params

@@ -17,6 +17,7 @@ from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.lifecycle.deliveries import Receiver, State
 from kinote.security.actors import Actor, ActorKind
 from kinote.web.actor import actor_of
+from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
@@ -64,7 +65,7 @@ async def retrieve(request: Request) -> Response:
                 media_type=f"{_DICOM};transfer-syntax={syntax}",
             )
         boundary = new_boundary()
-        parts = _Parts(rooms.door, sent, actor_of(request), is_gone, record)
+        parts = _Parts(rooms.door, sent, actor_of(request), is_gone, record, Addresses(request))
         response = await iterated(
             multipart_body(parts, boundary),
             limiter,
@@ -136,8 +137,15 @@ class _Parts:
     """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
 
     def __init__(
-        self, door: Door, sent: Sequence[_Sent], by: Actor, is_gone: Callable[[], bool], record: Record
+        self,
+        door: Door,
+        sent: Sequence[_Sent],
+        by: Actor,
+        is_gone: Callable[[], bool],
+        record: Record,
+        addresses: Addresses,
     ) -> None:
+        self._addresses = addresses
         self._is_gone = is_gone
         self._record = record
         self._door = door
@@ -176,4 +184,7 @@ class _Parts:
             syntax = item.transfer_syntax_uid
             content = part10(item, outgoing(self._door, item, self._by))
         content = _recorded(content, item.sop_instance_uid, self._record)
-        return Part((("Content-Type", f"{_DICOM};transfer-syntax={syntax}"),), content)
+        place = self._addresses.of(item)
+        return Part(
+            (("Content-Type", f"{_DICOM};transfer-syntax={syntax}"), ("Content-Location", place)), content
+        )

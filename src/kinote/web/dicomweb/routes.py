@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kinote.web.dicomweb.addresses import ROOT
 from kinote.web.dicomweb.bulk_data import bulk_data
+from kinote.web.dicomweb.capabilities import capabilities
 from kinote.web.dicomweb.frames import frames
 from kinote.web.dicomweb.metadata import metadata
-from kinote.web.dicomweb.rendered import rendered, rendered_frame, thumbnail
+from kinote.web.dicomweb.rendered import rendered, rendered_frame, rendered_objects, thumbnail
 from kinote.web.dicomweb.retrieve import retrieve
 from kinote.web.dicomweb.search import search_instances, search_series, search_studies
 from kinote.web.dicomweb.store import store
@@ -40,5 +41,16 @@ def routes() -> list[PermittedRoute]:
         PermittedRoute(f"{_FRAME}/rendered", rendered_frame),
         PermittedRoute(f"{_INSTANCE}/bulkdata/{{path:path}}", bulk_data),
         PermittedRoute(f"{_INSTANCE}/rendered", rendered),
+        PermittedRoute(f"{_STUDY}/rendered", rendered_objects),
+        PermittedRoute(f"{_SERIES}/rendered", rendered_objects),
         *(PermittedRoute(f"{base}/thumbnail", thumbnail) for base in (_STUDY, _SERIES, _INSTANCE, _FRAME)),
+    ]
+
+
+def capabilities_routes() -> list[PermittedRoute]:
+    """The routes that say what the service can do, which stand behind all others."""
+    describe = capabilities(routes())
+    return [
+        PermittedRoute(ROOT, describe, methods=["OPTIONS"]),
+        PermittedRoute(f"{ROOT}/{{path:path}}", describe, methods=["OPTIONS"]),
     ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kinote.catalog.columns.attribute_lines import line
 from kinote.catalog.queries.answers import Answer
 from kinote.catalog.queries.matching import ALL, PAGE, Query, ignored_keys, pages, search
 from kinote.catalog.queries.matching_keys import Level, TagPath, UnknownAttributeError, path_of
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.dictionary import tags
+from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
 from kinote.web.problems import BadRequestError
@@ -144,9 +148,38 @@ def _array(matches: Iterator[Answer], addresses: Addresses) -> Iterator[bytes]:
 
 def _json(match: Answer, addresses: Addresses) -> bytes:
     study, series, instance = match.study_instance_uid, match.series_instance_uid, match.sop_instance_uid
+    match = _without_empty(match)
     if series is None:
         return match.json(addresses.study(study)).encode()
     if instance is None:
         return match.json(addresses.series(study, series)).encode()
     body = match.json(addresses.instance(study, series, instance)).encode()
     return with_absolute_bulk(body, addresses.bulk_data(study, series, instance))
+
+
+#: Attributes that always have a value where they are present (Type 1 and 1C in PS3.3, and what Kinote adds), as lines
+#: without one. Clients rely on it: OHIF shows no study at all where one has Modalities in Study without a value.
+_NEVER_EMPTY = frozenset(
+    line(tag, implicit_vr(tag))
+    for tag in (
+        tags.SOP_CLASS_UID,
+        tags.SOP_INSTANCE_UID,
+        tags.MODALITY,
+        tags.MODALITIES_IN_STUDY,
+        tags.SOP_CLASSES_IN_STUDY,
+        tags.INSTANCE_AVAILABILITY,
+        tags.STUDY_INSTANCE_UID,
+        tags.SERIES_INSTANCE_UID,
+        tags.NUMBER_OF_FRAMES,
+        tags.ROWS,
+        tags.COLUMNS,
+        tags.BITS_ALLOCATED,
+    )
+)
+
+
+def _without_empty(match: Answer) -> Answer:
+    """Leave out what has no value and must have one where it is present."""
+    if _NEVER_EMPTY.isdisjoint(match.lines):
+        return match
+    return replace(match, lines=tuple([each for each in match.lines if each not in _NEVER_EMPTY]))

@@ -1,0 +1,88 @@
+"""The job that compares a held copy with the first one, where that takes too long for its sender to wait."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.door import Door
+from kinote.holdings.removal import remember, remove_remembered
+from kinote.intake.same_content import IN_BACKGROUND, compare_with_first
+from kinote.intake.verdict import Verdict
+from kinote.jobs.kinds import IDLE, JobKind
+from kinote.jobs.leased import Done, LeasedJob, Outcome
+from kinote.lifecycle import held
+from kinote.lifecycle.held import HeldCopy, HeldNotFoundError
+from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
+
+COMPARE_HELD = JobKind(
+    "compare-held",
+    "compares a held copy that was too large to be compared on arrival, and discards it if it is the same",
+    priority=IDLE,
+    at_once=1,
+)
+
+
+class ChangedMeanwhileError(RuntimeError):
+    """One of the copies has changed while they were compared; another attempt compares them anew."""
+
+
+class CompareHeld:
+    """Does the job. A copy that is the same is discarded, as it would not have been kept; any other gets its reason."""
+
+    def __init__(self, catalog: Catalog, stores: Stores, door: Door, clock: Clock) -> None:
+        self._catalog = catalog
+        self._stores = stores
+        self._door = door
+        self._clock = clock
+
+    def __call__(self, job: LeasedJob) -> Outcome:
+        """Compare one held copy.
+
+        Raises `ChangedMeanwhileError`, and `BytesUnavailableError` where it cannot be read.
+        """
+        key: int = job.payload["held"]
+        try:
+            with self._catalog.read() as connection:
+                copy = held.held_copy(connection, key)
+        except HeldNotFoundError:
+            return Done("Somebody has decided about the copy already.")
+        # Read here, so that bytes that are away for the moment are tried again.
+        self._door.open_held(copy).file.close()
+        verdict = compare_with_first(
+            self._catalog,
+            self._door.open_copy,
+            copy.sop_instance_uid,
+            lambda: self._door.open_held(copy),
+            copy.transfer_syntax_uid,
+            copy.size,
+            IN_BACKGROUND,
+        )
+        if verdict is None:
+            raise ChangedMeanwhileError("There is no first copy under this UID now.")
+        said = job.write(lambda transaction: self._settle(transaction, copy, verdict))
+        if verdict.is_same:
+            remove_remembered(self._catalog, self._stores)
+        return Done(said)
+
+    def _settle(self, transaction: Connection, copy: HeldCopy, verdict: Verdict) -> str:
+        query = select(instance.c.digest, instance.c.standing).where(
+            instance.c.id == verdict.first, instance.c.is_current
+        )
+        first = transaction.execute(query).one_or_none()
+        try:
+            now = held.held_copy(transaction, copy.id)
+        except HeldNotFoundError:
+            return "Somebody has decided about the copy already."
+        if first is None or first.digest != verdict.digest or now.digest != copy.digest:
+            raise ChangedMeanwhileError("A copy has changed while they were compared.")
+        if not verdict.is_same:
+            reason = verdict.why_held(first.standing)
+            transaction.execute(instance.update().where(instance.c.id == copy.id).values(held_reason=reason))
+            return reason
+        held.discard(transaction, copy.id, now=self._clock())
+        if copy.file_key is not None:
+            remember(transaction, (copy.store, copy.file_key), self._clock())
+        return "It is the same content in another encoding, and is discarded."

@@ -1,0 +1,36 @@
+"""The verdict of a comparison with the first copy under a UID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comparison with the first copy, a row with this digest, has found.
+
+    `difference` is a clause that says where they differ, or why that is not known if not `is_compared`; "" if they are
+    the same. `is_open` means that the comparison was over its budget: one with a larger budget may settle it.
+    """
+
+    first: int
+    digest: str | None
+    difference: str
+    is_compared: bool = True
+    is_open: bool = False
+
+    @property
+    def is_same(self) -> bool:
+        return self.is_compared and not self.difference
+
+    def why_held(self, standing: str) -> str:
+        """Return why a copy is held beside a current one of this standing."""
+        begins = f"An instance with this SOP Instance UID is {standing}"
+        if self.is_compared:
+            return f"{begins} with other content: {self.difference}."
+        return f"{begins}. Whether this copy is the same is not known: {self.difference}."
+
+
+def why_held_uncompared(standing: str) -> str:
+    """Return why a copy is held that was not compared with the current one of this standing."""
+    return f"An instance with this SOP Instance UID is {standing} with other bytes, which were not compared."

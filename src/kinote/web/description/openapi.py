@@ -1,0 +1,107 @@
+"""The OpenAPI description of the REST API, with the shape of each answer and the problems of each request."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+
+from kinote.web.description.shapes import ANSWERS
+from kinote.web.problems import MEDIA_TYPE
+
+_JSON = "application/json"
+
+#: A problem document (RFC 9457).
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "description": "`urn:kinote:problem:` and a name that is stable, for programs.",
+        },
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what to do."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+
+#: Any request may have these: a right is missing, the host is unknown, the client asks for too much or too slowly, the
+#: server fails or is busy.
+_ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
+
+#: Answers that are given with another status than FastAPI finds out.
+_STATUS = {("post", "/api/v1/findings/register"): "202"}
+
+#: Answers that are no JSON.
+_FILES = ("/api/v1/notes/{note_id}/rendered", "/api/v1/held/{held_id}/file")
+
+
+def description(application: FastAPI) -> dict[str, Any]:
+    """Return the description, made once for an application."""
+    made: dict[str, Any] | None = getattr(application.state, "description", None)
+    if made is None:
+        made = application.state.description = _described(application.openapi())
+    return made
+
+
+def _described(api: dict[str, Any]) -> dict[str, Any]:
+    schemas: dict[str, Any] = api.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = _PROBLEM
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            _answers(method, path, operation, schemas)
+            _problems(method, path, operation)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return api
+
+
+def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    written = next(status for status in responses if status.startswith("2"))
+    status = _STATUS.get((method, path), written)
+    answer = responses[status] = responses.pop(written)
+    content = answer.setdefault("content", {})
+    if path in _FILES:
+        content.pop(_JSON, None)
+        responses["304"] = {"description": "The client has it already."}
+        return
+    shape = ANSWERS.get((method, path))
+    if shape is None:
+        content[_JSON] = {"schema": {"type": "object"}}
+        return
+    schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    schemas.update(schema.pop("$defs", {}))
+    content[_JSON] = {"schema": schema}
+
+
+def _problems(method: str, path: str, operation: dict[str, Any]) -> None:
+    parameters = {each["name"].lower() for each in operation.get("parameters", ())}
+    statuses = {*_ALWAYS, 422}
+    if "{" in path:
+        statuses |= {404}
+    if path in _FILES:
+        statuses |= {406, 410}
+    if "accept" in parameters or path.endswith("/changes"):
+        statuses.add(406)
+    if method != "get":
+        statuses |= {404, 409, 413, 415}
+    if "if-match" in parameters:
+        statuses |= {412, 428}
+    for status in sorted(statuses):
+        operation["responses"][str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }

@@ -1,0 +1,387 @@
+"""The shapes of the answers of the REST API.
+
+Only the description is made of them: the routes write their JSON themselves, and a test compares both.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from kinote.intake.outcome import Outcome
+from kinote.keyobject.findings import Finding
+from kinote.lifecycle.account import Tally
+from kinote.lifecycle.explain import Explanation
+from kinote.notes.registrar.again import RegisteredAgain
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """A collection: `next` is the cursor of the following page, null where there is none."""
+
+    items: list[Item]
+    next: str | None
+
+
+class Code(BaseModel):
+    """A coded entry."""
+
+    scheme: str
+    value: str
+    meaning: str | None
+
+
+class Modifiers(BaseModel):
+    """The modifiers of a title."""
+
+    context_group: str
+    mandatory: bool
+    items: list[Code]
+
+
+class Title(Code):
+    """A document title (CID 7010)."""
+
+    group: str
+    hot_key: str | None
+    modifiers: Modifiers | None
+    can_be_made: bool
+
+
+class Place(BaseModel):
+    """An image that stands for a study."""
+
+    series_instance_uid: str
+    sop_instance_uid: str
+
+
+class StudySummary(BaseModel):
+    """A study in a list."""
+
+    study_instance_uid: str
+    patient_id: str | None
+    patient_name: str | None
+    patient_birth_date: str | None
+    patient_sex: str | None
+    study_date: str | None
+    study_time: str | None
+    description: str | None
+    accession_number: str | None
+    modalities: list[str]
+    series_count: int
+    instance_count: int
+    image_series_count: int
+    image_count: int
+    note_count: int
+    thumbnail: Place | None
+
+
+class Instance(BaseModel):
+    """A live instance of a series."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    number: int | None
+    frames: int
+    rows: int | None
+    columns: int | None
+    is_image: bool
+
+
+class Series(BaseModel):
+    """A series with its live instances."""
+
+    series_instance_uid: str
+    modality: str | None
+    number: int | None
+    description: str | None
+    body_part: str | None
+    instances: list[Instance]
+
+
+class Study(StudySummary):
+    """A study with all that is live of it."""
+
+    series: list[Series]
+
+
+class Account(BaseModel):
+    """The account of a study."""
+
+    study_instance_uid: str
+    stored_instance_count: int
+    by_standing: dict[str, Tally]
+    by_residence: dict[str, Tally]
+    by_registration: dict[str, Tally]
+    counts_agree: bool
+
+
+class Author(BaseModel):
+    """Who made a note."""
+
+    kind: Literal["person", "device"]
+    name: str | None
+    login: str | None
+    verified: bool
+
+
+class Reference(BaseModel):
+    """An instance that a note flags."""
+
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    sop_class_uid: str | None
+    sop_instance_uid: str
+    frames: list[int]
+    segments: list[int]
+    presentation_state_uid: str | None
+    status: str
+
+
+class KeyObject(BaseModel):
+    """A document of a note."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    registration: str | None
+
+
+class Note(BaseModel):
+    """A note, or the placeholder of a document that could not be understood."""
+
+    id: int | str
+    version: int
+    study_instance_uid: str
+    title: Code | None
+    modifiers: list[Code]
+    description: str | None
+    language: str | None
+    author: Author | None
+    created: str | None
+    origin: str
+    standing: str
+    references: list[Reference]
+    key_objects: list[KeyObject]
+    findings: list[Finding]
+
+
+class StudyOfNote(BaseModel):
+    """What a search says of a note's study."""
+
+    patient_id: str | None
+    patient_name: str | None
+    study_date: str | None
+    description: str | None
+
+
+class FoundNote(Note):
+    """A note that was found; `study` is null where nothing of it is here."""
+
+    study: StudyOfNote | None
+
+
+class FoundObject(BaseModel):
+    """An object with findings."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    registration: str | None
+    findings: list[Finding]
+
+
+class ToRegister(BaseModel):
+    """A key object that may be registered again."""
+
+    sop_instance_uid: str
+
+
+class Act(BaseModel):
+    """An act of withdrawal."""
+
+    name: str
+    sentence: str
+    reason: Code | None
+    rejection_title: Code | None
+    later_copies: str
+    undo_window: int
+    may_be_shown: bool
+
+
+class Scrubbed(BaseModel):
+    """What a step of the scrub has found."""
+
+    objects: int
+    bytes: int
+    damaged: int
+    unreadable: int
+    renewed: int
+    next: str | None
+
+
+class Held(BaseModel):
+    """A held copy."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    transfer_syntax_uid: str
+    reason: str
+    received_at: str
+    received_from: str
+    digest: str
+    size: int
+
+
+class DecidedHeld(Held):
+    """A held copy as it was, and what was decided."""
+
+    decision: str
+
+
+class DecidedMany(BaseModel):
+    """How many held copies were decided, and whether there are more."""
+
+    decision: str
+    decided: int
+    left: bool
+
+
+class Queue(BaseModel):
+    """The queue of a kind of job."""
+
+    kind: str
+    state: str
+    drains_to: int | None
+    actor: str
+    reason: str
+    changed_at: str | None
+    does: str
+
+
+class MadeJob(BaseModel):
+    """A job that has been made, or was there already."""
+
+    job: int
+    is_new: bool
+
+
+class Change(BaseModel):
+    """An entry of the change feed."""
+
+    position: str
+    made_at: str
+    kind: str
+    study_instance_uid: str | None
+    sop_instance_uid: str | None
+    note: int | None
+
+
+class Endpoint(BaseModel):
+    """An endpoint of a peer, with the parts that its kind has."""
+
+    model_config = {"extra": "allow"}
+
+    id: int
+    kind: str
+    address: str
+
+
+class Peer(BaseModel):
+    """A system that the server knows."""
+
+    id: int
+    version: int
+    name: str
+    origin: str
+    description: str
+    enabled: bool
+    ae_titles: list[str]
+    hosts: list[str]
+    services: list[str]
+    rights: list[str]
+    endpoints: list[Endpoint]
+    added: str
+    changed: str
+    ended: str | None
+
+
+class PeerOfDestination(BaseModel):
+    """The peer of a destination."""
+
+    id: int
+    name: str
+
+
+class Destination(BaseModel):
+    """Where objects are sent."""
+
+    id: int
+    version: int
+    name: str
+    origin: str
+    description: str
+    enabled: bool
+    endpoint: int
+    kind: str
+    address: str
+    peer: PeerOfDestination
+    policy: dict[str, Any]
+    hindrance: str | None
+    added: str
+    changed: str
+    ended: str | None
+
+
+class Identity(BaseModel):
+    """The proof of a server."""
+
+    proof: str
+
+
+_STUDY, _NOTE = "/api/v1/studies/{study}", "/api/v1/notes/{note_id}"
+
+#: The shape of each answer, by method and path. Answers about jobs and calls are objects of their own kinds.
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("get", "/api/v1/titles"): Page[Title],
+    ("get", "/api/v1/studies"): Page[StudySummary],
+    ("get", _STUDY): Study,
+    ("get", f"{_STUDY}/account"): Account,
+    ("get", f"{_STUDY}/notes"): Page[Note],
+    ("post", f"{_STUDY}/notes"): Note,
+    ("get", "/api/v1/notes"): Page[FoundNote],
+    ("get", _NOTE): Note,
+    ("put", _NOTE): Note,
+    ("delete", _NOTE): Note,
+    ("get", f"{_NOTE}/versions"): Page[Note],
+    ("get", "/api/v1/instances/{sop}/notes"): Page[Note],
+    ("get", "/api/v1/instances/{sop}/explain"): Page[Explanation],
+    ("get", "/api/v1/instances/to-register"): Page[ToRegister],
+    ("post", "/api/v1/instances/{sop}/register"): RegisteredAgain,
+    ("get", "/api/v1/findings"): Page[FoundObject],
+    ("post", "/api/v1/findings/register"): MadeJob,
+    ("post", "/api/v1/objects"): Outcome,
+    ("get", "/api/v1/acts"): Page[Act],
+    ("post", "/api/v1/scrub"): Scrubbed,
+    ("get", "/api/v1/held"): Page[Held],
+    ("post", "/api/v1/held"): DecidedMany,
+    ("post", "/api/v1/held/{held_id}"): DecidedHeld,
+    ("get", "/api/v1/queues"): Page[Queue],
+    ("put", "/api/v1/queues/{kind}"): Queue,
+    ("get", "/api/v1/changes"): Page[Change],
+    ("get", "/api/v1/peers"): Page[Peer],
+    ("post", "/api/v1/peers"): Peer,
+    ("get", "/api/v1/peers/{peer_id}"): Peer,
+    ("put", "/api/v1/peers/{peer_id}"): Peer,
+    ("delete", "/api/v1/peers/{peer_id}"): Peer,
+    ("get", "/api/v1/destinations"): Page[Destination],
+    ("post", "/api/v1/destinations"): Destination,
+    ("get", "/api/v1/destinations/{destination_id}"): Destination,
+    ("put", "/api/v1/destinations/{destination_id}"): Destination,
+    ("delete", "/api/v1/destinations/{destination_id}"): Destination,
+    ("get", "/api/v1/identity"): Identity,
+}

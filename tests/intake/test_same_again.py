@@ -1,0 +1,205 @@
+"""An object that says the same in another encoding is known; one with another value is held, with a true reason."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from imagecodecs import jpegls_encode
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
+from sqlalchemy import Connection, select
+
+from kinote.catalog.schema.tables import instance, job
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.comparing.opened import TO_COMPARE
+from kinote.holdings.door import Door
+from kinote.intake import comparers, filing, same_content
+from kinote.intake.outcome import Outcome
+from kinote.intake.receiver import Receiver
+from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
+from kinote.jobs.workers import WorkerOptions, Workers
+from kinote.lifecycle import held
+from kinote.storage.local import local_stores
+from kinote.storage.stores import Stores
+from tests.actors import ORIGIN
+from tests.clock import clock
+from tests.intake.objects import image
+
+JPEG_LS, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Iterator[Stores]:
+    stores = local_stores(tmp_path / "data")
+    yield stores
+    stores.close()
+
+
+@pytest.fixture
+def door(catalog: Catalog, stores: Stores) -> Door:
+    return Door(catalog, stores, clock=clock)
+
+
+@pytest.fixture
+def receiver(catalog: Catalog, stores: Stores, door: Door) -> Iterator[Receiver]:
+    receiver = Receiver(catalog, stores, clock=clock, open_copy=door.open_copy)
+    yield receiver
+    receiver.close()
+
+
+def receive(receiver: Receiver, *files: bytes) -> list[Outcome]:
+    """Hand all over before waiting, so that they share a group."""
+    futures = []
+    for data in files:
+        upload = receiver.open(ORIGIN)
+        upload.write(data)
+        futures.append(upload.finish())
+    return [future.result(30) for future in futures]
+
+
+def whole(**attributes: Any) -> pydicom.Dataset:
+    """An image that can be compressed."""
+    data = pydicom.dcmread(io.BytesIO(image(rows=64, **attributes)))
+    data.BitsStored, data.HighBit, data.PixelRepresentation, data.SamplesPerPixel = 12, 11, 0, 1
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.PixelData = (np.arange(64 * 16, dtype="<u2") % 4096).tobytes()
+    return data
+
+
+def encoded(data: pydicom.Dataset, syntax: str) -> bytes:
+    data.file_meta.TransferSyntaxUID = UID(syntax)
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(
+        buffer, data, implicit_vr=syntax == IMPLICIT, little_endian=True, enforce_file_format=True
+    )
+    return buffer.getvalue()
+
+
+def compressed(data: pydicom.Dataset, *, changed: int = 0) -> bytes:
+    words = np.frombuffer(data.PixelData, "<u2").reshape(64, 16).copy()
+    words[5, 5] ^= changed
+    data.PixelData = encapsulate([bytes(jpegls_encode(words))])
+    data["PixelData"].VR = "OB"
+    data["PixelData"].is_undefined_length = True
+    return encoded(data, JPEG_LS)
+
+
+FIRST = encoded(whole(), "1.2.840.10008.1.2.1")
+
+SAME = {
+    "implicit": encoded(whole(), IMPLICIT),
+    "deflated": encoded(whole(), DEFLATED),
+    "compressed without loss": compressed(whole()),
+}
+OTHER = {
+    "implicit": (
+        encoded(whole(PatientComments="x"), IMPLICIT),
+        "PatientComments (0010,4000) is in one of them only",
+    ),
+    "deflated": (encoded(whole(PatientID="P2"), DEFLATED), "PatientID (0010,0020) differs"),
+    "compressed without loss": (compressed(whole(), changed=1), "PixelData (7FE0,0010) differs in frame 1"),
+}
+
+
+@pytest.mark.parametrize("encoding", SAME)
+def test_the_same_in_another_encoding_is_known(receiver: Receiver, encoding: str) -> None:
+    assert [each.kind for each in receive(receiver, FIRST)] == ["stored"]
+    (outcome,) = receive(receiver, SAME[encoding])
+    assert (outcome.kind, outcome.warning) == ("known", None)
+    assert "another encoding" in outcome.reason
+
+
+@pytest.mark.parametrize("encoding", OTHER)
+def test_another_value_in_another_encoding_is_held(
+    catalog: Catalog, receiver: Receiver, encoding: str
+) -> None:
+    data, says = OTHER[encoding]
+    receive(receiver, FIRST)
+    (outcome,) = receive(receiver, data)
+    assert outcome.kind == "held"
+    assert outcome.reason == f"An instance with this SOP Instance UID is live with other content: {says}."
+    with catalog.read() as connection:
+        assert [copy.reason for copy in held.held(connection)] == [outcome.reason]
+
+
+def test_the_first_copy_may_be_in_the_same_group(receiver: Receiver) -> None:
+    outcomes = receive(receiver, FIRST, *SAME.values(), OTHER["implicit"][0])
+    assert [each.kind for each in outcomes] == ["stored", "known", "known", "known", "held"]
+
+
+def test_a_verdict_about_bytes_that_were_replaced_decides_nothing(
+    catalog: Catalog, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction sees that the first copy is not the one that was compared, each time."""
+    receive(receiver, FIRST)
+    compare = same_content.compare_arrival
+
+    def replaced(catalog: Catalog, *arguments: Any) -> object:
+        verdict = compare(catalog, *arguments)
+
+        def replace(transaction: Connection) -> None:
+            transaction.execute(instance.update().values(digest=instance.c.digest + "0"))
+
+        catalog.write(replace)
+        return verdict
+
+    monkeypatch.setattr(comparers, "compare_arrival", replaced)
+    monkeypatch.setattr(filing, "_without_bytes", lambda *_: None)
+    (outcome,) = receive(receiver, SAME["implicit"])
+    assert outcome.kind == "held"
+
+
+def test_damaged_bytes_are_not_compared(catalog: Catalog, stores: Stores, receiver: Receiver) -> None:
+    receive(receiver, FIRST)
+    catalog.write(lambda transaction: transaction.execute(instance.update().values(residence="damaged")))
+    (outcome,) = receive(receiver, SAME["implicit"])
+    assert outcome.kind == "held"
+    assert "is not known" in outcome.reason
+
+
+def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(same_content, "AT_ONCE", same_content.Budget(10, 10, TO_COMPARE, "is large"))
+
+
+@pytest.mark.parametrize(("sent", "left"), [("SAME", 0), ("OTHER", 1)])
+def test_what_is_too_large_is_held_and_settled_in_the_background(
+    catalog: Catalog,
+    stores: Stores,
+    door: Door,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: str,
+    left: int,
+) -> None:
+    small_budget(monkeypatch)
+    receive(receiver, FIRST)
+    data = SAME["implicit"] if sent == "SAME" else OTHER["implicit"][0]
+    (outcome,) = receive(receiver, data)
+    assert outcome.kind == "held"
+    handler = CompareHeld(catalog, stores, door, clock)
+    workers = Workers(catalog, {COMPARE_HELD: handler}, clock, name="w", options=WorkerOptions(1))
+    try:
+        _until_done(catalog)
+    finally:
+        workers.close()
+    with catalog.read() as connection:
+        copies = held.held(connection)
+        assert len(copies) == left
+        assert all("PatientComments" in copy.reason for copy in copies)
+
+
+def _until_done(catalog: Catalog) -> None:
+    for _ in range(600):
+        with catalog.read() as connection:
+            states = list(connection.execute(select(job.c.state)).scalars())
+        if states == ["done"]:
+            return
+        sleep(0.05)
+    raise AssertionError(states)
