@@ -53,6 +53,17 @@ RULES: dict[str, Rule] = {
         "PS3.3 A.1.2", "It says of its patient or study what other instances do not: {}."
     ),
     "SERIES_DIFFERS": _info("PS3.3 A.1.2", "It says of its series what other instances do not: {}."),
+    # What a rejection note names, compared with what is here (`kinote.lifecycle.rejection`).
+    "REJECTION_FOREIGN": _warning(
+        "Kinote", "It rejects instances of another patient, on which it has no effect: {}."
+    ),
+    "REJECTION_DISPUTED": _warning(
+        "PS3.3 C.17.6.2",
+        "Content and evidence do not both name what may be deleted, so it has no effect there: {}.",
+    ),
+    "REJECTION_OF_REJECTION": _info(
+        "Kinote", "It rejects rejection notes; what those have taken out of use stays out of use: {}."
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

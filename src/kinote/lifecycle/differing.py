@@ -13,11 +13,12 @@ from kinote.catalog.instances.differing import Difference
 from kinote.catalog.schema.tables import finding
 from kinote.catalog.sql import statements
 from kinote.keyobject.findings import Findings
+from kinote.lifecycle.rejection.note_findings import OF_REJECTIONS
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}
 
 #: Findings that come from comparing instances. Reading the object again does not find them.
-BESIDE_OTHERS = frozenset(_CODES.values())
+BESIDE_OTHERS = frozenset(_CODES.values()) | OF_REJECTIONS
 
 
 def record_differences(

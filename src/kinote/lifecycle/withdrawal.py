@@ -16,6 +16,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.lifecycle import standing
 from kinote.lifecycle.acts import Act
+from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
 from kinote.security.actors import Actor
 
@@ -34,13 +35,18 @@ def withdraw(
     now: datetime,
     rejection_note_uid: str = "",
     copies: Mapping[str, int] | None = None,
+    effect: Effect = Effect.HIDDEN,
+    received: bool = False,
+    spared: Mapping[str, Spared] | None = None,
 ) -> int:
     """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
 
     `text` is the reason in a person's words; the act has the code. `copies` maps a UID to the key of a single copy,
-    if only that copy is meant.
+    if only that copy is meant. `received` says that a rejection note that came in asked for it; `spared` maps those
+    UIDs on which it has no effect to the reason.
     """
     meant = copies or {}
+    without_effect = spared or {}
     key = transaction.execute(
         withdrawal.insert().returning(withdrawal.c.id),
         {
@@ -54,6 +60,8 @@ def withdraw(
             "who_kind": by.kind,
             "who_address": by.address,
             "made_at": timestamp(now),
+            "effect": effect,
+            "received": received,
         },
     ).scalar_one()
     uids = sorted(set(sop_instance_uids))
@@ -61,7 +69,16 @@ def withdraw(
         statements.insert_rows(
             transaction,
             withdrawal_target,
-            [{"withdrawal": key, "sop_instance_uid": uid, "instance": meant.get(uid)} for uid in chunk],
+            [
+                {
+                    "withdrawal": key,
+                    "sop_instance_uid": uid,
+                    "instance": meant.get(uid),
+                    "spared": without_effect.get(uid, ""),
+                    "spared_at": timestamp(now) if uid in without_effect else None,
+                }
+                for uid in chunk
+            ],
         )
     settle(transaction, uids, now=now)
     return int(key)

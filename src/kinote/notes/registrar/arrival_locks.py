@@ -24,8 +24,12 @@ _ONE_BY_ONE = 256
 _ANY_INSTANCE = "any instance"
 
 
-def lock_instances(transaction: Connection, came: Iterable[str], readings: Iterable[Reading]) -> None:
+def lock_instances(
+    transaction: Connection, came: Iterable[str], readings: Iterable[Reading], *, also: Iterable[str] = ()
+) -> None:
     """Lock instances that have arrived, and those that key objects name and that are not here yet.
+
+    `also` are UIDs that they name elsewhere than in their references.
 
     Must be called once, before anything is looked up. UIDs are locked in a fixed order, so that two writers cannot
     deadlock.
@@ -34,6 +38,7 @@ def lock_instances(transaction: Connection, came: Iterable[str], readings: Itera
         return
     arrived = set(came)
     named = {reference.sop_instance_uid for reading in readings for reference in reading.distinct_references}
+    named |= set(also)
     named -= arrived
     if named:
         named -= {row.sop_instance_uid for row in _here(transaction, named)}
