@@ -49,6 +49,7 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
@@ -156,7 +157,17 @@ def open_house(
                     if directory.was_alone and purpose != "look":
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
                 directory.recovered()
-                receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
+                with _telling_of_index(url):
+                    if node is not None:
+                        _mirror_settings(catalog, settings, node, clock())
+                    peers = PeersInUse(catalog)
+                receiver = Receiver(
+                    catalog,
+                    stores,
+                    clock=clock,
+                    observe=observe_outcome,
+                    rejections=rejection_rules(settings, peers),
+                )
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
                 door = Door(
@@ -168,10 +179,6 @@ def open_house(
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
                 )
-                with _telling_of_index(url):
-                    if node is not None:
-                        _mirror_settings(catalog, settings, node, clock())
-                    peers = PeersInUse(catalog)
                 house = House(
                     directory,
                     catalog,
@@ -422,6 +429,12 @@ def _reason(error: Exception) -> str:
 def policy(house: House) -> Policy:
     """Who may do what, with what peers are named for."""
     return Policy(rights_of=partial(_rights_of, house.peers))
+
+
+def rejection_rules(settings: Settings, peers: PeersInUse) -> RejectionRules:
+    """What rejection notes of others may do: by the settings, and by the right that their sender has at that time."""
+    allowed = Policy(rights_of=partial(_rights_of, peers)).allowed
+    return settings.rejection_rules(lambda actor: allowed(actor, Right.REJECT))
 
 
 def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:

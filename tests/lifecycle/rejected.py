@@ -42,7 +42,9 @@ RULES = RejectionRules(may_reject=lambda actor: actor.name == ARCHIVE.name)
 
 def with_title(title: Code, **options: Any) -> RejectionRules:
     """The rules with another one for a title."""
-    return replace(RULES, titles={**DEFAULT_TITLE_RULES, title: replace(DEFAULT_TITLE_RULES[title], **options)})
+    return replace(
+        RULES, titles={**DEFAULT_TITLE_RULES, title: replace(DEFAULT_TITLE_RULES[title], **options)}
+    )
 
 
 def later_copies(title: Code, wanted: LaterCopies) -> RejectionRules:

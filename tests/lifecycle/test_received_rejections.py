@@ -8,6 +8,7 @@ import pytest
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
+from kinote.keyobject.model import Reference
 from kinote.notes.lists.queries import notes_of_study
 from tests.lifecycle.rejected import (
     EXPIRED,
@@ -25,7 +26,6 @@ from tests.lifecycle.rejected import (
     withdrawals,
 )
 from tests.notes.ward import FIRST, IMAGE, IMAGE_2, KEY_OBJECT, OTHER_IMAGE, SECOND_IMAGE, key_object, place
-from kinote.keyobject.model import Reference
 
 NOTE = "1.2.1.80.1"
 KOS = "1.2.1.70.1"

@@ -26,6 +26,7 @@ from kinote.intake.syncing import Syncers, sync
 from kinote.intake.upload import Upload
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
+from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.security.actors import Actor
 from kinote.security.origins import Origin
 from kinote.storage.store import Incoming, StorageError
@@ -53,12 +54,13 @@ class Receiver:
         *,
         clock: Clock,
         observe: Callable[[Outcome], None] = lambda outcome: None,
+        rejections: RejectionRules = DEFAULT_RULES,
     ) -> None:
         self._catalog = catalog
         self._stores = stores
         self.clock = clock
         self._observe = observe
-        self._committer = Committer(catalog, stores, self._settle, clock)
+        self._committer = Committer(catalog, stores, self._settle, clock, rejections)
         self._syncers = Syncers()
         self._setting_aside = threading.Lock()
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)
