@@ -49,6 +49,7 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.lifecycle.rejection.proposals import are_urgent, waiting
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
@@ -467,6 +468,7 @@ def web_application(
         job_kinds=JOB_KINDS,
         peers=house.peers,
         probe=partial(_probe, settings),
+        rejections=rejection_rules(settings, house.peers),
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
@@ -493,7 +495,26 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
     )
     with house.catalog.read() as connection:
         dead = number_of_dead(connection)
-    return replace(found, others=(*alerts(), *([_dead_jobs(dead)] if dead else ())))
+        rejections = waiting(connection)
+    waits = [_waiting_rejections(rejections)] if rejections else []
+    # What may harm a patient comes before everything else.
+    first, later = (waits, []) if are_urgent(rejections) else ([], waits)
+    return replace(found, others=(*first, *alerts(), *([_dead_jobs(dead)] if dead else ()), *later))
+
+
+def _waiting_rejections(numbers: dict[str, int]) -> Alert:
+    count = sum(numbers.values())
+    what = "rejection waits" if count == 1 else "rejections wait"
+    how = "Accept or refuse them with `kinote rejections`, and give the peer the right `reject` if it should have it."
+    if are_urgent(numbers):
+        return Alert(
+            "SAFETY_REJECTIONS_WAITING",
+            f"{count} {what} for a decision, at least one of them for patient safety: its sender may not reject, so "
+            f"what may harm a patient is still shown. {how}",
+        )
+    return Alert(
+        "REJECTIONS_WAITING", f"{count} {what} for a decision: the sender may not reject by itself. {how}"
+    )
 
 
 def _dead_jobs(number: int) -> Alert:

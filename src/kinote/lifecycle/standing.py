@@ -21,6 +21,9 @@ from kinote.lifecycle import counts
 #: How many UIDs are settled together. This bounds the rows in memory, and each chunk takes only a few statements.
 CHUNK = 1000
 
+#: The name of the lock that whoever files instances shares. Who takes it alone knows that none arrives meanwhile.
+ANY_INSTANCE = "any instance"
+
 
 _withdrawn = statements.LookUp(
     select(withdrawal_target.c.sop_instance_uid, withdrawal_target.c.instance)

@@ -37,13 +37,14 @@ def withdraw(
     copies: Mapping[str, int] | None = None,
     effect: Effect = Effect.HIDDEN,
     received: bool = False,
+    of_key_objects: bool = False,
     spared: Mapping[str, Spared] | None = None,
 ) -> int:
     """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
 
     `text` is the reason in a person's words; the act has the code. `copies` maps a UID to the key of a single copy,
-    if only that copy is meant. `received` says that a rejection note that came in asked for it; `spared` maps those
-    UIDs on which it has no effect to the reason.
+    if only that copy is meant. `received` says that a rejection note that came in asked for it, `of_key_objects` that
+    the note names key objects by it; `spared` maps those UIDs on which it has no effect to the reason.
     """
     meant = copies or {}
     without_effect = spared or {}
@@ -62,6 +63,7 @@ def withdraw(
             "made_at": timestamp(now),
             "effect": effect,
             "received": received,
+            "of_key_objects": of_key_objects,
         },
     ).scalar_one()
     uids = sorted(set(sop_instance_uids))
@@ -101,10 +103,10 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     )
     if undone.rowcount == 0:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
-    settle(transaction, _targets(transaction, key), now=now)
+    settle(transaction, targets(transaction, key), now=now)
 
 
-def _targets(connection: Connection, key: int) -> Iterator[str]:
+def targets(connection: Connection, key: int) -> Iterator[str]:
     """Return the UIDs that a withdrawal names, in ascending order, read chunk by chunk."""
     last = ""
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)

@@ -35,6 +35,7 @@ from kinote.jobs.acts import OtherNumberError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
 from kinote.lifecycle.held import HeldNotFoundError
+from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
 from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
@@ -261,6 +262,8 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (RejectionDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (OtherNumberError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),

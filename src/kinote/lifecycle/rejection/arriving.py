@@ -116,6 +116,7 @@ def _record(
             rejection_note_uid=note.sop_instance_uid,
             effect=effect,
             received=True,
+            of_key_objects=is_key_object,
             spared={uid: why for uid, why in without_effect.items() if uid in set(uids)},
         )
     if groups and not may_reject:

@@ -15,13 +15,11 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
+from kinote.lifecycle.standing import ANY_INSTANCE
 
 #: If there are more UIDs than this, they are not locked one by one, because a database has space for only a few
 #: thousand locks.
 _ONE_BY_ONE = 256
-
-#: Shared when locking single UIDs; exclusive when there are too many.
-_ANY_INSTANCE = "any instance"
 
 
 def lock_instances(
@@ -43,9 +41,10 @@ def lock_instances(
     if named:
         named -= {row.sop_instance_uid for row in _here(transaction, named)}
     if len(named) > _ONE_BY_ONE:
-        dialects.lock_names(transaction, [_ANY_INSTANCE])
+        # Shared where single UIDs are locked.
+        dialects.lock_names(transaction, [ANY_INSTANCE])
         return
-    dialects.lock_names(transaction, [_ANY_INSTANCE], shared=True)
+    dialects.lock_names(transaction, [ANY_INSTANCE], shared=True)
     dialects.lock_names(transaction, arrived | named)
 
 

@@ -38,6 +38,8 @@ withdrawal = Table(
     Column("effect", Matched, nullable=False, server_default="hidden"),
     # Whether a rejection note that was received asked for it. It then has no effect on other patients' instances.
     Column("received", Boolean, nullable=False, server_default=false()),
+    # Whether a received note names key objects by it. They are hidden where images are only marked.
+    Column("of_key_objects", Boolean, nullable=False, server_default=false()),
     # Of a proposed one: who accepted or refused it, when, and why.
     *actor("decided_by"),
     Column("decided_at", Text),

@@ -22,9 +22,8 @@ HAS_NOTE = "rejection_note_uid <> ''"
 
 def upgrade() -> None:
     op.add_column("withdrawal", sa.Column("effect", MATCHED, server_default="hidden", nullable=False))
-    op.add_column(
-        "withdrawal", sa.Column("received", sa.Boolean(), server_default=sa.false(), nullable=False)
-    )
+    for name in ("received", "of_key_objects"):
+        op.add_column("withdrawal", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False))
     for part in ("kind", "name", "address"):
         op.add_column(
             "withdrawal", sa.Column(f"decided_by_{part}", MATCHED, server_default="", nullable=False)
