@@ -22,6 +22,7 @@ from kinote.lifecycle.rejection.proposals import (
 )
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
 from kinote.lifecycle.withdrawal import undo
+from kinote.notes.lists.queries import notes_of_study
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
     QUALITY,
@@ -154,6 +155,18 @@ def test_accepted_is_as_if_the_sender_had_had_the_right(catalog: Catalog) -> Non
 
 
 # --- what is said of them ---
+
+
+def test_a_note_without_effect_says_so_until_it_is_accepted(catalog: Catalog) -> None:
+    def codes() -> list[str]:
+        with catalog.read() as connection:
+            (note,) = notes_of_study(connection, FIRST, everything=True)
+        return [finding.code for finding in note.findings]
+
+    key = propose(catalog)
+    assert codes() == ["REJECTION_NOT_AUTHORISED"]
+    accepted(catalog, key)
+    assert codes() == []
 
 
 def sentences(catalog: Catalog, uid: str) -> str:

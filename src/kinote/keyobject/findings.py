@@ -153,7 +153,7 @@ RULES: dict[str, Rule] = {
         "PS3.3 C.17.6.2", "An image of another patient is referenced; that reference has no effect."
     ),
     "REJECTION_NOT_AUTHORISED": _warning(
-        "IHE RAD-66", "The rejection has no effect: nobody may reject from elsewhere."
+        "IHE RAD-66", "The rejection has no effect: its sender may not reject, and nobody has accepted it."
     ),
     "IMAGE_LIBRARY": _info("TID 1600", "An image library lists instances by series: {}."),
     "RETRIEVAL_DETAILS": _info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, literal_column, select, text
 
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
-from kinote.catalog.schema.tables.withdrawals import PROPOSED
+from kinote.catalog.schema.tables.withdrawals import HAS_NOTE, PROPOSED
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.codes import Code
@@ -109,6 +110,22 @@ def rejected_instances(connection: Connection, key: int, *, limit: int) -> list[
         .limit(limit)
     )
     return [RejectedInstance(*row) for row in connection.execute(query)]
+
+
+def with_effect(connection: Connection, note_uids: Collection[str]) -> set[str]:
+    """Return those of these rejection notes whose rejection has, or had, an effect."""
+    return {row.rejection_note_uid for row in _with_effect(connection, note_uids)}
+
+
+_with_effect = statements.LookUp(
+    select(withdrawal.c.rejection_note_uid).where(
+        withdrawal.c.received,
+        withdrawal.c.effect != "proposed",
+        # Repeats the WHERE clause of the index.
+        text(HAS_NOTE),
+    ),
+    withdrawal.c.rejection_note_uid,
+)
 
 
 def waiting(connection: Connection) -> dict[str, int]:
