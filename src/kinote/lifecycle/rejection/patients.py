@@ -27,7 +27,7 @@ class Place:
     is_rejection_note: bool
 
     def is_of_another_patient(self, other: Place) -> bool:
-        """Whether the two certainly belong to different patients (docs/terms.md, *patient*)."""
+        """Return whether the two certainly belong to different patients (docs/terms.md, *patient*)."""
         return self.study_instance_uid != other.study_instance_uid and are_different(
             (self.patient_id, self.issuer), (other.patient_id, other.issuer)
         )
