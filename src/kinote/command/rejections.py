@@ -41,7 +41,7 @@ def decide(begun: Begun, keys: list[int], decision: str, reason: str) -> None:
 
 def _print(each: dict[str, Any]) -> None:
     by = each["by"] or {}
-    named = f"{each['instances']} instances" + (
+    named = f"{each['instances']} instance{'' if each['instances'] == 1 else 's'}" + (
         f", {each['spared']} of them spared" if each["spared"] else ""
     )
     out.print(
