@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection, select
 
+from kinote.catalog.schema.tables import instance, withdrawal, withdrawal_target
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from kinote.keyobject import reader
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
 from kinote.lifecycle.account import account
@@ -21,10 +25,14 @@ from kinote.lifecycle.rejection.proposals import (
     waiting,
 )
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
+from kinote.lifecycle.standing import settle
 from kinote.lifecycle.withdrawal import undo
 from kinote.notes.lists.queries import notes_of_study
+from kinote.notes.registrar.again import register_again
+from kinote.notes.registrar.register import ReceivedKeyObject
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
+    ARCHIVE,
     QUALITY,
     RULES,
     SAFETY,
@@ -152,6 +160,29 @@ def test_accepted_is_as_if_the_sender_had_had_the_right(catalog: Catalog) -> Non
     by_person = end_state(catalog)
     assert by_person[0] == [NOTE]
     assert by_person[3] == [(NOTE, "safety", "hidden", ((IMAGE, ""), (IMAGE_2, "")))]
+
+
+def test_a_note_that_is_understood_only_later_waits_for_a_person(catalog: Catalog) -> None:
+    """As after an update: it could not be read when it arrived, or an earlier version received it."""
+    note = rejection(NOTE, IMAGE, title=SAFETY)
+    receive(catalog, image(IMAGE), note)
+
+    def forget(transaction: Connection) -> int:
+        transaction.execute(withdrawal_target.delete())
+        transaction.execute(withdrawal.delete())
+        settle(transaction, [IMAGE], now=NOW)
+        key = select(instance.c.id).where(instance.c.sop_instance_uid == NOTE)
+        return int(transaction.execute(key).scalar_one())
+
+    key = catalog.write(forget)
+    again = ReceivedKeyObject(key, FIRST, NOTE, reader.read(note, EXPLICIT_VR_LITTLE_ENDIAN))
+    for _ in range(2):
+        catalog.write(lambda tx: register_again(tx, [again], NOW))
+        (found,) = listed(catalog)
+        assert (found.rejection_note_uid, found.by, found.state) == (NOTE, ARCHIVE, "waiting")
+    assert live(catalog) == [IMAGE, NOTE]
+    accepted(catalog, found.id)
+    assert live(catalog) == [NOTE]
 
 
 # --- what is said of them ---

@@ -22,16 +22,11 @@ from kinote.catalog.sql import dialects, statements
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
-from kinote.keyobject.codes import Code
+from kinote.intake.rejecting import named_by_rejections, rejection_of
 from kinote.lifecycle import counts
 from kinote.lifecycle.differing import record_differences
 from kinote.lifecycle.rejection import later_copies
-from kinote.lifecycle.rejection.arriving import (
-    ReceivedRejection,
-    named_uids,
-    rejection_title,
-    take_effect,
-)
+from kinote.lifecycle.rejection.arriving import take_effect
 from kinote.lifecycle.rejection.decisions import Fate, Held
 from kinote.lifecycle.rejection.later_copies import InForce
 from kinote.lifecycle.rejection.reconsidering import instances_came, patients_became_known
@@ -40,7 +35,6 @@ from kinote.lifecycle.standing import lock
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar import register
 from kinote.notes.registrar.arrival_locks import lock_instances
-from kinote.security.actors import KINOTE, Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +100,7 @@ def file_arrivals(
     `is_in_place` returns whether a stored file exists and has its size. `rules` says what rejection notes may do.
     """
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
-    rejected = _named_by_rejections(arrivals)
+    rejected = named_by_rejections(arrivals)
     readings = [arrival.reading for arrival in arrivals if arrival.reading]
     lock_instances(transaction, uids, readings, also=rejected)
     named = later_copies.in_force(transaction, uids, rules)
@@ -154,16 +148,6 @@ def file_arrivals(
     if kept:
         _follow_up(transaction, kept, inserted, named, rules, now)
     return filed
-
-
-def _named_by_rejections(arrivals: Sequence[Arrival]) -> set[str]:
-    """Return the UIDs that rejection notes among the arrivals name."""
-    return {
-        uid
-        for arrival in arrivals
-        if arrival.reading is not None
-        for uid in named_uids(arrival.reading, arrival.entry.sop_instance_uid)
-    }
 
 
 def _fate(others: Sequence[_Known], those: Sequence[InForce]) -> Fate:
@@ -373,9 +357,8 @@ def _follow_up(
         if placed.standing == "live":
             place = (row.study, row.series)
             deltas[place] = deltas.get(place, 0) + 1
-        title = rejection_title(arrival.reading)
-        if title is not None:
-            rejections.append(_rejection(arrival, title))
+        if (rejection := rejection_of(arrival)) is not None:
+            rejections.append(rejection)
         if arrival.reading is not None:
             key_objects.append(
                 register.ReceivedKeyObject(
@@ -398,15 +381,3 @@ def _follow_up(
     )
     patients_became_known(transaction, told, now=now)
     take_effect(transaction, rejections, rules, now=now)
-
-
-def _rejection(arrival: Arrival, title: Code) -> ReceivedRejection:
-    row = arrival.entry.instance_row
-    assert arrival.reading is not None
-    return ReceivedRejection(
-        arrival.entry.sop_instance_uid,
-        arrival.entry.study_instance_uid,
-        title,
-        arrival.reading,
-        Actor.stored(row["brought_by_kind"], row["brought_by_name"], row["brought_by_address"]) or KINOTE,
-    )

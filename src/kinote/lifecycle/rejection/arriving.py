@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, text
 
+from kinote.catalog.schema.tables import withdrawal
+from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
+from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
@@ -16,7 +19,14 @@ from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
 from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
 from kinote.lifecycle.rejection.note_findings import write_findings
 from kinote.lifecycle.rejection.patients import Place, locked_places
-from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE, Effect, RejectionRules, Spared, TitleRule
+from kinote.lifecycle.rejection.rules import (
+    ACTS_BY_TITLE,
+    DEFAULT_RULES,
+    Effect,
+    RejectionRules,
+    Spared,
+    TitleRule,
+)
 from kinote.lifecycle.withdrawal import withdraw
 from kinote.security.actors import Actor
 
@@ -75,6 +85,28 @@ def take_effect(
         ):
             remarkable.append(note.sop_instance_uid)
     write_findings(transaction, remarkable)
+
+
+def propose_missing(transaction: Connection, notes: Sequence[ReceivedRejection], *, now: datetime) -> None:
+    """Let rejection notes wait for a person that have not acted: they could not be read when they arrived, or an
+    earlier version of Kinote received them."""
+    have_acted = {
+        row.rejection_note_uid for row in _by_note(transaction, [each.sop_instance_uid for each in notes])
+    }
+    take_effect(
+        transaction,
+        [each for each in notes if each.sop_instance_uid not in have_acted],
+        # Whether its sender might reject at that time is not known any more.
+        DEFAULT_RULES,
+        now=now,
+    )
+
+
+_by_note = statements.LookUp(
+    # Repeats the WHERE clause of the index.
+    select(withdrawal.c.rejection_note_uid).where(text(HAS_NOTE)),
+    withdrawal.c.rejection_note_uid,
+)
 
 
 def _spared(whose: Place, those: Sequence[NamedInstance], here: Mapping[str, Place]) -> dict[str, Spared]:
