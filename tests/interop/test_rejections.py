@@ -16,10 +16,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from kinote.keyobject.codes import Code
+from tests.catalog.archive import CT
 from tests.command_line import kinote
 from tests.interop.peers import run
 from tests.lifecycle.rejected import EXPIRED, QUALITY, SAFETY, image, rejection
-from tests.notes.ward import CT, FIRST, KEY_OBJECT, dataset, object_of
+from tests.notes.ward import FIRST, KEY_OBJECT, dataset, object_of
 from tests.running_server import RunningServer
 from tests.web.objects import as_file
 

@@ -70,7 +70,7 @@ def receive(
     """Let data sets in as intake does, in one group."""
     arrivals = [arrival(each, now) for each in datasets]
     for each in arrivals:
-        each.entry.instance_row.update(by.columns("brought_by"))  # type: ignore[attr-defined]
+        each.entry.instance_row.update(by.columns("brought_by"))
     filed = catalog.write(lambda transaction: file_arrivals(transaction, arrivals, now, rules=rules))
     return [one.outcome for one in filed]
 
@@ -116,7 +116,7 @@ def withdrawals(catalog: Catalog) -> list[tuple[str, str, str, tuple[tuple[str, 
         return sorted(found)
 
 
-def end_state(catalog: Catalog) -> tuple[object, ...]:
+def end_state(catalog: Catalog) -> tuple[Any, ...]:
     """Everything that must not depend on the order of arrival."""
     return live(catalog), standings(catalog), findings(catalog), withdrawals(catalog)
 

@@ -15,8 +15,9 @@ from pydicom.dataset import Dataset
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
-from kinote.lifecycle.rejection import arriving
+from kinote.lifecycle.rejection import arriving, naming
 from kinote.lifecycle.rejection.rules import Effect
+from tests.catalog.archive import CT
 from tests.lifecycle.rejected import (
     ARCHIVE,
     EXPIRED,
@@ -33,7 +34,7 @@ from tests.lifecycle.rejected import (
     rejection,
     with_title,
 )
-from tests.notes.ward import CT, KEY_OBJECT, key_object, place
+from tests.notes.ward import KEY_OBJECT, key_object, place
 
 
 def evidence(document: bytes, *uids: str) -> bytes:
@@ -123,7 +124,7 @@ def test_law_4_the_end_does_not_depend_on_the_order_of_arrival(
 def test_breach_of_law_4_a_rejection_that_acts_only_on_what_is_here_is_noticed(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = arriving.instances_of
+    named = naming.instances_of
 
     def only_here(reading: Any, title: Code, own_uid: str) -> list[Any]:
         return [] if not live(catalog) else named(reading, title, own_uid)
