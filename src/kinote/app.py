@@ -63,6 +63,8 @@ from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.lifecycle.rejection.proposals import are_urgent, waiting
+from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.notes.acts.undo_windows import UndoWindows, number_late
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
@@ -197,13 +199,18 @@ def open_house(
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
                 )
-                receiver = Receiver(
-                    catalog, stores, clock=clock, observe=observe_outcome, open_copy=door.open_copy
-                )
                 with _telling_of_index(url):
                     if node is not None:
                         _mirror_settings(catalog, settings, node, clock())
                     peers = PeersInUse(catalog)
+                receiver = Receiver(
+                    catalog,
+                    stores,
+                    clock=clock,
+                    observe=observe_outcome,
+                    open_copy=door.open_copy,
+                    rejections=rejection_rules(settings, peers),
+                )
                 house = House(
                     directory,
                     catalog,
@@ -502,6 +509,12 @@ def policy(house: House) -> Policy:
     return Policy(rights_of=partial(_rights_of, house.peers))
 
 
+def rejection_rules(settings: Settings, peers: PeersInUse) -> RejectionRules:
+    """What rejection notes of others may do: by the settings, and by the right that their sender has at that time."""
+    allowed = Policy(rights_of=partial(_rights_of, peers)).allowed
+    return settings.rejection_rules(lambda actor: allowed(actor, Right.REJECT))
+
+
 def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
     """What a peer is named for, by its AE title; that it calls from its host is seen when its association is taken."""
     peer = peers.known.callers.get(caller.name)
@@ -533,6 +546,7 @@ def web_application(
         peers=house.peers,
         record_for=house.ledger.record_for,
         probe=partial(_probe, settings),
+        rejections=rejection_rules(settings, house.peers),
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
@@ -561,6 +575,7 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
     with house.catalog.read() as connection:
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
+        rejections = waiting(connection)
     own = [_dead_jobs(dead)] if dead else []
     if late:
         own.append(_late_notes(late))
@@ -570,7 +585,10 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
         own.append(index_damaged(house.soundness.faults))
     if _is_full(house):
         own.append(DISK_FULL)
-    return replace(found, others=(*alerts(), *own))
+    waits = [_waiting_rejections(rejections)] if rejections else []
+    # What may harm a patient comes before everything else.
+    first, later = (waits, []) if are_urgent(rejections) else ([], waits)
+    return replace(found, others=(*first, *alerts(), *own, *later))
 
 
 def _is_full(house: House) -> bool:
@@ -590,6 +608,21 @@ def _late_notes(number: int) -> Alert:
         "UNDO_WINDOWS_LATE",
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
+    )
+
+
+def _waiting_rejections(numbers: dict[str, int]) -> Alert:
+    count = sum(numbers.values())
+    what = "rejection waits" if count == 1 else "rejections wait"
+    how = "Accept or refuse them with `kinote rejections`, and give the peer the right `reject` if it should have it."
+    if are_urgent(numbers):
+        return Alert(
+            "SAFETY_REJECTIONS_WAITING",
+            f"{count} {what} for a decision, at least one of them for patient safety: its sender may not reject, so "
+            f"what may harm a patient is still shown. {how}",
+        )
+    return Alert(
+        "REJECTIONS_WAITING", f"{count} {what} for a decision: the sender may not reject by itself. {how}"
     )
 
 

@@ -56,8 +56,8 @@ def test_a_peer_that_is_named_meanwhile_may_do_it_at_once() -> None:
 def test_every_right_is_put_in_words_and_is_of_use() -> None:
     assert set(MEANINGS) == set(Right)
     taken = {*rights.REQUESTS.values(), *rights.SERVICES.values(), *rights.COMMANDS.values()}
-    # These two are taken by what a document or message says, not by the request that brings it.
-    assert set(Right) - taken == {Right.REJECT, Right.CORRECT}
+    # It is taken by what a message says, not by the request that brings it.
+    assert set(Right) - taken == {Right.CORRECT}
 
 
 def test_every_right_is_documented() -> None:

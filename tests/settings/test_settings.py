@@ -87,6 +87,8 @@ WRONG = {
     "tls_client_certificates": ("perhaps", "true or false"),
     "entities": ("CT1", "[[entities]]"),
     "destinations": ("Archive", "[[destinations]]"),
+    "rejections": ("113001", "[[rejections]]"),
+    "refused_copies": ("C123", "[[refused_copies]]"),
     "unknown_callers": ("perhaps", "true or false"),
     "private_classes": ("perhaps", "true or false"),
     "intake_processes": ("17", "0 to 16"),

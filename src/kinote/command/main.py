@@ -47,6 +47,13 @@ TitleOption = Annotated[str | None, typer.Option("--ae-title", help="The AE titl
 jobs_app = Commands(no_args_is_help=True, help="See what Kinote does in the background, and act on it.")
 app.add_typer(jobs_app, name="jobs")
 
+rejections_app = Commands(
+    no_args_is_help=True, help="Decide about rejections by senders that may not reject."
+)
+app.add_typer(rejections_app, name="rejections")
+
+RejectionsArgument = Annotated[list[int], typer.Argument(help="The numbers of rejections.")]
+DecisionReason = Annotated[str, typer.Option("--reason", help="Why, in words.")]
 JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]
 JobsArgument = Annotated[list[int], typer.Argument(help="The numbers of jobs.")]
 QueueArgument = Annotated[str, typer.Argument(help="The kind of job whose queue it is.")]
@@ -323,3 +330,40 @@ def resume_queue(kind: QueueArgument, reason: ReasonOption = "asked for", data: 
         from kinote.command import jobs
 
         jobs.set_queue(begun, kind, "running", reason)
+
+
+@rejections_app.command("list")
+def list_rejections(
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that were received, not only those that wait.")
+    ] = False,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List rejections that wait for a decision, the oldest first."""
+    with _begun(data=data) as begun:
+        from kinote.command import rejections
+
+        rejections.list_rejections(begun, everything=everything, as_json=as_json)
+
+
+@rejections_app.command("accept")
+def accept_rejections(
+    rejections: RejectionsArgument, reason: DecisionReason, data: DataOption = None
+) -> None:
+    """Let rejections that wait take effect."""
+    with _begun(data=data) as begun:
+        from kinote.command import rejections as deciding
+
+        deciding.decide(begun, rejections, "accept", reason)
+
+
+@rejections_app.command("refuse")
+def refuse_rejections(
+    rejections: RejectionsArgument, reason: DecisionReason, data: DataOption = None
+) -> None:
+    """End rejections that wait; what they name stays as it is."""
+    with _begun(data=data) as begun:
+        from kinote.command import rejections as deciding
+
+        deciding.decide(begun, rejections, "refuse", reason)

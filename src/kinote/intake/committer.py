@@ -28,6 +28,7 @@ from kinote.holdings.in_place import is_in_place
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, IsInPlace, file_arrivals
 from kinote.intake.outcome import OUT_OF_RESOURCES, PROCESSING_FAILURE
+from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -67,6 +68,7 @@ class Committer:
         settle: Settle,
         clock: Clock,
         compare: Compare | None = None,
+        rejections: RejectionRules = DEFAULT_RULES,
     ) -> None:
         self._catalog = catalog
         self._stores = stores
@@ -74,6 +76,7 @@ class Committer:
         self._is_in_place = partial(is_in_place, stores)
         self._settle = settle
         self._compare = compare
+        self._rejections = rejections
         self._changed = threading.Condition()
         self._ready: deque[Arrival] = deque()
         #: Whether a group has been requested that no writer has begun.
@@ -97,7 +100,7 @@ class Committer:
             self._changed.wait_for(lambda: self._unsettled == 0)
 
     def _announce(self) -> None:
-        group = _Group(self._take, self._stores, self._clock, self._is_in_place)
+        group = _Group(self._take, self._stores, self._clock, self._is_in_place, self._rejections)
         self._catalog.submit(group.file).add_done_callback(partial(self._committed, group))
 
     def _take(self) -> list[Arrival]:
@@ -148,7 +151,9 @@ class Committer:
                 self._failed(arrival, attempt, failure)
 
         self._catalog.submit(
-            lambda transaction: file_arrivals(transaction, [arrival], self._clock(), self._is_in_place)
+            lambda transaction: file_arrivals(
+                transaction, [arrival], self._clock(), self._is_in_place, self._rejections
+            )
         ).add_done_callback(committed)
 
     def _failed(self, arrival: Arrival, attempt: int, failure: BaseException) -> None:
@@ -193,12 +198,18 @@ class _Group:
     """Arrivals that are filed in one transaction. Those of a failed first attempt stay together for a second one."""
 
     def __init__(
-        self, take: Callable[[], list[Arrival]], stores: Stores, clock: Clock, is_in_place: IsInPlace
+        self,
+        take: Callable[[], list[Arrival]],
+        stores: Stores,
+        clock: Clock,
+        is_in_place: IsInPlace,
+        rejections: RejectionRules,
     ) -> None:
         self._take = take
         self._stores = stores
         self._clock = clock
         self._is_in_place = is_in_place
+        self._rejections = rejections
         #: Whether it has been formed. It has not if no transaction could be begun.
         self.has_begun = False
         self.arrivals: Sequence[Arrival] = ()
@@ -210,7 +221,7 @@ class _Group:
             self.has_begun = True
             self.arrivals = self._take()
             self._make_durable()
-        return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place)
+        return file_arrivals(transaction, self.arrivals, self._clock(), self._is_in_place, self._rejections)
 
     def _make_durable(self) -> None:
         """Make the bytes of the group durable. A bad file harms no other (law 5).

@@ -7,8 +7,8 @@ not kept are left to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,16 +18,23 @@ from kinote.catalog import changes
 from kinote.catalog.changes import Kind
 from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.schema.tables import instance
-from kinote.catalog.sql import statements
+from kinote.catalog.sql import dialects, statements
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
+from kinote.intake.rejecting import named_by_rejections, rejection_of
 from kinote.intake.settling_jobs import COMPARE_HELD
 from kinote.intake.verdict import Verdict, why_held_uncompared
 from kinote.jobs.enqueueing import enqueue
 from kinote.lifecycle import counts
 from kinote.lifecycle.differing import record_differences
-from kinote.lifecycle.standing import withdrawn_uids
+from kinote.lifecycle.rejection import later_copies
+from kinote.lifecycle.rejection.arriving import take_effect
+from kinote.lifecycle.rejection.decisions import Fate, Held
+from kinote.lifecycle.rejection.later_copies import InForce
+from kinote.lifecycle.rejection.reconsidering import instances_came, patients_became_known
+from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
+from kinote.lifecycle.standing import lock
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar import register
 from kinote.notes.registrar.arrival_locks import lock_instances
@@ -87,38 +94,98 @@ class _Known:
 
 
 def file_arrivals(
-    transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace = _trusted
+    transaction: Connection,
+    arrivals: Sequence[Arrival],
+    now: datetime,
+    is_in_place: IsInPlace = _trusted,
+    rules: RejectionRules = DEFAULT_RULES,
 ) -> list[Filed]:
     """File a group, and return the outcomes in the order of the arrivals.
 
-    `is_in_place` returns whether a stored file exists and has its size.
+    `is_in_place` returns whether a stored file exists and has its size. `rules` says what rejection notes may do.
     """
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
-    lock_instances(transaction, uids, [arrival.reading for arrival in arrivals if arrival.reading])
+    rejected = named_by_rejections(arrivals)
+    readings = [arrival.reading for arrival in arrivals if arrival.reading]
+    lock_instances(transaction, uids, readings, also=rejected)
+    named = later_copies.in_force(transaction, uids, rules)
+    if (named or rejected) and dialects.has_several_writers(transaction):
+        # Before anything is written, so that withdrawals lock in the same order.
+        lock(transaction, rejected | named.keys())
+        named = later_copies.in_force(transaction, uids, rules)
     known = _known(transaction, uids)
-    withdrawn = withdrawn_uids(transaction, uids)
     filed: list[Filed] = []
     kept: list[tuple[Arrival, Placed]] = []
+    restored: dict[str, list[InForce]] = {}
     for arrival in arrivals:
-        others = known.setdefault(arrival.entry.sop_instance_uid, [])
+        uid = arrival.entry.sop_instance_uid
+        others = known.setdefault(uid, [])
         if any(other.has_the_file_of(arrival) for other in others):
             # It was filed before, and its caller did not learn of that: the row is its own.
             filed.append(Filed(arrival.outcome("stored"), kept=True))
             continue
+        those = named.get(uid, ())
+        fate = _fate(others, those)
+        if fate is Fate.REFUSED:
+            filed.append(_refused_copy(arrival, those, rules))
+            continue
+        if fate is Fate.RESTORED:
+            restored[uid] = named.pop(uid)
+            those = ()
+            _revive(transaction, others)
         without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
         if without_bytes is not None:
             filed.append(_healed(transaction, arrival, others, without_bytes, now))
             continue
-        decision, standing = _decide(arrival, others, withdrawn)
+        decision, standing = _decide(arrival, others, "withdrawn" if later_copies.hides(those) else "live")
+        if fate is Fate.RESTORED:
+            decision = _is_back(arrival, decision)
         filed.append(decision)
         if decision.kept:
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
             others.append(_as_known(arrival, placed.standing, is_current=placed.is_current))
+    inserted = (
+        insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept]) if kept else []
+    )
+    if restored:
+        later_copies.restore(transaction, restored, now=now)
     if kept:
-        inserted = insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept])
-        _follow_up(transaction, kept, inserted, now)
+        _follow_up(transaction, kept, inserted, named, rules, now)
     return filed
+
+
+def _fate(others: Sequence[_Known], those: Sequence[InForce]) -> Fate:
+    """Return what the withdrawals that name an arrival make of it, in view of what is here already."""
+    current = next((other for other in others if other.is_current), None)
+    held = Held(current.standing) if current and current.standing in set(Held) else Held.NOTHING
+    return later_copies.fate(those, held)
+
+
+def _refused_copy(arrival: Arrival, those: Sequence[InForce], rules: RejectionRules) -> Filed:
+    sender = str(arrival.entry.instance_row["brought_by_name"])
+    return Filed(arrival.refusal(rules.refusal_for(sender), later_copies.refusal(those)), kept=False)
+
+
+#: The message to the sender of a copy that ends a withdrawal.
+_IS_BACK = "The instance was out of use, and is in use again."
+
+
+def _revive(transaction: Connection, others: list[_Known]) -> None:
+    """Regard a withdrawn instance as live again, and a tombstone as history. Its withdrawals are ended afterwards."""
+    at = next(at for at, other in enumerate(others) if other.is_current)
+    if others[at].standing == "purged":
+        tombstone = others.pop(at)
+        transaction.execute(instance.update().where(instance.c.id == tombstone.id).values(is_current=False))
+    else:
+        others[at] = replace(others[at], standing="live")
+
+
+def _is_back(arrival: Arrival, decision: Filed) -> Filed:
+    """Return the decision about a copy that ends a withdrawal, with the message about that."""
+    if decision.outcome.kind == "held":
+        return decision
+    return replace(decision, outcome=arrival.outcome(decision.outcome.kind, _IS_BACK))
 
 
 def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
@@ -231,12 +298,14 @@ def _healed(
     )
 
 
-def _decide(arrival: Arrival, others: Sequence[_Known], withdrawn: set[str]) -> tuple[Filed, str]:
-    """Decide about an arrival in view of others with the same UID, and return the standing it gets if it is kept."""
+def _decide(arrival: Arrival, others: Sequence[_Known], if_first: str) -> tuple[Filed, str]:
+    """Decide about an arrival in view of others with the same UID, and return the standing it gets if it is kept.
+
+    `if_first` is the standing of an instance whose UID means no other yet.
+    """
     current = next((other for other in others if other.is_current), None)
     if current is None:
-        standing = "withdrawn" if arrival.entry.sop_instance_uid in withdrawn else "live"
-        return Filed(arrival.outcome("stored"), kept=True), standing
+        return Filed(arrival.outcome("stored"), kept=True), if_first
     beside = _BESIDE[current.standing]
     alike = [other for other in others if other.is_same_data_set(arrival)]
     if any(other.standing == "held" or (other is current and beside.knows_its_like) for other in alike):
@@ -277,11 +346,14 @@ def _follow_up(
     transaction: Connection,
     kept: Sequence[tuple[Arrival, Placed]],
     inserted: Sequence[InsertedInstance],
+    named: Mapping[str, Sequence[InForce]],
+    rules: RejectionRules,
     now: datetime,
 ) -> None:
     deltas: dict[tuple[int, int], int] = {}
     happened = []
     key_objects = []
+    rejections = []
     came = []
     told = set()
     for (arrival, placed), row in zip(kept, inserted, strict=True):
@@ -303,6 +375,8 @@ def _follow_up(
         if placed.standing == "live":
             place = (row.study, row.series)
             deltas[place] = deltas.get(place, 0) + 1
+        if (rejection := rejection_of(arrival)) is not None:
+            rejections.append(rejection)
         if arrival.reading is not None:
             key_objects.append(
                 register.ReceivedKeyObject(
@@ -319,6 +393,12 @@ def _follow_up(
     register.images_came(transaction, came)
     patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)
+    # Last, so that everything that came together is here: it acts as if it had come after what it names.
+    instances_came(
+        transaction, [uid for uid, _ in came if any(each.received for each in named.get(uid, ()))], now=now
+    )
+    patients_became_known(transaction, told, now=now)
+    take_effect(transaction, rejections, rules, now=now)
 
 
 def _settle_later(transaction: Connection, key: int, now: datetime) -> None:

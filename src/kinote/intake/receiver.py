@@ -28,6 +28,7 @@ from kinote.intake.syncing import Syncers, sync
 from kinote.intake.upload import Upload
 from kinote.lifecycle import held
 from kinote.lifecycle.held import HeldCopy
+from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.security.actors import Actor
 from kinote.security.origins import Origin
 from kinote.storage.store import Incoming, StorageError
@@ -56,6 +57,7 @@ class Receiver:
         clock: Clock,
         observe: Callable[[Outcome], None] = lambda outcome: None,
         open_copy: OpenCopy | None = None,
+        rejections: RejectionRules = DEFAULT_RULES,
     ) -> None:
         """`open_copy` opens first copies, with which arrivals under their UIDs are compared.
 
@@ -67,7 +69,7 @@ class Receiver:
         self._observe = observe
         self._comparers = Comparers(catalog, open_copy) if open_copy else None
         compare = self._comparers.compare if self._comparers else None
-        self._committer = Committer(catalog, stores, self._settle, clock, compare)
+        self._committer = Committer(catalog, stores, self._settle, clock, compare, rejections)
         self._syncers = Syncers()
         self._setting_aside = threading.Lock()
         self._room = threading.BoundedSemaphore(_ON_THEIR_WAY)

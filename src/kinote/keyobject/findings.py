@@ -59,6 +59,17 @@ RULES: dict[str, Rule] = {
     "STUDY_VALUE_MALFORMED": _warning(
         "PS3.5 6.2", "Its study has a value that key objects made here do not copy: {}."
     ),
+    # What a rejection note names, compared with what is here (`kinote.lifecycle.rejection`).
+    "REJECTION_FOREIGN": _warning(
+        "Kinote", "It rejects instances of another patient, on which it has no effect: {}."
+    ),
+    "REJECTION_DISPUTED": _warning(
+        "PS3.3 C.17.6.2",
+        "Content and evidence do not both name what may be deleted, so it has no effect there: {}.",
+    ),
+    "REJECTION_OF_REJECTION": _info(
+        "Kinote", "It rejects rejection notes; what those have taken out of use stays out of use: {}."
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),
@@ -148,7 +159,7 @@ RULES: dict[str, Rule] = {
         "PS3.3 C.17.6.2", "An image of another patient is referenced; that reference has no effect."
     ),
     "REJECTION_NOT_AUTHORISED": _warning(
-        "IHE RAD-66", "The rejection has no effect: nobody may reject from elsewhere."
+        "IHE RAD-66", "The rejection has no effect: its sender may not reject, and nobody has accepted it."
     ),
     "IMAGE_LIBRARY": _info("TID 1600", "An image library lists instances by series: {}."),
     "RETRIEVAL_DETAILS": _info(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import instance, key_object, study
+from kinote.catalog.schema.tables import instance, key_object, study, withdrawal, withdrawal_target
+from kinote.security.actors import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,21 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyRejection:
+    """A rejection note of another system that names instances of the study: who sent it, and what it does."""
+
+    rejection_note_uid: str
+    title: str
+    effect: str
+    by: Actor | None
+    made_at: str
+    undone_at: str | None
+    sop_instance_uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """Every instance of a study that Kinote holds or held, grouped in three ways.
+    """Every instance of a study that Kinote holds or held, grouped in three ways, and what was rejected of it.
 
     `stored_instance_count` is the counter that queries return. It must equal the number of live instances.
     """
@@ -29,6 +44,7 @@ class Account:
     by_standing: dict[str, Tally]
     by_residence: dict[str, Tally]
     by_registration: dict[str, Tally]
+    rejections: tuple[StudyRejection, ...] = ()
 
     @property
     def counts_agree(self) -> bool:
@@ -68,6 +84,38 @@ def account(connection: Connection, study_instance_uid: str) -> Account | None:
         by_standing=_tallies(standing),
         by_residence=_tallies(residence),
         by_registration=_tallies(registration),
+        rejections=_rejections(connection, row.id),
+    )
+
+
+def _rejections(connection: Connection, study_key: int) -> tuple[StudyRejection, ...]:
+    """Return the received rejections that name instances of the study and have an effect on them, or may get one."""
+    query = (
+        select(withdrawal, withdrawal_target.c.sop_instance_uid)
+        .join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)
+        .join(instance, instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+        .where(
+            instance.c.study == study_key,
+            instance.c.is_current,
+            withdrawal.c.received,
+            withdrawal_target.c.spared == "",
+        )
+        .order_by(withdrawal.c.id, withdrawal_target.c.sop_instance_uid)
+    )
+    named: dict[int, tuple[Any, list[str]]] = {}
+    for row in connection.execute(query):
+        named.setdefault(row.id, (row, []))[1].append(row.sop_instance_uid)
+    return tuple(
+        StudyRejection(
+            rejection_note_uid=row.rejection_note_uid,
+            title=row.reason_meaning,
+            effect=row.effect,
+            by=Actor.stored(row.who_kind, row.who, row.who_address),
+            made_at=row.made_at,
+            undone_at=row.undone_at,
+            sop_instance_uids=tuple(uids),
+        )
+        for row, uids in named.values()
     )
 
 

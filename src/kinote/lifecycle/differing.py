@@ -14,11 +14,12 @@ from kinote.catalog.schema.tables import finding
 from kinote.catalog.sql import statements
 from kinote.keyobject.findings import Findings
 from kinote.lifecycle import malformed_studies
+from kinote.lifecycle.rejection.note_findings import OF_REJECTIONS
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}
 
 #: Findings that come from comparing instances. Reading the object again does not find them.
-BESIDE_OTHERS = frozenset({*_CODES.values(), malformed_studies.CODE})
+BESIDE_OTHERS = frozenset({*_CODES.values(), malformed_studies.CODE}) | OF_REJECTIONS
 
 
 def record_differences(

@@ -17,6 +17,7 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.keyobject.findings import Finding
 from kinote.lifecycle.acts import stored_act
+from kinote.lifecycle.rejection.sentences import sentence
 from kinote.security.actors import Actor
 from kinote.security.origins import shown_origin
 
@@ -36,6 +37,10 @@ class ExplainedWithdrawal:
     undone_at: str | None
     undone_by: Actor | None
     rejection_note_uid: str
+    #: What it does to the instance, and why it has no effect on it, if it has none (`kinote.lifecycle.rejection`).
+    effect: str = "hidden"
+    received: bool = False
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         sentences = [_BECAUSE[row.standing]]
         if row.held_reason:
             sentences.append(row.held_reason)
-        sentences += [
-            f"Withdrawn by {item.by or 'an unnamed user'} at {item.made_at} ({item.act}): {item.reason}."
-            + (f" It was taken back at {item.undone_at}." if item.undone_at else "")
-            for item in named_by
-        ]
+        sentences += [sentence(item) for item in named_by]
         sentences.append(_BYTES[row.residence])
         if row.registration == "unreadable":
             sentences.append("It is a key object that could not be understood: it flags nothing.")
@@ -146,7 +147,7 @@ def _withdrawals(
 ) -> list[tuple[int | None, ExplainedWithdrawal]]:
     """Return the withdrawals that name the UID, each with the key of the only copy that it means, or None."""
     query = (
-        select(withdrawal, withdrawal_target.c.instance)
+        select(withdrawal, withdrawal_target.c.instance, withdrawal_target.c.spared)
         .join(withdrawal_target, withdrawal_target.c.withdrawal == withdrawal.c.id)
         .where(withdrawal_target.c.sop_instance_uid == sop_instance_uid)
         .order_by(withdrawal.c.id)
@@ -163,6 +164,9 @@ def _withdrawals(
                 undone_at=row.undone_at,
                 undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
                 rejection_note_uid=row.rejection_note_uid,
+                effect=row.effect,
+                received=bool(row.received),
+                spared=row.spared,
             ),
         )
         for row in connection.execute(query)

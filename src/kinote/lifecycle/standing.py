@@ -21,19 +21,19 @@ from kinote.lifecycle import counts
 #: How many UIDs are settled together. This bounds the rows in memory, and each chunk takes only a few statements.
 CHUNK = 1000
 
-
-def withdrawn_uids(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
-    """Return those UIDs that a withdrawal in force names, whether or not their instance has arrived.
-
-    A withdrawal of a single copy does not affect other copies with the UID, now or later.
-    """
-    return {row.sop_instance_uid for row in _withdrawn(connection, sop_instance_uids) if row.instance is None}
+#: The name of the lock that whoever files instances shares. Who takes it alone knows that none arrives meanwhile.
+ANY_INSTANCE = "any instance"
 
 
 _withdrawn = statements.LookUp(
     select(withdrawal_target.c.sop_instance_uid, withdrawal_target.c.instance)
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-    .where(withdrawal.c.undone_at.is_(None)),
+    .where(
+        withdrawal.c.undone_at.is_(None),
+        # One that marks or waits, and one that spares the instance, leaves it live.
+        withdrawal.c.effect == "hidden",
+        withdrawal_target.c.spared == "",
+    ),
     withdrawal_target.c.sop_instance_uid,
 )
 
@@ -75,6 +75,11 @@ def settle(transaction: Connection, sop_instance_uids: Iterable[str], *, now: da
 
 #: The change that the feed reports for an instance that gets this standing.
 _KINDS = {"withdrawn": Kind.INSTANCE_WITHDRAWN, "live": Kind.INSTANCE_RESTORED}
+
+
+def lock(transaction: Connection, sop_instance_uids: Iterable[str]) -> None:
+    """Lock the current rows of these UIDs until the transaction ends, in the order in which `settle` does."""
+    _current(transaction, sorted(set(sop_instance_uids)))
 
 
 def _moved(transaction: Connection, uids: Sequence[str]) -> list[tuple[Any, str]]:

@@ -23,6 +23,7 @@ from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
 from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
+from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
 from kinote.security.actors import Actor
 
@@ -49,12 +50,18 @@ def withdraw(
     copies: Mapping[str, int] | None = None,
     reason: Code | None = None,
     undo_window: timedelta = NO_WINDOW,
+    effect: Effect = Effect.HIDDEN,
+    received: bool = False,
+    of_key_objects: bool = False,
+    spared: Mapping[str, Spared] | None = None,
 ) -> int:
     """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
 
     `text` is the reason in a person's words; the act has the code, unless a `reason` of CID 7031 is given. `copies`
     maps a UID to the key of a single copy, if only that copy is meant. With an `undo_window` the window stays open for
     so long, and the caller sees to it that the rejection notes become live when it closes.
+    `received` says that a rejection note that came in asked for it, `of_key_objects` that the note names key objects by
+    it; `spared` maps those UIDs on which it has no effect to the reason.
     """
     uids = sorted(set(sop_instance_uids))
     key = _insert(
@@ -68,6 +75,10 @@ def withdraw(
         copies=copies or {},
         reason=reason or act.reason,
         undo_window=undo_window,
+        effect=effect,
+        received=received,
+        of_key_objects=of_key_objects,
+        spared=spared,
     )
     settle(transaction, uids, now=now)
     return key
@@ -85,9 +96,14 @@ def _insert(
     copies: Mapping[str, int],
     reason: Code,
     undo_window: timedelta = NO_WINDOW,
+    effect: Effect = Effect.HIDDEN,
+    received: bool = False,
+    of_key_objects: bool = False,
+    spared: Mapping[str, Spared] | None = None,
 ) -> int:
     """Insert the rows of a withdrawal. `uids` are in ascending order, each once."""
     made_at = timestamp(now)
+    without_effect = spared or {}
     key = transaction.execute(
         withdrawal.insert().returning(withdrawal.c.id),
         {
@@ -104,13 +120,25 @@ def _insert(
             "closes_at": timestamp(now + undo_window),
             "closed_at": None if undo_window else made_at,
             "instance_count": len(uids),
+            "effect": effect,
+            "received": received,
+            "of_key_objects": of_key_objects,
         },
     ).scalar_one()
     for chunk in in_chunks(uids):
         statements.insert_rows(
             transaction,
             withdrawal_target,
-            [{"withdrawal": key, "sop_instance_uid": uid, "instance": copies.get(uid)} for uid in chunk],
+            [
+                {
+                    "withdrawal": key,
+                    "sop_instance_uid": uid,
+                    "instance": copies.get(uid),
+                    "spared": without_effect.get(uid, ""),
+                    "spared_at": made_at if uid in without_effect else None,
+                }
+                for uid in chunk
+            ],
         )
     return int(key)
 
@@ -143,7 +171,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     )
     if row.closed_at is None:
         forget_rejection_notes(transaction, key)
-        settle(transaction, _targets(transaction, key), now=now)
+        settle(transaction, targets(transaction, key), now=now)
         return
     notes = sorted(
         transaction.execute(
@@ -162,7 +190,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             reason=REJECTION_UNDONE.reason,
         )
     # All in one order, so that two of them cannot deadlock.
-    settle(transaction, merge(notes, _targets(transaction, key)), now=now)
+    settle(transaction, merge(notes, targets(transaction, key)), now=now)
     owe_restored_instances(transaction, key, now=now)
 
 
@@ -190,7 +218,7 @@ def why_not_undoable(stored: str, *, is_told: bool) -> str:
     )
 
 
-def _targets(connection: Connection, key: int) -> Iterator[str]:
+def targets(connection: Connection, key: int) -> Iterator[str]:
     """Return the UIDs that a withdrawal names, in ascending order, read chunk by chunk."""
     last = ""
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, not_, or_, select
 
 from kinote.catalog.columns.patient_identity import are_different
+from kinote.catalog.instances.patient_keys import lock_patients
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import instance, key_object, note_reference, note_study, patient, study
 from kinote.catalog.sql import dialects, statements
@@ -37,12 +38,6 @@ def refresh(transaction: Connection, versions: Collection[int]) -> None:
         ordered = sorted(versions)
         for begin in range(0, len(ordered), _TOGETHER):
             transaction.execute(_REFRESH, {"versions": ordered[begin : begin + _TOGETHER]})
-
-
-def lock_patients(transaction: Connection, study_uids: Collection[str], *, shared: bool) -> None:
-    """Lock the patients of these studies. Writers that determine them lock exclusively, writers that only need to
-    know them share the lock."""
-    dialects.lock_names(transaction, [f"patient of {uid}" for uid in study_uids], shared=shared)
 
 
 def patients_changed(transaction: Connection, study_uids: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -33,11 +33,21 @@ from pydantic_settings import (
 from kinote.decoding.options import DecodingOptions
 from kinote.dimse.entity import ae_title
 from kinote.dimse.tls import TlsOptions
+from kinote.lifecycle.acts import LaterCopies
+from kinote.lifecycle.rejection.rules import COMMITMENT_TIME, RejectionRules
 from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.scp.options import ScpLimits, ScpOptions
+from kinote.security.actors import Actor
+from kinote.settings.rejections import (
+    Mode,
+    RefusedCopySettings,
+    RejectionSettings,
+    contradictions,
+    rejection_rules,
+)
 from kinote.settings.values import (
     host_name,
     is_loopback,
@@ -103,6 +113,9 @@ _ALLOWED = {
     '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
     "destinations": "a list of tables, [[destinations]], or in a variable JSON: "
     '[{"name": "Archive", "peer": "ARCHIVE"}]',
+    "rejections": 'a list of tables, [[rejections]], or in a variable JSON: [{"title": "113001", "mode": "mark"}]',
+    "refused_copies": "a list of tables, [[refused_copies]], or in a variable JSON: "
+    '[{"sender": "CT1", "status": "C123"}]',
     "unknown_callers": "true or false",
     "private_classes": "true or false",
     "intake_processes": "a whole number from 0 to 16, or empty",
@@ -136,10 +149,29 @@ _ALLOWED_OF_ITEMS = {
         "rejection_notes": "true or false",
         "availability": "true or false",
     },
+    "rejections": {
+        "title": "113001, 113037, 113038 or 113039",
+        "mode": f"one of {', '.join(Mode)}",
+        "show_note": "true or false",
+        "later_copies": f"one of {', '.join(LaterCopies)}",
+        "purge_after": "a whole number of days from 0 to 36500",
+        "note_purge_after": f"a whole number of days from {COMMITMENT_TIME.days} to 36500: until then storage "
+        "commitment may be requested for a note",
+    },
+    "refused_copies": {
+        "sender": _TITLE,
+        "status": "a failure status in four hexadecimal digits: A900 to A9FF, C000 to CFFF without C122, or 0124; "
+        "senders repeat A7xx for ever",
+    },
 }
 
 #: What an item of a list of tables is called.
-_ITEMS = {"entities": "entity", "destinations": "destination"}
+_ITEMS = {
+    "entities": "entity",
+    "destinations": "destination",
+    "rejections": "rejection",
+    "refused_copies": "refused copy",
+}
 
 #: Command line options whose names differ from their settings.
 _OPTIONS = {"ae_titles": "--ae-title"}
@@ -319,6 +351,12 @@ class Settings(BaseSettings):
     destinations: Annotated[tuple[DestinationSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="Where objects are sent, each under a name."
     )
+    rejections: Annotated[tuple[RejectionSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="What rejection notes of others do here, by their title."
+    )
+    refused_copies: Annotated[tuple[RefusedCopySettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="The statuses that refuse copies of rejected instances, by their sender."
+    )
     unknown_callers: bool = Field(True, description="Let in entities that are not known.")
     private_classes: bool = Field(True, description="Take objects of private SOP classes.")
     intake_processes: Annotated[Annotated[int, Field(ge=0, le=16)] | None, BeforeValidator(none_if_empty)] = (
@@ -370,6 +408,10 @@ class Settings(BaseSettings):
         """Return the peers that the settings name."""
         return [entity.peer() for entity in self.entities]
 
+    def rejection_rules(self, may_reject: Callable[[Actor], bool]) -> RejectionRules:
+        """Return what rejection notes of others may do, if their senders may."""
+        return rejection_rules(self.rejections, self.refused_copies, may_reject)
+
     def scp_options(self) -> ScpOptions:
         """Return the options of the DICOM interface."""
         return ScpOptions(
@@ -418,6 +460,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.tls_client_certificates and settings.tls_authorities is None:
         yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
     yield from _contradictions_of_entities(settings.entities)
+    yield from contradictions(settings.rejections, settings.refused_copies)
     names = [destination.name for destination in settings.destinations]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "destinations", f"The name {name!r} is there twice; each names one destination."

@@ -14,6 +14,8 @@ from kinote.decoding.pool import Decoded
 from kinote.intake.outcome import Outcome
 from kinote.jobs.lists import Number, numbers
 from kinote.jobs.states import State
+from kinote.lifecycle.rejection.proposals import waiting
+from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
 from kinote.telemetry.registry import REGISTRY
 from kinote.web.rooms import Rooms, rooms_of
 
@@ -93,6 +95,12 @@ _OLDEST_JOB = Gauge(
     registry=REGISTRY,
 )
 _DEAD_JOBS = Gauge("kinote_jobs_dead", "Jobs that could not be done, of all kinds.", registry=REGISTRY)
+_REJECTIONS = Gauge(
+    "kinote_rejections_waiting",
+    "Rejections by senders that are not named for it, which wait for a person, by their title.",
+    ["title"],
+    registry=REGISTRY,
+)
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
@@ -131,12 +139,20 @@ async def metrics(request: Request) -> Response:
         _SCRUB_ENDED.set(health.scrub.ended_at.timestamp() if health.scrub.ended_at else 0)
     now = rooms.clock()
     _tell_jobs(await rooms.read(lambda: _numbers_of_jobs(rooms)), now)
+    waits = await rooms.read(lambda: _rejections_waiting(rooms))
+    for title in ACTS_BY_TITLE:
+        _REJECTIONS.labels(title.value).set(waits.get(title.value, 0))
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _numbers_of_jobs(rooms: Rooms) -> list[Number]:
     with rooms.catalog.read() as connection:
         return numbers(connection)
+
+
+def _rejections_waiting(rooms: Rooms) -> dict[str, int]:
+    with rooms.catalog.read() as connection:
+        return waiting(connection)
 
 
 def _tell_jobs(found: Sequence[Number], now: datetime) -> None:

@@ -42,6 +42,7 @@ from kinote.jobs.acts import CountChangedError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
 from kinote.lifecycle.held import HeldNotFoundError
+from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
 from kinote.notes.acts.request import (
     NoteNotFoundError,
@@ -279,6 +280,8 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (WithdrawalNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotUndoableError, HTTPStatus.CONFLICT, "not-undoable", "The withdrawal cannot be undone"),
+    (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (RejectionDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (CountChangedError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),

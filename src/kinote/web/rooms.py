@@ -18,6 +18,7 @@ from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
+from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
@@ -92,6 +93,8 @@ class Rooms:
     #: Records what peers are given.
     record_for: RecordFor = without_ledger
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
+    #: What rejection notes of others may do.
+    rejections: RejectionRules = DEFAULT_RULES
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

@@ -119,7 +119,7 @@ ROWS = (
         after=IMAGES,
         statuses_after=_BOTH,
         noted=frozenset({"REJECTION_NOT_AUTHORISED"}),
-        why="Nobody may reject from elsewhere yet (V94), so that no rejection waits for its instances.",
+        why="Its sender may not reject (V94), so that it waits for a person.",
     ),
     variant(
         "V94",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select, text
 
 from kinote.catalog.schema.tables import patient
-from kinote.catalog.sql import statements
+from kinote.catalog.sql import dialects, statements
 
 _HAS_ID = "patient_id <> ''"
 
@@ -32,6 +32,12 @@ def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]])
         for row in _with_id(transaction, sorted({patient_id for patient_id, _ in named})):
             found[row.patient_id, row.issuer] = row.merged_into or row.id
     return [found[identity] if identity[0] else _nameless(transaction) for identity in identities]
+
+
+def lock_patients(transaction: Connection, study_uids: Collection[str], *, shared: bool) -> None:
+    """Lock the patients of these studies. Writers that determine them lock exclusively, writers that only need to
+    know them share the lock."""
+    dialects.lock_names(transaction, [f"patient of {uid}" for uid in study_uids], shared=shared)
 
 
 _with_id = statements.LookUp(

@@ -25,6 +25,7 @@ from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.findings import Finding, found
 from kinote.keyobject.titles import TitleGroup
+from kinote.lifecycle.rejection.proposals import with_effect
 from kinote.notes.author import Author
 from kinote.notes.lists.note import Note, NoteKeyObject, NoteReference
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
@@ -74,7 +75,24 @@ def load(connection: Connection, rows: Sequence[Row[Any]], *, everything: bool) 
             carriers[item.instance] = item.version
     for instance_key, found_here in findings_of(connection, carriers).items():
         parts[carriers[instance_key]].findings += found_here
+    for key in _without_effect(connection, rows, parts):
+        parts[key].findings.append(found("REJECTION_NOT_AUTHORISED"))
     return [_note(row, parts[row.id], everything=everything) for row in rows]
+
+
+def _without_effect(
+    connection: Connection, rows: Sequence[Row[Any]], parts: dict[int, _Parts]
+) -> Sequence[int]:
+    """Return those versions that are received rejection notes none of whose documents has had an effect."""
+    documents = {
+        row.id: {item.sop_instance_uid for item in parts[row.id].key_objects}
+        for row in rows
+        if row.origin == "received" and row.title_group == TitleGroup.REJECTION
+    }
+    if not documents:
+        return ()
+    effective = with_effect(connection, set().union(*documents.values()))
+    return [key for key, uids in documents.items() if not uids & effective]
 
 
 def findings_of(connection: Connection, instances: Collection[int]) -> dict[int, list[Finding]]:
@@ -149,8 +167,6 @@ def _note(row: Row[Any], parts: _Parts, *, everything: bool) -> Note:
     carriers = parts.key_objects
     whose = [identity(item) for item in carriers]
     findings = list(dict.fromkeys(parts.findings))
-    if row.origin == "received" and row.title_group == TitleGroup.REJECTION:
-        findings.append(found("REJECTION_NOT_AUTHORISED"))
     references = []
     for item in parts.references:
         reference, derived = _reference(item, whose[0] if whose else None)

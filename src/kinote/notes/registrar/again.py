@@ -25,11 +25,13 @@ from kinote.catalog.schema.tables import (
     note_version,
     study,
 )
+from kinote.catalog.sql import statements
 from kinote.keyobject import reader
 from kinote.keyobject.file_meta import OF_THE_ENVELOPE
 from kinote.keyobject.findings import Finding
 from kinote.keyobject.reading import with_findings
 from kinote.lifecycle.differing import BESIDE_OTHERS
+from kinote.lifecycle.rejection.arriving import ReceivedRejection, propose_missing, rejection_title
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
 from kinote.notes.lists.load import findings_of, is_carried
@@ -44,6 +46,7 @@ from kinote.notes.registrar.register import (
     register,
 )
 from kinote.notes.versions import stored_content
+from kinote.security.actors import KINOTE, Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,42 @@ def register_again(
             register(transaction, group, now)
         else:
             _read_version_again(transaction, version, group, now)
+    _propose_rejections(transaction, [one for one in received if not _is_made_here(before, one)], now)
     after = _states(transaction, keys)
     _record(transaction, before, after, now)
     return [_became(before[key], after[key]) for key in sorted(after)]
+
+
+def _is_made_here(before: Mapping[int, _State], one: ReceivedKeyObject) -> bool:
+    known = before.get(one.instance)
+    # What is not live any more is left out as well.
+    return known is None or known.is_made_here
+
+
+def _propose_rejections(
+    transaction: Connection, received: Sequence[ReceivedKeyObject], now: datetime
+) -> None:
+    """Let rejection notes that are understood only now wait for a person."""
+    titled = [(one, title) for one in received if (title := rejection_title(one.reading)) is not None]
+    if not titled:
+        return
+    senders = {row.id: row for row in _senders(transaction, [one.instance for one, _ in titled])}
+    notes = []
+    for one, title in titled:
+        row = senders[one.instance]
+        by = Actor.stored(row.brought_by_kind, row.brought_by_name, row.brought_by_address)
+        notes.append(
+            ReceivedRejection(one.sop_instance_uid, one.study_instance_uid, title, one.reading, by or KINOTE)
+        )
+    propose_missing(transaction, notes, now=now)
+
+
+_senders = statements.LookUp(
+    select(
+        instance.c.id, instance.c.brought_by_kind, instance.c.brought_by_name, instance.c.brought_by_address
+    ),
+    instance.c.id,
+)
 
 
 @dataclass(frozen=True, slots=True)

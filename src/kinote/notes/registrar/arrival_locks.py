@@ -15,17 +15,19 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
+from kinote.lifecycle.standing import ANY_INSTANCE
 
 #: If there are more UIDs than this, they are not locked one by one, because a database has space for only a few
 #: thousand locks.
 _ONE_BY_ONE = 256
 
-#: Shared when locking single UIDs; exclusive when there are too many.
-_ANY_INSTANCE = "any instance"
 
-
-def lock_instances(transaction: Connection, came: Iterable[str], readings: Iterable[Reading]) -> None:
+def lock_instances(
+    transaction: Connection, came: Iterable[str], readings: Iterable[Reading], *, also: Iterable[str] = ()
+) -> None:
     """Lock instances that have arrived, and those that key objects name and that are not here yet.
+
+    `also` are UIDs that they name elsewhere than in their references.
 
     Must be called once, before anything is looked up. UIDs are locked in a fixed order, so that two writers cannot
     deadlock.
@@ -34,13 +36,15 @@ def lock_instances(transaction: Connection, came: Iterable[str], readings: Itera
         return
     arrived = set(came)
     named = {reference.sop_instance_uid for reading in readings for reference in reading.distinct_references}
+    named |= set(also)
     named -= arrived
     if named:
         named -= {row.sop_instance_uid for row in _here(transaction, named)}
     if len(named) > _ONE_BY_ONE:
-        dialects.lock_names(transaction, [_ANY_INSTANCE])
+        # Shared where single UIDs are locked.
+        dialects.lock_names(transaction, [ANY_INSTANCE])
         return
-    dialects.lock_names(transaction, [_ANY_INSTANCE], shared=True)
+    dialects.lock_names(transaction, [ANY_INSTANCE], shared=True)
     dialects.lock_names(transaction, arrived | named)
 
 

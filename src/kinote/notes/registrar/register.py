@@ -15,6 +15,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
+from kinote.catalog.instances.patient_keys import lock_patients
 from kinote.catalog.schema.tables import (
     finding,
     instance,
@@ -30,7 +31,7 @@ from kinote.catalog.sql import dialects, statements
 from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup
-from kinote.notes.belonging import lock_patients, refresh
+from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.registrar.read_content import content_of

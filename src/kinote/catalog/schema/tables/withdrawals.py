@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, false, text
 
-from kinote.catalog.schema.columns import Key, Matched, key, matched, metadata, to
+from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata, to
 
 #: Withdrawals whose undo window is open, repeated literally from their index.
 WINDOW_IS_OPEN = "closed_at IS NULL AND undone_at IS NULL"
 
 #: Deliveries that are still to be made, in the same way.
 IS_OWED = "state = 'owed'"
+
+#: Withdrawals by rejection notes that wait for a person, repeated literally from their index.
+PROPOSED = "effect = 'proposed' AND undone_at IS NULL"
+
+#: Withdrawals with a rejection note, repeated literally from their index.
+HAS_NOTE = "rejection_note_uid <> ''"
 
 withdrawal = Table(
     "withdrawal",
@@ -46,6 +52,24 @@ withdrawal = Table(
         sqlite_where=text(WINDOW_IS_OPEN),
         postgresql_where=text(WINDOW_IS_OPEN),
     ),
+    # What it does (`kinote.lifecycle.rejection.rules.Effect`). 'hidden' takes its instances out of use; those of a
+    # 'marked' one stay live and carry the mark; a 'proposed' one waits for a person and does nothing.
+    Column("effect", Matched, nullable=False, server_default="hidden"),
+    # Whether a rejection note that was received asked for it. It then has no effect on other patients' instances.
+    Column("received", Boolean, nullable=False, server_default=false()),
+    # Whether a received note names key objects by it. They are hidden where images are only marked.
+    Column("of_key_objects", Boolean, nullable=False, server_default=false()),
+    # Of a proposed one: who accepted or refused it, when, and why.
+    *actor("decided_by"),
+    Column("decided_at", Text),
+    Column("decided_because", Text, nullable=False, server_default=""),
+    Index("withdrawal_proposed", "id", sqlite_where=text(PROPOSED), postgresql_where=text(PROPOSED)),
+    Index(
+        "withdrawal_by_note",
+        "rejection_note_uid",
+        sqlite_where=text(HAS_NOTE),
+        postgresql_where=text(HAS_NOTE),
+    ),
 )
 
 #: A UID and not a key, because a withdrawal may come before its instance.
@@ -57,6 +81,10 @@ withdrawal_target = Table(
     # The only copy that is meant; NULL for whatever the UID means, now and later. It is not a reference: the row of
     # a discarded copy is gone, and its key is never used again (`dialects.never_use_keys_again`).
     Column("instance", Key),
+    # Why the withdrawal has no effect on this UID (`kinote.lifecycle.rejection.rules.Spared`), and since when; empty
+    # if it has.
+    matched("spared"),
+    Column("spared_at", Text),
     Index("withdrawal_target_by_uid", "sop_instance_uid"),
 )
 

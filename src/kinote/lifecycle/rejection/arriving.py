@@ -1,0 +1,173 @@
+"""A rejection note acts in the transaction of its arrival (law 4), before or after the instances that it names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, text
+
+from kinote.catalog.schema.tables import withdrawal
+from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
+from kinote.catalog.sql import statements
+from kinote.keyobject.codes import Code
+from kinote.keyobject.reading import Reading
+from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
+from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
+from kinote.lifecycle.rejection.note_findings import write_findings
+from kinote.lifecycle.rejection.patients import Place, locked_places
+from kinote.lifecycle.rejection.rules import (
+    ACTS_BY_TITLE,
+    DEFAULT_RULES,
+    Effect,
+    RejectionRules,
+    Spared,
+    TitleRule,
+)
+from kinote.lifecycle.withdrawal import withdraw
+from kinote.security.actors import Actor
+
+log = logging.getLogger(__name__)
+
+#: Characters of a note's description that are kept as the reason.
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRejection:
+    """A rejection note whose instance has been inserted, with its title and who sent it."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    title: Code
+    reading: Reading
+    by: Actor
+
+
+def rejection_title(reading: Reading | None) -> Code | None:
+    """Return the rejection title of a key object; None if it is no rejection note that can be understood."""
+    if reading is None or reading.registration == "unreadable" or reading.title not in ACTS_BY_TITLE:
+        return None
+    return reading.title
+
+
+def named_uids(reading: Reading, own_uid: str) -> list[str]:
+    """Return the UIDs that a rejection note names, in order; none if it is no rejection note."""
+    title = rejection_title(reading)
+    return [] if title is None else [each.sop_instance_uid for each in instances_of(reading, title, own_uid)]
+
+
+def take_effect(
+    transaction: Connection, notes: Sequence[ReceivedRejection], rules: RejectionRules, *, now: datetime
+) -> None:
+    """Let rejection notes act on what they name, here or not yet here; or let them wait for a person.
+
+    The rows of the instances must be locked (`standing.lock`), those of the notes inserted.
+    """
+    if not notes:
+        return
+    named = {
+        each.sop_instance_uid: instances_of(each.reading, each.title, each.sop_instance_uid) for each in notes
+    }
+    uids = {one.sop_instance_uid for those in named.values() for one in those}
+    here = locked_places(transaction, uids | named.keys())
+    remarkable = []
+    for note in notes:
+        without_effect = _spared(here[note.sop_instance_uid], named[note.sop_instance_uid], here)
+        _record(transaction, note, named[note.sop_instance_uid], without_effect, rules, now)
+        if without_effect or any(
+            place.is_rejection_note
+            for one in named[note.sop_instance_uid]
+            if (place := here.get(one.sop_instance_uid)) is not None
+        ):
+            remarkable.append(note.sop_instance_uid)
+    write_findings(transaction, remarkable)
+
+
+def propose_missing(transaction: Connection, notes: Sequence[ReceivedRejection], *, now: datetime) -> None:
+    """Let rejection notes wait for a person that have not acted: they could not be read when they arrived, or an
+    earlier version of Kinote received them."""
+    have_acted = {
+        row.rejection_note_uid for row in _by_note(transaction, [each.sop_instance_uid for each in notes])
+    }
+    take_effect(
+        transaction,
+        [each for each in notes if each.sop_instance_uid not in have_acted],
+        # Whether its sender might reject at that time is not known any more.
+        DEFAULT_RULES,
+        now=now,
+    )
+
+
+_by_note = statements.LookUp(
+    # Repeats the WHERE clause of the index.
+    select(withdrawal.c.rejection_note_uid).where(text(HAS_NOTE)),
+    withdrawal.c.rejection_note_uid,
+)
+
+
+def _spared(whose: Place, those: Sequence[NamedInstance], here: Mapping[str, Place]) -> dict[str, Spared]:
+    found = {}
+    for one in those:
+        place = here.get(one.sop_instance_uid)
+        why = spared(
+            is_of_another_patient=place is not None and place.is_of_another_patient(whose),
+            is_disputed=one.is_disputed,
+        )
+        if why is not None:
+            found[one.sop_instance_uid] = why
+    return found
+
+
+def _record(
+    transaction: Connection,
+    note: ReceivedRejection,
+    those: Sequence[NamedInstance],
+    without_effect: Mapping[str, Spared],
+    rules: RejectionRules,
+    now: datetime,
+) -> None:
+    rule = rules.titles[note.title]
+    may_reject = rules.may_reject(note.by)
+    groups: dict[bool, list[str]] = {}
+    for one in those:
+        # Marking distinguishes key objects, and a rule may mark later, when a person accepts the note.
+        groups.setdefault(one.is_key_object and rule.act.may_be_shown, []).append(one.sop_instance_uid)
+    for is_key_object, uids in sorted(groups.items()):
+        effect = EFFECTS[Asked(may_reject, rule.effect is Effect.MARKED, is_key_object)]
+        withdraw(
+            transaction,
+            uids + note_itself(rule, effect, note.sop_instance_uid),
+            act=rule.act,
+            text=note.reading.description[:_LONGEST_REASON],
+            by=note.by,
+            now=now,
+            rejection_note_uid=note.sop_instance_uid,
+            effect=effect,
+            received=True,
+            of_key_objects=is_key_object,
+            spared={uid: why for uid, why in without_effect.items() if uid in set(uids)},
+        )
+    if groups and not may_reject:
+        _tell_of_waiting(note)
+
+
+def note_itself(rule: TitleRule, effect: Effect, sop_instance_uid: str) -> list[str]:
+    """Return the UID of a rejection note that is not shown: its withdrawal hides the note, too."""
+    return [sop_instance_uid] if effect is Effect.HIDDEN and not rule.shows_note else []
+
+
+def _tell_of_waiting(note: ReceivedRejection) -> None:
+    is_urgent = note.title == REJECTED_FOR_PATIENT_SAFETY_REASONS
+    log.log(
+        logging.ERROR if is_urgent else logging.WARNING,
+        "A rejection note came from a sender that is not named for it; it waits for a person",
+        extra={
+            "sop_instance_uid": note.sop_instance_uid,
+            "title": note.title.value,
+            **note.by.columns("by"),
+        },
+    )

@@ -1,0 +1,132 @@
+"""Copies that arrive after their instance was withdrawn: what happens to them, by the acts of the withdrawals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select
+
+from kinote.catalog.schema.tables import withdrawal, withdrawal_target
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import statements
+from kinote.keyobject.codes import Code
+from kinote.lifecycle.acts import LaterCopies, stored_act
+from kinote.lifecycle.rejection.decisions import FATES, Fate, Held, strictest
+from kinote.lifecycle.rejection.rules import Effect, RejectionRules, Spared
+from kinote.lifecycle.standing import settle
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A withdrawal in force that names a UID.
+
+    `hides` says that it means whatever has the UID, and has an effect on it. `is_its_note` says that the UID is that
+    of its rejection note.
+    """
+
+    withdrawal: int
+    hides: bool
+    received: bool
+    is_its_note: bool
+    later_copies: LaterCopies
+    reason: str
+
+
+def in_force(
+    connection: Connection, sop_instance_uids: Iterable[str], rules: RejectionRules
+) -> dict[str, list[InForce]]:
+    """Return the withdrawals in force that name these UIDs, whether or not their instances have arrived."""
+    found: dict[str, list[InForce]] = {}
+    for row in _in_force(connection, sop_instance_uids):
+        found.setdefault(row.sop_instance_uid, []).append(
+            InForce(
+                row.withdrawal,
+                hides=row.effect == Effect.HIDDEN and not row.spared and row.instance is None,
+                received=bool(row.received),
+                is_its_note=row.rejection_note_uid == row.sop_instance_uid,
+                later_copies=_later_copies(row.act, Code(row.reason_value, row.reason_scheme), rules)
+                if row.received
+                else _by_act(row.act),
+                reason=row.reason_meaning,
+            )
+        )
+    return found
+
+
+def hides(those: Sequence[InForce]) -> bool:
+    """Return whether an instance is out of use by one of these withdrawals."""
+    return any(each.hides for each in those)
+
+
+def fate(those: Sequence[InForce], held: Held) -> Fate:
+    """Return what happens to an arrival that these withdrawals name.
+
+    That a rejection note is not shown says nothing about copies of the note.
+    """
+    wanted = _deciding(those)
+    if not wanted:
+        return Fate.HIDDEN
+    return FATES[held, strictest({each.later_copies for each in wanted})]
+
+
+def refusal(those: Sequence[InForce]) -> str:
+    """Return why a later copy is refused, in one sentence."""
+    reason = next(each.reason for each in _deciding(those) if each.later_copies is LaterCopies.REFUSED)
+    return f"Refused: it is out of use ({reason})."
+
+
+def restore(transaction: Connection, restored: Mapping[str, Sequence[InForce]], *, now: datetime) -> None:
+    """End the withdrawals of those instances of which a copy has come, and settle their standing."""
+    rows = [
+        {"of": each.withdrawal, "uid": uid, "why": Spared.RESTORED, "since": timestamp(now)}
+        for uid in sorted(restored)
+        for each in _deciding(restored[uid])
+    ]
+    _spare(transaction, rows)
+    settle(transaction, sorted(restored), now=now)
+
+
+def _deciding(those: Sequence[InForce]) -> list[InForce]:
+    return [each for each in those if each.hides and not each.is_its_note]
+
+
+def _later_copies(act: str, title: Code, rules: RejectionRules) -> LaterCopies:
+    rule = rules.titles.get(title)
+    return rule.later_copies if rule is not None else _by_act(act)
+
+
+def _by_act(name: str) -> LaterCopies:
+    # What a later version stored must not come into use.
+    act = stored_act(name)
+    return act.later_copies if act is not None else LaterCopies.KEPT_HIDDEN
+
+
+_in_force = statements.LookUp(
+    select(
+        withdrawal_target.c.withdrawal,
+        withdrawal_target.c.sop_instance_uid,
+        withdrawal_target.c.instance,
+        withdrawal_target.c.spared,
+        withdrawal.c.act,
+        withdrawal.c.effect,
+        withdrawal.c.received,
+        withdrawal.c.reason_scheme,
+        withdrawal.c.reason_value,
+        withdrawal.c.reason_meaning,
+        withdrawal.c.rejection_note_uid,
+    )
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(withdrawal.c.undone_at.is_(None)),
+    withdrawal_target.c.sop_instance_uid,
+)
+
+_spare = statements.ForEach(
+    withdrawal_target.update()
+    .where(
+        withdrawal_target.c.withdrawal == bindparam("of"),
+        withdrawal_target.c.sop_instance_uid == bindparam("uid"),
+    )
+    .values(spared=bindparam("why"), spared_at=bindparam("since"))
+)
