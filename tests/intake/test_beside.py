@@ -48,8 +48,9 @@ def withdraw(transaction: Connection, copies: dict[str, int] | None = None) -> i
 
 
 def purge(transaction: Connection) -> None:
-    """What a purge will leave: a row that keeps its UID, without bytes."""
+    """A tombstone of which no withdrawal is known: a row that keeps its UID, without bytes."""
     withdraw(transaction)
+    transaction.execute(withdrawal_target.delete())
     transaction.execute(instance_metadata.delete())
     transaction.execute(
         instance.update()

@@ -7,7 +7,7 @@ not kept are left to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,9 +21,11 @@ from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import statements
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
-from kinote.intake.outcome import Outcome
+from kinote.intake.outcome import WITHDRAWN_FOR_GOOD, Outcome
 from kinote.lifecycle import counts
+from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.differing import record_differences
+from kinote.lifecycle.later_copies import later_copies, replace_tombstone
 from kinote.lifecycle.standing import withdrawn_uids
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar import register
@@ -92,6 +94,7 @@ def file_arrivals(
     lock_instances(transaction, uids, [arrival.reading for arrival in arrivals if arrival.reading])
     known = _known(transaction, uids)
     withdrawn = withdrawn_uids(transaction, uids)
+    rules = later_copies(transaction, _tombstones(known))
     filed: list[Filed] = []
     kept: list[tuple[Arrival, Placed]] = []
     for arrival in arrivals:
@@ -100,6 +103,13 @@ def file_arrivals(
             # It was filed before, and its caller did not learn of that: the row is its own.
             filed.append(Filed(arrival.outcome("stored"), kept=True))
             continue
+        purged = _tombstone(others)
+        rule = rules.get(arrival.entry.sop_instance_uid)
+        if purged is not None and rule is not None:
+            if rule is LaterCopies.REFUSED:
+                filed.append(Filed(arrival.refusal(WITHDRAWN_FOR_GOOD, _NEVER_AGAIN), kept=False))
+                continue
+            _replace(transaction, arrival, purged, rule, others, withdrawn)
         without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
         if without_bytes is not None:
             filed.append(_healed(transaction, arrival, others, without_bytes, now))
@@ -187,13 +197,46 @@ class _Beside:
 _BESIDE = {
     "live": _Beside(True, "An instance with this SOP Instance UID is live with {}."),
     "withdrawn": _Beside(True, "An instance with this SOP Instance UID is withdrawn with {}."),
-    # Its bytes are gone, so that not even the same data set is known. An act that lets the UID come back revives
-    # the row of the tombstone here.
+    # A tombstone of which no withdrawal is known; otherwise its acts decide. Its bytes are gone, so that not even the
+    # same data set is known.
     "purged": _Beside(
         False,
         "The instance with this SOP Instance UID was purged, and its UID does not come back by accident.",
     ),
 }
+
+#: Why an object is refused whose UID means a tombstone.
+_NEVER_AGAIN = (
+    "The instance with this SOP Instance UID was withdrawn and purged for a reason that lets no copy of it be taken "
+    "again. If it is needed, send it under a new UID."
+)
+
+
+def _tombstones(known: Mapping[str, Sequence[_Known]]) -> dict[str, int]:
+    """Return the keys of the tombstones that UIDs mean."""
+    found = {uid: _tombstone(others) for uid, others in known.items()}
+    return {uid: each.id for uid, each in found.items() if each is not None and each.id is not None}
+
+
+def _tombstone(others: Sequence[_Known]) -> _Known | None:
+    """Return the tombstone that a UID means, if it does."""
+    return next((other for other in others if other.is_current and other.standing == "purged"), None)
+
+
+def _replace(
+    transaction: Connection,
+    arrival: Arrival,
+    purged: _Known,
+    rule: LaterCopies,
+    others: list[_Known],
+    withdrawn: set[str],
+) -> None:
+    """Let the UID of an arrival mean the arrival instead of a tombstone: withdrawn at once, or restored."""
+    assert purged.id is not None
+    replace_tombstone(transaction, purged.id, arrival.entry.sop_instance_uid, rule)
+    others.remove(purged)
+    if rule is LaterCopies.RESTORED:
+        withdrawn.discard(arrival.entry.sop_instance_uid)
 
 
 def _without_bytes(

@@ -10,6 +10,8 @@ OUT_OF_RESOURCES = 0xA700
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
+#: Withdrawn by an act that accepts no later copy. Of the range of CANNOT_UNDERSTAND: senders repeat A7xx for ever.
+WITHDRAWN_FOR_GOOD = 0xC771
 
 #: Warnings (PS3.4 Table B.2-1), which are Warning Reasons in STOW-RS (PS3.18 Table I.2-1).
 NOT_AS_SENT = 0xB000

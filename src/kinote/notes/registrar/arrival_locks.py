@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
+from kinote.catalog.instances.uid_locks import lock_any_uid, lock_uids
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
@@ -19,9 +20,6 @@ from kinote.keyobject.reading import Reading
 #: If there are more UIDs than this, they are not locked one by one, because a database has space for only a few
 #: thousand locks.
 _ONE_BY_ONE = 256
-
-#: Shared when locking single UIDs; exclusive when there are too many.
-_ANY_INSTANCE = "any instance"
 
 
 def lock_instances(transaction: Connection, came: Iterable[str], readings: Iterable[Reading]) -> None:
@@ -38,10 +36,9 @@ def lock_instances(transaction: Connection, came: Iterable[str], readings: Itera
     if named:
         named -= {row.sop_instance_uid for row in _here(transaction, named)}
     if len(named) > _ONE_BY_ONE:
-        dialects.lock_names(transaction, [_ANY_INSTANCE])
+        lock_any_uid(transaction)
         return
-    dialects.lock_names(transaction, [_ANY_INSTANCE], shared=True)
-    dialects.lock_names(transaction, arrived | named)
+    lock_uids(transaction, arrived | named)
 
 
 _here = statements.LookUp(
