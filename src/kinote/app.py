@@ -39,6 +39,7 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.last_use import LastUse
+from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.recovery import Others, Recovered, recover
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
@@ -230,6 +231,17 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
+        if node is not None:
+            reaper = Reaper(
+                house.catalog,
+                house.stores,
+                house.clock,
+                node=node.id,
+                delays=settings.purge_delays(),
+                store_is_there=house.store_is_there,
+            )
+            closing.callback(reaper.close)
+            closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
         if node is not None and settings.scrub_days:
             ending = Event()
             scrub = SlowScrub(
@@ -451,6 +463,7 @@ def web_application(
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
+        purge_delays=settings.purge_delays(),
         job_kinds=JOB_KINDS,
         peers=house.peers,
         probe=partial(_probe, settings),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +88,9 @@ class Server:
 
     def withdraw(self, *names: str, act: Act = QUALITY, **options: Any) -> int:
         uids = [self.shelf.uids[name] for name in names]
-        work = partial(withdraw, sop_instance_uids=uids, act=act, text="", by=ROE, now=self.now, **options)
-        return self.shelf.catalog.write(lambda transaction: work(transaction))
+        return self.shelf.catalog.write(
+            lambda transaction: withdraw(transaction, uids, act=act, text="", by=ROE, now=self.now, **options)
+        )
 
     def undo(self, key: int) -> None:
         self.shelf.catalog.write(lambda transaction: undo(transaction, key, by=ROE, now=self.now))
@@ -236,7 +236,7 @@ def test_a_withdrawal_undone_just_before_the_tombstone_wins(
 ) -> None:
     key = server.withdraw("small", "large")
     server.withdraw("large")
-    found = reaper_module.withdrawn_after
+    found = tombstones.withdrawn_after
 
     def undone_once_read(*arguments: Any) -> Any:
         page = found(*arguments)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.queries.matching import Query, search
 from kinote.catalog.queries.matching_keys import Level
-from kinote.catalog.schema.tables import instance, instance_metadata
+from kinote.catalog.schema.tables import instance, instance_metadata, withdrawal_target
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake import filing
 from kinote.intake.outcome import Outcome

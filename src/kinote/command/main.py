@@ -46,6 +46,8 @@ jobs_app = Commands(no_args_is_help=True, help="See what Kinote does in the back
 app.add_typer(jobs_app, name="jobs")
 
 JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]
+purges_app = Commands(no_args_is_help=True, help="See what was purged, what would be, and what could not be.")
+app.add_typer(purges_app, name="purges")
 JobsArgument = Annotated[list[int], typer.Argument(help="The numbers of jobs.")]
 QueueArgument = Annotated[str, typer.Argument(help="The kind of job whose queue it is.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks later.")]
@@ -247,6 +249,56 @@ def account(
         from kinote.command import reports
 
         reports.account(begun, study_uid)
+
+
+@purges_app.command("plan")
+def plan_purges(
+    days: Annotated[float, typer.Option("--days", min=0, help="Within how many days from now.")] = 0,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what would be purged. Nothing is changed."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.plan(begun, days=days, as_json=as_json)
+
+
+@purges_app.command("list")
+def list_purges(
+    since: Annotated[str, typer.Option("--since", help="Only what was purged since this moment.")] = "",
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what was purged, the last first, with when and why."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.list_purges(begun, since=since, as_json=as_json)
+
+
+@purges_app.command("failures")
+def list_failed_purges(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what could not be purged, and why."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.failures(begun, as_json=as_json)
+
+
+@purges_app.command("retry")
+def retry_purges(
+    instances: Annotated[list[int], typer.Argument(help="The numbers of instances, as `failures` has them.")],
+    data: DataOption = None,
+) -> None:
+    """Try failed purges again."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.retry(begun, instances)
 
 
 @jobs_app.command("list")

@@ -9,8 +9,9 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +34,7 @@ from pydantic_settings import (
 from kinote.decoding.options import DecodingOptions
 from kinote.dimse.entity import ae_title
 from kinote.dimse.tls import TlsOptions
+from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
@@ -70,6 +72,9 @@ _ALLOWED = {
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
     "database_connections": "a whole number from 6 to 1000",
     "scrub_days": "a whole number from 0 to 3650",
+    "purge_after": "a number of days from 0 to 36500, or empty for never",
+    "purge_after_by_title": "a table of days, empty for never, by the titles 113001, 113037, 113038 and 113039; in a "
+    'variable JSON: {"113001": 30, "113037": ""}',
     "job_workers": "a whole number from 0 to 32",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
@@ -154,6 +159,12 @@ _File = Annotated[Path | None, AfterValidator(no_folder), BeforeValidator(none_i
 _Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+_Days = Annotated[
+    Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] | None, BeforeValidator(none_if_empty)
+]
+_RejectionTitle = Literal["113001", "113037", "113038", "113039"]
+
+
 class _ContradictionsError(ValueError):
     """Settings that contradict each other: for each fault, the setting to change and what is wrong."""
 
@@ -226,6 +237,12 @@ class Settings(BaseSettings):
         ge=0,
         le=3650,
         description="Days within which all stored bytes are read and compared; 0 for never.",
+    )
+    purge_after: _Days = Field(
+        None, description="Days after which the bytes of what is withdrawn are removed; empty for never."
+    )
+    purge_after_by_title: Annotated[dict[_RejectionTitle, _Days], NoDecode, BeforeValidator(tables)] = Field(
+        {}, description="The same for single titles of rejection notes."
     )
     job_workers: int = Field(
         2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."
@@ -340,6 +357,13 @@ class Settings(BaseSettings):
         cores = len(os.sched_getaffinity(0))
         return 1 if cores <= 3 else min(4, cores // 2)
 
+    def purge_delays(self) -> PurgeDelays:
+        """Return how long the bytes of what is withdrawn stay."""
+        return PurgeDelays(
+            _delay(self.purge_after),
+            {title: _delay(days) for title, days in self.purge_after_by_title.items()},
+        )
+
     def decoding_options(self) -> DecodingOptions:
         """Return how compressed frames are decoded."""
         if self.decoding_processes is None:
@@ -384,6 +408,10 @@ class Settings(BaseSettings):
             # One byte at least: an upload that brings nothing at all stalls, however slow it may be.
             body_bytes=max(round(self.http_slowest_upload * self.http_stalled_seconds), 1),
         )
+
+
+def _delay(days: float | None) -> timedelta | None:
+    return None if days is None else timedelta(days=days)
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:

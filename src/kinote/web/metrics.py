@@ -14,6 +14,7 @@ from kinote.decoding.pool import Decoded
 from kinote.intake.outcome import Outcome
 from kinote.jobs.lists import Number, numbers
 from kinote.jobs.states import State
+from kinote.lifecycle.purging.lists import counts as purge_counts
 from kinote.telemetry.registry import REGISTRY
 from kinote.web.rooms import Rooms, rooms_of
 
@@ -80,6 +81,13 @@ _SCRUB_ENDED = Gauge(
     registry=REGISTRY,
 )
 
+_PURGES = Gauge(
+    "kinote_purges",
+    "Purges that are not done: removing (bytes to be removed), failed, and dead of these.",
+    ["state"],
+    registry=REGISTRY,
+)
+
 _JOBS = Gauge(
     "kinote_jobs",
     "Jobs of each kind and state, counted up to 100,000.",
@@ -129,9 +137,18 @@ async def metrics(request: Request) -> Response:
     if health.scrub is not None:
         _SCRUB_PROGRESS.set(health.scrub.fraction)
         _SCRUB_ENDED.set(health.scrub.ended_at.timestamp() if health.scrub.ended_at else 0)
+    await rooms.read(lambda: _tell_purges(rooms))
     now = rooms.clock()
     _tell_jobs(await rooms.read(lambda: _numbers_of_jobs(rooms)), now)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _tell_purges(rooms: Rooms) -> None:
+    with rooms.catalog.read() as connection:
+        found = purge_counts(connection)
+    _PURGES.labels("removing").set(found.removing)
+    _PURGES.labels("failed").set(found.failed)
+    _PURGES.labels("dead").set(found.dead)
 
 
 def _numbers_of_jobs(rooms: Rooms) -> list[Number]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
+from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
@@ -79,6 +81,8 @@ class Rooms:
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
+    #: How long the bytes of what is withdrawn stay.
+    purge_delays: PurgeDelays = PurgeDelays()
     #: The kinds of jobs that this server does.
     job_kinds: Sequence[JobKind] = ()
     #: The proof that this is the announced server, by the challenge; None where none is announced.
@@ -88,6 +92,10 @@ class Rooms:
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
+
+    def clock_in(self, days: float) -> datetime:
+        """This moment, so many days later."""
+        return self.clock() + timedelta(days=days)
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Run a short piece of reading in a thread."""

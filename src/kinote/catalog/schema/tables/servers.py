@@ -61,7 +61,7 @@ node_turn = Table(
     Column("name", Matched, primary_key=True),
     # Empty if none does it.
     Column("node", Matched, nullable=False, server_default=""),
-    # Where the work goes on, in its own words, and what it has counted so far, as JSON.
+    # Where the work goes on, and what it has counted so far, as JSON.
     Column("position", Text, nullable=False, server_default=""),
     Column("counted", Text, nullable=False, server_default="{}"),
     Column("begun_at", Text, nullable=False, server_default=""),
