@@ -40,6 +40,7 @@ from kinote.holdings.installation import (
 )
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reaping.reaper import Reaper
+from kinote.holdings.reconciling.reconciler import Reconciler
 from kinote.holdings.recovery import Others, Recovered, recover
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
@@ -242,6 +243,18 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             )
             closing.callback(reaper.close)
             closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
+        if node is not None and settings.reconcile_days:
+            reconciler = Reconciler(
+                house.catalog,
+                house.stores,
+                house.clock,
+                node=node.id,
+                every=timedelta(days=settings.reconcile_days),
+                store_is_there=house.store_is_there,
+                living=partial(_living, house),
+            )
+            closing.callback(reconciler.close)
+            closing.callback(Repeatedly("reconciler", reconciler.step, Event()).close)
         if node is not None and settings.scrub_days:
             ending = Event()
             scrub = SlowScrub(
@@ -260,6 +273,12 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             making = partial(_make_jobs, house, settings)
             closing.callback(Repeatedly("jobs-to-make", making, Event()).close)
         yield
+
+
+def _living(house: House) -> set[str]:
+    """The marks of the processes that may have bytes on their way."""
+    own = {house.presence.mark} if house.presence is not None else set()
+    return own | set(house.others())
 
 
 def _make_jobs(house: House, settings: Settings) -> float:

@@ -59,6 +59,7 @@ WRONG = {
     "scrub_days": ("-1", "0 to 3650"),
     "purge_after": ("-1", "number of days"),
     "purge_after_by_title": ("thirty", "113039"),
+    "reconcile_days": ("-1", "0 to 3650"),
     "job_workers": ("33", "0 to 32"),
     "job_days": ("0", "1 to 3650"),
     "make_key_objects": ("perhaps", "true or false"),

@@ -75,6 +75,7 @@ _ALLOWED = {
     "purge_after": "a number of days from 0 to 36500, or empty for never",
     "purge_after_by_title": "a table of days, empty for never, by the titles 113001, 113037, 113038 and 113039; in a "
     'variable JSON: {"113001": 30, "113037": ""}',
+    "reconcile_days": "a whole number from 0 to 3650",
     "job_workers": "a whole number from 0 to 32",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
@@ -243,6 +244,9 @@ class Settings(BaseSettings):
     )
     purge_after_by_title: Annotated[dict[_RejectionTitle, _Days], NoDecode, BeforeValidator(tables)] = Field(
         {}, description="The same for single titles of rejection notes."
+    )
+    reconcile_days: int = Field(
+        1, ge=0, le=3650, description="Days after which rows and bytes are compared again; 0 for never."
     )
     job_workers: int = Field(
         2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."

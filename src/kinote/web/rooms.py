@@ -82,7 +82,7 @@ class Rooms:
     #: Reads and compares what follows a key; and the key to go on after, if there is more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
     #: How long the bytes of what is withdrawn stay.
-    purge_delays: PurgeDelays = PurgeDelays()
+    purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.
     job_kinds: Sequence[JobKind] = ()
     #: The proof that this is the announced server, by the challenge; None where none is announced.

@@ -38,9 +38,7 @@ class PurgeDelays:
         if known is None:
             return None
         title = known.rejection_title.value if known.rejection_title else ""
-        delay = self.by_title.get(title, self.default)
-        # While it can be undone without anybody having been told, nothing is removed.
-        return None if delay is None else max(delay, known.undo_window)
+        return self.by_title.get(title, self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,12 @@ class InForce:
     withdrawal: int
     act: str
     made_at: str
+
+
+def undo_ends(act: str, made: datetime) -> datetime:
+    """Return when a withdrawal by this act, by its stored name, can no longer be undone before others are told."""
+    known = stored_act(act)
+    return made + (known.undo_window if known else timedelta())
 
 
 def due(withdrawals: Iterable[InForce], received_at: str, delays: PurgeDelays) -> tuple[datetime, int] | None:
@@ -64,5 +68,7 @@ def due(withdrawals: Iterable[InForce], received_at: str, delays: PurgeDelays) -
         delay = delays.of(each.act)
         if delay is None:
             return None
-        ends.append((max(datetime.fromisoformat(each.made_at), arrived) + delay, each.withdrawal))
+        made = datetime.fromisoformat(each.made_at)
+        # While it can be undone without anybody having been told, nothing is removed.
+        ends.append((max(max(made, arrived) + delay, undo_ends(each.act, made)), each.withdrawal))
     return max(ends, default=None)
