@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.shared import decoding_processes
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
+from kinote.holdings.alerts import AlertWatch
 from kinote.holdings.door import Door
 from kinote.holdings.health import MOVED_AWAY, Alert, HoldingsHealth, health
 from kinote.holdings.installation import (
@@ -51,6 +53,7 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.lifecycle.purging.lists import counts as purge_counts
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
@@ -79,6 +82,12 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at whether the data directory is in its place.
 _LOOK_AT_PLACE = 15.0
+
+#: Seconds until the first look for alerts.
+_FIRST_LOOK = 2.0
+
+#: Bytes that are left on the volume of the data directory before somebody is told; on a small one, its twentieth part.
+_FREE_AT_LEAST = 5 * 1024**3
 
 #: Seconds between two looks for jobs that follow from a new version or a setting.
 _LOOK_FOR_JOBS = 3600.0
@@ -111,6 +120,8 @@ class House:
     peers: PeersInUse
     #: What start-up recovery did; nothing where the house was not opened to serve.
     recovered: Recovered
+    #: The id of this server among the nodes; empty for a command.
+    node: str = ""
 
     @property
     def others(self) -> Others:
@@ -185,6 +196,7 @@ def open_house(
                     presence,
                     peers,
                     recovered,
+                    node.id if node is not None else "",
                 )
                 try:
                     with _at_work(house, uses, node, settings):
@@ -512,7 +524,39 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
     )
     with house.catalog.read() as connection:
         dead = number_of_dead(connection)
-    return replace(found, others=(*alerts(), *([_dead_jobs(dead)] if dead else ())))
+        purges = purge_counts(connection).dead
+    others = [*alerts(), *_space_left(house)]
+    if dead:
+        others.append(_dead_jobs(dead))
+    if purges:
+        others.append(_dead_purges(purges))
+    return replace(found, others=tuple(others))
+
+
+def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> Repeatedly:
+    """Keep the alerts of the index in step with what is wrong, until it is closed."""
+    watch = AlertWatch(
+        house.catalog, house.clock, house.node, lambda: _health(house, settings, alerts).alerts
+    )
+    return Repeatedly("alerts", watch.step, Event(), first=_FIRST_LOOK)
+
+
+def _space_left(house: House) -> Iterator[Alert]:
+    usage = shutil.disk_usage(house.directory.path)
+    if usage.free < min(_FREE_AT_LEAST, usage.total // 20):
+        yield Alert(
+            "DISK_NEARLY_FULL",
+            f"The volume of the data directory has {usage.free // 2**20} MB left. When it is full, nothing more is "
+            "taken in. Make room, or move the data directory to a larger volume.",
+        )
+
+
+def _dead_purges(number: int) -> Alert:
+    return Alert(
+        "PURGES_DEAD",
+        f"{number} withdrawn objects could not be purged, or their bytes not be removed. See `kinote purges failures` "
+        "for the reasons, and have them tried again with `kinote purges retry`.",
+    )
 
 
 def _dead_jobs(number: int) -> Alert:

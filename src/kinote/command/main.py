@@ -48,6 +48,9 @@ app.add_typer(jobs_app, name="jobs")
 JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]
 purges_app = Commands(no_args_is_help=True, help="See what was purged, what would be, and what could not be.")
 app.add_typer(purges_app, name="purges")
+alerts_app = Commands(no_args_is_help=True, help="See what needs a person, and say that you see to it.")
+app.add_typer(alerts_app, name="alerts")
+AlertArgument = Annotated[int, typer.Argument(help="The number of an alert.")]
 JobsArgument = Annotated[list[int], typer.Argument(help="The numbers of jobs.")]
 QueueArgument = Annotated[str, typer.Argument(help="The kind of job whose queue it is.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks later.")]
@@ -299,6 +302,44 @@ def retry_purges(
         from kinote.command import purges
 
         purges.retry(begun, instances)
+
+
+@alerts_app.command("list")
+def list_alerts(
+    state: Annotated[
+        Literal["open", "cleared", "all"],
+        typer.Option("--state", help="Those whose condition holds, those that were cleared, or all."),
+    ] = "open",
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List alerts, the last first, with what is wrong and what to do."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.list_alerts(begun, state=state, as_json=as_json)
+
+
+@alerts_app.command("acknowledge")
+def acknowledge_alert(alert: AlertArgument, data: DataOption = None) -> None:
+    """Say that you have seen an alert and see to it. It stays until its condition ends."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.acknowledge(begun, alert)
+
+
+@alerts_app.command("snooze")
+def snooze_alert(
+    alert: AlertArgument,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, max=2160, help="For how many hours.")] = 8,
+    data: DataOption = None,
+) -> None:
+    """Let an alert wait for some hours."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.snooze(begun, alert, hours)
 
 
 @jobs_app.command("list")

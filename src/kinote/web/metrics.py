@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.pool import Decoded
+from kinote.holdings.alerts import alerts
 from kinote.intake.outcome import Outcome
 from kinote.jobs.lists import Number, numbers
 from kinote.jobs.states import State
@@ -88,6 +90,13 @@ _PURGES = Gauge(
     registry=REGISTRY,
 )
 
+_ALERTS = Gauge(
+    "kinote_alerts",
+    "Alerts whose condition holds, by severity and by what people have said: new, acknowledged or snoozed.",
+    ["severity", "state"],
+    registry=REGISTRY,
+)
+
 _JOBS = Gauge(
     "kinote_jobs",
     "Jobs of each kind and state, counted up to 100,000.",
@@ -139,6 +148,7 @@ async def metrics(request: Request) -> Response:
         _SCRUB_ENDED.set(health.scrub.ended_at.timestamp() if health.scrub.ended_at else 0)
     await rooms.read(lambda: _tell_purges(rooms))
     now = rooms.clock()
+    await rooms.read(lambda: _tell_alerts(rooms, now))
     _tell_jobs(await rooms.read(lambda: _numbers_of_jobs(rooms)), now)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -149,6 +159,16 @@ def _tell_purges(rooms: Rooms) -> None:
     _PURGES.labels("removing").set(found.removing)
     _PURGES.labels("failed").set(found.failed)
     _PURGES.labels("dead").set(found.dead)
+
+
+def _tell_alerts(rooms: Rooms, now: datetime) -> None:
+    with rooms.catalog.read() as connection:
+        found = Counted(
+            (each["severity"], each["state"]) for each in alerts(connection, "open", now, limit=1000)
+        )
+    for severity in ("warning", "error"):
+        for state in ("new", "acknowledged", "snoozed"):
+            _ALERTS.labels(severity, state).set(found[severity, state])
 
 
 def _numbers_of_jobs(rooms: Rooms) -> list[Number]:

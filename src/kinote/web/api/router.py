@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from kinote.web.api import (
     acts,
+    alerts,
     changes,
     held,
     identity,
@@ -34,6 +35,7 @@ parts = (
     acts,
     scrub,
     purges,
+    alerts,
     held,
     jobs,
     changes,
