@@ -37,7 +37,7 @@ class Watch:
     def clock(self) -> datetime:
         return self.now
 
-    def look(self, *wrong: Alert, after: timedelta = timedelta(minutes=1)) -> list[tuple[str, str, str]]:
+    def look(self, *wrong: Alert, after: timedelta = timedelta(seconds=1)) -> list[tuple[str, str, str]]:
         self.now += after
         self.wrong = list(wrong)
         self.watch.step()
@@ -93,9 +93,9 @@ def test_what_people_say_stays_until_the_condition_ends(watch: Watch) -> None:
 def test_cleared_alerts_are_kept_for_a_time(watch: Watch) -> None:
     watch.look(DEAD)
     watch.look()
-    watch.look(after=KEPT - timedelta(minutes=1))
+    watch.look(after=KEPT - timedelta(seconds=1))
     assert len(watch.all()) == 1
-    watch.look(after=timedelta(minutes=2))
+    watch.look(after=timedelta(seconds=2))
     assert watch.all() == []
 
 
