@@ -48,8 +48,10 @@ from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
+from kinote.intake.outcome import Outcome
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
+from kinote.intake.refusals import RefusedArrivals
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
@@ -169,7 +171,8 @@ def open_house(
                     if directory.was_alone and purpose != "look":
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
                 directory.recovered()
-                receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
+                refusals = RefusedArrivals(catalog, clock)
+                receiver = Receiver(catalog, stores, clock=clock, observe=partial(_observe, refusals))
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
                 door = Door(
@@ -199,11 +202,13 @@ def open_house(
                     node.id if node is not None else "",
                 )
                 try:
-                    with _at_work(house, uses, node, settings):
+                    with _at_work(house, uses, refusals, node, settings):
                         yield house
                 finally:
                     peers.close()
                     receiver.close()
+                    if purpose != "look":
+                        refusals.close()
                     uses.write()
                     stores.close()
             if is_marked and directory.is_alone():
@@ -236,13 +241,16 @@ def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> 
 
 
 @contextmanager
-def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings) -> Iterator[None]:
+def _at_work(
+    house: House, uses: LastUse, refusals: RefusedArrivals, node: Node | None, settings: Settings
+) -> Iterator[None]:
     """What a server does by itself while the block lasts."""
     with ExitStack() as closing:
         if node is not None:
             # Commands have the index for themselves, or ask a server.
             house.peers.follow()
             closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+            closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
         if node is not None:
             reaper = Reaper(
@@ -329,6 +337,12 @@ def _see_to_place(house: House) -> float:
     if not house.directory.is_in_place():
         log.error("%s", MOVED_AWAY.text)
     return _LOOK_AT_PLACE
+
+
+def _observe(refusals: RefusedArrivals, outcome: Outcome) -> None:
+    """Count what became of a received object, and remember what was not taken."""
+    observe_outcome(outcome)
+    refusals.note(outcome)
 
 
 def _no_use(_instance: int, _by: Actor) -> None:

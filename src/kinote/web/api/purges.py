@@ -10,13 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.catalog.schema.timestamps import asked_timestamp
 from kinote.lifecycle.purging.lists import counts, failures, plan, purged
 from kinote.lifecycle.purging.tombstones import try_again
 from kinote.web.api.idempotency import AskedAct
+from kinote.web.api.moments import moment_of
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
-from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["purges"], route_class=PermittedAPIRoute)
@@ -44,7 +43,7 @@ async def list_purges(
     to be removed, `failed` could not be purged or removed, and `dead` of these are left alone."""
     rooms = rooms_of(request)
     before = position_of(cursor, str, int)
-    moment = _moment(since)
+    moment = moment_of("since", since)
 
     def read() -> object:
         with rooms.catalog.read() as connection:
@@ -109,13 +108,3 @@ async def retry_purges(request: Request, body: WantedRetry, act: AskedAct) -> Re
         return answer({"count": try_again(transaction, body.instances)})
 
     return (await act.do(work, act.now())).response
-
-
-def _moment(written: str) -> str:
-    if not written:
-        return ""
-    try:
-        return asked_timestamp(written)
-    except ValueError:
-        message = "is no moment in ISO 8601."
-        raise RefusedContentError(f"since: {message}", errors=[FieldError("since", message)]) from None

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from kinote.web.api import (
     acts,
     alerts,
+    arrivals,
     changes,
     held,
     identity,
@@ -36,6 +37,7 @@ parts = (
     scrub,
     purges,
     alerts,
+    arrivals,
     held,
     jobs,
     changes,
