@@ -235,12 +235,32 @@ def doctor(
 
 
 @app.command()
-def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], data: DataOption = None) -> None:
-    """Say why an instance is or is not to be seen."""
+def explain(
+    uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")] = "",
+    accession: Annotated[str, typer.Option("--accession", help="An accession number.")] = "",
+    patient: Annotated[str, typer.Option("--patient", help="A patient ID.")] = "",
+    study: Annotated[str, typer.Option("--study", help="A Study Instance UID.")] = "",
+    sender: Annotated[str, typer.Option("--sender", help="The AE title that sent it.")] = "",
+    since: Annotated[str, typer.Option("--since", help="Not before this moment (ISO 8601).")] = "",
+    until: Annotated[str, typer.Option("--until", help="Not after this moment (ISO 8601).")] = "",
+    data: DataOption = None,
+) -> None:
+    """Say why something is or is not to be seen, by its UID or by what is known of it."""
     with _begun(data=data) as begun:
         from kinote.command import reports
 
-        reports.explain(begun, uid)
+        asked = {
+            "accession": accession,
+            "patient": patient,
+            "study": study,
+            "sender": sender,
+            "since": since,
+            "until": until,
+        }
+        if any(asked.values()) or not uid:
+            reports.missing(begun, {"instance": uid, **asked})
+        else:
+            reports.explain(begun, uid)
 
 
 @app.command()

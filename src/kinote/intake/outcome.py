@@ -48,7 +48,7 @@ class Outcome:
         return self.kind in ("stored", "known", "held")
 
     def sent_by(self, origin: Origin) -> Outcome:
-        """The same, with who sent it."""
+        """Return the same, with who sent it."""
         return replace(self, sender=(str(origin.interface), origin.actor.name, origin.actor.address))
 
     @property
