@@ -41,6 +41,7 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.last_use import LastUse
+from kinote.holdings.law_check import check_after
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.reconciling.reconciler import Reconciler
 from kinote.holdings.recovery import Others, Recovered, recover
@@ -508,6 +509,7 @@ def web_application(
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
+        check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
         purge_delays=settings.purge_delays(),
         job_kinds=JOB_KINDS,
         peers=house.peers,

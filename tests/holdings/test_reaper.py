@@ -40,6 +40,10 @@ WEEK = PurgeDelays(7 * DAY)
 NEVER = 86_400.0
 
 
+#: For what is the same on both databases.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def shelf(catalog: Catalog, tmp_path: Path) -> Iterator[Shelf]:
     filled = Shelf.filled(catalog, tmp_path / "data")
@@ -146,6 +150,7 @@ def hold_law_8(server: Server) -> None:
     assert kept_places(shelf.stores) - owed == {(row.store, row.file_key) for row in rows if row.file_key}
 
 
+@on_sqlite
 def test_nothing_is_purged_until_somebody_has_said_when(server: Server) -> None:
     server.delays = PurgeDelays()
     server.start()
@@ -174,6 +179,7 @@ def test_what_is_withdrawn_for_the_set_time_is_purged_and_its_tombstone_stays(se
     assert sorted(server.shelf.happened(Kind.INSTANCE_PURGED)) == sorted(server.shelf.uids.values())
 
 
+@on_sqlite
 def test_the_delay_of_a_title_goes_before_that_of_all(server: Server) -> None:
     server.delays = PurgeDelays(DAY, {"113037": None, "113039": 30 * DAY})
     server.start()
@@ -187,6 +193,7 @@ def test_the_delay_of_a_title_goes_before_that_of_all(server: Server) -> None:
     assert server.purged() == {"small", "in the index", "in a pack"}
 
 
+@on_sqlite
 def test_nothing_is_purged_while_it_can_be_undone(server: Server) -> None:
     server.delays = PurgeDelays(timedelta())
     server.start()
@@ -198,6 +205,7 @@ def test_nothing_is_purged_while_it_can_be_undone(server: Server) -> None:
     assert server.purged() == {"small", "large"}
 
 
+@on_sqlite
 def test_the_last_of_several_withdrawals_decides(server: Server) -> None:
     server.withdraw("small")
     server.now += 6 * DAY
@@ -209,6 +217,7 @@ def test_the_last_of_several_withdrawals_decides(server: Server) -> None:
     assert server.purged() == {"small"}
 
 
+@on_sqlite
 def test_an_act_of_a_later_version_is_never_over(server: Server) -> None:
     server.withdraw("small")
     server.shelf.catalog.write(lambda tx: tx.execute(text("UPDATE withdrawal SET act = 'not known yet'")))
@@ -216,6 +225,7 @@ def test_an_act_of_a_later_version_is_never_over(server: Server) -> None:
     assert server.purged() == set()
 
 
+@on_sqlite
 def test_what_is_live_held_or_undone_is_never_purged(server: Server) -> None:
     undone = server.withdraw("small", "in the index")
     server.undo(undone)
@@ -253,6 +263,7 @@ def test_a_withdrawal_undone_just_before_the_tombstone_wins(
     hold_law_8(server)
 
 
+@on_sqlite
 def test_a_reader_that_has_the_file_open_goes_on(server: Server) -> None:
     with (
         server.shelf.door.open(server.shelf.found("large"), ROE).file as large,
@@ -282,6 +293,7 @@ KILLS = {
 }
 
 
+@on_sqlite
 @pytest.mark.parametrize("kill", KILLS)
 def test_law_8_a_kill_at_any_point_of_a_purge_costs_nothing(
     server: Server, monkeypatch: pytest.MonkeyPatch, kill: str
@@ -312,6 +324,7 @@ def test_law_8_a_kill_at_any_point_of_a_purge_costs_nothing(
     hold_law_8(server)
 
 
+@on_sqlite
 def test_breach_of_law_8_bytes_that_are_forgotten_are_noticed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,6 +371,7 @@ def test_law_3_a_purge_that_fails_is_dead_after_its_attempts_and_blocks_nobody(
     hold_law_8(server)
 
 
+@on_sqlite
 def test_law_3_bytes_that_cannot_be_removed_are_tried_again_and_block_nobody(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +405,7 @@ def test_law_3_bytes_that_cannot_be_removed_are_tried_again_and_block_nobody(
     assert all(row.removed_at for row in server.all_of(purge))
 
 
+@on_sqlite
 def test_law_8_nothing_counts_as_removed_while_its_store_cannot_be_reached(server: Server) -> None:
     server.withdraw(*KINDS)
     server.missing_stores = {store.id for store in server.shelf.stores}
@@ -460,6 +475,7 @@ def test_a_later_copy_of_what_had_expired_is_live_again(server: Server) -> None:
     assert all(server.rows(name)[1][0] == "live" for name in KINDS)
 
 
+@on_sqlite
 def test_a_later_copy_of_what_was_undone_too_late_is_live_again(server: Server) -> None:
     key = server.withdraw(*KINDS, act=SAFETY)
     server.after(8 * DAY)
@@ -471,6 +487,7 @@ def test_a_later_copy_of_what_was_undone_too_late_is_live_again(server: Server) 
     hold_law_8(server)
 
 
+@on_sqlite
 def test_the_strictest_of_several_acts_decides_about_later_copies(server: Server) -> None:
     server.withdraw("small", act=RETENTION_EXPIRED)
     server.withdraw("small", act=SAFETY)

@@ -28,6 +28,10 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NEVER = 86_400.0
 
 
+#: For what is the same on both databases.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
 def shelf(catalog: Catalog, tmp_path: Path) -> Iterator[Shelf]:
     filled = Shelf.filled(catalog, tmp_path / "data")
@@ -107,6 +111,7 @@ def test_law_8_what_agrees_stays_as_it_is(server: Server) -> None:
     server.round()
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("change", ["shorter", "missing"])
 def test_law_8_a_row_without_its_bytes_is_damaged_and_heals(server: Server, name: str, change: str) -> None:
@@ -130,6 +135,7 @@ def test_law_8_bytes_without_a_row_are_set_aside_once_nobody_can_be_at_work_on_t
     assert kept_places(server.shelf.stores) == places
 
 
+@on_sqlite
 def test_bytes_of_a_living_process_may_be_an_upload_for_long(server: Server) -> None:
     store, key = left_behind(server.shelf.stores, b"being uploaded")
     server.living = {next(each for each in server.shelf.stores if each.id == store).maker(key)}
@@ -169,6 +175,7 @@ def test_bytes_that_get_their_row_or_are_to_be_removed_are_let_alone(server: Ser
         assert len(connection.execute(select(owed_removal)).all()) == 1
 
 
+@on_sqlite
 def test_more_than_a_fault_leaves_is_not_touched(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unowned_module, "MOST_LEFT", 2)
     for number in range(4):
@@ -180,6 +187,7 @@ def test_more_than_a_fault_leaves_is_not_touched(server: Server, monkeypatch: py
     assert server.reconciler.unowned.too_many == 3
 
 
+@on_sqlite
 def test_a_store_that_is_away_says_nothing(server: Server) -> None:
     server.shelf.change("small", CHANGES["missing"])
     server.is_there = False
@@ -187,6 +195,7 @@ def test_a_store_that_is_away_says_nothing(server: Server) -> None:
     assert set(server.residences().values()) == {"local"}
 
 
+@on_sqlite
 def test_a_restart_goes_on_where_it_was(server: Server) -> None:
     server.reconciler.step()
     server.reconciler.close()
@@ -209,6 +218,7 @@ def test_another_node_waits_for_a_living_one(server: Server) -> None:
         other.node.close()
 
 
+@on_sqlite
 def test_breach_of_law_8_a_reconciler_that_does_not_look_is_noticed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,12 @@ def doctor(
     scrub_all: Annotated[
         bool, typer.Option("--scrub", help="Read and compare all stored bytes, and nothing else.")
     ] = False,
+    laws: Annotated[
+        bool,
+        typer.Option(
+            "--laws", help="Look at the store against the laws, change nothing, and do nothing else."
+        ),
+    ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
@@ -230,7 +236,9 @@ def doctor(
             examining.set_aside(begun)
         if scrub_all:
             examining.scrub(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all):
+        if laws:
+            examining.check_laws(begun, as_json=as_json)
+        if not (adopt_index or repair or scrub_all or laws):
             examining.read_again(begun, as_json=as_json)
 
 

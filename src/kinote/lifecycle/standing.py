@@ -93,6 +93,17 @@ def _moved(transaction: Connection, uids: Sequence[str]) -> list[tuple[Any, str]
     return moved
 
 
+def resulting_standings(connection: Connection, named: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Return what the withdrawals in force make of current instances, given by key and UID: live or withdrawn."""
+    withdrawn = {
+        (row.sop_instance_uid, row.instance) for row in _withdrawn(connection, [uid for _, uid in named])
+    }
+    return {
+        key: "withdrawn" if (uid, None) in withdrawn or (uid, key) in withdrawn else "live"
+        for key, uid in named
+    }
+
+
 _current = statements.LookUp(
     select(
         instance.c.id,

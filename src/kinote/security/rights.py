@@ -121,6 +121,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/findings"): Right.EXAMINE,
     ("POST", "/api/v1/objects"): Right.STORE,
     ("POST", "/api/v1/scrub"): Right.OPERATE,
+    ("GET", "/api/v1/laws"): Right.EXAMINE,
     ("GET", "/api/v1/explain"): Right.EXAMINE,
     ("GET", "/api/v1/arrivals/refused"): Right.EXAMINE,
     ("GET", "/api/v1/alerts"): Right.OBSERVE,

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
+from kinote.holdings.law_check import Breach
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
@@ -81,6 +82,8 @@ class Rooms:
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
+    #: Looks at the instances that follow a key, against the laws; and the key to go on after, if there is more.
+    check_laws: Callable[[int], tuple[int, list[Breach], int | None]] = lambda position: (0, [], None)
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

@@ -29,16 +29,14 @@ def reconcile_rows(
     page, until = local_after(catalog, position, last_key)
     damaged = 0
     for stored in page:
-        difference = _difference(stores, stored)
-        if difference is None or (
-            difference == "missing" and not _is_missing(stores, stored, store_is_there)
-        ):
+        differs = difference(stores, stored)
+        if differs is None or (differs == "missing" and not is_missing(stores, stored, store_is_there)):
             continue
-        damaged += mark_damaged(catalog, stored, difference, clock(), background=True)
+        damaged += mark_damaged(catalog, stored, differs, clock(), background=True)
     return len(page), damaged, until
 
 
-def _difference(stores: Stores, stored: Stored) -> Difference | None:
+def difference(stores: Stores, stored: Stored) -> Difference | None:
     """Return how the bytes differ, as far as their length says; None where it cannot be told now."""
     if stored.file_key is None:
         length = None if stored.dataset is None else len(stored.dataset)
@@ -62,7 +60,7 @@ def _difference(stores: Stores, stored: Stored) -> Difference | None:
     return "shorter" if length < stored.size else "longer"
 
 
-def _is_missing(stores: Stores, stored: Stored, store_is_there: Callable[[int], bool]) -> bool:
+def is_missing(stores: Stores, stored: Stored, store_is_there: Callable[[int], bool]) -> bool:
     """Return whether what was not there is not, and that of itself: its store may be away."""
     if stored.file_key is None:
         return True
