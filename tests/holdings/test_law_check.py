@@ -14,7 +14,6 @@ from kinote.holdings.law_check import Breach, check_after
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.kept_bytes import left_behind
 
-
 #: For what is the same on both databases.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
