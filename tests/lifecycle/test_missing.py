@@ -114,7 +114,7 @@ def test_references_that_are_pending(filled: Catalog) -> None:
 
 
 def test_references_that_are_foreign(filled: Catalog) -> None:
-    receive(filled, key_object(KOS, IMAGE, OTHER_IMAGE))
+    receive(filled, key_object(KOS, IMAGE, OTHER_IMAGE, copies=("1.3.1.9.1",)))
     (cause,) = asked(filled, study=OTHER)
     assert (cause.code, cause.uids) == ("FOREIGN", (OTHER_IMAGE,))
 

@@ -279,14 +279,14 @@ def _withdrawn(connection: Connection, _asked: Asked, found: _Found) -> Iterator
     not_live = instance.c.standing != literal_column("'live'")
     yield from _instances(
         connection,
-        and_(found.instances, instance.c.standing == "withdrawn", not_live),
+        and_(found.instances, instance.c.standing == "withdrawn", instance.c.is_current, not_live),
         "WITHDRAWN",
         "{} objects are withdrawn from use.",
         "`kinote explain UID` says by whom and why. Undo the withdrawal if it was a mistake.",
     )
     yield from _instances(
         connection,
-        and_(found.instances, instance.c.standing == "purged", not_live),
+        and_(found.instances, instance.c.standing == "purged", instance.c.is_current, not_live),
         "PURGED",
         "{} objects were withdrawn and then purged: their bytes are gone.",
         "`kinote purges list` says when and why. If they are needed again, the sender has to send them; whether they "
