@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from kinote.catalog.schema.tables import instance, owed_removal, purge, study, withdrawal
 from kinote.catalog.schema.timestamps import timestamp
@@ -188,9 +188,3 @@ def _failure(attempts: int, retry_at: str, reason: str) -> dict[str, Any]:
         "retry_at": None if is_dead else retry_at,
         "failure": reason,
     }
-
-
-def number_purged(connection: Connection) -> int:
-    """Count all tombstones that the reaper has made."""
-    query = select(func.count()).select_from(purge).where(purge.c.purged_at != "")
-    return int(connection.execute(query).scalar_one())
