@@ -58,7 +58,6 @@ WRONG = {
     "database_connections": ("5", "6 to 1000"),
     "scrub_days": ("-1", "0 to 3650"),
     "purge_after": ("-1", "number of days"),
-    "purge_after_by_title": ("thirty", "113039"),
     "reconcile_days": ("-1", "0 to 3650"),
     "job_workers": ("33", "0 to 32"),
     "job_days": ("0", "1 to 3650"),

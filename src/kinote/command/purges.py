@@ -29,7 +29,7 @@ def plan(begun: Begun, *, days: float, as_json: bool) -> None:
     frees = sum(each["bytes"] for each in items)
     _say(f"{len(items)} objects with {frees} bytes would be purged.")
     if page["is_off"]:
-        _say("Nothing is ever purged: set purge_after or purge_after_by_title.")
+        _say("Nothing is ever purged: set purge_after.")
 
 
 def list_purges(begun: Begun, *, since: str, as_json: bool) -> None:

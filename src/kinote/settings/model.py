@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -73,8 +73,6 @@ _ALLOWED = {
     "database_connections": "a whole number from 6 to 1000",
     "scrub_days": "a whole number from 0 to 3650",
     "purge_after": "a number of days from 0 to 36500, or empty for never",
-    "purge_after_by_title": "a table of days, empty for never, by the titles 113001, 113037, 113038 and 113039; in a "
-    'variable JSON: {"113001": 30, "113037": ""}',
     "reconcile_days": "a whole number from 0 to 3650",
     "job_workers": "a whole number from 0 to 32",
     "job_days": "a whole number from 1 to 3650",
@@ -163,7 +161,6 @@ _Port = Annotated[int, Field(ge=0, le=65535)]
 _Days = Annotated[
     Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] | None, BeforeValidator(none_if_empty)
 ]
-_RejectionTitle = Literal["113001", "113037", "113038", "113039"]
 
 
 class _ContradictionsError(ValueError):
@@ -241,9 +238,6 @@ class Settings(BaseSettings):
     )
     purge_after: _Days = Field(
         None, description="Days after which the bytes of what is withdrawn are removed; empty for never."
-    )
-    purge_after_by_title: Annotated[dict[_RejectionTitle, _Days], NoDecode, BeforeValidator(tables)] = Field(
-        {}, description="The same for single titles of rejection notes."
     )
     reconcile_days: int = Field(
         1, ge=0, le=3650, description="Days after which rows and bytes are compared again; 0 for never."
@@ -363,10 +357,7 @@ class Settings(BaseSettings):
 
     def purge_delays(self) -> PurgeDelays:
         """Return how long the bytes of what is withdrawn stay."""
-        return PurgeDelays(
-            _delay(self.purge_after),
-            {title: _delay(days) for title, days in self.purge_after_by_title.items()},
-        )
+        return PurgeDelays(None if self.purge_after is None else timedelta(days=self.purge_after))
 
     def decoding_options(self) -> DecodingOptions:
         """Return how compressed frames are decoded."""
@@ -412,10 +403,6 @@ class Settings(BaseSettings):
             # One byte at least: an upload that brings nothing at all stalls, however slow it may be.
             body_bytes=max(round(self.http_slowest_upload * self.http_stalled_seconds), 1),
         )
-
-
-def _delay(days: float | None) -> timedelta | None:
-    return None if days is None else timedelta(days=days)
 
 
 def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:

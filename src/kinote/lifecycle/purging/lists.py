@@ -39,7 +39,11 @@ def counts(connection: Connection) -> PurgeCounts:
     removals = list(rows)
     failed = list(
         connection.execute(
-            select(purge.c.attempts).where(purge.c.purged_at == "").limit(MOST_COUNTED)
+            select(purge.c.attempts)
+            .join(instance, instance.c.id == purge.c.instance)
+            # What has been taken back meanwhile need not be purged any more.
+            .where(purge.c.purged_at == "", instance.c.standing == "withdrawn")
+            .limit(MOST_COUNTED)
         ).scalars()
     )
     attempts = [number for number in (*removals, *failed) if number]
@@ -59,7 +63,9 @@ def purged(
 
 def failures(connection: Connection, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
     """Return what could not be done, in the order of the keys: tombstones, and removals of bytes."""
-    not_purged = _OF_ROWS.where(purge.c.purged_at == "", purge.c.instance > after)
+    not_purged = _OF_ROWS.where(
+        purge.c.purged_at == "", purge.c.instance > after, instance.c.standing == "withdrawn"
+    )
     found = [
         {**_json(row), "what": "tombstone", **_failure(row.attempts, row.retry_at, row.reason)}
         for row in connection.execute(not_purged.order_by(purge.c.instance).limit(limit))
