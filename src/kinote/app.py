@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,7 @@ from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailabi
 from kinote.delivery.ledger import Ledger
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
+from kinote.holdings.alerts import AlertWatch
 from kinote.holdings.door import Door
 from kinote.holdings.health import (
     DISK_FULL,
@@ -52,17 +54,23 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.last_use import LastUse
+from kinote.holdings.law_check import check_after
+from kinote.holdings.reaping.reaper import Reaper
+from kinote.holdings.reconciling.reconciler import Reconciler
 from kinote.holdings.recovery import Others, Recovered, recover
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
+from kinote.intake.outcome import Outcome
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
+from kinote.intake.refusals import RefusedArrivals
 from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.lists import number_of_dead
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.lifecycle.purging.lists import counts as purge_counts
 from kinote.lifecycle.rejection.proposals import are_urgent, waiting
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.notes.acts.undo_windows import UndoWindows, number_late
@@ -101,6 +109,12 @@ _CHECK_AT_START, _CHECK_BESIDE = 3.0, 60.0
 #: Seconds between two looks at whether the data directory is in its place.
 _LOOK_AT_PLACE = 15.0
 
+#: Seconds until the first look for alerts.
+_FIRST_LOOK = 2.0
+
+#: Bytes that are left on the volume of the data directory before somebody is told; on a small one, its twentieth part.
+_FREE_AT_LEAST = 5 * 1024**3
+
 #: Seconds between two looks for jobs that follow from a new version or a setting.
 _LOOK_FOR_JOBS = 3600.0
 
@@ -136,6 +150,8 @@ class House:
     recovered: Recovered
     #: What is known of the pages of the index.
     soundness: Soundness
+    #: The id of this server among the nodes; empty for a command.
+    node: str = ""
 
     @property
     def others(self) -> Others:
@@ -188,6 +204,7 @@ def open_house(
                     if directory.was_alone and purpose != "look":
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
                 directory.recovered()
+                refusals = RefusedArrivals(catalog, clock)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
                 door = Door(
@@ -207,7 +224,7 @@ def open_house(
                     catalog,
                     stores,
                     clock=clock,
-                    observe=observe_outcome,
+                    observe=partial(_observe, refusals),
                     open_copy=door.open_copy,
                     rejections=rejection_rules(settings, peers),
                 )
@@ -224,14 +241,17 @@ def open_house(
                     Ledger(catalog, clock),
                     recovered,
                     soundness,
+                    node.id if node is not None else "",
                 )
                 try:
-                    with _at_work(house, uses, node, settings):
+                    with _at_work(house, uses, refusals, node, settings):
                         yield house
                 finally:
                     peers.close()
                     receiver.close()
                     house.ledger.write()
+                    if purpose != "look":
+                        refusals.close()
                     uses.write()
                     stores.close()
             if is_marked and directory.is_alone():
@@ -273,7 +293,9 @@ def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> 
 
 
 @contextmanager
-def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings) -> Iterator[None]:
+def _at_work(
+    house: House, uses: LastUse, refusals: RefusedArrivals, node: Node | None, settings: Settings
+) -> Iterator[None]:
     """What a server does by itself while the block lasts."""
     with ExitStack() as closing:
         if node is not None:
@@ -285,9 +307,33 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             # What fell due while no server ran is told before anybody can ask.
             windows.step()
             closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
+            closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
             closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
             closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
             closing.callback(house.soundness.end)
+        if node is not None:
+            reaper = Reaper(
+                house.catalog,
+                house.stores,
+                house.clock,
+                node=node.id,
+                delays=settings.purge_delays(),
+                store_is_there=house.store_is_there,
+            )
+            closing.callback(reaper.close)
+            closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
+        if node is not None and settings.reconcile_days:
+            reconciler = Reconciler(
+                house.catalog,
+                house.stores,
+                house.clock,
+                node=node.id,
+                every=timedelta(days=settings.reconcile_days),
+                store_is_there=house.store_is_there,
+                living=partial(_living, house),
+            )
+            closing.callback(reconciler.close)
+            closing.callback(Repeatedly("reconciler", reconciler.step, Event()).close)
         if node is not None and settings.scrub_days:
             ending = Event()
             scrub = SlowScrub(
@@ -310,6 +356,12 @@ def _at_work(house: House, uses: LastUse, node: Node | None, settings: Settings)
             )
             closing.callback(Repeatedly("availability", follower.step, Event()).close)
         yield
+
+
+def _living(house: House) -> set[str]:
+    """The marks of the processes that may have bytes on their way."""
+    own = {house.presence.mark} if house.presence is not None else set()
+    return own | set(house.others())
 
 
 def _make_jobs(house: House, settings: Settings) -> float:
@@ -363,6 +415,12 @@ def _check_pages(house: House) -> float:
         log.warning("The table %s of the index is too large for its pages to be checked", table)
     house.soundness.passed_over.clear()
     return _LOOK_FOR_JOBS if house.soundness.is_done else _LOOK_AT_PLACE
+
+
+def _observe(refusals: RefusedArrivals, outcome: Outcome) -> None:
+    """Count what became of a received object, and remember what was not taken."""
+    observe_outcome(outcome)
+    refusals.note(outcome)
 
 
 def _no_use(_instance: int, _by: Actor) -> None:
@@ -542,6 +600,8 @@ def web_application(
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
+        check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
+        purge_delays=settings.purge_delays(),
         job_kinds=JOB_KINDS,
         peers=house.peers,
         record_for=house.ledger.record_for,
@@ -576,15 +636,17 @@ def _health(house: House, settings: Settings, alerts: Callable[[], Sequence[Aler
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
         rejections = waiting(connection)
+        purges = purge_counts(connection).dead
     own = [_dead_jobs(dead)] if dead else []
     if late:
         own.append(_late_notes(late))
+    if purges:
+        own.append(_dead_purges(purges))
     if house.catalog.write_trouble is not None:
         own.append(index_not_written(house.catalog.write_trouble))
     if house.soundness.faults:
         own.append(index_damaged(house.soundness.faults))
-    if _is_full(house):
-        own.append(DISK_FULL)
+    own += [DISK_FULL] if _is_full(house) else _space_left(house)
     waits = [_waiting_rejections(rejections)] if rejections else []
     # What may harm a patient comes before everything else.
     first, later = (waits, []) if are_urgent(rejections) else ([], waits)
@@ -623,6 +685,32 @@ def _waiting_rejections(numbers: dict[str, int]) -> Alert:
         )
     return Alert(
         "REJECTIONS_WAITING", f"{count} {what} for a decision: the sender may not reject by itself. {how}"
+    )
+
+
+def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> Repeatedly:
+    """Keep the alerts of the index in step with what is wrong, until it is closed."""
+    watch = AlertWatch(
+        house.catalog, house.clock, house.node, lambda: _health(house, settings, alerts).alerts
+    )
+    return Repeatedly("alerts", watch.step, Event(), first=_FIRST_LOOK)
+
+
+def _space_left(house: House) -> Iterator[Alert]:
+    usage = shutil.disk_usage(house.directory.path)
+    if usage.free < min(_FREE_AT_LEAST, usage.total // 20):
+        yield Alert(
+            "DISK_NEARLY_FULL",
+            f"The volume of the data directory has {usage.free // 2**20} MB left. When it is full, nothing more is "
+            "taken in. Make room, or move the data directory to a larger volume.",
+        )
+
+
+def _dead_purges(number: int) -> Alert:
+    return Alert(
+        "PURGES_DEAD",
+        f"{number} withdrawn objects could not be purged, or their bytes not be removed. See `kinote purges failures` "
+        "for the reasons, and have them tried again with `kinote purges retry`.",
     )
 
 

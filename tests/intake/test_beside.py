@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.queries.matching import Query, search
 from kinote.catalog.queries.matching_keys import Level
-from kinote.catalog.schema.tables import instance, instance_metadata
+from kinote.catalog.schema.tables import instance, instance_metadata, withdrawal_target
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.intake import filing
@@ -51,8 +51,9 @@ def withdraw(transaction: Connection, copies: dict[str, int] | None = None) -> i
 
 
 def purge(transaction: Connection) -> None:
-    """What a purge will leave: a row that keeps its UID, without bytes."""
+    """A tombstone of which no withdrawal is known: a row that keeps its UID, without bytes."""
     withdraw(transaction)
+    transaction.execute(withdrawal_target.delete())
     transaction.execute(instance_metadata.delete())
     transaction.execute(
         instance.update()

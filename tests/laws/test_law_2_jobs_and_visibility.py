@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from sqlalchemy import event, text
 from sqlalchemy.pool import Pool
 
 from kinote.catalog.schema.live import LIVE_INSTANCE_SQL
+from kinote.holdings.reaping.reaper import Reaper
 from kinote.jobs.states import State
+from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN
 from tests.jobs.shop import Shop
 from tests.jobs.test_transitions import WAYS, happen
@@ -132,6 +135,27 @@ def test_law_2_whatever_jobs_there_are_everything_is_as_visible_as_before(acts: 
     hold_all(acts)
     for uid in acts.model.objects:
         hold_instance(acts, uid)
+
+
+def test_law_2_what_is_purged_depends_on_no_job(acts: Acts) -> None:
+    """The fault of the system that is replaced: what was marked for deletion stayed because a job had failed."""
+    a_day(acts)
+    jobs_in_every_state(acts)
+    house = acts.house
+    withdrawn = "SELECT count(*) AS number FROM instance WHERE standing = 'withdrawn'"
+    assert house.rows(withdrawn)[0].number
+    reaper = Reaper(
+        house.catalog,
+        house.stores,
+        lambda: datetime.now(UTC) + timedelta(days=4000),
+        node="reaper",
+        delays=PurgeDelays(timedelta()),
+        store_is_there=lambda _: True,
+    )
+    while reaper.step() < 1:
+        pass
+    assert not house.rows(withdrawn)[0].number
+    hold_law_1(acts)
 
 
 def test_breach_of_law_2_what_a_dead_job_hides_is_noticed(acts: Acts) -> None:

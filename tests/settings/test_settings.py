@@ -57,6 +57,8 @@ WRONG = {
     "database": ("mysql://reader:geheim@db/x", "postgresql://"),
     "database_connections": ("5", "6 to 1000"),
     "scrub_days": ("-1", "0 to 3650"),
+    "purge_after": ("-1", "number of days"),
+    "reconcile_days": ("-1", "0 to 3650"),
     "job_workers": ("33", "0 to 32"),
     "job_days": ("0", "1 to 3650"),
     "availability_quiet_seconds": ("0", "1 to 86400"),

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     #: An instance has left operational use, or has returned to it.
     INSTANCE_WITHDRAWN = "instance withdrawn"
     INSTANCE_RESTORED = "instance restored"
+    #: The bytes of a withdrawn instance are removed for good. Its tombstone keeps the UID.
+    INSTANCE_PURGED = "instance purged"
     #: Stored bytes differ from what was received. The instance is not sent until it has been healed.
     INSTANCE_DAMAGED = "instance damaged"
     #: The same object has come again. Its bytes replace those that were damaged or missing.

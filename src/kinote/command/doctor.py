@@ -84,6 +84,31 @@ def scrub(begun: Begun, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
+def check_laws(begun: Begun, *, as_json: bool) -> None:
+    """Look at the whole store against the laws, and change nothing; exit status 1 where one is broken."""
+    breaches: list[dict[str, Any]] = []
+    count = 0
+    with begun.store("look") as store, progress() as bars:
+        bar = bars.add_task("Looking", total=None)
+        cursor: str | None = ""
+        while cursor is not None:
+            page = store.get(f"/api/v1/laws?cursor={quote(cursor)}")
+            cursor = page["next"]
+            breaches += page["items"]
+            count += page["looked_at"]
+            bars.advance(bar, page["looked_at"])
+    if as_json:
+        print(json.dumps({"looked_at": count, "items": breaches}, ensure_ascii=False, indent=1))
+    else:
+        out.print(f"{count} objects were looked at: {len(breaches)} things are wrong.", highlight=False)
+        for each in breaches:
+            out.print(
+                f"  law {each['law']}: {each['subject']}: {each['sentence']}", highlight=False, markup=False
+            )
+    if breaches:
+        raise typer.Exit(FAILED)
+
+
 def _to_register(store: Client) -> Iterator[str]:
     cursor = ""
     while True:

@@ -55,6 +55,11 @@ app.add_typer(rejections_app, name="rejections")
 RejectionsArgument = Annotated[list[int], typer.Argument(help="The numbers of rejections.")]
 DecisionReason = Annotated[str, typer.Option("--reason", help="Why, in words.")]
 JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]
+purges_app = Commands(no_args_is_help=True, help="See what was purged, what would be, and what could not be.")
+app.add_typer(purges_app, name="purges")
+alerts_app = Commands(no_args_is_help=True, help="See what needs a person, and say that you see to it.")
+app.add_typer(alerts_app, name="alerts")
+AlertArgument = Annotated[int, typer.Argument(help="The number of an alert.")]
 JobsArgument = Annotated[list[int], typer.Argument(help="The numbers of jobs.")]
 QueueArgument = Annotated[str, typer.Argument(help="The kind of job whose queue it is.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks later.")]
@@ -218,6 +223,12 @@ def doctor(
     scrub_all: Annotated[
         bool, typer.Option("--scrub", help="Read and compare all stored bytes, and nothing else.")
     ] = False,
+    laws: Annotated[
+        bool,
+        typer.Option(
+            "--laws", help="Look at the store against the laws, change nothing, and do nothing else."
+        ),
+    ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
@@ -234,17 +245,39 @@ def doctor(
             examining.set_aside(begun)
         if scrub_all:
             examining.scrub(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all):
+        if laws:
+            examining.check_laws(begun, as_json=as_json)
+        if not (adopt_index or repair or scrub_all or laws):
             examining.read_again(begun, as_json=as_json)
 
 
 @app.command()
-def explain(uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")], data: DataOption = None) -> None:
-    """Say why an instance is or is not to be seen."""
+def explain(
+    uid: Annotated[str, typer.Argument(help="A SOP Instance UID.")] = "",
+    accession: Annotated[str, typer.Option("--accession", help="An accession number.")] = "",
+    patient: Annotated[str, typer.Option("--patient", help="A patient ID.")] = "",
+    study: Annotated[str, typer.Option("--study", help="A Study Instance UID.")] = "",
+    sender: Annotated[str, typer.Option("--sender", help="The AE title that sent it.")] = "",
+    since: Annotated[str, typer.Option("--since", help="Not before this moment (ISO 8601).")] = "",
+    until: Annotated[str, typer.Option("--until", help="Not after this moment (ISO 8601).")] = "",
+    data: DataOption = None,
+) -> None:
+    """Say why something is or is not to be seen, by its UID or by what is known of it."""
     with _begun(data=data) as begun:
         from kinote.command import reports
 
-        reports.explain(begun, uid)
+        asked = {
+            "accession": accession,
+            "patient": patient,
+            "study": study,
+            "sender": sender,
+            "since": since,
+            "until": until,
+        }
+        if any(asked.values()) or not uid:
+            reports.missing(begun, {"instance": uid, **asked})
+        else:
+            reports.explain(begun, uid)
 
 
 @app.command()
@@ -256,6 +289,94 @@ def account(
         from kinote.command import reports
 
         reports.account(begun, study_uid)
+
+
+@purges_app.command("plan")
+def plan_purges(
+    days: Annotated[float, typer.Option("--days", min=0, help="Within how many days from now.")] = 0,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what would be purged. Nothing is changed."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.plan(begun, days=days, as_json=as_json)
+
+
+@purges_app.command("list")
+def list_purges(
+    since: Annotated[str, typer.Option("--since", help="Only what was purged since this moment.")] = "",
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what was purged, the last first, with when and why."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.list_purges(begun, since=since, as_json=as_json)
+
+
+@purges_app.command("failures")
+def list_failed_purges(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what could not be purged, and why."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.failures(begun, as_json=as_json)
+
+
+@purges_app.command("retry")
+def retry_purges(
+    instances: Annotated[list[int], typer.Argument(help="The numbers of instances, as `failures` has them.")],
+    data: DataOption = None,
+) -> None:
+    """Try failed purges again."""
+    with _begun(data=data) as begun:
+        from kinote.command import purges
+
+        purges.retry(begun, instances)
+
+
+@alerts_app.command("list")
+def list_alerts(
+    state: Annotated[
+        Literal["open", "cleared", "all"],
+        typer.Option("--state", help="Those whose condition holds, those that were cleared, or all."),
+    ] = "open",
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List alerts, the last first, with what is wrong and what to do."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.list_alerts(begun, state=state, as_json=as_json)
+
+
+@alerts_app.command("acknowledge")
+def acknowledge_alert(alert: AlertArgument, data: DataOption = None) -> None:
+    """Say that you have seen an alert and see to it. It stays until its condition ends."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.acknowledge(begun, alert)
+
+
+@alerts_app.command("snooze")
+def snooze_alert(
+    alert: AlertArgument,
+    hours: Annotated[float, typer.Option("--hours", min=0.01, max=2160, help="For how many hours.")] = 8,
+    data: DataOption = None,
+) -> None:
+    """Let an alert wait for some hours."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.snooze(begun, alert, hours)
 
 
 @jobs_app.command("list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from rich.markup import escape
 
@@ -11,11 +11,27 @@ from kinote.command.begun import Begun
 from kinote.command.output import fail, out
 
 
+def missing(begun: Begun, asked: dict[str, str]) -> None:
+    """Print why something is missing, each cause with what to do."""
+    if not any(asked[name] for name in ("instance", "accession", "patient", "study", "sender")):
+        fail("Say what is missing: a UID, --accession, --patient, --study or --sender.")
+    given = urlencode({name: value for name, value in asked.items() if value})
+    with begun.store("look") as store:
+        found = store.get(f"/api/v1/explain?{given}")
+    for cause in found["items"]:
+        out.print(f"{cause['code']}: {cause['sentence']}", highlight=False, markup=False)
+        out.print(f"  {cause['remedy']}", highlight=False, markup=False)
+        for uid in cause["uids"]:
+            out.print(f"    {uid}", highlight=False, markup=False)
+
+
 def explain(begun: Begun, uid: str) -> None:
     """Print why an instance is or is not to be seen."""
     with begun.store("look") as store:
         found = store.get(f"/api/v1/instances/{quote(uid, safe='')}/explain")
     if found is None:
+        # It may have been offered and refused.
+        missing(begun, dict.fromkeys(("accession", "patient", "study", "sender"), "") | {"instance": uid})
         fail(f"Kinote has never had an instance {uid}.")
     for copy in found["items"]:
         out.print(

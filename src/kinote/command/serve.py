@@ -13,7 +13,7 @@ from types import FrameType
 
 import uvicorn
 
-from kinote.app import House, dicom_server, web_application
+from kinote.app import House, dicom_server, watch_alerts, web_application
 from kinote.command import descriptors
 from kinote.command.descriptors import Budget, Wanted, budget, raise_limit
 from kinote.scp.server import DicomServer
@@ -109,7 +109,11 @@ def _serve_http(
     # All that was loaded until now stays to the end: the garbage collector need not go through it again.
     gc.collect()
     gc.freeze()
-    server.run(sockets=[listener])
+    watch = watch_alerts(house, settings, dicom.alerts)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        watch.close()
 
 
 class _Server(uvicorn.Server):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import owned, remove_remembered
+from kinote.holdings.removal import owed, owned, remove_remembered
 from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.storage.store import Store
 from kinote.storage.stores import Stores
@@ -120,7 +120,8 @@ def _without_row(catalog: Catalog, store: Store, others: Others, limit: int | No
     for found_keys in store.keys_since(position):
         keys = _of_the_dead(store, found_keys, others)
         with catalog.read() as connection:
-            known = owned(connection, store.id, keys)
+            # Those of purged objects are the reaper's.
+            known = owned(connection, store.id, keys) | owed(connection, store.id, keys)
         for key in keys:
             if key in known:
                 continue

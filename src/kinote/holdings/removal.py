@@ -1,4 +1,4 @@
-"""Removing the files of rows that are gone: what has to be removed is remembered until it has been (law 8).
+"""Removing the files of rows that are gone or purged: what has to be removed is remembered until it has been (law 8).
 
 A file that has lain for long is not found by start-up recovery, which looks through the hours since the last one.
 No file is removed that a row has, whatever made somebody think that it may go.
@@ -7,7 +7,7 @@ No file is removed that a row has, whatever made somebody think that it may go.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
@@ -55,27 +55,52 @@ def owned_places(connection: Connection, places: Sequence[Place]) -> set[Place]:
     }
 
 
-def remember(transaction: Connection, place: Place, now: datetime) -> None:
-    """Say in the transaction that removes the last row of some bytes that these have to follow."""
+def owed(connection: Connection, store: int, file_keys: Sequence[str]) -> set[str]:
+    """Those of the keys in a store that have to be removed, and have not been yet."""
+    found: set[str] = set()
+    for start in range(0, len(file_keys), 500):
+        some = file_keys[start : start + 500]
+        query = select(owed_removal.c.key).where(owed_removal.c.key.in_(some), owed_removal.c.store == store)
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def remember(transaction: Connection, place: Place, now: datetime, *, instance: int | None = None) -> None:
+    """Say in the transaction that removes the last row of some bytes that these have to follow.
+
+    `instance` is the key of the tombstone whose bytes they were.
+    """
     store, key = place
-    row = {"store": store, "key": key, "since": timestamp(now)}
+    row = {"store": store, "key": key, "since": timestamp(now), "instance": instance}
     insert_new(transaction, owed_removal, [row], unique=["store", "key"])
 
 
 def remove_remembered(catalog: Catalog, stores: Stores) -> int:
-    """Remove all bytes that have to be, unless a row has them after all; gives their number."""
+    """Remove all bytes of rows that are gone, unless a row has them after all; gives their number.
+
+    Those of purged objects are removed by the reaper (`kinote.holdings.reaping`), a little at a time.
+    """
+    query = select(owed_removal.c.store, owed_removal.c.key).where(owed_removal.c.instance.is_(None))
     with catalog.read() as connection:
-        owed = [(row.store, row.key) for row in connection.execute(select(owed_removal))]
-        kept = owned_places(connection, owed)
-    if kept:
-        log.error("Bytes stay that were to be removed: the index has them: %d", len(kept))
-    if owed:
-        stores.remove(place for place in owed if place not in kept)
-        catalog.write(lambda transaction: _forget(transaction, owed))
-    return len(owed) - len(kept)
+        places = [(row.store, row.key) for row in connection.execute(query)]
+        kept = owned_places(connection, places)
+    tell_of_kept(kept)
+    if places:
+        stores.remove(place for place in places if place not in kept)
+        catalog.write(lambda transaction: forget(transaction, places))
+    return len(places) - len(kept)
 
 
-def _forget(transaction: Connection, places: Sequence[Place]) -> None:
+def tell_of_kept(places: Collection[Place]) -> None:
+    """Log that bytes were to be removed and stay."""
+    if places:
+        log.error("Bytes stay that were to be removed: the index has them: %d", len(places))
+
+
+def forget(transaction: Connection, places: Sequence[Place]) -> None:
+    """Say that these bytes need not be removed any more."""
+    if not places:
+        return
     removed = owed_removal.delete().where(
         owed_removal.c.store == bindparam("of_store"), owed_removal.c.key == bindparam("of_key")
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kinote.catalog.instances.entry import InstanceEntry
 from kinote.intake.outcome import Outcome, refused
@@ -53,8 +53,12 @@ class Arrival:
     def refusal(self, status: int, reason: str) -> Outcome:
         """Return the outcome of an object that cannot be kept. `status` is a DICOM failure status."""
         entry = self.entry
-        return refused(
+        refusal = refused(
             status, reason, sop_class_uid=entry.sop_class_uid, sop_instance_uid=entry.sop_instance_uid
+        )
+        row = entry.instance_row
+        return replace(
+            refusal, sender=(row["received_from"], row["brought_by_name"], row["brought_by_address"])
         )
 
     def outcome(self, kind: str, reason: str = "") -> Outcome:

@@ -114,6 +114,7 @@ def file_arrivals(
         lock(transaction, rejected | named.keys())
         named = later_copies.in_force(transaction, uids, rules)
     known = _known(transaction, uids)
+    undone = later_copies.undone(transaction, _tombstones(known))
     filed: list[Filed] = []
     kept: list[tuple[Arrival, Placed]] = []
     restored: dict[str, list[InForce]] = {}
@@ -133,6 +134,9 @@ def file_arrivals(
             restored[uid] = named.pop(uid)
             those = ()
             _revive(transaction, others)
+        elif _tombstone(others) and (later_copies.hides(those) or uid in undone):
+            # Withdrawn from its arrival on; or live, where everything that withdrew the tombstone has been undone.
+            _leave_behind(transaction, others)
         without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
         if without_bytes is not None:
             filed.append(_healed(transaction, arrival, others, without_bytes, now))
@@ -173,12 +177,19 @@ _IS_BACK = "The instance was out of use, and is in use again."
 
 def _revive(transaction: Connection, others: list[_Known]) -> None:
     """Regard a withdrawn instance as live again, and a tombstone as history. Its withdrawals are ended afterwards."""
+    if _tombstone(others):
+        _leave_behind(transaction, others)
+        return
     at = next(at for at, other in enumerate(others) if other.is_current)
-    if others[at].standing == "purged":
-        tombstone = others.pop(at)
-        transaction.execute(instance.update().where(instance.c.id == tombstone.id).values(is_current=False))
-    else:
-        others[at] = replace(others[at], standing="live")
+    others[at] = replace(others[at], standing="live")
+
+
+def _leave_behind(transaction: Connection, others: list[_Known]) -> None:
+    """Let the UID of a tombstone mean what arrives. The tombstone stays beside it."""
+    tombstone = _tombstone(others)
+    assert tombstone is not None
+    others.remove(tombstone)
+    transaction.execute(instance.update().where(instance.c.id == tombstone.id).values(is_current=False))
 
 
 def _is_back(arrival: Arrival, decision: Filed) -> Filed:
@@ -259,13 +270,23 @@ class _Beside:
 _BESIDE = {
     "live": _Beside(True),
     "withdrawn": _Beside(True),
-    # Its bytes are gone, so that not even the same data set is known. An act that lets the UID come back revives
-    # the row of the tombstone here.
+    # A tombstone of which no withdrawal is known; otherwise its acts decide. Its bytes are gone, so that not even the
+    # same data set is known.
     "purged": _Beside(
         False,
         "The instance with this SOP Instance UID was purged, and its UID does not come back by accident.",
     ),
 }
+
+
+def _tombstones(known: Mapping[str, Sequence[_Known]]) -> set[str]:
+    """Return the UIDs that mean tombstones."""
+    return {uid for uid, others in known.items() if _tombstone(others)}
+
+
+def _tombstone(others: Sequence[_Known]) -> _Known | None:
+    """Return the tombstone that a UID means, if it does."""
+    return next((other for other in others if other.is_current and other.standing == "purged"), None)
 
 
 def _without_bytes(

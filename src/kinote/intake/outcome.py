@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from kinote.security.origins import Origin
 
 #: Status codes of C-STORE (PS3.4 B.2.3), which STOW-RS uses as Failure Reason, too (PS3.18 I.2).
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
+#: Withdrawn by an act that accepts no later copy. Of the range of CANNOT_UNDERSTAND: senders repeat A7xx for ever.
+WITHDRAWN_FOR_GOOD = 0xC771
 
 #: Warnings (PS3.4 Table B.2-1), which are Warning Reasons in STOW-RS (PS3.18 Table I.2-1).
 NOT_AS_SENT = 0xB000
 DATA_SET_DOES_NOT_MATCH_WARNING = 0xB007
 
-OutcomeKind = Literal["stored", "known", "held", "refused"]
+OutcomeKind = Literal["stored", "known", "held", "refused", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Stored, known (the same data set), held (the same UID with other content), or refused.
+    """Stored, known (the same data set), held (the same UID with other content), refused, or aborted.
 
     A refusal has a status and a reason, and nothing of the object was kept, unless the reason says that this is
     unknown. Everything else is durable.
@@ -36,10 +40,16 @@ class Outcome:
     #: The registration of a key object, empty for other objects.
     registration: str = ""
     findings: tuple[str, ...] = ()
+    #: Interface, name and address of who sent what was not taken (`refusals`); empty for everything else.
+    sender: tuple[str, str, str] = field(default=("", "", ""), compare=False)
 
     @property
     def succeeded(self) -> bool:
-        return self.kind != "refused"
+        return self.kind in ("stored", "known", "held")
+
+    def sent_by(self, origin: Origin) -> Outcome:
+        """Return the same, with who sent it."""
+        return replace(self, sender=(str(origin.interface), origin.actor.name, origin.actor.address))
 
     @property
     def warning(self) -> int | None:
@@ -62,3 +72,8 @@ def refused(status: int, reason: str, *, sop_class_uid: str = "", sop_instance_u
         reason=reason,
         status=status,
     )
+
+
+def aborted(reason: str, *, sop_class_uid: str = "", sop_instance_uid: str = "") -> Outcome:
+    """Return the outcome of an object whose sender has ended before it was whole. Nobody is answered."""
+    return Outcome("aborted", sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid, reason=reason)

@@ -189,4 +189,13 @@ class Upload:
         self._beginning = bytearray()
         # Its sender has to know which of many it was.
         named = (entry.sop_class_uid, entry.sop_instance_uid) if entry else self._scanner.named_so_far()
-        self._refusal = refused(status, reason, sop_class_uid=named[0], sop_instance_uid=named[1])
+        refusal = refused(status, reason, sop_class_uid=named[0], sop_instance_uid=named[1])
+        self._refusal = refusal.sent_by(self._origin)
+
+    def break_off(self, why: str) -> None:
+        """Keep nothing of an object whose sender has ended before it was whole, and record that."""
+        named = self._scanner.named_so_far()
+        self.abandon()
+        if self._refusal is None:
+            broken = outcomes.aborted(why, sop_class_uid=named[0], sop_instance_uid=named[1])
+            self._receiver.observe(broken.sent_by(self._origin))

@@ -10,6 +10,7 @@ from kinote.catalog.schema.tables import (
     finding,
     instance,
     key_object,
+    purge,
     series,
     study,
     withdrawal,
@@ -119,6 +120,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         if row.held_reason:
             sentences.append(row.held_reason)
         sentences += [sentence(item) for item in named_by]
+        sentences += _purge(connection, row.id)
         sentences.append(_BYTES[row.residence])
         if row.registration == "unreadable":
             sentences.append("It is a key object that could not be understood: it flags nothing.")
@@ -140,6 +142,18 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
             )
         )
     return explained
+
+
+def _purge(connection: Connection, key: int) -> list[str]:
+    """Return what the reaper has done, or could not do."""
+    row = connection.execute(select(purge).where(purge.c.instance == key)).one_or_none()
+    if row is None:
+        return []
+    if not row.purged_at:
+        return [f"It could not be purged, {row.attempts} times: {row.reason}"]
+    if row.removed_at:
+        return [f"It was purged at {row.purged_at}, and its bytes were removed at {row.removed_at}."]
+    return [f"It was purged at {row.purged_at}. Its bytes are still to be removed."]
 
 
 def _withdrawals(

@@ -21,9 +21,6 @@ from kinote.lifecycle import counts
 #: How many UIDs are settled together. This bounds the rows in memory, and each chunk takes only a few statements.
 CHUNK = 1000
 
-#: The name of the lock that whoever files instances shares. Who takes it alone knows that none arrives meanwhile.
-ANY_INSTANCE = "any instance"
-
 
 _withdrawn = statements.LookUp(
     select(withdrawal_target.c.sop_instance_uid, withdrawal_target.c.instance)
@@ -96,6 +93,17 @@ def _moved(transaction: Connection, uids: Sequence[str]) -> list[tuple[Any, str]
         if row.standing in _KINDS and row.standing != now_is:
             moved.append((row, now_is))
     return moved
+
+
+def resulting_standings(connection: Connection, named: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Return what the withdrawals in force make of current instances, given by key and UID: live or withdrawn."""
+    withdrawn = {
+        (row.sop_instance_uid, row.instance) for row in _withdrawn(connection, [uid for _, uid in named])
+    }
+    return {
+        key: "withdrawn" if (uid, None) in withdrawn or (uid, key) in withdrawn else "live"
+        for key, uid in named
+    }
 
 
 _current = statements.LookUp(

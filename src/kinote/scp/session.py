@@ -12,6 +12,7 @@ from kinote.dimse.commands import CCancelRequest, Command
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.intake.expected import Expected
+from kinote.intake.outcome import Outcome
 from kinote.intake.upload import Upload
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.security.actors import Actor, ActorKind
@@ -27,6 +28,9 @@ class WayIn(Protocol):
 
     def open(self, origin: Origin, expected: Expected) -> Upload:
         """Begin to receive one object from there."""
+
+    def observe(self, refusal: Outcome) -> None:
+        """Record an object that is refused before it begins."""
 
 
 @dataclass(slots=True)

@@ -48,13 +48,13 @@ def perform(session: Session, message: Message) -> None:
 
 def _receive(session: Session, message: Message, request: CStoreRequest) -> Outcome:
     if not message.command.has_data_set:
-        return refused(statuses.CANNOT_UNDERSTAND, "No data set came with the request.")
+        return _refused(session, request, statuses.CANNOT_UNDERSTAND, "No data set came with the request.")
     for what, uid in (
         ("SOP Class", request.affected_sop_class_uid),
         ("SOP Instance", request.affected_sop_instance_uid),
     ):
         if not uids.is_tolerable(uid):
-            return refused(statuses.CANNOT_UNDERSTAND, f"Affected {what} UID is no UID.")
+            return _refused(session, request, statuses.CANNOT_UNDERSTAND, f"Affected {what} UID is no UID.")
     expected = BareDataSet(
         request.affected_sop_class_uid, request.affected_sop_instance_uid, message.context.transfer_syntax
     )
@@ -67,11 +67,24 @@ def _receive(session: Session, message: Message, request: CStoreRequest) -> Outc
                 left -= len(piece)
                 if left < 0:
                     upload.abandon()
-                    return refused(statuses.OUT_OF_RESOURCES, "The object is larger than is taken here.")
+                    why = "The object is larger than is taken here."
+                    return _refused(session, request, statuses.OUT_OF_RESOURCES, why)
     except BaseException:
-        upload.abandon()
+        upload.break_off("The association ended before the object was whole.")
         raise
     return upload.finish(sync_here=True).result()
+
+
+def _refused(session: Session, request: CStoreRequest, status: int, why: str) -> Outcome:
+    """Refuse an object that intake does not get to see, and record that."""
+    refusal = refused(
+        status,
+        why,
+        sop_class_uid=request.affected_sop_class_uid,
+        sop_instance_uid=request.affected_sop_instance_uid,
+    )
+    session.way_in.observe(refusal.sent_by(session.origin))
+    return refusal
 
 
 def _said(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -34,6 +35,7 @@ from kinote.decoding.options import DecodingOptions
 from kinote.dimse.entity import ae_title
 from kinote.dimse.tls import TlsOptions
 from kinote.lifecycle.acts import LaterCopies
+from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import COMMITMENT_TIME, RejectionRules
 from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
 from kinote.peers.entities import ALL_SERVICES, ServiceName
@@ -80,6 +82,8 @@ _ALLOWED = {
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
     "database_connections": "a whole number from 6 to 1000",
     "scrub_days": "a whole number from 0 to 3650",
+    "purge_after": "a number of days from 0 to 36500, or empty for never",
+    "reconcile_days": "a whole number from 0 to 3650",
     "job_workers": "a whole number from 0 to 32",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
@@ -189,6 +193,11 @@ _File = Annotated[Path | None, AfterValidator(no_folder), BeforeValidator(none_i
 _Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+_Days = Annotated[
+    Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)] | None, BeforeValidator(none_if_empty)
+]
+
+
 class _ContradictionsError(ValueError):
     """Settings that contradict each other: for each fault, the setting to change and what is wrong."""
 
@@ -262,6 +271,12 @@ class Settings(BaseSettings):
         ge=0,
         le=3650,
         description="Days within which all stored bytes are read and compared; 0 for never.",
+    )
+    purge_after: _Days = Field(
+        None, description="Days after which the bytes of what is withdrawn are removed; empty for never."
+    )
+    reconcile_days: int = Field(
+        1, ge=0, le=3650, description="Days after which rows and bytes are compared again; 0 for never."
     )
     job_workers: int = Field(
         2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."
@@ -393,6 +408,17 @@ class Settings(BaseSettings):
             return self.intake_processes
         cores = len(os.sched_getaffinity(0))
         return 1 if cores <= 3 else min(4, cores // 2)
+
+    def purge_delays(self) -> PurgeDelays:
+        """Return how long the bytes of what is withdrawn stay."""
+        return PurgeDelays(
+            None if self.purge_after is None else timedelta(days=self.purge_after),
+            by_title={
+                each.title: timedelta(days=each.purge_after)
+                for each in self.rejections
+                if each.purge_after is not None
+            },
+        )
 
     def decoding_options(self) -> DecodingOptions:
         """Return how compressed frames are decoded."""

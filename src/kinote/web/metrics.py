@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.pool import Decoded
+from kinote.holdings.alerts import alerts
 from kinote.intake.outcome import Outcome
 from kinote.jobs.lists import Number, numbers
 from kinote.jobs.states import State
+from kinote.lifecycle.purging.lists import counts as purge_counts
 from kinote.lifecycle.rejection.proposals import waiting
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
 from kinote.telemetry.registry import REGISTRY
@@ -82,6 +85,20 @@ _SCRUB_ENDED = Gauge(
     registry=REGISTRY,
 )
 
+_PURGES = Gauge(
+    "kinote_purges",
+    "Purges that are not done: removing (bytes to be removed), failed, and dead of these.",
+    ["state"],
+    registry=REGISTRY,
+)
+
+_ALERTS = Gauge(
+    "kinote_alerts",
+    "Alerts whose condition holds, by severity and by what people have said: new, acknowledged or snoozed.",
+    ["severity", "state"],
+    registry=REGISTRY,
+)
+
 _JOBS = Gauge(
     "kinote_jobs",
     "Jobs of each kind and state, counted up to 100,000.",
@@ -137,12 +154,32 @@ async def metrics(request: Request) -> Response:
     if health.scrub is not None:
         _SCRUB_PROGRESS.set(health.scrub.fraction)
         _SCRUB_ENDED.set(health.scrub.ended_at.timestamp() if health.scrub.ended_at else 0)
+    await rooms.read(lambda: _tell_purges(rooms))
     now = rooms.clock()
+    await rooms.read(lambda: _tell_alerts(rooms, now))
     _tell_jobs(await rooms.read(lambda: _numbers_of_jobs(rooms)), now)
     waits = await rooms.read(lambda: _rejections_waiting(rooms))
     for title in ACTS_BY_TITLE:
         _REJECTIONS.labels(title.value).set(waits.get(title.value, 0))
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _tell_purges(rooms: Rooms) -> None:
+    with rooms.catalog.read() as connection:
+        found = purge_counts(connection)
+    _PURGES.labels("removing").set(found.removing)
+    _PURGES.labels("failed").set(found.failed)
+    _PURGES.labels("dead").set(found.dead)
+
+
+def _tell_alerts(rooms: Rooms, now: datetime) -> None:
+    with rooms.catalog.read() as connection:
+        found = Counted(
+            (each["severity"], each["state"]) for each in alerts(connection, "open", now, limit=1000)
+        )
+    for severity in ("warning", "error"):
+        for state in ("new", "acknowledged", "snoozed"):
+            _ALERTS.labels(severity, state).set(found[severity, state])
 
 
 def _numbers_of_jobs(rooms: Rooms) -> list[Number]:

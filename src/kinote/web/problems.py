@@ -29,6 +29,7 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.holdings.alerts import AlertNotFoundError
 from kinote.holdings.unavailable import (
     BytesDamagedError,
     BytesElsewhereError,
@@ -278,6 +279,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (AlertNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (WithdrawalNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotUndoableError, HTTPStatus.CONFLICT, "not-undoable", "The withdrawal cannot be undone"),
     (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +15,11 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
+from kinote.holdings.law_check import Breach
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
+from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
@@ -84,6 +86,10 @@ class Rooms:
     health: Callable[[], HoldingsHealth] = HoldingsHealth
     #: Reads and compares what follows a key; and the key to go on after, if there is more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
+    #: Looks at the instances that follow a key, against the laws; and the key to go on after, if there is more.
+    check_laws: Callable[[int], tuple[int, list[Breach], int | None]] = lambda position: (0, [], None)
+    #: How long the bytes of what is withdrawn stay.
+    purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.
     job_kinds: Sequence[JobKind] = ()
     #: The proof that this is the announced server, by the challenge; None where none is announced.
@@ -97,6 +103,10 @@ class Rooms:
     rejections: RejectionRules = DEFAULT_RULES
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
+
+    def clock_in(self, days: float) -> datetime:
+        """This moment, so many days later."""
+        return self.clock() + timedelta(days=days)
 
     async def read(self, work: Callable[[], Result]) -> Result:
         """Run a short piece of reading in a thread."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quoted
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -141,9 +142,9 @@ class LookUp:
 
 
 class ChangeAmong:
-    """An update of all rows whose column is among given values, however many these are."""
+    """An update or removal of all rows whose column is among given values, however many these are."""
 
-    def __init__(self, update: Update, column: ColumnElement[Any]) -> None:
+    def __init__(self, update: Update | Delete, column: ColumnElement[Any]) -> None:
         listed = func.json_each(bindparam("wanted")).table_valued("value")
         self._for_sqlite = update.where(column.in_(select(listed.c.value)))
         self._for_postgresql = update.where(
@@ -151,8 +152,10 @@ class ChangeAmong:
         )
         self._compiled: _Compiled | None = None
 
-    def __call__(self, connection: Connection, wanted: Sequence[Any], values: Mapping[str, Any]) -> None:
-        """Update the rows for the wanted values (texts or numbers), by the parameters that the update names."""
+    def __call__(
+        self, connection: Connection, wanted: Sequence[Any], values: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Change the rows for the wanted values (texts or numbers), by the parameters that the statement names."""
         if not wanted:
             return
         if not is_sqlite(connection):

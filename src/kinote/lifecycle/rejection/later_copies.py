@@ -55,6 +55,14 @@ def in_force(
     return found
 
 
+def undone(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
+    """Return those UIDs that withdrawals have named, all of which have been undone."""
+    in_force: dict[str, bool] = {}
+    for row in _ever(connection, sop_instance_uids):
+        in_force[row.sop_instance_uid] = in_force.get(row.sop_instance_uid, False) or row.undone_at is None
+    return {uid for uid, is_one in in_force.items() if not is_one}
+
+
 def hides(those: Sequence[InForce]) -> bool:
     """Return whether an instance is out of use by one of these withdrawals."""
     return any(each.hides for each in those)
@@ -119,6 +127,13 @@ _in_force = statements.LookUp(
     )
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     .where(withdrawal.c.undone_at.is_(None)),
+    withdrawal_target.c.sop_instance_uid,
+)
+
+_ever = statements.LookUp(
+    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.undone_at).join(
+        withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal
+    ),
     withdrawal_target.c.sop_instance_uid,
 )
 

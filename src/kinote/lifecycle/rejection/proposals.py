@@ -10,16 +10,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal_column, select, text
 
+from kinote.catalog.instances.uid_locks import lock_any_uid
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE, PROPOSED
 from kinote.catalog.schema.timestamps import timestamp
-from kinote.catalog.sql import dialects, statements
+from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
 from kinote.lifecycle.rejection.arriving import note_itself
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
-from kinote.lifecycle.standing import ANY_INSTANCE, settle
+from kinote.lifecycle.standing import settle
 from kinote.lifecycle.withdrawal import targets, undo
 from kinote.security.actors import Actor
 
@@ -151,7 +152,7 @@ def accept(
     Raises `RejectionNotFoundError` and `RejectionDecidedError`.
     """
     # What it names may arrive at this moment.
-    dialects.lock_names(transaction, [ANY_INSTANCE])
+    lock_any_uid(transaction)
     for row in _waiting_of_note(transaction, key):
         rule = rules.titles[Code(row.reason_value, row.reason_scheme)]
         effect = EFFECTS[Asked(True, rule.effect is Effect.MARKED, bool(row.of_key_objects))]

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
+from kinote.catalog.instances.uid_locks import lock_any_uid, lock_uids
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
-from kinote.lifecycle.standing import ANY_INSTANCE
 
 #: If there are more UIDs than this, they are not locked one by one, because a database has space for only a few
 #: thousand locks.
@@ -41,11 +41,9 @@ def lock_instances(
     if named:
         named -= {row.sop_instance_uid for row in _here(transaction, named)}
     if len(named) > _ONE_BY_ONE:
-        # Shared where single UIDs are locked.
-        dialects.lock_names(transaction, [ANY_INSTANCE])
+        lock_any_uid(transaction)
         return
-    dialects.lock_names(transaction, [ANY_INSTANCE], shared=True)
-    dialects.lock_names(transaction, arrived | named)
+    lock_uids(transaction, arrived | named)
 
 
 _here = statements.LookUp(

@@ -82,9 +82,11 @@ class StoreBatch:
 
     def refuse(self, reason: str, sop_class_uid: str = "", sop_instance_uid: str = "") -> None:
         """Count an instance that could not be read from the body, named as far as it could be."""
-        self._outcomes.append(
-            refused(CANNOT_UNDERSTAND, reason, sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid)
+        refusal = refused(
+            CANNOT_UNDERSTAND, reason, sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid
         )
+        self._receiver.observe(refusal.sent_by(self._origin))
+        self._outcomes.append(refusal)
 
     def begin(self) -> None:
         """The next object begins."""
@@ -106,7 +108,7 @@ class StoreBatch:
     def abandon(self) -> None:
         """Nothing of the object that has begun is kept."""
         if self._upload is not None:
-            self._upload.abandon()
+            self._upload.break_off("The request ended before the object was whole.")
             self._upload = None
 
     def settled(self) -> list[Outcome]:

@@ -9,6 +9,8 @@ no rules for NULL.
 from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
+from kinote.catalog.schema.tables.alerts import alert
+from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.instances import (
@@ -37,7 +39,8 @@ from kinote.catalog.schema.tables.notes import (
     note_version,
 )
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
-from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, scrub_pass
+from kinote.catalog.schema.tables.purges import purge
+from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.studies import patient, series, study
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
@@ -51,6 +54,7 @@ __all__ = [
     "DERIVABLE",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "alert",
     "answered_request",
     "change",
     "commit_mark",
@@ -73,6 +77,7 @@ __all__ = [
     "location",
     "metadata",
     "node",
+    "node_turn",
     "note",
     "note_modifier",
     "note_reference",
@@ -82,7 +87,9 @@ __all__ = [
     "owed_removal",
     "patient",
     "peer",
+    "purge",
     "received_value",
+    "refused_arrival",
     "rejection_note",
     "scrub_pass",
     "series",

@@ -197,7 +197,7 @@ received_value = Table(
     sqlite_with_rowid=False,
 )
 
-#: Files of deleted rows that still have to be removed (`kinote.holdings.removal`).
+#: Files of deleted or purged rows that still have to be removed (`kinote.holdings.removal`).
 owed_removal = Table(
     "owed_removal",
     metadata,
@@ -205,6 +205,12 @@ owed_removal = Table(
     Column("store", Key, primary_key=True),
     Column("key", Matched, primary_key=True),
     Column("since", Text, nullable=False),
+    # The purged instance whose bytes they were; NULL for those of rows that are gone.
+    Column("instance", Key),
+    # How often it has failed, why it did the last time, and when it is tried again.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("retry_at", Matched, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 

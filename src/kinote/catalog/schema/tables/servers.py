@@ -52,3 +52,19 @@ scrub_pass = Table(
     Column("unreadable", BigInteger, nullable=False, server_default="0"),
     Column("renewed", BigInteger, nullable=False, server_default="0"),
 )
+
+#: Work in the background that one node at a time does: which one, and how far it has come
+#: (`kinote.catalog.node_turns`).
+node_turn = Table(
+    "node_turn",
+    metadata,
+    Column("name", Matched, primary_key=True),
+    # Empty if none does it.
+    Column("node", Matched, nullable=False, server_default=""),
+    # Where the work goes on, and what it has counted so far, as JSON.
+    Column("position", Text, nullable=False, server_default=""),
+    Column("counted", Text, nullable=False, server_default="{}"),
+    Column("begun_at", Text, nullable=False, server_default=""),
+    # When the last complete round ended.
+    Column("ended_at", Text, nullable=False, server_default=""),
+)

@@ -1,0 +1,200 @@
+"""Alerts as rows: what a person must look at, since when, who has seen it, and until when it may wait.
+
+A condition says whether it still holds; that alone clears an alert. When it holds again later, that is a new alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.nodes import living_nodes
+from kinote.catalog.schema.tables import alert
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import dialects
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.health import Alert
+from kinote.security.actors import Actor
+from kinote.telemetry.clock import Clock
+
+#: For how long alerts are kept that have been cleared.
+KEPT = timedelta(days=90)
+
+#: Seconds between two looks at the conditions.
+_LOOK_AGAIN = 30.0
+
+#: Conditions of which each server knows only its own.
+_OF_ONE_SERVER = frozenset(
+    {"DATA_DIRECTORY_MOVED", "FILES_UNKNOWN_TO_INDEX", "RECEIVER_PROCESS_DOWN", "DISK_NEARLY_FULL"}
+)
+
+_NODE = "node "
+
+#: Those that can wait until the next working day; all others are errors.
+_WARNINGS = frozenset({"SCRUB_BEHIND", "QUARANTINE_NOT_EMPTY", "RECEIVER_PROCESS_DOWN"})
+
+Severity = Literal["warning", "error"]
+
+#: Which alerts a list has.
+Wanted = Literal["open", "cleared", "all"]
+
+
+class AlertNotFoundError(LookupError):
+    """There is no open alert with this number. Its condition may have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that holds now. `subject` tells several of one code apart."""
+
+    code: str
+    subject: str
+    severity: Severity
+    sentence: str
+
+
+def conditions(found: Iterable[Alert], node: str) -> list[Condition]:
+    """Return what a server finds wrong as conditions."""
+    return [
+        Condition(
+            each.code,
+            f"{_NODE}{node}" if each.code in _OF_ONE_SERVER else "",
+            "warning" if each.code in _WARNINGS else "error",
+            each.text,
+        )
+        for each in found
+    ]
+
+
+class AlertWatch:
+    """Looks at the conditions of a node again and again, and keeps the rows in step with them."""
+
+    def __init__(
+        self, catalog: Catalog, clock: Clock, node: str, look: Callable[[], Sequence[Alert]]
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._node = node
+        self._look = look
+
+    def step(self) -> float:
+        """Look once; gives the seconds until the next look."""
+        holding = conditions(self._look(), self._node)
+        with self._catalog.read() as connection:
+            if not differs(connection, holding, self._node, self._clock()):
+                return _LOOK_AGAIN
+        self._catalog.submit(
+            lambda transaction: renew(transaction, holding, self._node, self._clock()), background=True
+        ).result()
+        return _LOOK_AGAIN
+
+
+def differs(connection: Connection, holding: Sequence[Condition], node: str, now: datetime) -> bool:
+    """Return whether the open alerts are other than these conditions, or some are too old to be kept."""
+    rows = _open(connection)
+    said = {(row.code, row.subject): (row.severity, row.sentence) for row in rows}
+    holds = {(each.code, each.subject): (each.severity, each.sentence) for each in holding}
+    mine = {key: value for key, value in said.items() if _is_ours(key[1], connection, node, now)}
+    old = (
+        select(alert.c.id)
+        .where(alert.c.cleared_at != "", alert.c.cleared_at < timestamp(now - KEPT))
+        .limit(1)
+    )
+    return mine != holds or connection.execute(old).first() is not None
+
+
+def renew(transaction: Connection, holding: Sequence[Condition], node: str, now: datetime) -> None:
+    """Open alerts for conditions that have come to hold, and clear those of conditions that hold no more."""
+    # If two servers look at once, the second sees the alerts of the first.
+    dialects.lock_names(transaction, ["kinote alerts"])
+    known = {(row.code, row.subject): row for row in _open(transaction)}
+    holds = {(each.code, each.subject): each for each in holding}
+    for key, row in known.items():
+        if key not in holds and _is_ours(row.subject, transaction, node, now):
+            transaction.execute(alert.update().where(alert.c.id == row.id).values(cleared_at=timestamp(now)))
+    for key, each in holds.items():
+        values = {"severity": each.severity, "sentence": each.sentence}
+        if key in known:
+            transaction.execute(alert.update().where(alert.c.id == known[key].id).values(**values))
+        else:
+            transaction.execute(
+                alert.insert(),
+                {"code": each.code, "subject": each.subject, "since": timestamp(now), **values},
+            )
+    transaction.execute(
+        alert.delete().where(alert.c.cleared_at != "", alert.c.cleared_at < timestamp(now - KEPT))
+    )
+
+
+def _is_ours(subject: str, connection: Connection, node: str, now: datetime) -> bool:
+    """Return whether this node decides about an alert: one of all nodes, its own, or that of a node that has ended."""
+    if not subject.startswith(_NODE):
+        return True
+    of = subject.removeprefix(_NODE)
+    return of == node or of not in {each.id for each in living_nodes(connection, now)}
+
+
+def _open(connection: Connection) -> Sequence[Any]:
+    return connection.execute(select(alert).where(alert.c.cleared_at == "")).all()
+
+
+def alerts(
+    connection: Connection, wanted: Wanted, now: datetime, *, before: int | None = None, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Return alerts, the last first, beginning before a number."""
+    query = select(alert)
+    if wanted == "open":
+        query = query.where(alert.c.cleared_at == "")
+    elif wanted == "cleared":
+        query = query.where(alert.c.cleared_at != "")
+    if before is not None:
+        query = query.where(alert.c.id < before)
+    return [_json(row, now) for row in connection.execute(query.order_by(alert.c.id.desc()).limit(limit))]
+
+
+def acknowledge(transaction: Connection, key: int, by: Actor, now: datetime) -> dict[str, Any]:
+    """Say that somebody has seen an alert and sees to it. Raises `AlertNotFoundError`."""
+    return _change(
+        transaction, key, {"acknowledged_at": timestamp(now), **by.columns("acknowledged_by")}, now
+    )
+
+
+def snooze(transaction: Connection, key: int, until: datetime, by: Actor, now: datetime) -> dict[str, Any]:
+    """Say that an alert may wait until a moment. Raises `AlertNotFoundError`."""
+    return _change(transaction, key, {"snoozed_until": timestamp(until), **by.columns("snoozed_by")}, now)
+
+
+def _change(transaction: Connection, key: int, values: dict[str, str], now: datetime) -> dict[str, Any]:
+    is_it = (alert.c.id == key) & (alert.c.cleared_at == "")
+    if not transaction.execute(alert.update().where(is_it).values(**values)).rowcount:
+        raise AlertNotFoundError(f"There is no open alert {key}.")
+    return _json(transaction.execute(select(alert).where(is_it)).one(), now)
+
+
+def _json(row: Any, now: datetime) -> dict[str, Any]:
+    seen_by = Actor.stored(row.acknowledged_by_kind, row.acknowledged_by_name, row.acknowledged_by_address)
+    snoozed_by = Actor.stored(row.snoozed_by_kind, row.snoozed_by_name, row.snoozed_by_address)
+    if row.cleared_at:
+        state = "cleared"
+    elif row.snoozed_until > timestamp(now):
+        state = "snoozed"
+    else:
+        state = "acknowledged" if row.acknowledged_at else "new"
+    return {
+        "id": row.id,
+        "state": state,
+        "severity": row.severity,
+        "code": row.code,
+        "subject": row.subject,
+        "sentence": row.sentence,
+        "since": row.since,
+        "cleared_at": row.cleared_at or None,
+        "acknowledged_at": row.acknowledged_at or None,
+        "acknowledged_by": str(seen_by) if seen_by else None,
+        "snoozed_until": row.snoozed_until or None,
+        "snoozed_by": str(snoozed_by) if snoozed_by else None,
+    }

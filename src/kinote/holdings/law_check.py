@@ -1,0 +1,134 @@
+"""A look at the whole store against the laws, which changes nothing.
+
+Law 1: counters are what the live view counts. Law 4: standing is the result of the withdrawals. Law 8: rows have their
+bytes, tombstones have none, and no bytes are without a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, key_object
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.reconciling.rows import difference, is_missing
+from kinote.holdings.reconciling.unowned import pages
+from kinote.holdings.removal import owed, owned
+from kinote.holdings.stored import Stored, stored_bytes
+from kinote.lifecycle import counts
+from kinote.lifecycle.standing import resulting_standings
+from kinote.storage.stores import Stores
+
+#: Instances that are looked at together.
+_PAGE = 500
+
+#: Bytes without a row that are told by their places.
+_TOLD = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Something that a law forbids: the number of the law, what it is about, and a sentence."""
+
+    law: int
+    subject: str
+    sentence: str
+
+
+def check_after(
+    catalog: Catalog, stores: Stores, position: int, store_is_there: Callable[[int], bool]
+) -> tuple[int, list[Breach], int | None]:
+    """Look at the next instances; gives how many, what is wrong, and the key to go on after.
+
+    After the last one, counters and the bytes in the stores are looked at, and there is no key.
+    """
+    with catalog.read() as connection:
+        rows = connection.execute(
+            select(
+                instance.c.id,
+                instance.c.sop_instance_uid,
+                instance.c.standing,
+                instance.c.residence,
+                instance.c.is_current,
+                instance.c.file_key,
+                instance_bytes.c.instance.label("has_bytes"),
+                instance_metadata.c.instance.label("has_header"),
+                key_object.c.version,
+            )
+            .outerjoin(instance_bytes, instance_bytes.c.instance == instance.c.id)
+            .outerjoin(instance_metadata, instance_metadata.c.instance == instance.c.id)
+            .outerjoin(key_object, key_object.c.instance == instance.c.id)
+            .where(instance.c.id > position)
+            .order_by(instance.c.id)
+            .limit(_PAGE)
+        ).all()
+        found = [*_of_standing(connection, rows), *_of_rows(rows)]
+        found += _of_bytes(connection, stores, rows, store_is_there)
+        if len(rows) == _PAGE:
+            return len(rows), found, rows[-1].id
+        found += [Breach(1, "", f"A counter is wrong: {each}.") for each in counts.differences(connection)]
+    found += _of_stores(catalog, stores)
+    return len(rows), found, None
+
+
+def _of_standing(connection: Connection, rows: Sequence[Any]) -> list[Breach]:
+    decided = [row for row in rows if row.is_current and row.standing in ("live", "withdrawn")]
+    ought = resulting_standings(connection, [(row.id, row.sop_instance_uid) for row in decided])
+    return [
+        Breach(
+            4, row.sop_instance_uid, f"It is {row.standing}, and by its withdrawals it is {ought[row.id]}."
+        )
+        for row in decided
+        if row.standing != ought[row.id]
+    ]
+
+
+def _of_rows(rows: Sequence[Any]) -> list[Breach]:
+    found = []
+    for row in rows:
+        if (row.standing == "purged") != (row.residence == "none"):
+            found.append(
+                Breach(8, row.sop_instance_uid, f"It is {row.standing} with residence {row.residence}.")
+            )
+        elif row.standing == "purged" and (row.file_key or row.has_bytes or row.has_header):
+            found.append(Breach(8, row.sop_instance_uid, "It is a tombstone, and something of it is kept."))
+        elif row.residence == "derivable" and row.version is None:
+            found.append(
+                Breach(8, row.sop_instance_uid, "Its bytes are to be made, and nothing says of what.")
+            )
+        elif row.standing == "live" and not row.is_current:
+            found.append(Breach(1, row.sop_instance_uid, "It is live, and its UID means another instance."))
+    return found
+
+
+def _of_bytes(
+    connection: Connection, stores: Stores, rows: Sequence[Any], store_is_there: Callable[[int], bool]
+) -> list[Breach]:
+    keys = [row.id for row in rows if row.residence == "local"]
+    found = []
+    for start in range(0, len(keys), 100):
+        query = stored_bytes(instance).where(instance.c.id.in_(keys[start : start + 100]))
+        for row in connection.execute(query):
+            stored = Stored(*row)
+            differs = difference(stores, stored)
+            if differs is not None and (differs != "missing" or is_missing(stores, stored, store_is_there)):
+                found.append(Breach(8, stored.sop_instance_uid, f"Its bytes are {differs}."))
+    return found
+
+
+def _of_stores(catalog: Catalog, stores: Stores) -> list[Breach]:
+    found = []
+    for store, keys in pages(stores):
+        with catalog.read() as connection:
+            known = owned(connection, store, keys) | owed(connection, store, keys)
+        found += [
+            Breach(8, f"{store}/{key}", "No object has these bytes; they may be on their way.")
+            for key in keys
+            if key not in known
+        ]
+        if len(found) > _TOLD:
+            return [*found[:_TOLD], Breach(8, "", "There are more bytes that no object has.")]
+    return found

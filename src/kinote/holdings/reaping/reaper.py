@@ -1,0 +1,158 @@
+"""The reaper of one node, driven by `step`, each of which does a little.
+
+It reads which instances are withdrawn for long enough, and never asks for a job (law 2). Each transaction decides anew.
+What fails is tried object by object, so that it harms no other, and then remembered with its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.catalog.node_turns import NodeTurn, keep_turn, take_turn
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.holdings.reaping.unlinking import remove_purged
+from kinote.holdings.removal import remember
+from kinote.lifecycle.purging.delays import PurgeDelays
+from kinote.lifecycle.purging.tombstones import Tombstone, entomb, remember_failure, withdrawn_after
+from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
+from kinote.telemetry.registry import REGISTRY
+
+log = logging.getLogger(__name__)
+
+#: Seconds until it looks again, at most, and at least where nothing is to be done.
+_LOOK_AGAIN, _SOONEST = 60.0, 1.0
+
+#: How many withdrawn instances are looked at in one step, and how many tombstones one transaction makes.
+_PAGE, TOGETHER = 400, 40
+
+#: How many times longer than it has worked it pauses.
+_PAUSES = 1.0
+
+_NAME = "reaper"
+
+_PURGED = Counter("kinote_purged_objects", "Withdrawn objects that were made tombstones.", registry=REGISTRY)
+_REMOVED = Counter(
+    "kinote_purged_bytes_removed", "Purged objects whose bytes in a store were removed.", registry=REGISTRY
+)
+_FAILED = Counter(
+    "kinote_purge_failures",
+    "Attempts that failed, by what failed: to make a tombstone, or to remove bytes.",
+    ["what"],
+    registry=REGISTRY,
+)
+
+
+class Reaper:
+    """The reaper of a node. While `delays` is off it makes no tombstone, and removes what is still owed."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        stores: Stores,
+        clock: Clock,
+        *,
+        node: str,
+        delays: PurgeDelays,
+        store_is_there: Callable[[int], bool],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._stores = stores
+        self._clock = clock
+        self._node = node
+        self._delays = delays
+        self._store_is_there = store_is_there
+        self._steady = steady
+        self._turn: NodeTurn | None = None
+        #: The key after which the round goes on. A kill costs nothing: the next round begins at the first.
+        self._after = 0
+
+    def step(self) -> float:
+        """Do a little; gives the seconds until the next step."""
+        begun = self._steady()
+        is_through = self._purge()
+        removed, failed = remove_purged(self._catalog, self._stores, self._clock(), self._store_is_there)
+        _REMOVED.inc(removed)
+        _FAILED.labels("removal").inc(failed)
+        if is_through and not removed:
+            return self._idle()
+        return _PAUSES * (self._steady() - begun)
+
+    def close(self) -> None:
+        """Leave the rest to whoever goes on."""
+        if self._turn is None:
+            return
+        turn, self._turn = self._turn, None
+        try:
+            self._catalog.write(lambda transaction: keep_turn(transaction, turn, node_after=""))
+        except (SQLAlchemyError, CommitInDoubtError):
+            log.warning("That the reaper has ended could not be written down", exc_info=True)
+
+    def _idle(self) -> float:
+        shortest = self._delays.shortest
+        if shortest is None:
+            return _LOOK_AGAIN
+        return min(_LOOK_AGAIN, max(_SOONEST, shortest.total_seconds() / 10))
+
+    def _purge(self) -> bool:
+        """Make some tombstones; whether the round is through."""
+        if self._delays.is_off:
+            return True
+        now = self._clock()
+        with self._catalog.read() as connection:
+            page, following = withdrawn_after(connection, self._after, _PAGE, self._delays, now)
+        keys = [each.instance for each in page if each.due_at <= now]
+        if keys and not self._has_turn():
+            return True
+        for start in range(0, len(keys), TOGETHER):
+            self._entomb(keys[start : start + TOGETHER])
+        self._after = following or 0
+        return following is None
+
+    def _has_turn(self) -> bool:
+        taking = self._catalog.submit(
+            lambda transaction: take_turn(transaction, _NAME, self._node, self._clock()), background=True
+        )
+        self._turn = taking.result()
+        return self._turn is not None
+
+    def _entomb(self, keys: Sequence[int]) -> None:
+        """Make tombstones together; where that fails, one by one, so that the one at fault harms no other."""
+        try:
+            made = self._catalog.submit(partial(self._made, keys), background=True).result()
+        except CommitInDoubtError:
+            # The next round sees what has become of them.
+            log.warning("Whether objects were purged is not known yet", exc_info=True)
+        except Exception as error:
+            if len(keys) > 1:
+                for key in keys:
+                    self._entomb([key])
+            else:
+                self._failed(keys[0], error)
+        else:
+            _PURGED.inc(len(made))
+
+    def _made(self, keys: Sequence[int], transaction: Connection) -> list[Tombstone]:
+        now = self._clock()
+        made = entomb(transaction, keys, self._delays, now)
+        for each in made:
+            if each.place is not None:
+                remember(transaction, each.place, now, instance=each.instance)
+        return made
+
+    def _failed(self, key: int, error: Exception) -> None:
+        log.error("An object could not be purged", exc_info=error, extra={"instance": key})
+        _FAILED.labels("tombstone").inc()
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+        self._catalog.submit(
+            lambda transaction: remember_failure(transaction, key, reason, self._clock()), background=True
+        ).result()

@@ -1,0 +1,179 @@
+"""The reconciler of one node, driven by `step`, each of which looks at a slice."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
+
+from prometheus_client import Counter
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.catalog.node_turns import NodeTurn, found_turn, keep_turn, take_turn
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.holdings.reconciling.rows import reconcile_rows
+from kinote.holdings.reconciling.unowned import Unowned, look_at, pages, settle
+from kinote.holdings.scrubbing.pace import OPENING, Pace
+from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
+from kinote.telemetry.registry import REGISTRY
+
+log = logging.getLogger(__name__)
+
+NAME = "reconciler"
+
+#: Seconds until it looks again whether there is something to do.
+_LOOK_AGAIN = 60.0
+
+_KEEP_EVERY = timedelta(minutes=1)
+
+#: What a key in a store counts beside a row, as the pace counts: it is listed and looked up, and not opened.
+_KEY = OPENING // 16
+
+_SEEN = Counter(
+    "kinote_reconciled",
+    "Rows and keys of bytes that the reconciler has looked at, by what it found.",
+    ["what", "finding"],
+    registry=REGISTRY,
+)
+
+
+class Reconciler:
+    """The reconciler of a node: one round each `every`, over all rows first and then over all bytes.
+
+    `living` gives the marks of the processes that may have bytes on their way, this one's among them.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        stores: Stores,
+        clock: Clock,
+        *,
+        node: str,
+        every: timedelta,
+        store_is_there: Callable[[int], bool],
+        living: Callable[[], Collection[str]],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._stores = stores
+        self._clock = clock
+        self._node = node
+        self._every = every
+        self._store_is_there = store_is_there
+        self._living = living
+        self._steady = steady
+        self._turn: NodeTurn | None = None
+        self._last_key = 0
+        self._pages: Iterator[tuple[int, list[str]]] | None = None
+        self._kept_at = datetime.min.replace(tzinfo=clock().tzinfo)
+        #: Bytes without a row, from this round and from earlier ones.
+        self.unowned = Unowned()
+
+    def step(self) -> float:
+        """Look at a slice; gives the seconds until the next one."""
+        if not all(self._store_is_there(store.id) for store in self._stores):
+            # What is missing then says nothing.
+            return _LOOK_AGAIN
+        self._settle_unowned()
+        turn = self._turn or self._take()
+        if turn is None:
+            return _LOOK_AGAIN
+        begun = self._steady()
+        cost, left, is_through = self._slice(turn)
+        if is_through:
+            self._finish(turn)
+            return _LOOK_AGAIN
+        if self._clock() >= self._kept_at + _KEEP_EVERY:
+            self._keep(turn)
+        pace = Pace(datetime.fromisoformat(turn.begun_at), self._every)
+        return pace.pause(cost, self._steady() - begun, left, self._clock())
+
+    def close(self) -> None:
+        """Write down how far it has come, and leave the rest to whoever goes on."""
+        if self._turn is None:
+            return
+        turn, self._turn = self._turn, None
+        try:
+            self._catalog.write(lambda transaction: keep_turn(transaction, turn, node_after=""))
+        except (SQLAlchemyError, CommitInDoubtError):
+            log.warning("How far the reconciler has come could not be written down", exc_info=True)
+
+    def _settle_unowned(self) -> None:
+        if not self.unowned.since:
+            return
+        number = settle(self._catalog, self._stores, self.unowned, self._living, self._clock())
+        _SEEN.labels("bytes", "set aside").inc(number)
+
+    def _take(self) -> NodeTurn | None:
+        now = self._clock()
+        with self._catalog.read() as connection:
+            found = found_turn(connection, NAME)
+            if found is not None and self._is_fresh(found, now):
+                return None
+            self._last_key = connection.execute(select(func.max(instance.c.id))).scalar_one_or_none() or 0
+        taking = self._catalog.submit(
+            lambda transaction: take_turn(transaction, NAME, self._node, now), background=True
+        )
+        turn = taking.result()
+        if turn is None or self._is_fresh(turn, now):
+            return None
+        if not turn.position:
+            turn.begun_at, turn.position, turn.counted = timestamp(now), "0", {}
+        self._turn, self._pages, self._kept_at = turn, None, now
+        return turn
+
+    def _is_fresh(self, turn: NodeTurn, now: datetime) -> bool:
+        """Return whether the last round is through and it is too early for the next. Wrong clocks do not count."""
+        return not turn.position and timestamp(now - self._every) < turn.ended_at <= timestamp(now)
+
+    def _slice(self, turn: NodeTurn) -> tuple[int, int, bool]:
+        """Look at the next rows or keys; gives what this and what is left cost, and whether the round is through."""
+        position = int(turn.position)
+        if position < self._last_key:
+            number, damaged, until = reconcile_rows(
+                self._catalog, self._stores, self._clock, self._store_is_there, position, self._last_key
+            )
+            turn.position = str(until)
+            self._count(turn, "rows", number, "damaged", damaged)
+            return number * OPENING, (self._last_key - until) * (OPENING + _KEY), False
+        if self._pages is None:
+            self._pages = pages(self._stores)
+        page = next(self._pages, None)
+        if page is None:
+            return 0, 0, True
+        store, keys = page
+        without = look_at(self._catalog, store, keys, self.unowned, self._clock())
+        self._count(turn, "bytes", len(keys), "without a row", without)
+        left = max(turn.counted.get("rows", 0) - turn.counted.get("bytes", 0), 0)
+        return len(keys) * _KEY, left * _KEY, False
+
+    def _count(self, turn: NodeTurn, what: str, number: int, finding: str, found: int) -> None:
+        turn.counted[what] = turn.counted.get(what, 0) + number
+        turn.counted[finding] = turn.counted.get(finding, 0) + found
+        _SEEN.labels(what, "in place").inc(number - found)
+        _SEEN.labels(what, finding).inc(found)
+
+    def _keep(self, turn: NodeTurn) -> None:
+        keeping = self._catalog.submit(
+            lambda transaction: keep_turn(transaction, turn, node_after=turn.node), background=True
+        )
+        if not keeping.result():
+            log.warning("Another server has taken over the reconciler")
+            self._turn = None
+        self._kept_at = self._clock()
+
+    def _finish(self, turn: NodeTurn) -> None:
+        turn.position, turn.ended_at = "", timestamp(self._clock())
+        finishing = self._catalog.submit(
+            lambda transaction: keep_turn(transaction, turn, node_after=""), background=True
+        )
+        if finishing.result():
+            log.info("Rows and bytes have been compared", extra={"found": turn.counted})
+        self._turn = None

@@ -1,0 +1,216 @@
+"""Refused and aborted arrivals as rows, so that somebody who misses an object can find out that it was offered.
+
+They are written in groups, in the background, and bounded: a sender has so many rows in an hour, and what goes beyond
+is counted in one more row. What has not been written when the server is killed is lost: nobody was told that it is
+kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.catalog.schema.tables import refused_arrival
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import statements
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.intake.outcome import Outcome
+from kinote.telemetry.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: For how long they are kept.
+KEPT = timedelta(days=90)
+
+#: Rows of one sender in an hour at most, and one more that counts the others.
+PER_HOUR = 200
+
+#: How many wait to be written at most, and from how many senders those beyond are counted.
+_WAITING, _SENDERS = 1000, 200
+
+#: How many are written, and how many old ones removed, in one transaction.
+_TOGETHER = 100
+
+#: Seconds between two groups.
+_LOOK_AGAIN = 3.0
+
+_SUMMARY = "Further objects were not taken in this hour."
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Who sent something. A sender that changes its name is told by its address."""
+
+    interface: str
+    name: str
+    address: str
+
+    @property
+    def key(self) -> str:
+        return self.address or self.name
+
+
+class RefusedArrivals:
+    """Collects refusals, and writes them by `step`. `note` may be called from any thread, and never waits."""
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._changing = threading.Lock()
+        self._waiting: list[tuple[datetime, _Sender, Outcome]] = []
+        #: How many were not kept for want of room, by sender.
+        self._beyond: Counter[_Sender] = Counter()
+
+    def note(self, outcome: Outcome) -> None:
+        """Take note of an outcome, if it is a refusal or the end of what was broken off."""
+        if outcome.succeeded:
+            return
+        sender = _Sender(*outcome.sender)
+        with self._changing:
+            if len(self._waiting) < _WAITING:
+                self._waiting.append((self._clock(), sender, outcome))
+            elif sender in self._beyond or len(self._beyond) < _SENDERS:
+                self._beyond[sender] += 1
+            else:
+                self._beyond[_Sender(sender.interface, "", "")] += 1
+
+    def step(self) -> float:
+        """Write what has come; gives the seconds until the next step."""
+        while True:
+            with self._changing:
+                group, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
+                beyond, self._beyond = self._beyond, Counter()
+            if not group and not beyond:
+                break
+            self._write(group, beyond)
+        with self._catalog.read() as connection:
+            has_old = bool(self._old(connection))
+        if has_old:
+            self._catalog.submit(self._forget_old, background=True).result()
+        return _LOOK_AGAIN
+
+    def close(self) -> None:
+        """Write what is left."""
+        try:
+            self.step()
+        except (SQLAlchemyError, CatalogClosedError, CommitInDoubtError):
+            log.warning("Some refused arrivals could not be written down", exc_info=True)
+
+    def _write(self, group: Sequence[tuple[datetime, _Sender, Outcome]], beyond: Counter[_Sender]) -> None:
+        now = self._clock()
+        self._catalog.submit(
+            lambda transaction: _write(transaction, group, beyond, now), background=True
+        ).result()
+
+    def _old(self, connection: Connection) -> list[int]:
+        old = (
+            select(refused_arrival.c.id)
+            .where(refused_arrival.c.happened_at < timestamp(self._clock() - KEPT))
+            .order_by(refused_arrival.c.happened_at)
+            .limit(_TOGETHER)
+        )
+        return list(connection.execute(old).scalars())
+
+    def _forget_old(self, transaction: Connection) -> None:
+        transaction.execute(refused_arrival.delete().where(refused_arrival.c.id.in_(self._old(transaction))))
+
+
+def _write(
+    transaction: Connection,
+    group: Sequence[tuple[datetime, _Sender, Outcome]],
+    beyond: Counter[_Sender],
+    now: datetime,
+) -> None:
+    hour = timestamp(now.replace(minute=0, second=0, microsecond=0))
+    more = Counter(beyond)
+    left: dict[str, int] = {}
+    rows = []
+    for happened, sender, outcome in group:
+        if sender.key not in left:
+            left[sender.key] = PER_HOUR - _written(transaction, sender, hour)
+        left[sender.key] -= 1
+        if left[sender.key] < 0:
+            more[sender] += 1
+        else:
+            rows.append(_row(happened, sender, outcome))
+    statements.insert_rows(transaction, refused_arrival, rows)
+    by_key: dict[str, tuple[_Sender, int]] = {}
+    for sender, number in more.items():
+        first, so_far = by_key.get(sender.key, (sender, 0))
+        by_key[sender.key] = first, so_far + number
+    for sender, number in by_key.values():
+        _count(transaction, sender, number, hour, now)
+
+
+def _written(transaction: Connection, sender: _Sender, hour: str) -> int:
+    query = select(func.count()).select_from(refused_arrival)
+    return int(
+        transaction.execute(query.where(*_of(sender, hour), refused_arrival.c.count == 1)).scalar_one()
+    )
+
+
+def _of(sender: _Sender, hour: str) -> list[Any]:
+    of_it = (
+        refused_arrival.c.address == sender.address
+        if sender.address
+        else (refused_arrival.c.address == "") & (refused_arrival.c.sender == sender.name)
+    )
+    return [refused_arrival.c.happened_at >= hour, of_it]
+
+
+def _count(transaction: Connection, sender: _Sender, number: int, hour: str, now: datetime) -> None:
+    """Add to the row that counts what a sender has no rows for."""
+    is_it = [*_of(sender, hour), refused_arrival.c.comment == _SUMMARY]
+    counted = transaction.execute(
+        refused_arrival.update().where(*is_it).values(count=refused_arrival.c.count + number)
+    )
+    if not counted.rowcount:
+        row = _row(now, sender, Outcome("refused", reason=_SUMMARY))
+        # One more than there are, so that it is never taken for a row of one arrival.
+        transaction.execute(refused_arrival.insert(), {**row, "count": number + 1})
+
+
+def _row(happened: datetime, sender: _Sender, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "happened_at": timestamp(happened),
+        "interface": sender.interface,
+        "sender": sender.name,
+        "address": sender.address,
+        "sop_instance_uid": outcome.sop_instance_uid[:64],
+        "sop_class_uid": outcome.sop_class_uid[:64],
+        "kind": outcome.kind,
+        "status": outcome.status,
+        "comment": outcome.reason[:500].replace("\x00", ""),
+        "count": 1,
+    }
+
+
+def refused_arrivals(
+    connection: Connection,
+    *,
+    sender: str = "",
+    sop_instance_uid: str = "",
+    since: str = "",
+    before: int | None = None,
+    limit: int = 100,
+) -> list[dict[str, Any]]:
+    """Return refused and aborted arrivals, the last first, beginning before a number."""
+    query = select(refused_arrival)
+    for column, wanted in (("sender", sender), ("sop_instance_uid", sop_instance_uid)):
+        if wanted:
+            query = query.where(refused_arrival.c[column] == wanted)
+    if since:
+        query = query.where(refused_arrival.c.happened_at >= since)
+    if before is not None:
+        query = query.where(refused_arrival.c.id < before)
+    rows = connection.execute(query.order_by(refused_arrival.c.id.desc()).limit(limit)).mappings()
+    return [dict(row) for row in rows]

@@ -1,0 +1,72 @@
+"""Alerts: what a person must look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from kinote.holdings.alerts import Wanted, acknowledge, alerts, snooze
+from kinote.web.api.idempotency import AskedAct
+from kinote.web.api.keys import Key
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["alerts"], route_class=PermittedAPIRoute)
+
+
+class WantedSnooze(BaseModel):
+    """For how long an alert may wait."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    hours: Annotated[float, Field(gt=0, le=24 * 90, allow_inf_nan=False)]
+
+
+@router.get("/alerts", summary="Alerts, the last first")
+async def list_alerts(
+    request: Request,
+    state: Annotated[
+        Wanted, Query(description="`open`: those whose condition holds; `cleared`: the others; or `all`.")
+    ] = "open",
+    cursor: Cursor = "",
+    limit: Limit = 100,
+) -> Response:
+    """Each says what is wrong and what to do, since when, and who has acknowledged or snoozed it."""
+    rooms = rooms_of(request)
+    before = position_of(cursor, int)
+    now = rooms.clock()
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            found = alerts(connection, state, now, before=before[0] if before else None, limit=limit + 1)
+        return page(found[:limit], cursor_of(found[limit - 1]["id"]) if len(found) > limit else None)
+
+    return answer(await rooms.read(read))
+
+
+@router.post("/alerts/{alert_id}/acknowledge", summary="Acknowledge an alert")
+async def acknowledge_alert(request: Request, alert_id: Key, act: AskedAct) -> Response:
+    """Say that you have seen it and see to it. It stays until its condition ends."""
+    now = rooms_of(request).clock()
+
+    def work(transaction: Connection) -> Response:
+        return answer(acknowledge(transaction, alert_id, act.actor, now))
+
+    return (await act.do(work, now)).response
+
+
+@router.post("/alerts/{alert_id}/snooze", summary="Let an alert wait")
+async def snooze_alert(request: Request, alert_id: Key, body: WantedSnooze, act: AskedAct) -> Response:
+    """It counts as snoozed for so many hours, and then again as before."""
+    rooms = rooms_of(request)
+    now, until = rooms.clock(), rooms.clock_in(body.hours / 24)
+
+    def work(transaction: Connection) -> Response:
+        return answer(snooze(transaction, alert_id, until, act.actor, now))
+
+    return (await act.do(work, now)).response
