@@ -45,7 +45,7 @@ _TRANSFORMED = ("YBR_RCT", "YBR_ICT")
 
 
 def can_decode(transfer_syntax: TransferSyntax) -> bool:
-    """Whether there is a decoder for frames of this transfer syntax."""
+    """Return whether frames of this transfer syntax can be decoded."""
     return (
         _is_native(transfer_syntax)
         or transfer_syntax.uid == DEFLATED_IMAGE_FRAME
@@ -60,12 +60,13 @@ def decode_frame(
     as_labelled: bool = False,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> Samples:
-    """The samples of frame `number`, counted from 1.
+    """Return the samples of frame `number`, counted from 1.
 
     Colours that lossy JPEG has coded as luminance and differences become RGB; with `as_labelled` only where the label
-    is not YBR. `is_cancelled` says whether nobody waits for them any more; it is asked a few times a second. Raises
-    `PictureError` where the frame cannot be read or decoded; its subclass `DecodingUnavailableError` where that may be
-    tried again.
+    is not YBR. `is_cancelled` is called a few times a second and returns true if the samples are no longer needed.
+
+    Raises `PictureError` if the frame cannot be read or decoded. Of its subclasses, `DecodingUnavailableError` means
+    that trying again may help, and `DecodingCancelledError` that `is_cancelled` returned true.
     """
     form, syntax = frames.format, frames.transfer_syntax
     data = frames.read(number)
@@ -100,7 +101,7 @@ def decode_frame(
 
 
 def label_remark(frames: Frames) -> str:
-    """Where the first frame is otherwise than the object's label says, as `Samples.remark`; nothing is decoded.
+    """Return how the first frame differs from the object's label, as `Samples.remark` says it. Nothing is decoded.
 
     Raises `PictureError` where the frame cannot be read.
     """
@@ -137,7 +138,7 @@ def _checked(data: bytes, form: PixelFormat, syntax: TransferSyntax, number: int
 
 
 def _request(codec: Codec, form: PixelFormat, said: Codestream | None, colour: _Colour) -> FrameRequest:
-    """What is asked of the codec."""
+    """Return the request to the codec."""
     if said is None:
         word_bytes = max(form.bits_allocated // 8, 1)
     else:
@@ -164,7 +165,7 @@ class _Colour:
 
     @classmethod
     def of(cls, form: PixelFormat, said: Codestream | None, *, as_labelled: bool) -> _Colour:
-        """The codestream says what it is; where it does not, the label does (PS3.5 8.2.1, 8.2.4)."""
+        """Decide by the codestream, and by the label where the codestream does not say (PS3.5 8.2.1, 8.2.4)."""
         label = form.photometric
         if said is None or form.samples != 3:
             return cls(ColourTransform.NONE, label)

@@ -115,7 +115,7 @@ def numbers(connection: Connection) -> list[Number]:
 
 
 def last_death(connection: Connection, kind: JobKind, natural_key: str) -> str | None:
-    """When the last of the dead jobs under a natural key died; None where none is dead."""
+    """Return when the last dead job with this natural key died; None if none is dead."""
     query = select(func.max(job.c.ended_at)).where(
         job.c.state == State.DEAD, job.c.kind == kind.name, job.c.natural_key == natural_key
     )

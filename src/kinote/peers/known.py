@@ -135,7 +135,7 @@ class PeersInUse:
         return hosts is None or any(self.names.may_be(host, address) for host in hosts)
 
     def only_peer_at(self, address: str) -> Peer | None:
-        """The peer that calls from an address, if there is one and no other; looked up without waiting."""
+        """Return the peer that calls from an address if there is exactly one, without waiting for a name server."""
         if not address:
             return None
         found = [
