@@ -15,8 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kinote import app
-from kinote.app import House, HouseError, Purpose, adopt, open_house
+from kinote.app import House, HouseError, Purpose, adopt, open_house, opening
 from kinote.catalog.sql import dialects
 from kinote.holdings import installation
 from kinote.holdings.recovery import recover
@@ -259,7 +258,7 @@ def test_law_8_a_kill_while_marks_are_written_leaves_what_can_be_opened(
                 try:
                     with place.open():
                         # A kill comes to no end: nothing is marked as closed.
-                        patched.setattr(app, "_end", lambda *_: None)
+                        patched.setattr(opening, "_end", lambda *_: None)
                 except _KilledError:
                     pass
             with place.open():
@@ -310,7 +309,7 @@ def test_law_8_from_before_there_were_marks_an_index_that_does_not_know_the_file
     place.bring_back_index("older")
     _forget_marks(place)
     with monkeypatch.context() as patched:
-        patched.setattr(app, "recover", partial(recover, at_most=5))
+        patched.setattr(opening, "recover", partial(recover, at_most=5))
         assert "does not know 7 objects" in refusal(place)
     place.lose_index()
     assert "Bring back the index" in refusal(place)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kinote import app
+from kinote.app import opening
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings import removal
 from kinote.holdings.health import health
@@ -186,10 +186,10 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         looked.append("recovered")
         return Recovered()
 
-    monkeypatch.setattr(app, "recover", recovering)
+    monkeypatch.setattr(opening, "recover", recovering)
     for purpose in ("work", "look", "serve"):
         looked.append(purpose)
-        with app.open_house(settings, purpose):
+        with opening.open_house(settings, purpose):
             pass
     assert looked == ["work", "look", "serve", "recovered"]
 
@@ -269,7 +269,7 @@ def test_breach_of_law_8_a_recovery_that_knows_no_others_takes_what_is_theirs(
 
 def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_path: Path) -> None:
     settings = Settings.model_validate({"data": tmp_path / "data", "database": postgresql_url})
-    with app.open_house(settings, "serve") as first:
+    with opening.open_house(settings, "serve") as first:
         upload = first.receiver.open(ORIGIN)
         content = image(1, rows=4000)
         half = len(content) // 2
@@ -277,7 +277,7 @@ def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_pa
         of_dead = local_stores(settings.data, "deadbeef")
         left = left_behind(of_dead, b"dead")
         of_dead.close()
-        with app.open_house(settings, "serve") as second:
+        with opening.open_house(settings, "serve") as second:
             assert second.recovered == Recovered(set_aside=1)
             assert left not in kept_places(second.stores)
             upload.write(content[half:])

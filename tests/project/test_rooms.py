@@ -53,8 +53,8 @@ def test_the_faces_have_no_sql() -> None:
     assert found == []
 
 
-def test_beside_the_rooms_there_are_three_files() -> None:
-    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py", "app.py"}
+def test_beside_the_rooms_there_are_two_files() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
 
 
 def test_no_module_has_the_name_of_its_room() -> None:

@@ -1,0 +1,27 @@
+"""Puts the house together: opens all rooms in order, and hands each its options.
+
+`opening` opens and closes them, `house` is what is open, `background` what a server does by itself, `interfaces` its
+HTTP and DICOM, `health` what is wrong. May use everything but `kinote.command`; reads the settings.
+"""
+
+from __future__ import annotations
+
+from kinote.app.background import JOB_KINDS
+from kinote.app.health import watch_alerts
+from kinote.app.house import House, HouseError, Purpose
+from kinote.app.interfaces import dicom_server, policy, rejection_rules, web_application
+from kinote.app.opening import adopt, open_house
+
+__all__ = [
+    "JOB_KINDS",
+    "House",
+    "HouseError",
+    "Purpose",
+    "adopt",
+    "dicom_server",
+    "open_house",
+    "policy",
+    "rejection_rules",
+    "watch_alerts",
+    "web_application",
+]

@@ -1,0 +1,171 @@
+"""What a server does by itself for as long as it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+from threading import Event
+
+from kinote.app.house import House
+from kinote.catalog.nodes import Node
+from kinote.delivery.availability.following import AvailabilityFollower
+from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.holdings.health import (
+    MOVED_AWAY,
+    index_damaged,
+)
+from kinote.holdings.last_use import LastUse
+from kinote.holdings.reaping.reaper import Reaper
+from kinote.holdings.reconciling.reconciler import Reconciler
+from kinote.holdings.repeatedly import Repeatedly
+from kinote.holdings.scrubbing.slow_scrub import SlowScrub
+from kinote.intake.refusals import RefusedArrivals
+from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
+from kinote.jobs.kinds import JobKind
+from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.notes.acts.undo_windows import UndoWindows
+from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
+from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
+from kinote.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+#: Seconds for which the pages of one table of the index may be checked.
+_CHECK_BESIDE = 60.0
+
+#: Seconds between two looks at whether the data directory is in its place.
+_LOOK_AT_PLACE = 15.0
+
+#: Seconds between two looks for jobs that follow from a new version or a setting.
+_LOOK_FOR_JOBS = 3600.0
+
+
+@contextmanager
+def at_work(
+    house: House, uses: LastUse, refusals: RefusedArrivals, node: Node | None, settings: Settings
+) -> Iterator[None]:
+    """Do what a server does by itself while the block lasts. Commands, which are no node, do nothing."""
+    with ExitStack() as closing:
+        if node is not None:
+            # Commands have the index for themselves, or ask a server.
+            house.peers.follow()
+            _keep_the_index_current(closing, house, uses, refusals)
+            _look_after_bytes(closing, house, node, settings)
+            if settings.job_workers:
+                _do_jobs(closing, house, node, settings)
+        yield
+
+
+def _keep_the_index_current(
+    closing: ExitStack, house: House, uses: LastUse, refusals: RefusedArrivals
+) -> None:
+    closing.callback(Repeatedly("last-use", uses.step, Event()).close)
+    closing.callback(Repeatedly("ledger", house.ledger.step, Event(), first=1.0).close)
+    windows = UndoWindows(house.catalog, house.clock)
+    # What fell due while no server ran is told before anybody can ask.
+    windows.step()
+    closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
+    closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
+    closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
+    closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
+    closing.callback(house.soundness.end)
+
+
+def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
+    reaper = Reaper(
+        house.catalog,
+        house.stores,
+        house.clock,
+        node=node.id,
+        delays=settings.purge_delays(),
+        store_is_there=house.store_is_there,
+    )
+    closing.callback(reaper.close)
+    closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
+    if settings.reconcile_days:
+        reconciler = Reconciler(
+            house.catalog,
+            house.stores,
+            house.clock,
+            node=node.id,
+            every=timedelta(days=settings.reconcile_days),
+            store_is_there=house.store_is_there,
+            living=partial(_living, house),
+        )
+        closing.callback(reconciler.close)
+        closing.callback(Repeatedly("reconciler", reconciler.step, Event()).close)
+    if settings.scrub_days:
+        ending = Event()
+        scrub = SlowScrub(
+            house.catalog,
+            house.stores,
+            house.clock,
+            node=node.id,
+            within=timedelta(days=settings.scrub_days),
+            store_is_there=house.store_is_there,
+            wait=ending.wait,
+        )
+        closing.callback(scrub.close)
+        closing.callback(Repeatedly("scrub", scrub.step, ending).close)
+
+
+def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
+    closing.callback(_workers(house, node, settings).close)
+    closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
+    follower = AvailabilityFollower(
+        house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
+    )
+    closing.callback(Repeatedly("availability", follower.step, Event()).close)
+
+
+def _living(house: House) -> set[str]:
+    """The marks of the processes that may have bytes on their way."""
+    own = {house.presence.mark} if house.presence is not None else set()
+    return own | set(house.others())
+
+
+def _make_jobs(house: House, settings: Settings) -> float:
+    """Make the jobs that follow from a new version or a setting; gives the seconds until it is looked again."""
+    register_outdated(house.catalog, house.clock)
+    if settings.make_key_objects:
+        make_in_background(house.catalog, house.clock)
+    return _LOOK_FOR_JOBS
+
+
+#: The kinds of jobs that there are.
+JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY, COMPARE_HELD)
+
+
+def _workers(house: House, node: Node, settings: Settings) -> Workers:
+    """Begin to do jobs."""
+    scp = settings.scp_options()
+    handlers: dict[JobKind, Handler] = {
+        REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
+        MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
+        TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
+        COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
+    }
+    options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
+    return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)
+
+
+def _see_to_place(house: House) -> float:
+    """See that the data directory is where it was and locked; gives the seconds until it is looked again."""
+    if not house.directory.is_in_place():
+        log.error("%s", MOVED_AWAY.text)
+    return _LOOK_AT_PLACE
+
+
+def _check_pages(house: House) -> float:
+    """Check one more table of the index; gives the seconds until the next."""
+    before = len(house.soundness.faults)
+    house.soundness.step(_CHECK_BESIDE, passes_over=True)
+    if len(house.soundness.faults) > before:
+        log.error("%s", index_damaged(house.soundness.faults).text)
+    for table in house.soundness.passed_over:
+        log.warning("The table %s of the index is too large for its pages to be checked", table)
+    house.soundness.passed_over.clear()
+    return _LOOK_FOR_JOBS if house.soundness.is_done else _LOOK_AT_PLACE

@@ -1,0 +1,146 @@
+"""What is wrong with an open house, as alerts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from threading import Event
+
+from sqlalchemy import Connection
+
+from kinote.app.house import House
+from kinote.holdings.alerts import AlertWatch
+from kinote.holdings.health import (
+    DISK_FULL,
+    Alert,
+    HoldingsHealth,
+    health,
+    index_damaged,
+    index_not_written,
+)
+from kinote.holdings.repeatedly import Repeatedly
+from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
+from kinote.jobs.lists import number_of_dead
+from kinote.lifecycle.purging.lists import counts as purge_counts
+from kinote.lifecycle.rejection.proposals import are_urgent, waiting
+from kinote.notes.acts.undo_windows import number_late
+from kinote.settings.model import Settings
+from kinote.storage.store import StorageError
+from kinote.storage.volume import NoRoomError
+
+#: Seconds until the first look for alerts.
+_FIRST_LOOK = 2.0
+
+#: Bytes that are left on the volume of the data directory before somebody is told; on a small one, its twentieth part.
+_FREE_AT_LEAST = 5 * 1024**3
+
+
+def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
+    found = health(
+        house.catalog,
+        house.stores.quarantine,
+        house.recovered,
+        partial(_all_are_there, house),
+        partial(_scrub_progress, house, settings) if settings.scrub_days else None,
+        house.directory.is_in_place,
+    )
+    with house.catalog.read() as connection:
+        dead = number_of_dead(connection)
+        late = number_late(connection, house.clock())
+        rejections = waiting(connection)
+        purges = purge_counts(connection).dead
+    own = [_dead_jobs(dead)] if dead else []
+    if late:
+        own.append(_late_notes(late))
+    if purges:
+        own.append(_dead_purges(purges))
+    if house.catalog.write_trouble is not None:
+        own.append(index_not_written(house.catalog.write_trouble))
+    if house.soundness.faults:
+        own.append(index_damaged(house.soundness.faults))
+    own += [DISK_FULL] if _is_full(house) else _space_left(house)
+    waits = [_waiting_rejections(rejections)] if rejections else []
+    # What may harm a patient comes before everything else.
+    first, later = (waits, []) if are_urgent(rejections) else ([], waits)
+    return replace(found, others=(*first, *alerts(), *own, *later))
+
+
+def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
+    return scrub_progress(connection, timedelta(days=settings.scrub_days), house.clock())
+
+
+def _is_full(house: House) -> bool:
+    try:
+        house.stores.large.see_that_it_takes_more()
+    except NoRoomError:
+        return True
+    except StorageError:
+        # That the folder is not in its place is told otherwise.
+        return False
+    return False
+
+
+def _all_are_there(house: House) -> bool:
+    return all(house.store_is_there(store.id) for store in house.stores)
+
+
+def _late_notes(number: int) -> Alert:
+    are = "withdrawal is" if number == 1 else "withdrawals are"
+    return Alert(
+        "UNDO_WINDOWS_LATE",
+        f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
+        "The log of the server says why; it goes on trying.",
+    )
+
+
+def _waiting_rejections(numbers: dict[str, int]) -> Alert:
+    count = sum(numbers.values())
+    what = "rejection waits" if count == 1 else "rejections wait"
+    how = "Accept or refuse them with `kinote rejections`, and give the peer the right `reject` if it should have it."
+    if are_urgent(numbers):
+        return Alert(
+            "SAFETY_REJECTIONS_WAITING",
+            f"{count} {what} for a decision, at least one of them for patient safety: its sender may not reject, so "
+            f"what may harm a patient is still shown. {how}",
+        )
+    return Alert(
+        "REJECTIONS_WAITING", f"{count} {what} for a decision: the sender may not reject by itself. {how}"
+    )
+
+
+def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> Repeatedly:
+    """Keep the alerts of the index in step with what is wrong, until it is closed."""
+    watch = AlertWatch(
+        house.catalog, house.clock, house.node, lambda: health_of(house, settings, alerts).alerts
+    )
+    return Repeatedly("alerts", watch.step, Event(), first=_FIRST_LOOK)
+
+
+def _space_left(house: House) -> Iterator[Alert]:
+    usage = shutil.disk_usage(house.directory.path)
+    if usage.free < min(_FREE_AT_LEAST, usage.total // 20):
+        yield Alert(
+            "DISK_NEARLY_FULL",
+            f"The volume of the data directory has {usage.free // 2**20} MB left. When it is full, nothing more is "
+            "taken in. Make room, or move the data directory to a larger volume.",
+        )
+
+
+def _dead_purges(number: int) -> Alert:
+    return Alert(
+        "PURGES_DEAD",
+        f"{number} withdrawn objects could not be purged, or their bytes not be removed. See `kinote purges failures` "
+        "for the reasons, and have them tried again with `kinote purges retry`.",
+    )
+
+
+def _dead_jobs(number: int) -> Alert:
+    are = "job is" if number == 1 else "jobs are"
+    return Alert(
+        "JOBS_DEAD",
+        f"{number} {are} dead: what was to be done was not. See `kinote jobs list --state dead` for the reasons, and "
+        "run them again or cancel them.",
+    )

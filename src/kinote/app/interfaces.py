@@ -1,0 +1,143 @@
+"""The interfaces of an open house: HTTP and DICOM, and who may do what by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from fastapi import FastAPI
+
+from kinote.app.background import JOB_KINDS
+from kinote.app.health import health_of
+from kinote.app.house import House, HouseError
+from kinote.dimse.acceptor import AddressTakenError
+from kinote.dimse.tls import TlsFileError
+from kinote.holdings.health import (
+    Alert,
+)
+from kinote.holdings.law_check import check_after
+from kinote.holdings.scrubbing.scrub import scrub_after
+from kinote.intake.packets.taking_on import Channels
+from kinote.lifecycle.rejection.rules import RejectionRules
+from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Endpoint
+from kinote.peers.probing import Answer, probe
+from kinote.scp import rooms as scp_rooms
+from kinote.scp.receiving.messages import Beginning
+from kinote.scp.receiving.processes import ReceiverProcesses
+from kinote.scp.server import DicomServer
+from kinote.security.actors import Actor
+from kinote.security.policy import Policy
+from kinote.security.rights import Right
+from kinote.settings.model import Settings
+from kinote.web.application import Rooms, WebOptions, create_application
+
+
+def policy(house: House) -> Policy:
+    """Who may do what, with what peers are named for."""
+    return Policy(rights_of=partial(_rights_of, house.peers))
+
+
+def rejection_rules(settings: Settings, peers: PeersInUse) -> RejectionRules:
+    """What rejection notes of others may do: by the settings, and by the right that their sender has at that time."""
+    allowed = Policy(rights_of=partial(_rights_of, peers)).allowed
+    return settings.rejection_rules(lambda actor: allowed(actor, Right.REJECT))
+
+
+def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
+    """What a peer is named for, by its AE title; that it calls from its host is seen when its association is taken."""
+    peer = peers.known.callers.get(caller.name)
+    if peer is None or not peer.is_enabled:
+        return frozenset()
+    return frozenset(Right(right.value) for right in peer.rights)
+
+
+def web_application(
+    house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]] = tuple
+) -> FastAPI:
+    """The HTTP face of an open house; it tells the `alerts` of others beside its own."""
+    rooms = Rooms(
+        catalog=house.catalog,
+        receiver=house.receiver,
+        door=house.door,
+        clock=house.clock,
+        policy=policy(house),
+        health=partial(health_of, house, settings, alerts),
+        prove=partial(_prove, house),
+        scrub=partial(
+            scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
+        ),
+        check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
+        purge_delays=settings.purge_delays(),
+        job_kinds=JOB_KINDS,
+        peers=house.peers,
+        record_for=house.ledger.record_for,
+        probe=partial(_probe, settings),
+        rejections=rejection_rules(settings, house.peers),
+        options=WebOptions(
+            allowed_hosts=settings.allowed_hosts,
+            allowed_origins=settings.allowed_origins,
+            hosts_needed=settings.hosts_needed(),
+            requests_per_client=settings.http_requests_per_client,
+            undo_window=timedelta(seconds=settings.undo_seconds),
+        ),
+    )
+    return create_application(rooms)
+
+
+def _probe(settings: Settings, name: str, endpoint: Endpoint) -> Answer:
+    options = settings.scp_options()
+    return probe(name, endpoint, options.titles[0], options.tls)
+
+
+def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
+    number = settings.receivers()
+    if not number:
+        return None
+    limits = settings.scp_options().limits
+    return ReceiverProcesses(
+        number,
+        Channels(house.receiver),
+        Beginning(house.stores.large, limits.largest_object, limits.largest_pdu),
+        house.clock,
+        # What they write has the mark of this process: it is protected as long as one of them lives.
+        inherited=[house.presence.descriptor] if house.presence is not None else [],
+    )
+
+
+def _prove(house: House, challenge: str) -> str | None:
+    announcement = house.directory.announcement
+    return announcement.proof(challenge) if announcement else None
+
+
+def dicom_server(house: House, settings: Settings, associations: int, unassociated: int) -> DicomServer:
+    """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot.
+
+    There are file descriptors for so many associations, and connections that are none yet.
+    """
+    options = settings.scp_options()
+    limits = options.limits.within(associations, unassociated)
+    rooms = scp_rooms.Rooms(
+        house.catalog,
+        house.receiver,
+        house.door,
+        replace(options, limits=limits),
+        policy(house),
+        house.peers,
+        record_for=house.ledger.record_for,
+    )
+    receivers = _receivers(house, settings)
+    try:
+        with ExitStack() as failing:
+            if receivers is not None:
+                failing.callback(receivers.close)
+            server = DicomServer(rooms, receivers)
+            failing.pop_all()
+            return server
+    except AddressTakenError as error:
+        raise HouseError(f"{error}. Choose another port with --dicom-port.") from error
+    except TlsFileError as error:
+        raise HouseError(str(error)) from error

@@ -1,0 +1,288 @@
+"""Opens the rooms in order, and closes them in reverse."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.app.background import at_work
+from kinote.app.house import House, HouseError, Purpose, telling_of_folder, telling_of_index
+from kinote.app.interfaces import rejection_rules
+from kinote.catalog.nodes import Node
+from kinote.catalog.schema.soundness import Soundness
+from kinote.catalog.sql.dialects import shown
+from kinote.catalog.sql.unavailable import IndexDamagedError
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.decoding.shared import decoding_processes
+from kinote.delivery.ledger import Ledger
+from kinote.holdings.door import Door
+from kinote.holdings.installation import (
+    Marks,
+    NotTogetherError,
+    Places,
+    found_marks,
+    give_marks,
+    open_anew,
+    prove_together,
+)
+from kinote.holdings.last_use import LastUse
+from kinote.holdings.recovery import Recovered, recover
+from kinote.intake.outcome import Outcome
+from kinote.intake.receiver import Receiver
+from kinote.intake.refusals import RefusedArrivals
+from kinote.notes.creator.making import KeyObjectMaker
+from kinote.peers.from_settings import mirror
+from kinote.peers.known import PeersInUse
+from kinote.security.actors import Actor
+from kinote.settings.model import Settings
+from kinote.storage.data_directory import DataDirectory, is_data_directory
+from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
+from kinote.storage.marks import UnreadableMarkError, has_mark
+from kinote.storage.presence import Presence
+from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock, system_clock
+from kinote.web.metrics import observe_background, observe_decoding, observe_outcome
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a start may take to check the pages of the index. What is left is checked beside the server.
+_CHECK_AT_START = 3.0
+
+
+@contextmanager
+def open_house(
+    settings: Settings,
+    purpose: Purpose = "work",
+    clock: Clock = system_clock,
+    *,
+    makes_new: bool = True,
+    unless_served: bool = False,
+) -> Iterator[House]:
+    """Open the data directory and all rooms on it, once it is proved that they belong together.
+
+    A folder that is no data directory becomes one if it `makes_new` ones, and never for who looks only.
+    Raises `DataDirectoryInUseError` if another has it, or, `unless_served`, if a server does with which it could be
+    shared; `HouseError` if it or the index cannot be used.
+    """
+    if purpose == "look" or not makes_new:
+        _see_that_it_is_one(settings.data)
+    with _open_directory(settings, unless_served=unless_served) as directory, ExitStack() as closing:
+        url = settings.database or directory.index_url
+        places = Places(directory.path, store_roots(directory.path), shown(url))
+        with telling_of_index(url), telling_of_folder(directory.path):
+            marks = found_marks(places, url)
+            prove_together(marks, places)
+            presence = None if purpose == "look" else Presence(directory.path)
+            if presence is not None:
+                # Closed last: until then something of this process may be half-done.
+                closing.callback(presence.close)
+            soundness = _sound(url) if purpose == "serve" else Soundness(url)
+            catalog = Catalog(
+                _catalog_options(url, settings),
+                observe_background=observe_background,
+                is_in_place=directory.is_in_place,
+            )
+        closing.enter_context(decoding_processes(settings.decoding_options(), observe_decoding))
+        try:
+            is_marked = False
+            with _among_nodes(catalog, url, purpose, clock) as node:
+                with telling_of_index(url), telling_of_folder(directory.path):
+                    stores = local_stores(directory.path, presence.mark if presence else "")
+                    recovered = Recovered()
+                    if purpose == "serve" and presence is not None:
+                        recovered = _recover(presence, catalog, stores, places, clock())
+                    if directory.was_alone and purpose != "look":
+                        is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
+                directory.recovered()
+                refusals = RefusedArrivals(catalog, clock)
+                there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
+                uses = LastUse(catalog, clock)
+                door = Door(
+                    catalog,
+                    stores,
+                    clock=clock,
+                    make=KeyObjectMaker(catalog, writes=purpose != "look"),
+                    store_is_there=there,
+                    used=_no_use if purpose == "look" else uses.note,
+                    writes=purpose != "look",
+                )
+                with telling_of_index(url):
+                    if node is not None:
+                        _mirror_settings(catalog, settings, node, clock())
+                    peers = PeersInUse(catalog)
+                receiver = Receiver(
+                    catalog,
+                    stores,
+                    clock=clock,
+                    observe=partial(_observe, refusals),
+                    open_copy=door.open_copy,
+                    rejections=rejection_rules(settings, peers),
+                )
+                house = House(
+                    directory,
+                    catalog,
+                    stores,
+                    receiver,
+                    door,
+                    clock,
+                    there,
+                    presence,
+                    peers,
+                    Ledger(catalog, clock),
+                    recovered,
+                    soundness,
+                    node.id if node is not None else "",
+                )
+                try:
+                    with at_work(house, uses, refusals, node, settings):
+                        yield house
+                finally:
+                    peers.close()
+                    receiver.close()
+                    house.ledger.write()
+                    if purpose != "look":
+                        refusals.close()
+                    uses.write()
+                    stores.close()
+            if is_marked and directory.is_alone():
+                _end(places, url, catalog, clock())
+        finally:
+            catalog.close()
+
+
+def _sound(url: str) -> Soundness:
+    """Check the pages of the index for as long as a start may take. Raises `IndexDamagedError`."""
+    soundness = Soundness(url)
+    soundness.step(_CHECK_AT_START)
+    if soundness.faults:
+        raise IndexDamagedError.because("; ".join(soundness.faults[:3]))
+    return soundness
+
+
+def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
+    # SQLite's connections are its own: they cost nobody else anything.
+    return (
+        CatalogOptions.within(url, settings.database_connections)
+        if settings.database
+        else CatalogOptions(url)
+    )
+
+
+@contextmanager
+def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> Iterator[Node | None]:
+    """A server is a node while the block lasts; commands are none: they do nothing on behalf of others."""
+    if purpose != "serve":
+        yield None
+        return
+    with telling_of_index(url):
+        node = Node(catalog, socket.gethostname(), clock)
+    try:
+        yield node
+    finally:
+        node.close()
+
+
+def _mirror_settings(catalog: Catalog, settings: Settings, node: Node, now: datetime) -> None:
+    """Write the peers and destinations of the settings into the index."""
+    destinations = [destination.destination() for destination in settings.destinations]
+    for remark in catalog.write(
+        lambda transaction: mirror(transaction, settings.peers(), destinations, node.id, now)
+    ):
+        log.warning("%s", remark)
+
+
+def _observe(refusals: RefusedArrivals, outcome: Outcome) -> None:
+    """Count what became of a received object, and remember what was not taken."""
+    observe_outcome(outcome)
+    refusals.note(outcome)
+
+
+def _no_use(_instance: int, _by: Actor) -> None:
+    """Nothing is written."""
+
+
+def _see_that_it_is_one(path: Path) -> None:
+    with telling_of_folder(path):
+        if not is_data_directory(path):
+            raise HouseError(
+                f"{path.absolute()} is no data directory of Kinote, and nothing was made there. "
+                "Choose another with --data."
+            )
+
+
+@contextmanager
+def _open_directory(settings: Settings, *, unless_served: bool = False) -> Iterator[DataDirectory]:
+    with telling_of_folder(settings.data):
+        directory = DataDirectory(settings.data, shared=bool(settings.database), unless_served=unless_served)
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+def _is_there(roots: Mapping[int, Path], store: int) -> bool:
+    return store in roots and has_mark(roots[store])
+
+
+def _recover(
+    presence: Presence, catalog: Catalog, stores: Stores, places: Places, now: datetime
+) -> Recovered:
+    """Set aside what processes left that have ended, whoever else is up."""
+    with presence.recovering() as may_recover:
+        if may_recover:
+            left = left_arriving(places.directory)
+            return recover(catalog, stores, now, left=left, others=presence.others)
+    log.warning("Start-up recovery is left to the next start: another server is still busy with its own")
+    return Recovered()
+
+
+def _take_over(
+    recovered: Recovered, purpose: Purpose, marks: Marks, places: Places, catalog: Catalog, now: datetime
+) -> bool:
+    """Mark, where nobody else has the directory; gives whether the end is to be marked, too."""
+    unknown = recovered.unknown
+    made_before_marks = marks.directory is None and marks.index is not None and marks.index.has_instances
+    if made_before_marks and unknown:
+        raise NotTogetherError(
+            f"The index {places.index} does not know {unknown} objects in {places.directory}, more than a crash can "
+            "leave. It is not the newest index of this data directory, or it is that of another one. Bring back the "
+            "right one. If this is what is left, run `kinote doctor --adopt` first."
+        )
+    # Where recovery has doubts, the right index may still be brought back: it must not come to be an older one.
+    if unknown or (made_before_marks and purpose != "serve"):
+        return False
+    open_anew(marks, places, catalog, now)
+    return True
+
+
+def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:
+    """A copy of the index taken until now is an older one from here on."""
+    try:
+        open_anew(found_marks(places, url), places, catalog, now)
+    except (OSError, SQLAlchemyError, UnreadableMarkError):
+        log.warning("The data directory and its index could not be marked as closed", exc_info=True)
+
+
+def adopt(settings: Settings) -> None:
+    """Let the index be the one of this data directory and store, whatever they say of themselves.
+
+    For an administrator who has seen that it is the newest there is. Raises as `open_house`.
+    """
+    with _open_directory(settings) as directory:
+        url = settings.database or directory.index_url
+        places = Places(directory.path, store_roots(directory.path), shown(url))
+        with telling_of_index(url), telling_of_folder(directory.path):
+            marks = found_marks(places, url, damaged_as_none=True)
+            local_stores(directory.path).close()
+            catalog = Catalog(_catalog_options(url, settings))
+            try:
+                give_marks(marks, places, catalog, system_clock())
+            finally:
+                catalog.close()
