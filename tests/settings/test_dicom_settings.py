@@ -14,7 +14,7 @@ from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.scp.options import ScpOptions
-from kinote.settings.model import SettingsError, read_settings
+from kinote.settings.reading import SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection.rules import REFUSED_COPY, Effect, RejectionRules
-from kinote.settings.model import SettingsError, read_settings
+from kinote.settings.reading import SettingsError, read_settings
 from tests.lifecycle.rejected import EXPIRED, QUALITY, SAFETY, WORKLIST
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kinote.settings.model import Settings, SettingsError, read_settings
+from kinote.settings.model import Settings
+from kinote.settings.reading import SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)

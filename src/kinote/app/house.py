@@ -21,9 +21,7 @@ from kinote.catalog.transactions.catalog import Catalog, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.delivery.ledger import Ledger
 from kinote.holdings.door import Door
-from kinote.holdings.installation import (
-    NotTogetherError,
-)
+from kinote.holdings.installation import NotTogetherError
 from kinote.holdings.recovery import Others, Recovered
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse

@@ -15,9 +15,7 @@ from kinote.app.health import health_of
 from kinote.app.house import House, HouseError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
-from kinote.holdings.health import (
-    Alert,
-)
+from kinote.holdings.health import Alert
 from kinote.holdings.law_check import check_after
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels

@@ -23,7 +23,8 @@ from kinote.demo.loading import DemoError
 from kinote.intake.importing import Sink, local_sink
 from kinote.security.actors import command_actor
 from kinote.security.origins import Interface, Origin
-from kinote.settings.model import Settings, SettingsError, read_settings
+from kinote.settings.model import Settings
+from kinote.settings.reading import SettingsError, read_settings
 from kinote.storage.announcement import Announcement, NoAnnouncementError, announced
 from kinote.storage.data_directory import DataDirectoryInUseError
 from kinote.telemetry.logs import set_up_logs

@@ -25,7 +25,7 @@ from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.media import sources as importable
 from kinote.peers import calling, querying
-from kinote.settings.model import SettingsError
+from kinote.settings.reading import SettingsError
 
 #: Files that are listed for one reason.
 _NAMES = 10

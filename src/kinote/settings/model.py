@@ -1,28 +1,19 @@
-"""Settings: `kinote.toml` in the working directory, environment `KINOTE_*`, and what the command line says.
-
-Only `app` and `command` read them; every room gets its own options.
-"""
+"""All settings, with their defaults and what may not go together. Each room gets its own options from them."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -32,19 +23,14 @@ from pydantic_settings import (
 )
 
 from kinote.decoding.options import DecodingOptions
-from kinote.dimse.entity import ae_title
 from kinote.dimse.tls import TlsOptions
-from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.purging.delays import PurgeDelays
-from kinote.lifecycle.rejection.rules import COMMITMENT_TIME, RejectionRules
-from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
-from kinote.peers.entities import ALL_SERVICES, ServiceName
-from kinote.peers.from_settings import SettingsDestination
-from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
+from kinote.lifecycle.rejection.rules import RejectionRules
+from kinote.peers.peer import WantedPeer
 from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.security.actors import Actor
+from kinote.settings.known_systems import DestinationSettings, EntitySettings, Title
 from kinote.settings.rejections import (
-    Mode,
     RefusedCopySettings,
     RejectionSettings,
     contradictions,
@@ -61,70 +47,18 @@ from kinote.settings.values import (
     no_folder,
     none_if_empty,
     origin,
-    peer_name,
     postgresql,
     some,
     tables,
 )
 from kinote.web.connections.limits import ConnectionLimits
 
-_FILE = "kinote.toml"
-_PREFIX = "KINOTE_"
-
-_TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without backslash and control characters"
+#: Where settings are read from.
+FILE = "kinote.toml"
+PREFIX = "KINOTE_"
 
 _HTTP = ConnectionLimits()
 _DICOM = ScpLimits()
-
-#: The allowed values of each setting, to complete the sentence "It must be …".
-_ALLOWED = {
-    "data": "the path of a folder",
-    "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
-    "database_connections": "a whole number from 6 to 1000",
-    "scrub_days": "a whole number from 0 to 3650",
-    "purge_after": "a number of days from 0 to 36500, or empty for never",
-    "reconcile_days": "a whole number from 0 to 3650",
-    "job_workers": "a whole number from 0 to 32",
-    "job_days": "a whole number from 1 to 3650",
-    "make_key_objects": "true or false",
-    "availability_quiet_seconds": "a whole number from 1 to 86400",
-    "undo_seconds": "a whole number from 0 to 604800",
-    "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
-    "only; put a reverse proxy that authenticates in front of it",
-    "http_port": "a whole number from 0 to 65535",
-    "allowed_hosts": "host names without scheme and port, separated by commas or as a list",
-    "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "
-    "or as a list",
-    "trusted_proxies": "IP addresses or networks such as 10.1.0.0/16, separated by commas or as a list",
-    "http_connections": "a whole number from 8 to 100000",
-    "http_connections_per_address": "a whole number from 1 to 100000",
-    "http_requests_per_client": "a whole number from 1 to 100000",
-    "http_stalled_seconds": "a number from 1 to 3600",
-    "http_slowest_upload": "a whole number from 0 to 1000000000",
-    "log_json": "true or false",
-    "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
-    "any_called_title": "true or false",
-    "dicom_host": "an IP address, or localhost",
-    "dicom_port": "a whole number from 0 to 65535, or empty",
-    "dicom_tls_port": "a whole number from 0 to 65535, or empty",
-    "tls_certificate": "the path of a PEM file, or empty",
-    "tls_key": "the path of a PEM file, or empty",
-    "tls_authorities": "the path of a PEM file, or empty",
-    "tls_client_certificates": "true or false",
-    "dicom_associations": "a whole number from 1 to 10000",
-    "dicom_associations_per_host": "a whole number from 1 to 10000",
-    "entities": "a list of tables, [[entities]], or in a variable JSON: "
-    '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
-    "destinations": "a list of tables, [[destinations]], or in a variable JSON: "
-    '[{"name": "Archive", "peer": "ARCHIVE"}]',
-    "rejections": 'a list of tables, [[rejections]], or in a variable JSON: [{"title": "113001", "mode": "mark"}]',
-    "refused_copies": "a list of tables, [[refused_copies]], or in a variable JSON: "
-    '[{"sender": "CT1", "status": "C123"}]',
-    "unknown_callers": "true or false",
-    "private_classes": "true or false",
-    "intake_processes": "a whole number from 0 to 16, or empty",
-    "decoding_processes": "a whole number from 1 to 64, or empty",
-}
 
 #: The conditions for listening for DICOM on an address other than loopback.
 _GUARDS = (
@@ -132,63 +66,6 @@ _GUARDS = (
     "tls_client_certificates is true and dicom_port is empty."
 )
 
-#: The allowed values of each part of an item of a list of tables.
-_ALLOWED_OF_ITEMS = {
-    "entities": {
-        "title": _TITLE,
-        "host": "a host name or an IP address",
-        "port": "a whole number from 1 to 65535",
-        "tls": "true or false",
-        "check_name": "true or false",
-        "services": f"a list of some of {', '.join(ServiceName)}",
-        "rights": f"a list of some of {', '.join(PeerRight)}",
-        "description": "a text",
-    },
-    "destinations": {
-        "name": "1 to 64 printable characters without spaces around them",
-        "peer": "the name of a peer; that of an entity is its title",
-        "description": "a text",
-        "content": f"one of {', '.join(Content)}",
-        "associations": f"a whole number from 1 to {MOST_ASSOCIATIONS}",
-        "rejection_notes": "true or false",
-        "availability": "true or false",
-    },
-    "rejections": {
-        "title": "113001, 113037, 113038 or 113039",
-        "mode": f"one of {', '.join(Mode)}",
-        "show_note": "true or false",
-        "later_copies": f"one of {', '.join(LaterCopies)}",
-        "purge_after": "a whole number of days from 0 to 36500",
-        "note_purge_after": f"a whole number of days from {COMMITMENT_TIME.days} to 36500: until then storage "
-        "commitment may be requested for a note",
-    },
-    "refused_copies": {
-        "sender": _TITLE,
-        "status": "a failure status in four hexadecimal digits: A900 to A9FF, C000 to CFFF without C122, or 0124; "
-        "senders repeat A7xx for ever",
-    },
-}
-
-#: What an item of a list of tables is called.
-_ITEMS = {
-    "entities": "entity",
-    "destinations": "destination",
-    "rejections": "rejection",
-    "refused_copies": "refused copy",
-}
-
-#: Command line options whose names differ from their settings.
-_OPTIONS = {"ae_titles": "--ae-title"}
-
-#: Settings whose values are not repeated in messages, because they may contain a password.
-_SECRET = frozenset({"database"})
-
-
-class SettingsError(ValueError):
-    """Settings that cannot be used. The message has a line for each fault, with its place."""
-
-
-_Title = Annotated[str, AfterValidator(ae_title)]
 _File = Annotated[Path | None, AfterValidator(no_folder), BeforeValidator(none_if_empty)]
 _Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -198,7 +75,7 @@ _Days = Annotated[
 ]
 
 
-class _ContradictionsError(ValueError):
+class ContradictionsError(ValueError):
     """Settings that contradict each other: for each fault, the setting to change and what is wrong."""
 
     def __init__(self, faults: tuple[tuple[str, str], ...]) -> None:
@@ -206,56 +83,10 @@ class _ContradictionsError(ValueError):
         self.faults = faults
 
 
-class EntitySettings(BaseModel):
-    """Another application entity, as the administrator describes it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: _Title
-    host: Annotated[str, AfterValidator(host_name)] | None = None
-    port: int | None = Field(None, ge=1, le=65535)
-    tls: bool = False
-    check_name: bool = True
-    services: frozenset[ServiceName] = ALL_SERVICES
-    rights: frozenset[PeerRight] = frozenset()
-    description: str = ""
-
-    def peer(self) -> WantedPeer:
-        """Return it as a peer. Its title is its name, and the AE title by which it calls and is called."""
-        endpoint = Endpoint(EndpointKind.DIMSE, self.title, self.host, self.port, self.tls, self.check_name)
-        return WantedPeer(
-            self.title,
-            self.description,
-            ae_titles=(self.title,),
-            hosts=(self.host,) if self.host else (),
-            services=self.services,
-            rights=self.rights,
-            endpoints=(endpoint,) if self.host and self.port else (),
-        )
-
-
-class DestinationSettings(BaseModel):
-    """Where objects are sent, as the administrator names it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, AfterValidator(peer_name)]
-    peer: str
-    description: str = ""
-    content: Content = Content.ALL
-    associations: int = Field(1, ge=1, le=MOST_ASSOCIATIONS)
-    rejection_notes: bool = False
-    availability: bool = False
-
-    def destination(self) -> SettingsDestination:
-        policy = Policy(self.content, self.associations, self.rejection_notes, self.availability)
-        return SettingsDestination(self.name, self.peer, self.description, policy=policy)
-
-
 class Settings(BaseSettings):
     """All settings of a Kinote server."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file=_FILE, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="forbid")
 
     data: Annotated[Path, BeforeValidator(named)] = Field(
         Path("kinote-data"), description="The data directory: everything Kinote keeps."
@@ -335,7 +166,7 @@ class Settings(BaseSettings):
         1024, ge=0, le=1_000_000_000, description="Bytes per second that an upload brings at least."
     )
     log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
-    ae_titles: Annotated[tuple[_Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
+    ae_titles: Annotated[tuple[Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
         ("KINOTE",), description="Our AE titles; with the first of them others are called."
     )
     any_called_title: bool = Field(False, description="Take associations that call another AE title.")
@@ -399,7 +230,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         if faults := tuple(_contradictions(self)):
-            raise _ContradictionsError(faults)
+            raise ContradictionsError(faults)
         return self
 
     def receivers(self) -> int:
@@ -510,64 +341,3 @@ def _is_guarded(settings: Settings) -> bool:
 
 def _is_guarded_by_certificates(settings: Settings) -> bool:
     return settings.tls_client_certificates and settings.dicom_port is None
-
-
-def read_settings(**given: Any) -> Settings:
-    """Return the effective settings, including those `given` on the command line. Raises `SettingsError`."""
-    file = Path(_FILE).absolute()
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        faults = [fault for found in error.errors() for fault in _faults(found, given, file)]
-        # A list with several wrong items has one line for each of them.
-        raise SettingsError("\n".join(dict.fromkeys(faults))) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is no valid TOML: {error}.") from None
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
-
-
-def _faults(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> Iterator[str]:
-    """Return the lines about a fault, each with its place."""
-    contradictions = found.get("ctx", {}).get("error")
-    if isinstance(contradictions, _ContradictionsError):
-        for name, what in contradictions.faults:
-            yield f"{_place(name, given, file)}: {what}"
-        return
-    name, *inner = map(str, found["loc"])
-    yield f"{_place(name, given, file)}: {_fault(name, inner, found)}"
-
-
-def _fault(name: str, inner: list[str], found: ErrorDetails) -> str:
-    if name not in _ALLOWED:
-        return _unknown(name)
-    if name in _ITEMS and len(inner) > 1:
-        return _fault_of_item(name, int(inner[0]) + 1, inner[1], found)
-    value = "This value" if name in _SECRET else repr(found["input"])
-    return f"{value} is refused. It must be {_ALLOWED[name]}."
-
-
-def _fault_of_item(name: str, number: int, part: str, found: ErrorDetails) -> str:
-    item, parts = _ITEMS[name], _ALLOWED_OF_ITEMS[name]
-    if part not in parts:
-        return f"{item.capitalize()} {number} has {part}, which is no part of one. The parts are {', '.join(parts)}."
-    if found["type"] == "missing":
-        return f"{item.capitalize()} {number} has no {part}. It must be {parts[part]}."
-    return f"{part} of {item} {number}: {found['input']!r} is refused. It must be {parts[part]}."
-
-
-def _unknown(name: str) -> str:
-    alike = difflib.get_close_matches(name, _ALLOWED, n=1)
-    hint = f" Did you mean {alike[0]}?" if alike else ""
-    return f"There is no such setting.{hint} The settings are {', '.join(_ALLOWED)}."
-
-
-def _place(name: str, given: Mapping[str, Any], file: Path) -> str:
-    """Return where the value of a setting comes from: the first of its places that has one."""
-    if name in given:
-        return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    variable = f"{_PREFIX}{name}".upper()
-    for known in os.environ:
-        if known.upper() == variable:
-            return f"{known} in the environment"
-    return f"{name} in {file}"

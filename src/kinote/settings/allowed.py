@@ -1,0 +1,108 @@
+"""What each setting may be, as the end of a sentence for who has written something else."""
+
+from __future__ import annotations
+
+from kinote.lifecycle.acts import LaterCopies
+from kinote.lifecycle.rejection.rules import COMMITMENT_TIME
+from kinote.peers.destination import MOST_ASSOCIATIONS, Content
+from kinote.peers.entities import ServiceName
+from kinote.peers.peer import PeerRight
+from kinote.settings.rejections import Mode
+
+_TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without backslash and control characters"
+
+
+#: The allowed values of each setting, to complete the sentence "It must be …".
+ALLOWED = {
+    "data": "the path of a folder",
+    "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
+    "database_connections": "a whole number from 6 to 1000",
+    "scrub_days": "a whole number from 0 to 3650",
+    "purge_after": "a number of days from 0 to 36500, or empty for never",
+    "reconcile_days": "a whole number from 0 to 3650",
+    "job_workers": "a whole number from 0 to 32",
+    "job_days": "a whole number from 1 to 3650",
+    "make_key_objects": "true or false",
+    "availability_quiet_seconds": "a whole number from 1 to 86400",
+    "undo_seconds": "a whole number from 0 to 604800",
+    "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
+    "only; put a reverse proxy that authenticates in front of it",
+    "http_port": "a whole number from 0 to 65535",
+    "allowed_hosts": "host names without scheme and port, separated by commas or as a list",
+    "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "
+    "or as a list",
+    "trusted_proxies": "IP addresses or networks such as 10.1.0.0/16, separated by commas or as a list",
+    "http_connections": "a whole number from 8 to 100000",
+    "http_connections_per_address": "a whole number from 1 to 100000",
+    "http_requests_per_client": "a whole number from 1 to 100000",
+    "http_stalled_seconds": "a number from 1 to 3600",
+    "http_slowest_upload": "a whole number from 0 to 1000000000",
+    "log_json": "true or false",
+    "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
+    "any_called_title": "true or false",
+    "dicom_host": "an IP address, or localhost",
+    "dicom_port": "a whole number from 0 to 65535, or empty",
+    "dicom_tls_port": "a whole number from 0 to 65535, or empty",
+    "tls_certificate": "the path of a PEM file, or empty",
+    "tls_key": "the path of a PEM file, or empty",
+    "tls_authorities": "the path of a PEM file, or empty",
+    "tls_client_certificates": "true or false",
+    "dicom_associations": "a whole number from 1 to 10000",
+    "dicom_associations_per_host": "a whole number from 1 to 10000",
+    "entities": "a list of tables, [[entities]], or in a variable JSON: "
+    '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
+    "destinations": "a list of tables, [[destinations]], or in a variable JSON: "
+    '[{"name": "Archive", "peer": "ARCHIVE"}]',
+    "rejections": 'a list of tables, [[rejections]], or in a variable JSON: [{"title": "113001", "mode": "mark"}]',
+    "refused_copies": "a list of tables, [[refused_copies]], or in a variable JSON: "
+    '[{"sender": "CT1", "status": "C123"}]',
+    "unknown_callers": "true or false",
+    "private_classes": "true or false",
+    "intake_processes": "a whole number from 0 to 16, or empty",
+    "decoding_processes": "a whole number from 1 to 64, or empty",
+}
+
+#: The allowed values of each part of an item of a list of tables.
+ALLOWED_OF_ITEMS = {
+    "entities": {
+        "title": _TITLE,
+        "host": "a host name or an IP address",
+        "port": "a whole number from 1 to 65535",
+        "tls": "true or false",
+        "check_name": "true or false",
+        "services": f"a list of some of {', '.join(ServiceName)}",
+        "rights": f"a list of some of {', '.join(PeerRight)}",
+        "description": "a text",
+    },
+    "destinations": {
+        "name": "1 to 64 printable characters without spaces around them",
+        "peer": "the name of a peer; that of an entity is its title",
+        "description": "a text",
+        "content": f"one of {', '.join(Content)}",
+        "associations": f"a whole number from 1 to {MOST_ASSOCIATIONS}",
+        "rejection_notes": "true or false",
+        "availability": "true or false",
+    },
+    "rejections": {
+        "title": "113001, 113037, 113038 or 113039",
+        "mode": f"one of {', '.join(Mode)}",
+        "show_note": "true or false",
+        "later_copies": f"one of {', '.join(LaterCopies)}",
+        "purge_after": "a whole number of days from 0 to 36500",
+        "note_purge_after": f"a whole number of days from {COMMITMENT_TIME.days} to 36500: until then storage "
+        "commitment may be requested for a note",
+    },
+    "refused_copies": {
+        "sender": _TITLE,
+        "status": "a failure status in four hexadecimal digits: A900 to A9FF, C000 to CFFF without C122, or 0124; "
+        "senders repeat A7xx for ever",
+    },
+}
+
+#: What an item of a list of tables is called.
+ITEMS = {
+    "entities": "entity",
+    "destinations": "destination",
+    "rejections": "rejection",
+    "refused_copies": "refused copy",
+}
