@@ -12,7 +12,6 @@ notes, ten to a study.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import zlib
@@ -223,10 +222,7 @@ def _add_series(
 
 
 _METADATA = zlib.compress(
-    json.dumps(
-        {f"{tag:08X}": {"vr": "LO", "Value": [str(tag)]} for tag in range(0x00181000, 0x00181040)}
-    ).encode(),
-    1,
+    attribute_lines.join(line(tag, "LO", str(tag)) for tag in range(0x00191000, 0x00191040)).encode(), 1
 )
 
 

@@ -106,7 +106,7 @@ def test_peers_are_managed_without_a_server(store: Typed) -> None:
     changed = typed.json("peers", "change", "Archive", *options)
     assert (changed["enabled"], changed["hosts"], changed["services"], changed["name"]) == (True, [], [], "A")
     assert "does not answer: " in typed("peers", "echo", "A", status=1)
-    assert "is a folder in which" in typed("peers", "echo", "A", "--endpoint", folder)
+    assert "is a folder that this server may write to" in typed("peers", "echo", "A", "--endpoint", folder)
     assert "no endpoint 'B'" in typed("peers", "echo", "A", "--endpoint", "B", status=1)
     added = typed.json("destinations", "add", "Out", "A", "--endpoint", folder)
     moved = typed.json(

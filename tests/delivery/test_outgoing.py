@@ -276,6 +276,7 @@ def test_an_undone_correction_leaves_the_bytes_that_came(shelf: Shelf) -> None:
 #: Who may open an object's bytes as they were received: for its pixels, to read it again, and to hand it on.
 OPENS_RECEIVED_BYTES = {
     "delivery/outgoing.py",
+    "intake/settling_jobs.py",
     "notes/registrar/reading_again.py",
     "web/api/held.py",
     "web/dicomweb/frames.py",

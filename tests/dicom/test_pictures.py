@@ -32,6 +32,7 @@ _SHIPPED = Path(pydicom.data.__file__).parent / "test_files"
 _GOOD_REASONS = (
     "has no pixel data",
     "no JPEG Baseline (Process 1) codestream",
+    "not a JPEG Baseline (Process 1) codestream",
     "no decoder for JPEG",
     "cut short within the pixel data",
     "is missing or not greater than 0",

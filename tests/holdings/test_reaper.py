@@ -442,7 +442,7 @@ def test_a_later_copy_of_what_is_never_to_be_taken_again_is_refused(server: Serv
     for name in KINDS:
         outcome = server.shelf.receive(name)
         assert (outcome.kind, outcome.status) == ("refused", 0xC771)
-        assert "under a new UID" in outcome.reason
+        assert "out of use" in outcome.reason
     assert server.purged() == set(KINDS)
     hold_law_8(server)
 

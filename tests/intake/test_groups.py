@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import Commits
 from kinote.intake import committer as committing
 from kinote.intake.arrival import Arrival
-from kinote.intake.filing import Filed, IsInPlace, file_arrivals
+from kinote.intake.filing import Filed, file_arrivals
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
@@ -58,13 +58,11 @@ def test_what_comes_while_a_group_is_filed_shares_the_next(
     sizes: list[int] = []
     begun, may_go_on = threading.Event(), threading.Event()
 
-    def counted(
-        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace
-    ) -> list[Filed]:
+    def counted(transaction: Connection, arrivals: Sequence[Arrival], *more: Any) -> list[Filed]:
         sizes.append(len(arrivals))
         begun.set()
         assert may_go_on.wait(LIMIT)
-        return file_arrivals(transaction, arrivals, now, is_in_place)
+        return file_arrivals(transaction, arrivals, *more)
 
     monkeypatch.setattr(committing, "file_arrivals", counted)
     with ThreadPoolExecutor(4) as senders:
@@ -94,11 +92,9 @@ def test_law_8_what_a_store_cannot_keep_has_no_row_and_harms_no_other(
         done = settle(group)
         return [StorageError("The disk is full"), *done[1:]] if len(group) == 3 else done
 
-    def slow(
-        transaction: Connection, arrivals: Sequence[Arrival], now: datetime, is_in_place: IsInPlace
-    ) -> list[Filed]:
+    def slow(transaction: Connection, arrivals: Sequence[Arrival], *more: Any) -> list[Filed]:
         together.wait(LIMIT)
-        return file_arrivals(transaction, arrivals, now, is_in_place)
+        return file_arrivals(transaction, arrivals, *more)
 
     monkeypatch.setattr(stores, "settle", failing)
     monkeypatch.setattr(committing, "GROUP", 3)

@@ -270,7 +270,9 @@ def hold_law_4(acts: Acts) -> None:
     targets: dict[int, set[str]] = {}
     for row in house.rows(
         "SELECT w.*, t.sop_instance_uid AS target FROM withdrawal w "
-        "JOIN withdrawal_target t ON t.withdrawal = w.id"
+        "JOIN withdrawal_target t ON t.withdrawal = w.id "
+        # Rejection notes that came in wait for a person here: none of their senders may reject.
+        "WHERE w.effect <> 'proposed'"
     ):
         assert row.reason_value
         assert row.who

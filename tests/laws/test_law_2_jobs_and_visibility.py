@@ -33,10 +33,26 @@ TABLES = {"job", "job_event", "job_queue", "job_failed_object"}
 MAY_BE_TOLD = {"kinote.jobs.enqueueing", "kinote.jobs.kinds"}
 
 #: Those rooms.
-DECIDING = ("catalog", "intake", "lifecycle", "holdings", "retention", "corrections", "delivery", "scp")
+DECIDING = (
+    "catalog",
+    "intake",
+    "lifecycle",
+    "holdings",
+    "retention",
+    "corrections",
+    "delivery",
+    "scp",
+    "notes",
+)
 
 #: Files that only write: they do jobs, and decide about nothing that is live.
-HANDLERS = {"notes/creator/making_jobs.py", "notes/registrar/registering_jobs.py"}
+HANDLERS = {
+    "delivery/availability/following.py",
+    "delivery/availability/telling.py",
+    "intake/settling_jobs.py",
+    "notes/creator/making_jobs.py",
+    "notes/registrar/registering_jobs.py",
+}
 
 
 def knowing_tables(folder: Path) -> dict[str, set[str]]:
@@ -59,11 +75,9 @@ def asking(folder: Path) -> dict[str, set[str]]:
     found = {}
     for path in folder.rglob("*.py"):
         name = path.relative_to(folder).as_posix()
-        decides = name.startswith(tuple(f"{room}/" for room in DECIDING)) or (
-            name.startswith("notes/") and name not in HANDLERS
-        )
+        decides = name.startswith(tuple(f"{room}/" for room in DECIDING))
         used = {module for module, _ in imports_of(path) if module.startswith("kinote.jobs")} - MAY_BE_TOLD
-        if decides and used:
+        if decides and used and name not in HANDLERS:
             found[name] = used
     return found
 

@@ -329,7 +329,8 @@ def test_what_was_negotiated_is_done(archive: Catalog) -> None:
     assert not answers(archive, words)
     assert len(answers(archive, words, options=options_of(b"\1\1\1\1"))) == 1
     together = request("STUDY", StudyDate="20240104-20240106", StudyTime="12-09")
-    assert not answers(archive, together)
+    with pytest.raises(IdentifierError, match="over midnight"):
+        answers(archive, together)
     assert len(answers(archive, together, options=options_of(b"\1\1\1\1"))) == 1
 
 

@@ -145,7 +145,7 @@ def test_again_and_held_and_refused_are_said(storing_face: Face) -> None:
         assert stored(association, image(1)).status == statuses.SUCCESS
         other = stored(association, image(1, PatientName="Roe^Richard"))
         assert other.status == statuses.COERCION
-        assert other.error_comment == "An instance with this SOP Instance UID is live with other con..."
+        assert other.error_comment == "An instance with this SOP Instance UID is live with other byt..."
         mistaken = stored(association, image(2), uid="1.2.3.9")
         assert mistaken.status == statuses.DATA_SET_DOES_NOT_MATCH
         assert mistaken.error_comment is not None

@@ -41,7 +41,7 @@ def _nothing_comes(*_: object) -> Any:
 def test_queries_and_retrievals_are_refused_for_want_of_resources(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def out_of_reach(_self: Catalog) -> NoReturn:
+    def out_of_reach(_self: Catalog, *_: object, **__: object) -> NoReturn:
         raise IndexUnreachableError
 
     with (
@@ -50,7 +50,8 @@ def test_queries_and_retrievals_are_refused_for_want_of_resources(
     ):
         asked = encoded(request("STUDY", StudyInstanceUID=STUDY), EXPLICIT_VR_LITTLE_ENDIAN)
         with monkeypatch.context() as broken:
-            broken.setattr(Catalog, "read", out_of_reach)
+            for name in ("read", "find_latest", "find_all_latest"):
+                broken.setattr(Catalog, name, out_of_reach)
             ((found, _),) = invoking.find(association, STUDY_ROOT.find, asked)
             assert found.status == statuses.OUT_OF_RESOURCES
             (got,) = invoking.get(association, STUDY_ROOT.get, asked, _nothing_comes)

@@ -42,7 +42,7 @@ def test_law_5_what_is_decoded_and_what_goes_out_as_stored_do_not_keep_each_othe
     with server as address, httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         store(client, as_file(compressed(image(1), RLELossless), RLELossless))
         limiter: CapacityLimiter = getattr(few.threads, busy)
-        server.in_loop(lambda: limiter.acquire_on_behalf_of_nowait(few))
+        server.in_loop(lambda: limiter.acquire_on_behalf_of_nowait(busy))
         if busy == "decoded":
             answers = [client.get(f"/dicomweb/studies/{STUDY}", headers={"Accept": STORED})]
         else:
@@ -52,7 +52,7 @@ def test_law_5_what_is_decoded_and_what_goes_out_as_stored_do_not_keep_each_othe
                 client.get(f"/dicomweb/studies/{STUDY}", headers={"Accept": RE_ENCODED}),
             ]
         assert [answer.status_code for answer in answers] == [200] * len(answers)
-        server.in_loop(lambda: limiter.release_on_behalf_of(few))
+        server.in_loop(lambda: limiter.release_on_behalf_of(busy))
 
 
 def test_nothing_more_is_decoded_of_an_object_for_which_nobody_waits(

@@ -50,7 +50,7 @@ class Denied:
         if answer.status_code == 403 and method != "HEAD":
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["type"] == "urn:kinote:problem:not-allowed"
-            assert answer.json()["detail"].startswith("This takes the right ")
+            assert answer.json()["detail"].startswith("This requires the right ")
             assert "/1" not in answer.text
         return answer.status_code
 

@@ -14,6 +14,7 @@ from kinote.keyobject.findings import Finding
 from kinote.lifecycle.account import Tally
 from kinote.lifecycle.explain import Explanation
 from kinote.notes.registrar.again import RegisteredAgain
+from kinote.security.actors import Actor
 
 Item = TypeVar("Item")
 
@@ -107,6 +108,18 @@ class Study(StudySummary):
     series: list[Series]
 
 
+class AccountRejection(BaseModel):
+    """A rejection note of another system that names instances of a study."""
+
+    rejection_note_uid: str
+    title: str
+    effect: str
+    by: Actor | None
+    made_at: str
+    undone_at: str | None
+    sop_instance_uids: list[str]
+
+
 class Account(BaseModel):
     """The account of a study."""
 
@@ -115,6 +128,7 @@ class Account(BaseModel):
     by_standing: dict[str, Tally]
     by_residence: dict[str, Tally]
     by_registration: dict[str, Tally]
+    rejections: list[AccountRejection]
     counts_agree: bool
 
 
