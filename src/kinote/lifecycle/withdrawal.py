@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from heapq import merge
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
@@ -156,7 +157,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     ).one_or_none()
     if row is None:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
-    refusal = why_not_undoable(row.act, is_told=bool(row.rejection_note_uid))
+    refusal = why_not_undoable(row.act, is_told=are_others_told(row))
     if refusal:
         raise NotUndoableError(refusal)
     transaction.execute(
@@ -194,10 +195,18 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     owe_restored_instances(transaction, key, now=now)
 
 
+def are_others_told(row: Row[Any]) -> bool:
+    """Return whether others have been told of a withdrawal, given by its row.
+
+    The rejection note of a received one is not ours: nobody was told by Kinote.
+    """
+    return bool(row.rejection_note_uid) and not row.received
+
+
 def why_not_undoable(stored: str, *, is_told: bool) -> str:
     """Return why a withdrawal with this stored act cannot be undone; empty if it can.
 
-    `is_told` says whether a rejection note of it is live.
+    `is_told` says whether a rejection note of ours is live (`are_others_told`).
     """
     act = stored_act(stored)
     if act is REVISED:

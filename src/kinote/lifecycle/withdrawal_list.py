@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
-from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, why_not_undoable
+from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, are_others_told, why_not_undoable
 from kinote.security.actors import Actor
 
 
@@ -122,5 +122,5 @@ def _listed(row: Row[Any]) -> ListedWithdrawal:
         undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
         why_not_undoable="It has been undone."
         if undone
-        else why_not_undoable(row.act, is_told=bool(row.rejection_note_uid)),
+        else why_not_undoable(row.act, is_told=are_others_told(row)),
     )
