@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
@@ -57,6 +58,8 @@ def withdraw(
     spared: Mapping[str, Spared] | None = None,
 ) -> int:
     """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
+
+    The caller has locked the UIDs (`kinote.catalog.instances.uid_locks`), so that no arrival misses the withdrawal.
 
     `text` is the reason in a person's words; the act has the code, unless a `reason` of CID 7031 is given. `copies`
     maps a UID to the key of a single copy, if only that copy is meant. With an `undo_window` the window stays open for
@@ -160,6 +163,8 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     refusal = why_not_undoable(row.act, is_told=are_others_told(row))
     if refusal:
         raise NotUndoableError(refusal)
+    # In the order of a purge: the withdrawal, the UIDs, the instances. What arrives meanwhile sees it undone, or is seen.
+    lock_many_uids(transaction, targets(transaction, key))
     transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
+from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal
 from kinote.catalog.sql import statements
@@ -72,6 +73,8 @@ def reject(
     UIDs, and would reject the others, too. `now` is in the time zone in which documents are written.
     """
     uids = set(sop_instance_uids)
+    # One that arrives meanwhile sees the withdrawal, or is seen by it.
+    lock_many_uids(transaction, uids)
     window = act.window(undo_window)
     key = withdraw(
         transaction,
