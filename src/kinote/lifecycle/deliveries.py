@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, literal, null, select, update
+from sqlalchemy import Connection, FromClause, and_, case, exists, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kinote.catalog.schema.tables import (
@@ -112,7 +112,11 @@ def owe_rejection_notes(transaction: Connection, key: int, *, now: datetime) -> 
             literal(timestamp(now)),
         )
         .select_from(_targets_given())
-        .where(withdrawal_target.c.withdrawal == key, delivery.c.given_at.is_not(None))
+        .where(
+            withdrawal_target.c.withdrawal == key,
+            withdrawal_target.c.spared == "",
+            delivery.c.given_at.is_not(None),
+        )
         .distinct()
     )
     make = sqlite.insert if is_sqlite(transaction) else postgresql.insert
@@ -134,6 +138,34 @@ def owe_restored_instances(transaction: Connection, key: int, *, now: datetime) 
     notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
     transaction.execute(
         delivery.delete().where(delivery.c.sop_instance_uid.in_(notes), delivery.c.given_at.is_(None))
+    )
+    _owe_again(transaction, key, only=None, now=now)
+
+
+def owe_spared_instances(transaction: Connection, key: int, *, now: datetime) -> None:
+    """Owe the instances that a withdrawal in force spares to everyone who was told of it.
+
+    Who has not been told yet must not be told any more, unless they were given something else that it withdraws.
+    """
+    receiver = delivery.alias("receiver")
+    is_concerned = exists(
+        select(receiver.c.peer)
+        .select_from(_targets_given(receiver))
+        .where(
+            withdrawal_target.c.withdrawal == key,
+            withdrawal_target.c.spared == "",
+            rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid,
+            receiver.c.peer == delivery.c.peer,
+            receiver.c.address == delivery.c.address,
+            receiver.c.given_at.is_not(None),
+        )
+        .correlate(delivery)
+    )
+    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
+    transaction.execute(
+        delivery.delete().where(
+            delivery.c.sop_instance_uid.in_(notes), delivery.c.given_at.is_(None), ~is_concerned
+        )
     )
     _owe_again(transaction, key, only=None, now=now)
 
@@ -191,7 +223,7 @@ def owed_by(connection: Connection, key: int) -> list[Owed]:
 _COLUMNS = [column.name for column in delivery.c]
 
 
-def _targets_given() -> Any:
+def _targets_given(given: FromClause = delivery) -> Any:
     """Return the instances that withdrawals name, with the rejection notes for them and who was given them."""
     return (
         withdrawal_target.join(
@@ -206,7 +238,7 @@ def _targets_given() -> Any:
             (rejection_note.c.withdrawal == withdrawal_target.c.withdrawal)
             & (rejection_note.c.study_instance_uid == study.c.study_instance_uid),
         )
-        .join(delivery, delivery.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+        .join(given, given.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
     )
 
 
@@ -245,15 +277,25 @@ _notes_naming = statements.LookUp(
         )
         .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     )
-    .where(withdrawal.c.undone_at.is_(None)),
+    # A later copy may have ended it for this instance.
+    .where(withdrawal.c.undone_at.is_(None), withdrawal_target.c.spared == ""),
     withdrawal_target.c.sop_instance_uid,
 )
 
-#: Of rejection notes, those whose withdrawal has been undone after its window.
+#: Of rejection notes, those whose withdrawal has been undone after its window, or spares something that it names.
 _undone_notes = statements.LookUp(
     select(rejection_note.c.sop_instance_uid, rejection_note.c.withdrawal)
     .join(withdrawal, withdrawal.c.id == rejection_note.c.withdrawal)
-    .where(withdrawal.c.undone_at.is_not(None)),
+    .where(
+        or_(
+            withdrawal.c.undone_at.is_not(None),
+            exists(
+                select(withdrawal_target.c.withdrawal)
+                .where(withdrawal_target.c.withdrawal == withdrawal.c.id, withdrawal_target.c.spared != "")
+                .correlate(withdrawal)
+            ),
+        )
+    ),
     rejection_note.c.sop_instance_uid,
 )
 
@@ -277,7 +319,7 @@ def _owe_notes(transaction: Connection, owed: dict[tuple[str, Receiver], tuple[i
 
 
 def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:
-    """Owe the instances of an undone withdrawal that are live to those who have been told of it, or `only` to one."""
+    """Owe the instances of a withdrawal that are live again to those who have been told of it, or `only` to one."""
     told = delivery.alias()
     is_live = (
         select(withdrawal_target.c.sop_instance_uid)

@@ -184,20 +184,30 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
         ).scalars()
     )
-    if notes:
+    withdraw_notes(transaction, notes, text=f"Withdrawal {key} was undone.", by=by, now=now)
+    # All in one order, so that two of them cannot deadlock.
+    settle(transaction, merge(notes, targets(transaction, key)), now=now)
+    owe_restored_instances(transaction, key, now=now)
+
+
+def withdraw_notes(
+    transaction: Connection, sop_instance_uids: list[str], *, text: str, by: Actor, now: datetime
+) -> None:
+    """Withdraw rejection notes of ours that do not hold any more. The caller settles their standing.
+
+    The UIDs are in ascending order, each once.
+    """
+    if sop_instance_uids:
         _insert(
             transaction,
-            notes,
+            sop_instance_uids,
             act=REJECTION_UNDONE,
-            text=f"Withdrawal {key} was undone.",
+            text=text,
             by=by,
             now=now,
             copies={},
             reason=REJECTION_UNDONE.reason,
         )
-    # All in one order, so that two of them cannot deadlock.
-    settle(transaction, merge(notes, targets(transaction, key)), now=now)
-    owe_restored_instances(transaction, key, now=now)
 
 
 def are_others_told(row: Row[Any]) -> bool:
