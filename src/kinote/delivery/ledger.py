@@ -68,10 +68,7 @@ class Ledger:
     def note(self, given: Given) -> None:
         """Note that something was handed out."""
         with self._noting:
-            before = self._waiting.get(given.key)
-            # What the receiver has, it has, whatever becomes of another attempt.
-            if before is None or before.state is not State.GIVEN or given.state is State.GIVEN:
-                self._waiting[given.key] = given
+            self._waiting[given.key] = given.after(self._waiting.get(given.key))
             is_full = len(self._waiting) >= _MOST
         if is_full:
             self.write()
@@ -100,5 +97,6 @@ class Ledger:
 
     def _take_back(self, rows: Sequence[Given]) -> None:
         with self._noting:
-            # What has come meanwhile is newer.
-            self._waiting = {**{each.key: each for each in rows}, **self._waiting}
+            newer, self._waiting = self._waiting, {each.key: each for each in rows}
+            for key, given in newer.items():
+                self._waiting[key] = given.after(self._waiting.get(key))

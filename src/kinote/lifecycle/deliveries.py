@@ -66,6 +66,15 @@ class Given:
     def key(self) -> tuple[str, int, str]:
         return (self.sop_instance_uid, self.to.peer, self.to.address)
 
+    def after(self, before: Given | None) -> Given:
+        """Return what is known after both, if `before` was the attempt before this one.
+
+        What the receiver has, it has, and what it may have, it may have, whatever becomes of another attempt.
+        """
+        if before is None or self.state is State.GIVEN:
+            return self
+        return before if before.state is State.GIVEN or self.state is State.FAILED else self
+
 
 def record_given(transaction: Connection, given: Iterable[Given]) -> None:
     """Write what receivers were given. What has been withdrawn meanwhile is owed to them with its rejection note."""
