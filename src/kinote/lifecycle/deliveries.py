@@ -363,12 +363,17 @@ def _row(each: Given) -> dict[str, Any]:
         "peer": each.to.peer,
         "address": each.to.address,
         "state": str(each.state),
-        "answer": each.answer,
+        "answer": _printable(each.answer),
         "way": each.way,
         "given_at": None if each.state is State.FAILED else at,
         "withdrawal": None,
         "changed_at": at,
     }
+
+
+def _printable(answer: str) -> str:
+    """Return an answer as every database takes it: PostgreSQL takes no NUL."""
+    return answer if answer.isprintable() else "".join(each if each.isprintable() else "?" for each in answer)
 
 
 def _upsert(make: type[sqlite.Insert] | type[postgresql.Insert], *, failed: bool) -> statements.ForEach:
