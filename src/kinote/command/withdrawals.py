@@ -101,9 +101,11 @@ def _line(each: Mapping[str, Any]) -> str:
     by = each["by"]
     who = f" by {by['name'] or by['kind']}" if by else ""
     said = f": {each['text']}" if each["text"] else ""
+    only_marked = ", only marked" if each["effect"] == "marked" else ""
+    came = ", received" if each["received"] else ""
     return (
         f"{each['id']} {each['made_at']} {each['act']}, {each['instances']} instances{who}{said} "
-        f"({each['reason']['meaning']}; {each['state']})"
+        f"({each['reason']['meaning']}; {each['state']}{only_marked}{came})"
     )
 
 

@@ -155,11 +155,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
 
     Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
-    row = transaction.execute(
-        select(withdrawal).where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None)).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
+    row = locked_withdrawal(transaction, key)
     refusal = why_not_undoable(row.act, is_told=are_others_told(row))
     if refusal:
         raise NotUndoableError(refusal)
@@ -188,6 +184,16 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     # All in one order, so that two of them cannot deadlock.
     settle(transaction, merge(notes, targets(transaction, key)), now=now)
     owe_restored_instances(transaction, key, now=now)
+
+
+def locked_withdrawal(transaction: Connection, key: int) -> Row[Any]:
+    """Return the row of a withdrawal that has not been undone, locked. Raises `WithdrawalNotFoundError`."""
+    row = transaction.execute(
+        select(withdrawal).where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None)).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
+    return row
 
 
 def withdraw_notes(
@@ -240,6 +246,16 @@ def why_not_undoable(stored: str, *, is_told: bool) -> str:
         "objects again under new UIDs: make the note again as a new one, and have images sent again by the modality "
         "under new UIDs."
     )
+
+
+def why_not_undoable_by_people(row: Row[Any]) -> str:
+    """Return why people cannot undo a withdrawal that is in force, given by its row; empty if they can."""
+    if row.effect == Effect.PROPOSED:
+        return (
+            "It has no effect: it is a received rejection that waits for a decision. Accept or refuse it there, under "
+            "rejections."
+        )
+    return why_not_undoable(row.act, is_told=are_others_told(row))
 
 
 def targets(connection: Connection, key: int) -> Iterator[str]:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, Select, func, select
 from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
-from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, are_others_told, why_not_undoable
+from kinote.lifecycle.rejection.rules import Effect
+from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, why_not_undoable_by_people
 from kinote.security.actors import Actor
 
 
@@ -34,6 +35,8 @@ class WithdrawalFilter:
 class ListedWithdrawal:
     """A withdrawal. `state`: its undo window is 'open' or 'closed', or it is 'undone'.
 
+    `effect` is 'hidden', or 'marked' where its instances stay live and carry the mark; `received` says that a rejection
+    note that came in asked for it.
     `why_not_undoable` is a sentence, empty where it can be undone.
     """
 
@@ -46,6 +49,8 @@ class ListedWithdrawal:
     made_at: str
     closes_at: str
     state: str
+    effect: str
+    received: bool
     instances: int
     undone_at: str | None
     undone_by: Actor | None
@@ -55,7 +60,10 @@ class ListedWithdrawal:
 def withdrawals(
     connection: Connection, wanted: WithdrawalFilter, *, before: int | None, limit: int
 ) -> list[ListedWithdrawal]:
-    """Return withdrawals, the last made first, beginning before the key `before`."""
+    """Return withdrawals, the last made first, beginning before the key `before`.
+
+    What waits for a decision or was refused is none (`kinote.lifecycle.rejection.proposals`).
+    """
     query = _matching(wanted).order_by(withdrawal.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(withdrawal.c.id < before)
@@ -88,7 +96,7 @@ def live_rejection_notes(connection: Connection, key: int) -> dict[str, str]:
 
 
 def _matching(wanted: WithdrawalFilter) -> Select[Any]:
-    query = select(withdrawal)
+    query = select(withdrawal).where(withdrawal.c.effect != str(Effect.PROPOSED))
     if wanted.since:
         query = query.where(withdrawal.c.made_at >= wanted.since)
     if wanted.until:
@@ -117,10 +125,10 @@ def _listed(row: Row[Any]) -> ListedWithdrawal:
         made_at=row.made_at,
         closes_at=row.closes_at,
         state="undone" if undone else "closed" if row.closed_at is not None else "open",
+        effect=row.effect,
+        received=bool(row.received),
         instances=row.instance_count,
         undone_at=row.undone_at,
         undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
-        why_not_undoable="It has been undone."
-        if undone
-        else why_not_undoable(row.act, is_told=are_others_told(row)),
+        why_not_undoable="It has been undone." if undone else why_not_undoable_by_people(row),
     )

@@ -198,6 +198,10 @@ export interface Withdrawal {
   /** When the time to undo it unseen ends. */
   closes_at: string;
   state: "open" | "closed" | "undone";
+  /** `marked`: its instances stay live. */
+  effect: "hidden" | "marked" | "proposed";
+  /** Whether a rejection note of another system asked for it. */
+  received: boolean;
   instances: number;
   undone_at: string | null;
   undone_by: { kind: string; name: string; address: string } | null;

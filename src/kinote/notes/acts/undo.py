@@ -10,7 +10,12 @@ from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawal import (
+    NotUndoableError,
+    locked_withdrawal,
+    undo,
+    why_not_undoable_by_people,
+)
 from kinote.security.actors import Actor
 
 _OF_NOTES = (NOTE_WITHDRAWN.name, WITHDRAWN_BY_AUTHOR.name)
@@ -22,6 +27,10 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     Nothing can have happened to a withdrawn note: it cannot be revised. So the version that comes back is its current
     one. Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
+    row = locked_withdrawal(transaction, key)
+    refusal = why_not_undoable_by_people(row)
+    if refusal:
+        raise NotUndoableError(refusal)
     undo(transaction, key, by=by, now=now)
     restored = transaction.execute(
         select(note_version.c.note, study.c.study_instance_uid)

@@ -207,7 +207,8 @@ async def list_withdrawals(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What was removed in a period, by whom and why, undone or not.
+    """What was removed in a period, by whom and why, undone or not. Rejections that wait for a decision, or were
+    refused, are under `rejections`.
 
     As CSV there is a line for each withdrawal and study, with the patient.
     """
@@ -293,6 +294,8 @@ def _listed(one: ListedWithdrawal) -> dict[str, Any]:
         "made_at": one.made_at,
         "closes_at": one.closes_at,
         "state": one.state,
+        "effect": one.effect,
+        "received": one.received,
         "instances": one.instances,
         "undone_at": one.undone_at,
         "undone_by": _actor(one.undone_by),
@@ -336,6 +339,8 @@ _HEAD = (
     "by",
     "by_address",
     "state",
+    "effect",
+    "received",
     "undone_at",
     "undone_by",
     "study_instance_uid",
@@ -376,6 +381,8 @@ def _cells(each: ListedWithdrawal, share: StudyShare | None) -> Sequence[object]
         by.name if by else "",
         by.address if by else "",
         each.state,
+        each.effect,
+        "yes" if each.received else "no",
         each.undone_at or "",
         undone_by.name if undone_by else "",
         *(
