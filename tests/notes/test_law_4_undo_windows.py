@@ -296,6 +296,18 @@ def test_undone_later_the_instances_are_owed_to_those_who_were_told(filled: Cata
     assert ("instance", "owed", "") in listed
 
 
+def test_a_note_that_was_sent_without_an_answer_is_not_owed_once_it_is_undone(filled: Catalog) -> None:
+    given(filled, IMAGE)
+    key = rejected(filled, IMAGE)
+    assert closed(filled, key)
+    (note,) = prepared(filled, key).values()
+    given(filled, note, state=State.UNKNOWN)
+    assert stood(filled, [note]) == {(note, PACS): "owed"}
+    undone(filled, key)
+    assert stood(filled, [note]) == {(note, PACS): "unknown"}
+    assert stood(filled, [IMAGE]) == {(IMAGE, PACS): "owed"}, "it may have been told"
+
+
 def test_an_answer_that_is_lost_takes_nothing_back(filled: Catalog) -> None:
     given(filled, IMAGE)
     given(filled, IMAGE, state=State.UNKNOWN)

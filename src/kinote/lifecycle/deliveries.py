@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, and_, case, exists, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, exists, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kinote.catalog.schema.tables import (
@@ -144,10 +144,7 @@ def owe_restored_instances(transaction: Connection, key: int, *, now: datetime) 
 
     Who has not been told yet must not be told any more. The instances are live again.
     """
-    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
-    transaction.execute(
-        delivery.delete().where(delivery.c.sop_instance_uid.in_(notes), delivery.c.given_at.is_(None))
-    )
+    _tell_no_more(transaction, key, (), now)
     _owe_again(transaction, key, only=None, now=now)
 
 
@@ -170,13 +167,22 @@ def owe_spared_instances(transaction: Connection, key: int, *, now: datetime) ->
         )
         .correlate(delivery)
     )
-    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
-    transaction.execute(
-        delivery.delete().where(
-            delivery.c.sop_instance_uid.in_(notes), delivery.c.given_at.is_(None), ~is_concerned
-        )
-    )
+    _tell_no_more(transaction, key, (~is_concerned,), now)
     _owe_again(transaction, key, only=None, now=now)
+
+
+def _tell_no_more(
+    transaction: Connection, key: int, conditions: Sequence[ColumnElement[bool]], now: datetime
+) -> None:
+    """Let the rejection notes of a withdrawal be owed no more. Whoever was sent one without an answer may have it."""
+    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
+    those = (delivery.c.sop_instance_uid.in_(notes), *conditions)
+    transaction.execute(delivery.delete().where(*those, delivery.c.given_at.is_(None)))
+    transaction.execute(
+        update(delivery)
+        .where(*those, delivery.c.state == str(State.OWED))
+        .values(state=str(State.UNKNOWN), changed_at=timestamp(now))
+    )
 
 
 @dataclass(frozen=True, slots=True)
