@@ -369,6 +369,22 @@ def test_law_4_of_giving_and_withdrawing_at_once_one_sees_the_other(postgresql_u
     catalog.close()
 
 
+@pytest.mark.parametrize("first", ["undone", "given"])
+def test_law_4_what_is_given_while_it_is_undone_leaves_nothing_owed(postgresql_url: str, first: str) -> None:
+    catalog = Catalog(CatalogOptions(postgresql_url))
+    fill(catalog)
+    key = rejected(catalog, IMAGE)
+    (note,) = prepared(catalog, key).values()
+    works: dict[str, Work] = {
+        "undone": lambda tx: undo_withdrawal(tx, key, by=ROE, now=later(NOW)),
+        "given": lambda tx: record_given(tx, [Given(IMAGE, PACS, State.GIVEN, "", "C-GET", NOW)]),
+    }
+    (second,) = works.keys() - {first}
+    at_once(catalog, works[first], works[second])
+    assert (IMAGE in live(catalog), stood(catalog, [note])) == (True, {})
+    catalog.close()
+
+
 def test_law_4_of_two_servers_one_closes_a_window(postgresql_url: str) -> None:
     catalog = Catalog(CatalogOptions(postgresql_url))
     fill(catalog)

@@ -172,8 +172,9 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
         )
     )
     if row.closed_at is None:
-        forget_rejection_notes(transaction, key)
+        # The instances are locked first. Whoever writes just now who was given them has then owed the notes.
         settle(transaction, targets(transaction, key), now=now)
+        forget_rejection_notes(transaction, key)
         return
     notes = sorted(
         transaction.execute(
