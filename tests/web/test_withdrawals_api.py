@@ -28,6 +28,9 @@ WITHDRAWALS = "/api/v1/withdrawals"
 OTHER_SERIES = "1.2.3.5"
 NOT_HERE = "1.2.3.4.99"
 
+#: The first instance that is stored, by the number of its row.
+COPY = {"sop_instance_uid": INSTANCE, "copy": 1}
+
 
 @pytest.fixture
 def rooms(rooms: Rooms) -> Rooms:
@@ -113,7 +116,15 @@ def test_a_preview_changes_nothing(stored: httpx.Client) -> None:
         (asked(studies=[STUDY, "1.9"]), "studies[1]"),
         (asked(series=["1.9"]), "series[0]"),
         (asked(instances=[INSTANCE, "no uid"]), "instances[1]"),
-        (asked(instances=[{"sop_instance_uid": INSTANCE, "copy": 99}]), "instances"),
+        (asked(instances=[COPY | {"copy": 99}]), "instances"),
+        (asked("other copy chosen", instances=[COPY, INSTANCE[:-1] + "2"]), "instances[1]"),
+        (asked("other copy chosen", studies=[STUDY]), "studies"),
+        (asked("other copy chosen", series=[SERIES], instances=[COPY]), "series"),
+        (asked(instances=[INSTANCE, NOT_HERE, INSTANCE]), "instances[2]"),
+        (asked(instances=[INSTANCE, COPY]), "instances[1]"),
+        (asked(instances=[COPY, COPY | {"copy": 2}]), "instances[1]"),
+        (asked(series=[SERIES, SERIES]), "series[1]"),
+        (asked(series=[SERIES], instances=[COPY]), "instances"),
     ],
     ids=lambda case: case if isinstance(case, str) else case["act"],
 )

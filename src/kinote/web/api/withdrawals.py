@@ -15,7 +15,7 @@ from kinote.catalog.schema.timestamps import asked_timestamp
 from kinote.dicom.values.uids import is_tolerable
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REMOVAL_REASONS
-from kinote.lifecycle.acts import FOR_OBJECTS, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
+from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
 from kinote.lifecycle.deliveries import owed_by
 from kinote.lifecycle.withdrawal_list import (
     ListedWithdrawal,
@@ -106,15 +106,32 @@ class AskedWithdrawal(BaseModel):
     def needs_text(self, act: Act) -> bool:
         return act in _NEED_TEXT and bool(self.studies or self.series)
 
-    def check(self) -> None:
-        """Refuse what names nothing, or something that is no UID."""
+    def check(self, act: Act) -> None:
+        """Refuse what names nothing, something that is no UID or is named twice, or what the act cannot mean."""
         if not (self.studies or self.series or self.instances):
             raise _refused("instances", "Name at least one study, series or instance.")
         instances = [each if isinstance(each, str) else each.sop_instance_uid for each in self.instances]
         for name, uids in (("studies", self.studies), ("series", self.series), ("instances", instances)):
+            seen: set[str] = set()
             for position, uid in enumerate(uids):
                 if not is_tolerable(uid):
                     raise _refused(f"{name}[{position}]", "is no UID.")
+                if uid in seen:
+                    raise _refused(f"{name}[{position}]", "is named twice.")
+                seen.add(uid)
+        if act is OTHER_COPY_CHOSEN:
+            self._check_copies()
+
+    def _check_copies(self) -> None:
+        """A UID would withdraw the chosen copy as well."""
+        for name, uids in (("studies", self.studies), ("series", self.series)):
+            if uids:
+                raise _refused(name, f"Name single copies: {OTHER_COPY_CHOSEN} means no whole {name}.")
+        for position, each in enumerate(self.instances):
+            if isinstance(each, str):
+                raise _refused(
+                    f"instances[{position}]", f"Name a single copy: {OTHER_COPY_CHOSEN} means no other."
+                )
 
     def scope(self, connection: Connection) -> Scope:
         try:
@@ -154,7 +171,7 @@ async def make_withdrawal(
     """
     rooms = rooms_of(request)
     wanted, reason = body.wanted_act(), body.wanted_reason()
-    body.check()
+    body.check(wanted)
     if preview:
 
         def look() -> Scope:
