@@ -195,6 +195,25 @@ def test_what_was_removed_is_listed_and_exported(stored: httpx.Client) -> None:
     assert rows[2]["text"] == "'=Blurred, by far", "a spreadsheet must not take it for a formula"
 
 
+def test_what_was_purged_is_counted_and_where_all_was_nothing_is_undone(
+    stored: httpx.Client, rooms: Rooms
+) -> None:
+    one_of_two = made(stored, asked(instances=[INSTANCE, f"{SERIES}.2"]))["id"]
+    everything = made(stored, asked(instances=["1.2.3.5.1"]))["id"]
+    purged = instance.c.sop_instance_uid.in_([INSTANCE, "1.2.3.5.1"])
+    values = {"standing": "purged", "residence": "none", "file_key": None}
+    rooms.catalog.write(lambda tx: tx.execute(instance.update().where(purged).values(**values)))
+    undone = stored.delete(f"{WITHDRAWALS}/{one_of_two}").json()
+    assert (undone["state"], undone["purged"]) == ("undone", 1)
+    assert undone["purged_sentence"] == "1 were purged; they come back only if they are sent again."
+    assert live(stored) == {f"{SERIES}.2"}
+    refused = stored.delete(f"{WITHDRAWALS}/{everything}")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:kinote:problem:not-undoable")
+    assert "sent again" in refused.json()["detail"]
+    shown = stored.get(f"{WITHDRAWALS}/{everything}").json()
+    assert (shown["state"], shown["purged"], shown["can_be_undone"]) == ("open", 1, False)
+
+
 def test_a_note_is_withdrawn_by_a_withdrawal_that_can_be_undone(stored: httpx.Client) -> None:
     body = {
         "title": {"scheme": "DCM", "value": "113000"},

@@ -80,6 +80,8 @@ def show(begun: Begun, key: int, *, as_json: bool) -> None:
     _say(_line(found))
     _say_studies(found["studies"])
     _say(_how_it_stands(found))
+    if found["purged_sentence"]:
+        _say(found["purged_sentence"])
     for each in found["rejection_notes"]:
         _say(f"  rejection note {each['sop_instance_uid']} in study {each['study_instance_uid']}")
     for each in found["owed"]:
@@ -95,6 +97,8 @@ def undo(begun: Begun, key: int, *, as_json: bool) -> None:
         _print_json(found)
         return
     _say(f"Withdrawal {key} is undone.")
+    if found["purged_sentence"]:
+        _say(found["purged_sentence"])
 
 
 def _line(each: Mapping[str, Any]) -> str:

@@ -15,15 +15,15 @@ from datetime import datetime, timedelta
 from heapq import merge
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from kinote.catalog.instances.uid_locks import lock_many_uids
-from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import instance, rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
-from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, stored_act
+from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, LaterCopies, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
 from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
@@ -249,14 +249,44 @@ def why_not_undoable(stored: str, *, is_told: bool) -> str:
     )
 
 
-def why_not_undoable_by_people(row: Row[Any]) -> str:
-    """Return why people cannot undo a withdrawal that is in force, given by its row; empty if they can."""
+def why_not_undoable_by_people(row: Row[Any], *, is_purged: bool = False) -> str:
+    """Return why people cannot undo a withdrawal that is in force, given by its row; empty if they can.
+
+    `is_purged` says that all that it names was purged.
+    """
     if row.effect == Effect.PROPOSED:
         return (
             "It has no effect: it is a received rejection that waits for a decision. Accept or refuse it there, under "
             "rejections."
         )
-    return why_not_undoable(row.act, is_told=are_others_told(row))
+    refusal = why_not_undoable(row.act, is_told=are_others_told(row))
+    if refusal or not is_purged:
+        return refusal
+    act = stored_act(row.act)
+    if act is not None and act.later_copies is LaterCopies.REFUSED:
+        # Only if it is undone can what it names be sent again.
+        return ""
+    return "All that it names was purged, so nothing would come back. Have it sent again first."
+
+
+def number_purged(connection: Connection, key: int) -> tuple[int, bool]:
+    """Return how many of the instances that a withdrawal names were purged, and whether all were."""
+    named = select(func.count()).select_from(withdrawal_target).where(withdrawal_target.c.withdrawal == key)
+    meant = or_(
+        withdrawal_target.c.instance.is_(None) & instance.c.is_current,
+        withdrawal_target.c.instance == instance.c.id,
+    )
+    purged = (
+        select(func.count())
+        .select_from(
+            withdrawal_target.join(
+                instance, (instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid) & meant
+            )
+        )
+        .where(withdrawal_target.c.withdrawal == key, instance.c.standing == "purged")
+    )
+    number = connection.execute(purged).scalar_one()
+    return number, bool(number) and number == connection.execute(named).scalar_one()
 
 
 def targets(connection: Connection, key: int) -> Iterator[str]:

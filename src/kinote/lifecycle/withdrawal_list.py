@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
@@ -12,7 +12,11 @@ from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
 from kinote.lifecycle.rejection.rules import Effect
-from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, why_not_undoable_by_people
+from kinote.lifecycle.withdrawal import (
+    WithdrawalNotFoundError,
+    number_purged,
+    why_not_undoable_by_people,
+)
 from kinote.security.actors import Actor
 
 
@@ -37,7 +41,8 @@ class ListedWithdrawal:
 
     `effect` is 'hidden', or 'marked' where its instances stay live and carry the mark; `received` says that a rejection
     note that came in asked for it.
-    `why_not_undoable` is a sentence, empty where it can be undone.
+    `why_not_undoable` is a sentence, empty where it can be undone. `purged` counts the instances that were purged;
+    in a list it is not counted.
     """
 
     id: int
@@ -55,6 +60,7 @@ class ListedWithdrawal:
     undone_at: str | None
     undone_by: Actor | None
     why_not_undoable: str
+    purged: int = 0
 
 
 def withdrawals(
@@ -71,11 +77,16 @@ def withdrawals(
 
 
 def one_withdrawal(connection: Connection, key: int) -> ListedWithdrawal:
-    """Return one withdrawal. Raises `WithdrawalNotFoundError`."""
+    """Return one withdrawal, with how many of its instances were purged. Raises `WithdrawalNotFoundError`."""
     row = connection.execute(select(withdrawal).where(withdrawal.c.id == key)).one_or_none()
     if row is None:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key}.")
-    return _listed(row)
+    purged, are_all = number_purged(connection, key)
+    return replace(
+        _listed(row),
+        purged=purged,
+        why_not_undoable=_why_not_undoable(row, is_purged=are_all),
+    )
 
 
 def named_uids(connection: Connection, key: int) -> Sequence[str]:
@@ -130,5 +141,11 @@ def _listed(row: Row[Any]) -> ListedWithdrawal:
         instances=row.instance_count,
         undone_at=row.undone_at,
         undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
-        why_not_undoable="It has been undone." if undone else why_not_undoable_by_people(row),
+        why_not_undoable=_why_not_undoable(row),
     )
+
+
+def _why_not_undoable(row: Row[Any], *, is_purged: bool = False) -> str:
+    if row.undone_at is not None:
+        return "It has been undone."
+    return why_not_undoable_by_people(row, is_purged=is_purged)

@@ -13,6 +13,7 @@ from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
 from kinote.lifecycle.withdrawal import (
     NotUndoableError,
     locked_withdrawal,
+    number_purged,
     undo,
     why_not_undoable_by_people,
 )
@@ -25,10 +26,14 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     """Undo a withdrawal; the change feed tells of a note that is there again.
 
     Nothing can have happened to a withdrawn note: it cannot be revised. So the version that comes back is its current
-    one. Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
+    one. What was purged comes back only if it is sent again; if all was, nothing is undone.
+
+    Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
     row = locked_withdrawal(transaction, key)
-    refusal = why_not_undoable_by_people(row)
+    # A purge locks the withdrawal, too.
+    _, is_purged = number_purged(transaction, key)
+    refusal = why_not_undoable_by_people(row, is_purged=is_purged)
     if refusal:
         raise NotUndoableError(refusal)
     undo(transaction, key, by=by, now=now)

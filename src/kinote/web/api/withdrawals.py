@@ -275,7 +275,8 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
     """Take instances back into use, unless another withdrawal names them. Undoing twice changes nothing more.
 
     While the undo window is open, nobody has been told. Later, acts that are told by 113001 and 113039 can be undone:
-    their instances are owed again to those who have been told. Others cannot: 409 says why.
+    their instances are owed again to those who have been told. Others cannot: 409 says why. What was `purged` meanwhile
+    comes back only if it is sent again.
     """
     now = act.now().astimezone()
 
@@ -288,8 +289,13 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
 
 
 def _whole(connection: Connection, key: int) -> dict[str, Any]:
+    found = one_withdrawal(connection, key)
     return {
-        **_listed(one_withdrawal(connection, key)),
+        **_listed(found),
+        "purged": found.purged,
+        "purged_sentence": f"{found.purged} were purged; they come back only if they are sent again."
+        if found.purged
+        else None,
         "studies": [asdict(share) for share in shares_of(connection, [key])[key]],
         "sop_instance_uids": list(named_uids(connection, key)),
         "rejection_notes": [
