@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, select
 
 from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
 from kinote.keyobject.codes import Code
@@ -18,6 +18,10 @@ from kinote.lifecycle.withdrawal import (
     why_not_undoable_by_people,
 )
 from kinote.security.actors import Actor
+
+
+#: Withdrawals that are looked through at once for parts of a text.
+_LOOKED_THROUGH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,10 @@ class WithdrawalFilter:
     act: str = ""
     who: str = ""
     text: str = ""
+
+    def is_said_by(self, who: str, text: str) -> bool:
+        """Return whether a name and a reason have these parts: case is of the text, and not of a database's locale."""
+        return self.who.casefold() in who.casefold() and self.text.casefold() in text.casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,17 @@ def withdrawals(
 
     What waits for a decision or was refused is none (`kinote.lifecycle.rejection.proposals`).
     """
-    query = _matching(wanted).order_by(withdrawal.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(withdrawal.c.id < before)
-    return [_listed(row) for row in connection.execute(query)]
+    found: list[ListedWithdrawal] = []
+    at_once = _LOOKED_THROUGH if wanted.who or wanted.text else limit
+    query = _matching(wanted).order_by(withdrawal.c.id.desc()).limit(at_once)
+    while len(found) < limit:
+        page = query if before is None else query.where(withdrawal.c.id < before)
+        rows = connection.execute(page).all()
+        found += [_listed(row) for row in rows if wanted.is_said_by(row.who, row.reason_text)]
+        if len(rows) < at_once:
+            break
+        before = rows[-1].id
+    return found[:limit]
 
 
 def one_withdrawal(connection: Connection, key: int) -> ListedWithdrawal:
@@ -114,12 +129,6 @@ def _matching(wanted: WithdrawalFilter) -> Select[Any]:
         query = query.where(withdrawal.c.made_at < wanted.until)
     if wanted.act:
         query = query.where(withdrawal.c.act == wanted.act)
-    if wanted.who:
-        query = query.where(func.lower(withdrawal.c.who).contains(wanted.who.lower(), autoescape=True))
-    if wanted.text:
-        query = query.where(
-            func.lower(withdrawal.c.reason_text).contains(wanted.text.lower(), autoescape=True)
-        )
     return query
 
 
