@@ -296,6 +296,23 @@ def test_undone_later_the_instances_are_owed_to_those_who_were_told(filled: Cata
     assert ("instance", "owed", "") in listed
 
 
+@pytest.mark.parametrize("told_first", [True, False], ids=["told by the first", "told by the second"])
+def test_of_two_withdrawals_whoever_was_told_of_one_is_owed_what_both_named(
+    filled: Catalog, told_first: bool
+) -> None:
+    given(filled, IMAGE)
+    given(filled, IMAGE, to=VIEWER)
+    first, second = rejected(filled, IMAGE), rejected(filled, IMAGE)
+    assert closed(filled, first)
+    assert closed(filled, second)
+    (note,) = prepared(filled, first if told_first else second).values()
+    given(filled, note)
+    undone(filled, first)
+    assert IMAGE not in live(filled)
+    undone(filled, second)
+    assert stood(filled, [IMAGE]) == {(IMAGE, PACS): "owed", (IMAGE, VIEWER): "given"}
+
+
 def test_a_note_that_was_sent_without_an_answer_is_not_owed_once_it_is_undone(filled: Catalog) -> None:
     given(filled, IMAGE)
     key = rejected(filled, IMAGE)

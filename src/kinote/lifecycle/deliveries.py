@@ -334,8 +334,12 @@ def _owe_notes(transaction: Connection, owed: dict[tuple[str, Receiver], tuple[i
 
 
 def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:
-    """Owe the instances of a withdrawal that are live again to those who have been told of it, or `only` to one."""
-    told = delivery.alias()
+    """Owe the instances of a withdrawal that are live again to those who have been told of it, or `only` to one.
+
+    Of several withdrawals that named an instance, and do not any more, it is enough to have been told of one.
+    """
+    told = delivery.alias("told")
+    naming = withdrawal_target.alias("naming")
     is_live = (
         select(withdrawal_target.c.sop_instance_uid)
         .join(instance, instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
@@ -343,9 +347,14 @@ def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now:
     )
     was_told = exists(
         select(told.c.peer)
-        .join(rejection_note, rejection_note.c.sop_instance_uid == told.c.sop_instance_uid)
+        .select_from(
+            naming.join(withdrawal, withdrawal.c.id == naming.c.withdrawal)
+            .join(rejection_note, rejection_note.c.withdrawal == naming.c.withdrawal)
+            .join(told, told.c.sop_instance_uid == rejection_note.c.sop_instance_uid)
+        )
         .where(
-            rejection_note.c.withdrawal == key,
+            naming.c.sop_instance_uid == delivery.c.sop_instance_uid,
+            or_(withdrawal.c.undone_at.is_not(None), naming.c.spared != ""),
             told.c.peer == delivery.c.peer,
             told.c.address == delivery.c.address,
             told.c.given_at.is_not(None),
