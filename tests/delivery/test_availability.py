@@ -194,7 +194,13 @@ def test_law_4_nobody_is_told_of_what_is_withdrawn_before_its_window_has_closed(
 
         def rejecting(transaction: Connection) -> int:
             return reject(
-                transaction, ["1.2"], act=QUALITY, text="", by=ROE, now=clock(), undo_window=timedelta(minutes=10)
+                transaction,
+                ["1.2"],
+                act=QUALITY,
+                text="",
+                by=ROE,
+                now=clock(),
+                undo_window=timedelta(minutes=10),
             )
 
         first = notifying.catalog.write(rejecting)

@@ -11,10 +11,10 @@ from kinote.lifecycle import acts
 from kinote.lifecycle.rejection.proposals import rejections
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo import undo_withdrawal
+from kinote.security.actors import Actor
 from tests.actors import ROE
 from tests.lifecycle.rejected import ARCHIVE, STRANGER, image, live, receive
 from tests.notes.ward import IMAGE, NOW, dataset_of, later
-from kinote.security.actors import Actor
 
 
 @pytest.mark.parametrize("sender", [ARCHIVE, STRANGER], ids=["may reject", "may not"])

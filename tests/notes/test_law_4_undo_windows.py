@@ -18,8 +18,9 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.keyobject import writer
 from kinote.lifecycle import acts, counts, deliveries
 from kinote.lifecycle.acts import Act
-from kinote.lifecycle.deliveries import Given, Receiver, State, owed_by, record_given
+from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
+from kinote.lifecycle.withdrawal_list import owed_by
 from kinote.notes.acts import rejection, undo_windows
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.revise import revise

@@ -49,8 +49,8 @@ def availability_of(connection: Connection, study_instance_uid: str) -> Iterator
     """Return the instances that a study has or had, series by series.
 
     What has been withdrawn or purged is among them, as unavailable: who was told of it must learn that. While the undo
-    window of its withdrawal is open nobody learns of it (law 4): it is as before. Held copies are not among them: nobody
-    has heard of them.
+    window of its withdrawal is open nobody learns of it (law 4): it is as before. Held copies are not among them:
+    nobody has heard of them.
     """
     told = withdrawal_target.join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     # The closing of the window is told by the rejection note of the study.

@@ -13,13 +13,24 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, exists, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    case,
+    exists,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kinote.catalog.schema.tables import (
     delivery,
     instance,
-    peer,
     rejection_note,
     study,
     withdrawal,
@@ -183,56 +194,6 @@ def _tell_no_more(
         .where(*those, delivery.c.state == str(State.OWED))
         .values(state=str(State.UNKNOWN), changed_at=timestamp(now))
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """How many objects a receiver is owed because of a withdrawal, or was told of it.
-
-    `peer` is the name of the peer, None for an address. `what` is 'rejection note' or 'instance'.
-    """
-
-    peer: str | None
-    address: str
-    what: str
-    state: str
-    answer: str
-    objects: int
-    changed_at: str
-
-
-def owed_by(connection: Connection, key: int) -> list[Owed]:
-    """Return who has been told of a withdrawal, or is still to be told of it or of its undoing."""
-    of_notes = exists(
-        select(rejection_note.c.id).where(rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid)
-    )
-    rows = connection.execute(
-        select(
-            peer.c.name.label("peer"),
-            delivery.c.address,
-            of_notes.label("is_note"),
-            delivery.c.state,
-            func.max(delivery.c.answer).label("answer"),
-            func.count().label("objects"),
-            func.max(delivery.c.changed_at).label("changed_at"),
-        )
-        .select_from(delivery.outerjoin(peer, peer.c.id == delivery.c.peer))
-        .where(delivery.c.withdrawal == key)
-        .group_by(delivery.c.peer, peer.c.name, delivery.c.address, of_notes, delivery.c.state)
-        .order_by(delivery.c.peer, delivery.c.address, of_notes.desc())
-    )
-    return [
-        Owed(
-            row.peer,
-            row.address,
-            "rejection note" if row.is_note else "instance",
-            row.state,
-            row.answer,
-            row.objects,
-            row.changed_at,
-        )
-        for row in rows
-    ]
 
 
 _COLUMNS = [column.name for column in delivery.c]

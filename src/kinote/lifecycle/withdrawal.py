@@ -159,7 +159,8 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     refusal = why_not_undoable(row.act, is_told=are_others_told(row))
     if refusal:
         raise NotUndoableError(refusal)
-    # In the order of a purge: the withdrawal, the UIDs, the instances. What arrives meanwhile sees it undone, or is seen.
+    # In the order of a purge: the withdrawal, the UIDs, the instances. What arrives meanwhile sees it undone, or is
+    # seen.
     lock_many_uids(transaction, targets(transaction, key))
     transaction.execute(
         withdrawal.update()

@@ -1,4 +1,4 @@
-"""Lists withdrawals: what was removed in a period, by whom, why, and whether it can still be undone."""
+"""Lists withdrawals: what was removed in a period, by whom, why, whether it can still be undone, and who was told."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, exists, func, select
 
-from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import delivery, peer, rejection_note, withdrawal, withdrawal_target
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
 from kinote.lifecycle.rejection.rules import Effect
@@ -18,7 +18,6 @@ from kinote.lifecycle.withdrawal import (
     why_not_undoable_by_people,
 )
 from kinote.security.actors import Actor
-
 
 #: Withdrawals that are looked through at once for parts of a text.
 _LOOKED_THROUGH = 500
@@ -119,6 +118,56 @@ def live_rejection_notes(connection: Connection, key: int) -> dict[str, str]:
         row.study_instance_uid: row.sop_instance_uid
         for row in connection.execute(query.order_by(rejection_note.c.study_instance_uid))
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """How many objects a receiver is owed because of a withdrawal, or was told of it.
+
+    `peer` is the name of the peer, None for an address. `what` is 'rejection note' or 'instance'.
+    """
+
+    peer: str | None
+    address: str
+    what: str
+    state: str
+    answer: str
+    objects: int
+    changed_at: str
+
+
+def owed_by(connection: Connection, key: int) -> list[Owed]:
+    """Return who has been told of a withdrawal, or is still to be told of it or of its undoing."""
+    of_notes = exists(
+        select(rejection_note.c.id).where(rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid)
+    )
+    rows = connection.execute(
+        select(
+            peer.c.name.label("peer"),
+            delivery.c.address,
+            of_notes.label("is_note"),
+            delivery.c.state,
+            func.max(delivery.c.answer).label("answer"),
+            func.count().label("objects"),
+            func.max(delivery.c.changed_at).label("changed_at"),
+        )
+        .select_from(delivery.outerjoin(peer, peer.c.id == delivery.c.peer))
+        .where(delivery.c.withdrawal == key)
+        .group_by(delivery.c.peer, peer.c.name, delivery.c.address, of_notes, delivery.c.state)
+        .order_by(delivery.c.peer, delivery.c.address, of_notes.desc())
+    )
+    return [
+        Owed(
+            row.peer,
+            row.address,
+            "rejection note" if row.is_note else "instance",
+            row.state,
+            row.answer,
+            row.objects,
+            row.changed_at,
+        )
+        for row in rows
+    ]
 
 
 def _matching(wanted: WithdrawalFilter) -> Select[Any]:

@@ -16,7 +16,7 @@ def _read_uid(value: bytes) -> str:
 
 
 def _read_text(value: bytes) -> str:
-    """Decode a text. What is no printable ASCII character becomes a question mark: no log or database has to take it."""
+    """Decode a text. What is no printable ASCII character becomes a question mark: not every database takes a NUL."""
     return value.strip(b"\0 ").decode("ascii", "replace").translate(_UNPRINTABLE)
 
 

@@ -30,7 +30,9 @@ def take_back(transaction: Connection, withdrawals: Collection[int], *, now: dat
         # Whoever is given one of them meanwhile sees what is spared, or is seen.
         lock(transaction, transaction.execute(_notes(key)).scalars())
         notes = list(transaction.execute(_without_instances(key)).scalars())
-        withdraw_notes(transaction, notes, text=f"All that withdrawal {key} named has come again.", by=KINOTE, now=now)
+        withdraw_notes(
+            transaction, notes, text=f"All that withdrawal {key} named has come again.", by=KINOTE, now=now
+        )
         settle(transaction, notes, now=now)
         owe_spared_instances(transaction, key, now=now)
 

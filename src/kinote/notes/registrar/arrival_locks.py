@@ -18,6 +18,7 @@ from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
 
+
 def lock_instances(
     transaction: Connection, came: Iterable[str], readings: Iterable[Reading], *, also: Iterable[str] = ()
 ) -> None:

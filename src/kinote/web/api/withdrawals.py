@@ -16,13 +16,13 @@ from kinote.dicom.values.uids import is_tolerable
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REMOVAL_REASONS
 from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
-from kinote.lifecycle.deliveries import owed_by
 from kinote.lifecycle.withdrawal_list import (
     ListedWithdrawal,
     WithdrawalFilter,
     live_rejection_notes,
     named_uids,
     one_withdrawal,
+    owed_by,
     withdrawals,
 )
 from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, StudyShare, scope, shares_of
