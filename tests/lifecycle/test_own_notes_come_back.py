@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, rejection_note
 from kinote.catalog.transactions.catalog import Catalog
@@ -36,11 +36,11 @@ def test_law_4_a_revoked_note_that_a_peer_sends_back_does_nothing(catalog: Catal
 def purge(catalog: Catalog, uid: str) -> None:
     """What a purge leaves: a row that keeps its UID, without bytes."""
 
-    def purging(transaction: object) -> None:
+    def purging(transaction: Connection) -> None:
         key = select(instance.c.id).where(instance.c.sop_instance_uid == uid).scalar_subquery()
         for table in (instance_bytes, instance_metadata):
-            transaction.execute(table.delete().where(table.c.instance == key))  # type: ignore[attr-defined]
-        transaction.execute(  # type: ignore[attr-defined]
+            transaction.execute(table.delete().where(table.c.instance == key))
+        transaction.execute(
             instance.update()
             .where(instance.c.sop_instance_uid == uid)
             .values(standing="purged", residence="none", file_key=None)

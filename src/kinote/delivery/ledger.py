@@ -117,7 +117,7 @@ class Ledger:
                     self._take_back(waiting[begin + written :])
                     return
             if waiting and self._forgotten:
-                log.error("What was handed out is written down again", extra={"forgotten": self._forgotten})
+                log.warning("What was handed out is written down again", extra={"forgotten": self._forgotten})
                 self._forgotten = 0
 
     def _write_group(self, group: Sequence[Given]) -> int:

@@ -206,6 +206,8 @@ export interface Withdrawal {
   undone_at: string | null;
   undone_by: { kind: string; name: string; address: string } | null;
   can_be_undone: boolean;
+  /** Of one withdrawal, not in a list: what is said of instances that were purged. */
+  purged_sentence?: string | null;
   why_not_undoable: string | null;
 }
 
