@@ -43,13 +43,13 @@ _closed = statements.LookUp(
 )
 
 
-def _notes(key: int) -> Select[tuple[str]]:
+def _notes(key: int) -> Select[str]:
     return select(rejection_note.c.sop_instance_uid).where(
         rejection_note.c.withdrawal == key, rejection_note.c.dataset.is_(None)
     )
 
 
-def _without_instances(key: int) -> Select[tuple[str]]:
+def _without_instances(key: int) -> Select[str]:
     """Return the query for the live notes of a withdrawal that name nothing any more on which it has an effect."""
     names_one = exists(
         select(withdrawal_target.c.sop_instance_uid)

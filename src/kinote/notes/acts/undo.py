@@ -30,10 +30,10 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
 
     Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
-    row = locked_withdrawal(transaction, key)
+    locked = locked_withdrawal(transaction, key)
     # A purge locks the withdrawal, too.
     _, is_purged = number_purged(transaction, key)
-    refusal = why_not_undoable_by_people(row, is_purged=is_purged)
+    refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
     if refusal:
         raise NotUndoableError(refusal)
     undo(transaction, key, by=by, now=now)
