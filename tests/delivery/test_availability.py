@@ -26,6 +26,8 @@ from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.jobs.leased import Done, Failed, LeasedJob, Outcome, PermanentError
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.undo_windows import close_window
 from kinote.peers import destination_acts
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint
@@ -177,6 +179,40 @@ def test_what_is_withdrawn_and_returns_is_told(notifying: Notifying) -> None:
             {"1.1": "ONLINE", "1.2": "UNAVAILABLE"},
             {"1.1": "ONLINE", "1.2": "ONLINE"},
         ]
+
+
+def test_law_4_nobody_is_told_of_what_is_withdrawn_before_its_window_has_closed(notifying: Notifying) -> None:
+    taking = Station()
+    with station(taking) as endpoint:
+        notifying.wanted_by(endpoint)
+        arrive(notifying.catalog, "1.1", "1.2")
+
+        def told() -> dict[str, str]:
+            notifying.step()
+            notifying.outcomes()
+            return {uid: taking.told[-1][1][uid] for uid in ("1.1", "1.2")}
+
+        def rejecting(transaction: Connection) -> int:
+            return reject(
+                transaction,
+                ["1.2"],
+                act=QUALITY,
+                text="",
+                by=ROE,
+                now=clock(),
+                undo_window=timedelta(minutes=10),
+            )
+
+        first = notifying.catalog.write(rejecting)
+        assert told() == {"1.1": "ONLINE", "1.2": "ONLINE"}
+        notifying.catalog.write(lambda transaction: undo(transaction, first, by=ROE, now=clock()))
+        assert told() == {"1.1": "ONLINE", "1.2": "ONLINE"}
+        second = notifying.catalog.write(rejecting)
+        assert told() == {"1.1": "ONLINE", "1.2": "ONLINE"}
+        times = len(taking.told)
+        notifying.catalog.write(lambda transaction: close_window(transaction, second, now=clock()))
+        assert told() == {"1.1": "ONLINE", "1.2": "UNAVAILABLE"}
+        assert len(taking.told) == times + 1
 
 
 def test_a_study_that_changes_while_it_is_told_is_told_again(notifying: Notifying) -> None:

@@ -119,6 +119,12 @@ def test_counts_of_a_retrieval_and_what_offends() -> None:
     assert read.ErrorComment == "no, not ?"
 
 
+def test_a_comment_has_no_control_characters_whatever_was_sent() -> None:
+    answer = CFindResponse(message_id_being_responded_to=3, status=0xA900, error_comment="no?room?or?what?")
+    sent = encode_command(answer).replace(b"no?room?or?what?", b"no\0room\nor\x7fwhat\xe4")
+    assert decode_command(sent) == answer
+
+
 def test_odd_senders_are_understood() -> None:
     """A retired length to end, a wrong group length, text padded with zeros, no priority."""
     command = CEchoRequest(message_id=1, affected_sop_class_uid="1.2.840.10008.1.1")

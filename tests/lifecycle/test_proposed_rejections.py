@@ -103,8 +103,10 @@ def test_law_4_what_is_accepted_takes_effect_also_on_what_comes_later(catalog: C
         assert waiting(connection) == {}
 
 
-def test_what_is_refused_changes_nothing(catalog: Catalog) -> None:
-    key = propose(catalog)
+@pytest.mark.parametrize("title", TITLES, ids=lambda title: title.value)
+def test_what_is_refused_changes_nothing(catalog: Catalog, title: Code) -> None:
+    """Whatever the title: of a rejection that came from elsewhere, nobody was told by us."""
+    key = propose(catalog, title)
     assert refused(catalog, key).state == "refused"
     receive(catalog, image(IMAGE_2))
     assert live(catalog) == [IMAGE, IMAGE_2, NOTE]

@@ -18,6 +18,7 @@ import pytest
 from pydicom.datadict import tag_for_keyword
 from sqlalchemy import Connection
 
+from kinote.catalog.instances import uid_locks
 from kinote.catalog.queries.matching import Query, search
 from kinote.catalog.queries.matching_keys import Level, path_of
 from kinote.catalog.schema.live import live_instance
@@ -27,7 +28,6 @@ from kinote.intake.filing import file_arrivals
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.keyobject.reader import read
 from kinote.notes.lists.queries import notes_of_instance, notes_of_study
-from kinote.notes.registrar import arrival_locks
 from kinote.notes.registrar.again import register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
 from tests.catalog.archive import CT, data_set
@@ -112,7 +112,7 @@ def test_a_note_reaches_the_study_of_an_image_that_comes_meanwhile(
     image_first: bool,
     one_by_one: int,
 ) -> None:
-    monkeypatch.setattr(arrival_locks, "_ONE_BY_ONE", one_by_one)
+    monkeypatch.setattr(uid_locks, "ONE_BY_ONE", one_by_one)
     data = (IMAGE_DATA, KOS_DATA) if image_first else (KOS_DATA, IMAGE_DATA)
     cross(postgresql_url, catalog, filing(data[0]), data[1])
     with catalog.read() as connection:

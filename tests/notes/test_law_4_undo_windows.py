@@ -18,8 +18,9 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.keyobject import writer
 from kinote.lifecycle import acts, counts, deliveries
 from kinote.lifecycle.acts import Act
-from kinote.lifecycle.deliveries import Given, Receiver, State, owed_by, record_given
+from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
+from kinote.lifecycle.withdrawal_list import owed_by
 from kinote.notes.acts import rejection, undo_windows
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.revise import revise
@@ -296,6 +297,35 @@ def test_undone_later_the_instances_are_owed_to_those_who_were_told(filled: Cata
     assert ("instance", "owed", "") in listed
 
 
+@pytest.mark.parametrize("told_first", [True, False], ids=["told by the first", "told by the second"])
+def test_of_two_withdrawals_whoever_was_told_of_one_is_owed_what_both_named(
+    filled: Catalog, told_first: bool
+) -> None:
+    given(filled, IMAGE)
+    given(filled, IMAGE, to=VIEWER)
+    first, second = rejected(filled, IMAGE), rejected(filled, IMAGE)
+    assert closed(filled, first)
+    assert closed(filled, second)
+    (note,) = prepared(filled, first if told_first else second).values()
+    given(filled, note)
+    undone(filled, first)
+    assert IMAGE not in live(filled)
+    undone(filled, second)
+    assert stood(filled, [IMAGE]) == {(IMAGE, PACS): "owed", (IMAGE, VIEWER): "given"}
+
+
+def test_a_note_that_was_sent_without_an_answer_is_not_owed_once_it_is_undone(filled: Catalog) -> None:
+    given(filled, IMAGE)
+    key = rejected(filled, IMAGE)
+    assert closed(filled, key)
+    (note,) = prepared(filled, key).values()
+    given(filled, note, state=State.UNKNOWN)
+    assert stood(filled, [note]) == {(note, PACS): "owed"}
+    undone(filled, key)
+    assert stood(filled, [note]) == {(note, PACS): "unknown"}
+    assert stood(filled, [IMAGE]) == {(IMAGE, PACS): "owed"}, "it may have been told"
+
+
 def test_an_answer_that_is_lost_takes_nothing_back(filled: Catalog) -> None:
     given(filled, IMAGE)
     given(filled, IMAGE, state=State.UNKNOWN)
@@ -354,6 +384,22 @@ def test_law_4_of_giving_and_withdrawing_at_once_one_sees_the_other(postgresql_u
     at_once(catalog, works[first], works[second])
     (note,) = prepared(catalog, 1).values()
     assert stood(catalog, [note]) == {(note, PACS): "owed"}
+    catalog.close()
+
+
+@pytest.mark.parametrize("first", ["undone", "given"])
+def test_law_4_what_is_given_while_it_is_undone_leaves_nothing_owed(postgresql_url: str, first: str) -> None:
+    catalog = Catalog(CatalogOptions(postgresql_url))
+    fill(catalog)
+    key = rejected(catalog, IMAGE)
+    (note,) = prepared(catalog, key).values()
+    works: dict[str, Work] = {
+        "undone": lambda tx: undo_withdrawal(tx, key, by=ROE, now=later(NOW)),
+        "given": lambda tx: record_given(tx, [Given(IMAGE, PACS, State.GIVEN, "", "C-GET", NOW)]),
+    }
+    (second,) = works.keys() - {first}
+    at_once(catalog, works[first], works[second])
+    assert (IMAGE in live(catalog), stood(catalog, [note])) == (True, {})
     catalog.close()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import httpx
 
 from kinote.web.application import Rooms
@@ -53,6 +56,27 @@ def test_a_rejection_is_refused(client: httpx.Client, rooms: Rooms) -> None:
     assert (refused.json()["state"], refused.json()["decided_because"]) == ("refused", "It is not")
     (found,) = client.get("/api/v1/rejections?state=all").json()["items"]
     assert found["state"] == "refused"
+
+
+def test_what_waits_is_no_withdrawal_and_is_not_undone_but_decided(
+    client: httpx.Client, rooms: Rooms
+) -> None:
+    propose(rooms)
+    address = "/api/v1/withdrawals/1"
+    assert client.get("/api/v1/withdrawals").json()["items"] == []
+    assert len(client.get("/api/v1/withdrawals?csv=true").text.splitlines()) == 1
+    shown = client.get(address).json()
+    assert (shown["effect"], shown["received"], shown["can_be_undone"]) == ("proposed", True, False)
+    refused = client.delete(address)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:kinote:problem:not-undoable")
+    assert "under rejections" in refused.json()["detail"]
+    assert client.get("/api/v1/rejections/1").json()["state"] == "waiting"
+    client.post("/api/v1/rejections/1", json={"decision": "accept", "reason": "It is so"})
+    (listed,) = client.get("/api/v1/withdrawals").json()["items"]
+    assert (listed["effect"], listed["received"], listed["can_be_undone"]) == ("hidden", True, True)
+    (line,) = csv.DictReader(io.StringIO(client.get("/api/v1/withdrawals?csv=true").text))
+    assert (line["effect"], line["received"]) == ("hidden", "yes")
+    assert client.delete(address).json()["state"] == "undone"
 
 
 def test_pages_and_what_is_not_there(client: httpx.Client, rooms: Rooms) -> None:

@@ -28,6 +28,9 @@ WITHDRAWALS = "/api/v1/withdrawals"
 OTHER_SERIES = "1.2.3.5"
 NOT_HERE = "1.2.3.4.99"
 
+#: The first instance that is stored, by the number of its row.
+COPY = {"sop_instance_uid": INSTANCE, "copy": 1}
+
 
 @pytest.fixture
 def rooms(rooms: Rooms) -> Rooms:
@@ -113,7 +116,15 @@ def test_a_preview_changes_nothing(stored: httpx.Client) -> None:
         (asked(studies=[STUDY, "1.9"]), "studies[1]"),
         (asked(series=["1.9"]), "series[0]"),
         (asked(instances=[INSTANCE, "no uid"]), "instances[1]"),
-        (asked(instances=[{"sop_instance_uid": INSTANCE, "copy": 99}]), "instances"),
+        (asked(instances=[COPY | {"copy": 99}]), "instances"),
+        (asked("other copy chosen", instances=[COPY, INSTANCE[:-1] + "2"]), "instances[1]"),
+        (asked("other copy chosen", studies=[STUDY]), "studies"),
+        (asked("other copy chosen", series=[SERIES], instances=[COPY]), "series"),
+        (asked(instances=[INSTANCE, NOT_HERE, INSTANCE]), "instances[2]"),
+        (asked(instances=[INSTANCE, COPY]), "instances[1]"),
+        (asked(instances=[COPY, COPY | {"copy": 2}]), "instances[1]"),
+        (asked(series=[SERIES, SERIES]), "series[1]"),
+        (asked(series=[SERIES], instances=[COPY]), "instances"),
     ],
     ids=lambda case: case if isinstance(case, str) else case["act"],
 )
@@ -182,6 +193,25 @@ def test_what_was_removed_is_listed_and_exported(stored: httpx.Client) -> None:
         (str(first["id"]), "quality", "Doe^Jane", "1"),
     ]
     assert rows[2]["text"] == "'=Blurred, by far", "a spreadsheet must not take it for a formula"
+
+
+def test_what_was_purged_is_counted_and_where_all_was_nothing_is_undone(
+    stored: httpx.Client, rooms: Rooms
+) -> None:
+    one_of_two = made(stored, asked(instances=[INSTANCE, f"{SERIES}.2"]))["id"]
+    everything = made(stored, asked(instances=["1.2.3.5.1"]))["id"]
+    purged = instance.c.sop_instance_uid.in_([INSTANCE, "1.2.3.5.1"])
+    values = {"standing": "purged", "residence": "none", "file_key": None}
+    rooms.catalog.write(lambda tx: tx.execute(instance.update().where(purged).values(**values)))
+    undone = stored.delete(f"{WITHDRAWALS}/{one_of_two}").json()
+    assert (undone["state"], undone["purged"]) == ("undone", 1)
+    assert undone["purged_sentence"] == "1 were purged; they come back only if they are sent again."
+    assert live(stored) == {f"{SERIES}.2"}
+    refused = stored.delete(f"{WITHDRAWALS}/{everything}")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:kinote:problem:not-undoable")
+    assert "sent again" in refused.json()["detail"]
+    shown = stored.get(f"{WITHDRAWALS}/{everything}").json()
+    assert (shown["state"], shown["purged"], shown["can_be_undone"]) == ("open", 1, False)
 
 
 def test_a_note_is_withdrawn_by_a_withdrawal_that_can_be_undone(stored: httpx.Client) -> None:

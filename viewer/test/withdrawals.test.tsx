@@ -17,6 +17,8 @@ const MADE: Withdrawal = {
   made_at: "2026-11-24T05:31:00+00:00",
   closes_at: "2026-11-24T05:41:00+00:00",
   state: "open",
+  effect: "hidden",
+  received: false,
   instances: 2,
   undone_at: null,
   undone_by: null,
@@ -65,6 +67,12 @@ test("why one cannot be undone is said", async () => {
   await shown();
   expect(has("withdrawal-undo")).toBe(false);
   expect(byTestId("withdrawal-row").textContent).toContain("Others have been told.");
+});
+
+test("what came from elsewhere and what is only marked is said", async () => {
+  server(Response.json({}), { ...MADE, effect: "marked", received: true });
+  await shown();
+  expect(byTestId("withdrawal-row").textContent).toContain("only markedreceived");
 });
 
 test("a refusal is shown where it was asked for", async () => {

@@ -80,6 +80,8 @@ def show(begun: Begun, key: int, *, as_json: bool) -> None:
     _say(_line(found))
     _say_studies(found["studies"])
     _say(_how_it_stands(found))
+    if found["purged_sentence"]:
+        _say(found["purged_sentence"])
     for each in found["rejection_notes"]:
         _say(f"  rejection note {each['sop_instance_uid']} in study {each['study_instance_uid']}")
     for each in found["owed"]:
@@ -95,15 +97,19 @@ def undo(begun: Begun, key: int, *, as_json: bool) -> None:
         _print_json(found)
         return
     _say(f"Withdrawal {key} is undone.")
+    if found["purged_sentence"]:
+        _say(found["purged_sentence"])
 
 
 def _line(each: Mapping[str, Any]) -> str:
     by = each["by"]
     who = f" by {by['name'] or by['kind']}" if by else ""
     said = f": {each['text']}" if each["text"] else ""
+    only_marked = ", only marked" if each["effect"] == "marked" else ""
+    came = ", received" if each["received"] else ""
     return (
         f"{each['id']} {each['made_at']} {each['act']}, {each['instances']} instances{who}{said} "
-        f"({each['reason']['meaning']}; {each['state']})"
+        f"({each['reason']['meaning']}; {each['state']}{only_marked}{came})"
     )
 
 

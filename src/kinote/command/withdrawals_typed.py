@@ -13,7 +13,7 @@ withdrawals = Commands(name="withdrawals", no_args_is_help=True, help="What was 
 
 WithdrawalArgument = Annotated[int, typer.Argument(help="The number of a withdrawal.")]
 ActArgument = Annotated[
-    Literal["wrong patient", "wrong order", "quality", "safety", "retention expired", "other copy chosen"],
+    Literal["wrong patient", "wrong order", "quality", "safety", "retention expired"],
     typer.Argument(help="Why, as one of the acts of withdrawal."),
 ]
 

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
+from kinote.catalog.sql.dialects import may_be_tried_again
+from kinote.catalog.sql.unavailable import unavailability
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
@@ -28,8 +30,11 @@ _EVERY = 1.0
 #: Rows that are written in one transaction.
 _TOGETHER = 500
 
-#: Rows that wait at most. Beyond that, whoever hands out something writes them first: none may be forgotten.
+#: Rows that wait. Beyond that, whoever hands out something writes them first: none may be forgotten.
 _MOST = 50_000
+
+#: Rows that wait at most, in memory, if nothing can be written for long. What is handed out then is forgotten.
+_BOUND = 200_000
 
 #: Records what became of an object: its SOP Instance UID, how it stands with the receiver, and the answer in words.
 Record = Callable[[str, State, str], None]
@@ -56,6 +61,8 @@ class Ledger:
         self._noting = threading.Lock()
         self._writing = threading.Lock()
         self._waiting: dict[tuple[str, int, str], Given] = {}
+        #: How many were forgotten since something was written.
+        self._forgotten = 0
 
     def record_for(self, to: Receiver, way: str) -> Record:
         """Return what records that this receiver is given something by a service."""
@@ -67,14 +74,30 @@ class Ledger:
 
     def note(self, given: Given) -> None:
         """Note that something was handed out."""
-        with self._noting:
-            before = self._waiting.get(given.key)
-            # What the receiver has, it has, whatever becomes of another attempt.
-            if before is None or before.state is not State.GIVEN or given.state is State.GIVEN:
-                self._waiting[given.key] = given
-            is_full = len(self._waiting) >= _MOST
-        if is_full:
+        if not self._has_taken(given):
+            # Something may be written again.
             self.write()
+            if not self._has_taken(given):
+                self._forget()
+        elif len(self._waiting) >= _MOST:
+            self.write()
+
+    def _has_taken(self, given: Given) -> bool:
+        with self._noting:
+            if given.key not in self._waiting and len(self._waiting) >= _BOUND:
+                return False
+            self._waiting[given.key] = given.after(self._waiting.get(given.key))
+            return True
+
+    def _forget(self) -> None:
+        with self._noting:
+            self._forgotten += 1
+            is_first = self._forgotten == 1
+        if is_first:
+            log.error(
+                "What was handed out could not be written down for long, and is forgotten from now on: who was given "
+                "it will not be told of its withdrawal"
+            )
 
     def step(self) -> float:
         """Write what was noted, and return the seconds until that is to be done again."""
@@ -82,23 +105,58 @@ class Ledger:
         return _EVERY
 
     def write(self) -> None:
-        """Write what was noted. What cannot be written waits for the next time."""
+        """Write what was noted. What cannot be written now waits for the next time; what never can is dropped."""
         with self._writing:
             with self._noting:
                 waiting = list(self._waiting.values())
                 self._waiting = {}
             for begin in range(0, len(waiting), _TOGETHER):
-                try:
-                    self._write(waiting[begin : begin + _TOGETHER])
-                except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError, NoConnectionError):
-                    log.warning("What was handed out could not be written down now", exc_info=True)
-                    self._take_back(waiting[begin:])
+                group = waiting[begin : begin + _TOGETHER]
+                written = self._write_group(group)
+                if written < len(group):
+                    self._take_back(waiting[begin + written :])
                     return
+            if waiting and self._forgotten:
+                log.warning("What was handed out is written down again", extra={"forgotten": self._forgotten})
+                self._forgotten = 0
+
+    def _write_group(self, group: Sequence[Given]) -> int:
+        """Write a group, row by row if one of its rows is at fault. Returns how many need not be written any more."""
+        try:
+            self._write(group)
+        except Exception as error:
+            if _passes(error):
+                log.warning("What was handed out could not be written down now", exc_info=True)
+                return 0
+            if len(group) > 1:
+                return self._write_each(group)
+            (given,) = group
+            log.exception(
+                "What was handed out can never be written down, and is dropped",
+                extra={"sop_instance_uid": given.sop_instance_uid, "peer": given.to.peer},
+            )
+        return len(group)
+
+    def _write_each(self, group: Sequence[Given]) -> int:
+        for number, given in enumerate(group):
+            if not self._write_group([given]):
+                return number
+        return len(group)
 
     def _write(self, rows: Sequence[Given]) -> None:
         self._catalog.submit(partial(record_given, given=rows), background=True).result()
 
     def _take_back(self, rows: Sequence[Given]) -> None:
         with self._noting:
-            # What has come meanwhile is newer.
-            self._waiting = {**{each.key: each for each in rows}, **self._waiting}
+            newer, self._waiting = self._waiting, {each.key: each for each in rows}
+            for key, given in newer.items():
+                self._waiting[key] = given.after(self._waiting.get(key))
+
+
+def _passes(error: Exception) -> bool:
+    """Return whether the same rows may be written later: the index is away or busy, and the rows are not at fault."""
+    if isinstance(error, (CommitInDoubtError, CatalogClosedError, NoConnectionError)):
+        return True
+    if unavailability(error) is not None:
+        return True
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or may_be_tried_again(error))

@@ -13,13 +13,24 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, func, literal, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    case,
+    exists,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kinote.catalog.schema.tables import (
     delivery,
     instance,
-    peer,
     rejection_note,
     study,
     withdrawal,
@@ -65,6 +76,15 @@ class Given:
     @property
     def key(self) -> tuple[str, int, str]:
         return (self.sop_instance_uid, self.to.peer, self.to.address)
+
+    def after(self, before: Given | None) -> Given:
+        """Return what is known after both, if `before` was the attempt before this one.
+
+        What the receiver has, it has, and what it may have, it may have, whatever becomes of another attempt.
+        """
+        if before is None or self.state is State.GIVEN:
+            return self
+        return before if before.state is State.GIVEN or self.state is State.FAILED else self
 
 
 def record_given(transaction: Connection, given: Iterable[Given]) -> None:
@@ -112,7 +132,11 @@ def owe_rejection_notes(transaction: Connection, key: int, *, now: datetime) -> 
             literal(timestamp(now)),
         )
         .select_from(_targets_given())
-        .where(withdrawal_target.c.withdrawal == key, delivery.c.given_at.is_not(None))
+        .where(
+            withdrawal_target.c.withdrawal == key,
+            withdrawal_target.c.spared == "",
+            delivery.c.given_at.is_not(None),
+        )
         .distinct()
     )
     make = sqlite.insert if is_sqlite(transaction) else postgresql.insert
@@ -131,67 +155,51 @@ def owe_restored_instances(transaction: Connection, key: int, *, now: datetime) 
 
     Who has not been told yet must not be told any more. The instances are live again.
     """
-    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
-    transaction.execute(
-        delivery.delete().where(delivery.c.sop_instance_uid.in_(notes), delivery.c.given_at.is_(None))
-    )
+    _tell_no_more(transaction, key, (), now)
     _owe_again(transaction, key, only=None, now=now)
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """How many objects a receiver is owed because of a withdrawal, or was told of it.
+def owe_spared_instances(transaction: Connection, key: int, *, now: datetime) -> None:
+    """Owe the instances that a withdrawal in force spares to everyone who was told of it.
 
-    `peer` is the name of the peer, None for an address. `what` is 'rejection note' or 'instance'.
+    Who has not been told yet must not be told any more, unless they were given something else that it withdraws.
     """
-
-    peer: str | None
-    address: str
-    what: str
-    state: str
-    answer: str
-    objects: int
-    changed_at: str
-
-
-def owed_by(connection: Connection, key: int) -> list[Owed]:
-    """Return who has been told of a withdrawal, or is still to be told of it or of its undoing."""
-    of_notes = exists(
-        select(rejection_note.c.id).where(rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid)
-    )
-    rows = connection.execute(
-        select(
-            peer.c.name.label("peer"),
-            delivery.c.address,
-            of_notes.label("is_note"),
-            delivery.c.state,
-            func.max(delivery.c.answer).label("answer"),
-            func.count().label("objects"),
-            func.max(delivery.c.changed_at).label("changed_at"),
+    receiver = delivery.alias("receiver")
+    is_concerned = exists(
+        select(receiver.c.peer)
+        .select_from(_targets_given(receiver))
+        .where(
+            withdrawal_target.c.withdrawal == key,
+            withdrawal_target.c.spared == "",
+            rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid,
+            receiver.c.peer == delivery.c.peer,
+            receiver.c.address == delivery.c.address,
+            receiver.c.given_at.is_not(None),
         )
-        .select_from(delivery.outerjoin(peer, peer.c.id == delivery.c.peer))
-        .where(delivery.c.withdrawal == key)
-        .group_by(delivery.c.peer, peer.c.name, delivery.c.address, of_notes, delivery.c.state)
-        .order_by(delivery.c.peer, delivery.c.address, of_notes.desc())
+        .correlate(delivery)
     )
-    return [
-        Owed(
-            row.peer,
-            row.address,
-            "rejection note" if row.is_note else "instance",
-            row.state,
-            row.answer,
-            row.objects,
-            row.changed_at,
-        )
-        for row in rows
-    ]
+    _tell_no_more(transaction, key, (~is_concerned,), now)
+    _owe_again(transaction, key, only=None, now=now)
+
+
+def _tell_no_more(
+    transaction: Connection, key: int, conditions: Sequence[ColumnElement[bool]], now: datetime
+) -> None:
+    """Let the rejection notes of a withdrawal be owed no more. Whoever was sent one without an answer may have it."""
+    notes = select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
+    those = (delivery.c.sop_instance_uid.in_(notes), *conditions)
+    transaction.execute(delivery.delete().where(*those, delivery.c.given_at.is_(None)))
+    transaction.execute(
+        update(delivery)
+        .where(*those, delivery.c.state == str(State.OWED))
+        .values(state=str(State.UNKNOWN), changed_at=timestamp(now))
+    )
 
 
 _COLUMNS = [column.name for column in delivery.c]
 
 
-def _targets_given() -> Any:
+def _targets_given(given: FromClause = delivery) -> Any:
     """Return the instances that withdrawals name, with the rejection notes for them and who was given them."""
     return (
         withdrawal_target.join(
@@ -206,7 +214,7 @@ def _targets_given() -> Any:
             (rejection_note.c.withdrawal == withdrawal_target.c.withdrawal)
             & (rejection_note.c.study_instance_uid == study.c.study_instance_uid),
         )
-        .join(delivery, delivery.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+        .join(given, given.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
     )
 
 
@@ -245,15 +253,25 @@ _notes_naming = statements.LookUp(
         )
         .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     )
-    .where(withdrawal.c.undone_at.is_(None)),
+    # A later copy may have ended it for this instance.
+    .where(withdrawal.c.undone_at.is_(None), withdrawal_target.c.spared == ""),
     withdrawal_target.c.sop_instance_uid,
 )
 
-#: Of rejection notes, those whose withdrawal has been undone after its window.
+#: Of rejection notes, those whose withdrawal has been undone after its window, or spares something that it names.
 _undone_notes = statements.LookUp(
     select(rejection_note.c.sop_instance_uid, rejection_note.c.withdrawal)
     .join(withdrawal, withdrawal.c.id == rejection_note.c.withdrawal)
-    .where(withdrawal.c.undone_at.is_not(None)),
+    .where(
+        or_(
+            withdrawal.c.undone_at.is_not(None),
+            exists(
+                select(withdrawal_target.c.withdrawal)
+                .where(withdrawal_target.c.withdrawal == withdrawal.c.id, withdrawal_target.c.spared != "")
+                .correlate(withdrawal)
+            ),
+        )
+    ),
     rejection_note.c.sop_instance_uid,
 )
 
@@ -277,8 +295,12 @@ def _owe_notes(transaction: Connection, owed: dict[tuple[str, Receiver], tuple[i
 
 
 def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:
-    """Owe the instances of an undone withdrawal that are live to those who have been told of it, or `only` to one."""
-    told = delivery.alias()
+    """Owe the instances of a withdrawal that are live again to those who have been told of it, or `only` to one.
+
+    Of several withdrawals that named an instance, and do not any more, it is enough to have been told of one.
+    """
+    told = delivery.alias("told")
+    naming = withdrawal_target.alias("naming")
     is_live = (
         select(withdrawal_target.c.sop_instance_uid)
         .join(instance, instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
@@ -286,9 +308,14 @@ def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now:
     )
     was_told = exists(
         select(told.c.peer)
-        .join(rejection_note, rejection_note.c.sop_instance_uid == told.c.sop_instance_uid)
+        .select_from(
+            naming.join(withdrawal, withdrawal.c.id == naming.c.withdrawal)
+            .join(rejection_note, rejection_note.c.withdrawal == naming.c.withdrawal)
+            .join(told, told.c.sop_instance_uid == rejection_note.c.sop_instance_uid)
+        )
         .where(
-            rejection_note.c.withdrawal == key,
+            naming.c.sop_instance_uid == delivery.c.sop_instance_uid,
+            or_(withdrawal.c.undone_at.is_not(None), naming.c.spared != ""),
             told.c.peer == delivery.c.peer,
             told.c.address == delivery.c.address,
             told.c.given_at.is_not(None),
@@ -312,12 +339,17 @@ def _row(each: Given) -> dict[str, Any]:
         "peer": each.to.peer,
         "address": each.to.address,
         "state": str(each.state),
-        "answer": each.answer,
+        "answer": _printable(each.answer),
         "way": each.way,
         "given_at": None if each.state is State.FAILED else at,
         "withdrawal": None,
         "changed_at": at,
     }
+
+
+def _printable(answer: str) -> str:
+    """Return an answer as every database takes it: PostgreSQL takes no NUL."""
+    return answer if answer.isprintable() else "".join(each if each.isprintable() else "?" for each in answer)
 
 
 def _upsert(make: type[sqlite.Insert] | type[postgresql.Insert], *, failed: bool) -> statements.ForEach:

@@ -13,15 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from heapq import merge
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, func, or_, select
 
-from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
+from kinote.catalog.instances.uid_locks import lock_many_uids
+from kinote.catalog.schema.tables import instance, rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
-from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, stored_act
+from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, LaterCopies, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
 from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
@@ -56,6 +58,8 @@ def withdraw(
     spared: Mapping[str, Spared] | None = None,
 ) -> int:
     """Withdraw instances, including ones that have not arrived yet, and return the key of the withdrawal.
+
+    The caller has locked the UIDs (`kinote.catalog.instances.uid_locks`), so that no arrival misses the withdrawal.
 
     `text` is the reason in a person's words; the act has the code, unless a `reason` of CID 7031 is given. `copies`
     maps a UID to the key of a single copy, if only that copy is meant. With an `undo_window` the window stays open for
@@ -151,14 +155,13 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
 
     Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
-    row = transaction.execute(
-        select(withdrawal).where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None)).with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
-    refusal = why_not_undoable(row.act, is_told=bool(row.rejection_note_uid))
+    row = locked_withdrawal(transaction, key)
+    refusal = why_not_undoable(row.act, is_told=are_others_told(row))
     if refusal:
         raise NotUndoableError(refusal)
+    # In the order of a purge: the withdrawal, the UIDs, the instances. What arrives meanwhile sees it undone, or is
+    # seen.
+    lock_many_uids(transaction, targets(transaction, key))
     transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key)
@@ -170,34 +173,63 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
         )
     )
     if row.closed_at is None:
-        forget_rejection_notes(transaction, key)
+        # The instances are locked first. Whoever writes just now who was given them has then owed the notes.
         settle(transaction, targets(transaction, key), now=now)
+        forget_rejection_notes(transaction, key)
         return
     notes = sorted(
         transaction.execute(
             select(rejection_note.c.sop_instance_uid).where(rejection_note.c.withdrawal == key)
         ).scalars()
     )
-    if notes:
-        _insert(
-            transaction,
-            notes,
-            act=REJECTION_UNDONE,
-            text=f"Withdrawal {key} was undone.",
-            by=by,
-            now=now,
-            copies={},
-            reason=REJECTION_UNDONE.reason,
-        )
+    withdraw_notes(transaction, notes, text=f"Withdrawal {key} was undone.", by=by, now=now)
     # All in one order, so that two of them cannot deadlock.
     settle(transaction, merge(notes, targets(transaction, key)), now=now)
     owe_restored_instances(transaction, key, now=now)
 
 
+def locked_withdrawal(transaction: Connection, key: int) -> Row[Any]:
+    """Return the row of a withdrawal that has not been undone, locked. Raises `WithdrawalNotFoundError`."""
+    row = transaction.execute(
+        select(withdrawal).where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None)).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")
+    return row
+
+
+def withdraw_notes(
+    transaction: Connection, sop_instance_uids: list[str], *, text: str, by: Actor, now: datetime
+) -> None:
+    """Withdraw rejection notes of ours that do not hold any more. The caller settles their standing.
+
+    The UIDs are in ascending order, each once.
+    """
+    if sop_instance_uids:
+        _insert(
+            transaction,
+            sop_instance_uids,
+            act=REJECTION_UNDONE,
+            text=text,
+            by=by,
+            now=now,
+            copies={},
+            reason=REJECTION_UNDONE.reason,
+        )
+
+
+def are_others_told(row: Row[Any]) -> bool:
+    """Return whether others have been told of a withdrawal, given by its row.
+
+    The rejection note of a received one is not ours: nobody was told by Kinote.
+    """
+    return bool(row.rejection_note_uid) and not row.received
+
+
 def why_not_undoable(stored: str, *, is_told: bool) -> str:
     """Return why a withdrawal with this stored act cannot be undone; empty if it can.
 
-    `is_told` says whether a rejection note of it is live.
+    `is_told` says whether a rejection note of ours is live (`are_others_told`).
     """
     act = stored_act(stored)
     if act is REVISED:
@@ -216,6 +248,46 @@ def why_not_undoable(stored: str, *, is_told: bool) -> str:
         "objects again under new UIDs: make the note again as a new one, and have images sent again by the modality "
         "under new UIDs."
     )
+
+
+def why_not_undoable_by_people(row: Row[Any], *, is_purged: bool = False) -> str:
+    """Return why people cannot undo a withdrawal that is in force, given by its row; empty if they can.
+
+    `is_purged` says that all that it names was purged.
+    """
+    if row.effect == Effect.PROPOSED:
+        return (
+            "It has no effect: it is a received rejection that waits for a decision. Accept or refuse it there, under "
+            "rejections."
+        )
+    refusal = why_not_undoable(row.act, is_told=are_others_told(row))
+    if refusal or not is_purged:
+        return refusal
+    act = stored_act(row.act)
+    if act is not None and act.later_copies is LaterCopies.REFUSED:
+        # Only if it is undone can what it names be sent again.
+        return ""
+    return "All that it names was purged, so nothing would come back. Have it sent again first."
+
+
+def number_purged(connection: Connection, key: int) -> tuple[int, bool]:
+    """Return how many of the instances that a withdrawal names were purged, and whether all were."""
+    named = select(func.count()).select_from(withdrawal_target).where(withdrawal_target.c.withdrawal == key)
+    meant = or_(
+        withdrawal_target.c.instance.is_(None) & instance.c.is_current,
+        withdrawal_target.c.instance == instance.c.id,
+    )
+    purged = (
+        select(func.count())
+        .select_from(
+            withdrawal_target.join(
+                instance, (instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid) & meant
+            )
+        )
+        .where(withdrawal_target.c.withdrawal == key, instance.c.standing == "purged")
+    )
+    number = connection.execute(purged).scalar_one()
+    return number, bool(number) and number == connection.execute(named).scalar_one()
 
 
 def targets(connection: Connection, key: int) -> Iterator[str]:

@@ -1,18 +1,26 @@
-"""Lists withdrawals: what was removed in a period, by whom, why, and whether it can still be undone."""
+"""Lists withdrawals: what was removed in a period, by whom, why, whether it can still be undone, and who was told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, exists, func, select
 
-from kinote.catalog.schema.tables import rejection_note, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import delivery, peer, rejection_note, withdrawal, withdrawal_target
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
-from kinote.lifecycle.withdrawal import WithdrawalNotFoundError, why_not_undoable
+from kinote.lifecycle.rejection.rules import Effect
+from kinote.lifecycle.withdrawal import (
+    WithdrawalNotFoundError,
+    number_purged,
+    why_not_undoable_by_people,
+)
 from kinote.security.actors import Actor
+
+#: Withdrawals that are looked through at once for parts of a text.
+_LOOKED_THROUGH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,19 @@ class WithdrawalFilter:
     who: str = ""
     text: str = ""
 
+    def is_said_by(self, who: str, text: str) -> bool:
+        """Return whether a name and a reason have these parts: case is of the text, and not of a database's locale."""
+        return self.who.casefold() in who.casefold() and self.text.casefold() in text.casefold()
+
 
 @dataclass(frozen=True, slots=True)
 class ListedWithdrawal:
     """A withdrawal. `state`: its undo window is 'open' or 'closed', or it is 'undone'.
 
-    `why_not_undoable` is a sentence, empty where it can be undone.
+    `effect` is 'hidden', or 'marked' where its instances stay live and carry the mark; `received` says that a rejection
+    note that came in asked for it.
+    `why_not_undoable` is a sentence, empty where it can be undone. `purged` counts the instances that were purged;
+    in a list it is not counted.
     """
 
     id: int
@@ -46,28 +61,46 @@ class ListedWithdrawal:
     made_at: str
     closes_at: str
     state: str
+    effect: str
+    received: bool
     instances: int
     undone_at: str | None
     undone_by: Actor | None
     why_not_undoable: str
+    purged: int = 0
 
 
 def withdrawals(
     connection: Connection, wanted: WithdrawalFilter, *, before: int | None, limit: int
 ) -> list[ListedWithdrawal]:
-    """Return withdrawals, the last made first, beginning before the key `before`."""
-    query = _matching(wanted).order_by(withdrawal.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(withdrawal.c.id < before)
-    return [_listed(row) for row in connection.execute(query)]
+    """Return withdrawals, the last made first, beginning before the key `before`.
+
+    What waits for a decision or was refused is none (`kinote.lifecycle.rejection.proposals`).
+    """
+    found: list[ListedWithdrawal] = []
+    at_once = _LOOKED_THROUGH if wanted.who or wanted.text else limit
+    query = _matching(wanted).order_by(withdrawal.c.id.desc()).limit(at_once)
+    while len(found) < limit:
+        page = query if before is None else query.where(withdrawal.c.id < before)
+        rows = connection.execute(page).all()
+        found += [_listed(row) for row in rows if wanted.is_said_by(row.who, row.reason_text)]
+        if len(rows) < at_once:
+            break
+        before = rows[-1].id
+    return found[:limit]
 
 
 def one_withdrawal(connection: Connection, key: int) -> ListedWithdrawal:
-    """Return one withdrawal. Raises `WithdrawalNotFoundError`."""
+    """Return one withdrawal, with how many of its instances were purged. Raises `WithdrawalNotFoundError`."""
     row = connection.execute(select(withdrawal).where(withdrawal.c.id == key)).one_or_none()
     if row is None:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key}.")
-    return _listed(row)
+    purged, are_all = number_purged(connection, key)
+    return replace(
+        _listed(row),
+        purged=purged,
+        why_not_undoable=_why_not_undoable(row, is_purged=are_all),
+    )
 
 
 def named_uids(connection: Connection, key: int) -> Sequence[str]:
@@ -87,20 +120,64 @@ def live_rejection_notes(connection: Connection, key: int) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """How many objects a receiver is owed because of a withdrawal, or was told of it.
+
+    `peer` is the name of the peer, None for an address. `what` is 'rejection note' or 'instance'.
+    """
+
+    peer: str | None
+    address: str
+    what: str
+    state: str
+    answer: str
+    objects: int
+    changed_at: str
+
+
+def owed_by(connection: Connection, key: int) -> list[Owed]:
+    """Return who has been told of a withdrawal, or is still to be told of it or of its undoing."""
+    of_notes = exists(
+        select(rejection_note.c.id).where(rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid)
+    )
+    rows = connection.execute(
+        select(
+            peer.c.name.label("peer"),
+            delivery.c.address,
+            of_notes.label("is_note"),
+            delivery.c.state,
+            func.max(delivery.c.answer).label("answer"),
+            func.count().label("objects"),
+            func.max(delivery.c.changed_at).label("changed_at"),
+        )
+        .select_from(delivery.outerjoin(peer, peer.c.id == delivery.c.peer))
+        .where(delivery.c.withdrawal == key)
+        .group_by(delivery.c.peer, peer.c.name, delivery.c.address, of_notes, delivery.c.state)
+        .order_by(delivery.c.peer, delivery.c.address, of_notes.desc())
+    )
+    return [
+        Owed(
+            row.peer,
+            row.address,
+            "rejection note" if row.is_note else "instance",
+            row.state,
+            row.answer,
+            row.objects,
+            row.changed_at,
+        )
+        for row in rows
+    ]
+
+
 def _matching(wanted: WithdrawalFilter) -> Select[Any]:
-    query = select(withdrawal)
+    query = select(withdrawal).where(withdrawal.c.effect != str(Effect.PROPOSED))
     if wanted.since:
         query = query.where(withdrawal.c.made_at >= wanted.since)
     if wanted.until:
         query = query.where(withdrawal.c.made_at < wanted.until)
     if wanted.act:
         query = query.where(withdrawal.c.act == wanted.act)
-    if wanted.who:
-        query = query.where(func.lower(withdrawal.c.who).contains(wanted.who.lower(), autoescape=True))
-    if wanted.text:
-        query = query.where(
-            func.lower(withdrawal.c.reason_text).contains(wanted.text.lower(), autoescape=True)
-        )
     return query
 
 
@@ -117,10 +194,16 @@ def _listed(row: Row[Any]) -> ListedWithdrawal:
         made_at=row.made_at,
         closes_at=row.closes_at,
         state="undone" if undone else "closed" if row.closed_at is not None else "open",
+        effect=row.effect,
+        received=bool(row.received),
         instances=row.instance_count,
         undone_at=row.undone_at,
         undone_by=Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address),
-        why_not_undoable="It has been undone."
-        if undone
-        else why_not_undoable(row.act, is_told=bool(row.rejection_note_uid)),
+        why_not_undoable=_why_not_undoable(row),
     )
+
+
+def _why_not_undoable(row: Row[Any], *, is_purged: bool = False) -> str:
+    if row.undone_at is not None:
+        return "It has been undone."
+    return why_not_undoable_by_people(row, is_purged=is_purged)

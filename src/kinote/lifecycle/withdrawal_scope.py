@@ -16,7 +16,10 @@ from kinote.dicom.values.person_names import joined_groups
 
 
 class NothingMeantError(ValueError):
-    """Nothing that is live has this UID, or no such copy exists. `field` says which part of the request it is."""
+    """Nothing that is live has this UID, no such copy exists, or a copy is named beside the whole.
+
+    `field` says which part of the request it is.
+    """
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -76,6 +79,9 @@ def scope(
         for position, uid in enumerate(wanted):
             if uid not in found:
                 raise NothingMeantError(f"{name}[{position}]", f"Nothing of {uid} is live.")
+            twice = next((each for each in found[uid] if each in (copies or {})), None)
+            if twice is not None:
+                raise NothingMeantError("instances", f"A single copy of {twice} is named, and all of {uid}.")
             uids.update(found[uid])
     _see_copies(connection, copies or {})
     rows = list(_standings(connection, uids))

@@ -198,10 +198,16 @@ export interface Withdrawal {
   /** When the time to undo it unseen ends. */
   closes_at: string;
   state: "open" | "closed" | "undone";
+  /** `marked`: its instances stay live. */
+  effect: "hidden" | "marked" | "proposed";
+  /** Whether a rejection note of another system asked for it. */
+  received: boolean;
   instances: number;
   undone_at: string | null;
   undone_by: { kind: string; name: string; address: string } | null;
   can_be_undone: boolean;
+  /** Of one withdrawal, not in a list: what is said of instances that were purged. */
+  purged_sentence?: string | null;
   why_not_undoable: string | null;
 }
 

@@ -146,6 +146,8 @@ function WithdrawalRow({ listed }: { listed: Withdrawal }) {
         </span>
         <strong>{withdrawal.act}</strong>
         <span>{plural(withdrawal.instances, "instance")}</span>
+        {withdrawal.effect === "marked" && <span>only marked</span>}
+        {withdrawal.received && <span>received</span>}
         {withdrawal.by?.name && <span dir="auto">by {personName(withdrawal.by.name)}</span>}
         <time dateTime={withdrawal.made_at}>{moment(withdrawal.made_at)}</time>
         {withdrawal.can_be_undone && (
@@ -169,6 +171,7 @@ function WithdrawalRow({ listed }: { listed: Withdrawal }) {
           {withdrawal.undone_by?.name ? ` by ${personName(withdrawal.undone_by.name)}` : ""}
         </p>
       )}
+      {withdrawal.purged_sentence && <p className="quiet">{withdrawal.purged_sentence}</p>}
       {!withdrawal.can_be_undone && withdrawal.state !== "undone" && (
         <p className="quiet">{withdrawal.why_not_undoable}</p>
       )}

@@ -26,6 +26,8 @@ _KINDS = frozenset(
         Kind.INSTANCE_RESTORED,
         Kind.INSTANCE_DAMAGED,
         Kind.INSTANCE_HEALED,
+        # The undo window of a withdrawal has closed: only now may its instances be told of as gone.
+        Kind.REJECTION_NOTE_MADE,
     }
 )
 

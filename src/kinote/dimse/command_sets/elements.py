@@ -16,7 +16,11 @@ def _read_uid(value: bytes) -> str:
 
 
 def _read_text(value: bytes) -> str:
-    return value.decode("ascii", "replace").replace("\ufffd", "?").strip("\0 ")
+    """Decode a text. What is no printable ASCII character becomes a question mark: not every database takes a NUL."""
+    return value.strip(b"\0 ").decode("ascii", "replace").translate(_UNPRINTABLE)
+
+
+_UNPRINTABLE = dict.fromkeys([*range(0x20), 0x7F, 0xFFFD], "?")
 
 
 def read_number(value: bytes) -> int:

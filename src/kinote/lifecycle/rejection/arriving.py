@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, text
 
-from kinote.catalog.schema.tables import withdrawal
+from kinote.catalog.schema.tables import rejection_note, withdrawal
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
@@ -65,8 +65,11 @@ def take_effect(
 ) -> None:
     """Let rejection notes act on what they name, here or not yet here; or let them wait for a person.
 
+    A note that was made here and comes back does nothing: its withdrawal says what holds, and may have been undone.
     The rows of the instances must be locked (`standing.lock`), those of the notes inserted.
     """
+    ours = {row.sop_instance_uid for row in _ours(transaction, [each.sop_instance_uid for each in notes])}
+    notes = [each for each in notes if each.sop_instance_uid not in ours]
     if not notes:
         return
     named = {
@@ -101,6 +104,8 @@ def propose_missing(transaction: Connection, notes: Sequence[ReceivedRejection],
         now=now,
     )
 
+
+_ours = statements.LookUp(select(rejection_note.c.sop_instance_uid), rejection_note.c.sop_instance_uid)
 
 _by_note = statements.LookUp(
     # Repeats the WHERE clause of the index.

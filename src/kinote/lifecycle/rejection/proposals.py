@@ -151,8 +151,6 @@ def accept(
 
     Raises `RejectionNotFoundError` and `RejectionDecidedError`.
     """
-    # What it names may arrive at this moment.
-    lock_any_uid(transaction)
     for row in _waiting_of_note(transaction, key):
         rule = rules.titles[Code(row.reason_value, row.reason_scheme)]
         effect = EFFECTS[Asked(True, rule.effect is Effect.MARKED, bool(row.of_key_objects))]
@@ -184,7 +182,7 @@ def refuse(transaction: Connection, key: int, *, reason: str, by: Actor, now: da
 
 
 def _waiting_of_note(transaction: Connection, key: int) -> list[Any]:
-    """Return the rows of a rejection that waits and of others by its note, locked."""
+    """Return the rows of a rejection that waits and of others by its note, locked with all UIDs."""
     found = rejection(transaction, key)
     query = (
         select(withdrawal)
@@ -205,6 +203,8 @@ def _waiting_of_note(transaction: Connection, key: int) -> list[Any]:
         raise RejectionDecidedError(
             f"The rejection {key} is {now_so.state}, and does not wait for a decision."
         )
+    # What it names may arrive at this moment. The withdrawals come first, as in an undo.
+    lock_any_uid(transaction)
     return rows
 
 

@@ -14,13 +14,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
+from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal
+from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import title_group
-from kinote.lifecycle.acts import Act
-from kinote.lifecycle.deliveries import owe_rejection_notes
+from kinote.lifecycle.acts import Act, stored_act
+from kinote.lifecycle.deliveries import forget_rejection_notes, owe_rejection_notes
+from kinote.lifecycle.standing import lock
 from kinote.lifecycle.withdrawal import NO_WINDOW, withdraw
 from kinote.notes.acts.checks import printable
 from kinote.notes.acts.make import created_text
@@ -28,7 +30,7 @@ from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.creator.prepared import Prepared, insert_prepared, prepare
 from kinote.notes.known_instances import KnownInstance, known_instances
-from kinote.security.actors import Actor, ActorKind
+from kinote.security.actors import KINOTE, Actor, ActorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ def reject(
     UIDs, and would reject the others, too. `now` is in the time zone in which documents are written.
     """
     uids = set(sop_instance_uids)
+    # One that arrives meanwhile sees the withdrawal, or is seen by it.
+    lock_many_uids(transaction, uids)
     window = act.window(undo_window)
     key = withdraw(
         transaction,
@@ -91,6 +95,36 @@ def reject(
         if not window:
             tell(transaction, key, by=by, now=now)
     return key
+
+
+def prepare_without_spared(transaction: Connection, key: int, *, now: datetime) -> None:
+    """Make the rejection notes of a withdrawal again where later copies have ended it for some of its instances.
+
+    Nobody has seen them yet. A study of which nothing else is withdrawn gets none.
+    """
+    of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
+    if transaction.execute(of_it.where(withdrawal_target.c.spared != "").limit(1)).first() is None:
+        return
+    row = transaction.execute(select(withdrawal).where(withdrawal.c.id == key)).one()
+    act = stored_act(row.act)
+    if act is None:
+        return
+    # Whoever is given one of them meanwhile sees the new notes, or is seen.
+    lock(transaction, transaction.execute(of_it).scalars())
+    meant = of_it.where(withdrawal_target.c.spared == "", withdrawal_target.c.instance.is_(None))
+    known = known_instances(transaction, transaction.execute(meant).scalars())
+    forget_rejection_notes(transaction, key)
+    _prepare_rejection_notes(
+        transaction,
+        key,
+        known,
+        act,
+        Code(row.reason_value, row.reason_scheme, row.reason_meaning),
+        row.reason_text,
+        Actor.stored(row.who_kind, row.who, row.who_address) or KINOTE,
+        datetime.fromisoformat(row.made_at).astimezone(now.tzinfo),
+    )
+    owe_rejection_notes(transaction, key, now=now)
 
 
 def tell(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from kinote.catalog import changes
+from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import note_version
 from kinote.catalog.sql import statements
 from kinote.lifecycle import acts
@@ -47,6 +48,8 @@ def revise(
         )
     if not current.carriers:
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
+    # Before anything is written: a copy of one of them may arrive at this moment.
+    lock_many_uids(transaction, [carrier.sop_instance_uid for carrier in current.carriers])
     known = known_instances(transaction, named_instances([request]))
     version = _new_version(transaction, current, request, known, now)
     happened = [

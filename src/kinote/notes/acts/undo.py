@@ -10,7 +10,13 @@ from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawal import (
+    NotUndoableError,
+    locked_withdrawal,
+    number_purged,
+    undo,
+    why_not_undoable_by_people,
+)
 from kinote.security.actors import Actor
 
 _OF_NOTES = (NOTE_WITHDRAWN.name, WITHDRAWN_BY_AUTHOR.name)
@@ -20,8 +26,16 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     """Undo a withdrawal; the change feed tells of a note that is there again.
 
     Nothing can have happened to a withdrawn note: it cannot be revised. So the version that comes back is its current
-    one. Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
+    one. What was purged comes back only if it is sent again; if all was, nothing is undone.
+
+    Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
+    locked = locked_withdrawal(transaction, key)
+    # A purge locks the withdrawal, too.
+    _, is_purged = number_purged(transaction, key)
+    refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
+    if refusal:
+        raise NotUndoableError(refusal)
     undo(transaction, key, by=by, now=now)
     restored = transaction.execute(
         select(note_version.c.note, study.c.study_instance_uid)

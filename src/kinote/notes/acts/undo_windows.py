@@ -17,11 +17,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, text
 
+from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import withdrawal
 from kinote.catalog.schema.tables.withdrawals import WINDOW_IS_OPEN
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.notes.acts.rejection import tell
+from kinote.lifecycle.withdrawal import targets
+from kinote.notes.acts.rejection import prepare_without_spared, tell
 from kinote.security.actors import KINOTE, Actor
 from kinote.telemetry.clock import Clock
 
@@ -51,6 +53,9 @@ def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
     if row is None:
         return False
     by = Actor.stored(row.who_kind, row.who, row.who_address) or KINOTE
+    # A copy that arrives meanwhile and restores its instance sees the window closed, or is seen.
+    lock_many_uids(transaction, targets(transaction, key))
+    prepare_without_spared(transaction, key, now=now)
     tell(transaction, key, by=by, now=now)
     return True
 

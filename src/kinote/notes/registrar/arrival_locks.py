@@ -12,14 +12,11 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
+from kinote.catalog.instances import uid_locks
 from kinote.catalog.instances.uid_locks import lock_any_uid, lock_uids
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects, statements
 from kinote.keyobject.reading import Reading
-
-#: If there are more UIDs than this, they are not locked one by one, because a database has space for only a few
-#: thousand locks.
-_ONE_BY_ONE = 256
 
 
 def lock_instances(
@@ -40,7 +37,7 @@ def lock_instances(
     named -= arrived
     if named:
         named -= {row.sop_instance_uid for row in _here(transaction, named)}
-    if len(named) > _ONE_BY_ONE:
+    if len(named) > uid_locks.ONE_BY_ONE:
         lock_any_uid(transaction)
         return
     lock_uids(transaction, arrived | named)

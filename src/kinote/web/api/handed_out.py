@@ -53,13 +53,13 @@ async def record(request: Request, body: HandedOut, act: AskedAct) -> Response:
     peer = rooms.peers.known.peer_called(entity.title, entity.host, entity.port)
     to = Receiver(peer.id) if peer is not None else Receiver(address=body.to)
     now = act.now()
-    given = [
-        Given(each.sop_instance_uid, to, State(each.state), each.answer, "send", now)
-        for each in {each.sop_instance_uid: each for each in body.objects}.values()
-    ]
+    given: dict[str, Given] = {}
+    for each in body.objects:
+        one = Given(each.sop_instance_uid, to, State(each.state), each.answer, "send", now)
+        given[each.sop_instance_uid] = one.after(given.get(each.sop_instance_uid))
 
     def work(transaction: Connection) -> Response:
-        record_given(transaction, given)
+        record_given(transaction, given.values())
         return answer({"recorded": len(given), "peer": peer.name if peer is not None else None})
 
     return (await act.do(work, now)).response

@@ -15,14 +15,14 @@ from kinote.catalog.schema.timestamps import asked_timestamp
 from kinote.dicom.values.uids import is_tolerable
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REMOVAL_REASONS
-from kinote.lifecycle.acts import FOR_OBJECTS, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
-from kinote.lifecycle.deliveries import owed_by
+from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
 from kinote.lifecycle.withdrawal_list import (
     ListedWithdrawal,
     WithdrawalFilter,
     live_rejection_notes,
     named_uids,
     one_withdrawal,
+    owed_by,
     withdrawals,
 )
 from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, StudyShare, scope, shares_of
@@ -106,15 +106,32 @@ class AskedWithdrawal(BaseModel):
     def needs_text(self, act: Act) -> bool:
         return act in _NEED_TEXT and bool(self.studies or self.series)
 
-    def check(self) -> None:
-        """Refuse what names nothing, or something that is no UID."""
+    def check(self, act: Act) -> None:
+        """Refuse what names nothing, something that is no UID or is named twice, or what the act cannot mean."""
         if not (self.studies or self.series or self.instances):
             raise _refused("instances", "Name at least one study, series or instance.")
         instances = [each if isinstance(each, str) else each.sop_instance_uid for each in self.instances]
         for name, uids in (("studies", self.studies), ("series", self.series), ("instances", instances)):
+            seen: set[str] = set()
             for position, uid in enumerate(uids):
                 if not is_tolerable(uid):
                     raise _refused(f"{name}[{position}]", "is no UID.")
+                if uid in seen:
+                    raise _refused(f"{name}[{position}]", "is named twice.")
+                seen.add(uid)
+        if act is OTHER_COPY_CHOSEN:
+            self._check_copies()
+
+    def _check_copies(self) -> None:
+        """A UID would withdraw the chosen copy as well."""
+        for name, uids in (("studies", self.studies), ("series", self.series)):
+            if uids:
+                raise _refused(name, f"Name single copies: {OTHER_COPY_CHOSEN} means no whole {name}.")
+        for position, each in enumerate(self.instances):
+            if isinstance(each, str):
+                raise _refused(
+                    f"instances[{position}]", f"Name a single copy: {OTHER_COPY_CHOSEN} means no other."
+                )
 
     def scope(self, connection: Connection) -> Scope:
         try:
@@ -154,7 +171,7 @@ async def make_withdrawal(
     """
     rooms = rooms_of(request)
     wanted, reason = body.wanted_act(), body.wanted_reason()
-    body.check()
+    body.check(wanted)
     if preview:
 
         def look() -> Scope:
@@ -207,7 +224,8 @@ async def list_withdrawals(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What was removed in a period, by whom and why, undone or not.
+    """What was removed in a period, by whom and why, undone or not. Rejections that wait for a decision, or were
+    refused, are under `rejections`.
 
     As CSV there is a line for each withdrawal and study, with the patient.
     """
@@ -257,7 +275,8 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
     """Take instances back into use, unless another withdrawal names them. Undoing twice changes nothing more.
 
     While the undo window is open, nobody has been told. Later, acts that are told by 113001 and 113039 can be undone:
-    their instances are owed again to those who have been told. Others cannot: 409 says why.
+    their instances are owed again to those who have been told. Others cannot: 409 says why. What was `purged` meanwhile
+    comes back only if it is sent again.
     """
     now = act.now().astimezone()
 
@@ -270,8 +289,13 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
 
 
 def _whole(connection: Connection, key: int) -> dict[str, Any]:
+    found = one_withdrawal(connection, key)
     return {
-        **_listed(one_withdrawal(connection, key)),
+        **_listed(found),
+        "purged": found.purged,
+        "purged_sentence": f"{found.purged} were purged; they come back only if they are sent again."
+        if found.purged
+        else None,
         "studies": [asdict(share) for share in shares_of(connection, [key])[key]],
         "sop_instance_uids": list(named_uids(connection, key)),
         "rejection_notes": [
@@ -293,6 +317,8 @@ def _listed(one: ListedWithdrawal) -> dict[str, Any]:
         "made_at": one.made_at,
         "closes_at": one.closes_at,
         "state": one.state,
+        "effect": one.effect,
+        "received": one.received,
         "instances": one.instances,
         "undone_at": one.undone_at,
         "undone_by": _actor(one.undone_by),
@@ -336,6 +362,8 @@ _HEAD = (
     "by",
     "by_address",
     "state",
+    "effect",
+    "received",
     "undone_at",
     "undone_by",
     "study_instance_uid",
@@ -376,6 +404,8 @@ def _cells(each: ListedWithdrawal, share: StudyShare | None) -> Sequence[object]
         by.name if by else "",
         by.address if by else "",
         each.state,
+        each.effect,
+        "yes" if each.received else "no",
         each.undone_at or "",
         undone_by.name if undone_by else "",
         *(
