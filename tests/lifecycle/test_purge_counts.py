@@ -19,9 +19,8 @@ def test_removals_and_purges_are_counted_by_what_has_failed(catalog: Catalog) ->
     with catalog.read() as connection:
         assert counts(connection) == PurgeCounts()
         assert number_of_dead(connection) == 0
-        keys = dict(
-            connection.execute(select(instance.c.sop_instance_uid, instance.c.id)).tuples().fetchall()
-        )
+        rows_of = connection.execute(select(instance.c.sop_instance_uid, instance.c.id)).all()
+    keys = {row.sop_instance_uid: row.id for row in rows_of}
     catalog.write(lambda tx: withdraw(tx, [IMAGE, SECOND_IMAGE], act=SAFETY, text="", by=ROE, now=NOW))
     catalog.write(lambda tx: remember_failure(tx, keys[IMAGE], "a test", NOW))
     for _ in range(MOST_ATTEMPTS):
