@@ -116,3 +116,21 @@ def test_a_look_that_finds_nothing_new_writes_nothing(watch: Watch, monkeypatch:
     watch.look(DEAD)
     monkeypatch.setattr(watch.catalog, "submit", None)
     assert watch.look(DEAD) == [("JOBS_DEAD", "error", "new")]
+
+
+def test_ten_times_as_many_are_new_to_who_has_seen_one(watch: Watch) -> None:
+    def damaged(number: int) -> list[tuple[str, str, str]]:
+        return watch.look(Alert("OBJECTS_DAMAGED", f"{number} are damaged.", number))
+
+    damaged(1)
+    (first,) = (int(str(each["id"])) for each in watch.all())
+    watch.catalog.write(lambda tx: acknowledge(tx, first, ROE, watch.now))
+    assert damaged(9) == [("OBJECTS_DAMAGED", "error", "acknowledged")]
+    assert damaged(10) == [("OBJECTS_DAMAGED", "error", "new")]
+    assert [each["state"] for each in watch.all()] == ["new", "cleared"]
+    second = int(str(watch.all()[0]["id"]))
+    watch.catalog.write(lambda tx: acknowledge(tx, second, ROE, watch.now))
+    assert damaged(4) == [("OBJECTS_DAMAGED", "error", "acknowledged")], "less is nothing new"
+    assert damaged(12) == [("OBJECTS_DAMAGED", "error", "acknowledged")]
+    assert damaged(1200) == [("OBJECTS_DAMAGED", "error", "new")]
+    assert watch.look() == []

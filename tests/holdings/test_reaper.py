@@ -59,6 +59,8 @@ class Server:
     now: datetime = field(default_factory=clock)
     delays: PurgeDelays = WEEK
     missing_stores: set[int] = field(default_factory=set)
+    #: The seconds that have passed, whatever the clock says.
+    steady: float = 0.0
     node: Node = field(init=False)
     reaper: Reaper = field(init=False)
 
@@ -74,6 +76,7 @@ class Server:
             node=self.node.id,
             delays=self.delays,
             store_is_there=lambda store: store not in self.missing_stores,
+            steady=lambda: self.steady,
         )
 
     def clock(self) -> datetime:
@@ -88,6 +91,7 @@ class Server:
 
     def after(self, delay: timedelta) -> None:
         self.now += delay
+        self.steady += delay.total_seconds()
         self.reap()
 
     def withdraw(self, *names: str, act: Act = QUALITY, **options: Any) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -17,6 +20,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.reconciling import unowned as unowned_module
 from kinote.holdings.reconciling.reconciler import NAME, Reconciler
 from kinote.holdings.removal import remember
+from kinote.storage.stores import Stores
 from tests.clock import clock
 from tests.holdings.stored_objects import CHANGES, Shelf
 from tests.kept_bytes import kept_places, left_behind
@@ -185,6 +189,100 @@ def test_more_than_a_fault_leaves_is_not_touched(server: Server, monkeypatch: py
     server.reconciler.step()
     assert server.set_aside() == []
     assert server.reconciler.unowned.too_many == 3
+
+
+@on_sqlite
+def test_what_is_more_than_a_fault_leaves_is_logged_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(unowned_module, "MOST_LEFT", 2)
+    for number in range(4):
+        left_behind(server.shelf.stores, b"%d" % number)
+    server.round()
+    for _ in range(5):
+        server.reconciler.step()
+    assert sum("unknown to the index" in record.message for record in caplog.records) == 1
+
+
+@on_sqlite
+def test_one_file_that_cannot_be_set_aside_keeps_neither_the_others_nor_the_round(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = left_behind(server.shelf.stores, b"stuck")
+    left_behind(server.shelf.stores, b"free")
+    set_aside = Stores.set_aside
+    tried: list[Any] = []
+
+    def fails(stores: Stores, places: Any, **options: Any) -> int:
+        wanted = list(places)
+        tried.append(wanted)
+        if stuck in wanted:
+            raise PermissionError(1, "Operation not permitted")
+        return set_aside(stores, wanted, **options)
+
+    server.round()
+    server.now += DAY
+    with monkeypatch.context() as patched:
+        patched.setattr(Stores, "set_aside", fails)
+        server.round()
+        assert server.set_aside() == [b"free"]
+        (alert,) = server.reconciler.unowned.alerts
+        assert alert.code == "FILES_NOT_SET_ASIDE"
+        assert "Operation not permitted" in alert.text
+        before = len(tried)
+        server.reconciler.step()
+        assert len(tried) == before, "it waits before the next attempt"
+    server.now += HOUR
+    server.reconciler.step()
+    assert sorted(server.set_aside()) == [b"free", b"stuck"]
+    assert server.reconciler.unowned.alerts == []
+
+
+@on_sqlite
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_looked_at(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, key = left_behind(server.shelf.stores, b"in the other folder")
+    unreadable = key.rpartition("/")[0]
+    scandir = os.scandir
+
+    def fails(path: Any) -> Any:
+        if str(path).rstrip("/").endswith(unreadable):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", fails)
+        assert server.round().counted["unread"] == 1
+        (alert,) = server.reconciler.unowned.alerts
+        assert alert.code == "FOLDERS_UNREADABLE"
+        assert unreadable in alert.text
+        server.start()
+        server.reconciler.step()
+        assert [each.code for each in server.reconciler.unowned.alerts] == ["FOLDERS_UNREADABLE"]
+    server.now += DAY
+    server.round()
+    assert server.reconciler.unowned.alerts == []
+
+
+@on_sqlite
+def test_law_8_a_look_at_bytes_that_fails_counts_as_no_look(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind(server.shelf.stores, b"nobody's")
+
+    def fails(*_: Any) -> int:
+        raise RuntimeError("a test")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kinote.holdings.reconciling.reconciler.look_at", fails)
+        for _ in range(20):
+            with contextlib.suppress(RuntimeError):
+                server.reconciler.step()
+        turn = server.turn()
+        assert turn is None or not turn.ended_at
+    counted = server.round().counted
+    assert (counted["bytes"], counted["without a row"]) == (4, 1)
 
 
 @on_sqlite

@@ -175,6 +175,23 @@ def test_what_is_refused_before_it_comes_to_a_packet_is_observed(catalog: Catalo
     assert remote.main.done == {("store", "refused"): 1, ("store", "stored"): 1}
 
 
+def test_what_is_refused_here_is_said_to_come_from_its_sender(catalog: Catalog, stores: Stores) -> None:
+    observed: list[Outcome] = []
+    receiver = Receiver(catalog, stores, clock=clock, observe=observed.append)
+    channels = Channels(receiver)
+    main, theirs = channels.open(ORIGIN)
+    with theirs:
+        theirs.settimeout(60)
+        theirs.sendall(frame(Kind.PACKET, b"no packet"))
+        exactly(theirs, HEAD.size)
+    main.wait_for_end()
+    channels.close()
+    receiver.close()
+    assert [outcome.sender for outcome in observed] == [
+        (str(ORIGIN.interface), ORIGIN.actor.name, ORIGIN.actor.address)
+    ]
+
+
 # --- bad ones -------------------------------------------------------------------------------------
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.intake import refusals as refusals_module
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
 from kinote.intake.receiver import Receiver
-from kinote.intake.refusals import KEPT, PER_HOUR, RefusedArrivals, refused_arrivals
+from kinote.intake.refusals import KEPT, PER_DAY, PER_HOUR, RefusedArrivals, refused_arrivals
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.storage.local import local_stores
@@ -119,3 +121,72 @@ def test_what_was_taken_is_no_refusal(desk: Desk) -> None:
     for outcome in (Outcome("stored"), Outcome("known"), Outcome("held")):
         desk.refusals.note(outcome)
     assert desk.rows() == []
+
+
+def test_what_cannot_be_written_now_is_written_later_and_counted_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.refuse(1200)
+
+    def fails(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(refusals_module, "_write", fails)
+        for _ in range(3):
+            with pytest.raises(OperationalError):
+                desk.refusals.step()
+        desk.refuse(100)
+    rows = desk.rows()
+    assert sum(row["count"] - (row["count"] > 1) for row in rows) == 1300
+    assert rows[-1]["sop_instance_uid"] == "1.2.0", "in their order"
+
+
+def test_law_5_what_no_database_takes_is_written_without_it(desk: Desk) -> None:
+    hostile = "a\x00b\x1b[31m\ud800\n" + "c" * 1000
+    outcome = refused(CANNOT_UNDERSTAND, hostile, sop_class_uid=hostile, sop_instance_uid="1." * 40 + "\x00")
+    desk.refusals.note(
+        outcome.sent_by(replace(CT1, actor=Actor(ActorKind.PEER, "CT\x001\x07", "10.0.0.1\x00")))
+    )
+    (row,) = desk.rows()
+    assert row["comment"].startswith("a b [31m  c")
+    assert (row["sender"], row["address"], row["sop_instance_uid"]) == ("CT 1", "10.0.0.1", "1." * 40)
+    assert all(text.isprintable() for text in row.values() if isinstance(text, str))
+
+
+def test_law_5_a_row_that_cannot_be_written_harms_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row_of = refusals_module._row
+
+    def without_kind(happened: datetime, sender: Any, outcome: Outcome) -> dict[str, Any]:
+        row = row_of(happened, sender, outcome)
+        return {**row, "kind": None} if outcome.sop_instance_uid == "1.2.7" else row
+
+    monkeypatch.setattr(refusals_module, "_row", without_kind)
+    desk.refuse(20)
+    assert len(desk.rows()) == 19
+    assert len(desk.rows()) == 19
+
+
+def test_law_5_an_address_has_so_many_rows_in_a_day(desk: Desk) -> None:
+    desk.now = desk.now.replace(hour=0)
+    for _ in range(8):
+        desk.refuse(PER_HOUR)
+        desk.refusals.step()
+        desk.now += timedelta(hours=1)
+    rows = desk.rows()
+    assert sum(row["count"] == 1 for row in rows) == PER_DAY
+    assert sum(row["count"] - (row["count"] > 1) for row in rows) == 8 * PER_HOUR
+    desk.now += timedelta(days=1)
+    desk.refuse(3)
+    assert sum(row["count"] == 1 for row in desk.rows()) == PER_DAY + 3
+
+
+def test_law_5_no_more_than_so_many_are_kept_in_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals_module, "MOST_KEPT", 50)
+    for _ in range(5):
+        desk.refuse(30)
+        desk.rows()
+    assert len(desk.rows()) <= 50
+    assert len(desk.rows()) == 50

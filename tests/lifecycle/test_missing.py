@@ -12,7 +12,7 @@ from sqlalchemy import update
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.outcome import CANNOT_UNDERSTAND, aborted, refused
-from kinote.intake.refusals import RefusedArrivals
+from kinote.intake.refusals import PER_HOUR, RefusedArrivals
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.acts import SAFETY
 from kinote.lifecycle.missing import CODES, Asked, Cause, missing
@@ -86,6 +86,44 @@ def test_what_a_sender_offered_and_was_refused_or_broken_off(filled: Catalog) ->
     first, *_ = asked(filled, sender=ORIGIN.actor.name, since=(NOW - timedelta(hours=1)).isoformat())
     assert (first.code, first.count, set(first.uids)) == ("REFUSED", 2, {"1.9.1", "1.9.2"})
     assert codes(filled, sender=ORIGIN.actor.name, since="2999") == ["NEVER_OFFERED"]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [{"accession": "none"}, {"study": "1.9"}, {"patient": "P9"}],
+    ids=["accession", "study", "patient"],
+)
+def test_what_may_have_been_refused_before_it_could_be_told(filled: Catalog, what: dict[str, str]) -> None:
+    refusals = RefusedArrivals(filled, lambda: NOW)
+    refusals.note(refused(CANNOT_UNDERSTAND, "It is truncated.", sop_instance_uid="1.9.1").sent_by(ORIGIN))
+    refusals.step()
+    (cause,) = asked(filled, **what)
+    assert cause.code == "NEVER_OFFERED"
+    assert "refused it before" in cause.sentence
+    (cause,) = asked(filled, since=(NOW + timedelta(days=1)).isoformat(), **what)
+    assert "has never been offered" in cause.sentence
+
+
+def test_an_instance_may_be_among_those_of_which_only_the_number_is_known(filled: Catalog) -> None:
+    refusals = RefusedArrivals(filled, lambda: NOW)
+    for at in range(PER_HOUR + 1):
+        outcome = refused(CANNOT_UNDERSTAND, "It is truncated.", sop_instance_uid=f"1.9.{at}")
+        refusals.note(outcome.sent_by(ORIGIN))
+        if at == 0:
+            refusals.step()
+            (cause,) = asked(filled, instance="1.8.1")
+            assert "has never been offered" in cause.sentence
+    refusals.step()
+    (cause,) = asked(filled, instance="1.8.1")
+    assert "refused it before" in cause.sentence
+
+
+def test_a_refused_object_is_found_by_a_uid_that_is_too_long(filled: Catalog) -> None:
+    uid = "1." + "2" * 100
+    refusals = RefusedArrivals(filled, lambda: NOW)
+    refusals.note(refused(CANNOT_UNDERSTAND, "No UID.", sop_instance_uid=uid).sent_by(ORIGIN))
+    refusals.step()
+    assert codes(filled, instance=uid) == ["REFUSED"]
 
 
 def test_what_is_held(filled: Catalog) -> None:

@@ -42,7 +42,7 @@ _MAY_MEASURE = {
     "dimse/operations/both_ways.py": "time-outs of the network",
     "dimse/tls_socket.py": "time-outs of the network",
     "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
-    "holdings/reaping/reaper.py": "how long a step took, to pause as long",
+    "holdings/reaping/reaper.py": "how long a step took, to pause as long, and whether the clock has jumped",
     "holdings/reconciling/reconciler.py": "how long a slice took, to pause longer",
     "jobs/leased.py": "when a lease was last extended",
     "jobs/workers.py": "when leases are extended, and what is looked after again",

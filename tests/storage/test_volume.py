@@ -14,7 +14,7 @@ import pytest
 from kinote.storage.files import FileStore
 from kinote.storage.packs.store import PackStore
 from kinote.storage.store import StorageError, Store
-from kinote.storage.volume import RESERVED, NoRoomError
+from kinote.storage.volume import RESERVED, NoRoomError, RoomLeft
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -91,8 +91,34 @@ def test_a_large_object_does_not_use_up_what_is_reserved(
     store = FileStore(tmp_path / "store", 1)
     incoming = store.receive(NOW)
     _volume(monkeypatch, blocks=10**9, free=0)
+    # Many are on their way at once: each looks after a megabyte.
     with pytest.raises(NoRoomError):
-        for _ in range(20):
+        for _ in range(2):
             incoming.write(bytes(1024 * 1024))
     incoming.abandon()
     assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "least"),
+    [
+        pytest.param(10**9, 5 * 1024**3 // 4096, id="a large volume"),
+        pytest.param(10**6, 10**6 // 10, id="one of 4 GB, of which a twentieth is reserved"),
+        pytest.param(5 * 10**6, 5 * 10**6 // 20, id="one of 20 GB"),
+        pytest.param(10_000, 1000, id="a small volume"),
+    ],
+)
+def test_people_are_told_before_images_stop_and_not_over_and_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, least: int
+) -> None:
+    room = RoomLeft(tmp_path)
+
+    def little(free: int) -> bool:
+        _volume(monkeypatch, blocks=blocks, free=free)
+        return room.little() is not None
+
+    assert not little(least)
+    assert little(least - 1)
+    assert little(least + least // 8), "it has to be clearly more again"
+    assert not little(least + least // 4 + 1)
+    assert not little(least)

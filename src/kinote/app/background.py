@@ -94,6 +94,7 @@ def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Se
             every=timedelta(days=settings.reconcile_days),
             store_is_there=house.store_is_there,
             living=partial(_living, house),
+            unowned=house.unowned,
         )
         closing.callback(reconciler.close)
         closing.callback(Repeatedly("reconciler", reconciler.step, Event()).close)

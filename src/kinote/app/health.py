@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -21,10 +20,11 @@ from kinote.holdings.health import (
     index_damaged,
     index_not_written,
 )
+from kinote.holdings.reaping.clock_check import clock_alerts
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.jobs.lists import number_of_dead
-from kinote.lifecycle.purging.lists import counts as purge_counts
+from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import are_urgent, waiting
 from kinote.notes.acts.undo_windows import number_late
 from kinote.settings.model import Settings
@@ -33,9 +33,6 @@ from kinote.storage.volume import NoRoomError
 
 #: Seconds until the first look for alerts.
 _FIRST_LOOK = 2.0
-
-#: Bytes that are left on the volume of the data directory before somebody is told; on a small one, its twentieth part.
-_FREE_AT_LEAST = 5 * 1024**3
 
 
 def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
@@ -51,8 +48,10 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
         rejections = waiting(connection)
-        purges = purge_counts(connection).dead
-    own = [_dead_jobs(dead)] if dead else []
+        purges = number_of_dead_purges(connection)
+        # Where nothing is purged, nobody looks at the clock.
+        clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
+    own = clock + ([_dead_jobs(dead)] if dead else [])
     if late:
         own.append(_late_notes(late))
     if purges:
@@ -61,11 +60,13 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own.append(index_not_written(house.catalog.write_trouble))
     if house.soundness.faults:
         own.append(index_damaged(house.soundness.faults))
+    own += house.unowned.alerts
     own += [DISK_FULL] if _is_full(house) else _space_left(house)
     waits = [_waiting_rejections(rejections)] if rejections else []
     # What may harm a patient comes before everything else.
     first, later = (waits, []) if are_urgent(rejections) else ([], waits)
-    return replace(found, others=(*first, *alerts(), *own, *later))
+    unknown = max(found.unknown, house.unowned.too_many)
+    return replace(found, unknown=unknown, others=(*first, *alerts(), *own, *later))
 
 
 def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
@@ -120,11 +121,15 @@ def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence
 
 
 def _space_left(house: House) -> Iterator[Alert]:
-    usage = shutil.disk_usage(house.directory.path)
-    if usage.free < min(_FREE_AT_LEAST, usage.total // 20):
+    try:
+        little = house.room.little()
+    except OSError:
+        # That the directory is not in its place is told otherwise.
+        return
+    if little is not None:
         yield Alert(
             "DISK_NEARLY_FULL",
-            f"The volume of the data directory has {usage.free // 2**20} MB left. When it is full, nothing more is "
+            f"The volume of the data directory has {little // 2**20} MB left. When it is full, nothing more is "
             "taken in. Make room, or move the data directory to a larger volume.",
         )
 

@@ -22,6 +22,7 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.delivery.ledger import Ledger
 from kinote.holdings.door import Door
 from kinote.holdings.installation import NotTogetherError
+from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Others, Recovered
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
@@ -29,6 +30,7 @@ from kinote.storage.data_directory import DataDirectory
 from kinote.storage.marks import UnreadableMarkError
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
+from kinote.storage.volume import RoomLeft
 from kinote.telemetry.clock import Clock
 
 
@@ -63,6 +65,10 @@ class House:
     recovered: Recovered
     #: What is known of the pages of the index.
     soundness: Soundness
+    #: What the reconciler of this server has found without a row.
+    unowned: Unowned
+    #: Whether the volume of the data directory has room.
+    room: RoomLeft
     #: The id of this server among the nodes; empty for a command.
     node: str = ""
 

@@ -33,6 +33,7 @@ from kinote.holdings.installation import (
     prove_together,
 )
 from kinote.holdings.last_use import LastUse
+from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
@@ -47,6 +48,7 @@ from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
 from kinote.storage.marks import UnreadableMarkError, has_mark
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
+from kinote.storage.volume import RoomLeft
 from kinote.telemetry.clock import Clock, system_clock
 from kinote.web.metrics import observe_background, observe_decoding, observe_outcome
 
@@ -138,6 +140,8 @@ def open_house(
                     Ledger(catalog, clock),
                     recovered,
                     soundness,
+                    Unowned(),
+                    RoomLeft(directory.path),
                     node.id if node is not None else "",
                 )
                 try:

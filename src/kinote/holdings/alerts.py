@@ -6,7 +6,7 @@ A condition says whether it still holds; that alone clears an alert. When it hol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -29,13 +29,23 @@ _LOOK_AGAIN = 30.0
 
 #: Conditions of which each server knows only its own.
 _OF_ONE_SERVER = frozenset(
-    {"DATA_DIRECTORY_MOVED", "FILES_UNKNOWN_TO_INDEX", "RECEIVER_PROCESS_DOWN", "DISK_NEARLY_FULL"}
+    {
+        "DATA_DIRECTORY_MOVED",
+        "DISK_NEARLY_FULL",
+        "FILES_NOT_SET_ASIDE",
+        "FILES_UNKNOWN_TO_INDEX",
+        "FOLDERS_UNREADABLE",
+        "RECEIVER_PROCESS_DOWN",
+    }
 )
 
 _NODE = "node "
 
+#: The subject of an alert about ten or more things: the power of ten that their number has reached.
+_OR_MORE = " or more"
+
 #: Those that can wait until the next working day; all others are errors.
-_WARNINGS = frozenset({"SCRUB_BEHIND", "QUARANTINE_NOT_EMPTY", "RECEIVER_PROCESS_DOWN"})
+_WARNINGS = frozenset({"CLOCK_IN_DOUBT", "SCRUB_BEHIND", "QUARANTINE_NOT_EMPTY", "RECEIVER_PROCESS_DOWN"})
 
 Severity = Literal["warning", "error"]
 
@@ -62,12 +72,30 @@ def conditions(found: Iterable[Alert], node: str) -> list[Condition]:
     return [
         Condition(
             each.code,
-            f"{_NODE}{node}" if each.code in _OF_ONE_SERVER else "",
+            f"{_NODE}{node}" if each.code in _OF_ONE_SERVER else _or_more(each.number),
             "warning" if each.code in _WARNINGS else "error",
             each.text,
         )
         for each in found
     ]
+
+
+def _or_more(number: int) -> str:
+    return f"{10 ** (len(str(number)) - 1)}{_OR_MORE}" if number >= 10 else ""
+
+
+def _power(subject: str) -> int:
+    return int(subject.removesuffix(_OR_MORE)) if subject.endswith(_OR_MORE) else 0
+
+
+def _at_their_most(holding: Sequence[Condition], rows: Sequence[Any]) -> list[Condition]:
+    """Return the conditions, those of fewer things than before as what they were: less is nothing new."""
+    found = []
+    for each in holding:
+        before = [row.subject for row in rows if row.code == each.code and row.subject.endswith(_OR_MORE)]
+        most = max((each.subject, *before), key=_power)
+        found.append(replace(each, subject=most) if _power(most) > _power(each.subject) else each)
+    return found
 
 
 class AlertWatch:
@@ -97,7 +125,9 @@ def differs(connection: Connection, holding: Sequence[Condition], node: str, now
     """Return whether the open alerts are other than these conditions, or some are too old to be kept."""
     rows = _open(connection)
     said = {(row.code, row.subject): (row.severity, row.sentence) for row in rows}
-    holds = {(each.code, each.subject): (each.severity, each.sentence) for each in holding}
+    holds = {
+        (each.code, each.subject): (each.severity, each.sentence) for each in _at_their_most(holding, rows)
+    }
     mine = {key: value for key, value in said.items() if _is_ours(key[1], connection, node, now)}
     old = (
         select(alert.c.id)
@@ -111,8 +141,9 @@ def renew(transaction: Connection, holding: Sequence[Condition], node: str, now:
     """Open alerts for conditions that have come to hold, and clear those of conditions that hold no more."""
     # If two servers look at once, the second sees the alerts of the first.
     dialects.lock_names(transaction, ["kinote alerts"])
-    known = {(row.code, row.subject): row for row in _open(transaction)}
-    holds = {(each.code, each.subject): each for each in holding}
+    rows = _open(transaction)
+    known = {(row.code, row.subject): row for row in rows}
+    holds = {(each.code, each.subject): each for each in _at_their_most(holding, rows)}
     for key, row in known.items():
         if key not in holds and _is_ours(row.subject, transaction, node, now):
             transaction.execute(alert.update().where(alert.c.id == row.id).values(cleared_at=timestamp(now)))

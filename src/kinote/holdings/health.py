@@ -20,6 +20,8 @@ class Alert:
 
     code: str
     text: str
+    #: How many things it is about, where many more of them are new to a person who has seen some; 0 where not.
+    number: int = 0
 
 
 #: What the server writes goes into a folder that nobody will look for.
@@ -88,6 +90,7 @@ class HoldingsHealth:
                     f"The stored bytes of {self.damaged.count} objects are not what was received: {some}{more}. They "
                     "are not sent. Send these objects to Kinote again from where they came, which heals them, and see "
                     "to the disk.",
+                    self.damaged.count,
                 )
             )
         if self.scrub and self.scrub.behind_since:

@@ -120,8 +120,9 @@ def _of_bytes(
 
 
 def _of_stores(catalog: Catalog, stores: Stores) -> list[Breach]:
-    found = []
-    for store, keys in pages(stores):
+    found: list[Breach] = []
+    unread: list[str] = []
+    for store, keys in pages(stores, unread):
         with catalog.read() as connection:
             known = owned(connection, store, keys) | owed(connection, store, keys)
         found += [
@@ -131,4 +132,5 @@ def _of_stores(catalog: Catalog, stores: Stores) -> list[Breach]:
         ]
         if len(found) > _TOLD:
             return [*found[:_TOLD], Breach(8, "", "There are more bytes that no object has.")]
-    return found
+    cannot_be_read = [Breach(8, path, "It cannot be read: what is there is not known.") for path in unread]
+    return [*found, *cannot_be_read[:_TOLD]]

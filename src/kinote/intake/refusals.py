@@ -1,8 +1,8 @@
 """Refused and aborted arrivals as rows, so that somebody who misses an object can find out that it was offered.
 
 They are written in groups, in the background, and bounded: a sender has so many rows in an hour, and what goes beyond
-is counted in one more row. What has not been written when the server is killed is lost: nobody was told that it is
-kept.
+is counted in one more row. What cannot be written now waits for the next time, and may then be there twice. What has
+not been written when the server is killed is lost: nobody was told that it is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from kinote.catalog.schema.tables import refused_arrival
 from kinote.catalog.schema.timestamps import timestamp
@@ -31,8 +31,14 @@ log = logging.getLogger(__name__)
 #: For how long they are kept.
 KEPT = timedelta(days=90)
 
-#: Rows of one sender in an hour at most, and one more that counts the others.
-PER_HOUR = 200
+#: Rows of one sender in an hour and in a day at most, and one more in each hour that counts the others.
+PER_HOUR, PER_DAY = 200, 1000
+
+#: How many rows there are at most: the oldest go first.
+MOST_KEPT = 200_000
+
+#: The most characters of a UID that are kept, twice as many as a valid one has, and of any other text.
+_UID, _TEXT = 128, 500
 
 #: How many wait to be written at most, and from how many senders those beyond are counted.
 _WAITING, _SENDERS = 1000, 200
@@ -42,6 +48,9 @@ _TOGETHER = 100
 
 #: Seconds between two groups.
 _LOOK_AGAIN = 3.0
+
+#: What a row is at fault for, and not the index.
+_OF_A_ROW = (DataError, IntegrityError, UnicodeError, OverflowError)
 
 _SUMMARY = "Further objects were not taken in this hour."
 
@@ -59,6 +68,10 @@ class _Sender:
         return self.address or self.name
 
 
+#: When it happened, who sent it, and what became of it.
+_Refusal = tuple[datetime, _Sender, Outcome]
+
+
 class RefusedArrivals:
     """Collects refusals, and writes them by `step`. `note` may be called from any thread, and never waits."""
 
@@ -66,7 +79,7 @@ class RefusedArrivals:
         self._catalog = catalog
         self._clock = clock
         self._changing = threading.Lock()
-        self._waiting: list[tuple[datetime, _Sender, Outcome]] = []
+        self._waiting: list[_Refusal] = []
         #: How many were not kept for want of room, by sender.
         self._beyond: Counter[_Sender] = Counter()
 
@@ -74,14 +87,26 @@ class RefusedArrivals:
         """Take note of an outcome, if it is a refusal or the end of what was broken off."""
         if outcome.succeeded:
             return
-        sender = _Sender(*outcome.sender)
+        sender = _Sender(*(_plain(part, _UID) for part in outcome.sender))
         with self._changing:
             if len(self._waiting) < _WAITING:
                 self._waiting.append((self._clock(), sender, outcome))
-            elif sender in self._beyond or len(self._beyond) < _SENDERS:
-                self._beyond[sender] += 1
             else:
-                self._beyond[_Sender(sender.interface, "", "")] += 1
+                self._count_beyond(sender, 1)
+
+    def _count_beyond(self, sender: _Sender, number: int) -> None:
+        known = sender in self._beyond or len(self._beyond) < _SENDERS
+        self._beyond[sender if known else _Sender(sender.interface, "", "")] += number
+
+    def _put_back(self, group: Sequence[_Refusal], beyond: Counter[_Sender]) -> None:
+        """Have what could not be written wait again, before everything else and as bounded as ever."""
+        with self._changing:
+            waiting = [*group, *self._waiting]
+            self._waiting = waiting[:_WAITING]
+            for _, sender, _ in waiting[_WAITING:]:
+                self._count_beyond(sender, 1)
+            for sender, number in beyond.items():
+                self._count_beyond(sender, number)
 
     def step(self) -> float:
         """Write what has come; gives the seconds until the next step."""
@@ -91,7 +116,7 @@ class RefusedArrivals:
                 beyond, self._beyond = self._beyond, Counter()
             if not group and not beyond:
                 break
-            self._write(group, beyond)
+            self._write_or_put_back(group, beyond)
         with self._catalog.read() as connection:
             has_old = bool(self._old(connection))
         if has_old:
@@ -105,7 +130,28 @@ class RefusedArrivals:
         except (SQLAlchemyError, CatalogClosedError, CommitInDoubtError):
             log.warning("Some refused arrivals could not be written down", exc_info=True)
 
-    def _write(self, group: Sequence[tuple[datetime, _Sender, Outcome]], beyond: Counter[_Sender]) -> None:
+    def _write_or_put_back(self, group: Sequence[_Refusal], beyond: Counter[_Sender]) -> None:
+        left = list(group)
+        try:
+            try:
+                self._write(left, beyond)
+            except _OF_A_ROW:
+                # One by one, so that the one at fault harms no other.
+                while left:
+                    self._write_one(left[0], Counter())
+                    del left[0]
+                self._write_one(None, beyond)
+        except BaseException:
+            self._put_back(left, beyond)
+            raise
+
+    def _write_one(self, refusal: _Refusal | None, beyond: Counter[_Sender]) -> None:
+        try:
+            self._write([refusal] if refusal else [], beyond)
+        except _OF_A_ROW:
+            log.warning("A refused arrival could not be written down", exc_info=True)
+
+    def _write(self, group: Sequence[_Refusal], beyond: Counter[_Sender]) -> None:
         now = self._clock()
         self._catalog.submit(
             lambda transaction: _write(transaction, group, beyond, now), background=True
@@ -118,7 +164,12 @@ class RefusedArrivals:
             .order_by(refused_arrival.c.happened_at)
             .limit(_TOGETHER)
         )
-        return list(connection.execute(old).scalars())
+        newest = connection.execute(select(func.max(refused_arrival.c.id))).scalar_one_or_none() or 0
+        # Keys have gaps at most, so that there are never more.
+        beyond = (
+            select(refused_arrival.c.id).where(refused_arrival.c.id <= newest - MOST_KEPT).limit(_TOGETHER)
+        )
+        return [*connection.execute(old).scalars(), *connection.execute(beyond).scalars()]
 
     def _forget_old(self, transaction: Connection) -> None:
         transaction.execute(refused_arrival.delete().where(refused_arrival.c.id.in_(self._old(transaction))))
@@ -126,17 +177,20 @@ class RefusedArrivals:
 
 def _write(
     transaction: Connection,
-    group: Sequence[tuple[datetime, _Sender, Outcome]],
+    group: Sequence[_Refusal],
     beyond: Counter[_Sender],
     now: datetime,
 ) -> None:
     hour = timestamp(now.replace(minute=0, second=0, microsecond=0))
+    day = timestamp(now.replace(hour=0, minute=0, second=0, microsecond=0))
     more = Counter(beyond)
     left: dict[str, int] = {}
     rows = []
     for happened, sender, outcome in group:
         if sender.key not in left:
-            left[sender.key] = PER_HOUR - _written(transaction, sender, hour)
+            left[sender.key] = min(
+                PER_HOUR - _written(transaction, sender, hour), PER_DAY - _written(transaction, sender, day)
+            )
         left[sender.key] -= 1
         if left[sender.key] < 0:
             more[sender] += 1
@@ -151,20 +205,20 @@ def _write(
         _count(transaction, sender, number, hour, now)
 
 
-def _written(transaction: Connection, sender: _Sender, hour: str) -> int:
+def _written(transaction: Connection, sender: _Sender, since: str) -> int:
     query = select(func.count()).select_from(refused_arrival)
     return int(
-        transaction.execute(query.where(*_of(sender, hour), refused_arrival.c.count == 1)).scalar_one()
+        transaction.execute(query.where(*_of(sender, since), refused_arrival.c.count == 1)).scalar_one()
     )
 
 
-def _of(sender: _Sender, hour: str) -> list[Any]:
+def _of(sender: _Sender, since: str) -> list[Any]:
     of_it = (
         refused_arrival.c.address == sender.address
         if sender.address
         else (refused_arrival.c.address == "") & (refused_arrival.c.sender == sender.name)
     )
-    return [refused_arrival.c.happened_at >= hour, of_it]
+    return [refused_arrival.c.happened_at >= since, of_it]
 
 
 def _count(transaction: Connection, sender: _Sender, number: int, hour: str, now: datetime) -> None:
@@ -185,13 +239,18 @@ def _row(happened: datetime, sender: _Sender, outcome: Outcome) -> dict[str, Any
         "interface": sender.interface,
         "sender": sender.name,
         "address": sender.address,
-        "sop_instance_uid": outcome.sop_instance_uid[:64],
-        "sop_class_uid": outcome.sop_class_uid[:64],
+        "sop_instance_uid": _plain(outcome.sop_instance_uid, _UID),
+        "sop_class_uid": _plain(outcome.sop_class_uid, _UID),
         "kind": outcome.kind,
         "status": outcome.status,
-        "comment": outcome.reason[:500].replace("\x00", ""),
+        "comment": _plain(outcome.reason, _TEXT),
         "count": 1,
     }
+
+
+def _plain(text: str, most: int) -> str:
+    """Return a text that every database takes, without what a terminal would obey."""
+    return "".join(each if each.isprintable() else " " for each in text[:most]).strip()
 
 
 def refused_arrivals(

@@ -125,6 +125,15 @@ def _with_uid(uid: str) -> ColumnElement[bool]:
 def _never_offered(connection: Connection, asked: Asked, found: _Found) -> Iterator[Cause]:
     if found.studies or _refusals(connection, asked)[0]:
         return
+    if _may_have_been_refused(connection, asked):
+        yield Cause(
+            "NEVER_OFFERED",
+            "Kinote has not been offered this in the last 90 days, or has refused it before it could tell what it was: "
+            "of refused objects at most the UID is known, and of many from one sender only the number.",
+            "See the refused arrivals (`GET /api/v1/arrivals/refused`) of the sender at that time, and the log of the "
+            "sender.",
+        )
+        return
     yield Cause(
         "NEVER_OFFERED",
         "Kinote has never been offered this, or not in the last 90 days.",
@@ -149,8 +158,26 @@ def _refused(connection: Connection, asked: Asked, found: _Found) -> Iterator[Ca
     )
 
 
-def _refusals(connection: Connection, asked: Asked) -> tuple[int, Sequence[Any]]:
+def _may_have_been_refused(connection: Connection, asked: Asked) -> bool:
+    """Return whether there are refused arrivals in the time that may be what was asked for."""
+    wanted = _in_time(asked)
+    if asked.instance or asked.sender:
+        # Others have a row that names them.
+        wanted.append(or_(refused_arrival.c.count > 1, refused_arrival.c.sop_instance_uid == ""))
+    return connection.execute(select(refused_arrival.c.id).where(*wanted).limit(1)).first() is not None
+
+
+def _in_time(asked: Asked) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
+    if asked.since:
+        wanted.append(refused_arrival.c.happened_at >= asked.since)
+    if asked.until:
+        wanted.append(refused_arrival.c.happened_at <= asked.until)
+    return wanted
+
+
+def _refusals(connection: Connection, asked: Asked) -> tuple[int, Sequence[Any]]:
+    wanted = _in_time(asked)
     if asked.instance:
         wanted.append(refused_arrival.c.sop_instance_uid == asked.instance)
     elif asked.sender:
@@ -158,10 +185,6 @@ def _refusals(connection: Connection, asked: Asked) -> tuple[int, Sequence[Any]]
     else:
         # A refused object has told its UID at most.
         return 0, ()
-    if asked.since:
-        wanted.append(refused_arrival.c.happened_at >= asked.since)
-    if asked.until:
-        wanted.append(refused_arrival.c.happened_at <= asked.until)
     rows = connection.execute(
         select(refused_arrival).where(*wanted).order_by(refused_arrival.c.id.desc()).limit(_SHOWN)
     ).all()

@@ -8,6 +8,7 @@ so that a group uses one directory and recovery need not search the whole store.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import uuid
@@ -23,11 +24,14 @@ from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
 from kinote.storage.volume import StoreFolder
 
+log = logging.getLogger(__name__)
+
 #: If the clock was set back, files may have been put into hours that seem to be past.
 _CLOCK_TOLERANCE = timedelta(hours=2)
 
-#: How many bytes of one object are written between two looks at the room that is left.
-_UNLOOKED = 16 * 1024 * 1024
+#: How many bytes of one object are written between two looks at the room that is left. Many are on their way at once,
+#: and together they must not use up what is reserved.
+_UNLOOKED = 1024 * 1024
 
 #: The form of keys: year, month, day and hour, and a unique name.
 _KEY = re.compile(r"\d{4}/\d\d/\d\d/\d\d/[0-9a-f]{32}\.dcm")
@@ -195,11 +199,32 @@ class FileStore:
     def maker(self, key: str) -> str:
         return key.rpartition("/")[2][:MARK]
 
-    def keys_since(self, position: str) -> Iterator[list[str]]:
-        for folder in sorted(self._root.glob("[0-9]*/*/*/*")):
-            at = folder.relative_to(self._root).as_posix()
-            if at >= position:
-                yield sorted(f"{at}/{entry.name}" for entry in os.scandir(folder))
+    def keys_since(self, position: str, unread: list[str] | None = None) -> Iterator[list[str]]:
+        folders = [""]
+        for _ in ("year", "month", "day", "hour"):
+            folders = [
+                f"{folder}{entry.name}/"
+                for folder in folders
+                for entry in self._entries(folder, unread)
+                if entry.name.isdecimal() and entry.is_dir()
+            ]
+        for hour in folders:
+            if hour[:-1] >= position:
+                yield [f"{hour}{entry.name}" for entry in self._entries(hour, unread)]
+
+    def _entries(self, folder: str, unread: list[str] | None) -> list[os.DirEntry[str]]:
+        """Return what a folder has, by name. One that cannot be read must not keep anybody from the others."""
+        try:
+            with os.scandir(f"{self._root}/{folder}") as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            # It has gone since it was listed.
+            return []
+        except OSError as error:
+            log.error("The folder %s/%s cannot be read: %s", self._root, folder, error.strerror)
+            if unread is not None:
+                unread.append(f"{self._root}/{folder}")
+            return []
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
         there = (path for path in map(self.path, keys) if path.exists())

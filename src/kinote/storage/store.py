@@ -105,11 +105,12 @@ class Store(Protocol):
         """Return the mark of the process that created a key, if it may still work on the object (`presence`);
         otherwise any."""
 
-    def keys_since(self, position: str) -> Iterator[list[str]]:
+    def keys_since(self, position: str, unread: list[str] | None = None) -> Iterator[list[str]]:
         """Return the keys of all objects behind a position ("" for all), in parts, also of objects that were never
         settled.
 
-        A few earlier keys may be among them.
+        A few earlier keys may be among them. What cannot be read is left out and logged, and its path added to
+        `unread`.
         """
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:

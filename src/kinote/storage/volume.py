@@ -18,10 +18,37 @@ class NoRoomError(StorageError):
     """The room that is left is for notes and withdrawals."""
 
 
+#: Room in bytes of which people are told before images stop; on a small volume its twentieth part.
+_LITTLE = 5 * 1024**3
+
+#: How much more than that must be free again until it is enough, so that it is not told over and over.
+_ENOUGH_AGAIN = 1.25
+
+
+class RoomLeft:
+    """Whether little room is left on the volume of a folder: told in time before images stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._is_little = False
+
+    def little(self) -> int | None:
+        """Return how many bytes are free where that is little, otherwise None. Raises OSError."""
+        volume = os.statvfs(self._folder)
+        free, size = volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize
+        least = max(min(_LITTLE, size // 20), 2 * _reserve(size))
+        self._is_little = free < least * (_ENOUGH_AGAIN if self._is_little else 1)
+        return free if self._is_little else None
+
+
+def _reserve(size: int) -> int:
+    return min(RESERVED, size // 20)
+
+
 def is_reserved_only(folder: Path) -> bool:
     """Return whether nothing is left on the volume of a folder but what is reserved. Raises OSError."""
     volume = os.statvfs(folder)
-    return volume.f_bavail * volume.f_frsize < min(RESERVED, volume.f_blocks * volume.f_frsize // 20)
+    return volume.f_bavail * volume.f_frsize < _reserve(volume.f_blocks * volume.f_frsize)
 
 
 class StoreFolder:

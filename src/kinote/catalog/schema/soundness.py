@@ -1,6 +1,9 @@
 """Whether the pages of a SQLite index are sound: looked at when a server starts, table by table, within a bound.
 
 What is not done in time goes on beside the server. PostgreSQL checks its pages itself where it is set up to.
+
+A thread interrupts the check when its time is over: SQLite looks at that for each page, while its progress handler is
+not called as long as the pages of one table are read.
 """
 
 from __future__ import annotations
@@ -8,13 +11,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-#: SQLite's own steps between two looks at the time.
-_STEPS = 20_000
+#: Seconds between two looks at the end of the server, and between two interruptions once the time is over: one that
+#: comes between two statements has no effect.
+_LOOK, _AGAIN = 0.1, 0.002
 
 #: How many faults of one table are named.
 _NAMED = 3
@@ -44,36 +49,83 @@ class Soundness:
         self._ending.set()
 
     def step(self, seconds: float, *, passes_over: bool = False) -> None:
-        """Check as many tables as that time allows. One table that takes longer by itself stays for the next step, or
-        with `passes_over` is left out for good."""
+        """Check as many tables as that time allows, at least the next one in part.
+
+        One that takes longer by itself stays for the next step, or with `passes_over` is left out for good.
+        """
         if self._file is None or self.is_done:
             return
         until = time.monotonic() + seconds
         connection = sqlite3.connect(f"file:{_quoted(self._file)}?mode=ro", uri=True, isolation_level=None)
         try:
-            connection.set_progress_handler(lambda: self._ending.is_set() or time.monotonic() > until, _STEPS)
-            self._check(connection, passes_over=passes_over)
+            if self.left is None:
+                self._list(connection)
+            is_first = True
+            while self.left and not self._ending.is_set() and (is_first or time.monotonic() < until):
+                # Only a table that had all of the time has shown that it takes too long.
+                self._check(connection, self.left[0], until, passes_over=passes_over and is_first)
+                is_first = False
         finally:
             connection.close()
 
-    def _check(self, connection: sqlite3.Connection, *, passes_over: bool) -> None:
+    def _list(self, connection: sqlite3.Connection) -> None:
         try:
-            if self.left is None:
-                self.left = _tables(connection)
-            while self.left:
-                faults = _faults_of(connection, self.left[0])
-                self.faults += tuple(faults)
-                self.left = self.left[1:]
+            self.left = _tables(connection)
         except sqlite3.DatabaseError as error:
-            code = error.sqlite_errorcode & 0xFF
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                self.faults += (f"{self.left[0]}: {error}" if self.left else str(error),)
-                self.left = (self.left or [])[1:]
-            elif code != sqlite3.SQLITE_INTERRUPT:
+            if not _is_damage(error):
                 raise
-            elif passes_over and self.left and not self._ending.is_set():
-                self.passed_over.append(self.left[0])
-                self.left = self.left[1:]
+            self.faults, self.left = (*self.faults, str(error)), []
+
+    def _check(self, connection: sqlite3.Connection, table: str, until: float, *, passes_over: bool) -> None:
+        left = (self.left or [])[1:]
+        try:
+            with self._interrupting(connection, until):
+                faults = _faults_of(connection, table)
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                self.faults, self.left = (*self.faults, f"{table}: {error}"), left
+            elif error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_INTERRUPT:
+                raise
+            else:
+                self._not_in_time(table, passes_over=passes_over)
+        else:
+            if faults and self._is_over(until):
+                # What an interrupted check says is not believed.
+                self._not_in_time(table, passes_over=passes_over)
+            else:
+                self.faults, self.left = (*self.faults, *faults), left
+
+    def _not_in_time(self, table: str, *, passes_over: bool) -> None:
+        if passes_over and not self._ending.is_set():
+            self.passed_over.append(table)
+            self.left = (self.left or [])[1:]
+
+    @contextmanager
+    def _interrupting(self, connection: sqlite3.Connection, until: float) -> Iterator[None]:
+        """Interrupt what the connection does from a moment on, or from the end of the server."""
+        is_through = threading.Event()
+
+        def watch() -> None:
+            while not is_through.is_set() and not self._is_over(until):
+                is_through.wait(min(_LOOK, max(until - time.monotonic(), 0)))
+            while not is_through.is_set():
+                connection.interrupt()
+                is_through.wait(_AGAIN)
+
+        watching = threading.Thread(target=watch, name="index-pages-watch", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            is_through.set()
+            watching.join()
+
+    def _is_over(self, until: float) -> bool:
+        return self._ending.is_set() or time.monotonic() >= until
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

@@ -1,7 +1,8 @@
 """The reaper of one node, driven by `step`, each of which does a little.
 
 It reads which instances are withdrawn for long enough, and never asks for a job (law 2). Each transaction decides anew.
-What fails is tried object by object, so that it harms no other, and then remembered with its reason.
+What fails is tried object by object, so that it harms no other, and then remembered with its reason. While the clock is
+in doubt (`clock_check`) there are no new tombstones.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 
 from prometheus_client import Counter
@@ -18,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from kinote.catalog.node_turns import NodeTurn, keep_turn, take_turn
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.holdings.reaping.clock_check import NAME, ClockCheck
 from kinote.holdings.reaping.unlinking import remove_purged
 from kinote.holdings.removal import remember
 from kinote.lifecycle.purging.delays import PurgeDelays
@@ -37,7 +40,8 @@ _PAGE, TOGETHER = 400, 40
 #: How many times longer than it has worked it pauses.
 _PAUSES = 1.0
 
-_NAME = "reaper"
+#: How often the moment seen last is written down.
+_KEEP_EVERY = timedelta(minutes=10)
 
 _PURGED = Counter("kinote_purged_objects", "Withdrawn objects that were made tombstones.", registry=REGISTRY)
 _REMOVED = Counter(
@@ -73,6 +77,10 @@ class Reaper:
         self._store_is_there = store_is_there
         self._steady = steady
         self._turn: NodeTurn | None = None
+        self._check: ClockCheck | None = None
+        self._kept: tuple[float, bool] | None = None
+        #: The moment of this step, as the clock check has believed it: the clock may jump at any time.
+        self._now = clock()
         #: The key after which the round goes on. A kill costs nothing: the next round begins at the first.
         self._after = 0
 
@@ -107,11 +115,12 @@ class Reaper:
         """Make some tombstones; whether the round is through."""
         if self._delays.is_off:
             return True
-        now = self._clock()
+        if not self._has_turn() or not self._clock_is_right():
+            return True
         with self._catalog.read() as connection:
-            page, following = withdrawn_after(connection, self._after, _PAGE, self._delays, now)
-        keys = [each.instance for each in page if each.due_at <= now]
-        if keys and not self._has_turn():
+            page, following = withdrawn_after(connection, self._after, _PAGE, self._delays, self._now)
+        keys = [each.instance for each in page if each.due_at <= self._now]
+        if keys and not self._take_turn():
             return True
         for start in range(0, len(keys), TOGETHER):
             self._entomb(keys[start : start + TOGETHER])
@@ -119,11 +128,41 @@ class Reaper:
         return following is None
 
     def _has_turn(self) -> bool:
+        return self._turn is not None or self._take_turn()
+
+    def _take_turn(self) -> bool:
+        """Take the turn, or see that it is still this node's."""
         taking = self._catalog.submit(
-            lambda transaction: take_turn(transaction, _NAME, self._node, self._clock()), background=True
+            lambda transaction: take_turn(transaction, NAME, self._node, self._clock()), background=True
         )
-        self._turn = taking.result()
-        return self._turn is not None
+        found = taking.result()
+        if found is None:
+            self._turn = self._check = None
+        elif self._turn is None:
+            self._turn, self._check, self._kept = found, ClockCheck(found, self._steady()), None
+        return found is not None
+
+    def _clock_is_right(self) -> bool:
+        if self._turn is None or self._check is None:
+            return False
+        turn, steady = self._turn, self._steady()
+        self._now = self._clock()
+        is_right = self._check.is_right(self._now, steady)
+        if (
+            self._kept is None
+            or self._kept[1] != is_right
+            or steady - self._kept[0] >= _KEEP_EVERY.total_seconds()
+        ):
+            if not is_right and (self._kept is None or self._kept[1]):
+                log.error("The clock is in doubt: it says %s. Nothing is purged for now", turn.ended_at)
+            keeping = self._catalog.submit(
+                lambda transaction: keep_turn(transaction, turn, node_after=turn.node), background=True
+            )
+            if not keeping.result():
+                self._turn = self._check = None
+                return False
+            self._kept = steady, is_right
+        return is_right
 
     def _entomb(self, keys: Sequence[int]) -> None:
         """Make tombstones together; where that fails, one by one, so that the one at fault harms no other."""
@@ -142,11 +181,10 @@ class Reaper:
             _PURGED.inc(len(made))
 
     def _made(self, keys: Sequence[int], transaction: Connection) -> list[Tombstone]:
-        now = self._clock()
-        made = entomb(transaction, keys, self._delays, now)
+        made = entomb(transaction, keys, self._delays, self._now)
         for each in made:
             if each.place is not None:
-                remember(transaction, each.place, now, instance=each.instance)
+                remember(transaction, each.place, self._now, instance=each.instance)
         return made
 
     def _failed(self, key: int, error: Exception) -> None:

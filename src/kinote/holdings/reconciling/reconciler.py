@@ -30,6 +30,9 @@ NAME = "reconciler"
 #: Seconds until it looks again whether there is something to do.
 _LOOK_AGAIN = 60.0
 
+#: What a round counts of the folders and packs that it could not read.
+_UNREAD = "unread"
+
 _KEEP_EVERY = timedelta(minutes=1)
 
 #: What a key in a store counts beside a row, as the pace counts: it is listed and looked up, and not opened.
@@ -60,6 +63,7 @@ class Reconciler:
         store_is_there: Callable[[int], bool],
         living: Callable[[], Collection[str]],
         steady: Callable[[], float] = time.monotonic,
+        unowned: Unowned | None = None,
     ) -> None:
         self._catalog = catalog
         self._stores = stores
@@ -72,9 +76,10 @@ class Reconciler:
         self._turn: NodeTurn | None = None
         self._last_key = 0
         self._pages: Iterator[tuple[int, list[str]]] | None = None
+        self._unread: list[str] = []
         self._kept_at = datetime.min.replace(tzinfo=clock().tzinfo)
         #: Bytes without a row, from this round and from earlier ones.
-        self.unowned = Unowned()
+        self.unowned = unowned if unowned is not None else Unowned()
 
     def step(self) -> float:
         """Look at a slice; gives the seconds until the next one."""
@@ -115,6 +120,8 @@ class Reconciler:
         now = self._clock()
         with self._catalog.read() as connection:
             found = found_turn(connection, NAME)
+            if found is not None and self.unowned.unread is None:
+                self.unowned.unread = found.counted.get(_UNREAD, 0), "those that the log names"
             if found is not None and self._is_fresh(found, now):
                 return None
             self._last_key = connection.execute(select(func.max(instance.c.id))).scalar_one_or_none() or 0
@@ -144,12 +151,19 @@ class Reconciler:
             self._count(turn, "rows", number, "damaged", damaged)
             return number * OPENING, (self._last_key - until) * (OPENING + _KEY), False
         if self._pages is None:
-            self._pages = pages(self._stores)
-        page = next(self._pages, None)
-        if page is None:
-            return 0, 0, True
-        store, keys = page
-        without = look_at(self._catalog, store, keys, self.unowned, self._clock())
+            self._unread = []
+            self._pages = pages(self._stores, self._unread)
+            turn.counted |= {"bytes": 0, "without a row": 0}
+        try:
+            page = next(self._pages, None)
+            if page is None:
+                return 0, 0, True
+            store, keys = page
+            without = look_at(self._catalog, store, keys, self.unowned, self._clock())
+        except Exception:
+            # What has not been looked at must not count: it begins again with the first bytes.
+            self._pages = None
+            raise
         self._count(turn, "bytes", len(keys), "without a row", without)
         left = max(turn.counted.get("rows", 0) - turn.counted.get("bytes", 0), 0)
         return len(keys) * _KEY, left * _KEY, False
@@ -171,6 +185,9 @@ class Reconciler:
 
     def _finish(self, turn: NodeTurn) -> None:
         turn.position, turn.ended_at = "", timestamp(self._clock())
+        self.unowned.unread = len(self._unread), next(iter(self._unread), "")
+        if self._unread:
+            turn.counted[_UNREAD] = len(self._unread)
         finishing = self._catalog.submit(
             lambda transaction: keep_turn(transaction, turn, node_after=""), background=True
         )

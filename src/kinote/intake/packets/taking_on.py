@@ -24,6 +24,7 @@ from kinote.intake.packets.packet import (
     encode_answer,
 )
 from kinote.intake.receiver import Receiver
+from kinote.security.origins import Origin
 from kinote.storage.store import StorageError
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,12 @@ class Channel:
     """The main process's end of the channel of one association.
 
     `told` is the receiver process's report on its end, None if there was none. `done` counts objects by their
-    outcome.
+    outcome. `origin` is where its objects come from, as far as that is known.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, origin: Origin | None) -> None:
         self.socket = sock
+        self.origin = origin
         self.frames = Frames()
         self.done: Counter[tuple[str, str]] = Counter()
         self.told: object = None
@@ -123,11 +125,14 @@ class Channels:
         self._thread = threading.Thread(target=self._run, name="intake-channels", daemon=True)
         self._thread.start()
 
-    def open(self) -> tuple[Channel, socket.socket]:
-        """Return a new channel and its other end, which the caller passes to a receiver process and then closes."""
+    def open(self, origin: Origin | None = None) -> tuple[Channel, socket.socket]:
+        """Return a new channel and its other end, which the caller passes to a receiver process and then closes.
+
+        What is refused here because it could not be read is said to come from `origin`.
+        """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        channel = Channel(ours)
+        channel = Channel(ours, origin)
         number = ours.fileno()
         self._channels[number] = channel
         self._poll.register(number, select.EPOLLIN)
@@ -224,7 +229,7 @@ class Channels:
 
     def _refuse(self, channel: Channel, status: int, reason: str) -> None:
         refusal = refused(status, reason)
-        self._receiver.observe(refusal)
+        self._receiver.observe(refusal if channel.origin is None else refusal.sent_by(channel.origin))
         done: Future[Outcome] = Future()
         done.set_result(refusal)
         self._answer(channel, done)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Select, case, func, select, tuple_
 
 from kinote.catalog.schema.tables import instance, owed_removal, purge, study, withdrawal
 from kinote.catalog.schema.timestamps import timestamp
@@ -33,21 +33,37 @@ class PurgeCounts:
 
 def counts(connection: Connection) -> PurgeCounts:
     """Count what is not done, up to `MOST_COUNTED` of each."""
-    rows = connection.execute(
-        select(owed_removal.c.attempts).where(owed_removal.c.instance.is_not(None)).limit(MOST_COUNTED)
-    ).scalars()
-    removals = list(rows)
-    failed = list(
-        connection.execute(
-            select(purge.c.attempts)
-            .join(instance, instance.c.id == purge.c.instance)
-            # What has been taken back meanwhile need not be purged any more.
-            .where(purge.c.purged_at == "", instance.c.standing == "withdrawn")
-            .limit(MOST_COUNTED)
-        ).scalars()
+    removing, removals_failed, removals_dead = _numbers(
+        connection, select(owed_removal.c.attempts).where(owed_removal.c.instance.is_not(None))
     )
-    attempts = [number for number in (*removals, *failed) if number]
-    return PurgeCounts(len(removals), len(attempts), sum(number >= MOST_ATTEMPTS for number in attempts))
+    _, failed, dead = _numbers(connection, _NOT_PURGED)
+    return PurgeCounts(removing, removals_failed + failed, removals_dead + dead)
+
+
+def number_of_dead(connection: Connection) -> int:
+    """Return how many purges and removals are left alone after their failures, up to `MOST_COUNTED` of each."""
+    dead_removals = select(owed_removal.c.key).where(
+        owed_removal.c.instance.is_not(None), owed_removal.c.attempts >= MOST_ATTEMPTS
+    )
+    dead_purges = _NOT_PURGED.where(purge.c.attempts >= MOST_ATTEMPTS)
+    return sum(
+        connection.execute(select(func.count()).select_from(dead.limit(MOST_COUNTED).subquery())).scalar_one()
+        for dead in (dead_removals, dead_purges)
+    )
+
+
+def _numbers(connection: Connection, of: Select[Any]) -> tuple[int, int, int]:
+    """Return how many numbers of attempts there are, and of these those of failures, and of dead ones."""
+    counted = of.limit(MOST_COUNTED).subquery()
+    each = counted.c.attempts
+    found = connection.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(case((each > 0, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((each >= MOST_ATTEMPTS, 1), else_=0)), 0),
+        ).select_from(counted)
+    ).one()
+    return int(found[0]), int(found[1]), int(found[2])
 
 
 def purged(
@@ -139,6 +155,13 @@ def _describe(connection: Connection, found: Sequence[dict[str, Any]]) -> None:
             "withdrawn_at": because.made_at,
         }
 
+
+_NOT_PURGED = (
+    select(purge.c.attempts)
+    .join(instance, instance.c.id == purge.c.instance)
+    # What has been taken back meanwhile need not be purged any more.
+    .where(purge.c.purged_at == "", instance.c.standing == "withdrawn")
+)
 
 _OF_ROWS = (
     select(

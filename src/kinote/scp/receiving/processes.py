@@ -40,6 +40,8 @@ from kinote.scp.receiving.messages import (
     send,
 )
 from kinote.scp.report import AssociationReport
+from kinote.scp.session import peer
+from kinote.security.origins import Interface, Origin
 from kinote.security.rights import Right
 from kinote.telemetry.clock import Clock
 
@@ -212,7 +214,8 @@ class ReceiverProcesses:
         """The channel of the association that is served now; None if it is not, and will not be."""
         number = next(self._numbers)
         try:
-            channel, theirs = self._channels.open()
+            sender = peer(association.request.calling_ae_title, caller)
+            channel, theirs = self._channels.open(Origin(Interface.C_STORE, sender))
         except OSError:
             log.warning("There are no descriptors for a channel to a receiver process", exc_info=True)
             return None

@@ -140,7 +140,7 @@ class PackStore:
             return None
         return PackLock.holder(self._path(pack))
 
-    def keys_since(self, position: str) -> Iterator[list[str]]:
+    def keys_since(self, position: str, unread: list[str] | None = None) -> Iterator[list[str]]:
         ends = dict(map(_parts, position.split()))
         for pack in self._all():
             try:
@@ -149,6 +149,8 @@ class PackStore:
             except _FAILURES:
                 # A damaged pack must not keep anybody from the others, nor the server from starting.
                 log.exception("A pack cannot be read", extra={"pack": str(self._path(pack))})
+                if unread is not None:
+                    unread.append(str(self._path(pack)))
 
     def set_aside(self, keys: Iterable[str], quarantine: Quarantine, *, why: str, now: datetime) -> int:
         moved = []
