@@ -18,8 +18,8 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
-from tests.interop.same_content import say_the_same
 from tests.interop.peers import need_orthanc, peer
+from tests.interop.same_content import say_the_same
 from tests.running_server import RunningServer
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +176,18 @@ def retrieved(client: httpx.Client, uid: str) -> tuple[str, bytes]:
     )
     assert answer.status_code == 200, answer.text
     return uid, handed_out(answer.content)
+
+
+def says_what_is_kept(client: httpx.Client, file: bytes) -> bool:
+    """Whether a file says what the live instance with its UID says, in whatever encoding."""
+    sent = pydicom.dcmread(io.BytesIO(file), force=True)
+    (found,) = client.get("/dicomweb/instances", params={"SOPInstanceUID": sent.SOPInstanceUID}).json()
+    study, series = (found[tag]["Value"][0] for tag in ("0020000D", "0020000E"))
+    kept = client.get(
+        f"/dicomweb/studies/{study}/series/{series}/instances/{sent.SOPInstanceUID}",
+        headers={"Accept": "application/dicom; transfer-syntax=*"},
+    )
+    return say_the_same(sent, pydicom.dcmread(io.BytesIO(kept.content)))
 
 
 def held_copies(client: httpx.Client) -> list[tuple[str, bytes]]:

@@ -24,6 +24,7 @@ from tests.interop.network import TITLE, Certificates, Kinote, kinote
 from tests.interop.our_user import Peer
 from tests.interop.own_network import own_network
 from tests.interop.peers import run
+from tests.interop.same_content import say_the_same
 from tests.interop.test_decompression import numbers
 from tests.interop.test_every_copy import received
 
