@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
+from kinote.catalog.schema import tables
 from kinote.catalog.schema.tables import owed_availability
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.availability import notification, telling
@@ -98,6 +99,15 @@ class Notifying:
         self.catalog.write(
             lambda transaction: destination_acts.add_destination(transaction, wanted, clock(), by=ROE)
         )
+
+    def enable(self, *, destination: bool = True, peer: bool = True) -> None:
+        """Say of all destinations and peers whether they are enabled."""
+
+        def work(transaction: Connection) -> None:
+            transaction.execute(tables.destination.update().values(is_enabled=destination))
+            transaction.execute(tables.peer.update().values(is_enabled=peer))
+
+        self.catalog.write(work)
 
     def step(self) -> None:
         self.follower.step()
@@ -298,6 +308,42 @@ def test_who_takes_no_notifications_is_called_again_when_there_is_something_new(
         arrive(notifying.catalog, "1.2")
         notifying.step()
         assert len(notifying.outcomes()) == 1
+
+
+@pytest.mark.parametrize("disabled", ["destination", "peer"])
+def test_what_happens_while_it_is_disabled_is_told_once_it_is_enabled(
+    notifying: Notifying, disabled: str
+) -> None:
+    taking = Station()
+    with station(taking) as endpoint:
+        notifying.wanted_by(endpoint)
+        arrive(notifying.catalog, "1.1")
+        notifying.step()
+        # A job is there already, and something more happens.
+        notifying.enable(**{disabled: False})
+        arrive(notifying.catalog, "2.1", study=OTHER)
+        notifying.step()
+        (outcome,) = notifying.outcomes()
+        assert isinstance(outcome, Done)
+        assert "is disabled" in outcome.summary
+        notifying.step()
+        assert notifying.outcomes() == []
+        assert taking.told == []
+        notifying.enable()
+        notifying.step()
+        notifying.outcomes()
+        assert [study for study, _ in taking.told] == [STUDY, OTHER]
+
+
+def test_what_is_owed_to_a_destination_that_is_removed_is_forgotten(notifying: Notifying) -> None:
+    with station(Station()) as endpoint:
+        notifying.wanted_by(endpoint)
+        arrive(notifying.catalog, "1.1")
+        notifying.step()
+        ended = tables.destination.update().values(ended_at="2026-01-01")
+        notifying.catalog.write(lambda transaction: transaction.execute(ended))
+        notifying.step()
+        assert notifying.owed() == []
 
 
 def test_nobody_is_told_what_happened_before_they_wanted_to_know(notifying: Notifying) -> None:

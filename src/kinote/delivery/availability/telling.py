@@ -64,13 +64,9 @@ class NotTakenError(RuntimeError):
 
 
 def wanting_availability(connection: Connection) -> list[Destination]:
-    """Return the destinations that want to be told, and can be."""
+    """Return the destinations that want to be told, also those to which nothing can be sent now (`hindrance`)."""
     found = map(destination_of, destination_rows.destinations_in_use(connection))
-    return [
-        each
-        for each in found
-        if each.policy.availability and each.kind == EndpointKind.DIMSE and not each.hindrance
-    ]
+    return [each for each in found if each.policy.availability and each.kind == EndpointKind.DIMSE]
 
 
 class TellAvailability:
@@ -92,8 +88,9 @@ class TellAvailability:
     def __call__(self, job: LeasedJob) -> Outcome:
         destination = int(job.payload["destination"])
         entity = self._entity(destination)
-        if entity is None:
-            return Done("The destination no longer wants to be told.")
+        if isinstance(entity, str):
+            # What is owed is kept: the destination is called again once it can be told.
+            return Done(entity)
         waiting = in_a_row = 0
         not_taken: NotTakenError | None = None
         with association(entity, self._title, _PROPOSAL, tls=self._tls) as opened:
@@ -116,14 +113,16 @@ class TellAvailability:
             f"It was told of {told} studies; {refused} that it has refused are left until they change."
         )
 
-    def _entity(self, destination: int) -> ApplicationEntity | None:
-        """The application entity to tell; None where it is not to be told any more."""
+    def _entity(self, destination: int) -> ApplicationEntity | str:
+        """The application entity to tell, or as a sentence why nobody is to be told now."""
         with self._catalog.read() as connection:
             wanting = {each.id: each for each in wanting_availability(connection)}
             if destination not in wanting:
-                return None
+                return "The destination no longer wants to be told."
+            if wanting[destination].hindrance:
+                return wanting[destination].hindrance
             row = peer_rows.endpoint_row(connection, wanting[destination].endpoint)
-        return None if row is None else endpoint_of(row).entity
+        return "The endpoint of the destination is gone." if row is None else endpoint_of(row).entity
 
     def _due(self, destination: int) -> list[DueStudy]:
         with self._catalog.read() as connection:
