@@ -14,7 +14,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from kinote.delivery.going_on import GoingOn
 from kinote.delivery.outgoing import Sendable
-from kinote.delivery.transmit import send_objects
+from kinote.delivery.transmit import send, send_objects
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse.acceptor import Acceptor, Listening
 from kinote.dimse.acceptor import Caller as Calling
@@ -23,6 +23,7 @@ from kinote.dimse.errors import AbortedError, BrokenError, DimseError, Disconnec
 from kinote.dimse.negotiation import Acceptance, answer_to
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import TlsOptions
+from kinote.media.sources import Source
 from kinote.peers.calling import Caller
 from tests.delivery.ending_peer import taking_of_each_association
 from tests.dimse.both_ends import EXPLICIT, Provider, service_of
@@ -173,3 +174,49 @@ def test_a_peer_that_ends_every_association_is_given_up() -> None:
     assert [going_on.after(AbortedError(0, 0)) for _ in range(100)] == [True] * 99 + [False]
     going_on.answered()
     assert [going_on.after(SilenceError()) for _ in range(3)] == [True, True, False]
+
+
+def file_of(sop_class: str, syntax: str = EXPLICIT) -> bytes:
+    data = b"".join(
+        b"\x08\x00" + bytes([element, 0]) + b"UI" + len(value).to_bytes(2, "little") + value
+        for element, value in ((0x16, padded(sop_class)), (0x18, b"1.2.3 "))
+    )
+    meta = b"\x02\x00\x10\x00UI" + len(padded(syntax)).to_bytes(2, "little") + padded(syntax)
+    group_length = b"\x02\x00\x00\x00UL\x04\x00" + len(meta).to_bytes(4, "little")
+    return bytes(128) + b"DICM" + group_length + meta + data
+
+
+def padded(uid: str) -> bytes:
+    written = uid.encode("latin-1")
+    return written + b"\0" * (len(written) % 2)
+
+
+def test_a_file_whose_uids_are_none_fails_alone() -> None:
+    files = {
+        "class": file_of("1." + "2" * 70),
+        "letters": file_of("1.2.\xe4\xf6"),
+        "syntax": file_of(CT, "1." + "2" * 70),
+        "good": file_of(CT),
+    }
+
+    def source(name: str) -> Source:
+        return Source(name, len(files[name]), lambda: io.BytesIO(files[name]))
+
+    with aborting_at() as (peer, taken):
+        found = list(send(Caller(peer, "TESTER", TlsOptions()), map(source, files)))
+    assert taken == ["1.2.3"]
+    reasons = {each.name: each.reason for each in found if each.sent is None}
+    assert sorted(reasons) == ["class", "letters", "syntax"]
+    assert all("no UID" in reason for reason in reasons.values())
+
+
+def test_a_class_whose_uid_is_too_long_keeps_no_other_from_being_sent() -> None:
+    data = small("1.2.10")
+    odd = Sendable("1." + "2" * 70, "1.2.20", EXPLICIT, data.open)
+    with aborting_at() as (peer, taken):
+        sent = list(send_objects(Caller(peer, "TESTER", TlsOptions()), [odd, data]))
+    assert taken == ["1.2.10"]
+    assert {each.name: each.sent.kind for each in sent if each.sent} == {
+        "1.2.10": "completed",
+        "1.2.20": "failed",
+    }
