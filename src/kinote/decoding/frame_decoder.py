@@ -40,6 +40,9 @@ _BY_KIND: Mapping[codestreams.Kind, Codec] = {
     "JPEG XL": Codec.JPEG_XL,
 }
 
+#: The header of a codestream ends before so many bytes, unless it holds colour profiles or texts.
+_HEADER = 64 * 1024
+
 #: Colour spaces of the label that the component transforms of JPEG 2000 lead back to RGB (PS3.3 C.7.6.3.1.2).
 _TRANSFORMED = ("YBR_RCT", "YBR_ICT")
 
@@ -101,7 +104,9 @@ def decode_frame(
 
 
 def label_remark(frames: Frames) -> str:
-    """Return how the first frame differs from the object's label, as `Samples.remark` says it. Nothing is decoded.
+    """Return how the first frame differs from the object's label, as `Samples.remark` says it.
+
+    Nothing is decoded, and no more read than the beginning of a codestream: one whose header is longer says nothing.
 
     Raises `PictureError` where the frame cannot be read.
     """
@@ -111,7 +116,7 @@ def label_remark(frames: Frames) -> str:
         return FULL_LENGTH.format(form.photometric) if is_full else ""
     if syntax.uid not in _CODECS:
         return ""
-    return _Colour.of(form, codestreams.described(frames.read(1)), as_labelled=False).remark
+    return _Colour.of(form, codestreams.described(frames.beginning(1, _HEADER)), as_labelled=False).remark
 
 
 def _is_native(syntax: TransferSyntax) -> bool:
