@@ -97,6 +97,10 @@ def decode_frame(
         raise PictureError(f"Frame {number} cannot be decoded as {syntax.name}: {error}.") from error
     precision = 8 * request.word_bytes if said is None else said.precision
     samples = words_from(words, precision, form, colour.photometric, is_signed=request.is_signed)
+    if said is not None:
+        # JPEG XL does not say it.
+        is_lossy = said.kind != "JPEG XL" and not said.is_lossless
+        samples = replace(samples, codestream=said.kind, is_lossy=is_lossy)
     if codec is not Codec.JPEG or form.samples != 3 or request.is_lossless:
         return replace(samples, remark=colour.remark)
     depth = precision if precision < form.bits_stored else None
