@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, select
 
 from kinote.catalog.queries.conditions import InvalidKeyError
 from kinote.catalog.queries.matching import Query, ignored_keys, search
 from kinote.catalog.queries.matching_keys import Level, path_of
+from kinote.catalog.schema.tables import study
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.values import dates
 from tests.catalog.archive import data_set, store
@@ -175,3 +177,27 @@ def test_an_offset_says_nothing_of_another_instances_time(catalog: Catalog) -> N
         keys = {path_of("StudyDate"): "20240101", path_of("TimezoneOffsetFromUTC"): "-0500"}
         (answer,) = search(connection, Query(Level.STUDY, keys=keys))
     assert not [line for line in answer.lines if line.startswith('"00080201"') and "Value" in line]
+
+
+def test_studies_of_every_offset_there_is(catalog: Catalog) -> None:
+    minutes = range(-12 * 60, 14 * 60 + 1)
+    zones = [f"{'-' if each < 0 else '+'}{abs(each) // 60:02}{abs(each) % 60:02}" for each in minutes]
+
+    def work(transaction: Connection) -> None:
+        (row,) = transaction.execute(select(study)).mappings().all()
+        columns = {name: value for name, value in row.items() if name != "id"}
+        transaction.execute(
+            study.insert(),
+            [
+                {**columns, "study_instance_uid": f"1.2.{number}", "timezone_offset": zone}
+                for number, zone in enumerate(zones)
+            ],
+        )
+
+    store(catalog, data_set("1.1", "1.1.1", "1.1.1.1", StudyDate="20240101", StudyTime="120000"))
+    catalog.write(work)
+    keys = {path_of("StudyDate"): "20240102", path_of("TimezoneOffsetFromUTC"): "+0000"}
+    with catalog.read() as connection:
+        answers = search(connection, Query(Level.STUDY, keys=keys, limit=2000))
+    # Noon of the first of January is the second in UTC where clocks are 12 hours behind.
+    assert [each.study_instance_uid for each in answers] == ["1.2.0"]

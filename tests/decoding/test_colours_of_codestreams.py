@@ -17,7 +17,7 @@ from kinote.dicom.pixels import pictures
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pixel_format import PictureError
 from tests.decoding.generated import JPEG_2000
-from tests.dicom.pixel_objects import BASELINE, as_file, image, items
+from tests.dicom.pixel_objects import BASELINE, CountingFile, as_file, at_dataset, image, items
 
 _DOWN, _ACROSS = np.indices((32, 33))
 COLOURS = np.stack([_ACROSS * 7, _DOWN * 8, 255 - _ACROSS * 3 - _DOWN * 4], -1).astype(np.uint8)
@@ -131,3 +131,24 @@ def test_a_codestream_of_another_kind_than_its_transfer_syntax(said: str) -> Non
     stream = bytes(imagecodecs.jpegls_encode(COLOURS))
     found, _ = shown(stream, "RGB", f"1.2.840.10008.1.2{said}")
     assert np.array_equal(found, COLOURS)
+
+
+@pytest.mark.parametrize("is_in_one", [True, False], ids=["one fragment", "many fragments"])
+def test_of_a_long_frame_the_beginning_alone_is_asked_for_its_label(is_in_one: bool) -> None:
+    stream = jpeg() + bytes(1 << 22)
+    fragments = [stream] if is_in_one else [stream[at : at + 1000] for at in range(0, len(stream), 1000)]
+    dataset = image(
+        Rows=COLOURS.shape[0],
+        Columns=COLOURS.shape[1],
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        PixelData=items(*fragments),
+    )
+    file, syntax = at_dataset(CountingFile(as_file(dataset, BASELINE).getvalue()))
+    assert isinstance(file, CountingFile)
+    with open_frames(file, syntax) as frames:
+        frames.beginning(1, 1)
+        taken = file.taken
+        assert "the codestream says YCbCr" in label_remark(frames)
+    assert file.taken - taken <= 1 << 16

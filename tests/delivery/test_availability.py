@@ -16,9 +16,10 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
+from kinote.catalog.schema import tables
 from kinote.catalog.schema.tables import owed_availability
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.delivery.availability import notification
+from kinote.delivery.availability import notification, telling
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
@@ -101,6 +102,15 @@ class Notifying:
             lambda transaction: destination_acts.add_destination(transaction, wanted, clock(), by=ROE)
         )
 
+    def enable(self, *, destination: bool = True, peer: bool = True) -> None:
+        """Say of all destinations and peers whether they are enabled."""
+
+        def work(transaction: Connection) -> None:
+            transaction.execute(tables.destination.update().values(is_enabled=destination))
+            transaction.execute(tables.peer.update().values(is_enabled=peer))
+
+        self.catalog.write(work)
+
     def step(self) -> None:
         self.follower.step()
 
@@ -120,6 +130,12 @@ class Notifying:
             return Failed(str(error), for_good=True)
         except Exception as error:
             return Failed(str(error))
+
+    def pass_time(self) -> None:
+        """All that is owed becomes due, and a paused job too."""
+        due = owed_availability.update().values(due_at="2000")
+        self.catalog.write(lambda transaction: transaction.execute(due))
+        self.shop.pass_time(timedelta(hours=1))
 
     def owed(self) -> list[tuple[str, str]]:
         query = select(owed_availability.c.study_instance_uid, owed_availability.c.refusal)
@@ -256,6 +272,49 @@ def test_a_study_that_is_refused_keeps_no_other_from_being_told(notifying: Notif
         assert taking.told[-1] == (STUDY, {"1.1": "ONLINE", "1.2": "ONLINE"})
 
 
+@pytest.mark.parametrize("status", [0x0110, 0x0213])
+def test_a_study_that_is_not_taken_now_keeps_no_other_from_being_told(
+    notifying: Notifying, status: int
+) -> None:
+    taking = Station()
+    taking.answer = lambda told: status if told.StudyInstanceUID == STUDY else 0x0000
+    with station(taking) as endpoint:
+        notifying.wanted_by(endpoint)
+        arrive(notifying.catalog, "1.1")
+        arrive(notifying.catalog, "2.1", study=OTHER)
+        notifying.step()
+        (outcome,) = notifying.outcomes()
+        assert isinstance(outcome, Failed)
+        assert not outcome.for_good
+        assert f"{status:04X}H" in outcome.reason
+        assert [study for study, _ in taking.told] == [OTHER]
+        assert notifying.owed() == [(STUDY, "")]
+        assert len(taking.notifications) == 2
+        # It is told once it is due again.
+        taking.answer = lambda told: 0x0000
+        notifying.pass_time()
+        notifying.outcomes()
+        assert [study for study, _ in taking.told] == [OTHER, STUDY]
+        assert notifying.owed() == []
+
+
+def test_a_destination_that_takes_nothing_now_is_left_alone_after_a_while(
+    notifying: Notifying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_NOT_TAKEN_IN_A_ROW", 2)
+    monkeypatch.setattr(telling, "_PAGE", 1)
+    taking = Station()
+    taking.answer = lambda told: 0x0213
+    with station(taking) as endpoint:
+        notifying.wanted_by(endpoint)
+        for number in range(4):
+            arrive(notifying.catalog, f"{number}.1", study=f"1.2.{number}")
+        notifying.step()
+        assert [type(each) for each in notifying.outcomes()] == [Failed]
+        assert len(taking.notifications) == 2
+        assert len(notifying.owed()) == 4
+
+
 def test_one_that_cannot_be_reached_keeps_no_other_from_being_told(notifying: Notifying) -> None:
     taking = Station()
     with station(Station()) as gone:
@@ -285,6 +344,42 @@ def test_who_takes_no_notifications_is_called_again_when_there_is_something_new(
         arrive(notifying.catalog, "1.2")
         notifying.step()
         assert len(notifying.outcomes()) == 1
+
+
+@pytest.mark.parametrize("disabled", ["destination", "peer"])
+def test_what_happens_while_it_is_disabled_is_told_once_it_is_enabled(
+    notifying: Notifying, disabled: str
+) -> None:
+    taking = Station()
+    with station(taking) as endpoint:
+        notifying.wanted_by(endpoint)
+        arrive(notifying.catalog, "1.1")
+        notifying.step()
+        # A job is there already, and something more happens.
+        notifying.enable(**{disabled: False})
+        arrive(notifying.catalog, "2.1", study=OTHER)
+        notifying.step()
+        (outcome,) = notifying.outcomes()
+        assert isinstance(outcome, Done)
+        assert "is disabled" in outcome.summary
+        notifying.step()
+        assert notifying.outcomes() == []
+        assert taking.told == []
+        notifying.enable()
+        notifying.step()
+        notifying.outcomes()
+        assert [study for study, _ in taking.told] == [STUDY, OTHER]
+
+
+def test_what_is_owed_to_a_destination_that_is_removed_is_forgotten(notifying: Notifying) -> None:
+    with station(Station()) as endpoint:
+        notifying.wanted_by(endpoint)
+        arrive(notifying.catalog, "1.1")
+        notifying.step()
+        ended = tables.destination.update().values(ended_at="2026-01-01")
+        notifying.catalog.write(lambda transaction: transaction.execute(ended))
+        notifying.step()
+        assert notifying.owed() == []
 
 
 def test_nobody_is_told_what_happened_before_they_wanted_to_know(notifying: Notifying) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -16,8 +18,10 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -26,6 +30,7 @@ from kinote.delivery import outgoing
 from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.outgoing import TARGETS, TranscodingError
 from kinote.dicom.dictionary.transfer_syntaxes import LOSSY
+from tests.decoding.lossless_encoder import encode
 from tests.delivery.natively import images, natively
 
 SIZE = 8
@@ -250,3 +255,54 @@ def test_law_5_whatever_re_encoding_raises_is_the_objects_own_fault(monkeypatch:
     monkeypatch.setattr(outgoing, "make_native", fails)
     with pytest.raises(TranscodingError, match="could not be re-encoded: OverflowError"):
         read(stored(compressed(b"nothing", RLELossless), RLELossless))
+
+
+def jpeg(**options: Any) -> bytes:
+    file = io.BytesIO()
+    size = SIZE, SIZE
+    picture = Image.new("RGB", size, (200, 30, 40)) if "subsampling" in options else Image.new("L", size, 90)
+    picture.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEG2000Lossless, JPEGLSNearLossless, JPEGBaseline8Bit])
+def test_what_a_codestream_has_lost_is_told_whatever_the_syntax_says(syntax: UID) -> None:
+    dataset = compressed(jpeg(), syntax)
+    dataset.LossyImageCompression = "00"
+    sent = read(stored(dataset, syntax))
+    assert sent.LossyImageCompression == "01"
+    assert sent.LossyImageCompressionMethod == "ISO_10918_1"
+
+
+def of_frames(*frames: bytes, **attributes: object) -> Dataset:
+    dataset = compressed(b"nothing", JPEGBaseline8Bit)
+    dataset.NumberOfFrames = len(frames)
+    dataset.PixelData = encapsulate(list(frames))
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    dataset["PixelData"].is_undefined_length = True
+    return dataset
+
+
+def test_every_frame_is_asked_whether_something_was_lost() -> None:
+    lossless = encode(np.zeros((SIZE, SIZE, 1), np.uint16), precision=8, predictor=1)
+    dataset = of_frames(lossless, jpeg(), LossyImageCompression="00")
+    assert read(stored(dataset, JPEGLosslessSV1)).LossyImageCompression == "01"
+    dataset = of_frames(lossless, lossless, LossyImageCompression="00")
+    assert read(stored(dataset, JPEGLosslessSV1)).LossyImageCompression == "00"
+
+
+def test_frames_of_different_colours_make_no_native_object() -> None:
+    coded_as_ybr = jpeg(subsampling=0)
+    lossless = encode(np.zeros((SIZE, SIZE, 3), np.uint16), precision=8, predictor=1)
+    dataset = of_frames(
+        coded_as_ybr,
+        lossless,
+        SamplesPerPixel=3,
+        PhotometricInterpretation="YBR_FULL",
+        PlanarConfiguration=0,
+    )
+    with pytest.raises(
+        TranscodingError, match="Frame 2 is YBR_FULL once it is decoded, but those before it are RGB"
+    ):
+        read(stored(dataset, JPEGBaseline8Bit))

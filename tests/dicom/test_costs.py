@@ -132,3 +132,19 @@ def test_a_deflated_image_is_shown_without_all_of_it_in_memory() -> None:
 
     # The file in memory grows by doubling until it goes to disk.
     assert _peak(header) < len(whole)
+
+
+@pytest.mark.parametrize(
+    "name", ["-0100010", "0010_010", "0x100010", " 0100010", "+0100010", "00100010 ", "0010001", "\u0660" * 8]
+)
+def test_a_name_that_is_no_tag_is_refused(name: str) -> None:
+    with pytest.raises(ReceivedJsonError, match="is no tag"):
+        encode_received({name: {"vr": "LO", "Value": ["x"]}}, lambda uri: b"")
+    with pytest.raises(ReceivedJsonError, match="is no tag"):
+        encode_received({"00280009": {"vr": "AT", "Value": [name]}}, lambda uri: b"")
+
+
+def test_a_tag_that_is_given_twice_is_refused() -> None:
+    once = {"vr": "LO", "Value": ["x"]}
+    with pytest.raises(ReceivedJsonError, match=r"\(0009,10AB\) is given twice"):
+        encode_received({"000910AB": once, "000910ab": once}, lambda uri: b"")

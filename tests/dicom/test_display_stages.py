@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from kinote.dicom.pixels import pictures
 from kinote.dicom.pixels.frames import open_frames
+from kinote.dicom.pixels.pixel_format import PictureError
 from tests.dicom.pixel_objects import as_file, image
 from tests.dicom.shown import pixels
 
@@ -138,6 +140,40 @@ def test_an_overlay_in_the_unused_bits_of_the_pixels() -> None:
     # A bit of the value is no overlay.
     dataset[0x60000102].value = 7
     assert np.array_equal(shown(dataset), RAMP)
+
+
+@pytest.mark.parametrize(
+    ("element", "vr", "value"),
+    [
+        (0x10, "SL", 2**31 - 1),
+        (0x11, "UL", 2**32 - 1),
+        (0x10, "UV", 2**64 - 1),
+        (0x50, "SV", [-(2**63), 2**63 - 1]),
+        (0x15, "UV", 2**64 - 1),
+        (0x51, "SV", -(2**63)),
+        (0x102, "SS", -1),
+        (0x102, "SV", -(2**63)),
+        (0x102, "UV", 2**64 - 1),
+    ],
+)
+@pytest.mark.parametrize("is_embedded", [False, True])
+def test_an_overlay_plane_that_cannot_be_is_not_drawn(
+    element: int, vr: str, value: object, is_embedded: bool
+) -> None:
+    dataset = with_overlay(ramp(), np.zeros((16, 16), np.int64))
+    dataset.add_new(0x60000000 | element, vr, value)
+    if is_embedded:
+        del dataset[0x60003000]
+    assert np.array_equal(shown(dataset), RAMP)
+
+
+def test_what_no_image_can_have_is_told_as_a_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflows(*_: object) -> None:
+        raise OverflowError("too large")
+
+    monkeypatch.setattr(pictures, "close_shutter", overflows)
+    with pytest.raises(PictureError, match="what no image can have: too large"):
+        shown(ramp())
 
 
 def test_of_a_region_the_outline_is_drawn() -> None:

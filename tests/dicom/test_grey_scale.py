@@ -159,6 +159,17 @@ def test_a_range_of_padding() -> None:
     assert _greys([5, 7, 10, 20, 30], PixelPaddingValue=5, PixelPaddingRangeLimit=9) == [0, 0, 0, 128, 255]
 
 
+@pytest.mark.parametrize("value", [1 << 16, 1 << 62, (1 << 64) - 1])
+@pytest.mark.parametrize("limit", [None, 0, 9])
+def test_padding_that_no_word_holds_is_none(value: int, limit: int | None) -> None:
+    dataset = image(BitsAllocated=16, Rows=1, Columns=2, PixelData=bytes([0, 0, 9, 0]))
+    dataset.WindowCenter, dataset.WindowWidth = 128, 256
+    dataset.add_new(0x00280120, "UV", value)
+    if limit is not None:
+        dataset.add_new(0x00280121, "US", limit)
+    assert _shown(as_file(dataset)) == [0, 9]
+
+
 def _lut(first: int, bits: int, entries: list[int], kind: str = "US") -> Dataset:
     lut = Dataset()
     lut.add_new(0x00283002, kind, [len(entries), first, bits])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,64 @@ def test_a_damaged_member_is_an_os_error_while_it_is_read(tmp_path: Path) -> Non
     assert isinstance(source, Source)
     with source.open() as file, pytest.raises(OSError, match="the ZIP file is damaged"):
         file.read()
+
+
+def _with_method(path: Path, method: int) -> bytearray:
+    """A ZIP file of two members, the first of them compressed."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("damaged", DICOM + bytes(20_000), compress_type=method)
+        archive.writestr("whole", DICOM)
+    return bytearray(path.read_bytes())
+
+
+def _in_the_data(content: bytearray) -> None:
+    # After the properties of LZMA, of which there are nine bytes.
+    at = 30 + len("damaged") + 9
+    content[at : at + 40] = b"\xff" * 40
+
+
+def _in_the_local_name(content: bytearray) -> None:
+    # Both headers say that the name is in UTF-8.
+    content[7] |= 0x08
+    content[content.index(b"PK\x01\x02") + 9] |= 0x08
+    content[30] = 0xFF
+
+
+@pytest.mark.parametrize(
+    ("method", "damage"),
+    [
+        (zipfile.ZIP_LZMA, _in_the_data),
+        (zipfile.ZIP_BZIP2, _in_the_data),
+        (zipfile.ZIP_DEFLATED, _in_the_data),
+        (zipfile.ZIP_STORED, _in_the_local_name),
+    ],
+    ids=["lzma", "bzip2", "deflated", "name"],
+)
+def test_a_damaged_member_is_told_and_the_rest_goes_on(
+    tmp_path: Path, method: int, damage: Callable[[bytearray], None]
+) -> None:
+    path = tmp_path / "study.zip"
+    content = _with_method(path, method)
+    damage(content)
+    path.write_bytes(content)
+    good, refused = _found(path)
+    assert good == ["study.zip!whole"]
+    assert list(refused) == ["study.zip!damaged"]
+
+
+@pytest.mark.parametrize("at", [4, 5, 6, 10])
+def test_whatever_a_zip_file_says_of_its_members_the_rest_is_found(tmp_path: Path, at: int) -> None:
+    """Bytes of the directory are altered one after the other."""
+    path = tmp_path / "study.zip"
+    content = _with_method(path, zipfile.ZIP_LZMA)
+    (tmp_path / "whole.dcm").write_bytes(DICOM)
+    begin = content.index(b"PK\x01\x02")
+    for offset in range(at, 60, 8):
+        for value in (0x00, 0x01, 0x80, 0xFF):
+            altered = bytearray(content)
+            altered[begin + offset] = value
+            path.write_bytes(altered)
+            assert "whole.dcm" in [Path(each.name).name for each in sources([tmp_path])]
 
 
 def test_all_of_the_test_data_is_handed_on_or_refused(test_data: Path) -> None:

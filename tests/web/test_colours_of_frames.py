@@ -7,15 +7,17 @@ import zlib
 from typing import Any
 
 import httpx
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
-from tests.decoding.generated import DEFLATED_FRAME, GE
+from kinote.web import picture_findings
+from tests.decoding.generated import DEFLATED_FRAME, GE, JPEG_XL
 from tests.dicom.pixel_objects import as_file as in_any_syntax
 from tests.dicom.pixel_objects import in_syntax, items
 from tests.web.objects import INSTANCE, INSTANCES, as_file, image
@@ -148,3 +150,63 @@ def test_pixels_that_alone_are_in_big_endian(client: httpx.Client) -> None:
     decoded = pydicom.dcmread(io.BytesIO(client.get(_ADDRESS, headers=_NATIVE).content))
     assert decoded.PixelData == numbers.tobytes()
     assert decoded.PatientName == "Doe^Jane"
+
+
+def coloured(label: str, frame: bytes, **attributes: Any) -> Dataset:
+    return image(
+        1,
+        SamplesPerPixel=3,
+        PhotometricInterpretation=label,
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=items(frame),
+        **attributes,
+    )
+
+
+def deflated(data: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=-15)
+    return deflate.compress(data) + deflate.flush()
+
+
+_PAIRS = bytes([_RED_YBR[0], *_RED_YBR])
+
+
+@pytest.mark.parametrize(
+    "frame", [_PAIRS * 128, bytes(_RED_YBR) * 256], ids=["as labelled", "three samples for each pixel"]
+)
+def test_deflated_frames_are_as_the_metadata_say(client: httpx.Client, frame: bytes) -> None:
+    dataset = coloured("YBR_FULL_422", deflated(frame))
+    store(client, in_any_syntax(dataset, DEFLATED_FRAME).getvalue())
+    assert client.get(f"{_ADDRESS}/frames/1", headers=_OCTETS).content == _PAIRS * 128
+
+
+@pytest.mark.parametrize(
+    ("label", "pixel"), [("YBR_FULL_422", _PAIRS), ("YBR_FULL", bytes(_RED_YBR)), ("RGB", bytes(_RED))]
+)
+def test_frames_of_jpeg_xl_are_as_the_metadata_say(client: httpx.Client, label: str, pixel: bytes) -> None:
+    colours = np.full((16, 16, 3), _RED, np.uint8)
+    stream = bytes(imagecodecs.jpegxl_encode(colours, lossless=True))
+    store(client, in_any_syntax(coloured(label, stream), JPEG_XL).getvalue())
+    frame = client.get(f"{_ADDRESS}/frames/1", headers=_OCTETS).content
+    assert len(frame) == 16 * 16 * (2 if label == "YBR_FULL_422" else 3)
+    assert np.abs(np.frombuffer(frame[: len(pixel)], "u1").astype(int) - [*pixel]).max() <= 1
+
+
+def test_a_large_deflated_object_is_not_inflated_to_explain_it(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = coloured("YBR_FULL_422", b"")
+    dataset.PixelData = bytes(_RED_YBR) * 256
+    dataset["PixelData"].VR = "OB"
+    store(client, as_file(dataset, DeflatedExplicitVRLittleEndian))
+
+    def codes() -> list[str]:
+        (copy,) = client.get(f"/api/v1/instances/{INSTANCE}/explain").json()["items"]
+        return [finding["code"] for finding in copy["findings"]]
+
+    assert codes() == ["PICTURE_LABEL"]
+    monkeypatch.setattr(picture_findings, "_MOST_DEFLATED", 100)
+    assert codes() == []

@@ -228,3 +228,20 @@ def test_metadata_beyond_all_measure_is_refused(client: httpx.Client) -> None:
     uid = {"vr": "UI", "Value": ["1" * 70_000]}
     body = [{"00080016": {"vr": "UI", "Value": ["1.2.3"]}, "00080018": uid}]
     assert client.post("/dicomweb/studies", json=body, headers=headers).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[{"-0100010": {"vr": "LO"}}]',
+        '[{"00100020": {"vr": "LO", "Value": ["1"]}, "00100020": {"vr": "LO", "Value": ["2"]}}]',
+        '[{"0020000d": {"vr": "UI"}, "0020000D": {"vr": "UI"}}]',
+    ],
+)
+def test_metadata_with_names_that_are_no_tags_or_there_twice_are_refused(
+    client: httpx.Client, body: str
+) -> None:
+    answer = client.post(
+        "/dicomweb/studies", content=body, headers={"Content-Type": "application/dicom+json"}
+    )
+    assert answer.status_code in (400, 409)

@@ -40,6 +40,9 @@ _BY_KIND: Mapping[codestreams.Kind, Codec] = {
     "JPEG XL": Codec.JPEG_XL,
 }
 
+#: The header of a codestream ends before so many bytes, unless it holds colour profiles or texts.
+_HEADER = 64 * 1024
+
 #: Colour spaces of the label that the component transforms of JPEG 2000 lead back to RGB (PS3.3 C.7.6.3.1.2).
 _TRANSFORMED = ("YBR_RCT", "YBR_ICT")
 
@@ -94,6 +97,10 @@ def decode_frame(
         raise PictureError(f"Frame {number} cannot be decoded as {syntax.name}: {error}.") from error
     precision = 8 * request.word_bytes if said is None else said.precision
     samples = words_from(words, precision, form, colour.photometric, is_signed=request.is_signed)
+    if said is not None:
+        # JPEG XL does not say it.
+        is_lossy = said.kind != "JPEG XL" and not said.is_lossless
+        samples = replace(samples, codestream=said.kind, is_lossy=is_lossy)
     if codec is not Codec.JPEG or form.samples != 3 or request.is_lossless:
         return replace(samples, remark=colour.remark)
     depth = precision if precision < form.bits_stored else None
@@ -101,7 +108,9 @@ def decode_frame(
 
 
 def label_remark(frames: Frames) -> str:
-    """Return how the first frame differs from the object's label, as `Samples.remark` says it. Nothing is decoded.
+    """Return how the first frame differs from the object's label, as `Samples.remark` says it.
+
+    Nothing is decoded, and no more read than the beginning of a codestream: one whose header is longer says nothing.
 
     Raises `PictureError` where the frame cannot be read.
     """
@@ -111,7 +120,7 @@ def label_remark(frames: Frames) -> str:
         return FULL_LENGTH.format(form.photometric) if is_full else ""
     if syntax.uid not in _CODECS:
         return ""
-    return _Colour.of(form, codestreams.described(frames.read(1)), as_labelled=False).remark
+    return _Colour.of(form, codestreams.described(frames.beginning(1, _HEADER)), as_labelled=False).remark
 
 
 def _is_native(syntax: TransferSyntax) -> bool:

@@ -13,6 +13,7 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
+from kinote.dicom.values import uids
 
 #: Bytes of a file that are read at once.
 _CHUNK = 16 * 1024
@@ -37,6 +38,12 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
     sop_instance_uid = (header.text(tags.SOP_INSTANCE_UID) or "").strip()
     if not sop_class_uid or not sop_instance_uid:
         raise UnsendableFileError("The file has no SOP Class UID or no SOP Instance UID.")
+    for what, uid in (("SOP Class", sop_class_uid), ("Transfer Syntax", transfer_syntax_uid)):
+        # They are proposed for its whole association, which a peer refuses where one is malformed.
+        if len(uid) > uids.LONGEST or not uids.is_tolerable(uid):
+            raise UnsendableFileError(f"The {what} UID of the file is no UID: {uid[:80]!r}.")
+    if not sop_instance_uid.isascii():
+        raise UnsendableFileError(f"The SOP Instance UID of the file is no UID: {sop_instance_uid[:80]!r}.")
 
     def open_data_set() -> DataSet:
         file = open_file()

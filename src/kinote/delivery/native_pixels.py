@@ -12,9 +12,8 @@ from pydicom.dataset import Dataset
 
 from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
-from kinote.delivery.lossy_compression import mark_lossy
+from kinote.delivery.lossy_compression import Losses, mark_lossy
 from kinote.dicom.dictionary import tags
-from kinote.dicom.pixels import codestreams
 from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.stored_words import packed, stored_words
@@ -50,15 +49,9 @@ def make_native(
         if size > limit:
             raise PictureError(f"Its pixels would take more than {limit} bytes.")
         takes(size)
-        pixels, photometric = _decoded(frames, is_cancelled)
-        is_lossy = _is_lossy(frames)
-    mark_lossy(
-        dataset,
-        transfer_syntax_uid,
-        encoded=len(dataset.PixelData),
-        native=len(pixels),
-        is_lossy=is_lossy,
-    )
+        losses = Losses(transfer_syntax_uid)
+        pixels, photometric = _decoded(frames, losses, is_cancelled)
+    mark_lossy(dataset, losses, encoded=len(dataset.PixelData), native=len(pixels))
     vr = "OB" if form.bits_allocated <= 8 else "OW"
     dataset[tags.PIXEL_DATA] = DataElement(tags.PIXEL_DATA, vr, pixels)
     dataset.PhotometricInterpretation = photometric
@@ -75,22 +68,24 @@ def _is_compressed(item: Dataset) -> bool:
     return "PixelData" in item and bool(item["PixelData"].is_undefined_length)
 
 
-def _is_lossy(frames: Frames) -> bool:
-    """Whether the codestream of the first frame says for certain that something was lost."""
-    said = codestreams.described(frames.read(1)) if frames.is_encoded else None
-    return said is not None and said.kind != "JPEG XL" and not said.is_lossless
+def _decoded(frames: Frames, losses: Losses, is_cancelled: Callable[[], bool] | None) -> tuple[bytes, str]:
+    """The pixels of all frames, and how they are to be interpreted. `losses` is told of each frame.
 
-
-def _decoded(frames: Frames, is_cancelled: Callable[[], bool] | None) -> tuple[bytes, str]:
-    """The pixels of all frames, and how they are to be interpreted."""
+    Raises `PictureError` too where frames are to be interpreted differently: the object can say one thing of them.
+    """
     form = frames.format
-    photometric = form.photometric
+    photometric = ""
     words: list[NDArray[Any]] = []
     for number in range(1, frames.count + 1):
         if is_cancelled is not None and is_cancelled():
             raise DecodingCancelledError("Nobody waits for the object any more.")
         samples = decode_frame(frames, number, is_cancelled=is_cancelled)
+        if photometric and samples.photometric != photometric:
+            raise PictureError(
+                f"Frame {number} is {samples.photometric} once it is decoded, but those before it are {photometric}."
+            )
         photometric = samples.photometric
+        losses.note(samples)
         words.append(stored_words(samples, form))
     label = _NOT_HALVED.get(photometric, photometric)
     if form.bits_allocated == 1:

@@ -154,21 +154,26 @@ def proposals(objects: Iterable[LiveObject | Sendable]) -> list[list[ProposedSto
     """What to propose for these objects: for each association that it takes, its presentation contexts.
 
     Each class is proposed in every syntax it is stored in, by itself so that the receiver cannot choose another,
-    and in those we re-encode to.
+    and in those we re-encode to. A class with a UID that is longer than UIDs are has an association to itself, which a
+    peer may refuse.
     """
     stored: dict[str, dict[str, None]] = {}
     for each in objects:
         stored.setdefault(each.sop_class_uid, {})[each.transfer_syntax_uid] = None
     associations: list[list[ProposedStorage]] = [[]]
+    alone: list[list[ProposedStorage]] = []
     for uid, syntaxes in stored.items():
         contexts = [*((uid, (syntax,)) for syntax in syntaxes if syntax not in TARGETS), (uid, TARGETS)]
         if TARGETS[1] in syntaxes:
             # An implicit data set goes out as it is where the receiver takes that, too.
             contexts.append((uid, (TARGETS[1],)))
+        if any(len(each) > uids.LONGEST for each in (uid, *syntaxes)):
+            alone.append(contexts)
+            continue
         if len(associations[-1]) + len(contexts) > MOST_CONTEXTS:
             associations.append([])
         associations[-1].extend(contexts)
-    return associations
+    return [each for each in (*associations, *alone) if each]
 
 
 _Object = TypeVar("_Object", LiveObject, Sendable)

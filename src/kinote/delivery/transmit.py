@@ -79,13 +79,14 @@ def _send_group(
     record: Record,
 ) -> Iterator[tuple[Sendable, Sent]]:
     """Send objects that share their presentation contexts, each association taking the next that waits."""
-    waiting = deque(group)
+    count = min(associations, len(group))
+    waiting = _Waiting(group, count)
     results: queue.SimpleQueue[tuple[Sendable, Sent]] = queue.SimpleQueue()
     threads = [
         threading.Thread(
             target=_send_waiting, args=(call, contexts, waiting, results.put, record), daemon=True
         )
-        for _ in range(min(associations, len(group)))
+        for _ in range(count)
     ]
     for thread in threads:
         thread.start()
@@ -95,47 +96,88 @@ def _send_group(
         thread.join()
 
 
+class _Waiting:
+    """Objects that wait to be sent by so many threads.
+
+    Each thread leaves once: when nothing waits any more, or when it cannot send. What the last one leaves behind,
+    nobody will send.
+    """
+
+    def __init__(self, objects: Iterable[Sendable], threads: int) -> None:
+        self._objects = deque(objects)
+        self._threads = threads
+        self._lock = threading.Lock()
+
+    def has_left(self) -> bool:
+        """Return whether nothing waits: then the calling thread has left."""
+        with self._lock:
+            if not self._objects:
+                self._threads -= 1
+            return not self._objects
+
+    def next_or_leave(self) -> Sendable | None:
+        """Take the next object. Where there is none, the calling thread has left."""
+        with self._lock:
+            if self._objects:
+                return self._objects.popleft()
+            self._threads -= 1
+            return None
+
+    def give_up(self, in_hand: Sendable | None) -> list[Sendable]:
+        """Leave, and give back an object. Returns the objects that nobody will send: none while others can."""
+        with self._lock:
+            self._threads -= 1
+            if in_hand is not None:
+                self._objects.appendleft(in_hand)
+            if self._threads:
+                return []
+            left = list(self._objects)
+            self._objects.clear()
+            return left
+
+
 def _send_waiting(
     call: Caller,
     contexts: Sequence[ProposedStorage],
-    waiting: deque[Sendable],
+    waiting: _Waiting,
     tell: Callable[[tuple[Sendable, Sent]], None],
     record: Record,
 ) -> None:
     """On one association send what waits. Where it ends at an object, the others go over another one.
 
-    If none comes about, what waits then has failed with it.
+    So does this object, if it was not the first. If no association comes about, what waits is left to the other
+    threads; the last of them tells that it has failed.
     """
-    wanted: Sendable | None = None
     going_on = GoingOn()
-    is_to_go_on = True
-    while is_to_go_on:
-        is_to_go_on = False
+    wanted: Sendable | None = None
+    while wanted is not None or not waiting.has_left():
+        is_begun = is_done = False
         try:
             with association(call.peer, call.title, Proposal(contexts), tls=call.tls) as opened:
+                is_begun = True
+                going_on.begun()
                 sender = Sender(opened, record=record)
-                while (wanted := _next(waiting)) is not None:
+                while (wanted := wanted or waiting.next_or_leave()) is not None:
                     sent = sender.send(wanted)
                     going_on.answered()
                     tell((wanted, sent))
                     wanted = None
+                is_done = True
         except Exception as error:  # Whatever it is: what became of each object is waited for.
-            if wanted is not None and isinstance(error, DimseError) and going_on.after(error):
+            if is_done:
+                return
+            if is_begun and wanted is not None:
+                if going_on.is_offered_again(error):
+                    continue
                 tell((wanted, _failed(wanted, error)))
                 wanted = None
-                is_to_go_on = bool(waiting)
-                continue
-            while (wanted := wanted or _next(waiting)) is not None:
-                tell((wanted, _failed(wanted, error)))
-                wanted = None
+                if isinstance(error, DimseError) and going_on.after(error):
+                    continue
+            for left in waiting.give_up(wanted):
+                tell((left, _failed(left, error)))
+            return
+        return
 
 
 def _failed(wanted: Sendable, error: Exception) -> Sent:
     return Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
-
-
-def _next(waiting: deque[Sendable]) -> Sendable | None:
-    try:
-        return waiting.popleft()
-    except IndexError:
-        return None

@@ -13,6 +13,7 @@ from kinote.dimse.errors import (
     BrokenError,
     ConnectionLostError,
     DimseError,
+    DisconnectedError,
     PduError,
     SilenceError,
 )
@@ -91,7 +92,7 @@ class Endpoint:
                     raise AbortedError(indicated.source, indicated.reason)
                 case Lost():
                     self.await_close()
-                    raise BrokenError(f"The association has ended: {indicated.why}")
+                    raise DisconnectedError(f"The association has ended: {indicated.why}")
                 case _:
                     return indicated
 
@@ -101,7 +102,7 @@ class Endpoint:
             self.connection.send(*pieces)
         except ConnectionLostError as error:
             self._lost()
-            raise BrokenError(f"The association has ended: {error}") from error
+            raise DisconnectedError(f"The association has ended: {error}") from error
         except SilenceError as error:
             # A peer that does not read would not receive an abort either.
             self._lost()

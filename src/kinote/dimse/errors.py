@@ -14,6 +14,7 @@ DimseError
     ├── AbortedError            the peer aborted it
     ├── ReleasedError           the peer released it while a response was outstanding
     └── BrokenError             it was ended here, because of what the peer sent or did not send
+        └── DisconnectedError       the transport connection was closed or broke
 """
 
 from __future__ import annotations
@@ -124,6 +125,10 @@ class ReleasedError(AssociationError):
 
 class BrokenError(AssociationError):
     """The association was ended here. The message says why."""
+
+
+class DisconnectedError(BrokenError):
+    """The association has ended with its transport connection, which was closed or broke."""
 
 
 class UnreadableDataSetError(BrokenError):

@@ -3,7 +3,9 @@
 Files are recognized by content, never by name. A file that is not DICOM is reported with the reason.
 """
 
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +27,21 @@ _ZIP_ALWAYS = 256 * 1024 * 1024
 _ZIP_MEMBERS = 1_000_000
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 _ENCRYPTED = 0x1
+
+#: What zipfile and its decompressors raise for damaged files, besides OSError. NotImplementedError, a RuntimeError, is
+#: for newer versions of the format, patched data, strong encryption and archives of several disks.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    # Among these is UnicodeDecodeError, for names.
+    ValueError,
+    LookupError,
+    ArithmeticError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +178,11 @@ def _medium(path: Path) -> Iterator[_Found | Refusal]:
 def _archive(path: Path) -> Iterator[_Found | Refusal]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        # zipfile raises NotImplementedError for newer versions of the format and for multi-disk archives.
+        size = path.stat().st_size
+    except (OSError, *_DAMAGE) as error:
         yield Refusal(str(path), f"The ZIP file is damaged: {error}.")
         return
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    size = path.stat().st_size
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     total = sum(member.file_size for member in members)
     if len(members) > _ZIP_MEMBERS or total > max(_ZIP_ALWAYS, _ZIP_RATIO * size):
         yield Refusal(
@@ -193,8 +209,7 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _F
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
     try:
         return cast(BinaryIO, BufferedReader(_Member(cast(BinaryIO, archive.open(member)))))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        # zipfile raises NotImplementedError for patched data and strong encryption.
+    except _DAMAGE as error:
         raise OSError(f"the ZIP file is damaged: {error}") from error
 
 
@@ -210,7 +225,7 @@ class _Member(RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
             data = self._stream.read(len(buffer))
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        except _DAMAGE as error:
             raise OSError(f"the ZIP file is damaged: {error}") from error
         buffer[: len(data)] = data
         return len(data)

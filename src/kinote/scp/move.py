@@ -59,8 +59,8 @@ def _sendings(
 ) -> Generator[Sent, None, None]:
     """Send the objects, on as many associations as they need; what becomes of each.
 
-    Where an association ends at an object, the others go over another one. Where none comes about, they have failed,
-    and it is said why.
+    Where an association ends at an object, the others go over another one, and so does this object if it was not the
+    first. Where none comes about, they have failed, and it is said why.
     """
     originator = MoveOriginator(session.calling_ae_title, request.message_id)
     options = session.rooms.options
@@ -75,12 +75,15 @@ def _sendings(
                 ) as opened:
                     sender = Sender(opened, originator=originator, record=record)
                     is_begun = True
+                    going_on.begun()
                     for wanted in group[done:]:
                         sent = sender.send_live(session.rooms.door, wanted, session.actor)
                         going_on.answered()
                         done += 1
                         yield sent
             except DimseError as error:
+                if is_begun and going_on.is_offered_again(error):
+                    continue
                 # Where it ended at one object, this alone has failed.
                 is_alone = is_begun and done < len(group) and going_on.after(error)
                 failed = group[done : done + 1] if is_alone else group[done:]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kinote.decoding.frame_decoder import label_remark
+from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
@@ -13,10 +14,18 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.keyobject.findings import found
 from kinote.security.actors import KINOTE
 
+#: Bytes of a deflated object that is looked into.
+_MOST_DEFLATED = 4 * 1024 * 1024
+
 
 def picture_findings(door: Door, item: LiveObject) -> list[dict[str, Any]]:
-    """The findings of a live image, as JSON. Bytes that cannot be had, or read, say nothing here."""
+    """The findings of a live image, as JSON. Bytes that cannot be had, or read, say nothing here.
+
+    Nor does a deflated object of more than a few megabytes, which would have to be inflated as a whole.
+    """
     if not item.pixel_rows or not door.can_open(item):
+        return []
+    if lookup(item.transfer_syntax_uid).deflated and item.size > _MOST_DEFLATED:
         return []
     try:
         with door.open(item, KINOTE).file as file, open_frames(file, item.transfer_syntax_uid) as frames:

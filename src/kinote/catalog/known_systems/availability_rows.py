@@ -22,6 +22,7 @@ class DueStudy:
 
     study_instance_uid: str
     revision: int
+    changed_at: datetime
 
 
 def lock(transaction: Connection) -> None:
@@ -76,12 +77,15 @@ def owe(
 def due(connection: Connection, destination: int, *, now: datetime, limit: int) -> list[DueStudy]:
     """Return the studies of which a destination is to be told now, the most urgent first."""
     query = (
-        select(_owed.study_instance_uid, _owed.revision)
+        select(_owed.study_instance_uid, _owed.revision, _owed.changed_at)
         .where(_owed.destination == destination, _owed.refusal == "", _owed.due_at <= timestamp(now))
         .order_by(_owed.due_at, _owed.study_instance_uid)
         .limit(limit)
     )
-    return [DueStudy(*row) for row in connection.execute(query)]
+    return [
+        DueStudy(uid, revision, datetime.fromisoformat(changed_at))
+        for uid, revision, changed_at in connection.execute(query)
+    ]
 
 
 def latest_change_due(connection: Connection, *, now: datetime) -> dict[int, str]:
@@ -102,6 +106,12 @@ def settle(transaction: Connection, destination: int, told: DueStudy) -> None:
 def refuse(transaction: Connection, destination: int, told: DueStudy, refusal: str) -> None:
     """Note why a destination has refused to be told of a study, unless this has changed meanwhile."""
     transaction.execute(owed_availability.update().where(_is(destination, told)).values(refusal=refusal))
+
+
+def postpone(transaction: Connection, destination: int, told: DueStudy, until: datetime) -> None:
+    """Let a study be due again only then, unless it has changed meanwhile."""
+    later = owed_availability.update().where(_is(destination, told)).values(due_at=timestamp(until))
+    transaction.execute(later)
 
 
 def forget(transaction: Connection, but: Collection[int]) -> None:

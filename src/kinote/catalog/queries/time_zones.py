@@ -9,10 +9,11 @@ zone is not known (PS3.3 C.12.1.1.8).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, literal_column, or_, select
+from sqlalchemy.sql.elements import Grouping
 
 from kinote.catalog.queries.conditions import InvalidKeyError, Moment, Range, between
 from kinote.catalog.queries.matching_keys import TagPath
@@ -22,6 +23,9 @@ from kinote.dicom.values import dates
 
 #: The key that sets the zone of a query. It is not itself matched.
 TIMEZONE: TagPath = (tags.TIMEZONE_OFFSET_FROM_UTC,)
+
+#: Conditions that follow each other without parentheses.
+_IN_A_CHAIN = 50
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -61,13 +65,31 @@ def in_zone(
         return plain
     written, day, clock = study.c.timezone_offset, study.c.study_date, study.c.study_time
     as_written = or_(written.not_in([name for name, _ in others]), day == "", clock == "")
-    return or_(
-        and_(as_written, plain),
-        *(
-            and_(written == name, clock != "", *_shifted(days, times, offset - asked, combined=combined))
-            for name, offset in others
-        ),
+    return _any_of(
+        [
+            and_(as_written, plain),
+            *(
+                and_(written == name, clock != "", *_shifted(days, times, offset - asked, combined=combined))
+                for name, offset in others
+            ),
+        ]
     )
+
+
+def _any_of(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return that any of many conditions is met.
+
+    They are chains within a chain: SQLite allows expressions 1000 deep, and a chain is as deep as it is long.
+    """
+    chains = [
+        Grouping(or_(*conditions[first : first + _IN_A_CHAIN]))
+        for first in range(0, len(conditions), _IN_A_CHAIN)
+    ]
+    # An `or_` of these would leave out their parentheses, and be one chain.
+    any_of: ColumnElement[bool] = chains[0]
+    for chain in chains[1:]:
+        any_of = any_of.bool_op("OR")(chain)
+    return Grouping(any_of)
 
 
 def _shifted(
@@ -123,7 +145,10 @@ def _clock(since_midnight: timedelta) -> str:
 
 
 def _offsets(connection: Connection) -> Iterator[tuple[str, timedelta | None]]:
-    """Return the offsets with which studies were received. Each is found from the previous one by one look-up."""
+    """Return the offsets with which studies were received. Each is found from the previous one by one look-up.
+
+    There are no more than some 1,600: those of each minute (`dates.parse_offset`). Others are stored as none.
+    """
     column = study.c.timezone_offset
     # The second condition repeats the WHERE clause of the index.
     query = select(func.min(column)).where(column != literal_column("''"))

@@ -97,17 +97,22 @@ class AvailabilityFollower:
     def _is_anything_due(self) -> bool:
         with self._catalog.read() as connection:
             now = moment_of(connection, self._clock)
-            return bool(availability_rows.latest_change_due(connection, now=now))
+            due = set(availability_rows.latest_change_due(connection, now=now))
+            # What is owed to one that wants it, but to which nothing can be sent now, waits.
+            return bool(due - {each.id for each in wanting_availability(connection) if each.hindrance})
 
     def _call(self, transaction: Connection) -> None:
         """Make a job for each destination that is to be told something now.
 
-        One that could not be told is called again when there is something new to tell.
+        One that could not be told is called again when there is something new to tell. What is owed to one that is
+        disabled, or whose peer is, waits until it is enabled.
         """
         wanting = {each.id: each for each in wanting_availability(transaction)}
         availability_rows.forget(transaction, wanting)
         now = moment_of(transaction, self._clock)
         for destination, changed_at in availability_rows.latest_change_due(transaction, now=now).items():
+            if wanting[destination].hindrance:
+                continue
             died_at = last_death(transaction, TELL_AVAILABILITY, str(destination))
             if died_at is not None and died_at >= changed_at:
                 continue

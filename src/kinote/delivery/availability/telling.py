@@ -49,6 +49,12 @@ _PROPOSAL = Proposal(
     [(INSTANCE_AVAILABILITY_NOTIFICATION, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
 )
 
+#: A study that is not taken now waits for as long as it has been owed, but within these limits: the wait doubles.
+_SHORTEST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+
+#: After so many studies in a row that are not taken now, the destination is left alone until the next attempt.
+_NOT_TAKEN_IN_A_ROW = 100
+
 #: Of the failures of N-CREATE, those that may pass (PS3.7 Annex C.5.1, C.5.17): the next attempt sends them again.
 _MAY_PASS = frozenset({statuses.PROCESSING_FAILURE, statuses.RESOURCE_LIMITATION})
 
@@ -58,17 +64,17 @@ class NotTakenError(RuntimeError):
 
 
 def wanting_availability(connection: Connection) -> list[Destination]:
-    """Return the destinations that want to be told, and can be."""
+    """Return the destinations that want to be told, also those to which nothing can be sent now (`hindrance`)."""
     found = map(destination_of, destination_rows.destinations_in_use(connection))
-    return [
-        each
-        for each in found
-        if each.policy.availability and each.kind == EndpointKind.DIMSE and not each.hindrance
-    ]
+    return [each for each in found if each.policy.availability and each.kind == EndpointKind.DIMSE]
 
 
 class TellAvailability:
     """Does the job, study by study. A study that the destination refuses keeps no other from being told.
+
+    Nor does one that the destination does not take now: it waits, and the attempt fails once the others have been told.
+    What waits is called for again when it is due. A destination that takes none of many studies in a row is left alone
+    until the next attempt.
 
     `title` is ours: the calling AE title, and that from which the instances can be retrieved.
     """
@@ -82,14 +88,24 @@ class TellAvailability:
     def __call__(self, job: LeasedJob) -> Outcome:
         destination = int(job.payload["destination"])
         entity = self._entity(destination)
-        if entity is None:
-            return Done("The destination no longer wants to be told.")
+        if isinstance(entity, str):
+            # What is owed is kept: the destination is called again once it can be told.
+            return Done(entity)
+        waiting = in_a_row = 0
+        not_taken: NotTakenError | None = None
         with association(entity, self._title, _PROPOSAL, tls=self._tls) as opened:
-            while page := self._due(destination):
+            while in_a_row < _NOT_TAKEN_IN_A_ROW and (page := self._due(destination)):
                 for study in page:
                     if job.is_ending():
                         return LeftOff()
-                    self._tell(job, opened, destination, study)
+                    try:
+                        self._tell(job, opened, destination, study)
+                        in_a_row = 0
+                    except NotTakenError as error:
+                        self._postpone(job, destination, study)
+                        not_taken, waiting, in_a_row = error, waiting + 1, in_a_row + 1
+        if not_taken is not None:
+            raise NotTakenError(f"{not_taken} {waiting} studies are told of later.") from not_taken
         with self._catalog.read() as connection:
             refused = availability_rows.number_refused(connection, destination)
         told = job.progress.get("told", 0)
@@ -97,14 +113,16 @@ class TellAvailability:
             f"It was told of {told} studies; {refused} that it has refused are left until they change."
         )
 
-    def _entity(self, destination: int) -> ApplicationEntity | None:
-        """The application entity to tell; None where it is not to be told any more."""
+    def _entity(self, destination: int) -> ApplicationEntity | str:
+        """The application entity to tell, or as a sentence why nobody is to be told now."""
         with self._catalog.read() as connection:
             wanting = {each.id: each for each in wanting_availability(connection)}
             if destination not in wanting:
-                return None
+                return "The destination no longer wants to be told."
+            if wanting[destination].hindrance:
+                return wanting[destination].hindrance
             row = peer_rows.endpoint_row(connection, wanting[destination].endpoint)
-        return None if row is None else endpoint_of(row).entity
+        return "The endpoint of the destination is gone." if row is None else endpoint_of(row).entity
 
     def _due(self, destination: int) -> list[DueStudy]:
         with self._catalog.read() as connection:
@@ -125,6 +143,14 @@ class TellAvailability:
             settle = partial(availability_rows.refuse, destination=destination, told=study, refusal=refusal)
         job.write(settle, {"told": job.progress.get("told", 0) + (not refusal)})
 
+    def _postpone(self, job: LeasedJob, destination: int, study: DueStudy) -> None:
+        def work(transaction: Connection) -> None:
+            now = moment_of(transaction, self._clock)
+            wait = min(max(now - study.changed_at, _SHORTEST_WAIT), _LONGEST_WAIT)
+            availability_rows.postpone(transaction, destination, study, now + wait)
+
+        job.write(work)
+
     def _notifications(self, opened: Association, study: DueStudy) -> list[bytes]:
         context = opened.context_for(INSTANCE_AVAILABILITY_NOTIFICATION)
         implicit_vr = context is not None and context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
@@ -139,8 +165,8 @@ def _create(opened: Association, notification: bytes) -> str:
     answer, _ = n_create(opened, INSTANCE_AVAILABILITY_NOTIFICATION, new_uid(), notification)
     if answer.status == statuses.SUCCESS or statuses.is_warning(answer.status):
         return ""
-    said = answer.error_comment or "no reason given"
-    refusal = f"The destination refused with status {answer.status:04X}H: {said}"
+    said = (answer.error_comment or "no reason given").rstrip(".")
+    refusal = f"The destination refused with status {answer.status:04X}H: {said}."
     if answer.status in _MAY_PASS:
         raise NotTakenError(refusal)
     return refusal

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from kinote.dicom.json.to_elements import ElementEncoder
 
 #: Returns the bytes of a bulk value by its BulkDataURI.
 Bulk = Callable[[str], bytes]
+
+_TAG = re.compile(r"[0-9A-Fa-f]{8}")
 
 _UTF_8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 
@@ -54,7 +57,10 @@ class _Encoder:
             )
         attributes: dict[int, Any] = {}
         for name, attribute in level.items():
-            attributes[_tag(name)] = attribute
+            tag = _tag(name)
+            if tag in attributes:
+                raise ReceivedJsonError(f"{_shown(tag)} is given twice")
+            attributes[tag] = attribute
         if depth and tags.SPECIFIC_CHARACTER_SET in attributes:
             attributes[tags.SPECIFIC_CHARACTER_SET] = _UTF_8
         return b"".join(
@@ -107,12 +113,9 @@ class _Encoder:
 
 
 def _tag(name: str) -> int:
-    try:
-        if len(name) != 8:
-            raise ValueError
-        return int(name, 16)
-    except ValueError:
-        raise ReceivedJsonError(f"{name[:40]!r} is no tag") from None
+    if _TAG.fullmatch(name) is None:
+        raise ReceivedJsonError(f"{name[:40]!r} is no tag")
+    return int(name, 16)
 
 
 def _shown(tag: int) -> str:

@@ -100,6 +100,17 @@ class Frames:
             raise PictureError(f"Frame {number} is larger than {_MAX_ENCODED} bytes.")
         return b"".join(self._exactly(offset, length, number) for offset, length in fragments)
 
+    def beginning(self, number: int, length: int) -> bytes:
+        """The first bytes of a compressed frame, so many at most. Raises `PictureError`."""
+        if self._encapsulated is None:
+            return self.read(number)[:length]
+        found = b""
+        for offset, size in self._encapsulated.fragments(number):
+            found += self._exactly(offset, min(size, length - len(found)), number)
+            if len(found) >= length:
+                break
+        return found
+
     def _native(self, number: int) -> bytes:
         bits = self.format.native_frame_bits
         first, rest = divmod((number - 1) * bits, 8)

@@ -153,8 +153,12 @@ def _padding(frame: FrameAttributes, form: PixelFormat) -> tuple[int, int] | Non
     if value is None or form.floating:
         return None
     limit = frame.header.integer(_PIXEL_PADDING_RANGE_LIMIT)
+    limit = value if limit is None else limit
+    if max(abs(value), abs(limit)) >= 1 << form.bits_allocated:
+        # No word holds it.
+        return None
     words = Words(form.bits_stored, 0, form.signed)
-    ends = words.values(np.array([value, value if limit is None else limit], np.int64))
+    ends = words.values(np.array([value, limit], np.int64))
     return int(ends.min()), int(ends.max())
 
 

@@ -1,4 +1,4 @@
-"""Colours of lossy JPEG frames in the form that the object's label says, for whoever goes by the metadata.
+"""Colours of decoded frames in the form that the object's label says, for whoever goes by the metadata.
 
 The label of an object stays as it was received. A frame that goes out decoded has the colours that it names: those of
 YBR_FULL_422 are, natively, two luminances and one pair of differences for two neighbours (PS3.3 C.7.6.3.1.2).
@@ -12,25 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinote.dicom.pixels.colour import to_ybr
-from kinote.dicom.pixels.pixel_format import PixelFormat
+from kinote.dicom.pixels.pixel_format import HALVED, PixelFormat
 
 
 def as_label_says(words: NDArray[Any], photometric: str, form: PixelFormat) -> NDArray[Any]:
-    """Words of three samples of 8 bits, colour by pixel, which are `photometric`, as the label of the object says."""
-    if words.ndim != 3 or words.shape[2] != 3 or words.dtype != np.uint8:
+    """Return words of three samples, colour by pixel, which are `photometric`, as the label of the object says.
+
+    RGB of more than 8 bits stays as it is where the label is YBR.
+    """
+    if words.ndim != 3 or words.shape[2] != 3:
         return words
     if photometric == "RGB" and form.photometric in ("YBR_FULL", "YBR_FULL_422"):
+        if words.dtype != np.uint8:
+            return words
         words = to_ybr(words)
-    return _halved(words) if form.photometric == "YBR_FULL_422" else words
+    return _halved(words) if form.photometric in HALVED else words
 
 
-def _halved(words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _halved(words: NDArray[Any]) -> NDArray[Any]:
     rows, columns, _ = words.shape
     if columns % 2:
         words = np.concatenate([words, words[:, -1:]], axis=1)
     pairs = words.reshape(rows, -1, 2, 3)
-    halved = np.empty((rows, pairs.shape[1], 4), np.uint8)
+    halved = np.empty((rows, pairs.shape[1], 4), words.dtype)
     halved[..., :2] = pairs[..., 0]
-    # In 16 bits: the sum of two.
-    halved[..., 2:] = (pairs[..., 0, 1:].astype(np.uint16) + pairs[..., 1, 1:] + 1) >> 1
+    # In more bits: the sum of two.
+    halved[..., 2:] = (pairs[..., 0, 1:].astype(np.uint64) + pairs[..., 1, 1:] + 1) >> 1
     return halved

@@ -26,6 +26,10 @@ _BAND = 1 << 22
 
 _WHITE = 255
 
+#: Rows, columns and origins are numbers of 16 bits, and frames of 32 (PS3.6). Others were written as something else.
+_LONGEST_SIDE = 1 << 16
+_MOST_FRAMES = 1 << 31
+
 
 @dataclass(frozen=True, slots=True)
 class _Plane:
@@ -61,25 +65,32 @@ def _planes(header: DataSet, frame: int) -> Iterator[_Plane]:
         rows, columns = header.integer(base | _ROWS), header.integer(base | _COLUMNS)
         is_embedded = header.vr(base | _DATA) is None
         position = header.integer(base | _BIT_POSITION) or 0
-        if not rows or not columns or rows < 0 or columns < 0 or (is_embedded and not position):
+        if not rows or not columns or rows < 0 or columns < 0 or (is_embedded and position <= 0):
             continue
+        if max(rows, columns) > _LONGEST_SIDE:
+            continue
+        # Beyond these bounds nothing of a plane lies over an image.
         origin = (*header.integers(base | _ORIGIN), 1, 1)[:2]
         number = header.integer(base | _FRAMES)
         index = 0
         if number is not None:
             index = frame - (header.integer(base | _FRAME_ORIGIN) or 1)
-            if not 0 <= index < number:
+            if not 0 <= index < min(number, _MOST_FRAMES):
                 continue
         yield _Plane(
             rows=rows,
             columns=columns,
-            top=origin[0] - 1,
-            left=origin[1] - 1,
+            top=_bounded(origin[0] - 1),
+            left=_bounded(origin[1] - 1),
             is_region=header.text(base | _TYPE) == "R",
             tag=None if is_embedded else base | _DATA,
             position=position,
             first_bit=index * rows * columns,
         )
+
+
+def _bounded(offset: int) -> int:
+    return min(max(offset, -_LONGEST_SIDE), _LONGEST_SIDE)
 
 
 def _flags(frames: Frames, plane: _Plane, height: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

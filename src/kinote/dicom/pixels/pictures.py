@@ -102,6 +102,10 @@ def pixels(
         return shown
     except DicomError as error:
         raise PictureError(f"The object cannot be read: {error}.") from error
+    except PictureError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        raise PictureError(f"The object says what no image can have: {error}.") from error
 
 
 def _aspect(frames: Frames, frame: int) -> float:

@@ -44,7 +44,8 @@ class Samples:
     With `words`, the numbers of `array` are unsigned words of which some bits are the value; without, they
     are the values. `is_lossy_colour` is true of colours that lossy JPEG has coded: they have no exact words.
     `depth` is the number of bits that it has of each, where that is less than the object says. `remark` says where the
-    frame is otherwise than its label, which was not followed.
+    frame is otherwise than its label, which was not followed. `codestream` is the kind of codestream that held them, as
+    `codestreams.Kind`, empty of others; `is_lossy` is true where it says for certain that something was lost.
     """
 
     array: NDArray[Any]
@@ -53,6 +54,8 @@ class Samples:
     depth: int | None = None
     is_lossy_colour: bool = False
     remark: str = ""
+    codestream: str = ""
+    is_lossy: bool = False
 
 
 def bands(array: NDArray[Any]) -> Iterator[slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import found_objects
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
@@ -29,17 +31,19 @@ async def explain_instance(request: Request, sop: str) -> Response:
     first, then held ones. `sentences` say it in words."""
     rooms = rooms_of(request)
 
-    def read() -> list[dict[str, Any]]:
+    def read() -> tuple[list[dict[str, Any]], LiveObject | None]:
         with rooms.catalog.read() as connection:
             explained = [asdict(copy) for copy in explain(connection, sop)]
-            item = rooms.door.find_instance(connection, sop)
-        if explained and item is not None:
-            explained[0]["findings"] = [*explained[0]["findings"], *picture_findings(rooms.door, item)]
-        return explained
+            return explained, rooms.door.find_instance(connection, sop)
 
-    copies = await rooms.read(read)
+    copies, item = await rooms.read(read)
     if not copies:
         raise UnknownResourceError(f"Kinote has never had an instance {sop}.")
+    if item is not None:
+        # It reads the object itself, which short reads of the catalog do not wait for.
+        of_picture = partial(picture_findings, rooms.door, item)
+        found = await to_thread.run_sync(of_picture, limiter=rooms.threads.decoded)
+        copies[0]["findings"] = [*copies[0]["findings"], *found]
     return answer(page(copies))
 
 

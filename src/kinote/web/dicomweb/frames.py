@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.dicom.dictionary.transfer_syntaxes import DEFLATED_IMAGE_FRAME
 from kinote.dicom.pixels.frames import Frames, open_frames
+from kinote.dicom.pixels.inflated_frames import inflated_frame
 from kinote.dicom.pixels.labelled import as_label_says
 from kinote.dicom.pixels.stored_words import packed, stored_words
 from kinote.holdings.door import Door
@@ -116,11 +118,18 @@ def _parts(contents: Iterator[bytes], form: FrameForm, places: Sequence[str]) ->
 def _native(opened: Frames, number: int, is_gone: Callable[[], bool]) -> bytes:
     """A compressed frame as it would lie in native pixel data, in the form that the metadata say."""
     form = opened.format
+    is_deflated = opened.transfer_syntax.uid == DEFLATED_IMAGE_FRAME
+    if is_deflated and form.is_halved:
+        data = inflated_frame(opened.read(number), form, number)
+        native = form.of_length(len(data))
+        if native.is_halved and 8 * len(data) >= native.native_frame_bits:
+            # It lies there as its label says.
+            return data[: native.native_frame_bits // 8]
     samples = decode_frame(opened, number, as_labelled=True, is_cancelled=is_gone)
     words = stored_words(samples, form)
     if form.bits_allocated == 1:
         return packed(words)
-    if samples.is_lossy_colour:
+    if samples.is_lossy_colour or is_deflated or samples.codestream == "JPEG XL":
         words = as_label_says(words, samples.photometric, form)
     if form.planar and not form.is_halved and words.ndim == 3:
         words = words.transpose(2, 0, 1)

@@ -55,13 +55,23 @@ class BulkPart:
 def instances_in(body: bytes) -> list[dict[str, Any]]:
     """The data sets of a JSON body: an array of objects, or one object."""
     try:
-        found = json.loads(body)
+        found = json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise JsonInstanceError(f"The metadata is no JSON: {error}") from error
     instances = found if isinstance(found, list) else [found]
     if not all(isinstance(instance, dict) for instance in instances):
         raise JsonInstanceError("The metadata is no array of DICOM JSON objects.")
     return instances
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, no name of which may be there twice: a reader would take one of them, and another reader the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:40]!r} is given twice")
+    return found
 
 
 def named_uids(instance: Mapping[str, Any]) -> tuple[str, str]:
