@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from sqlalchemy import func, select
 
-from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata
+from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, withdrawal
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
@@ -17,7 +17,7 @@ from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection import decisions
 from kinote.lifecycle.rejection.decisions import EFFECTS, FATES, Asked, Fate, Held, strictest
 from kinote.lifecycle.rejection.rules import Effect
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawal import undo, withdraw
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
     EXPIRED,
@@ -46,16 +46,16 @@ def rejected(catalog: Catalog, title: Code, **options: object) -> None:
     receive(catalog, image(IMAGE), rejection(NOTE, IMAGE, title=title), **options)  # type: ignore[arg-type]
 
 
-def purge(catalog: Catalog) -> None:
+def purge(catalog: Catalog, uid: str = IMAGE) -> None:
     """What a purge will leave: a row that keeps its UID, without bytes."""
 
     def purging(transaction: object) -> None:
-        key = select(instance.c.id).where(instance.c.sop_instance_uid == IMAGE).scalar_subquery()
+        key = select(instance.c.id).where(instance.c.sop_instance_uid == uid).scalar_subquery()
         for table in (instance_bytes, instance_metadata):
             transaction.execute(table.delete().where(table.c.instance == key))  # type: ignore[attr-defined]
         transaction.execute(  # type: ignore[attr-defined]
             instance.update()
-            .where(instance.c.sop_instance_uid == IMAGE)
+            .where(instance.c.sop_instance_uid == uid)
             .values(standing="purged", residence="none", file_key=None)
         )
 
@@ -208,6 +208,32 @@ def test_a_note_that_is_not_shown_is_known_when_it_comes_again(catalog: Catalog,
     again = receive(catalog, rejection(NOTE, IMAGE, title=title), rules=rules)
     assert [one.kind for one in again] == ["known"]
     assert live(catalog) == []
+
+
+def test_a_purged_note_does_not_act_again(catalog: Catalog) -> None:
+    rules = with_title(EXPIRED, shows_note=False)
+    rejected(catalog, EXPIRED, rules=rules)
+    receive(catalog, image(IMAGE), rules=rules)
+    assert live(catalog) == [IMAGE]
+    purge(catalog, NOTE)
+    before = withdrawals(catalog)
+    again = receive(catalog, rejection(NOTE, IMAGE, title=EXPIRED), rules=rules)
+    assert [one.kind for one in again] == ["stored"]
+    assert live(catalog) == [IMAGE]
+    assert withdrawals(catalog) == before
+
+
+def test_a_purged_note_whose_rejection_was_undone_does_not_act_again(catalog: Catalog) -> None:
+    rules = with_title(QUALITY, shows_note=False)
+    rejected(catalog, QUALITY, rules=rules)
+    purge(catalog, NOTE)
+    with catalog.read() as connection:
+        (key,) = connection.execute(select(withdrawal.c.id)).scalars()
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
+    assert live(catalog) == [IMAGE]
+    receive(catalog, rejection(NOTE, IMAGE), rules=rules)
+    assert live(catalog) == [IMAGE, NOTE]
+    assert len(withdrawals(catalog)) == 1
 
 
 # --- the tables ---

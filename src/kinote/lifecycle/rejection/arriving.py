@@ -65,16 +65,22 @@ def take_effect(
 ) -> None:
     """Let rejection notes act on what they name, here or not yet here; or let them wait for a person.
 
+    A note acts once. One that was purged, or whose rejection was undone, does nothing when it comes again.
     The rows of the instances must be locked (`standing.lock`), those of the notes inserted.
     """
     if not notes:
         return
+    have_acted = {
+        row.rejection_note_uid for row in _by_note(transaction, {each.sop_instance_uid for each in notes})
+    }
+    # The row of one that comes again is new, and has no findings yet.
+    remarkable = sorted(have_acted)
+    notes = [each for each in notes if each.sop_instance_uid not in have_acted]
     named = {
         each.sop_instance_uid: instances_of(each.reading, each.title, each.sop_instance_uid) for each in notes
     }
     uids = {one.sop_instance_uid for those in named.values() for one in those}
     here = locked_places(transaction, uids | named.keys())
-    remarkable = []
     for note in notes:
         without_effect = _spared(here[note.sop_instance_uid], named[note.sop_instance_uid], here)
         _record(transaction, note, named[note.sop_instance_uid], without_effect, rules, now)
@@ -90,16 +96,8 @@ def take_effect(
 def propose_missing(transaction: Connection, notes: Sequence[ReceivedRejection], *, now: datetime) -> None:
     """Let rejection notes wait for a person that have not acted: they could not be read when they arrived, or an
     earlier version of Kinote received them."""
-    have_acted = {
-        row.rejection_note_uid for row in _by_note(transaction, [each.sop_instance_uid for each in notes])
-    }
-    take_effect(
-        transaction,
-        [each for each in notes if each.sop_instance_uid not in have_acted],
-        # Whether its sender might reject at that time is not known any more.
-        DEFAULT_RULES,
-        now=now,
-    )
+    # Whether its sender might reject at that time is not known any more.
+    take_effect(transaction, notes, DEFAULT_RULES, now=now)
 
 
 _by_note = statements.LookUp(
