@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, withdrawal
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.intake.filing import Filed, file_arrivals
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
 from kinote.lifecycle import acts
@@ -35,7 +36,7 @@ from tests.lifecycle.rejected import (
     with_title,
     withdrawals,
 )
-from tests.notes.ward import IMAGE, IMAGE_2, KEY_OBJECT, NOW, key_object, place
+from tests.notes.ward import IMAGE, IMAGE_2, KEY_OBJECT, NOW, arrival, key_object, place
 
 NOTE, SECOND_NOTE = "1.2.1.80.1", "1.2.1.80.2"
 KOS = "1.2.1.70.1"
@@ -50,12 +51,13 @@ def purge(catalog: Catalog, uid: str = IMAGE) -> None:
     """What a purge will leave: a row that keeps its UID, without bytes."""
 
     def purging(transaction: object) -> None:
-        key = select(instance.c.id).where(instance.c.sop_instance_uid == uid).scalar_subquery()
+        key = select(instance.c.id).where(instance.c.sop_instance_uid == uid, instance.c.is_current)
+        key = key.scalar_subquery()
         for table in (instance_bytes, instance_metadata):
             transaction.execute(table.delete().where(table.c.instance == key))  # type: ignore[attr-defined]
         transaction.execute(  # type: ignore[attr-defined]
             instance.update()
-            .where(instance.c.sop_instance_uid == uid)
+            .where(instance.c.sop_instance_uid == uid, instance.c.is_current)
             .values(standing="purged", residence="none", file_key=None)
         )
 
@@ -129,6 +131,39 @@ def test_a_copy_brings_back_what_was_purged_and_the_tombstone_is_history(catalog
     with catalog.read() as connection:
         query = select(instance.c.standing, instance.c.is_current).where(instance.c.sop_instance_uid == IMAGE)
         assert sorted(tuple(row) for row in connection.execute(query)) == [("live", True), ("purged", False)]
+
+
+def test_a_copy_of_a_held_one_without_bytes_takes_the_place_of_a_tombstone(catalog: Catalog) -> None:
+    """Healing the held copy would leave the UID without a current instance."""
+    rejected(catalog, QUALITY)
+    assert [one.kind for one in receive(catalog, image(IMAGE, **OTHER_CONTENT))] == ["held"]
+    purge(catalog)
+    is_held = select(instance.c.id).where(instance.c.standing == "held").scalar_subquery()
+    catalog.write(lambda tx: tx.execute(instance_bytes.delete().where(instance_bytes.c.instance == is_held)))
+    assert [one.kind for one in receive(catalog, image(IMAGE, **OTHER_CONTENT))] == ["stored"]
+    with catalog.read() as connection:
+        query = select(instance.c.standing, instance.c.is_current).where(instance.c.sop_instance_uid == IMAGE)
+        assert sorted(tuple(row) for row in connection.execute(query)) == [
+            ("held", False),
+            ("purged", False),
+            ("withdrawn", True),
+        ]
+
+
+def test_a_copy_that_is_still_to_be_compared_ends_no_withdrawal(catalog: Catalog) -> None:
+    rejected(catalog, EXPIRED)
+    before = (standings(catalog), withdrawals(catalog), told(catalog))
+    copy = arrival(image(IMAGE, **OTHER_CONTENT), NOW)
+    copy.comparisons_left = 1
+
+    def filed() -> Filed:
+        return catalog.write(lambda tx: file_arrivals(tx, [copy], NOW, rules=RULES)[0])
+
+    assert filed().is_undecided
+    assert (standings(catalog), withdrawals(catalog), told(catalog)) == before
+    copy.comparisons_left = 0
+    assert filed().outcome.kind == "held"
+    assert live(catalog) == [IMAGE, NOTE]
 
 
 def test_an_expired_instance_alone_comes_back_with_its_copy(catalog: Catalog) -> None:

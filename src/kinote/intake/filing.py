@@ -130,19 +130,28 @@ def file_arrivals(
         if fate is Fate.REFUSED:
             filed.append(_refused_copy(arrival, those, rules))
             continue
-        if fate is Fate.RESTORED:
+        is_back = fate is Fate.RESTORED
+        # Withdrawn from its arrival on; or live, where everything that withdrew the tombstone has been undone.
+        replaces = is_back or later_copies.hides(those) or uid in undone
+        left = _tombstone(others) if replaces else None
+        beside = _beside(others, left, is_back)
+        without_bytes = _without_bytes(transaction, arrival, beside, is_in_place)
+        if without_bytes is None:
+            is_hidden = later_copies.hides(those) and not is_back
+            decision, standing = _decide(arrival, beside, "withdrawn" if is_hidden else "live")
+            if decision.is_undecided:
+                filed.append(decision)
+                continue
+        known[uid] = others = beside
+        if left is not None:
+            _leave_behind(transaction, left)
+        if is_back:
+            # They are ended below.
             restored[uid] = named.pop(uid)
-            those = ()
-            _revive(transaction, others)
-        elif _tombstone(others) and (later_copies.hides(those) or uid in undone):
-            # Withdrawn from its arrival on; or live, where everything that withdrew the tombstone has been undone.
-            _leave_behind(transaction, others)
-        without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
         if without_bytes is not None:
             filed.append(_healed(transaction, arrival, others, without_bytes, now))
             continue
-        decision, standing = _decide(arrival, others, "withdrawn" if later_copies.hides(those) else "live")
-        if fate is Fate.RESTORED:
+        if is_back:
             decision = _is_back(arrival, decision)
         filed.append(decision)
         if decision.kept:
@@ -175,20 +184,18 @@ def _refused_copy(arrival: Arrival, those: Sequence[InForce], rules: RejectionRu
 _IS_BACK = "The instance was out of use, and is in use again."
 
 
-def _revive(transaction: Connection, others: list[_Known]) -> None:
-    """Regard a withdrawn instance as live again, and a tombstone as history. Its withdrawals are ended afterwards."""
-    if _tombstone(others):
-        _leave_behind(transaction, others)
-        return
-    at = next(at for at, other in enumerate(others) if other.is_current)
-    others[at] = replace(others[at], standing="live")
+def _beside(others: Sequence[_Known], left: _Known | None, is_back: bool) -> list[_Known]:
+    """Return what an arrival lies beside: without the tombstone that it has `left` behind, and with the current
+    instance live again if it `is_back`."""
+    return [
+        replace(other, standing="live") if is_back and other.is_current else other
+        for other in others
+        if other is not left
+    ]
 
 
-def _leave_behind(transaction: Connection, others: list[_Known]) -> None:
+def _leave_behind(transaction: Connection, tombstone: _Known) -> None:
     """Let the UID of a tombstone mean what arrives. The tombstone stays beside it."""
-    tombstone = _tombstone(others)
-    assert tombstone is not None
-    others.remove(tombstone)
     transaction.execute(instance.update().where(instance.c.id == tombstone.id).values(is_current=False))
 
 
@@ -292,7 +299,12 @@ def _tombstone(others: Sequence[_Known]) -> _Known | None:
 def _without_bytes(
     transaction: Connection, arrival: Arrival, others: Sequence[_Known], is_in_place: IsInPlace
 ) -> _Known | None:
-    """Return whether the same data set is here without its bytes. Then it is not *known*. A tombstone has no bytes."""
+    """Return the same data set if it is here without its bytes. Then it is not *known*. A tombstone has no bytes.
+
+    A held copy counts only beside a current instance. Otherwise the UID would mean nothing after it has been healed.
+    """
+    if not any(other.is_current for other in others):
+        return None
     for other in others:
         if other.id is None or other.standing == "purged" or not other.is_same_data_set(arrival):
             continue
