@@ -19,12 +19,15 @@ from kinote.lifecycle.rejection import decisions
 from kinote.lifecycle.rejection.decisions import EFFECTS, FATES, Asked, Fate, Held, strictest
 from kinote.lifecycle.rejection.rules import Effect
 from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.security.actors import Actor
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
+    ARCHIVE,
     EXPIRED,
     QUALITY,
     RULES,
     SAFETY,
+    STRANGER,
     WORKLIST,
     image,
     later_copies,
@@ -131,6 +134,33 @@ def test_a_copy_brings_back_what_was_purged_and_the_tombstone_is_history(catalog
     with catalog.read() as connection:
         query = select(instance.c.standing, instance.c.is_current).where(instance.c.sop_instance_uid == IMAGE)
         assert sorted(tuple(row) for row in connection.execute(query)) == [("live", True), ("purged", False)]
+
+
+@pytest.mark.parametrize("by", [ARCHIVE, STRANGER], ids=["marked", "proposed"])
+def test_a_tombstone_stays_where_only_something_without_effect_was_undone(
+    catalog: Catalog, by: Actor
+) -> None:
+    """No withdrawal is known that made it: nothing says that its UID may come back."""
+    receive(catalog, image(IMAGE))
+    receive(catalog, rejection(NOTE, IMAGE), by=by, rules=with_title(QUALITY, effect=Effect.MARKED))
+    purge(catalog)
+    with catalog.read() as connection:
+        (key,) = connection.execute(select(withdrawal.c.id)).scalars()
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
+    assert [one.kind for one in receive(catalog, image(IMAGE))] == ["held"]
+    assert standings(catalog)[IMAGE] == "purged"
+
+
+def test_a_tombstone_is_left_behind_although_something_without_effect_is_in_force(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE), rejection(NOTE, IMAGE))
+    receive(catalog, rejection(SECOND_NOTE, IMAGE), by=STRANGER)
+    purge(catalog)
+    with catalog.read() as connection:
+        query = select(withdrawal.c.id).where(withdrawal.c.rejection_note_uid == NOTE)
+        (key,) = connection.execute(query).scalars()
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
+    assert [one.kind for one in receive(catalog, image(IMAGE))] == ["stored"]
+    assert standings(catalog)[IMAGE] == "live"
 
 
 def test_a_copy_of_a_held_one_without_bytes_takes_the_place_of_a_tombstone(catalog: Catalog) -> None:

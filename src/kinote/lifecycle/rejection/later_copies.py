@@ -56,7 +56,10 @@ def in_force(
 
 
 def undone(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
-    """Return those UIDs that withdrawals have named, all of which have been undone."""
+    """Return those UIDs that withdrawals have taken out of use, all of which have been undone.
+
+    Those that only marked, waited, spared the UID or meant a single copy do not count.
+    """
     in_force: dict[str, bool] = {}
     for row in _ever(connection, sop_instance_uids):
         in_force[row.sop_instance_uid] = in_force.get(row.sop_instance_uid, False) or row.undone_at is None
@@ -131,8 +134,12 @@ _in_force = statements.LookUp(
 )
 
 _ever = statements.LookUp(
-    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.undone_at).join(
-        withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal
+    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.undone_at)
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(
+        withdrawal.c.effect == str(Effect.HIDDEN),
+        withdrawal_target.c.spared == "",
+        withdrawal_target.c.instance.is_(None),
     ),
     withdrawal_target.c.sop_instance_uid,
 )
