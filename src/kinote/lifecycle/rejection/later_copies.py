@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, null, select
 
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
@@ -22,6 +23,7 @@ from kinote.lifecycle.standing import settle
 class InForce:
     """A withdrawal in force that names a UID.
 
+    All that only mark or wait are one, without a key, because they change nothing for an arrival.
     `hides` says that it means whatever has the UID, and has an effect on it. `is_its_note` says that the UID is that
     of its rejection note.
     """
@@ -43,7 +45,7 @@ def in_force(
         found.setdefault(row.sop_instance_uid, []).append(
             InForce(
                 row.withdrawal,
-                hides=row.effect == Effect.HIDDEN and not row.spared and row.instance is None,
+                hides=bool(row.withdrawal) and not row.spared and row.instance is None,
                 received=bool(row.received),
                 is_its_note=row.rejection_note_uid == row.sop_instance_uid,
                 later_copies=_later_copies(row.act, Code(row.reason_value, row.reason_scheme), rules)
@@ -114,22 +116,30 @@ def _by_act(name: str) -> LaterCopies:
     return act.later_copies if act is not None else LaterCopies.KEPT_HIDDEN
 
 
+def _if_hidden(column: ColumnElement[Any], otherwise: Any) -> ColumnElement[Any]:
+    """Return a column of a withdrawal that takes instances out of use; of any other the same value.
+
+    So there are no more rows for a UID than withdrawals that take it out of use, however many wait.
+    """
+    return case((withdrawal.c.effect == str(Effect.HIDDEN), column), else_=otherwise).label(column.key)
+
+
 _in_force = statements.LookUp(
     select(
-        withdrawal_target.c.withdrawal,
         withdrawal_target.c.sop_instance_uid,
-        withdrawal_target.c.instance,
-        withdrawal_target.c.spared,
-        withdrawal.c.act,
-        withdrawal.c.effect,
         withdrawal.c.received,
-        withdrawal.c.reason_scheme,
-        withdrawal.c.reason_value,
-        withdrawal.c.reason_meaning,
-        withdrawal.c.rejection_note_uid,
+        _if_hidden(withdrawal_target.c.withdrawal, 0),
+        _if_hidden(withdrawal_target.c.instance, null()),
+        _if_hidden(withdrawal_target.c.spared, ""),
+        _if_hidden(withdrawal.c.act, ""),
+        _if_hidden(withdrawal.c.reason_scheme, ""),
+        _if_hidden(withdrawal.c.reason_value, ""),
+        _if_hidden(withdrawal.c.reason_meaning, ""),
+        _if_hidden(withdrawal.c.rejection_note_uid, ""),
     )
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-    .where(withdrawal.c.undone_at.is_(None)),
+    .where(withdrawal.c.undone_at.is_(None))
+    .distinct(),
     withdrawal_target.c.sop_instance_uid,
 )
 

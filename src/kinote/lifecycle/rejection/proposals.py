@@ -156,15 +156,19 @@ def accept(
     for row in _waiting_of_note(transaction, key):
         rule = rules.titles[Code(row.reason_value, row.reason_scheme)]
         effect = EFFECTS[Asked(True, rule.effect is Effect.MARKED, bool(row.of_key_objects))]
-        transaction.execute(
-            withdrawal.update()
-            .where(withdrawal.c.id == row.id)
-            .values(effect=effect, **_decision(reason, by, now))
-        )
         itself = [
             {"withdrawal": row.id, "sop_instance_uid": uid, "instance": None}
             for uid in note_itself(rule, effect, row.rejection_note_uid)
         ]
+        transaction.execute(
+            withdrawal.update()
+            .where(withdrawal.c.id == row.id)
+            .values(
+                effect=effect,
+                instance_count=withdrawal.c.instance_count + len(itself),
+                **_decision(reason, by, now),
+            )
+        )
         statements.insert_rows(transaction, withdrawal_target, itself)
         settle(transaction, targets(transaction, row.id), now=now)
     return rejection(transaction, key)
@@ -213,17 +217,15 @@ def _decision(reason: str, by: Actor, now: datetime) -> dict[str, str]:
 
 
 def _rejections() -> Select[Any]:
-    named = select(func.count()).where(withdrawal_target.c.withdrawal == withdrawal.c.id)
+    spared = select(func.count()).where(
+        withdrawal_target.c.withdrawal == withdrawal.c.id, withdrawal_target.c.spared != ""
+    )
     note = instance.alias("rejection_note")
     return (
         select(
             withdrawal,
             study.c.study_instance_uid,
-            named.correlate(withdrawal).scalar_subquery().label("instances"),
-            named.where(withdrawal_target.c.spared != "")
-            .correlate(withdrawal)
-            .scalar_subquery()
-            .label("spared"),
+            spared.correlate(withdrawal).scalar_subquery().label("spared"),
         )
         .select_from(
             withdrawal.outerjoin(
@@ -249,7 +251,7 @@ def _rejection(row: Any) -> Rejection:
         decided_by=Actor.stored(row["decided_by_kind"], row["decided_by_name"], row["decided_by_address"]),
         decided_at=row["decided_at"],
         decided_because=row["decided_because"],
-        instances=row["instances"],
+        instances=row["instance_count"],
         spared=row["spared"],
     )
 
