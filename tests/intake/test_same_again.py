@@ -183,16 +183,42 @@ def test_what_is_too_large_is_held_and_settled_in_the_background(
     data = SAME["implicit"] if sent == "SAME" else OTHER["implicit"][0]
     (outcome,) = receive(receiver, data)
     assert outcome.kind == "held"
+    settle(catalog, stores, door)
+    with catalog.read() as connection:
+        copies = held.held(connection)
+        assert len(copies) == left
+        assert all("PatientComments" in copy.reason for copy in copies)
+
+
+@pytest.mark.parametrize(
+    "became",
+    [{"standing": "purged", "residence": "none", "file_key": None}, {"is_current": False}],
+    ids=["purged", "gone"],
+)
+def test_a_held_copy_stays_where_there_is_no_first_copy_any_more(
+    catalog: Catalog,
+    stores: Stores,
+    door: Door,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    became: dict[str, Any],
+) -> None:
+    small_budget(monkeypatch)
+    receive(receiver, FIRST, SAME["implicit"])
+    is_first = instance.c.is_current
+    catalog.write(lambda tx: tx.execute(instance.update().where(is_first).values(**became)))
+    settle(catalog, stores, door)
+    with catalog.read() as connection:
+        assert len(held.held(connection)) == 1
+
+
+def settle(catalog: Catalog, stores: Stores, door: Door) -> None:
     handler = CompareHeld(catalog, stores, door, clock)
     workers = Workers(catalog, {COMPARE_HELD: handler}, clock, name="w", options=WorkerOptions(1))
     try:
         _until_done(catalog)
     finally:
         workers.close()
-    with catalog.read() as connection:
-        copies = held.held(connection)
-        assert len(copies) == left
-        assert all("PatientComments" in copy.reason for copy in copies)
 
 
 def _until_done(catalog: Catalog) -> None:

@@ -96,8 +96,10 @@ def rejection(connection: Connection, key: int) -> Rejection:
     return _rejection(row)
 
 
-def rejected_instances(connection: Connection, key: int, *, limit: int) -> list[RejectedInstance]:
-    """Return instances that a rejection names, in order of their UIDs."""
+def rejected_instances(
+    connection: Connection, key: int, *, after: str = "", limit: int
+) -> list[RejectedInstance]:
+    """Return instances that a rejection names, in order of their UIDs, after the UID `after`."""
     query = (
         select(withdrawal_target.c.sop_instance_uid, instance.c.standing, withdrawal_target.c.spared)
         .select_from(
@@ -106,7 +108,7 @@ def rejected_instances(connection: Connection, key: int, *, limit: int) -> list[
                 (instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid) & instance.c.is_current,
             )
         )
-        .where(withdrawal_target.c.withdrawal == key)
+        .where(withdrawal_target.c.withdrawal == key, withdrawal_target.c.sop_instance_uid > after)
         .order_by(withdrawal_target.c.sop_instance_uid)
         .limit(limit)
     )
