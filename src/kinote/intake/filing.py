@@ -24,7 +24,7 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.outcome import Outcome
 from kinote.intake.rejecting import named_by_rejections, rejection_of
 from kinote.intake.settling_jobs import COMPARE_HELD
-from kinote.intake.verdict import Verdict, why_held_uncompared
+from kinote.intake.verdict import Verdict, why_held_uncompared, why_held_until_compared
 from kinote.jobs.enqueueing import enqueue
 from kinote.lifecycle import counts
 from kinote.lifecycle.differing import record_differences
@@ -349,7 +349,8 @@ def _decide(arrival: Arrival, others: Sequence[_Known], if_first: str) -> tuple[
     if verdict is None or not _is_about(verdict, current):
         if arrival.comparisons_left:
             return Filed(arrival.outcome("held"), kept=False, is_undecided=True), ""
-        return Filed(arrival.outcome("held", why_held_uncompared(current.standing)), kept=True), "held"
+        why = why_held_until_compared if arrival.is_compared_later else why_held_uncompared
+        return Filed(arrival.outcome("held", why(current.standing)), kept=True), "held"
     if verdict.is_same:
         return Filed(
             arrival.outcome("known", "The same content is stored already, in another encoding."), kept=False
@@ -399,7 +400,7 @@ def _follow_up(
             )
         )
         if placed.standing == "held":
-            if arrival.verdict is not None and arrival.verdict.is_open:
+            if arrival.is_compared_later or (arrival.verdict is not None and arrival.verdict.is_open):
                 _settle_later(transaction, row.instance, now)
             continue
         came.append((entry.sop_instance_uid, entry.study_instance_uid))
