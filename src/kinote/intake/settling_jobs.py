@@ -19,7 +19,7 @@ from kinote.telemetry.clock import Clock
 
 COMPARE_HELD = JobKind(
     "compare-held",
-    "compares a held copy that was too large to be compared on arrival, and discards it if it is the same",
+    "compares a held copy that could not be compared on arrival, and discards it if it is the same",
     priority=IDLE,
     at_once=1,
 )
