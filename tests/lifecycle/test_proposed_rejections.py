@@ -272,6 +272,24 @@ def test_of_one_sender_no_more_wait_than_may(
     assert IMAGE not in live(catalog)
 
 
+def test_a_note_that_was_left_out_waits_when_it_is_read_again_and_there_is_room(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_rejections, "MOST_WAITING", 1)
+    second = rejection("1.2.1.80.2", IMAGE)
+    receive(catalog, image(IMAGE), rejection(NOTE, IMAGE), second, by=STRANGER)
+    with catalog.read() as connection:
+        query = select(instance.c.id).where(instance.c.sop_instance_uid == "1.2.1.80.2")
+        key = int(connection.execute(query).scalar_one())
+    again = ReceivedKeyObject(key, FIRST, "1.2.1.80.2", reader.read(second, EXPLICIT_VR_LITTLE_ENDIAN))
+    catalog.write(lambda tx: register_again(tx, [again], NOW))
+    assert [code for _, code, _ in findings(catalog)] == ["REJECTION_LEFT_OUT"]
+    refused(catalog, listed(catalog)[0].id)
+    catalog.write(lambda tx: register_again(tx, [again], NOW))
+    assert [found.rejection_note_uid for found in listed(catalog)] == ["1.2.1.80.2"]
+    assert findings(catalog) == []
+
+
 def test_rejections_that_wait_are_one_row_for_an_arrival(catalog: Catalog) -> None:
     receive(catalog, image(IMAGE), rejection(NOTE, IMAGE, title=SAFETY))
     notes = [rejection(f"1.2.1.81.{number}", IMAGE, title=EXPIRED) for number in range(1, 5)]
