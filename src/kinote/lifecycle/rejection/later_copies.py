@@ -48,9 +48,7 @@ def in_force(
                 hides=bool(row.withdrawal) and not row.spared and row.instance is None,
                 received=bool(row.received),
                 is_its_note=row.rejection_note_uid == row.sop_instance_uid,
-                later_copies=_later_copies(row.act, Code(row.reason_value, row.reason_scheme), rules)
-                if row.received
-                else _by_act(row.act),
+                later_copies=_of_row(row, rules),
                 reason=row.reason_meaning,
             )
         )
@@ -103,6 +101,15 @@ def restore(transaction: Connection, restored: Mapping[str, Sequence[InForce]], 
 
 def _deciding(those: Sequence[InForce]) -> list[InForce]:
     return [each for each in those if each.hides and not each.is_its_note]
+
+
+def _of_row(row: Any, rules: RejectionRules) -> LaterCopies:
+    if not row.withdrawal:
+        # It decides nothing, and its act is not read.
+        return LaterCopies.KEPT_HIDDEN
+    if row.received:
+        return _later_copies(row.act, Code(row.reason_value, row.reason_scheme), rules)
+    return _by_act(row.act)
 
 
 def _later_copies(act: str, title: Code, rules: RejectionRules) -> LaterCopies:
