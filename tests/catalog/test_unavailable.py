@@ -219,7 +219,8 @@ def _of_postgresql(state: str) -> DBAPIError:
     ("error", "kind"),
     [
         (_of_postgresql("53100"), IndexFullError),
-        (_of_postgresql("53200"), IndexUnreachableError),
+        (_of_postgresql("53300"), IndexUnreachableError),
+        (_of_postgresql("53200"), type(None)),
         (_of_postgresql("25006"), IndexReadOnlyError),
         (_of_postgresql("57P03"), IndexUnreachableError),
         (_of_postgresql("58030"), IndexUnreachableError),

@@ -19,11 +19,12 @@ from kinote.holdings.reaping import reaper as reaper_module
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.recovery import Recovered, recover
 from kinote.lifecycle import counts
-from kinote.lifecycle.acts import OTHER_COPY_CHOSEN, QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_PATIENT, Act
+from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_PATIENT, Act
 from kinote.lifecycle.purging import tombstones
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS
 from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.notes.acts.undo_windows import close_window
 from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
 from tests.actors import ROE
@@ -184,13 +185,13 @@ def test_what_is_withdrawn_for_the_set_time_is_purged_and_its_tombstone_stays(se
 
 
 @on_sqlite
-def test_the_delay_of_a_title_goes_before_that_of_all(server: Server) -> None:
+def test_the_delay_of_a_title_goes_before_that_of_all_for_what_others_reject(server: Server) -> None:
     server.delays = PurgeDelays(DAY, {"113037": None, "113039": 30 * DAY})
     server.start()
-    server.withdraw("small", act=QUALITY)
-    server.withdraw("large", act=SAFETY)
-    server.withdraw("in a pack", act=RETENTION_EXPIRED)
-    server.withdraw("in the index", act=OTHER_COPY_CHOSEN)
+    server.withdraw("small", act=QUALITY, received=True)
+    server.withdraw("large", act=SAFETY, received=True)
+    server.withdraw("in a pack", act=RETENTION_EXPIRED, received=True)
+    server.withdraw("in the index", act=RETENTION_EXPIRED)
     server.after(29 * DAY)
     assert server.purged() == {"small", "in the index"}
     server.after(3000 * DAY)
@@ -198,13 +199,38 @@ def test_the_delay_of_a_title_goes_before_that_of_all(server: Server) -> None:
 
 
 @on_sqlite
+def test_a_delay_for_what_others_reject_does_not_purge_what_was_withdrawn_here(server: Server) -> None:
+    server.delays = PurgeDelays(None, {"113001": DAY})
+    server.start()
+    server.withdraw("small", act=QUALITY)
+    server.after(3000 * DAY)
+    assert server.purged() == set()
+
+
+@pytest.mark.parametrize(("delay", "purged"), [(30 * DAY, True), (None, False)], ids=["set", "never"])
+def test_a_rejection_note_has_a_delay_of_its_own(
+    server: Server, delay: timedelta | None, purged: bool
+) -> None:
+    server.delays = PurgeDelays(DAY, {"113001": DAY}, {"113001": delay})
+    server.start()
+    note = server.shelf.uids["in the index"]
+    server.withdraw("small", "in the index", act=QUALITY, received=True, rejection_note_uid=note)
+    server.after(29 * DAY)
+    assert server.purged() == {"small"}
+    server.after(DAY)
+    assert server.purged() == {"small"} | ({"in the index"} if purged else set())
+
+
+@on_sqlite
 def test_nothing_is_purged_while_it_can_be_undone(server: Server) -> None:
     server.delays = PurgeDelays(timedelta())
     server.start()
-    server.withdraw("small", act=QUALITY)
+    regrettable = server.withdraw("small", act=QUALITY, undo_window=QUALITY.undo_window)
     server.withdraw("large", act=SAFETY)
-    server.after(QUALITY.undo_window - timedelta(seconds=1))
+    server.after(2 * QUALITY.undo_window)
+    # The window is open until its closing is written.
     assert server.purged() == {"large"}
+    assert server.shelf.catalog.write(lambda tx: close_window(tx, regrettable, now=server.now))
     server.after(timedelta(seconds=1))
     assert server.purged() == {"small", "large"}
 

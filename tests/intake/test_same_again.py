@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -168,31 +168,64 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(same_content, "AT_ONCE", same_content.Budget(10, 10, TO_COMPARE, "is large"))
 
 
+def full_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparers, "_MOST_OF_ONE", 0)
+
+
+@pytest.mark.parametrize("why", [small_budget, full_line])
 @pytest.mark.parametrize(("sent", "left"), [("SAME", 0), ("OTHER", 1)])
-def test_what_is_too_large_is_held_and_settled_in_the_background(
+def test_what_is_too_large_or_one_too_many_is_held_and_settled_in_the_background(
     catalog: Catalog,
     stores: Stores,
     door: Door,
     receiver: Receiver,
     monkeypatch: pytest.MonkeyPatch,
+    why: Callable[[pytest.MonkeyPatch], None],
     sent: str,
     left: int,
 ) -> None:
-    small_budget(monkeypatch)
+    why(monkeypatch)
     receive(receiver, FIRST)
     data = SAME["implicit"] if sent == "SAME" else OTHER["implicit"][0]
     (outcome,) = receive(receiver, data)
     assert outcome.kind == "held"
+    assert "in the background" in outcome.reason or "is large" in outcome.reason
+    settle(catalog, stores, door)
+    with catalog.read() as connection:
+        copies = held.held(connection)
+        assert len(copies) == left
+        assert all("PatientComments" in copy.reason for copy in copies)
+
+
+@pytest.mark.parametrize(
+    "became",
+    [{"standing": "purged", "residence": "none", "file_key": None}, {"is_current": False}],
+    ids=["purged", "gone"],
+)
+def test_a_held_copy_stays_where_there_is_no_first_copy_any_more(
+    catalog: Catalog,
+    stores: Stores,
+    door: Door,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    became: dict[str, Any],
+) -> None:
+    small_budget(monkeypatch)
+    receive(receiver, FIRST, SAME["implicit"])
+    is_first = instance.c.is_current
+    catalog.write(lambda tx: tx.execute(instance.update().where(is_first).values(**became)))
+    settle(catalog, stores, door)
+    with catalog.read() as connection:
+        assert len(held.held(connection)) == 1
+
+
+def settle(catalog: Catalog, stores: Stores, door: Door) -> None:
     handler = CompareHeld(catalog, stores, door, clock)
     workers = Workers(catalog, {COMPARE_HELD: handler}, clock, name="w", options=WorkerOptions(1))
     try:
         _until_done(catalog)
     finally:
         workers.close()
-    with catalog.read() as connection:
-        copies = held.held(connection)
-        assert len(copies) == left
-        assert all("PatientComments" in copy.reason for copy in copies)
 
 
 def _until_done(catalog: Catalog) -> None:

@@ -8,8 +8,9 @@ from itertools import product
 import pytest
 from sqlalchemy import func, select
 
-from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata
+from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, withdrawal
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.intake.filing import Filed, file_arrivals
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
 from kinote.lifecycle import acts
@@ -17,13 +18,16 @@ from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection import decisions
 from kinote.lifecycle.rejection.decisions import EFFECTS, FATES, Asked, Fate, Held, strictest
 from kinote.lifecycle.rejection.rules import Effect
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.security.actors import Actor
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
+    ARCHIVE,
     EXPIRED,
     QUALITY,
     RULES,
     SAFETY,
+    STRANGER,
     WORKLIST,
     image,
     later_copies,
@@ -35,7 +39,7 @@ from tests.lifecycle.rejected import (
     with_title,
     withdrawals,
 )
-from tests.notes.ward import IMAGE, IMAGE_2, KEY_OBJECT, NOW, key_object, place
+from tests.notes.ward import IMAGE, IMAGE_2, KEY_OBJECT, NOW, arrival, key_object, place
 
 NOTE, SECOND_NOTE = "1.2.1.80.1", "1.2.1.80.2"
 KOS = "1.2.1.70.1"
@@ -46,16 +50,17 @@ def rejected(catalog: Catalog, title: Code, **options: object) -> None:
     receive(catalog, image(IMAGE), rejection(NOTE, IMAGE, title=title), **options)  # type: ignore[arg-type]
 
 
-def purge(catalog: Catalog) -> None:
+def purge(catalog: Catalog, uid: str = IMAGE) -> None:
     """What a purge will leave: a row that keeps its UID, without bytes."""
 
     def purging(transaction: object) -> None:
-        key = select(instance.c.id).where(instance.c.sop_instance_uid == IMAGE).scalar_subquery()
+        current = select(instance.c.id).where(instance.c.sop_instance_uid == uid, instance.c.is_current)
+        key = current.scalar_subquery()
         for table in (instance_bytes, instance_metadata):
             transaction.execute(table.delete().where(table.c.instance == key))  # type: ignore[attr-defined]
         transaction.execute(  # type: ignore[attr-defined]
             instance.update()
-            .where(instance.c.sop_instance_uid == IMAGE)
+            .where(instance.c.sop_instance_uid == uid, instance.c.is_current)
             .values(standing="purged", residence="none", file_key=None)
         )
 
@@ -129,6 +134,66 @@ def test_a_copy_brings_back_what_was_purged_and_the_tombstone_is_history(catalog
     with catalog.read() as connection:
         query = select(instance.c.standing, instance.c.is_current).where(instance.c.sop_instance_uid == IMAGE)
         assert sorted(tuple(row) for row in connection.execute(query)) == [("live", True), ("purged", False)]
+
+
+@pytest.mark.parametrize("by", [ARCHIVE, STRANGER], ids=["marked", "proposed"])
+def test_a_tombstone_stays_where_only_something_without_effect_was_undone(
+    catalog: Catalog, by: Actor
+) -> None:
+    """No withdrawal is known that made it: nothing says that its UID may come back."""
+    receive(catalog, image(IMAGE))
+    receive(catalog, rejection(NOTE, IMAGE), by=by, rules=with_title(QUALITY, effect=Effect.MARKED))
+    purge(catalog)
+    with catalog.read() as connection:
+        (key,) = connection.execute(select(withdrawal.c.id)).scalars()
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
+    assert [one.kind for one in receive(catalog, image(IMAGE))] == ["held"]
+    assert standings(catalog)[IMAGE] == "purged"
+
+
+def test_a_tombstone_is_left_behind_although_something_without_effect_is_in_force(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE), rejection(NOTE, IMAGE))
+    receive(catalog, rejection(SECOND_NOTE, IMAGE), by=STRANGER)
+    purge(catalog)
+    with catalog.read() as connection:
+        query = select(withdrawal.c.id).where(withdrawal.c.rejection_note_uid == NOTE)
+        (key,) = connection.execute(query).scalars()
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
+    assert [one.kind for one in receive(catalog, image(IMAGE))] == ["stored"]
+    assert standings(catalog)[IMAGE] == "live"
+
+
+def test_a_copy_of_a_held_one_without_bytes_takes_the_place_of_a_tombstone(catalog: Catalog) -> None:
+    """Healing the held copy would leave the UID without a current instance."""
+    rejected(catalog, QUALITY)
+    assert [one.kind for one in receive(catalog, image(IMAGE, **OTHER_CONTENT))] == ["held"]
+    purge(catalog)
+    is_held = select(instance.c.id).where(instance.c.standing == "held").scalar_subquery()
+    catalog.write(lambda tx: tx.execute(instance_bytes.delete().where(instance_bytes.c.instance == is_held)))
+    assert [one.kind for one in receive(catalog, image(IMAGE, **OTHER_CONTENT))] == ["stored"]
+    with catalog.read() as connection:
+        query = select(instance.c.standing, instance.c.is_current).where(instance.c.sop_instance_uid == IMAGE)
+        assert sorted(tuple(row) for row in connection.execute(query)) == [
+            ("held", False),
+            ("purged", False),
+            ("withdrawn", True),
+        ]
+
+
+def test_a_copy_that_is_still_to_be_compared_ends_no_withdrawal(catalog: Catalog) -> None:
+    rejected(catalog, EXPIRED)
+    before = (standings(catalog), withdrawals(catalog), told(catalog))
+    copy = arrival(image(IMAGE, **OTHER_CONTENT), NOW)
+    copy.comparisons_left = 1
+
+    def filed() -> Filed:
+        return catalog.write(lambda tx: file_arrivals(tx, [copy], NOW, rules=RULES)[0])
+
+    assert filed().is_undecided
+    assert (standings(catalog), withdrawals(catalog), told(catalog)) == before
+    copy.comparisons_left = 0
+    assert filed().outcome.kind == "held"
+    assert live(catalog) == [IMAGE, NOTE]
 
 
 def test_an_expired_instance_alone_comes_back_with_its_copy(catalog: Catalog) -> None:
@@ -208,6 +273,32 @@ def test_a_note_that_is_not_shown_is_known_when_it_comes_again(catalog: Catalog,
     again = receive(catalog, rejection(NOTE, IMAGE, title=title), rules=rules)
     assert [one.kind for one in again] == ["known"]
     assert live(catalog) == []
+
+
+def test_a_purged_note_does_not_act_again(catalog: Catalog) -> None:
+    rules = with_title(EXPIRED, shows_note=False)
+    rejected(catalog, EXPIRED, rules=rules)
+    receive(catalog, image(IMAGE), rules=rules)
+    assert live(catalog) == [IMAGE]
+    purge(catalog, NOTE)
+    before = withdrawals(catalog)
+    again = receive(catalog, rejection(NOTE, IMAGE, title=EXPIRED), rules=rules)
+    assert [one.kind for one in again] == ["stored"]
+    assert live(catalog) == [IMAGE]
+    assert withdrawals(catalog) == before
+
+
+def test_a_purged_note_whose_rejection_was_undone_does_not_act_again(catalog: Catalog) -> None:
+    rules = with_title(QUALITY, shows_note=False)
+    rejected(catalog, QUALITY, rules=rules)
+    purge(catalog, NOTE)
+    with catalog.read() as connection:
+        (key,) = connection.execute(select(withdrawal.c.id)).scalars()
+    catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
+    assert live(catalog) == [IMAGE]
+    receive(catalog, rejection(NOTE, IMAGE), rules=rules)
+    assert live(catalog) == [IMAGE, NOTE]
+    assert len(withdrawals(catalog)) == 1
 
 
 # --- the tables ---

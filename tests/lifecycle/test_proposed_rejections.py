@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Connection, select
 
@@ -13,6 +15,8 @@ from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
 from kinote.lifecycle.account import account
 from kinote.lifecycle.explain import explain
+from kinote.lifecycle.rejection import waiting as waiting_rejections
+from kinote.lifecycle.rejection.later_copies import in_force
 from kinote.lifecycle.rejection.proposals import (
     Rejection,
     RejectionDecidedError,
@@ -33,6 +37,7 @@ from kinote.notes.registrar.register import ReceivedKeyObject
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
     ARCHIVE,
+    EXPIRED,
     QUALITY,
     RULES,
     SAFETY,
@@ -40,6 +45,7 @@ from tests.lifecycle.rejected import (
     TITLES,
     WORKLIST,
     end_state,
+    findings,
     image,
     live,
     receive,
@@ -239,3 +245,62 @@ def test_the_account_of_a_study_names_the_rejection_and_its_peer(catalog: Catalo
     (one,) = found.rejections
     assert (one.rejection_note_uid, one.effect, one.by) == (NOTE, "proposed", STRANGER)
     assert (one.title, one.sop_instance_uids) == ("Rejected for Patient Safety Reasons", (IMAGE,))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_of_one_sender_no_more_wait_than_may(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """A sender that cannot reject must not bury the rejections of others, whatever it calls itself."""
+    monkeypatch.setattr(waiting_rejections, "MOST_WAITING", 2)
+    notes = [rejection(f"1.2.1.80.{number}", IMAGE) for number in range(1, 5)]
+    receive(catalog, image(IMAGE))
+    for group in [notes] if at_once else [[note] for note in notes]:
+        receive(catalog, *group, by=replace(STRANGER, name="STRANGER 2"))
+    assert [found.rejection_note_uid for found in listed(catalog)] == ["1.2.1.80.1", "1.2.1.80.2"]
+    assert [(uid, code) for uid, code, _ in findings(catalog)] == [
+        ("1.2.1.80.3", "REJECTION_LEFT_OUT"),
+        ("1.2.1.80.4", "REJECTION_LEFT_OUT"),
+    ]
+    receive(catalog, rejection("1.2.1.80.5", IMAGE), by=STRANGER)
+    assert len(listed(catalog)) == 2
+    # Others have room of their own, and whoever may reject needs none.
+    receive(catalog, rejection("1.2.1.80.6", IMAGE_2), by=replace(STRANGER, address="10.1.1.9"))
+    assert len(listed(catalog)) == 3
+    refused(catalog, listed(catalog)[0].id)
+    receive(catalog, rejection("1.2.1.80.7", IMAGE), by=STRANGER)
+    assert listed(catalog)[-1].rejection_note_uid == "1.2.1.80.7"
+    receive(catalog, rejection("1.2.1.80.8", IMAGE), by=ARCHIVE)
+    assert IMAGE not in live(catalog)
+
+
+def test_a_note_that_was_left_out_waits_when_it_is_read_again_and_there_is_room(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_rejections, "MOST_WAITING", 1)
+    second = rejection("1.2.1.80.2", IMAGE)
+    receive(catalog, image(IMAGE), rejection(NOTE, IMAGE), second, by=STRANGER)
+    with catalog.read() as connection:
+        query = select(instance.c.id).where(instance.c.sop_instance_uid == "1.2.1.80.2")
+        key = int(connection.execute(query).scalar_one())
+    again = ReceivedKeyObject(key, FIRST, "1.2.1.80.2", reader.read(second, EXPLICIT_VR_LITTLE_ENDIAN))
+    catalog.write(lambda tx: register_again(tx, [again], NOW))
+    assert [code for _, code, _ in findings(catalog)] == ["REJECTION_LEFT_OUT"]
+    refused(catalog, listed(catalog)[0].id)
+    catalog.write(lambda tx: register_again(tx, [again], NOW))
+    assert [found.rejection_note_uid for found in listed(catalog)] == ["1.2.1.80.2"]
+    assert findings(catalog) == []
+
+
+def test_rejections_that_wait_are_one_row_for_an_arrival(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE), rejection(NOTE, IMAGE, title=SAFETY))
+    notes = [rejection(f"1.2.1.81.{number}", IMAGE, title=EXPIRED) for number in range(1, 5)]
+    receive(catalog, *notes, by=STRANGER)
+    with catalog.read() as connection:
+        found = in_force(connection, [IMAGE, IMAGE_2], RULES)
+    assert {uid: sorted(one.hides for one in those) for uid, those in found.items()} == {IMAGE: [False, True]}
+
+
+def test_an_accepted_rejection_counts_the_note_that_it_hides(catalog: Catalog) -> None:
+    decided = accepted(catalog, propose(catalog), with_title(SAFETY, shows_note=False))
+    assert decided.instances == 3

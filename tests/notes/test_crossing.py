@@ -16,9 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 from pydicom.datadict import tag_for_keyword
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from kinote.catalog.instances import uid_locks
+from kinote.catalog.instances.patient_keys import lock_patients
 from kinote.catalog.queries.matching import Query, search
 from kinote.catalog.queries.matching_keys import Level, path_of
 from kinote.catalog.schema.live import live_instance
@@ -119,6 +120,37 @@ def test_a_note_reaches_the_study_of_an_image_that_comes_meanwhile(
         (note,) = notes_of_instance(connection, IMAGE)
         assert notes_of_study(connection, FIRST) == [note]
     assert [one.status for one in note.references] == ["resolved"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(("studies", "locks"), [(3, 4), (5000, 1)], ids=["few", "thousands"])
+def test_the_patients_of_thousands_of_studies_take_one_lock(
+    catalog: Catalog, studies: int, locks: int, shared: bool
+) -> None:
+    """PostgreSQL has space for a few thousand locks of all transactions."""
+
+    def locking(transaction: Connection) -> int:
+        lock_patients(transaction, [f"1.3.{number}" for number in range(studies)], shared=shared)
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        return int(transaction.execute(text(query)).scalar_one())
+
+    assert catalog.write(locking) == locks
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 5000), (5000, 1)], ids=["all later", "all first"])
+def test_who_locks_the_patients_of_all_studies_waits_for_who_locks_one(
+    postgresql_url: str, catalog: Catalog, first: int, second: int
+) -> None:
+    def locking(studies: int) -> Callable[[Connection], None]:
+        uids = [f"1.3.{number}" for number in range(studies)]
+        return lambda transaction: lock_patients(transaction, uids, shared=True)
+
+    held = Held(catalog, locking(first))
+    other = catalog.submit(locking(second))
+    wait_until_done_or_blocked(postgresql_url, other)
+    assert not other.done()
+    held.commit()
+    other.result(60)
 
 
 @pytest.mark.parametrize(

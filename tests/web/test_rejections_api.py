@@ -30,7 +30,8 @@ def test_a_rejection_is_listed_accepted_and_answered_alike_when_it_is_asked_agai
     )
     address = f"/api/v1/rejections/{listed['id']}"
     shown = client.get(address).json()
-    assert shown["instances"] == [
+    assert (shown["instances"], shown["spared"], shown["next"]) == (2, 0, None)
+    assert shown["items"] == [
         {"sop_instance_uid": IMAGE, "standing": "live", "spared": ""},
         {"sop_instance_uid": IMAGE_2, "standing": None, "spared": ""},
     ]
@@ -86,6 +87,10 @@ def test_pages_and_what_is_not_there(client: httpx.Client, rooms: Rooms) -> None
     rest = client.get("/api/v1/rejections", params={"limit": 1, "cursor": page["next"]}).json()
     assert [each["rejection_note_uid"] for each in (*page["items"], *rest["items"])] == [NOTE, "1.2.1.80.2"]
     assert rest["next"] is None
+    first = client.get("/api/v1/rejections/1?limit=1").json()
+    second = client.get("/api/v1/rejections/1", params={"limit": 1, "cursor": first["next"]}).json()
+    named = [each["sop_instance_uid"] for each in (*first["items"], *second["items"])]
+    assert (named, second["next"]) == ([IMAGE, IMAGE_2], None)
     assert client.get("/api/v1/rejections/999").status_code == 404
     asked = {"decision": "accept", "reason": ""}
     assert client.post("/api/v1/rejections/1", json=asked).status_code == 422

@@ -33,6 +33,8 @@ class Arrival:
     verdict: Verdict | None = None
     #: How many comparisons it may still wait for. Without any, an object that is not the same data set is held.
     comparisons_left: int = 0
+    #: Whether it is compared in the background, because too many arrivals wait for a comparison.
+    is_compared_later: bool = False
     done: Future[Outcome] = field(default_factory=Future)
 
     def digest_in(self, algorithm: str) -> str:

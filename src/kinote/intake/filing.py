@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Kind
 from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_entries
 from kinote.catalog.schema.tables import instance
-from kinote.catalog.sql import dialects, statements
+from kinote.catalog.sql import dialects
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
+from kinote.intake.known import Known, as_known, is_about, known_instances, tombstone_of, tombstones
 from kinote.intake.outcome import Outcome
 from kinote.intake.rejecting import named_by_rejections, rejection_of
 from kinote.intake.settling_jobs import COMPARE_HELD
-from kinote.intake.verdict import Verdict, why_held_uncompared
+from kinote.intake.verdict import why_held_uncompared, why_held_until_compared
 from kinote.jobs.enqueueing import enqueue
 from kinote.lifecycle import counts
 from kinote.lifecycle.differing import record_differences
@@ -63,36 +63,6 @@ def _trusted(_store: int, _file_key: str, _dataset_offset: int, _size: int) -> b
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An instance with the same SOP Instance UID, in the index or earlier in the group."""
-
-    digest: str
-    digest_algorithm: str
-    transfer_syntax_uid: str
-    standing: str
-    store: int
-    file_key: str | None
-    size: int | None
-    is_current: bool
-    #: Its row; None for an instance of this group, whose bytes certainly exist.
-    id: int | None = None
-    residence: str = "local"
-    dataset_offset: int = 0
-
-    def has_the_file_of(self, arrival: Arrival) -> bool:
-        file = arrival.file
-        return file is not None and (self.store, self.file_key) == (file.store, file.key)
-
-    def is_same_data_set(self, arrival: Arrival) -> bool:
-        return (
-            self.transfer_syntax_uid == arrival.entry.transfer_syntax_uid
-            and self.size == arrival.entry.instance_row["size"]
-            # One of them may be older. Its digest is then computed with the older algorithm.
-            and self.digest == arrival.digest_in(self.digest_algorithm)
-        )
-
-
 def file_arrivals(
     transaction: Connection,
     arrivals: Sequence[Arrival],
@@ -113,8 +83,8 @@ def file_arrivals(
         # Before anything is written, so that withdrawals lock in the same order.
         lock(transaction, rejected | named.keys())
         named = later_copies.in_force(transaction, uids, rules)
-    known = _known(transaction, uids)
-    undone = later_copies.undone(transaction, _tombstones(known))
+    known = known_instances(transaction, uids)
+    undone = later_copies.undone(transaction, tombstones(known))
     filed: list[Filed] = []
     kept: list[tuple[Arrival, Placed]] = []
     restored: dict[str, list[InForce]] = {}
@@ -130,25 +100,34 @@ def file_arrivals(
         if fate is Fate.REFUSED:
             filed.append(_refused_copy(arrival, those, rules))
             continue
-        if fate is Fate.RESTORED:
+        is_back = fate is Fate.RESTORED
+        # Withdrawn from its arrival on; or live, where everything that withdrew the tombstone has been undone.
+        replaces = is_back or later_copies.hides(those) or uid in undone
+        left = tombstone_of(others) if replaces else None
+        beside = _beside(others, left, is_back)
+        without_bytes = _without_bytes(transaction, arrival, beside, is_in_place)
+        if without_bytes is None:
+            is_hidden = later_copies.hides(those) and not is_back
+            decision, standing = _decide(arrival, beside, "withdrawn" if is_hidden else "live")
+            if decision.is_undecided:
+                filed.append(decision)
+                continue
+        known[uid] = others = beside
+        if left is not None:
+            _leave_behind(transaction, left)
+        if is_back:
+            # They are ended below.
             restored[uid] = named.pop(uid)
-            those = ()
-            _revive(transaction, others)
-        elif _tombstone(others) and (later_copies.hides(those) or uid in undone):
-            # Withdrawn from its arrival on; or live, where everything that withdrew the tombstone has been undone.
-            _leave_behind(transaction, others)
-        without_bytes = _without_bytes(transaction, arrival, others, is_in_place)
         if without_bytes is not None:
             filed.append(_healed(transaction, arrival, others, without_bytes, now))
             continue
-        decision, standing = _decide(arrival, others, "withdrawn" if later_copies.hides(those) else "live")
-        if fate is Fate.RESTORED:
+        if is_back:
             decision = _is_back(arrival, decision)
         filed.append(decision)
         if decision.kept:
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
-            others.append(_as_known(arrival, placed.standing, is_current=placed.is_current))
+            others.append(as_known(arrival, placed.standing, is_current=placed.is_current))
     inserted = (
         insert_entries(transaction, [(arrival.entry, placed) for arrival, placed in kept]) if kept else []
     )
@@ -159,7 +138,7 @@ def file_arrivals(
     return filed
 
 
-def _fate(others: Sequence[_Known], those: Sequence[InForce]) -> Fate:
+def _fate(others: Sequence[Known], those: Sequence[InForce]) -> Fate:
     """Return what the withdrawals that name an arrival make of it, in view of what is here already."""
     current = next((other for other in others if other.is_current), None)
     held = Held(current.standing) if current and current.standing in set(Held) else Held.NOTHING
@@ -175,20 +154,18 @@ def _refused_copy(arrival: Arrival, those: Sequence[InForce], rules: RejectionRu
 _IS_BACK = "The instance was out of use, and is in use again."
 
 
-def _revive(transaction: Connection, others: list[_Known]) -> None:
-    """Regard a withdrawn instance as live again, and a tombstone as history. Its withdrawals are ended afterwards."""
-    if _tombstone(others):
-        _leave_behind(transaction, others)
-        return
-    at = next(at for at, other in enumerate(others) if other.is_current)
-    others[at] = replace(others[at], standing="live")
+def _beside(others: Sequence[Known], left: Known | None, is_back: bool) -> list[Known]:
+    """Return what an arrival lies beside: without the tombstone that it has `left` behind, and with the current
+    instance live again if it `is_back`."""
+    return [
+        replace(other, standing="live") if is_back and other.is_current else other
+        for other in others
+        if other is not left
+    ]
 
 
-def _leave_behind(transaction: Connection, others: list[_Known]) -> None:
+def _leave_behind(transaction: Connection, tombstone: Known) -> None:
     """Let the UID of a tombstone mean what arrives. The tombstone stays beside it."""
-    tombstone = _tombstone(others)
-    assert tombstone is not None
-    others.remove(tombstone)
     transaction.execute(instance.update().where(instance.c.id == tombstone.id).values(is_current=False))
 
 
@@ -197,64 +174,6 @@ def _is_back(arrival: Arrival, decision: Filed) -> Filed:
     if decision.outcome.kind == "held":
         return decision
     return replace(decision, outcome=arrival.outcome(decision.outcome.kind, _IS_BACK))
-
-
-def _known(transaction: Connection, uids: set[str]) -> dict[str, list[_Known]]:
-    known: dict[str, list[_Known]] = {}
-    for row in _current(transaction, uids):
-        known[row.sop_instance_uid] = [_of_row(row, is_current=True)]
-    # Other copies exist only beside a current one.
-    for row in _others(transaction, known):
-        known[row.sop_instance_uid].append(_of_row(row, is_current=False))
-    return known
-
-
-def _of_row(row: Any, *, is_current: bool) -> _Known:
-    return _Known(
-        digest=row.digest,
-        digest_algorithm=row.digest_algorithm,
-        transfer_syntax_uid=row.transfer_syntax_uid,
-        standing=row.standing,
-        store=row.store,
-        file_key=row.file_key,
-        size=row.size,
-        is_current=is_current,
-        id=row.id,
-        residence=row.residence,
-        dataset_offset=row.dataset_offset,
-    )
-
-
-def _as_known(arrival: Arrival, standing: str, *, is_current: bool) -> _Known:
-    """Return an arrival in the form in which later arrivals of its group see it."""
-    digest = arrival.entry.digest
-    return _Known(
-        digest=digest.root,
-        digest_algorithm=digest.algorithm,
-        transfer_syntax_uid=arrival.entry.transfer_syntax_uid,
-        standing=standing,
-        store=arrival.file.store if arrival.file else 1,
-        file_key=arrival.file.key if arrival.file else None,
-        size=arrival.entry.instance_row["size"],
-        is_current=is_current,
-    )
-
-
-_copies = select(
-    instance.c.sop_instance_uid,
-    instance.c.digest,
-    instance.c.digest_algorithm,
-    instance.c.transfer_syntax_uid,
-    instance.c.standing,
-    instance.c.store,
-    instance.c.file_key,
-    instance.c.size,
-    instance.c.id,
-    instance.c.residence,
-    instance.c.dataset_offset,
-)
-_current = statements.LookUp(_copies.where(instance.c.is_current), instance.c.sop_instance_uid)
-_others = statements.LookUp(_copies.where(~instance.c.is_current), instance.c.sop_instance_uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,20 +198,15 @@ _BESIDE = {
 }
 
 
-def _tombstones(known: Mapping[str, Sequence[_Known]]) -> set[str]:
-    """Return the UIDs that mean tombstones."""
-    return {uid for uid, others in known.items() if _tombstone(others)}
-
-
-def _tombstone(others: Sequence[_Known]) -> _Known | None:
-    """Return the tombstone that a UID means, if it does."""
-    return next((other for other in others if other.is_current and other.standing == "purged"), None)
-
-
 def _without_bytes(
-    transaction: Connection, arrival: Arrival, others: Sequence[_Known], is_in_place: IsInPlace
-) -> _Known | None:
-    """Return whether the same data set is here without its bytes. Then it is not *known*. A tombstone has no bytes."""
+    transaction: Connection, arrival: Arrival, others: Sequence[Known], is_in_place: IsInPlace
+) -> Known | None:
+    """Return the same data set if it is here without its bytes. Then it is not *known*. A tombstone has no bytes.
+
+    A held copy counts only beside a current instance. Otherwise the UID would mean nothing after it has been healed.
+    """
+    if not any(other.is_current for other in others):
+        return None
     for other in others:
         if other.id is None or other.standing == "purged" or not other.is_same_data_set(arrival):
             continue
@@ -308,18 +222,18 @@ def _without_bytes(
 
 
 def _healed(
-    transaction: Connection, arrival: Arrival, others: list[_Known], healed: _Known, now: datetime
+    transaction: Connection, arrival: Arrival, others: list[Known], healed: Known, now: datetime
 ) -> Filed:
     assert healed.id is not None
     left = None if healed.file_key is None else (healed.store, healed.file_key)
     healing.heal(transaction, healed.id, left, arrival, now)
-    others[others.index(healed)] = _as_known(arrival, healed.standing, is_current=healed.is_current)
+    others[others.index(healed)] = as_known(arrival, healed.standing, is_current=healed.is_current)
     return Filed(
         arrival.outcome("stored", healing.HEALED), kept=True, leaves_file=healed.file_key is not None
     )
 
 
-def _decide(arrival: Arrival, others: Sequence[_Known], if_first: str) -> tuple[Filed, str]:
+def _decide(arrival: Arrival, others: Sequence[Known], if_first: str) -> tuple[Filed, str]:
     """Decide about an arrival in view of others with the same UID, and return the standing it gets if it is kept.
 
     `if_first` is the standing of an instance whose UID means no other yet.
@@ -334,20 +248,16 @@ def _decide(arrival: Arrival, others: Sequence[_Known], if_first: str) -> tuple[
     if not beside.knows_its_like:
         return Filed(arrival.outcome("held", beside.held_because), kept=True), "held"
     verdict = arrival.verdict
-    if verdict is None or not _is_about(verdict, current):
+    if verdict is None or not is_about(verdict, current):
         if arrival.comparisons_left:
             return Filed(arrival.outcome("held"), kept=False, is_undecided=True), ""
-        return Filed(arrival.outcome("held", why_held_uncompared(current.standing)), kept=True), "held"
+        why = why_held_until_compared if arrival.is_compared_later else why_held_uncompared
+        return Filed(arrival.outcome("held", why(current.standing)), kept=True), "held"
     if verdict.is_same:
         return Filed(
             arrival.outcome("known", "The same content is stored already, in another encoding."), kept=False
         ), ""
     return Filed(arrival.outcome("held", verdict.why_held(current.standing)), kept=True), "held"
-
-
-def _is_about(verdict: Verdict, current: _Known) -> bool:
-    """Return whether a verdict is about a row and the bytes that it has now."""
-    return current.id is not None and (verdict.first, verdict.digest) == (current.id, current.digest)
 
 
 def _placed(arrival: Arrival, standing: str, reason: str) -> Placed:
@@ -387,7 +297,7 @@ def _follow_up(
             )
         )
         if placed.standing == "held":
-            if arrival.verdict is not None and arrival.verdict.is_open:
+            if arrival.is_compared_later or (arrival.verdict is not None and arrival.verdict.is_open):
                 _settle_later(transaction, row.instance, now)
             continue
         came.append((entry.sop_instance_uid, entry.study_instance_uid))

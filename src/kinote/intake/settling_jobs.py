@@ -19,7 +19,7 @@ from kinote.telemetry.clock import Clock
 
 COMPARE_HELD = JobKind(
     "compare-held",
-    "compares a held copy that was too large to be compared on arrival, and discards it if it is the same",
+    "compares a held copy that could not be compared on arrival, and discards it if it is the same",
     priority=IDLE,
     at_once=1,
 )
@@ -61,11 +61,19 @@ class CompareHeld:
             IN_BACKGROUND,
         )
         if verdict is None:
-            raise ChangedMeanwhileError("There is no first copy under this UID now.")
+            if self._has_no_first(copy.sop_instance_uid):
+                return Done("There is no first copy any more with which it could be compared.")
+            raise ChangedMeanwhileError("The first copy under this UID has changed meanwhile.")
         said = job.write(lambda transaction: self._settle(transaction, copy, verdict))
         if verdict.is_same:
             remove_remembered(self._catalog, self._stores)
         return Done(said)
+
+    def _has_no_first(self, uid: str) -> bool:
+        """Return whether the first copy under a UID was purged, or is gone."""
+        query = select(instance.c.standing).where(instance.c.sop_instance_uid == uid, instance.c.is_current)
+        with self._catalog.read() as connection:
+            return connection.execute(query).scalar_one_or_none() in (None, "purged")
 
     def _settle(self, transaction: Connection, copy: HeldCopy, verdict: Verdict) -> str:
         query = select(instance.c.digest, instance.c.standing).where(

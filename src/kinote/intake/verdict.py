@@ -34,3 +34,11 @@ class Verdict:
 def why_held_uncompared(standing: str) -> str:
     """Return why a copy is held that was not compared with the current one of this standing."""
     return f"An instance with this SOP Instance UID is {standing} with other bytes, which were not compared."
+
+
+def why_held_until_compared(standing: str) -> str:
+    """Return why a copy is held that is compared in the background with the current one of this standing."""
+    return (
+        f"An instance with this SOP Instance UID is {standing} with other bytes. Whether this copy is the same is not "
+        "known: many are being compared, and it is compared in the background."
+    )

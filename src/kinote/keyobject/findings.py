@@ -70,6 +70,10 @@ RULES: dict[str, Rule] = {
     "REJECTION_OF_REJECTION": _info(
         "Kinote", "It rejects rejection notes; what those have taken out of use stays out of use: {}."
     ),
+    "REJECTION_LEFT_OUT": _warning(
+        "Kinote",
+        "It has no effect, and nobody is asked about it: as many rejections of its sender wait for a person as may.",
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

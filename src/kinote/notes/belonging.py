@@ -33,8 +33,8 @@ def refresh(transaction: Connection, versions: Collection[int]) -> None:
     """Update where these note versions flag something, after an image has come or a patient has become known."""
     if versions:
         if dialects.has_several_writers(transaction):
-            named = _studies(transaction, versions)
-            lock_patients(transaction, {row.study_instance_uid for row in named}, shared=True)
+            named = {row.study_instance_uid for row in _studies(transaction, versions)}
+            lock_patients(transaction, named, shared=True)
         ordered = sorted(versions)
         for begin in range(0, len(ordered), _TOGETHER):
             transaction.execute(_REFRESH, {"versions": ordered[begin : begin + _TOGETHER]})

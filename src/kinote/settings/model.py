@@ -242,13 +242,11 @@ class Settings(BaseSettings):
 
     def purge_delays(self) -> PurgeDelays:
         """Return how long the bytes of what is withdrawn stay."""
+        rules = [each.rule() for each in self.rejections]
         return PurgeDelays(
             None if self.purge_after is None else timedelta(days=self.purge_after),
-            by_title={
-                each.title: timedelta(days=each.purge_after)
-                for each in self.rejections
-                if each.purge_after is not None
-            },
+            by_title={rule.title.value: rule.purge_after for rule in rules if rule.purge_after is not None},
+            of_notes={rule.title.value: rule.note_purge_after for rule in rules},
         )
 
     def decoding_options(self) -> DecodingOptions:

@@ -34,9 +34,24 @@ def patient_keys(transaction: Connection, identities: Sequence[tuple[str, str]])
     return [found[identity] if identity[0] else _nameless(transaction) for identity in identities]
 
 
+#: Shared when locking the patients of single studies; exclusive when there are too many.
+_ANY_PATIENT = "any patient"
+
+#: If there are more studies than this, they are not locked one by one, because a database has space for only a few
+#: thousand locks.
+_ONE_BY_ONE = 256
+
+
 def lock_patients(transaction: Connection, study_uids: Collection[str], *, shared: bool) -> None:
     """Lock the patients of these studies. Writers that determine them lock exclusively, writers that only need to
     know them share the lock."""
+    if not study_uids:
+        return
+    if len(study_uids) > _ONE_BY_ONE:
+        dialects.lock_names(transaction, [_ANY_PATIENT])
+        return
+    # Before the others, so that nobody holds some of them while waiting for a writer that has locked all.
+    dialects.lock_names(transaction, [_ANY_PATIENT], shared=True)
     dialects.lock_names(transaction, [f"patient of {uid}" for uid in study_uids], shared=shared)
 
 

@@ -94,11 +94,13 @@ _OF_SQLITE: dict[int, type[IndexUnavailableError]] = {
 }
 
 #: By the beginnings of PostgreSQL's error codes (its Appendix A): the longest that fits counts.
-_OF_POSTGRESQL: dict[str, type[IndexUnavailableError]] = {
+_OF_POSTGRESQL: dict[str, type[IndexUnavailableError] | None] = {
     "08": IndexUnreachableError,
     "25006": IndexReadOnlyError,
     "53": IndexUnreachableError,
     "53100": IndexFullError,
+    # A transaction has taken more locks, or more memory, than there is: others may go on.
+    "53200": None,
     "57P0": IndexUnreachableError,
     "58": IndexUnreachableError,
     "XX001": IndexDamagedError,
@@ -112,8 +114,8 @@ def _of_postgresql(error: DBAPIError) -> type[IndexUnavailableError] | None:
         # Without a code, it comes from the driver: there is no connection, or it broke.
         return IndexUnreachableError if _is_without_connection(error) else None
     for length in (5, 4, 2):
-        if (kind := _OF_POSTGRESQL.get(state[:length])) is not None:
-            return kind
+        if state[:length] in _OF_POSTGRESQL:
+            return _OF_POSTGRESQL[state[:length]]
     return None
 
 

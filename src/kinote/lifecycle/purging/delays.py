@@ -10,15 +10,33 @@ from kinote.lifecycle.acts import stored_act
 
 
 @dataclass(frozen=True, slots=True)
-class PurgeDelays:
-    """For how long after a withdrawal bytes stay: by the title of its rejection note, or else `default`.
+class InForce:
+    """A withdrawal in force that names an instance.
 
-    None means for ever. That is the default: nothing is purged until somebody has said when.
+    `received` says that a rejection note of others asked for it, `is_its_note` that the instance is that note.
+    """
+
+    withdrawal: int
+    act: str
+    made_at: str
+    #: When its undo window closed; None while it is open.
+    closed_at: str | None
+    received: bool = False
+    is_its_note: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeDelays:
+    """For how long after a withdrawal bytes stay. None means for ever: nothing is purged until somebody has said when.
+
+    `by_title` and `of_notes` are about rejections by others, by the code value of their title (CID 7010).
     """
 
     default: timedelta | None = None
-    #: By the code value of the title (CID 7010).
+    #: Of what rejection notes of others reject, where it is not the default.
     by_title: Mapping[str, timedelta | None] = field(default_factory=dict)
+    #: Of those notes themselves, where they are hidden with what they reject. Others stay for ever.
+    of_notes: Mapping[str, timedelta | None] = field(default_factory=dict)
 
     @property
     def is_off(self) -> bool:
@@ -28,28 +46,18 @@ class PurgeDelays:
     @property
     def shortest(self) -> timedelta | None:
         """The shortest of the delays that end."""
-        return min(
-            (delay for delay in (self.default, *self.by_title.values()) if delay is not None), default=None
-        )
+        delays = (self.default, *self.by_title.values(), *self.of_notes.values())
+        return min((delay for delay in delays if delay is not None), default=None)
 
-    def of(self, act: str) -> timedelta | None:
-        """Return the delay for an act, by its stored name. One of a later version is never over."""
-        known = stored_act(act)
-        if known is None:
+    def of(self, each: InForce) -> timedelta | None:
+        """Return the delay for a withdrawal. One by an act of a later version is never over."""
+        act = stored_act(each.act)
+        if act is None:
             return None
-        title = known.rejection_title.value if known.rejection_title else ""
-        return self.by_title.get(title, self.default)
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """A withdrawal in force that names an instance."""
-
-    withdrawal: int
-    act: str
-    made_at: str
-    #: When its undo window closed; None while it is open.
-    closed_at: str | None
+        if not each.received:
+            return self.default
+        title = act.rejection_title.value if act.rejection_title else ""
+        return self.of_notes.get(title) if each.is_its_note else self.by_title.get(title, self.default)
 
 
 def due(withdrawals: Iterable[InForce], received_at: str, delays: PurgeDelays) -> tuple[datetime, int] | None:
@@ -61,7 +69,7 @@ def due(withdrawals: Iterable[InForce], received_at: str, delays: PurgeDelays) -
     ends: list[tuple[datetime, int]] = []
     arrived = datetime.fromisoformat(received_at)
     for each in withdrawals:
-        delay = delays.of(each.act)
+        delay = delays.of(each)
         # While it can be undone without anybody having been told, nothing is removed.
         if delay is None or each.closed_at is None:
             return None

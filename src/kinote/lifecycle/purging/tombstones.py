@@ -196,7 +196,14 @@ def _in_force(connection: Connection, named: Sequence[tuple[int, str]]) -> dict[
         by_uid[row.sop_instance_uid].append(row)
     return {
         key: [
-            InForce(row.id, row.act, row.made_at, row.closed_at)
+            InForce(
+                row.id,
+                row.act,
+                row.made_at,
+                row.closed_at,
+                bool(row.received),
+                is_its_note=bool(row.received) and row.rejection_note_uid == uid,
+            )
             for row in by_uid[uid]
             if row.instance is None or row.instance == key
         ]
@@ -218,6 +225,8 @@ _targets = statements.LookUp(
         withdrawal.c.act,
         withdrawal.c.made_at,
         withdrawal.c.closed_at,
+        withdrawal.c.received,
+        withdrawal.c.rejection_note_uid,
     )
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     .where(

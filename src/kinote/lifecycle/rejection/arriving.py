@@ -17,7 +17,11 @@ from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
 from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
-from kinote.lifecycle.rejection.note_findings import write_findings
+from kinote.lifecycle.rejection.note_findings import (
+    forget_left_out,
+    write_findings,
+    write_left_out,
+)
 from kinote.lifecycle.rejection.patients import Place, locked_places
 from kinote.lifecycle.rejection.rules import (
     ACTS_BY_TITLE,
@@ -27,6 +31,7 @@ from kinote.lifecycle.rejection.rules import (
     Spared,
     TitleRule,
 )
+from kinote.lifecycle.rejection.waiting import Room
 from kinote.lifecycle.withdrawal import withdraw
 from kinote.security.actors import Actor
 
@@ -66,19 +71,31 @@ def take_effect(
     """Let rejection notes act on what they name, here or not yet here; or let them wait for a person.
 
     A note that was made here and comes back does nothing: its withdrawal says what holds, and may have been undone.
+    Of a sender with as many that wait as may, further ones do neither, and have a finding that says so.
+    A note acts once. One that was purged, or whose rejection was undone, does nothing when it comes again.
     The rows of the instances must be locked (`standing.lock`), those of the notes inserted.
     """
     ours = {row.sop_instance_uid for row in _ours(transaction, [each.sop_instance_uid for each in notes])}
     notes = [each for each in notes if each.sop_instance_uid not in ours]
     if not notes:
         return
+    have_acted = {
+        row.rejection_note_uid for row in _by_note(transaction, {each.sop_instance_uid for each in notes})
+    }
+    # The row of one that comes again is new, and has no findings yet.
+    remarkable = sorted(have_acted)
+    notes = [each for each in notes if each.sop_instance_uid not in have_acted]
     named = {
         each.sop_instance_uid: instances_of(each.reading, each.title, each.sop_instance_uid) for each in notes
     }
     uids = {one.sop_instance_uid for those in named.values() for one in those}
     here = locked_places(transaction, uids | named.keys())
-    remarkable = []
+    room = Room(transaction)
+    left_out = []
     for note in notes:
+        if named[note.sop_instance_uid] and not rules.may_reject(note.by) and not room.take(note.by):
+            left_out.append(note)
+            continue
         without_effect = _spared(here[note.sop_instance_uid], named[note.sop_instance_uid], here)
         _record(transaction, note, named[note.sop_instance_uid], without_effect, rules, now)
         if without_effect or any(
@@ -88,21 +105,15 @@ def take_effect(
         ):
             remarkable.append(note.sop_instance_uid)
     write_findings(transaction, remarkable)
+    _leave_out(transaction, left_out)
 
 
 def propose_missing(transaction: Connection, notes: Sequence[ReceivedRejection], *, now: datetime) -> None:
     """Let rejection notes wait for a person that have not acted: they could not be read when they arrived, or an
     earlier version of Kinote received them."""
-    have_acted = {
-        row.rejection_note_uid for row in _by_note(transaction, [each.sop_instance_uid for each in notes])
-    }
-    take_effect(
-        transaction,
-        [each for each in notes if each.sop_instance_uid not in have_acted],
-        # Whether its sender might reject at that time is not known any more.
-        DEFAULT_RULES,
-        now=now,
-    )
+    forget_left_out(transaction, [each.sop_instance_uid for each in notes])
+    # Whether its sender might reject at that time is not known any more.
+    take_effect(transaction, notes, DEFAULT_RULES, now=now)
 
 
 _ours = statements.LookUp(select(rejection_note.c.sop_instance_uid), rejection_note.c.sop_instance_uid)
@@ -158,6 +169,16 @@ def _record(
         )
     if groups and not may_reject:
         _tell_of_waiting(note)
+
+
+def _leave_out(transaction: Connection, notes: Sequence[ReceivedRejection]) -> None:
+    """Say in a finding, and in the log once for each sender, that notes have no effect and do not wait."""
+    write_left_out(transaction, [note.sop_instance_uid for note in notes])
+    for sender in dict.fromkeys(note.by for note in notes):
+        log.error(
+            "Rejection notes are stored without effect, because too many of their sender wait for a person",
+            extra=sender.columns("by"),
+        )
 
 
 def note_itself(rule: TitleRule, effect: Effect, sop_instance_uid: str) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, null, select
 
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
@@ -23,6 +24,7 @@ from kinote.lifecycle.standing import settle
 class InForce:
     """A withdrawal in force that names a UID.
 
+    All that only mark or wait are one, without a key, because they change nothing for an arrival.
     `hides` says that it means whatever has the UID, and has an effect on it. `is_its_note` says that the UID is that
     of its rejection note.
     """
@@ -44,12 +46,10 @@ def in_force(
         found.setdefault(row.sop_instance_uid, []).append(
             InForce(
                 row.withdrawal,
-                hides=row.effect == Effect.HIDDEN and not row.spared and row.instance is None,
+                hides=bool(row.withdrawal) and not row.spared and row.instance is None,
                 received=bool(row.received),
                 is_its_note=row.rejection_note_uid == row.sop_instance_uid,
-                later_copies=_later_copies(row.act, Code(row.reason_value, row.reason_scheme), rules)
-                if row.received
-                else _by_act(row.act),
+                later_copies=_of_row(row, rules),
                 reason=row.reason_meaning,
             )
         )
@@ -57,7 +57,10 @@ def in_force(
 
 
 def undone(connection: Connection, sop_instance_uids: Iterable[str]) -> set[str]:
-    """Return those UIDs that withdrawals have named, all of which have been undone."""
+    """Return those UIDs that withdrawals have taken out of use, all of which have been undone.
+
+    Those that only marked, waited, spared the UID or meant a single copy do not count.
+    """
     in_force: dict[str, bool] = {}
     for row in _ever(connection, sop_instance_uids):
         in_force[row.sop_instance_uid] = in_force.get(row.sop_instance_uid, False) or row.undone_at is None
@@ -103,6 +106,15 @@ def _deciding(those: Sequence[InForce]) -> list[InForce]:
     return [each for each in those if each.hides and not each.is_its_note]
 
 
+def _of_row(row: Any, rules: RejectionRules) -> LaterCopies:
+    if not row.withdrawal:
+        # It decides nothing, and its act is not read.
+        return LaterCopies.KEPT_HIDDEN
+    if row.received:
+        return _later_copies(row.act, Code(row.reason_value, row.reason_scheme), rules)
+    return _by_act(row.act)
+
+
 def _later_copies(act: str, title: Code, rules: RejectionRules) -> LaterCopies:
     rule = rules.titles.get(title)
     return rule.later_copies if rule is not None else _by_act(act)
@@ -114,28 +126,40 @@ def _by_act(name: str) -> LaterCopies:
     return act.later_copies if act is not None else LaterCopies.KEPT_HIDDEN
 
 
+def _if_hidden(column: ColumnElement[Any], otherwise: Any) -> ColumnElement[Any]:
+    """Return a column of a withdrawal that takes instances out of use; of any other the same value.
+
+    So there are no more rows for a UID than withdrawals that take it out of use, however many wait.
+    """
+    return case((withdrawal.c.effect == str(Effect.HIDDEN), column), else_=otherwise).label(column.key)
+
+
 _in_force = statements.LookUp(
     select(
-        withdrawal_target.c.withdrawal,
         withdrawal_target.c.sop_instance_uid,
-        withdrawal_target.c.instance,
-        withdrawal_target.c.spared,
-        withdrawal.c.act,
-        withdrawal.c.effect,
         withdrawal.c.received,
-        withdrawal.c.reason_scheme,
-        withdrawal.c.reason_value,
-        withdrawal.c.reason_meaning,
-        withdrawal.c.rejection_note_uid,
+        _if_hidden(withdrawal_target.c.withdrawal, 0),
+        _if_hidden(withdrawal_target.c.instance, null()),
+        _if_hidden(withdrawal_target.c.spared, ""),
+        _if_hidden(withdrawal.c.act, ""),
+        _if_hidden(withdrawal.c.reason_scheme, ""),
+        _if_hidden(withdrawal.c.reason_value, ""),
+        _if_hidden(withdrawal.c.reason_meaning, ""),
+        _if_hidden(withdrawal.c.rejection_note_uid, ""),
     )
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-    .where(withdrawal.c.undone_at.is_(None)),
+    .where(withdrawal.c.undone_at.is_(None))
+    .distinct(),
     withdrawal_target.c.sop_instance_uid,
 )
 
 _ever = statements.LookUp(
-    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.undone_at).join(
-        withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal
+    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.undone_at)
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(
+        withdrawal.c.effect == str(Effect.HIDDEN),
+        withdrawal_target.c.spared == "",
+        withdrawal_target.c.instance.is_(None),
     ),
     withdrawal_target.c.sop_instance_uid,
 )

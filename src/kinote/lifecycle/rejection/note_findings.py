@@ -9,17 +9,19 @@ from sqlalchemy import Connection, literal_column, select
 from kinote.catalog.schema.tables import finding, instance, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
-from kinote.keyobject.findings import found
+from kinote.keyobject.findings import Finding, found
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE, Spared
 
 _OF_ANOTHER_PATIENT = "REJECTION_FOREIGN"
 _DISPUTED = "REJECTION_DISPUTED"
 _OF_REJECTION_NOTES = "REJECTION_OF_REJECTION"
 
+_LEFT_OUT = "REJECTION_LEFT_OUT"
+
 _BY_SPARED = {Spared.ANOTHER_PATIENT: _OF_ANOTHER_PATIENT, Spared.DISPUTED: _DISPUTED}
 
 #: Findings that come from what else is here. Reading the note again does not find them.
-OF_REJECTIONS = frozenset({_OF_ANOTHER_PATIENT, _DISPUTED, _OF_REJECTION_NOTES})
+OF_REJECTIONS = frozenset({_OF_ANOTHER_PATIENT, _DISPUTED, _OF_REJECTION_NOTES, _LEFT_OUT})
 
 #: UIDs that are read for a sentence: those that it names, and one that stands for all others.
 _EXAMPLES = 4
@@ -38,16 +40,32 @@ def write_findings(transaction: Connection, note_uids: Sequence[str]) -> None:
             if examples:
                 more = " and others" if len(examples) == _EXAMPLES else ""
                 each = found(code, _PLACE, ", ".join(examples[: _EXAMPLES - 1]) + more)
-                rows.append(
-                    {
-                        "instance": row.id,
-                        "code": each.code,
-                        "severity": each.severity,
-                        "place": each.place,
-                        "text": each.text,
-                    }
-                )
+                rows.append(_row(row.id, each))
         statements.insert_rows(transaction, finding, rows)
+
+
+def write_left_out(transaction: Connection, note_uids: Sequence[str]) -> None:
+    """Write the finding of rejection notes that have no effect because too many of their sender wait."""
+    rows = [_row(row.id, found(_LEFT_OUT)) for row in _notes(transaction, note_uids)]
+    statements.insert_rows(transaction, finding, rows)
+
+
+def forget_left_out(transaction: Connection, note_uids: Sequence[str]) -> None:
+    """Remove that finding from rejection notes, before it is decided anew."""
+    _forget(transaction, [row.id for row in _notes(transaction, note_uids)])
+
+
+def _row(instance_key: int, each: Finding) -> dict[str, object]:
+    return {
+        "instance": instance_key,
+        "code": each.code,
+        "severity": each.severity,
+        "place": each.place,
+        "text": each.text,
+    }
+
+
+_forget = statements.ChangeAmong(finding.delete().where(finding.c.code == _LEFT_OUT), finding.c.instance)
 
 
 _notes = statements.LookUp(

@@ -96,8 +96,10 @@ def rejection(connection: Connection, key: int) -> Rejection:
     return _rejection(row)
 
 
-def rejected_instances(connection: Connection, key: int, *, limit: int) -> list[RejectedInstance]:
-    """Return instances that a rejection names, in order of their UIDs."""
+def rejected_instances(
+    connection: Connection, key: int, *, after: str = "", limit: int
+) -> list[RejectedInstance]:
+    """Return instances that a rejection names, in order of their UIDs, after the UID `after`."""
     query = (
         select(withdrawal_target.c.sop_instance_uid, instance.c.standing, withdrawal_target.c.spared)
         .select_from(
@@ -106,7 +108,7 @@ def rejected_instances(connection: Connection, key: int, *, limit: int) -> list[
                 (instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid) & instance.c.is_current,
             )
         )
-        .where(withdrawal_target.c.withdrawal == key)
+        .where(withdrawal_target.c.withdrawal == key, withdrawal_target.c.sop_instance_uid > after)
         .order_by(withdrawal_target.c.sop_instance_uid)
         .limit(limit)
     )
@@ -154,15 +156,19 @@ def accept(
     for row in _waiting_of_note(transaction, key):
         rule = rules.titles[Code(row.reason_value, row.reason_scheme)]
         effect = EFFECTS[Asked(True, rule.effect is Effect.MARKED, bool(row.of_key_objects))]
-        transaction.execute(
-            withdrawal.update()
-            .where(withdrawal.c.id == row.id)
-            .values(effect=effect, **_decision(reason, by, now))
-        )
         itself = [
             {"withdrawal": row.id, "sop_instance_uid": uid, "instance": None}
             for uid in note_itself(rule, effect, row.rejection_note_uid)
         ]
+        transaction.execute(
+            withdrawal.update()
+            .where(withdrawal.c.id == row.id)
+            .values(
+                effect=effect,
+                instance_count=withdrawal.c.instance_count + len(itself),
+                **_decision(reason, by, now),
+            )
+        )
         statements.insert_rows(transaction, withdrawal_target, itself)
         settle(transaction, targets(transaction, row.id), now=now)
     return rejection(transaction, key)
@@ -213,17 +219,15 @@ def _decision(reason: str, by: Actor, now: datetime) -> dict[str, str]:
 
 
 def _rejections() -> Select[Any]:
-    named = select(func.count()).where(withdrawal_target.c.withdrawal == withdrawal.c.id)
+    spared = select(func.count()).where(
+        withdrawal_target.c.withdrawal == withdrawal.c.id, withdrawal_target.c.spared != ""
+    )
     note = instance.alias("rejection_note")
     return (
         select(
             withdrawal,
             study.c.study_instance_uid,
-            named.correlate(withdrawal).scalar_subquery().label("instances"),
-            named.where(withdrawal_target.c.spared != "")
-            .correlate(withdrawal)
-            .scalar_subquery()
-            .label("spared"),
+            spared.correlate(withdrawal).scalar_subquery().label("spared"),
         )
         .select_from(
             withdrawal.outerjoin(
@@ -249,7 +253,7 @@ def _rejection(row: Any) -> Rejection:
         decided_by=Actor.stored(row["decided_by_kind"], row["decided_by_name"], row["decided_by_address"]),
         decided_at=row["decided_at"],
         decided_because=row["decided_because"],
-        instances=row["instances"],
+        instances=row["instance_count"],
         spared=row["spared"],
     )
 

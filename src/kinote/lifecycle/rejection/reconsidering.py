@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, or_, select, text
 
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.lifecycle.rejection.note_findings import write_findings
@@ -105,7 +106,8 @@ _of_studies = statements.LookUp(
 _by_notes_of_studies = statements.LookUp(
     _targets.join(_there, _there.c.sop_instance_uid == withdrawal.c.rejection_note_uid)
     .join(_its_study, _its_study.c.id == _there.c.study)
-    .where(_there.c.is_current),
+    # Repeats the WHERE clause of the index, which is not used without it.
+    .where(_there.c.is_current, text(HAS_NOTE)),
     _its_study.c.study_instance_uid,
 )
 

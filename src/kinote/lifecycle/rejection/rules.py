@@ -72,9 +72,9 @@ class TitleRule:
     later_copies
         What happens to a copy that arrives after its instance was rejected.
     purge_after
-        After what time the bytes of rejected instances are purged; None: never.
+        After what time the bytes of rejected instances are purged; None: as those of all that is withdrawn.
     note_purge_after
-        After what time those of the note are purged; None: never.
+        After what time those of the note are purged, if it is not shown; None: never.
     """
 
     title: Code

@@ -27,9 +27,6 @@ from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
-#: Instances that one answer names.
-_MOST_INSTANCES = 10_000
-
 
 class RejectionDecision(BaseModel):
     """What is to become of a rejection that waits, and why."""
@@ -73,15 +70,21 @@ async def list_rejections(
 
 
 @router.get("/rejections/{rejection_id}", summary="A received rejection with its instances")
-async def get_rejection(request: Request, rejection_id: Key) -> Response:
-    """`instances` has what it names: the standing, null if it is not here, and why it has no effect on it."""
+async def get_rejection(
+    request: Request, rejection_id: Key, cursor: Cursor = "", limit: Limit = 100
+) -> Response:
+    """`items` has what it names: the standing, null if it is not here, and why it has no effect on it."""
     rooms = rooms_of(request)
+    after = position_of(cursor, str)
 
     def read() -> dict[str, Any]:
         with rooms.catalog.read() as connection:
             found = rejection(connection, rejection_id)
-            those = rejected_instances(connection, rejection_id, limit=_MOST_INSTANCES)
-        return _json(found) | {"instances": [asdict(each) for each in those]}
+            those = rejected_instances(
+                connection, rejection_id, after=after[0] if after else "", limit=limit + 1
+            )
+        following = cursor_of(those[limit - 1].sop_instance_uid) if len(those) > limit else None
+        return _json(found) | page([asdict(each) for each in those[:limit]], following)
 
     return answer(await rooms.read(read))
 
