@@ -116,9 +116,11 @@ def test_statements_grow_with_chunks_and_not_with_instances(
         found[60 // size] = statements(catalog, uids)
     for at in (0, 1):
         alone, three, six = found[1][at], found[3][at], found[6][at]
-        assert alone <= 16
+        # Among them are the locks of UIDs, what was told to whom, and what has been purged.
+        assert alone <= 22
         each = (three - alone) / 2
-        assert each <= 6
+        # An undo on PostgreSQL reads up to 256 UIDs more, to lock them: with these chunks that is one for each.
+        assert each <= 7
         assert six == alone + 5 * each
 
 
