@@ -119,8 +119,7 @@ def test_statements_grow_with_chunks_and_not_with_instances(
         # Among them are the locks of UIDs, what was told to whom, and what has been purged.
         assert alone <= 22
         each = (three - alone) / 2
-        # An undo on PostgreSQL reads up to 256 UIDs more, to lock them: with these chunks that is one for each.
-        assert each <= 7
+        assert each <= 6
         assert six == alone + 5 * each
 
 

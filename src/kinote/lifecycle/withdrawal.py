@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
-from kinote.catalog.instances.uid_locks import lock_many_uids
+from kinote.catalog.instances.uid_locks import ONE_BY_ONE, lock_many_uids
 from kinote.catalog.schema.tables import instance, rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
@@ -161,7 +161,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
         raise NotUndoableError(refusal)
     # In the order of a purge: the withdrawal, the UIDs, the instances. What arrives meanwhile sees it undone, or is
     # seen.
-    lock_many_uids(transaction, targets(transaction, key))
+    lock_many_uids(transaction, targets(transaction, key, at_once=ONE_BY_ONE + 1))
     transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key)
@@ -290,14 +290,14 @@ def number_purged(connection: Connection, key: int) -> tuple[int, bool]:
     return number, bool(number) and number == connection.execute(named).scalar_one()
 
 
-def targets(connection: Connection, key: int) -> Iterator[str]:
-    """Return the UIDs that a withdrawal names, in ascending order, read chunk by chunk."""
+def targets(connection: Connection, key: int, *, at_once: int | None = None) -> Iterator[str]:
+    """Return the UIDs that a withdrawal names, in ascending order, read chunk by chunk: `at_once` in each."""
     last = ""
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
     while True:
         after = of_it.where(withdrawal_target.c.sop_instance_uid > last)
         chunk = connection.execute(
-            after.order_by(withdrawal_target.c.sop_instance_uid).limit(standing.CHUNK)
+            after.order_by(withdrawal_target.c.sop_instance_uid).limit(at_once or standing.CHUNK)
         ).scalars()
         uids = list(chunk)
         if not uids:
