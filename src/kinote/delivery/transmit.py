@@ -78,15 +78,28 @@ def _send_group(
     associations: int,
     record: Record,
 ) -> Iterator[tuple[Sendable, Sent]]:
-    """Send objects that share their presentation contexts, each association taking the next that waits."""
+    """Send objects that share their presentation contexts, each association taking the next that waits.
+
+    The others are requested after the first is answered. A receiver that takes fewer associations at once may count
+    those that it is about to reject: requested together, all of them would be rejected.
+    """
     count = min(associations, len(group))
     waiting = _Waiting(group, count)
+    is_answered = threading.Event()
     results: queue.SimpleQueue[tuple[Sendable, Sent]] = queue.SimpleQueue()
+
+    def send_first() -> None:
+        try:
+            _send_waiting(call, contexts, waiting, results.put, record, is_answered.set)
+        finally:
+            is_answered.set()
+
+    def send_further() -> None:
+        is_answered.wait()
+        _send_waiting(call, contexts, waiting, results.put, record)
+
     threads = [
-        threading.Thread(
-            target=_send_waiting, args=(call, contexts, waiting, results.put, record), daemon=True
-        )
-        for _ in range(count)
+        threading.Thread(target=send_further if number else send_first, daemon=True) for number in range(count)
     ]
     for thread in threads:
         thread.start()
@@ -142,11 +155,12 @@ def _send_waiting(
     waiting: _Waiting,
     tell: Callable[[tuple[Sendable, Sent]], None],
     record: Record,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
     """On one association send what waits. Where it ends at an object, the others go over another one.
 
     So does this object, if it was not the first. If no association comes about, what waits is left to the other
-    threads; the last of them tells that it has failed.
+    threads; the last of them tells that it has failed. `begun` is called when an association has come about.
     """
     going_on = GoingOn()
     wanted: Sendable | None = None
@@ -155,6 +169,7 @@ def _send_waiting(
         try:
             with association(call.peer, call.title, Proposal(contexts), tls=call.tls) as opened:
                 is_begun = True
+                begun()
                 going_on.begun()
                 sender = Sender(opened, record=record)
                 while (wanted := wanted or waiting.next_or_leave()) is not None:
