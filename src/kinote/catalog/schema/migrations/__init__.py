@@ -5,12 +5,14 @@ Alembic keeps the order; `upgrade` runs it on an engine at start-up, in one tran
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, column, inspect, select, table
 
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.sql import dialects
@@ -39,7 +41,8 @@ def upgrade(engine: Engine) -> None:
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         dialects.see_that_it_holds_all_text(connection)
         dialects.lock_schema(connection)
-        _refuse_strangers(connection)
+        if _version(connection) == _newest_version():
+            return
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -49,11 +52,21 @@ def upgrade(engine: Engine) -> None:
             ) from error
 
 
-def _refuse_strangers(connection: Connection) -> None:
-    """Leave the file of another program alone; on a server, tables of others may stand beside ours."""
+@cache
+def _newest_version() -> str | None:
+    """The version that this program's schema has. Alembic compiles every migration to answer: once is enough."""
+    return ScriptDirectory.from_config(configuration()).get_current_head()
+
+
+def _version(connection: Connection) -> str | None:
+    """The version of the schema in the database; None where it has none yet.
+
+    Leaves the file of another program alone; on a server, tables of others may stand beside ours.
+    """
     tables = set(inspect(connection).get_table_names())
     if _VERSION in tables:
-        return
+        return connection.scalar(select(column("version_num")).select_from(table(_VERSION)))
     strange = tables if dialects.is_sqlite(connection) else tables & set(metadata.tables)
     if strange:
         raise ForeignSchemaError(f"It has tables of another program: {', '.join(sorted(strange)[:5])}.")
+    return None
