@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
+
+from tests.preloaded import KinoteProcess
 
 SOURCE = Path(__file__).parents[1] / "src"
 
 
 def kinote(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a script does: what it prints goes into pipes, and nobody says how wide they are."""
-    return subprocess.run(
-        [sys.executable, "-m", "kinote", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={name: value for name, value in os.environ.items() if name != "COLUMNS"}
-        | {"PYTHONPATH": str(SOURCE)},
-        check=False,
-    )
+    """Run a command as a script does: what it prints goes into files, and nobody says how wide they are."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = KinoteProcess(
+            *arguments,
+            output=output.fileno(),
+            errors=errors.fileno(),
+            cwd=cwd,
+            environment={name: value for name, value in os.environ.items() if name != "COLUMNS"}
+            | {"PYTHONPATH": str(SOURCE)},
+        )
+        status = process.wait()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(
+            [*map(str, arguments)], status, output.read().decode(), errors.read().decode()
+        )

@@ -7,10 +7,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.preloaded import KinoteProcess
 
 #: Seconds a server may take to start on a machine that is busy with other things.
 START_LIMIT = 60
@@ -29,7 +30,7 @@ class RunningServer:
         *options: str,
         command: str = "serve",
         receivers: int | None = 0,
-        program: Sequence[str] = (sys.executable, "-m", "kinote"),
+        program: Sequence[str] = (),
     ) -> None:
         self.data = data
         self._log = (data.parent / f"{data.name}.log").open("ab")
@@ -38,13 +39,21 @@ class RunningServer:
         environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
         if receivers is not None:
             environment["KINOTE_INTAKE_PROCESSES"] = str(receivers)
-        self.process = subprocess.Popen(
-            [*program, command, "--data", str(data), "--http-port", "0", "--dicom-port", "0", *options],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=data.parent,
-        )
+        arguments = [command, "--data", str(data), "--http-port", "0", "--dicom-port", "0", *options]
+        self.process: subprocess.Popen[bytes] | KinoteProcess
+        if program:
+            self.process = subprocess.Popen(
+                [*program, *arguments],
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=data.parent,
+            )
+        else:
+            log = self._log.fileno()
+            self.process = KinoteProcess(
+                *arguments, output=log, errors=log, cwd=data.parent, environment=environment
+            )
         self.url = self._announced()
 
     def _announced(self) -> str:

@@ -7,20 +7,18 @@ else of the application, which it starts in its own process. The lock of the dat
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kinote.app import House, HouseError, Purpose, open_house, web_application
+import typer
+
 from kinote.command.client import Client, ServerError
-from kinote.command.in_process import answered_here
 from kinote.command.output import USAGE, fail
-from kinote.command.proven import NotProvedError, ProvenTransport
-from kinote.command.serve import PortTakenError
+from kinote.command.proven import NotProvedError, ProvenTransport, is_proved
 from kinote.command.user import user
-from kinote.demo.loading import DemoError
-from kinote.intake.importing import Sink, local_sink
 from kinote.security.actors import command_actor
 from kinote.security.origins import Interface, Origin
 from kinote.settings.model import Settings
@@ -29,16 +27,12 @@ from kinote.storage.announcement import Announcement, NoAnnouncementError, annou
 from kinote.storage.data_directory import DataDirectoryInUseError
 from kinote.telemetry.logs import set_up_logs
 
+if TYPE_CHECKING:
+    from kinote.app import House, Purpose
+    from kinote.intake.importing import Sink
+
 #: What a command cannot do anything about, and says to the user.
-_TOLD = (
-    DataDirectoryInUseError,
-    DemoError,
-    HouseError,
-    NoAnnouncementError,
-    NotProvedError,
-    PortTakenError,
-    ServerError,
-)
+_TOLD = (DataDirectoryInUseError, NoAnnouncementError, NotProvedError, ServerError)
 
 #: Where the application in this process is: a name that it answers for.
 _HERE = "http://localhost"
@@ -58,6 +52,9 @@ class Begun:
             if isinstance(found, Announcement):
                 client = Client(found.url, ProvenTransport(found))
             else:
+                from kinote.app import web_application
+                from kinote.command.in_process import answered_here
+
                 application = web_application(found, self.settings)
                 client = Client(_HERE, closing.enter_context(answered_here(application)))
             closing.callback(client.close)
@@ -72,7 +69,9 @@ class Begun:
         """
         with ExitStack() as closing:
             found = self._opened(closing, "work", makes_new=True)
-            if isinstance(found, House):
+            if not isinstance(found, Announcement):
+                from kinote.intake.importing import local_sink
+
                 yield local_sink(found.receiver, Origin(Interface.IMPORT, command_actor(user())))
                 return
             client = Client(found.url, ProvenTransport(found))
@@ -80,7 +79,14 @@ class Begun:
             yield client.store
 
     def _opened(self, closing: ExitStack, purpose: Purpose, *, makes_new: bool) -> House | Announcement:
-        """The open data directory; or, where a server has it open, that server."""
+        """The open data directory; or, where a server has it open, that server.
+
+        The application is loaded only where it is needed: that takes longer than most commands do.
+        """
+        if (at_work := _server_at_work(self.settings)) is not None:
+            return at_work
+        from kinote.app import open_house
+
         try:
             return closing.enter_context(
                 open_house(self.settings, purpose, makes_new=makes_new, unless_served=True)
@@ -91,6 +97,41 @@ class Begun:
                 # Another command has it, or a server that is just starting or ending.
                 raise
             return server
+
+
+def _server_at_work(settings: Settings) -> Announcement | None:
+    """The server that has the data directory open, if it proves to be that one.
+
+    None says nothing: the lock of the directory decides then.
+    """
+    try:
+        found = announced(settings.data)
+    except NoAnnouncementError:
+        return None
+    if found is None or not _is_running(found.pid):
+        return None
+    return found if is_proved(found) else None
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether there is a process with this id: a killed server leaves its announcement behind."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # Another user's.
+        return True
+    return True
+
+
+def _told_of_application() -> tuple[type[Exception], ...]:
+    """What the application tells, and a command says to the user."""
+    from kinote.app import HouseError
+    from kinote.command.serve import PortTakenError
+    from kinote.demo.loading import DemoError
+
+    return HouseError, PortTakenError, DemoError
 
 
 @contextmanager
@@ -106,3 +147,10 @@ def begun(**given: Any) -> Iterator[Begun]:
         yield Begun(settings)
     except _TOLD as error:
         fail(str(error))
+    except typer.Exit:
+        raise
+    except Exception as error:
+        # Asked for here only, because naming what the application tells loads it.
+        if isinstance(error, _told_of_application()):
+            fail(str(error))
+        raise

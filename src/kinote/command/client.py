@@ -14,8 +14,7 @@ import httpx
 
 from kinote.command.user import user
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
-from kinote.security.actors import COMMAND
-from kinote.web.actor import HEADER
+from kinote.security.actors import ACTOR_HEADER, COMMAND
 
 _CHUNK = 256 * 1024
 
@@ -40,7 +39,7 @@ class Client:
             transport=transport,
             timeout=httpx.Timeout(600, connect=10),
             trust_env=False,
-            headers={"User-Agent": COMMAND, HEADER: quote(user(), safe="")},
+            headers={"User-Agent": COMMAND, ACTOR_HEADER: quote(user(), safe="")},
         )
 
     def get(self, path: str) -> Any:

@@ -14,11 +14,9 @@ from urllib.parse import quote
 
 import typer
 
-from kinote.app import adopt, open_house
 from kinote.command.begun import Begun
 from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, out, progress
-from kinote.holdings.recovery import recover
 from kinote.holdings.scrubbing.scrub import Scrubbed
 
 #: Key objects that are looked up at once.
@@ -49,12 +47,17 @@ def read_again(begun: Begun, *, as_json: bool) -> None:
 
 def adopt_index(begun: Begun) -> None:
     """Take the index for the one of the data directory, which nobody else may have open."""
+    from kinote.app import adopt
+
     adopt(begun.settings)
     out.print("The index is now the one of this data directory. Start the server, and look at /readyz.")
 
 
 def set_aside(begun: Begun) -> None:
     """Set files aside that the index does not know, in a data directory that nobody else may have open."""
+    from kinote.app import open_house
+    from kinote.holdings.recovery import recover
+
     with open_house(begun.settings, makes_new=False) as house:
         done = recover(house.catalog, house.stores, house.clock(), others=house.others, at_most=None)
     out.print(f"{done.set_aside} files were set aside in {house.stores.quarantine.folder}.", highlight=False)

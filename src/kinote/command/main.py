@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
-from kinote.command import check as checking
 from kinote.command import peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
@@ -138,6 +137,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check key objects without a server; exit status 1 where one has errors."""
+    from kinote.command import check as checking
+
     checking.check(files, as_json=as_json)
 
 

@@ -14,6 +14,9 @@ from kinote.storage.announcement import Announcement, new_challenge
 #: Seconds that the server may take for its proof.
 _PATIENCE = 30
 
+#: Seconds within which a server of this machine takes a connection.
+_SOON = 2
+
 #: A proof is shorter, in bytes.
 _MOST = 4096
 
@@ -33,6 +36,17 @@ class ProvenTransport(httpx.HTTPTransport):
         super().__init__()
         # httpx has no parameter for it.
         self._pool = httpcore.ConnectionPool(network_backend=_ProvenConnections(announcement))
+
+
+def is_proved(announcement: Announcement) -> bool:
+    """Return whether the announced server can be reached, and proves to be that one. Nothing else is sent."""
+    url = httpcore.URL(announcement.url)
+    assert url.port is not None
+    try:
+        _ProvenConnections(announcement).connect_tcp(url.host.decode(), url.port, timeout=_SOON).close()
+    except (httpcore.ConnectError, httpcore.ConnectTimeout, NotProvedError):
+        return False
+    return True
 
 
 class _ProvenConnections(httpcore.SyncBackend):

@@ -9,6 +9,9 @@ from typing import Self
 #: The User-Agent of Kinote's own commands.
 COMMAND = "kinote-command"
 
+#: The header in which a client names the person it acts for: UTF-8, percent-encoded, since header fields are ASCII.
+ACTOR_HEADER = "Kinote-Actor"
+
 
 class ActorKind(StrEnum):
     """A person, a program acting for somebody, another DICOM system, or this server itself."""

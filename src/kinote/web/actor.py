@@ -11,11 +11,8 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from kinote.keyobject.texts import problem_with
-from kinote.security.actors import COMMAND, Actor, ActorKind, command_actor
+from kinote.security.actors import ACTOR_HEADER, COMMAND, Actor, ActorKind, command_actor
 from kinote.web.problems import BadRequestError, FieldError, RefusedContentError
-
-#: The header in which a client names the person it acts for: UTF-8, percent-encoded, since header fields are ASCII.
-HEADER = "Kinote-Actor"
 
 #: Characters of a name at most; a PN has three component groups of 64 (PS3.5 6.2.1).
 LONGEST = 194
@@ -30,7 +27,7 @@ def find_actor(scope: Scope) -> Actor:
     Raises `BadRequestError` for a malformed name, and `RefusedContentError` for one that is no person name.
     """
     headers = Headers(scope=scope)
-    name = _name(headers.get(HEADER, ""))
+    name = _name(headers.get(ACTOR_HEADER, ""))
     client = scope.get("client")
     address = str(client[0]) if client else ""
     if headers.get("User-Agent") == COMMAND:
@@ -53,13 +50,15 @@ def _name(written: str) -> str:
     try:
         name = unquote(written, errors="strict").strip()
     except UnicodeDecodeError:
-        raise BadRequestError(f"{HEADER}: a name is UTF-8, percent-encoded.") from None
+        raise BadRequestError(f"{ACTOR_HEADER}: a name is UTF-8, percent-encoded.") from None
     if len(name) > LONGEST:
-        raise BadRequestError(f"{HEADER}: a name has at most {LONGEST} characters.")
+        raise BadRequestError(f"{ACTOR_HEADER}: a name has at most {LONGEST} characters.")
     if any(unicodedata.category(character) == "Cc" for character in name):
-        raise BadRequestError(f"{HEADER}: a name has no control characters.")
+        raise BadRequestError(f"{ACTOR_HEADER}: a name has no control characters.")
     problem = problem_with("PN", name)
     if problem is not None:
         # Rejection notes say who has withdrawn something, as a PN.
-        raise RefusedContentError(f"{HEADER}: the name {problem}.", errors=[FieldError(HEADER, problem)])
+        raise RefusedContentError(
+            f"{ACTOR_HEADER}: the name {problem}.", errors=[FieldError(ACTOR_HEADER, problem)]
+        )
     return name

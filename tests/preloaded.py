@@ -1,0 +1,154 @@
+"""Kinote's commands in processes of their own, forked from one that has imported everything.
+
+Importing takes some two seconds of processor time, which the suite would otherwise spend some hundred times. What a
+process does after that is the same: its own arguments, environment, folder and output, and an ordinary end.
+
+Run as a program, this file is that process (see `_answer`). It gets a request by a socket, with the files that shall
+be the output of the command, and a pipe. Into the pipe go the id of the new process, and its exit status at its end.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+_SOURCES = Path(__file__).parents[1]
+
+#: Bytes of a request at most, for the socket; an environment is some kilobytes.
+_LONGEST = 200_000
+
+
+class KinoteProcess:
+    """A command of Kinote under way, with what the tests use of `subprocess.Popen`."""
+
+    def __init__(
+        self, *arguments: str | Path, output: int, errors: int, cwd: Path, environment: Mapping[str, str]
+    ) -> None:
+        request = json.dumps({"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": {**environment}})
+        self._pipe, told = os.pipe()
+        try:
+            socket.send_fds(_preloaded(), [request.encode()], [output, errors, told])
+        finally:
+            os.close(told)
+        self._said = b""
+        self.returncode: int | None = None
+        while b"\n" not in self._said:
+            self._read()
+        self.pid = int(self._said)
+
+    def poll(self) -> int | None:
+        """Return the exit status, negative for a signal; None while the process runs."""
+        while self.returncode is None and select.select([self._pipe], [], [], 0)[0]:
+            self._read()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raises `subprocess.TimeoutExpired`."""
+        while self.returncode is None:
+            if not select.select([self._pipe], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("kinote", timeout or 0)
+            self._read()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _read(self) -> None:
+        piece = os.read(self._pipe, 100)
+        self._said += piece
+        lines = self._said.split(b"\n")
+        if len(lines) == 3:
+            self.returncode = int(lines[1])
+            os.close(self._pipe)
+        elif not piece:
+            raise RuntimeError("The process that commands are forked from has ended.")
+
+
+@cache
+def _preloaded() -> socket.socket:
+    """The way to the process that has imported everything. It ends when this one has closed its end."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LONGEST)
+    subprocess.Popen(
+        [sys.executable, __file__, str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        | {"PYTHONPATH": f"{_SOURCES / 'src'}{os.pathsep}{_SOURCES}"},
+    )
+    theirs.close()
+    return ours
+
+
+def _answer(requests: socket.socket) -> bool:
+    """Fork a process for each request. Returns True in such a process, which is then ready to run its command."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Those that wait for the commands need not be waited for.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        message, files, _, _ = socket.recv_fds(requests, _LONGEST, 3)
+        if not message:
+            return False
+        if not os.fork():
+            break
+        for file in files:
+            os.close(file)
+    requests.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    output, errors, told = files
+    command = os.fork()
+    if command:
+        os.write(told, f"{command}\n".encode())
+        status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
+        os.write(told, f"{status}\n".encode())
+        os._exit(0)
+    os.close(told)
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
+    os.close(output)
+    os.close(errors)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    wanted = json.loads(message)
+    os.environ.clear()
+    os.environ.update(wanted["env"])
+    os.chdir(wanted["cwd"])
+    sys.argv = ["kinote", *wanted["arguments"]]
+    return True
+
+
+def _import_everything() -> None:
+    import kinote.command
+
+    for module in pkgutil.iter_modules(kinote.command.__path__, "kinote.command."):
+        import_module(module.name)
+    import_module("kinote.demo.loading")
+    import_module("kinote.command.in_process")
+
+
+if __name__ == "__main__":
+    _import_everything()
+    gc.collect()
+    gc.freeze()
+    if _answer(socket.socket(fileno=int(sys.argv[1]))):
+        runpy.run_module("kinote", run_name="__main__", alter_sys=True)
