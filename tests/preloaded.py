@@ -143,7 +143,10 @@ def _import_everything() -> None:
     for module in pkgutil.iter_modules(kinote.command.__path__, "kinote.command."):
         import_module(module.name)
     import_module("kinote.demo.loading")
-    import_module("kinote.command.in_process")
+    from kinote.web.api.router import api_routes
+    from kinote.web.permitted import routes_in
+
+    list(routes_in(api_routes()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from kinote.web.allowed_methods import allowed_methods
-from kinote.web.api.router import router
+from kinote.web.api.router import api_routes
 from kinote.web.connections.clients import RequestsPerClient
 from kinote.web.description.openapi import description
 from kinote.web.dicomweb import routes as dicomweb
@@ -56,7 +56,7 @@ def create_application(rooms: Rooms) -> FastAPI:
     application.state.rooms = rooms
     # Routes are tried in turn: those of DICOMweb, where thousands of objects come in, stand first.
     application.router.routes.extend(dicomweb.routes())
-    application.include_router(router)
+    application.router.routes.extend(api_routes())
     application.router.routes.extend(
         [
             PermittedRoute("/api/v1/openapi.json", openapi, name="openapi"),

@@ -6,12 +6,12 @@ Every route of the application is of a class of this file. `require_rights` sees
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from kinote.security.rights import OTHER_METHODS, Right, UnlistedError, right_of_request
@@ -57,6 +57,11 @@ def require_rights(application: FastAPI) -> None:
 
 def routes_of(application: FastAPI) -> Iterator[tuple[Any, str, str]]:
     """Every route of an application, with each of its methods and its whole path."""
-    for context in iter_route_contexts(application.routes):
+    yield from routes_in(application.routes)
+
+
+def routes_in(routes: Sequence[BaseRoute]) -> Iterator[tuple[Any, str, str]]:
+    """The same of a list of routes, of which each may stand for many."""
+    for context in iter_route_contexts(routes):
         for method in context.methods or {"any method"}:
             yield context.original_route, method, context.path or "?"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from functools import cache
+
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from kinote.web.api import (
     acts,
@@ -61,3 +64,14 @@ for part in parts:
         # FastAPI answers HEAD only where it is told to (RFC 9110 9.1: whoever takes GET takes HEAD).
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
             router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
+
+
+@cache
+def api_routes() -> list[BaseRoute]:
+    """The routes of the REST API, which every application of this process shares.
+
+    FastAPI builds models of all parameters and answers when it includes a router: half a second of processor time.
+    """
+    application = FastAPI(openapi_url=None)
+    application.include_router(router)
+    return application.router.routes
