@@ -105,3 +105,5 @@ STUDY_TEXT = TextIndex("study_text")
 
 #: The description of each note's current version, by the note's key.
 NOTE_TEXT = TextIndex("note_text")
+
+TEXT_INDEXES = (NOTE_TEXT, STUDY_TEXT)
