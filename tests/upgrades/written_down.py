@@ -50,8 +50,13 @@ def write_down(target: Path) -> None:
                     index.table.name: _texts(connection, index.table) for index in (NOTE_TEXT, STUDY_TEXT)
                 },
             }
-        files = {key: house.stores.open(store, key).read() for store, key in house.places()}
         house.close()
+        files = {
+            file.relative_to(folder).as_posix(): file.read_bytes()
+            for kept in ("objects", "packs")
+            for file in Path(folder, kept).rglob("*")
+            if file.is_file() and file.suffix != ".lock"
+        }
     written |= {
         "files": files,
         "model": _of_model(acts.model),
@@ -145,8 +150,9 @@ def _draw_keys_after(connection: Connection, table: Table) -> None:
 
 
 def put_files(data: Path, written: Json) -> None:
-    for key, content in {**written["files"], LEFT_TO_REMOVE: b"its row is gone"}.items():
-        file = data / "objects" / key
+    files = {f"objects/{LEFT_TO_REMOVE}": b"its row is gone", **written["files"]}
+    for name, content in files.items():
+        file = data / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
 
