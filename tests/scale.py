@@ -17,6 +17,8 @@ class Scale:
     kills: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
     law_steps: int
+    #: Random steps through the whole life of objects, on each kind of database and for each kind of seed.
+    life_steps: int
     #: Key objects of any content that other people's validators read.
     documents: int
     #: Key objects with something wrong that are read and checked.
@@ -43,6 +45,7 @@ class Scale:
 _SHORT = Scale(
     kills=5,
     law_steps=150,
+    life_steps=100,
     documents=200,
     mutations=1_000,
     property_examples=100,
@@ -59,6 +62,7 @@ _SHORT = Scale(
 _LONG = Scale(
     kills=200,
     law_steps=20_000,
+    life_steps=25_000,
     documents=2_000,
     mutations=20_000,
     property_examples=5_000,
