@@ -235,7 +235,9 @@ def _document_file(described: KeyObject) -> bytes:
     if described.text:
         text = _item("CONTAINS", "TEXT", _code("113012", "Key Object Description"), TextValue=described.text)
         content.append(text)
-    dataset.ContentSequence = content if described.only_listed else [*content, *map(_flagging, described.flags)]
+    dataset.ContentSequence = (
+        content if described.only_listed else [*content, *map(_flagging, described.flags)]
+    )
     return _as_file(dataset, described.transfer_syntax)
 
 

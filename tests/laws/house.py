@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from anyio.from_thread import start_blocking_portal
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
@@ -50,7 +51,10 @@ class Client:
     """What asks the HTTP face of a house, in one event loop, as its server would."""
 
     def __init__(self, rooms: Rooms) -> None:
-        transport = httpx.ASGITransport(create_application(rooms))
+        self._begin(create_application(rooms))
+
+    def _begin(self, application: FastAPI) -> None:
+        transport = httpx.ASGITransport(application)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
         self._running = start_blocking_portal()
         self._portal = self._running.__enter__()

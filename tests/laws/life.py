@@ -35,7 +35,14 @@ from tests.laws.living_house import KINDS, LivingHouse
 from tests.scp.requests import encoded, request
 
 #: Ways out that are looked at in turn, after each step one of them for what the step touched.
-_IN_TURN = ("QIDO-RS", "the account", "the source of delivery", "the viewer's study", "WADO-RS metadata", "WADO-RS")
+_IN_TURN = (
+    "QIDO-RS",
+    "the account",
+    "the source of delivery",
+    "the viewer's study",
+    "WADO-RS metadata",
+    "WADO-RS",
+)
 
 #: Steps between two looks at everything.
 WHOLE_AUDIT_EVERY = 100
@@ -66,7 +73,7 @@ class Life:
         """The laws hold: for all rows, and by one way out for the studies that were touched; at times by all."""
         self.steps += 1
         before = self.rows
-        self.rows = hold_rows(self.house, self.promises)
+        self.rows = hold_rows(self.house, self.promises, before)
         changed = {
             row.study
             for key, row in self.rows.instances.items()
@@ -115,7 +122,9 @@ class Life:
         assert answer.status_code == 200, answer.text
         self.promises.discarded.add(row.id)
         self.promises.data_sets = {
-            (uid, data) for uid, data in self.promises.data_sets if uid != row.uid or not self._is_of(row, data)
+            (uid, data)
+            for uid, data in self.promises.data_sets
+            if uid != row.uid or not self._is_of(row, data)
         }
 
     def _is_of(self, row: Any, dataset: bytes) -> bool:
@@ -127,7 +136,9 @@ class Life:
         waiting = self.house.items("rejections")
         if waiting:
             path = f"/api/v1/rejections/{choose(waiting)['id']}"
-            answer = self.house.client.post(path, json={"decision": decision, "because": "a person has looked"})
+            answer = self.house.client.post(
+                path, json={"decision": decision, "reason": "a person has looked"}
+            )
             assert answer.status_code in (200, 409), answer.text
 
     # --- notes ---
@@ -154,7 +165,12 @@ class Life:
             assert note["id"] not in {each["id"] for each in self.house.items("notes")}
 
     def _asked(
-        self, method: str, path: str, body: Any, statuses: Sequence[int], headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        statuses: Sequence[int],
+        headers: dict[str, str] | None = None,
     ) -> Any:
         """Ask for an act; its JSON, or None where it is refused, and then nothing has changed (law 4)."""
         answer = self.house.client.request(method, f"/api/v1/{path}", json=body, headers=headers or {})
@@ -206,7 +222,9 @@ class Life:
 
     def close_windows(self) -> None:
         """What is due is told; what is not, is not."""
-        open_before = {each.id: each for each in self.rows.targets if each.closed_at is None and not each.undone_at}
+        open_before = {
+            each.id: each for each in self.rows.targets if each.closed_at is None and not each.undone_at
+        }
         self.house.windows.step()
         after = {each.id: each for each in read(self.house).targets}
         for key, each in open_before.items():
@@ -265,13 +283,14 @@ class Life:
             for _ in data:
                 pass
             received.append(command.affected_sop_instance_uid)
-            return CStoreResponse(
-                message_id_being_responded_to=command.message_id, status=statuses.SUCCESS
-            )
+            return CStoreResponse(message_id_being_responded_to=command.message_id, status=statuses.SUCCESS)
 
         classes = (CT, ULTRASOUND, STATE, KEY_OBJECT)
         syntaxes = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-        contexts = [(STUDY_ROOT.get, (IMPLICIT_VR_LITTLE_ENDIAN,)), *((each, syntaxes[:1]) for each in classes)]
+        contexts = [
+            (STUDY_ROOT.get, (IMPLICIT_VR_LITTLE_ENDIAN,)),
+            *((each, syntaxes[:1]) for each in classes),
+        ]
         with self.house.face.called(*contexts, storing=frozenset(classes)) as association:
             asked = encoded(request("STUDY", StudyInstanceUID=study), IMPLICIT_VR_LITTLE_ENDIAN)
             answers = list(invoking.get(association, STUDY_ROOT.get, asked, store))
@@ -311,7 +330,10 @@ class Life:
             transaction.execute(text("DELETE FROM instance_bytes WHERE instance = :id"), key)
             transaction.execute(text("DELETE FROM instance_pieces WHERE instance = :id"), key)
             transaction.execute(
-                text("UPDATE instance SET residence = 'derivable', digest = NULL, size = NULL WHERE id = :id"), key
+                text(
+                    "UPDATE instance SET residence = 'derivable', digest = NULL, size = NULL WHERE id = :id"
+                ),
+                key,
             )
 
         self.house.catalog.write(work)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from fastapi import FastAPI
 from sqlalchemy import Connection, select
 
 from kinote.catalog.nodes import Node
@@ -40,7 +41,8 @@ from kinote.scp.options import ScpOptions
 from kinote.scp.server import DicomServer
 from kinote.security.origins import Interface, Origin
 from kinote.storage.local import local_stores
-from kinote.web.application import Rooms, WebOptions
+from kinote.web.application import Rooms, create_application
+from kinote.web.rooms import WebOptions
 from tests.actors import OPEN, ORIGIN
 from tests.jobs.shop import Clock, Shop, _age
 from tests.laws.house import LIMIT, Client, House
@@ -115,6 +117,19 @@ def open_sink() -> Iterator[tuple[Sink, ApplicationEntity]]:
         acceptor.close()
 
 
+class LentClient(Client):
+    """A client whose application is the same for all houses one after the other: to make one takes a second."""
+
+    _application: FastAPI | None = None
+
+    def __init__(self, rooms: Rooms) -> None:
+        cls = type(self)
+        if cls._application is None:
+            cls._application = create_application(rooms)
+        cls._application.state.rooms = rooms
+        self._begin(cls._application)
+
+
 class LivingHouse(House):
     """A house whose time is `clock`, and whose undo windows, reaper and jobs go on when they are told to.
 
@@ -139,9 +154,7 @@ class LivingHouse(House):
         self.node = Node(self.catalog, "here", self.clock, every=_NEVER)
         peers = PeersInUse.only(self.peer)
         self.ledger = Ledger(self.catalog, self.clock)
-        self.door = Door(
-            self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog)
-        )
+        self.door = Door(self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog))
         self.receiver = Receiver(
             self.catalog,
             self.stores,
@@ -149,7 +162,7 @@ class LivingHouse(House):
             open_copy=self.door.open_copy,
             rejections=self.rules,
         )
-        self.client = Client(
+        self.client = LentClient(
             Rooms(
                 self.catalog,
                 self.receiver,

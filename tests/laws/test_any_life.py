@@ -103,9 +103,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @initialize(marks=st.booleans(), shows_note=st.booleans())
     def begin(self, marks: bool, shows_note: bool) -> None:
-        rules = with_title(
-            QUALITY, effect=Effect.MARKED if marks else Effect.HIDDEN, shows_note=shows_note
-        )
+        rules = with_title(QUALITY, effect=Effect.MARKED if marks else Effect.HIDDEN, shows_note=shows_note)
         self.life: Life = self._closing.enter_context(type(self).open_life(rules))
 
     def teardown(self) -> None:
@@ -259,7 +257,9 @@ class AnyLife(RuleBasedStateMachine):
 
     # --- time ---
 
-    @rule(by=st.sampled_from([timedelta(minutes=2), UNDO_WINDOW * 1.5, timedelta(hours=25), timedelta(days=2)]))
+    @rule(
+        by=st.sampled_from([timedelta(minutes=2), UNDO_WINDOW * 1.5, timedelta(hours=25), timedelta(days=2)])
+    )
     def time_passes(self, by: timedelta) -> None:
         self.life.house.pass_time(by)
 

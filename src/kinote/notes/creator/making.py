@@ -13,12 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces
+from kinote.catalog.sql.guards import hold
 from kinote.catalog.sql.statements import insert_new
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesNotMadeError
 from kinote.keyobject import writer
+from kinote.lifecycle.guards import CAN_BE_MADE
 from kinote.notes.creator.create import document_of
 from kinote.storage.digests import digest_of
 
@@ -70,7 +72,7 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
         .where(instance.c.id == key)
         .with_for_update()
     ).one_or_none()
-    if row is None or row.residence != "derivable":
+    if row is None or not hold(CAN_BE_MADE, row):
         return False
     digest = digest_of(dataset)
     if row.digest is not None and row.digest != digest_of(dataset, row.digest_algorithm).root:
