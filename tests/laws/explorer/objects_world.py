@@ -6,7 +6,7 @@ later copies; when something is due; and why an undo is refused. Modelled beside
 withdrawal (fresh; its window is over; its delay is over); and that other content never comes under a UID.
 
 Only the first object arrives late, comes again, and is given to the peer; the second, a key object, is there from the
-start. The first withdrawal names either both or the first one, the second one the first.
+start. Only the image is purged. The first withdrawal names either both or the image, the second one the image.
 """
 
 from __future__ import annotations
@@ -85,7 +85,6 @@ class Taken(NamedTuple):
 
 
 class Life(NamedTuple):
-    marks: bool
     things: tuple[Thing, Thing]
     taken: tuple[Taken, ...] = ()
     #: The stored counter of the study.
@@ -95,13 +94,24 @@ class Life(NamedTuple):
 
 
 class ObjectsWorld:
-    def __init__(self, tables: ObjectTables | None = None) -> None:
+    """With a peer there is one withdrawal, without one there are two: together they would be millions of states.
+
+    The `second` withdrawal is by a person, with one of these acts.
+    """
+
+    def __init__(
+        self,
+        tables: ObjectTables | None = None,
+        *,
+        has_peer: bool,
+        second: Sequence[Act] = (SAFETY, RETENTION_EXPIRED),
+    ) -> None:
         self.tables = tables or ObjectTables()
+        self.second = second
+        self.has_peer = has_peer
 
     def starts(self) -> Iterator[Life]:
-        key_object = Thing("live", has_bytes=True)
-        for marks in (False, True):
-            yield Life(marks, (Thing(), key_object), count=1)
+        yield Life((Thing(), Thing("live", has_bytes=True)), count=1)
 
     def ends_by_itself(self, life: Life) -> bool:
         """Windows have closed, bytes of tombstones have gone, and what was sent is written down."""
@@ -162,7 +172,8 @@ class ObjectsWorld:
         yield from self._withdrawals(life)
         yield from self._of_each_withdrawal(life)
         yield from self._reaper(life)
-        yield from self._peer(life)
+        if self.has_peer:
+            yield from self._peer(life)
 
     # --- arrivals ---
 
@@ -243,18 +254,27 @@ class ObjectsWorld:
     # --- withdrawals and rejections ---
 
     def _withdrawals(self, life: Life) -> Iterator[tuple[str, Life | BrokenError]]:
-        if len(life.taken) == 2:
+        if len(life.taken) == (1 if self.has_peer else 2):
             return
-        targets = (_FIRST, _BOTH) if not life.taken else (_FIRST,)
-        for named in targets:
-            what = "both objects" if named == _BOTH else "the image"
-            for act in (QUALITY, SAFETY, RETENTION_EXPIRED):
+        is_second = bool(life.taken)
+        for named in (_FIRST,) if is_second else (_FIRST, _BOTH):
+            what = "the image" if named == _FIRST else "both objects"
+            for act in self.second if is_second else (QUALITY, SAFETY, RETENTION_EXPIRED):
                 yield f"a person withdraws {what} ({act})", self._withdrawn(life, act, named)
-            for act, may_reject in ((QUALITY, True), (RETENTION_EXPIRED, True), (SAFETY, False)):
+            if is_second:
+                continue
+            for act, may_reject, marks in (
+                (QUALITY, True, False),
+                (QUALITY, True, True),
+                (RETENTION_EXPIRED, True, False),
+                (SAFETY, False, False),
+                (QUALITY, False, True),
+            ):
                 sender = "a peer" if may_reject else "a stranger"
+                rule = ", which only marks images," if marks else ""
                 yield (
-                    f"{sender} rejects {what} ({act})",
-                    self._rejected(life, act, named, may_reject=may_reject),
+                    f"{sender} rejects {what} ({act}){rule}",
+                    self._rejected(life, act, named, may_reject=may_reject, marks=marks),
                 )
 
     def _withdrawn(self, life: Life, act: Act, named: frozenset[int]) -> Life:
@@ -271,9 +291,8 @@ class ObjectsWorld:
         return self._settled(life._replace(taken=(*life.taken, one)), named)
 
     def _rejected(
-        self, life: Life, act: Act, named: frozenset[int], *, may_reject: bool
+        self, life: Life, act: Act, named: frozenset[int], *, may_reject: bool, marks: bool
     ) -> Life | BrokenError:
-        marks = life.marks and act.may_be_shown
         for is_key_object in {place == 1 for place in named}:
             effect = self.tables.effects.get(Asked(may_reject, marks, is_key_object))
             if effect is None:
@@ -288,8 +307,8 @@ class ObjectsWorld:
             effect=str(decided),
             closed_at=_MADE[0],
             is_rightful=may_reject,
-            marks_images=marks,
-            spared=_FIRST if marks and named == _BOTH else frozenset(),
+            marks_images=marks and may_reject,
+            spared=_FIRST if marks and may_reject and named == _BOTH else frozenset(),
         )
         return self._settled(life._replace(taken=(*life.taken, one)), named)
 
@@ -313,11 +332,12 @@ class ObjectsWorld:
     def _of_each_withdrawal(self, life: Life) -> Iterator[tuple[str, Life | BrokenError]]:
         for number, each in enumerate(life.taken):
             which = f"the {('first', 'second')[number]} withdrawal"
-            if each.age < 2:
-                until = "its delay" if each.age else "its undo window"
+            if each.age < 2 and each.undone_at is None and each.effect == "hidden":
+                after = 1 if each.closed_at is None and not each.age else 2
+                until = ("its undo window", "its delay")[after - 1]
                 yield (
                     f"{BY_ITSELF}the time of {until} passes for {which}",
-                    _take(life, number, each._replace(age=each.age + 1)),
+                    _take(life, number, each._replace(age=after)),
                 )
             if hold(self.tables.can_be_closed, each) and each.age:
                 yield f"{BY_ITSELF}the undo window of {which} closes", self._closed(life, number, each)
@@ -365,7 +385,7 @@ class ObjectsWorld:
     # --- the reaper ---
 
     def _reaper(self, life: Life) -> Iterator[tuple[str, Life | BrokenError]]:
-        for place, thing in enumerate(life.things):
+        for place, thing in enumerate(life.things[:1]):
             name = _NAMES[place]
             if thing.is_new:
                 yield f"time passes for {name}", _put(life, place, thing._replace(is_new=False))
