@@ -1,4 +1,4 @@
-"""What happens to objects in their whole life, done to a living house step by step, each with what must follow of it."""
+"""What happens to objects in their whole life, done to a living house step by step, each with what must follow."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import text
 
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
-from kinote.dimse.errors import DimseError
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.jobs.acts import JobAct, do
-from kinote.jobs.leased import Done, Failed, LeasedJob, LeftOff, LostLeaseError, Outcome
+from kinote.jobs.leased import Failed, LeasedJob, LostLeaseError, Outcome
 from kinote.jobs.lists import JobFilter
 from kinote.jobs.states import ENDED, State
 from kinote.notes.creator.making_jobs import make_in_background
@@ -24,14 +24,14 @@ from kinote.security.origins import Origin
 from tests.laws.arrivals import CT, KEY_OBJECT, STATE, STUDIES, ULTRASOUND, Arriving, KeyObject, data_set
 from tests.laws.life_audit import (
     Promises,
-    Rows,
+    digest_in,
     hold_everything,
     hold_rows,
     hold_study,
     may_be_purged,
     read,
 )
-from tests.laws.living_house import KINDS, LivingHouse
+from tests.laws.living_house import LivingHouse, Sink
 from tests.scp.requests import encoded, request
 
 #: Ways out that are looked at in turn, after each step one of them for what the step touched.
@@ -58,8 +58,9 @@ class DeadError(BaseException):
 class Life:
     """A living house, what was promised, and how each step leaves it."""
 
-    def __init__(self, house: LivingHouse) -> None:
+    def __init__(self, house: LivingHouse, sink: Sink) -> None:
         self.house = house
+        self.sink = sink
         self.promises = Promises()
         self.rows = hold_rows(house, self.promises)
         self.steps = 0
@@ -98,7 +99,7 @@ class Life:
     def receive(self, *arriving: Arriving, origin: Origin) -> list[str]:
         """Let objects in together; what is taken is a promise, and one of them harms no other (law 5)."""
         outcomes = self.house.receive_from(origin, [each.file for each in arriving])
-        kinds = []
+        kinds: list[str] = []
         for each, outcome in zip(arriving, outcomes, strict=True):
             kinds.append(outcome.kind)
             assert outcome.kind in ("stored", "known", "held", "refused"), outcome
@@ -128,9 +129,7 @@ class Life:
         }
 
     def _is_of(self, row: Any, dataset: bytes) -> bool:
-        from tests.laws.life_audit import _digest
-
-        return bool(_digest(dataset, row.digest_algorithm) == row.digest)
+        return bool(digest_in(dataset, row.digest_algorithm) == row.digest)
 
     def decide_rejection(self, choose: Callable[[Sequence[Any]], Any], decision: str) -> None:
         waiting = self.house.items("rejections")
@@ -228,7 +227,7 @@ class Life:
         self.house.windows.step()
         after = {each.id: each for each in read(self.house).targets}
         for key, each in open_before.items():
-            is_due = each.closes_at <= _written(self.house.clock())
+            is_due = each.closes_at <= timestamp(self.house.clock())
             assert (after[key].closed_at is not None) >= is_due, "a window that is due stays open"
 
     # --- time, purges ---
@@ -261,11 +260,11 @@ class Life:
     def move(self, study: str, *, takes: int, loses_answers: bool, prompt: bool) -> None:
         """C-MOVE to a peer that takes so many: what comes there is live, and each only once."""
         ought = read(self.house).live_in(study)
-        self.house.sink.expect(takes, loses_answers=loses_answers)
+        self.sink.expect(takes, loses_answers=loses_answers)
         with self.house.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
             asked = encoded(request("STUDY", StudyInstanceUID=study), IMPLICIT_VR_LITTLE_ENDIAN)
             last = list(invoking.move(association, STUDY_ROOT.move, "SINK", asked))[-1]
-        taken = self.house.sink.taken
+        taken = self.sink.taken
         assert set(taken) <= set(ought), "what is not live was sent"
         if takes >= len(ought):
             assert (sorted(taken), last.status) == (ought, statuses.SUCCESS), last
@@ -454,9 +453,3 @@ def _note(uids: Sequence[str], description: str) -> dict[str, Any]:
         "author": {"name": "Doe^Jane"},
         "references": [{"sop_instance_uid": uid} for uid in uids],
     }
-
-
-def _written(moment: Any) -> str:
-    from kinote.catalog.schema.timestamps import timestamp
-
-    return timestamp(moment)

@@ -1,8 +1,8 @@
 """What the rows, the bytes and the interfaces of a living house say, held against the laws.
 
 Standing is worked out here once more, in Python and from the rows of withdrawals alone, and so is what may be purged.
-What was promised to senders and people is kept beside (`Promises`), and what was seen once is compared with what is seen
-later: a row keeps its bytes, a tombstone stays one, and nothing goes that nobody has decided about.
+What was promised to senders and people is kept beside (`Promises`), and what was seen once is compared with what is
+seen later: a row keeps its bytes, a tombstone stays one, and nothing goes that nobody has decided about.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _hold_law_3(rows: Rows) -> None:
 
 
 def _hold_law_4(rows: Rows) -> None:
-    """Standing is the result of the withdrawals; nobody is told before the window has closed, and all are afterwards."""
+    """Standing is the result of the withdrawals; nobody is told before the window has closed, and all are then."""
     for row in rows.instances.values():
         if row.is_current and row.standing in ("live", "withdrawn"):
             assert row.standing == ("withdrawn" if rows.in_force(row) else "live"), row
@@ -179,7 +179,7 @@ def _hold_law_7(rows: Rows, promises: Promises) -> None:
     digests = {(row.uid, row.digest_algorithm, row.digest) for row in rows.instances.values()}
     algorithms = {row.digest_algorithm for row in rows.instances.values() if row.digest}
     for uid, dataset in promises.data_sets:
-        assert any((uid, each, _digest(dataset, each)) in digests for each in algorithms), f"{uid} is lost"
+        assert any((uid, each, digest_in(dataset, each)) in digests for each in algorithms), f"{uid} is lost"
     for key, (standing, digest) in promises.seen.items():
         row = rows.instances.get(key)
         if row is None:
@@ -198,7 +198,7 @@ def _hold_law_7(rows: Rows, promises: Promises) -> None:
 _digests: dict[tuple[bytes, str], str] = {}
 
 
-def _digest(dataset: bytes, algorithm: str) -> str:
+def digest_in(dataset: bytes, algorithm: str) -> str:
     key = (dataset, algorithm)
     if key not in _digests:
         _digests[key] = digest_of(dataset, algorithm).root
@@ -256,25 +256,16 @@ def hold_everything(house: LivingHouse, rows: Rows) -> None:
     """The whole audit: every way out, all bytes, every document made again, and what the product's own look says."""
     for study in STUDIES:
         hold_study(house, rows, study)
-    lying = set()
+    there = house.stored_bytes(all_have=False)
     for row in rows.instances.values():
         if row.residence != "local":
             continue
-        with house.catalog.read() as connection:
-            found = connection.execute(
-                text("SELECT dataset FROM instance_bytes WHERE instance = :id"), {"id": row.id}
-            ).scalar_one_or_none()
-            offset = connection.execute(
-                text("SELECT dataset_offset FROM instance WHERE id = :id"), {"id": row.id}
-            ).scalar_one()
-        if row.file_key:
-            with house.stores.open(row.store, row.file_key, offset) as file:
-                found = file.read()
-            lying.add((row.store, row.file_key))
-        assert (_digest(bytes(found), row.digest_algorithm), len(found)) == (row.digest, row.size)
+        found = there[row.id]
+        assert (digest_in(found, row.digest_algorithm), len(found)) == (row.digest, row.size)
         if row.made_from:
             with house.catalog.read() as connection:
-                assert writer.encode(document_of(connection, row.uid)) == bytes(found), f"{row.uid} (law 11)"
+                assert writer.encode(document_of(connection, row.uid)) == found, f"{row.uid} (law 11)"
+    lying = {(row.store, row.file_key) for row in rows.instances.values() if row.file_key}
     places = house.places()
     assert lying <= places, "a row has no bytes"
     assert places <= lying | rows.owed, "bytes have no row"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.recovery import recover
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
+from kinote.jobs.workers import Handler
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.notes.acts.undo_windows import UndoWindows
@@ -46,7 +48,7 @@ from kinote.web.rooms import WebOptions
 from tests.actors import OPEN, ORIGIN
 from tests.jobs.shop import Clock, Shop, _age
 from tests.laws.house import LIMIT, Client, House
-from tests.lifecycle.rejected import ARCHIVE, STRANGER
+from tests.lifecycle.rejected import ARCHIVE, RULES, STRANGER
 from tests.peers.known import known
 from tests.scp.face import Face
 
@@ -137,12 +139,11 @@ class LivingHouse(House):
     """
 
     def __init__(
-        self, url: str, data: Path, sink: Sink, entity: ApplicationEntity, rules: RejectionRules
+        self, url: str, data: Path, entities: Sequence[ApplicationEntity] = (), rules: RejectionRules = RULES
     ) -> None:
         self.clock = Clock()
         self.steady = 0.0
-        self.sink = sink
-        self.peer = known(entity)
+        self.peers = [replace(known(each), id=number) for number, each in enumerate(entities, start=1)]
         self.rules = rules
         self.delays = PurgeDelays(PURGE_AFTER)
         super().__init__(url, data)
@@ -152,7 +153,7 @@ class LivingHouse(House):
         self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.stores, self.clock())
         self.node = Node(self.catalog, "here", self.clock, every=_NEVER)
-        peers = PeersInUse.only(self.peer)
+        peers = PeersInUse.only(*self.peers)
         self.ledger = Ledger(self.catalog, self.clock)
         self.door = Door(self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog))
         self.receiver = Receiver(
@@ -199,7 +200,7 @@ class LivingHouse(House):
         )
         self.shop = Shop(self.catalog, KINDS)
         self.shop.clock = self.clock
-        self.handlers = {
+        self.handlers: dict[str, Handler] = {
             REGISTER_AGAIN.name: RegisterAgain(self.catalog, self.door, self.clock),
             MAKE_KEY_OBJECTS.name: MakeKeyObjects(self.catalog, self.clock),
         }
@@ -220,7 +221,7 @@ class LivingHouse(House):
         self.catalog.close()
 
     def restart(self, *, killed: bool = False) -> None:
-        """End and begin again. A killed server has left its turn and its life in the index, and its ledger unwritten."""
+        """End and begin again. A killed server leaves its turn and its life in the index, and its ledger unwritten."""
         self._end()
         if killed:
             # The thread that would give signs of life ends, and says nothing.

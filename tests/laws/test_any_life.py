@@ -1,4 +1,4 @@
-"""Laws 1 to 8 and 11 after every step of any life of objects: arrivals, notes, withdrawals, rejections, jobs, purges."""
+"""Laws 1 to 8 and 11 after every step of any life of objects: arrivals, notes, rejections, jobs, purges, restarts."""
 
 from __future__ import annotations
 
@@ -298,9 +298,9 @@ def open_life(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLi
             data.mkdir()
             with ExitStack() as closing:
                 closing.callback(shutil.rmtree, data)
-                house = LivingHouse(_database(request, data, closing), data, sink, entity, rules)
+                house = LivingHouse(_database(request, data, closing), data, [entity], rules)
                 try:
-                    yield Life(house)
+                    yield Life(house, sink)
                 finally:
                     house.close()
 

@@ -25,7 +25,7 @@ from kinote.jobs.guards import HOLDS_ITS_LEASE
 from kinote.jobs.kinds import JobKind, pause_after
 from kinote.jobs.moments import moment_of
 from kinote.jobs.moving import FOUND, found, move
-from kinote.jobs.states import Event, State
+from kinote.jobs.states import Event
 from kinote.telemetry.clock import Clock
 
 Result = TypeVar("Result")

@@ -33,7 +33,7 @@ class World(Protocol[State]):
         ...
 
     def ends_by_itself(self, state: State) -> bool:
-        """Whether everything has ended in a state. Each state must lead to such a one by steps that nobody has to take."""
+        """Whether everything has ended in a state. Each must lead to such a one by steps that nobody has to take."""
         ...
 
 

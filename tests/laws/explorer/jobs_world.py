@@ -159,9 +159,8 @@ class JobsWorld:
             if state.late is None and not state.is_restored:
                 yield f"a write of {worker} is late, and {worker} goes on", empty._replace(late=hand)
         if state.late is not None:
-            after = self._written(state, state.late)
-            if not isinstance(after, BrokenError):
-                after = after._replace(late=None)
+            written = self._written(state, state.late)
+            after = written if isinstance(written, BrokenError) else written._replace(late=None)
             yield f"{BY_ITSELF}the late write of {state.late.worker} comes", after
 
     def _claimed(self, state: JobState, place: int) -> JobState | BrokenError:

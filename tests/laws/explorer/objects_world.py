@@ -88,7 +88,7 @@ class Life(NamedTuple):
     things: tuple[Thing, Thing]
     taken: tuple[Taken, ...] = ()
     #: The stored counter of the study.
-    count: int = 0
+    counter: int = 0
     #: What the peer has of the image: "", "sent" (and not written down yet), "given", "owed again".
     peer: str = ""
 
@@ -111,7 +111,7 @@ class ObjectsWorld:
         self.has_peer = has_peer
 
     def starts(self) -> Iterator[Life]:
-        yield Life((Thing(), Thing("live", has_bytes=True)), count=1)
+        yield Life((Thing(), Thing("live", has_bytes=True)), counter=1)
 
     def ends_by_itself(self, life: Life) -> bool:
         """Windows have closed, bytes of tombstones have gone, and what was sent is written down."""
@@ -124,7 +124,7 @@ class ObjectsWorld:
     # --- what must hold ---
 
     def breach(self, life: Life) -> str:
-        if life.count != sum(thing.standing == "live" for thing in life.things):
+        if life.counter != sum(thing.standing == "live" for thing in life.things):
             return "The counter of the study is not what the live view counts (law 1)."
         for place, thing in enumerate(life.things):
             name = _NAMES[place]
@@ -215,7 +215,7 @@ class ObjectsWorld:
             return life
         standing = "withdrawn" if hiding else "live"
         arrived = Thing(standing, has_bytes=True, owed=image.owed, is_new=True)
-        return _put(life, 0, arrived)._replace(count=life.count + (standing == "live"))
+        return _put(life, 0, arrived)._replace(counter=life.counter + (standing == "live"))
 
     def _wrong_fate(self, life: Life, fate: Fate, held: Held) -> str:
         rightful = {each.act.later_copies for each in self._rightful(life, 0)}
@@ -248,7 +248,7 @@ class ObjectsWorld:
             life = life._replace(peer="owed again")
         if image.standing == "purged":
             arrived = Thing("live", has_bytes=True, owed=image.owed, is_new=True)
-            return _put(life, 0, arrived)._replace(count=life.count + 1)
+            return _put(life, 0, arrived)._replace(counter=life.counter + 1)
         return self._settled(life, _FIRST)
 
     # --- withdrawals and rejections ---
@@ -320,7 +320,7 @@ class ObjectsWorld:
             standing = "withdrawn" if is_out else "live"
             if thing.standing and hold(self.tables.is_settled, thing) and thing.standing != standing:
                 life = _put(life, place, thing._replace(standing=standing))
-                life = life._replace(count=life.count + (1 if standing == "live" else -1))
+                life = life._replace(counter=life.counter + (1 if standing == "live" else -1))
         return life
 
     def _is_in_force(self, each: Taken, place: int) -> bool:
@@ -355,7 +355,7 @@ class ObjectsWorld:
     def _closed(self, life: Life, number: int, each: Taken) -> Life | BrokenError:
         if each.closed_at is not None:
             return BrokenError("What others were told is told again (law 4).")
-        if each.spared and each.note or each.spared and each.undone_at is not None:
+        if (each.spared and each.note) or (each.spared and each.undone_at is not None):
             # Made again without what is spared.
             left = each.targets - each.spared
             each = each._replace(note="prepared" if left else "", told="" if 0 in each.spared else each.told)
