@@ -15,6 +15,8 @@ class Scale:
 
     #: SIGKILLs at random moments of senders at work.
     kills: int
+    #: At which of the commits of a life a house is killed: at every one, or at each of so many.
+    each_commit: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
     law_steps: int
     #: Random steps through the whole life of objects, on each kind of database and for each kind of seed.
@@ -44,6 +46,7 @@ class Scale:
 
 _SHORT = Scale(
     kills=5,
+    each_commit=12,
     law_steps=150,
     life_steps=100,
     documents=200,
@@ -61,6 +64,7 @@ _SHORT = Scale(
 
 _LONG = Scale(
     kills=200,
+    each_commit=1,
     law_steps=20_000,
     life_steps=25_000,
     documents=2_000,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -139,6 +142,24 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
     server.stop()
     assert len(acknowledged) >= SENDERS * SCALE.kills
     check_store(data, acknowledged)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_law_6_to_8_a_kill_at_any_commit_leaves_what_the_laws_say(tmp_path: Path) -> None:
+    """Under sending, making, withdrawing, rejecting and purging; jobs end afterwards, and what is marked goes."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.laws.killed_at_commits",
+        str(tmp_path / "lives"),
+        str(SCALE.each_commit),
+    ]
+    sources = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    assert "commits" in done.stdout
 
 
 def check_store(data: Path, acknowledged: dict[str, str]) -> None:
