@@ -2,8 +2,8 @@
 
     python -m benchmarks.jobs
 
-An empty job is made, claimed, begun, ended and told in its history: what a queue costs beside the work that it does. Jobs
-are made in one transaction for all, or in one for each. Bare SQLite inserts one small row and commits it, with a
+An empty job is made, claimed, begun, ended and told in its history: what a queue costs beside the work that it does.
+Jobs are made in one transaction for all, or in one for each. Bare SQLite inserts one small row and commits it, with a
 write-ahead log and synchronous=FULL as Kinote has it. Everything is durable when it counts. Measurements take turns;
 prints medians of the rounds.
 """

@@ -21,6 +21,8 @@ class Scale:
     law_steps: int
     #: Random steps through the whole life of objects, on each kind of database and for each kind of seed.
     life_steps: int
+    #: Ways through the states of the explorer that the product is made to go.
+    ways: int
     #: Key objects of any content that other people's validators read.
     documents: int
     #: Key objects with something wrong that are read and checked.
@@ -49,6 +51,7 @@ _SHORT = Scale(
     each_commit=12,
     law_steps=150,
     life_steps=50,
+    ways=12,
     documents=200,
     mutations=1_000,
     property_examples=100,
@@ -67,6 +70,7 @@ _LONG = Scale(
     each_commit=1,
     law_steps=20_000,
     life_steps=25_000,
+    ways=2_000,
     documents=2_000,
     mutations=20_000,
     property_examples=5_000,

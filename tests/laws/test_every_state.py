@@ -5,15 +5,22 @@ Without any one of them there is a way to break a law, and it is told step by st
 
 from __future__ import annotations
 
+import random
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.laws.explorer.exploring import CounterexampleError, World, explore
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from tests.laws.explorer.exploring import BrokenError, CounterexampleError, World, explore
 from tests.laws.explorer.jobs_world import JobsWorld, JobTables
 from tests.laws.explorer.objects_world import ObjectsWorld, ObjectTables
+from tests.laws.explorer.replay import Replay
+from tests.scale import SCALE
 
 #: Each world, and how many states it has.
 WORLDS: Mapping[str, tuple[Callable[[], World[Any]], int]] = {
@@ -64,3 +71,39 @@ def test_breach_of_laws_without_a_guard_of_objects_is_noticed(guard: str) -> Non
     with pytest.raises(CounterexampleError, match=r"(?s)^1\. .*Then: .*(law|IOCM)"):
         for has_peer in (True, False):
             explore(ObjectsWorld(OF_OBJECTS[guard], has_peer=has_peer))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("has_peer", [True, False], ids=["one withdrawal and a peer", "two withdrawals"])
+def test_the_product_does_what_the_world_says(sqlite_template: Path, tmp_path: Path, has_peer: bool) -> None:
+    """On ways taken at random: so what is explored is what is done."""
+    chance = random.Random(20261130)
+    world = ObjectsWorld(has_peer=has_peer)
+    done: Counter[str] = Counter()
+    for number in range(SCALE.ways):
+        file = tmp_path / f"{number}.sqlite"
+        shutil.copyfile(sqlite_template, file)
+        catalog = Catalog(CatalogOptions(f"sqlite:///{file}"))
+        try:
+            replay = Replay(catalog, world)
+            life, way = next(world.starts()), list[str]()
+            for _ in range(25):
+                steps = list(world.steps(life))
+                if not steps:
+                    break
+                # Seldom ones first, so that all are done.
+                step, after = min(steps, key=lambda each: (done[_kind(each[0])], chance.random()))
+                assert not isinstance(after, BrokenError)
+                way.append(step)
+                done[_kind(step)] += 1
+                replay.do(step)
+                life = after
+                assert list(replay.differences(life)) == [], "\n".join(way)
+        finally:
+            catalog.close()
+    assert len(done) > 10
+
+
+def _kind(step: str) -> str:
+    """A step without which withdrawal it is about."""
+    return step.replace("the first withdrawal", "one").replace("the second withdrawal", "one")
