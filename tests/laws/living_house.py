@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -152,7 +153,7 @@ class LivingHouse(House):
         self.stores = local_stores(self.data)
         self.catalog = Catalog(self._options)
         self.recovered = recover(self.catalog, self.stores, self.clock())
-        self.node = Node(self.catalog, "here", self.clock, every=_NEVER)
+        self.node = Node(self.catalog, socket.gethostname(), self.clock, every=_NEVER)
         peers = PeersInUse.only(*self.peers)
         self.ledger = Ledger(self.catalog, self.clock)
         self.door = Door(self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog))
