@@ -160,8 +160,8 @@ class JobsWorld:
                 yield f"a write of {worker} is late, and {worker} goes on", empty._replace(late=hand)
         if state.late is not None:
             written = self._written(state, state.late)
-            after = written if isinstance(written, BrokenError) else written._replace(late=None)
-            yield f"{BY_ITSELF}the late write of {state.late.worker} comes", after
+            came = written if isinstance(written, BrokenError) else written._replace(late=None)
+            yield f"{BY_ITSELF}the late write of {state.late.worker} comes", came
 
     def _claimed(self, state: JobState, place: int) -> JobState | BrokenError:
         job, number = state.job, state.claims + 1
