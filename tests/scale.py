@@ -15,8 +15,14 @@ class Scale:
 
     #: SIGKILLs at random moments of senders at work.
     kills: int
+    #: At which of the commits of a life a house is killed: at every one, or at each of so many.
+    each_commit: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
     law_steps: int
+    #: Random steps through the whole life of objects, on each kind of database and for each kind of seed.
+    life_steps: int
+    #: Ways through the states of the explorer that the product is made to go.
+    ways: int
     #: Key objects of any content that other people's validators read.
     documents: int
     #: Key objects with something wrong that are read and checked.
@@ -42,7 +48,10 @@ class Scale:
 
 _SHORT = Scale(
     kills=5,
+    each_commit=12,
     law_steps=150,
+    life_steps=50,
+    ways=12,
     documents=200,
     mutations=1_000,
     property_examples=100,
@@ -58,7 +67,10 @@ _SHORT = Scale(
 
 _LONG = Scale(
     kills=200,
+    each_commit=1,
     law_steps=20_000,
+    life_steps=25_000,
+    ways=2_000,
     documents=2_000,
     mutations=20_000,
     property_examples=5_000,

@@ -35,6 +35,9 @@ NUMBER_OF_FRAMES = 5
 TITLES = {
     "mark": ("113000", "Of Interest"),
     "rejection": ("113001", "Rejected for Quality Reasons"),
+    "safety": ("113037", "Rejected for Patient Safety Reasons"),
+    "worklist": ("113038", "Incorrect Modality Worklist Entry"),
+    "expired": ("113039", "Data Retention Policy Expired"),
     "manifest": ("113030", "Manifest"),
 }
 
@@ -48,8 +51,15 @@ def study_in(uid: str) -> str:
     return uid.rpartition(".")[0].rpartition(".")[0]
 
 
+def series_in(study: str, uid: str) -> str:
+    """The series of a study that an instance lies in, as its UID says; a document made here says nothing."""
+    return f"{study}.{uid.split('.')[-2]}" if study_in(uid) in STUDIES else f"{study}.1"
+
+
 def class_of(uid: str) -> str:
-    """The class of the image with this UID."""
+    """The class of the image or document with this UID."""
+    if uid.split(".")[-2] == "70" or not uid.startswith("1.2."):
+        return KEY_OBJECT
     return {FRAMES: ULTRASOUND, NO_PIXELS: STATE}.get(int(uid.rpartition(".")[2]), CT)
 
 
@@ -112,7 +122,10 @@ def flag(uid: str) -> Flag:
 
 @dataclass(frozen=True, slots=True)
 class KeyObject:
-    """A key object from elsewhere. `copies` are the documents it names as identical to itself."""
+    """A key object from elsewhere. `copies` are the documents it names as identical to itself.
+
+    With `only_listed` it names its images in the evidence alone, as Weasis does.
+    """
 
     study: str
     number: int
@@ -121,6 +134,7 @@ class KeyObject:
     text: str = ""
     copies: tuple[str, ...] = ()
     broken: bool = False
+    only_listed: bool = False
 
     @property
     def uid(self) -> str:
@@ -208,7 +222,7 @@ def _document_file(described: KeyObject) -> bytes:
     template.MappingResource, template.TemplateIdentifier = "DCMR", "2010"
     dataset.ContentTemplateSequence = [template]
     dataset.CurrentRequestedProcedureEvidenceSequence = [
-        _listed(each.said_study, f"{each.said_study}.1", class_of(each.uid), each.uid)
+        _listed(each.said_study, series_in(each.said_study, each.uid), class_of(each.uid), each.uid)
         for each in described.flags
     ]
     if described.copies:
@@ -221,7 +235,9 @@ def _document_file(described: KeyObject) -> bytes:
     if described.text:
         text = _item("CONTAINS", "TEXT", _code("113012", "Key Object Description"), TextValue=described.text)
         content.append(text)
-    dataset.ContentSequence = [*content, *map(_flagging, described.flags)]
+    dataset.ContentSequence = (
+        content if described.only_listed else [*content, *map(_flagging, described.flags)]
+    )
     return _as_file(dataset, described.transfer_syntax)
 
 
@@ -260,7 +276,7 @@ def _item(relationship: str, value_type: str, concept: Dataset | None, **values:
 
 
 def _flagging(flag: Flag) -> Dataset:
-    value_type = "COMPOSITE" if class_of(flag.uid) == STATE else "IMAGE"
+    value_type = "COMPOSITE" if class_of(flag.uid) in (STATE, KEY_OBJECT) else "IMAGE"
     return _item("CONTAINS", value_type, None, ReferencedSOPSequence=[_sop(class_of(flag.uid), flag.uid)])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from anyio.from_thread import start_blocking_portal
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
@@ -50,7 +51,10 @@ class Client:
     """What asks the HTTP face of a house, in one event loop, as its server would."""
 
     def __init__(self, rooms: Rooms) -> None:
-        transport = httpx.ASGITransport(create_application(rooms))
+        self._begin(create_application(rooms))
+
+    def _begin(self, application: FastAPI) -> None:
+        transport = httpx.ASGITransport(application)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
         self._running = start_blocking_portal()
         self._portal = self._running.__enter__()
@@ -144,13 +148,15 @@ class House:
         with self.catalog.read() as connection:
             return list(connection.execute(text(query), values))
 
-    def stored_bytes(self) -> dict[int, bytes]:
-        """The bytes that lie behind each row, by its key, read where they are."""
+    def stored_bytes(self, *, all_have: bool = True) -> dict[int, bytes]:
+        """The bytes that lie behind each row, by its key, read where they are; of all rows, or of those that have."""
         lying = {}
         for row in self.rows(
             "SELECT i.id, i.store, i.file_key, i.dataset_offset, b.dataset FROM instance i "
             "LEFT JOIN instance_bytes b ON b.instance = i.id"
         ):
+            if not all_have and row.file_key is None and row.dataset is None:
+                continue
             assert (row.file_key is None) != (row.dataset is None), f"row {row.id} has not its bytes once"
             if row.file_key is None:
                 lying[row.id] = bytes(row.dataset)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.schema.tables import instance, instance_bytes
+from kinote.catalog.schema.tables import instance, instance_bytes, owed_removal
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
@@ -33,6 +37,8 @@ from tests.intake.objects import CT, image
 from tests.kept_bytes import kept_places
 from tests.keyobject.documents import document
 from tests.keyobject.documents import instance as flagged
+from tests.laws.life import Life
+from tests.laws.living_house import LivingHouse, open_sink
 from tests.running_server import RunningServer
 from tests.scale import SCALE
 from tests.walked import digest_of_data_set
@@ -92,6 +98,45 @@ class DicomSender(Sender):
                     self.acknowledged[uid] = digest(file)
 
 
+class Person(threading.Thread):
+    """Makes a note of what has been acknowledged, and withdraws some of it, until the server is gone."""
+
+    def __init__(self, url: str, senders: Sequence[Sender], chance: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.notes: list[int] = []
+        self.withdrawn: list[str] = []
+        self._url = url
+        self._senders = senders
+        self._chance = chance
+
+    def run(self) -> None:
+        with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=self._url, timeout=30) as client:
+            while True:
+                known = [uid for sender in self._senders for uid in list(sender.acknowledged)]
+                images = [uid for uid in known if uid.startswith("1.2.3.4.")]
+                if not images:
+                    time.sleep(0.01)
+                    continue
+                self._make(client, self._chance.choice(images))
+                self._withdraw(client, self._chance.choice(known))
+
+    def _make(self, client: httpx.Client, uid: str) -> None:
+        explained = client.get(f"/api/v1/instances/{uid}/explain").json()["items"][0]
+        note = {
+            "title": {"scheme": "DCM", "value": "113000"},
+            "description": "made under fire",
+            "references": [{"sop_instance_uid": uid}],
+        }
+        answer = client.post(f"/api/v1/studies/{explained['study_instance_uid']}/notes", json=note)
+        if answer.status_code == 201:
+            self.notes.append(answer.json()["id"])
+
+    def _withdraw(self, client: httpx.Client, uid: str) -> None:
+        body = {"act": "quality", "text": "a reason", "instances": [uid]}
+        if client.post("/api/v1/withdrawals", json=body).status_code == 201:
+            self.withdrawn.append(uid)
+
+
 def wait_for_all(senders: Sequence[Sender]) -> None:
     """Until each has had an acknowledgement."""
     deadline = time.monotonic() + 60
@@ -114,10 +159,17 @@ def digest(data: bytes) -> str:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_law_6_to_8_kills_lose_nothing_that_was_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under sending, making, withdrawing and purging."""
+    monkeypatch.setenv("KINOTE_PURGE_AFTER", "0")
+    monkeypatch.setenv("KINOTE_UNDO_SECONDS", "1")
     chance = random.Random(20261124)
     data = tmp_path / "data"
     acknowledged: dict[str, str] = {}
+    withdrawn: set[str] = set()
+    notes: set[int] = set()
     for round_number in range(SCALE.kills):
         # In turns without and with a receiver process.
         server = RunningServer(data, receivers=round_number % 2)
@@ -130,15 +182,41 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) ->
         for sender in senders:
             sender.start()
         wait_for_all(senders)
+        person = Person(server.url, senders, chance)
+        person.start()
         threading.Event().wait(chance.uniform(0, 2))
         server.kill()
         for sender in senders:
             sender.join(60)
             acknowledged |= sender.acknowledged
+        person.join(60)
+        withdrawn |= set(person.withdrawn)
+        notes |= set(person.notes)
     server = RunningServer(data)
     server.stop()
     assert len(acknowledged) >= SENDERS * SCALE.kills
+    assert withdrawn
+    assert notes
     check_store(data, acknowledged)
+    check_acts(data, withdrawn, notes)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_law_6_to_8_a_kill_at_any_commit_leaves_what_the_laws_say(tmp_path: Path) -> None:
+    """Under sending, making, withdrawing, rejecting and purging; jobs end afterwards, and what is marked goes."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.laws.killed_at_commits",
+        str(tmp_path / "lives"),
+        str(SCALE.each_commit),
+    ]
+    sources = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    assert "commits" in done.stdout
 
 
 def check_store(data: Path, acknowledged: dict[str, str]) -> None:
@@ -154,14 +232,19 @@ def check_store(data: Path, acknowledged: dict[str, str]) -> None:
                     instance.c.store,
                     instance.c.file_key,
                     instance.c.dataset_offset,
+                    instance.c.residence,
                     instance_bytes.c.dataset,
                 ).outerjoin(instance_bytes, instance_bytes.c.instance == instance.c.id)
             ).all()
+            owed = {(row.store, row.key) for row in connection.execute(select(owed_removal))}
         stored = {row.sop_instance_uid: row.digest for row in rows}
         assert acknowledged.items() <= stored.items()
-        assert {(row.store, row.file_key) for row in rows if row.file_key} == kept_places(stores)
+        kept = {(row.store, row.file_key) for row in rows if row.file_key}
+        assert kept <= kept_places(stores) <= kept | owed
         for row in rows:
-            if row.file_key:
+            if row.residence == "none":
+                assert row.file_key is row.dataset is None
+            elif row.file_key:
                 with stores.open(row.store, row.file_key) as file:
                     assert digest(file.read()) == row.digest
             else:
@@ -169,3 +252,18 @@ def check_store(data: Path, acknowledged: dict[str, str]) -> None:
     finally:
         stores.close()
         catalog.close()
+
+
+def check_acts(data: Path, withdrawn: set[str], notes: set[int]) -> None:
+    """What was withdrawn is out of use, notes are there, each job ends, and what is marked goes."""
+    with open_sink() as (sink, entity):
+        house = LivingHouse(f"sqlite:///{data / 'kinote.sqlite'}", data, [entity])
+        try:
+            house.clock.now = datetime.now(UTC)
+            life = Life(house, sink)
+            live = set(life.rows.live)
+            assert not live & withdrawn
+            assert notes <= {row.id for row in house.rows("SELECT id FROM note")}
+            life.end()
+        finally:
+            house.close()

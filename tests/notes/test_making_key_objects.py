@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from kinote.catalog.schema.tables import instance, instance_bytes, job_failed_object, key_object
+from kinote.catalog.schema.tables import finding, instance, instance_bytes, job_failed_object, key_object
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.unavailable import BytesNotMadeError
@@ -18,6 +18,7 @@ from kinote.keyobject import writer
 from kinote.notes.creator.making import KeyObjectMaker, keep
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.lists.note import Note
+from kinote.notes.lists.queries import notes_of_study
 from kinote.storage.local import local_stores
 from tests.actors import ROE
 from tests.clock import clock
@@ -174,6 +175,47 @@ def test_law_5_what_cannot_be_made_keeps_nothing_else_from_being_made(
     assert found is not None
     with pytest.raises(BytesNotMadeError, match="version 1 of the writer"):
         door.open(found, ROE)
+
+
+def not_made(catalog: Catalog) -> list[str]:
+    with catalog.read() as connection:
+        query = select(finding.c.text).where(finding.c.code == "NOT_MADE")
+        return list(connection.execute(query).scalars())
+
+
+@pytest.mark.parametrize("by", ["the job", "whoever needs it"])
+def test_what_cannot_be_made_is_shown_with_its_note_and_the_reason_until_it_is_made(
+    filled: Catalog, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    (note,), _ = derivable(filled)
+    uid = note.key_objects[0].sop_instance_uid
+    door = open_door(filled, tmp_path)
+    with filled.read() as connection:
+        here = door.find_instance(connection, uid)
+    assert here is not None
+
+    def fails(document: Any) -> bytes:
+        raise RecursionError("too deep")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "encode", fails)
+        if by == "the job":
+            make_in_background(filled, shop.clock)
+            MakeKeyObjects(filled, clock)(shop.claimed())
+        for _ in range(2):
+            with pytest.raises(BytesNotMadeError):
+                door.open(here, ROE)
+    told = "Its bytes cannot be made from its note: RecursionError: too deep"
+    assert not_made(filled) == [told] * (2 if by == "the job" else 1)
+    with filled.read() as connection:
+        (shown,) = notes_of_study(connection, note.key_objects[0].study_instance_uid)
+    assert told in {each.text for each in shown.findings}
+    for carrier in note.key_objects:
+        with filled.read() as connection:
+            found = door.find_instance(connection, carrier.sop_instance_uid)
+        assert found is not None
+        door.open(found, ROE).file.close()
+    assert not_made(filled) == []
 
 
 def test_law_5_a_fault_of_the_writer_keeps_nothing_else_from_being_made(

@@ -17,13 +17,15 @@ from sqlalchemy import ColumnElement, Connection, and_
 
 from kinote.catalog.schema.tables import job
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.guards import as_sql
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.waiting_work import Budget
 from kinote.jobs.claiming import Claimed
+from kinote.jobs.guards import HOLDS_ITS_LEASE
 from kinote.jobs.kinds import JobKind, pause_after
 from kinote.jobs.moments import moment_of
 from kinote.jobs.moving import FOUND, found, move
-from kinote.jobs.states import Event, State
+from kinote.jobs.states import Event
 from kinote.telemetry.clock import Clock
 
 Result = TypeVar("Result")
@@ -204,10 +206,4 @@ class LeasedJob:
         transaction.execute(job.update().where(job.c.id == self.id).values(values))
 
     def _is_mine(self, now: datetime) -> ColumnElement[bool]:
-        return and_(
-            job.c.id == self.id,
-            job.c.state == State.LEASED,
-            job.c.attempt == self.claimed.attempt,
-            job.c.worker == self.claimed.worker,
-            job.c.until_at >= timestamp(now),
-        )
+        return and_(job.c.id == self.id, *as_sql(HOLDS_ITS_LEASE, job.c, self.claimed, timestamp(now)))

@@ -74,6 +74,8 @@ RULES: dict[str, Rule] = {
         "Kinote",
         "It has no effect, and nobody is asked about it: as many rejections of its sender wait for a person as may.",
     ),
+    # Of a key object that is made here, and not received.
+    "NOT_MADE": _error("Kinote", "Its bytes cannot be made from its note: {}"),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

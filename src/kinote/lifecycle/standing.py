@@ -16,7 +16,9 @@ from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
+from kinote.catalog.sql.guards import as_sql, hold
 from kinote.lifecycle import counts
+from kinote.lifecycle.guards import IN_FORCE, IS_SETTLED
 
 #: How many UIDs are settled together. This bounds the rows in memory, and each chunk takes only a few statements.
 CHUNK = 1000
@@ -25,12 +27,7 @@ CHUNK = 1000
 _withdrawn = statements.LookUp(
     select(withdrawal_target.c.sop_instance_uid, withdrawal_target.c.instance)
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-    .where(
-        withdrawal.c.undone_at.is_(None),
-        # One that marks or waits, and one that spares the instance, leaves it live.
-        withdrawal.c.effect == "hidden",
-        withdrawal_target.c.spared == "",
-    ),
+    .where(*as_sql(IN_FORCE, withdrawal.c, withdrawal_target.c)),
     withdrawal_target.c.sop_instance_uid,
 )
 
@@ -90,7 +87,7 @@ def _moved(transaction: Connection, uids: Sequence[str]) -> list[tuple[Any, str]
     for row in rows:
         uid = row.sop_instance_uid
         now_is = "withdrawn" if (uid, None) in withdrawn or (uid, row.id) in withdrawn else "live"
-        if row.standing in _KINDS and row.standing != now_is:
+        if hold(IS_SETTLED, row) and row.standing != now_is:
             moved.append((row, now_is))
     return moved
 

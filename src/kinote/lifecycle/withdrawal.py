@@ -21,10 +21,12 @@ from kinote.catalog.instances.uid_locks import ONE_BY_ONE, lock_many_uids
 from kinote.catalog.schema.tables import instance, rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.catalog.sql.guards import as_sql
 from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
 from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, LaterCopies, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
+from kinote.lifecycle.guards import CAN_BE_UNDONE
 from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
 from kinote.security.actors import Actor
@@ -191,7 +193,9 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
 def locked_withdrawal(transaction: Connection, key: int) -> Row[Any]:
     """Return the row of a withdrawal that has not been undone, locked. Raises `WithdrawalNotFoundError`."""
     row = transaction.execute(
-        select(withdrawal).where(withdrawal.c.id == key, withdrawal.c.undone_at.is_(None)).with_for_update()
+        select(withdrawal)
+        .where(withdrawal.c.id == key, *as_sql(CAN_BE_UNDONE, withdrawal.c))
+        .with_for_update()
     ).one_or_none()
     if row is None:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key} in force.")

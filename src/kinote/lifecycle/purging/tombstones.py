@@ -30,6 +30,8 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.catalog.sql.guards import as_sql, hold
+from kinote.lifecycle.guards import CAN_BE_PURGED, IN_FORCE
 from kinote.lifecycle.purging.delays import InForce, PurgeDelays, due
 
 #: After how many failures a purge, or the removal of its bytes, is left alone.
@@ -109,7 +111,7 @@ def entomb(
     # The order of an undo, and of an arrival: the withdrawal, the UID, the instance.
     _lock(transaction, sorted({each.withdrawal for each in _named_by(transaction, named)}))
     lock_uids(transaction, named.values())
-    rows = [row for row in _instances(transaction, keys) if row.standing == "withdrawn"]
+    rows = [row for row in _instances(transaction, keys) if hold(CAN_BE_PURGED, row)]
     in_force = _in_force(transaction, [(row.id, row.sop_instance_uid) for row in rows])
     decided = []
     for row in rows:
@@ -229,12 +231,7 @@ _targets = statements.LookUp(
         withdrawal.c.rejection_note_uid,
     )
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-    .where(
-        withdrawal.c.undone_at.is_(None),
-        # One that marks or waits, and one that spares the instance, withdraws nothing.
-        withdrawal.c.effect == "hidden",
-        withdrawal_target.c.spared == "",
-    ),
+    .where(*as_sql(IN_FORCE, withdrawal.c, withdrawal_target.c)),
     withdrawal_target.c.sop_instance_uid,
 )
 

@@ -21,7 +21,9 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import withdrawal
 from kinote.catalog.schema.tables.withdrawals import WINDOW_IS_OPEN
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.guards import as_sql
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.lifecycle.guards import CAN_BE_CLOSED
 from kinote.lifecycle.withdrawal import targets
 from kinote.notes.acts.rejection import prepare_without_spared, tell
 from kinote.security.actors import KINOTE, Actor
@@ -46,7 +48,7 @@ def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
     """Close the undo window of a withdrawal; False if somebody else has closed it, or the withdrawal is undone."""
     row = transaction.execute(
         withdrawal.update()
-        .where(withdrawal.c.id == key, withdrawal.c.closed_at.is_(None), withdrawal.c.undone_at.is_(None))
+        .where(withdrawal.c.id == key, *as_sql(CAN_BE_CLOSED, withdrawal.c))
         .values(closed_at=timestamp(now))
         .returning(withdrawal.c.who, withdrawal.c.who_kind, withdrawal.c.who_address)
     ).one_or_none()

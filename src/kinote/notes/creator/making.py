@@ -12,15 +12,20 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces
+from kinote.catalog.schema.tables import DERIVABLE, finding, instance, instance_bytes, instance_pieces
+from kinote.catalog.sql.guards import hold
 from kinote.catalog.sql.statements import insert_new
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesNotMadeError
 from kinote.keyobject import writer
+from kinote.keyobject.findings import found
+from kinote.lifecycle.guards import CAN_BE_MADE
 from kinote.notes.creator.create import document_of
 from kinote.storage.digests import digest_of
+
+_NOT_MADE = "NOT_MADE"
 
 
 class CannotBeMadeError(ValueError):
@@ -42,6 +47,9 @@ class KeyObjectMaker:
             if self._writes:
                 self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
         except CannotBeMadeError as error:
+            if self._writes:
+                reason = str(error)
+                self._catalog.write(lambda transaction: tell_not_made(transaction, stored.id, reason))
             raise BytesNotMadeError(stored.sop_instance_uid, str(error)) from error
         return DataSet(io.BytesIO(dataset), len(dataset))
 
@@ -70,7 +78,7 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
         .where(instance.c.id == key)
         .with_for_update()
     ).one_or_none()
-    if row is None or row.residence != "derivable":
+    if row is None or not hold(CAN_BE_MADE, row):
         return False
     digest = digest_of(dataset)
     if row.digest is not None and row.digest != digest_of(dataset, row.digest_algorithm).root:
@@ -92,7 +100,28 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
             dataset_offset=0,
         )
     )
+    _forget_not_made(transaction, key)
     return True
+
+
+def tell_not_made(transaction: Connection, key: int, reason: str) -> None:
+    """Write the finding that the bytes of an instance cannot be made, in place of the one before; none if it has some.
+
+    So its study shows it, with the reason.
+    """
+    row = transaction.execute(
+        select(instance.c.residence).where(instance.c.id == key).with_for_update()
+    ).one_or_none()
+    if row is None or not hold(CAN_BE_MADE, row):
+        return
+    _forget_not_made(transaction, key)
+    each = found(_NOT_MADE, "", reason)
+    values = {"code": each.code, "severity": each.severity, "place": each.place, "text": each.text}
+    transaction.execute(finding.insert(), {"instance": key, **values})
+
+
+def _forget_not_made(transaction: Connection, key: int) -> None:
+    transaction.execute(finding.delete().where(finding.c.instance == key, finding.c.code == _NOT_MADE))
 
 
 def to_be_made(connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:

@@ -14,7 +14,7 @@ from kinote.jobs.failed_objects import failed_by_version, forget_failed, note_fa
 from kinote.jobs.kinds import IDLE, JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome
 from kinote.keyobject.writer import WRITER_VERSION
-from kinote.notes.creator.making import CannotBeMadeError, derived, keep, to_be_made
+from kinote.notes.creator.making import CannotBeMadeError, derived, keep, tell_not_made, to_be_made
 from kinote.telemetry.clock import Clock
 
 MAKE_KEY_OBJECTS = JobKind(
@@ -88,6 +88,7 @@ class MakeKeyObjects:
                     version=WRITER_VERSION,
                     clock=self._clock,
                 )
+                tell_not_made(transaction, key, str(each))
             else:
                 keep(transaction, key, each)
                 forget_failed(transaction, job.kind.name, key)

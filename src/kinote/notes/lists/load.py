@@ -71,7 +71,8 @@ def load(connection: Connection, rows: Sequence[Row[Any]], *, everything: bool) 
     carriers = {}
     for item in _key_objects(connection, parts):
         parts[item.version].key_objects.append(item)
-        if item.made_from is None:
+        # What was made here has findings only if its bytes cannot be made.
+        if item.made_from is None or item.residence == "derivable":
             carriers[item.instance] = item.version
     for instance_key, found_here in findings_of(connection, carriers).items():
         parts[carriers[instance_key]].findings += found_here
@@ -147,6 +148,7 @@ _key_objects = statements.LookUp(
             key_object.c.made_from,
             instance.c.sop_instance_uid,
             instance.c.standing,
+            instance.c.residence,
             study.c.study_instance_uid,
             *PATIENT_COLUMNS,
         )
