@@ -38,6 +38,8 @@ class Scale:
     mutated_frames: int
     #: Data sets that are written in every encoding, and compared.
     re_encoded: int
+    #: Requests of each operation of the API, valid ones and as many that are not.
+    requests: int
 
 
 _SHORT = Scale(
@@ -54,6 +56,7 @@ _SHORT = Scale(
     siege_objects=10,
     mutated_frames=500,
     re_encoded=12,
+    requests=8,
 )
 
 _LONG = Scale(
@@ -70,6 +73,7 @@ _LONG = Scale(
     siege_objects=1_000,
     mutated_frames=20_000,
     re_encoded=1_000,
+    requests=500,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT
