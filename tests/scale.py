@@ -40,6 +40,8 @@ class Scale:
     re_encoded: int
     #: Requests of each operation of the API, valid ones and as many that are not.
     requests: int
+    #: Acts while files and the index fail.
+    fault_rounds: int
 
 
 _SHORT = Scale(
@@ -57,6 +59,7 @@ _SHORT = Scale(
     mutated_frames=500,
     re_encoded=12,
     requests=8,
+    fault_rounds=75,
 )
 
 _LONG = Scale(
@@ -74,6 +77,7 @@ _LONG = Scale(
     mutated_frames=20_000,
     re_encoded=1_000,
     requests=500,
+    fault_rounds=1_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT
