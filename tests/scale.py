@@ -44,6 +44,10 @@ class Scale:
     mutated_frames: int
     #: Data sets that are written in every encoding, and compared.
     re_encoded: int
+    #: Requests of each operation of the API, valid ones and as many that are not.
+    requests: int
+    #: Acts while files and the index fail.
+    fault_rounds: int
 
 
 _SHORT = Scale(
@@ -63,6 +67,8 @@ _SHORT = Scale(
     siege_objects=10,
     mutated_frames=500,
     re_encoded=12,
+    requests=8,
+    fault_rounds=75,
 )
 
 _LONG = Scale(
@@ -82,6 +88,8 @@ _LONG = Scale(
     siege_objects=1_000,
     mutated_frames=20_000,
     re_encoded=1_000,
+    requests=500,
+    fault_rounds=1_000,
 )
 
 SCALE = _LONG if os.environ.get("KINOTE_SOAK") == "1" else _SHORT

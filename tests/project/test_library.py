@@ -16,7 +16,11 @@ from tests.project.sources import PACKAGE, ROOT
 LIBRARY = ("dicom", "keyobject")
 
 #: Makes pictures, by pillow, which comes with the server.
-OF_THE_SERVER = {Path("dicom/pixels/pictures.py")}
+OF_THE_SERVER = {
+    Path("dicom/pixels/pictures.py"),
+    Path("dicom/pixels/presenting/annotations.py"),
+    Path("dicom/pixels/presenting/lettering.py"),
+}
 MODULES = sorted(
     f"kinote.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}".removesuffix(".__init__")
     for room in LIBRARY

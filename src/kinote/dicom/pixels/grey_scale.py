@@ -7,11 +7,12 @@ shown alike.
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.pixels.display_stages import has_modality_transform, stages
 from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.lookup_tables import LookupTable, lookup_table
@@ -51,6 +52,12 @@ class GreyTransform:
     inverted: bool = False
     #: Stored values from the first to the second are no part of the picture and black.
     padding: tuple[int, int] | None = None
+    #: Of a presentation state: the last stage, from brightness to P-Values (PS3.3 C.11.6).
+    presentation_lut: LookupTable | None = None
+
+    def spread(self, span: tuple[float, float]) -> Self:
+        """The same, with a range of values spread over all greys."""
+        return replace(self, span=span)
 
     def modality(self, stored: NDArray[np.float64]) -> NDArray[np.float64]:
         """Stored values in output units: Hounsfield units, optical density … (PS3.3 C.11.1)."""
@@ -61,6 +68,8 @@ class GreyTransform:
     def greys(self, stored: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Greys of stored values, 0 black to 255 white; needs `window`, `voi_lut` or `span`."""
         shown = self._brightness(self.modality(stored))
+        if self.presentation_lut is not None:
+            shown = self.presentation_lut.scaled(shown)
         if self.inverted:
             shown = 1.0 - shown
         greys = (np.nan_to_num(shown) * 255.0 + 0.5).astype(np.uint8)
@@ -84,10 +93,10 @@ def grey_transform(
 ) -> GreyTransform:
     """How a frame's own attributes say that it is shown; `window` takes the place of its windows and VOI LUT."""
     transform = GreyTransform(
-        inverted=form.photometric == "MONOCHROME1", padding=_padding(frame, form), window=window
+        inverted=form.photometric == "MONOCHROME1", padding=padding_of(frame, form), window=window
     )
     if has_modality_transform(frame):
-        transform = _with_modality(transform, frame, form, little_endian=little_endian)
+        transform = modality_of(transform, frame, form, little_endian=little_endian)
     if window is not None:
         return transform
     if not stages(frame.header).voi:
@@ -97,9 +106,10 @@ def grey_transform(
     return _with_voi(transform, frame, form, signed=negative, little_endian=little_endian)
 
 
-def _with_modality(
+def modality_of(
     transform: GreyTransform, frame: FrameAttributes, form: PixelFormat, *, little_endian: bool
 ) -> GreyTransform:
+    """Return a transform with the modality stage that a header says."""
     place = frame.macro(_PIXEL_VALUE_TRANSFORMATION_SEQUENCE)
     slope = place.number(_RESCALE_SLOPE)
     transform = replace(
@@ -118,6 +128,14 @@ def _with_voi(
     transform: GreyTransform, frame: FrameAttributes, form: PixelFormat, *, signed: bool, little_endian: bool
 ) -> GreyTransform:
     voi = frame.macro(_FRAME_VOI_LUT_SEQUENCE)
+    found = voi_of(transform, voi, signed=signed, little_endian=little_endian)
+    return replace(transform, span=_full_span(frame, form, transform)) if found is None else found
+
+
+def voi_of(
+    transform: GreyTransform, voi: DataSet, *, signed: bool, little_endian: bool
+) -> GreyTransform | None:
+    """Return a transform with the VOI LUT or the first window of an item; None where it has none."""
     luts = voi.items(_VOI_LUT_SEQUENCE)
     lut = lookup_table(luts[0], signed=signed, little_endian=little_endian) if luts else None
     if lut is not None:
@@ -130,7 +148,7 @@ def _with_voi(
             function = "LINEAR_EXACT" if function == "LINEAR" else function
         if width > 0 and np.isfinite((centre, width)).all():
             return replace(transform, window=Window(centre, width, function))
-    return replace(transform, span=_full_span(frame, form, transform))
+    return None
 
 
 def _full_span(
@@ -147,7 +165,7 @@ def _full_span(
     return float(low), float(low + (1 << form.bits_stored) - 1)
 
 
-def _padding(frame: FrameAttributes, form: PixelFormat) -> tuple[int, int] | None:
+def padding_of(frame: FrameAttributes, form: PixelFormat) -> tuple[int, int] | None:
     """Pixel Padding Value and its range limit (PS3.3 C.7.5.1.1.2), as stored values."""
     value = frame.header.integer(_PIXEL_PADDING_VALUE)
     if value is None or form.floating:

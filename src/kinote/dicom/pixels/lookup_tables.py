@@ -40,6 +40,11 @@ class LookupTable:
         found: NDArray[np.float64] = table[places].astype(np.float64)
         return found
 
+    def scaled(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The entries, 0 to 1, for shares of the whole table, 0 to 1."""
+        count = len(self.entries) // 2
+        return self.mapped(self.first + shares * (count - 1)) / ((1 << self.bits) - 1)
+
 
 def lookup_table(item: DataSet, *, signed: bool, little_endian: bool) -> LookupTable | None:
     """The table of a Modality or VOI LUT Sequence item; None where it is not usable.

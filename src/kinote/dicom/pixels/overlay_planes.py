@@ -5,18 +5,18 @@ A plane lies in Overlay Data (60xx,3000), or in a bit of the words of the pixels
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kinote.dicom.dictionary.transfer_syntaxes import TransferSyntax
 from kinote.dicom.elements.dataset import DataSet
-from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.samples import Samples, bands
 
-_GROUPS = range(0x6000, 0x6020, 2)
+GROUPS = range(0x6000, 0x6020, 2)
 _ROWS, _COLUMNS, _FRAMES = 0x0010, 0x0011, 0x0015
 _TYPE, _ORIGIN, _FRAME_ORIGIN = 0x0040, 0x0050, 0x0051
 _BIT_POSITION, _DATA = 0x0102, 0x3000
@@ -38,6 +38,7 @@ class _Plane:
     `tag` is its data, None where it lies in bit `position` of the words. `first_bit` is where it begins in its data.
     """
 
+    group: int
     rows: int
     columns: int
     top: int
@@ -48,9 +49,32 @@ class _Plane:
     first_bit: int
 
 
-def draw_overlays(picture: NDArray[np.uint8], frames: Frames, frame: int, samples: Samples) -> None:
-    """Draw all planes of a frame, counted from 1, on its greys or colours."""
+class Planes(Protocol):
+    """Where planes are read from: an object with its bytes."""
+
+    @property
+    def header(self) -> DataSet:
+        """Its attributes."""
+
+    @property
+    def transfer_syntax(self) -> TransferSyntax:
+        """How it is encoded."""
+
+    def value(self, tag: int, start: int, length: int) -> bytes:
+        """Bytes of a value; fewer where it ends before."""
+
+
+def draw_overlays(
+    picture: NDArray[np.uint8],
+    frames: Planes,
+    frame: int,
+    samples: Samples,
+    groups: Collection[int] | None = None,
+) -> None:
+    """Draw the planes of a frame, counted from 1, on its greys or colours: all, or those of these groups."""
     for plane in _planes(frames.header, frame):
+        if groups is not None and plane.group not in groups:
+            continue
         if plane.tag is None:
             _draw_embedded(picture, samples, plane)
             continue
@@ -60,7 +84,7 @@ def draw_overlays(picture: NDArray[np.uint8], frames: Frames, frame: int, sample
 
 
 def _planes(header: DataSet, frame: int) -> Iterator[_Plane]:
-    for group in _GROUPS:
+    for group in GROUPS:
         base = group << 16
         rows, columns = header.integer(base | _ROWS), header.integer(base | _COLUMNS)
         is_embedded = header.vr(base | _DATA) is None
@@ -78,6 +102,7 @@ def _planes(header: DataSet, frame: int) -> Iterator[_Plane]:
             if not 0 <= index < min(number, _MOST_FRAMES):
                 continue
         yield _Plane(
+            group=group,
             rows=rows,
             columns=columns,
             top=_bounded(origin[0] - 1),
@@ -93,7 +118,7 @@ def _bounded(offset: int) -> int:
     return min(max(offset, -_LONGEST_SIDE), _LONGEST_SIDE)
 
 
-def _flags(frames: Frames, plane: _Plane, height: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def _flags(frames: Planes, plane: _Plane, height: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """The rows of a plane that lie over the image, some at a time, with the number of the first."""
     assert plane.tag is not None
     is_swapped = not frames.transfer_syntax.little_endian and frames.header.vr(plane.tag) == "OW"

@@ -1,6 +1,7 @@
 """Frames as pictures: JPEG, PNG and GIF of one frame as its own attributes say that it is shown."""
 
 import io
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from kinote.dicom.pixels.functional_groups import FrameAttributes
 from kinote.dicom.pixels.grey_scale import grey_transform, to_grey
 from kinote.dicom.pixels.overlay_planes import draw_overlays
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.presenting.annotations import Placing, annotate, burn_in
+from kinote.dicom.pixels.presenting.presentation_states import Presentation
 from kinote.dicom.pixels.samples import Samples
 from kinote.dicom.pixels.shutters import close_shutter
 from kinote.dicom.pixels.windows import Window
@@ -45,17 +48,29 @@ def render_frame(
     viewport: tuple[int, int] | None = None,
     format: PictureFormat = "jpeg",  # noqa: A002 - the word of the field
     quality: int = 90,
+    state: Presentation | None = None,
+    words: Sequence[Sequence[str]] = (),
 ) -> bytes:
     """One frame, counted from 1, as a picture of its `samples`.
 
     `window` takes the place of the object's own; colour frames have none. `overlays`: whether overlay planes are drawn.
     `viewport` is the width and height into
-    which the picture is fitted, in pixels. Pixels that are not square are made so. Raises `PictureError`.
+    which the picture is fitted, in pixels. Pixels that are not square are made so. `state` is the presentation state
+    that is applied. `words` are lines written into the upper left, upper right and lower left corner.
+    Raises `PictureError`.
     """
-    picture = Image.fromarray(pixels(frames, frame, samples, window=window, overlays=overlays))
-    size = _size(picture.size, _aspect(frames, frame), viewport)
+    picture = Image.fromarray(pixels(frames, frame, samples, window=window, overlays=overlays, state=state))
+    area = (0, 0, *picture.size) if state is None else state.area(*picture.size)
+    aspect = _aspect(frames, frame)
+    if state is not None:
+        aspect = state.aspect or aspect
+        picture, aspect = _turned(picture, area, state, aspect)
+    size = _size(picture.size, aspect, viewport)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    if state is not None:
+        picture = annotate(picture, state, Placing(area, state.quarter_turns, state.is_flipped, size))
+    picture = burn_in(picture, words)
     encoded = io.BytesIO()
     if format == "jpeg":
         picture.save(encoded, "JPEG", quality=quality)
@@ -64,6 +79,23 @@ def render_frame(
     else:
         picture.save(encoded, "GIF")
     return encoded.getvalue()
+
+
+def _turned(
+    picture: Image.Image, area: tuple[int, int, int, int], state: Presentation, aspect: float
+) -> tuple[Image.Image, float]:
+    """The area of a picture that is shown, black beyond the image, turned and flipped; and its aspect then."""
+    _size((area[2] - area[0], area[3] - area[1]), 1.0, None)
+    if area != (0, 0, *picture.size):
+        picture = picture.crop(area)
+    turn = (None, Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_90)[
+        state.quarter_turns
+    ]
+    if turn is not None:
+        picture = picture.transpose(turn)
+    if state.is_flipped:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return picture, 1 / aspect if state.quarter_turns % 2 else aspect
 
 
 def check_size(frames: Frames) -> None:
@@ -77,11 +109,18 @@ def check_size(frames: Frames) -> None:
 
 
 def pixels(
-    frames: Frames, frame: int, samples: Samples, *, window: Window | None = None, overlays: bool = True
+    frames: Frames,
+    frame: int,
+    samples: Samples,
+    *,
+    window: Window | None = None,
+    overlays: bool = True,
+    state: Presentation | None = None,
 ) -> NDArray[np.uint8]:
     """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`.
 
-    They have gone through the stages of the display (`display_stages`), but for the aspect ratio of pixels.
+    They have gone through the stages of the display (`display_stages`), but for the aspect ratio of pixels. What
+    `state` says takes the place of what the image says.
     """
     check_size(frames)
     form, header = frames.format, frames.header
@@ -91,14 +130,20 @@ def pixels(
         if is_colour(form):
             shown = to_rgb(samples, form, header, little_endian=little_endian)
         else:
-            transform = grey_transform(attributes, form, window=window, little_endian=little_endian)
+            if state is None:
+                transform = grey_transform(attributes, form, window=window, little_endian=little_endian)
+            else:
+                transform = state.grey_transform(attributes, form, window)
             greys = to_grey(samples, transform)
             shown = with_supplemental_palette(greys, samples, form, header, little_endian=little_endian)
         if not shown.flags.writeable:
             shown = shown.copy()
-        close_shutter(shown, attributes)
+        close_shutter(shown, attributes if state is None else state.shutter)
         if overlays and stages(header).overlays:
-            draw_overlays(shown, frames, frame, samples)
+            shows = None if state is None else state.shown_overlays
+            draw_overlays(shown, frames, frame, samples, shows)
+            if state is not None:
+                draw_overlays(shown, state.planes, frame, samples, state.own_overlays)
         return shown
     except DicomError as error:
         raise PictureError(f"The object cannot be read: {error}.") from error

@@ -75,7 +75,7 @@ def study_labels(connection: Connection, study_instance_uids: Collection[str]) -
     return {
         row.study_instance_uid: {
             "patient_id": row.patient_id,
-            "patient_name": _person_name(json.loads(row.attributes), "00100010"),
+            "patient_name": person_name(json.loads(row.attributes), "00100010"),
             "study_date": row.study_date,
             "description": row.study_description,
         }
@@ -214,7 +214,7 @@ def _summary(
     return {
         "study_instance_uid": row.study_instance_uid,
         "patient_id": row.patient_id,
-        "patient_name": _person_name(attributes, "00100010"),
+        "patient_name": person_name(attributes, "00100010"),
         "patient_birth_date": row.patient_birth_date,
         "patient_sex": row.patient_sex,
         "study_date": row.study_date,
@@ -231,7 +231,7 @@ def _summary(
     }
 
 
-def _person_name(attributes: Mapping[str, Any], tag: str) -> str:
+def person_name(attributes: Mapping[str, Any], tag: str) -> str:
     """Return a name as received, with `=` between component groups. The matched columns have it folded."""
     values = attributes.get(tag, {}).get("Value") or [None]
     return joined_groups(values[0])

@@ -17,7 +17,7 @@ from kinote.jobs.queues import Queue, QueueState, queues, set_queue
 from kinote.jobs.states import State
 from kinote.notes.registrar.registering_jobs import register_found
 from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key
+from kinote.web.api.keys import Key, KeyInBody
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, position_of
 from kinote.web.api.pages import page as collection
 from kinote.web.permitted import PermittedAPIRoute
@@ -56,7 +56,7 @@ class AskedJobAct(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     act: JobAct
-    ids: Annotated[list[int] | None, Field(max_length=MOST_AT_ONCE)] = None
+    ids: Annotated[list[KeyInBody] | None, Field(max_length=MOST_AT_ONCE)] = None
     filter: WantedJobs | None = None
     expected: Annotated[
         int | None,

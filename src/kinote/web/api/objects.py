@@ -47,4 +47,7 @@ async def bring_in(request: Request) -> Response:
     outcome = await in_threads_with_body(request, take, rooms.threads.uploads)
     if outcome.status == OUT_OF_RESOURCES:
         raise OutOfResourcesError(outcome.reason, headers={"Retry-After": "60"})
-    return answer(asdict(outcome))
+    answered = asdict(outcome)
+    # Who sent it knows that.
+    del answered["sender"]
+    return answer(answered)

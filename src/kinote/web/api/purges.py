@@ -13,6 +13,7 @@ from starlette.responses import Response
 from kinote.lifecycle.purging.lists import counts, failures, plan, purged
 from kinote.lifecycle.purging.tombstones import try_again
 from kinote.web.api.idempotency import AskedAct
+from kinote.web.api.keys import KeyInBody
 from kinote.web.api.moments import moment_of
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
@@ -29,7 +30,7 @@ class WantedRetry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    instances: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    instances: Annotated[list[KeyInBody], Field(min_length=1, max_length=1000)]
 
 
 @router.get("/purges", summary="What was purged, the last first")

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
+from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
 from kinote.web.description.shapes import ANSWERS
 from kinote.web.problems import MEDIA_TYPE
 
@@ -44,6 +45,17 @@ _ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
 #: Answers that are given with another status than FastAPI finds out.
 _STATUS = {("post", "/api/v1/findings/register"): "202"}
 
+#: The shape of each answer, by method and path.
+SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER}
+
+#: Second answers, with a status of their own: what a preview says.
+ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {
+    ("post", "/api/v1/withdrawals"): ("200", "What would be withdrawn (`preview`).", PlannedWithdrawal)
+}
+
+#: Resources that a server may not have, though their address names nothing.
+_MAY_BE_MISSING = ("/api/v1/identity",)
+
 #: Answers that are no JSON.
 _FILES = ("/api/v1/notes/{note_id}/rendered", "/api/v1/held/{held_id}/file")
 
@@ -78,19 +90,23 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
         content.pop(_JSON, None)
         responses["304"] = {"description": "The client has it already."}
         return
-    shape = ANSWERS.get((method, path))
-    if shape is None:
-        content[_JSON] = {"schema": {"type": "object"}}
-        return
+    content[_JSON] = {"schema": _schema(SHAPES[method, path], schemas)}
+    if (method, path) in ALSO:
+        status, words, shape = ALSO[method, path]
+        responses[status] = {"description": words, "content": {_JSON: {"schema": _schema(shape, schemas)}}}
+
+
+def _schema(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an answer, whose parts go to `schemas`."""
     schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
-    content[_JSON] = {"schema": schema}
+    return schema
 
 
 def _problems(method: str, path: str, operation: dict[str, Any]) -> None:
     parameters = {each["name"].lower() for each in operation.get("parameters", ())}
     statuses = {*_ALWAYS, 422}
-    if "{" in path:
+    if "{" in path or path in _MAY_BE_MISSING:
         statuses |= {404}
     if path in _FILES:
         statuses |= {406, 410}

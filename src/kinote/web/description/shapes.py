@@ -9,7 +9,6 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from kinote.intake.outcome import Outcome
 from kinote.keyobject.findings import Finding
 from kinote.lifecycle.account import Tally
 from kinote.lifecycle.explain import Explanation
@@ -378,7 +377,6 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/instances/{sop}/register"): RegisteredAgain,
     ("get", "/api/v1/findings"): Page[FoundObject],
     ("post", "/api/v1/findings/register"): MadeJob,
-    ("post", "/api/v1/objects"): Outcome,
     ("get", "/api/v1/acts"): Page[Act],
     ("post", "/api/v1/scrub"): Scrubbed,
     ("get", "/api/v1/held"): Page[Held],

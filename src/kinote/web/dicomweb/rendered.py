@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,10 +13,12 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.presenting.presentation_states import APPLIED, images_of, presentation
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.keyobject.findings import found
+from kinote.notes.lists.summary_facts import image_numbers, study_facts
 from kinote.security.actors import Actor
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.addresses import Addresses
@@ -25,13 +28,18 @@ from kinote.web.dicomweb.rendering import Rendering, rendering
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
 from kinote.web.negotiation import accepted
-from kinote.web.problems import BadRequestError, NotAcceptableError
+from kinote.web.picture_words import numbers_text, patient_lines, written_date
+from kinote.web.presentations import read_presentation_state
+from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
 from kinote.web.response_body import iterated
-from kinote.web.rooms import rooms_of
+from kinote.web.rooms import Rooms, rooms_of
 from kinote.web.warning_header import warning
 from kinote.web.while_wanted import watched, while_wanted
 
 _MULTIPART = "multipart/related"
+
+#: Images of a presentation state that are looked for.
+_MOST_LOOKED_FOR = 100
 
 
 async def rendered(request: Request) -> Response:
@@ -39,7 +47,27 @@ async def rendered(request: Request) -> Response:
     item = await named_instance(request)
     if item.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
         return await document_page(request, item)
-    return await _picture(request, item, 1, rendering(request))
+    wanted = rendering(request)
+    if item.sop_class_uid in APPLIED:
+        shown, number = await _image_of_state(request, item)
+        return await _picture(request, shown, number, replace(wanted, presentation_uid=item.sop_instance_uid))
+    return await _picture(request, item, 1, wanted)
+
+
+async def _image_of_state(request: Request, item: LiveObject) -> tuple[LiveObject, int]:
+    """The first image that a presentation state is about and that is here, with its frame."""
+    rooms, by = rooms_of(request), actor_of(request)
+
+    def find() -> tuple[LiveObject, int]:
+        about = images_of(read_presentation_state(rooms.door, item, by))
+        with rooms.catalog.read() as connection:
+            for uid, number in about[:_MOST_LOOKED_FOR]:
+                found = rooms.door.find_instance(connection, uid)
+                if found is not None and found.pixel_rows:
+                    return found, number
+        raise PictureError("None of the images that the presentation state is about is here.")
+
+    return await rooms.read(find)
 
 
 async def rendered_objects(request: Request) -> Response:
@@ -68,7 +96,7 @@ async def rendered_objects(request: Request) -> Response:
         return await _picture(request, images[0], 1, wanted)
     rooms, addresses, boundary = rooms_of(request), Addresses(request), new_boundary()
     async with watched(request) as is_gone:
-        pictures = _pictures(rooms.door, images, wanted, actor_of(request), is_gone, addresses)
+        pictures = _pictures(rooms, images, wanted, actor_of(request), is_gone, addresses)
         return await iterated(
             multipart_body(pictures, boundary),
             rooms.threads.decoded,
@@ -77,7 +105,7 @@ async def rendered_objects(request: Request) -> Response:
 
 
 def _pictures(
-    door: Door,
+    rooms: Rooms,
     images: Sequence[LiveObject],
     wanted: Rendering,
     by: Actor,
@@ -89,7 +117,7 @@ def _pictures(
     is_empty = True
     for item in images:
         try:
-            picture, _ = _rendered(door, item, 1, wanted, by, is_gone)
+            picture, _ = _rendered(rooms.door, item, 1, wanted, by, is_gone, _beside(rooms, item, 1, wanted))
         except (PictureError, NotLiveError, BytesUnavailableError) as error:
             failure = error
             continue
@@ -133,21 +161,56 @@ def _representative(door: Door, objects: Sequence[LiveObject]) -> LiveObject:
 
 
 async def _picture(request: Request, item: LiveObject, number: int, wanted: Rendering) -> Response:
-    tag = entity_tag([item], number, wanted)
+    rooms = rooms_of(request)
+    by = actor_of(request)
+    with_it = await rooms.read(lambda: _beside(rooms, item, number, wanted))
+    tag = entity_tag([item, *with_it.states], number, wanted, with_it.words)
     unchanged = not_modified(request, tag)
     if unchanged is not None:
         return unchanged
-    rooms = rooms_of(request)
-    by = actor_of(request)
     picture, remark = await while_wanted(
         request,
-        lambda is_gone: _rendered(rooms.door, item, number, wanted, by, is_gone),
+        lambda is_gone: _rendered(rooms.door, item, number, wanted, by, is_gone, with_it),
         rooms.threads.pictures,
     )
     headers = {"ETag": tag, "Cache-Control": CACHED}
     if remark:
         headers["Warning"] = warning(found("PICTURE_LABEL", detail=remark).text)
     return Response(picture, media_type=wanted.media_type, headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What a picture takes beside its image: the presentation state, if there is one, and words for three corners."""
+
+    states: tuple[LiveObject, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
+
+
+def _beside(rooms: Rooms, item: LiveObject, number: int, wanted: Rendering) -> _Beside:
+    """What was asked for of it. Raises `UnknownResourceError` for a state that is not here."""
+    if not wanted.presentation_uid and not wanted.annotations:
+        return _Beside()
+    with rooms.catalog.read() as connection:
+        state = (
+            rooms.door.find_instance(connection, wanted.presentation_uid) if wanted.presentation_uid else None
+        )
+        facts = study_facts(connection, item.study_instance_uid)
+        numbers = image_numbers(connection, [item.sop_instance_uid]).get(item.sop_instance_uid, (None, None))
+    if wanted.presentation_uid and state is None:
+        raise UnknownResourceError(f"presentationUID: there is no object {wanted.presentation_uid} here.")
+    patient, study, technique = (), (), ()  # type: tuple[str, ...], tuple[str, ...], tuple[str, ...]
+    if "patient" in wanted.annotations:
+        patient = tuple(value for _, value in patient_lines(facts))
+        study = tuple(filter(None, (written_date(facts.study_date), facts.description)))
+    if "technique" in wanted.annotations:
+        frame = number if (item.frames or 1) > 1 else 0
+        technique = (
+            ", ".join(numbers_text(numbers, frame)),
+            f"{item.pixel_columns} x {item.pixel_rows} pixels",
+        )
+    words = (patient, study, technique)
+    return _Beside((state,) if state else (), words if any(words) else ())
 
 
 def _rendered(
@@ -157,8 +220,13 @@ def _rendered(
     wanted: Rendering,
     by: Actor,
     is_gone: Callable[[], bool],
+    with_it: _Beside = _Beside(),
 ) -> tuple[bytes, str]:
     """A picture, and where its frame is otherwise than its label."""
+    state = None
+    for each in with_it.states:
+        header = read_presentation_state(door, each, by)
+        state = presentation(header, each.transfer_syntax_uid, item.sop_instance_uid, number)
     with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
         check_frame(opened, number)
         check_size(opened)
@@ -172,5 +240,7 @@ def _rendered(
             viewport=wanted.viewport,
             format=wanted.format,
             quality=wanted.quality,
+            state=state,
+            words=with_it.words,
         )
     return picture, samples.remark

@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from kinote.dicom.pixels.windows import FUNCTIONS, Window
+from kinote.dicom.values.uids import is_tolerable
 from kinote.web.negotiation import MediaType, accepted, choose
 from kinote.web.problems import BadRequestError, NotAcceptableError
 
@@ -16,20 +17,24 @@ PictureFormat = Literal["jpeg", "png", "gif"]
 
 _FORMATS: dict[str, PictureFormat] = {"image/jpeg": "jpeg", "image/png": "png", "image/gif": "gif"}
 
+ANNOTATIONS = frozenset({"patient", "technique"})
+
 #: The longest side of a thumbnail, in pixels.
 _THUMBNAIL = (128, 128)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Media type, the box the picture is fitted into (pixels), window, quality of JPEG (1 to 100), and whether overlay
-    planes are drawn."""
+    """Media type, the box the picture is fitted into (pixels), window, quality of JPEG (1 to 100), whether overlay
+    planes are drawn, what is written into the picture, and the UID of the presentation state that is applied."""
 
     media_type: str
     viewport: tuple[int, int] | None
     window: Window | None
     quality: int
     overlays: bool = True
+    annotations: frozenset[str] = frozenset()
+    presentation_uid: str = ""
 
     @property
     def format(self) -> PictureFormat:
@@ -39,7 +44,7 @@ class Rendering:
 def rendering(
     request: Request, ranges: list[MediaType] | None = None, *, thumbnail: bool = False
 ) -> Rendering:
-    """What the request asks for. Annotations and colour profiles are not made; to ask for them is ignored.
+    """What the request asks for. Colour profiles are not made; to ask for them is ignored.
 
     `ranges` are the media types of pictures that it accepts, where its Accept header has them within others.
     """
@@ -54,7 +59,25 @@ def rendering(
         window=None if thumbnail else _window(parameters),
         quality=_quality(parameters),
         overlays=_overlays(parameters),
+        annotations=frozenset() if thumbnail else _annotations(parameters),
+        presentation_uid="" if thumbnail else _presentation_uid(parameters),
     )
+
+
+def _annotations(parameters: QueryParams) -> frozenset[str]:
+    """`annotation=patient,technique` (8.3.5.1.1)."""
+    wanted = frozenset(filter(None, parameters.get("annotation", "").split(",")))
+    for word in sorted(wanted - ANNOTATIONS):
+        raise BadRequestError(f"annotation: {word[:80]!r} is neither patient nor technique.")
+    return wanted
+
+
+def _presentation_uid(parameters: QueryParams) -> str:
+    """`presentationUID`, as in requests by URI (9.4.1.2.6); its series need not be named."""
+    uid = parameters.get("presentationUID", "")
+    if uid and not is_tolerable(uid):
+        raise BadRequestError(f"presentationUID: {uid[:80]!r} is no UID.")
+    return uid
 
 
 def _overlays(parameters: QueryParams) -> bool:

@@ -15,11 +15,15 @@ from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
+from kinote.dicom.pixels.presenting.presentation_states import Presentation, presentation
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists.note import Note, NoteReference
+from kinote.notes.lists.summary_facts import StudyFacts, image_numbers, study_facts
 from kinote.security.actors import Actor
+from kinote.web.picture_words import numbers_text, patient_lines, written_date, written_name
+from kinote.web.presentations import read_presentation_state
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24
@@ -40,6 +44,8 @@ class KeyImage:
     caption: str
     frame: int
     shown: LiveObject | None
+    #: The presentation state that it is to be shown with, if that is here.
+    state: LiveObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Summary:
     """Everything a summary says, and for whom; `more` counts the key images beyond those listed."""
 
     note: Note
+    study: StudyFacts
     images: tuple[KeyImage, ...]
     more: int
     by: Actor
@@ -60,10 +67,17 @@ class Summary:
         """What there is to say beside title and description, as (name, value)."""
         author = self.note.author
         facts = [
+            *patient_lines(self.study),
+            (
+                "Study",
+                " ".join(
+                    each for each in (written_date(self.study.study_date), self.study.description) if each
+                ),
+            ),
             ("Modifiers", ", ".join(code.meaning for code in self.note.modifiers)),
-            ("Author", author.name.replace("^", " ").strip()),
+            ("Author", written_name(author.name)),
             ("Made", self.note.created[:16].replace("T", " ")),
-            ("Study", self.note.study_instance_uid),
+            ("Study UID", self.note.study_instance_uid),
             ("Standing", "" if self.note.standing == "live" else self.note.standing),
         ]
         return [(name, value) for name, value in facts if value]
@@ -77,11 +91,16 @@ def summary(connection: Connection, door: Door, note: Note, by: Actor) -> Summar
         if reference.status != "foreign"
         for frame in reference.frames or (0,)
     ]
+    listed = flagged[:MOST_PICTURES]
+    numbers = image_numbers(connection, [reference.sop_instance_uid for reference, _ in listed])
     images = [
-        _key_image(connection, door, number, reference, frame)
-        for number, (reference, frame) in enumerate(flagged[:MOST_PICTURES], 1)
+        _key_image(
+            connection, door, number, reference, frame, numbers.get(reference.sop_instance_uid, (None, None))
+        )
+        for number, (reference, frame) in enumerate(listed, 1)
     ]
-    return Summary(note, tuple(images), len(flagged) - len(images), by)
+    study = study_facts(connection, note.study_instance_uid)
+    return Summary(note, study, tuple(images), len(flagged) - len(images), by)
 
 
 def pictures(
@@ -107,21 +126,27 @@ def pictures(
 
 
 def _key_image(
-    connection: Connection, door: Door, number: int, reference: NoteReference, frame: int
+    connection: Connection,
+    door: Door,
+    number: int,
+    reference: NoteReference,
+    frame: int,
+    numbers: tuple[int | None, int | None],
 ) -> KeyImage:
     found = door.find_instance(connection, reference.sop_instance_uid)
-    said = [sop_classes.name(reference.sop_class_uid).removesuffix(" Storage")]
-    if frame:
-        said.append(f"frame {frame}")
+    said = [*numbers_text(numbers, frame), sop_classes.name(reference.sop_class_uid).removesuffix(" Storage")]
     if reference.segments:
         said.append(f"segments {', '.join(map(str, reference.segments))}")
+    state = None
     if reference.presentation_state_uid:
-        said.append("without its presentation state")
+        state = door.find_instance(connection, reference.presentation_state_uid)
+        if state is None:
+            said.append("its presentation state is not here")
     if found is None:
         said.append(_MISSING.get(reference.status, reference.status))
     elif not door.can_open(found):
         said.append(_WITHOUT_BYTES[found.residence])
-    return KeyImage(number, ", ".join(said), frame or 1, found)
+    return KeyImage(number, ", ".join(said), frame or 1, found, state)
 
 
 _WITHOUT_BYTES = {
@@ -140,16 +165,25 @@ def _picture(door: Door, image: KeyImage, by: Actor, is_over: Callable[[], bool]
     if is_over():
         return None, _TOO_LONG
     try:
+        state = _state(door, image, by)
         with (
             door.open(image.shown, by).file as file,
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             check_size(frames)
             samples = decode_frame(frames, image.frame, is_cancelled=is_over)
-            return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg"), ""
+            return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg", state=state), ""
     except DecodingCancelledError:
         return None, _TOO_LONG
     except (PictureError, DicomError) as error:
         return None, str(error)
     except (NotLiveError, OSError):
         return None, ""
+
+
+def _state(door: Door, image: KeyImage, by: Actor) -> Presentation | None:
+    """The presentation state of a key image. Without it the picture could mislead: there is none, then."""
+    if image.state is None or image.shown is None:
+        return None
+    header = read_presentation_state(door, image.state, by)
+    return presentation(header, image.state.transfer_syntax_uid, image.shown.sop_instance_uid, image.frame)

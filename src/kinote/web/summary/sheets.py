@@ -1,17 +1,16 @@
 """A note's summary as sheets of paper: a PDF, or one PNG of all sheets.
 
-The font at hand has the letters of English only. Words it cannot draw are left out, and the sheet says so;
-the page has them.
+Words are drawn with the fonts of their scripts. Where there is none, the sheet says so; the page has them.
 """
 
 from __future__ import annotations
 
 import io
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from kinote.dicom.pixels.presenting.lettering import can_draw, draw_text, wrapped
 from kinote.holdings.door import Door
 from kinote.web.summary.content import KeyImage, Summary, pictures
 
@@ -27,7 +26,11 @@ _ROW = _CELL + _LINE * (_CAPTION_LINES + 1)
 #: Lines of description that the first sheet has room for.
 _DESCRIPTION_LINES = 20
 
+#: Lines of facts; modifiers may be many.
+_FACT_LINES = 24
+
 _UNDRAWABLE = "(Some words are in a script that cannot be drawn here; see this summary as text/html.)"
+_TITLE_SIZE, _SIZE, _SMALL = 40, 22, 20
 
 
 def pdf(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> bytes:
@@ -65,18 +68,21 @@ def _sheets(door: Door, shown: Summary, is_gone: Callable[[], bool]) -> list[Ima
 
 def _words(draw: ImageDraw.ImageDraw, shown: Summary) -> int:
     """Write title, description and facts; gives where the pictures begin."""
-    lines = list(_wrapped(shown.note.description, 90))[:_DESCRIPTION_LINES]
-    lines += [""] if lines else []
-    lines += [f"{name}: {value}" for name, value in shown.facts]
+    note, room = shown.note, _WIDTH - 2 * _MARGIN
+    said = wrapped(note.description, room, _SIZE, _DESCRIPTION_LINES, note.language)
+    facts: list[str] = []
+    for name, value in shown.facts:
+        facts += wrapped(f"{name}: {value}", room, _SIZE, _FACT_LINES - len(facts) or 1)
+    lines = [*said, *([""] if said else []), *facts[:_FACT_LINES]]
     lines += [f"and {shown.more} more key images, not shown"] if shown.more else []
-    drawn = [line for line in lines if _is_drawable(line)]
-    if len(drawn) < len(lines) or not _is_drawable(shown.title):
-        drawn.append(_UNDRAWABLE)
-    title = shown.title if _is_drawable(shown.title) else "Key Image Note"
-    draw.text((_MARGIN, _MARGIN), title, "black", ImageFont.load_default(40))
-    top = _MARGIN + 70
-    for line in drawn:
-        draw.text((_MARGIN, top), line[:100], "black", ImageFont.load_default(22))
+    if not all(can_draw(line) for line in (shown.title, *lines)):
+        lines.append(_UNDRAWABLE)
+    top = _MARGIN
+    for line in wrapped(shown.title, room, _TITLE_SIZE, 2):
+        draw_text(draw, (_MARGIN, top), line, _TITLE_SIZE, "black")
+        top += 60
+    for line in lines:
+        draw_text(draw, (_MARGIN, top), line, _SIZE, "black", note.language)
         top += _LINE
     return top + _LINE
 
@@ -93,17 +99,7 @@ def _place(
             opened.thumbnail((room, room))
             sheet.paste(opened, (left + (room - opened.width) // 2, top + (room - opened.height) // 2))
     else:
-        for number, line in enumerate(textwrap.wrap(instead, 30)[:_REASON_LINES]):
-            draw.text((left + 20, top + 20 + number * _LINE), line, "black", ImageFont.load_default(20))
-    caption = textwrap.wrap(f"{image.number}. {image.caption}", 34)[:_CAPTION_LINES]
-    for number, line in enumerate(caption):
-        draw.text((left, top + room + 5 + number * _LINE), line, "black", ImageFont.load_default(20))
-
-
-def _wrapped(text: str, width: int) -> Iterator[str]:
-    for line in text.splitlines():
-        yield from textwrap.wrap(line, width) or [""]
-
-
-def _is_drawable(text: str) -> bool:
-    return text.isascii()
+        for number, line in enumerate(wrapped(instead, room - 40, _SMALL, _REASON_LINES)):
+            draw_text(draw, (left + 20, top + 20 + number * _LINE), line, _SMALL, "black")
+    for number, line in enumerate(wrapped(f"{image.number}. {image.caption}", room, _SMALL, _CAPTION_LINES)):
+        draw_text(draw, (left, top + room + 5 + number * _LINE), line, _SMALL, "black")
