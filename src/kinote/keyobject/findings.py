@@ -74,6 +74,11 @@ RULES: dict[str, Rule] = {
         "Kinote",
         "It has no effect, and nobody is asked about it: as many rejections of its sender wait for a person as may.",
     ),
+    # It refers to a UID under which there was more than one object (`kinote.lifecycle.copies`).
+    "REFERENCE_AMBIGUOUS": _warning(
+        "Kinote",
+        "It refers to objects of which another one had the same UID; which was meant cannot be told: {}.",
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

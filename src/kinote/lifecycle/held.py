@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,9 +15,11 @@ from kinote.catalog.schema.tables import (
     instance_bytes,
     instance_metadata,
     instance_pieces,
+    patient_conflict,
     series,
     study,
 )
+from kinote.catalog.sql import statements
 from kinote.security.origins import shown_origin
 
 
@@ -91,14 +94,28 @@ def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     The live copy keeps the UID, so no tombstone is needed.
     """
     copy = held_copy(transaction, key)
-    for table in (instance_metadata, instance_bytes, instance_pieces, finding):
-        transaction.execute(table.delete().where(table.c.instance == key))
-    transaction.execute(instance.delete().where(instance.c.id == key))
-    happened = changes.Change(
-        changes.Kind.HELD_COPY_DISCARDED, copy.study_instance_uid, copy.sop_instance_uid
-    )
-    changes.record(transaction, [happened], now=now)
+    remove(transaction, {key: (copy.study_instance_uid, copy.sop_instance_uid)}, now=now)
     return copy
+
+
+def remove(transaction: Connection, copies: Mapping[int, tuple[str, str]], *, now: datetime) -> None:
+    """Remove the rows of held copies, given by key with the UIDs of study and instance."""
+    keys = list(copies)
+    for change_among in (*_OF_INSTANCE, _rows_of_instances):
+        change_among(transaction, keys)
+    changes.record(
+        transaction,
+        [changes.Change(changes.Kind.HELD_COPY_DISCARDED, *uids) for uids in copies.values()],
+        now=now,
+    )
+
+
+_OF_INSTANCE = tuple(
+    statements.ChangeAmong(table.delete(), table.c.instance)
+    for table in (instance_metadata, instance_bytes, instance_pieces, finding, patient_conflict)
+)
+
+_rows_of_instances = statements.ChangeAmong(instance.delete(), instance.c.id)
 
 
 def _copy(row: RowMapping) -> HeldCopy:
