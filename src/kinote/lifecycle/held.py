@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal_column, or_, select
 
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import (
+    delivery,
     finding,
     instance,
     instance_bytes,
@@ -88,6 +90,54 @@ def held_copy(connection: Connection, key: int) -> HeldCopy:
     return _copy(row)
 
 
+@dataclass(frozen=True, slots=True)
+class FirstCopy:
+    """The instance that the UID of a held copy means, for the administrator; `given_to` counts who was given it."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    transfer_syntax_uid: str
+    standing: str
+    received_at: str
+    received_from: str
+    digest: str
+    size: int
+    given_to: int
+
+
+def first_copy(connection: Connection, sop_instance_uid: str) -> FirstCopy:
+    """Return the instance that a UID means. Raises `HeldNotFoundError` if it means none."""
+    row = (
+        connection.execute(
+            _copies(instance.c.standing).where(
+                instance.c.sop_instance_uid == sop_instance_uid, instance.c.is_current
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise HeldNotFoundError(f"There is no instance {sop_instance_uid} beside which a copy could be held.")
+    given_to = connection.execute(
+        select(func.count())
+        .select_from(delivery)
+        .where(delivery.c.sop_instance_uid == sop_instance_uid, delivery.c.given_at.is_not(None))
+    ).scalar_one()
+    said = {name: row[name] for name in FirstCopy.__dataclass_fields__ if name not in _NOT_OF_ROW}
+    return FirstCopy(
+        **said,
+        received_from=shown_origin(row["received_from"], row["brought_by_name"], row["brought_by_address"]),
+        given_to=given_to,
+    )
+
+
+_NOT_OF_ROW = ("received_from", "given_to")
+
+
 def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     """Remove a held copy from the index, and return it, so that its file can be removed afterwards.
 
@@ -126,6 +176,20 @@ def _copy(row: RowMapping) -> HeldCopy:
 
 def _held() -> Select[tuple[object, ...]]:
     return (
+        _copies(
+            instance.c.held_reason.label("reason"),
+            instance.c.store,
+            instance.c.file_key,
+            instance.c.dataset_offset,
+        )
+        # The second condition is redundant. It repeats the WHERE clause of the index of instances that are not live
+        # literally, so that SQLite uses this index.
+        .where(instance.c.standing == "held", instance.c.standing != literal_column("'live'"))
+    )
+
+
+def _copies(*more: ColumnElement[Any]) -> Select[tuple[object, ...]]:
+    return (
         select(
             instance.c.id,
             instance.c.sop_instance_uid,
@@ -134,20 +198,14 @@ def _held() -> Select[tuple[object, ...]]:
             study.c.study_instance_uid,
             study.c.patient_id,
             instance.c.transfer_syntax_uid,
-            instance.c.held_reason.label("reason"),
             instance.c.received_at,
             instance.c.received_from,
             instance.c.brought_by_name,
             instance.c.brought_by_address,
             instance.c.digest,
             instance.c.size,
-            instance.c.store,
-            instance.c.file_key,
-            instance.c.dataset_offset,
+            *more,
         )
         .join(study, study.c.id == instance.c.study)
         .join(series, series.c.id == instance.c.series)
-        # The second condition is redundant. It repeats the WHERE clause of the index of instances that are not live
-        # literally, so that SQLite uses this index.
-        .where(instance.c.standing == "held", instance.c.standing != literal_column("'live'"))
     )

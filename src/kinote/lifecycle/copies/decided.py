@@ -79,6 +79,47 @@ def record_decision(
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class ListedDecision:
+    """A decision: what, why, by whom (in words), when, and about how many objects."""
+
+    id: int
+    decision: str
+    text: str
+    by: str
+    made_at: str
+    instances: int
+
+
+def decisions(connection: Connection, *, before: int | None, limit: int) -> list[ListedDecision]:
+    """Return decisions, the last first, those before a number."""
+    query = select(copy_decision).order_by(copy_decision.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(copy_decision.c.id < before)
+    return [
+        ListedDecision(
+            row.id,
+            row.choice,
+            row.reason_text,
+            str(Actor.stored(row.who_kind, row.who_name, row.who_address) or "somebody"),
+            row.made_at,
+            row.instance_count,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def decided_objects(connection: Connection, key: int, *, after: int, limit: int) -> list[Became]:
+    """Return the objects of a decision in the order of their keys, those after a key."""
+    query = (
+        select(decided_copy)
+        .where(decided_copy.c.decision == key, decided_copy.c.instance > after)
+        .order_by(decided_copy.c.instance)
+        .limit(limit)
+    )
+    return [_became(row) for row in connection.execute(query)]
+
+
 def decisions_about(connection: Connection, sop_instance_uid: str) -> list[DecidedCopy]:
     """Return what was decided about objects that came under a UID or were issued under it, the oldest first."""
     query = _decided.where(
@@ -120,7 +161,11 @@ _decided = (
 _issued = statements.LookUp(
     select(decided_copy.c.sop_instance_uid, decided_copy.c.digest)
     .join(instance, instance.c.id == decided_copy.c.instance)
-    .where(decided_copy.c.new_sop_instance_uid != "", instance.c.standing.in_(["live", "withdrawn"])),
+    .where(
+        decided_copy.c.new_sop_instance_uid != "",
+        # What was purged is not here any more.
+        instance.c.standing != "purged",
+    ),
     decided_copy.c.sop_instance_uid,
 )
 
@@ -132,17 +177,21 @@ def _of_row(row: Any) -> DecidedCopy:
         row.reason_text,
         Actor.stored(row.who_kind, row.who_name, row.who_address),
         row.made_at,
-        Became(
-            row.instance,
-            row.study_instance_uid,
-            row.sop_instance_uid,
-            Way(row.way),
-            row.new_sop_instance_uid,
-            row.first,
-            row.withdrawal,
-            row.held_reason,
-            row.digest,
-        ),
+        _became(row),
+    )
+
+
+def _became(row: Any) -> Became:
+    return Became(
+        row.instance,
+        row.study_instance_uid,
+        row.sop_instance_uid,
+        Way(row.way),
+        row.new_sop_instance_uid,
+        row.first,
+        row.withdrawal,
+        row.held_reason,
+        row.digest,
     )
 
 

@@ -114,8 +114,8 @@ def decide(
     """Carry out a choice about all held copies of a selection.
 
     `text` is why. `readings` are those of key objects by the keys of their instances (`key_objects_held`). If the
-    number of copies is not `expected`, nothing is done. `now` is in the time zone in which documents are written. Files of
-    discarded copies are removed by whoever commits this (`kinote.holdings.removal`).
+    number of copies is not `expected`, nothing is done. `now` is in the time zone in which documents are written.
+    Files of discarded copies are removed by whoever commits this (`kinote.holdings.removal`).
 
     Raises `NotDecidableError`, `OtherNumberError`, and `HeldNotFoundError` where a copy that the selection names by its
     number is not held.

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
@@ -159,7 +160,14 @@ def _rendered(
     is_gone: Callable[[], bool],
 ) -> tuple[bytes, str]:
     """A picture, and where its frame is otherwise than its label."""
-    with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
+    return picture_of(door.open(item, by), item.transfer_syntax_uid, number, wanted, is_gone)
+
+
+def picture_of(
+    stored: DataSet, transfer_syntax_uid: str, number: int, wanted: Rendering, is_gone: Callable[[], bool]
+) -> tuple[bytes, str]:
+    """A picture of a frame of a data set, which is closed, and where the frame is otherwise than its label."""
+    with stored.file as file, open_frames(file, transfer_syntax_uid) as opened:
         check_frame(opened, number)
         check_size(opened)
         samples = decode_frame(opened, number, is_cancelled=is_gone)

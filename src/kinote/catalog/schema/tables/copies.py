@@ -87,7 +87,6 @@ proposed_correction = Table(
     matched("study_instance_uid"),
     # JSON: `{keyword: {"known": text, "said": [text, …]}}`.
     Column("differences", Text, nullable=False),
-    Column("copies", Integer, nullable=False),
     Column("first_at", Text, nullable=False),
     Column("last_at", Text, nullable=False),
     matched("decided_at"),

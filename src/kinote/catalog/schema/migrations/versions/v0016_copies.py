@@ -106,7 +106,6 @@ def _create_patients_and_corrections() -> None:
         _key("id"),
         _matched("study_instance_uid"),
         _text("differences"),
-        sa.Column("copies", sa.Integer(), nullable=False),
         _text("first_at"),
         _text("last_at"),
         _matched("decided_at"),
