@@ -25,6 +25,7 @@ from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
 from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, LaterCopies, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
+from kinote.lifecycle.received_notes import take_back_received
 from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
 from kinote.security.actors import Actor
@@ -186,6 +187,8 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     # All in one order, so that two of them cannot deadlock.
     settle(transaction, merge(notes, targets(transaction, key)), now=now)
     owe_restored_instances(transaction, key, now=now)
+    if row.received and row.effect != Effect.PROPOSED:
+        take_back_received(transaction, key, now=now)
 
 
 def locked_withdrawal(transaction: Connection, key: int) -> Row[Any]:
