@@ -248,8 +248,8 @@ def why_not_undoable(stored: str, *, is_told: bool) -> str:
         return f"It was made by a newer Kinote, which calls it {stored!r}; undo it there."
     return (
         "Others have been told, and must never accept these UIDs again. If it was withdrawn by mistake, issue the "
-        "objects again under new UIDs: make the note again as a new one, and have images sent again by the modality "
-        "under new UIDs."
+        "objects again under new UIDs, notes and images alike: POST withdrawals/{id}/issue-again, or kinote "
+        "withdrawals issue-again. What was purged has to be sent again by the modality under new UIDs."
     )
 
 

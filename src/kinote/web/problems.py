@@ -53,6 +53,7 @@ from kinote.notes.acts.request import (
     VersionConflictError,
 )
 from kinote.notes.copies.deciding import NotDecidableError, OtherNumberError
+from kinote.notes.copies.issuing_again import NotIssuableError
 from kinote.notes.lists.search import SearchError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
 from kinote.peers.refusals import (
@@ -282,6 +283,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotDecidableError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (NotIssuableError, HTTPStatus.CONFLICT, "not-issuable", "Nothing can be issued again"),
     (OtherNumberError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (CorrectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (AlertNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),

@@ -56,12 +56,12 @@ def _hindrance(transaction: Connection, decided: list[DecidedCopy], uids: list[s
     if given:
         return (
             f"Others were given the chosen copy of {given[0].sop_instance_uid}, and could not tell it from the first "
-            "one under the same UID. Withdraw the chosen copy, and issue the first one again under a new UID."
+            "one under the same UID. Withdraw the chosen copy, and have the first one sent again under a new UID."
         )
     if _key_objects(transaction, _keys(decided)):
         return (
-            "Key objects among the chosen copies have become notes. Withdraw those notes, and issue the first key "
-            "objects again under new UIDs."
+            "Key objects among the chosen copies have become notes. Withdraw those notes instead, and have the first "
+            "key objects sent again under new UIDs."
         )
     return ""
 
