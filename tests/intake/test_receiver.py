@@ -24,7 +24,7 @@ from kinote.dicom.json import from_elements
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import Recovered, recover
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
-from kinote.intake.receiver import Receiver, discard
+from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts, held
 from kinote.storage.local import local_stores
@@ -32,6 +32,7 @@ from kinote.storage.stores import SMALL, Stores
 from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.dicom.test_part10 import CUT, HOMELESS, dicom_files
+from tests.held_copies import discard
 from tests.intake.objects import image
 from tests.kept_bytes import kept_places
 from tests.keyobject.documents import document

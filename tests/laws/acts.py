@@ -138,7 +138,10 @@ class Acts:
             if (each.uid, each.study) == (item["sop_instance_uid"], item["study_instance_uid"])
             and self.house.client.get(f"{path}/file").content.endswith(each.dataset)
         )
-        assert self.house.client.post(path, json={"decision": "discard"}).status_code == 200
+        assert (
+            self.house.client.post(path, json={"decision": "keep first", "text": "Sent twice"}).status_code
+            == 200
+        )
         self.model.held.remove(gone)
         self._agree(self._changes(1), [("held copy discarded", gone.study, gone.uid, None)])
         self.decide_again(item["id"])
@@ -146,7 +149,9 @@ class Acts:
 
     def decide_again(self, number: int) -> None:
         """The number of a held copy that was decided about never means another one."""
-        answer = self.house.client.post(f"/api/v1/held/{number}", json={"decision": "discard"})
+        answer = self.house.client.post(
+            f"/api/v1/held/{number}", json={"decision": "keep first", "text": "Sent twice"}
+        )
         assert answer.status_code == 404, "a copy was discarded that nobody has decided about"
         self._agree(self._changes(0), [])
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from kinote.intake.receiver import Receiver, discard
+from kinote.intake.receiver import Receiver
 from kinote.lifecycle.withdrawal import undo, withdraw
 from kinote.notes.acts.make import make
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.copies.deciding import decide
 from kinote.notes.registrar.reading_again import read_again
 from kinote.security.actors import KINOTE, Actor, ActorKind, command_actor
 from kinote.security.origins import Interface, Origin, shown_origin
@@ -91,7 +92,7 @@ def test_an_origin_in_words(origin: Origin, words: str) -> None:
         (withdraw_note, "by"),
         (withdraw, "by"),
         (undo, "by"),
-        (discard, "by"),
+        (decide, "by"),
         (read_again, "by"),
         (Receiver.open, "origin"),
     ],

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import finding, instance
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.intake.receiver import Receiver, discard
+from kinote.intake.receiver import Receiver
 from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
 from kinote.notes.lists.search import SearchError
@@ -19,6 +19,7 @@ from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.storage.local import local_stores
 from tests.actors import ORIGIN, ROE
 from tests.clock import clock
+from tests.held_copies import discard
 from tests.kept_bytes import kept_below
 from tests.web.objects import STUDY, as_file, image
 

@@ -1,6 +1,8 @@
-"""Held copies: listed and decided by series, by study, and in bulk."""
+"""Held copies: listed, compared, shown and decided, by object, series or study."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import httpx
 import pytest
@@ -9,6 +11,8 @@ from kinote.web.rooms import Rooms
 from tests.actors import ORIGIN
 from tests.intake.objects import image
 
+WHY = "The modality has sent it twice"
+
 
 @pytest.fixture
 def copies(client: httpx.Client, rooms: Rooms) -> None:
@@ -16,16 +20,23 @@ def copies(client: httpx.Client, rooms: Rooms) -> None:
     places = (("1.2.3", "1.2.3.4"), ("1.2.3", "1.2.3.5"), ("1.2.9", "1.2.9.1"))
     for number, (study, series) in enumerate(places, 1):
         for comments in ("first", "other"):
-            upload = rooms.receiver.open(ORIGIN)
-            upload.write(
-                image(number, StudyInstanceUID=study, SeriesInstanceUID=series, PatientComments=comments)
-            )
-            upload.finish().result(30)
+            receive(rooms, number, StudyInstanceUID=study, SeriesInstanceUID=series, PatientComments=comments)
+
+
+def receive(rooms: Rooms, number: int, **attributes: Any) -> None:
+    upload = rooms.receiver.open(ORIGIN)
+    described = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    upload.write(image(number, **described, BitsStored=16, HighBit=15, **attributes))
+    upload.finish().result(30)
 
 
 def listed(client: httpx.Client, **parameters: str) -> list[str]:
     items = client.get("/api/v1/held", params=parameters).json()["items"]
     return [item["sop_instance_uid"] for item in items]
+
+
+def first_of(client: httpx.Client) -> int:
+    return int(client.get("/api/v1/held").json()["items"][0]["id"])
 
 
 @pytest.mark.usefixtures("copies")
@@ -40,11 +51,15 @@ def listed(client: httpx.Client, **parameters: str) -> list[str]:
     ],
     ids=str,
 )
-def test_many_are_decided_at_once(
+def test_many_are_decided_at_once_as_the_preview_says(
     client: httpx.Client, which: dict[str, object], decided: int, left: list[str]
 ) -> None:
-    answer = client.post("/api/v1/held", json={"decision": "discard", **which})
-    assert answer.json() == {"decision": "discard", "decided": decided, "left": False}
+    asked = {"decision": "keep first", **which}
+    seen = client.post("/api/v1/held", params={"preview": "true"}, json=asked).json()
+    assert (seen["instances"], sum(share["instances"] for share in seen["studies"])) == (decided, decided)
+    assert len(listed(client)) == 3
+    answer = client.post("/api/v1/held", json={**asked, "text": WHY, "expected": decided}).json()
+    assert (answer["decided"], answer["ways"]) == (decided, {"discarded": decided} if decided else {})
     assert listed(client) == left
 
 
@@ -57,4 +72,96 @@ def test_they_are_listed_by_study_and_series(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("which", [{}, {"all": True, "studies": ["1.2.3"]}, {"studies": []}], ids=str)
 def test_a_decision_says_about_what(client: httpx.Client, which: dict[str, object]) -> None:
-    assert client.post("/api/v1/held", json={"decision": "discard", **which}).status_code == 422
+    asked = {"decision": "keep first", "text": WHY, **which}
+    assert client.post("/api/v1/held", json=asked).status_code == 422
+
+
+@pytest.mark.usefixtures("copies")
+def test_a_decision_says_why_and_about_how_many_if_asked(client: httpx.Client) -> None:
+    path = f"/api/v1/held/{first_of(client)}"
+    without = client.post(path, json={"decision": "keep both", "text": "  "})
+    assert (without.status_code, without.json()["errors"][0]["field"]) == (422, "text")
+    other = client.post(path, json={"decision": "keep both", "text": WHY, "expected": 7})
+    assert other.status_code == 409
+    assert other.json()["type"].endswith("other-number")
+    assert len(listed(client)) == 3
+
+
+@pytest.mark.usefixtures("copies")
+def test_both_copies_are_kept_and_retrieved_under_their_uids(client: httpx.Client) -> None:
+    number = first_of(client)
+    made = client.post(f"/api/v1/held/{number}", json={"decision": "keep both", "text": WHY}).json()
+    (new,) = made["new_uids"]
+    assert new["held"] == number
+    found = client.get("/dicomweb/studies/1.2.3/metadata").json()
+    said = {
+        each["00080018"]["Value"][0]: each["00104000"]["Value"]
+        for each in found
+        if each["0020000E"]["Value"] == ["1.2.3.4"]
+    }
+    assert said == {"1.2.3.4.1": ["first"], new["sop_instance_uid"]: ["other"]}
+    (explained,) = client.get(f"/api/v1/instances/{new['sop_instance_uid']}/explain").json()["items"]
+    assert any(WHY in sentence and "1.2.3.4.1" in sentence for sentence in explained["sentences"])
+
+
+@pytest.mark.usefixtures("copies")
+def test_the_same_key_gets_the_same_answer(client: httpx.Client) -> None:
+    asked, key = {"decision": "keep both", "text": WHY}, {"Idempotency-Key": "once"}
+    path = f"/api/v1/held/{first_of(client)}"
+    first = client.post(path, json=asked, headers=key)
+    again = client.post(path, json=asked, headers=key)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    assert len(listed(client)) == 2
+
+
+@pytest.mark.usefixtures("copies")
+def test_decisions_are_rows_with_who_and_why(client: httpx.Client) -> None:
+    client.post("/api/v1/held", json={"decision": "take second", "text": WHY, "studies": ["1.2.3"]})
+    (made,) = client.get("/api/v1/held/decisions").json()["items"]
+    assert (made["decision"], made["text"], made["instances"]) == ("take second", WHY, 2)
+    assert made["by"]
+    objects = client.get(f"/api/v1/held/decisions/{made['id']}", params={"limit": 1}).json()
+    assert objects["items"][0]["way"] == "in place of the first"
+    assert objects["next"]
+
+
+@pytest.mark.usefixtures("copies")
+def test_the_comparison_says_what_differs_and_what_each_choice_would_do(client: httpx.Client) -> None:
+    number = first_of(client)
+    said = client.get(f"/api/v1/held/{number}/comparison").json()
+    (differs,) = said["differences"]
+    assert (differs["keyword"], differs["first"], differs["held"]) == ("PatientComments", "first", "other")
+    assert (said["pixels"], said["first"]["standing"], said["first"]["given_to"]) == ("same", "live", 0)
+    assert {each["decision"]: list(each["ways"]) for each in said["choices"]} == {
+        "keep first": ["discarded"],
+        "take second": ["in place of the first"],
+        "keep both": ["under a new UID"],
+    }
+    for copy in ("held", "first"):
+        picture = client.get(said[copy]["picture"], headers={"Accept": "image/png"})
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+    assert client.get("/api/v1/held/99/comparison").status_code == 404
+
+
+def test_the_comparison_sees_other_pixels(client: httpx.Client, rooms: Rooms) -> None:
+    receive(rooms, 1)
+    receive(rooms, 1, rows=32, PatientName="Doe^Janet")
+    said = client.get(f"/api/v1/held/{first_of(client)}/comparison").json()
+    assert {each["keyword"]: (each["first"], each["held"]) for each in said["differences"]} == {
+        "PatientName": ("Doe^Jane", "Doe^Janet"),
+        "Rows": ("16", "32"),
+    }
+    assert said["pixels"] == "differ"
+
+
+def test_another_patient_is_a_banner_of_the_study_until_it_is_decided(
+    client: httpx.Client, rooms: Rooms
+) -> None:
+    receive(rooms, 1)
+    assert client.get("/api/v1/studies/1.2.3").json()["patient_conflict"] is None
+    receive(rooms, 1, PatientID="P2")
+    banner = client.get("/api/v1/studies/1.2.3").json()["patient_conflict"]
+    assert (banner["copies"], banner["said"]) == (1, [{"patient_id": "P2", "issuer": ""}])
+    client.post("/api/v1/held", json={"decision": "keep first", "text": WHY, "all": True})
+    assert client.get("/api/v1/studies/1.2.3").json()["patient_conflict"] is None

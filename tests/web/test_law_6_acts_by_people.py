@@ -72,7 +72,7 @@ def hold_people_repeat_acts_harmlessly(client: httpx.Client, rooms: Rooms) -> No
     act("DELETE", note, "withdraw")
     act("POST", "/api/v1/scrub", "scrub")
     (copy,) = client.get("/api/v1/held").json()["items"]
-    act("POST", f"/api/v1/held/{copy['id']}", "decide", json={"decision": "discard"})
+    act("POST", f"/api/v1/held/{copy['id']}", "decide", json={"decision": "keep first", "text": "Sent twice"})
     reached = {"kind": "folder", "path": "/srv/out"}
     peer = act("POST", "/api/v1/peers", "add", json={"name": "Archive", "endpoints": [reached]})
     act("POST", f"{peer.headers['location']}/echo", "echo")

@@ -274,9 +274,19 @@ def test_held_copies_are_listed_and_downloaded(stored: httpx.Client) -> None:
     assert stored.get("/api/v1/held/99/file").status_code == 404
     assert len(stored.get(INSTANCES).json()) == 2
     assert stored.post(f"/api/v1/held/{copy['id']}", json={"decision": "keep"}).status_code == 422
-    assert stored.post(f"/api/v1/held/{copy['id']}", json={"decision": "discard"}).status_code == 200
+    assert (
+        stored.post(
+            f"/api/v1/held/{copy['id']}", json={"decision": "keep first", "text": "Sent twice"}
+        ).status_code
+        == 200
+    )
     assert stored.get("/api/v1/held").json()["items"] == []
-    assert stored.post(f"/api/v1/held/{copy['id']}", json={"decision": "discard"}).status_code == 404
+    assert (
+        stored.post(
+            f"/api/v1/held/{copy['id']}", json={"decision": "keep first", "text": "Sent twice"}
+        ).status_code
+        == 404
+    )
     live = stored.get(f"{INSTANCES}/{INSTANCE}", headers={"Accept": "application/dicom"})
     assert live.content.endswith(as_file(image(1))[-600:])
     again = stored.post(

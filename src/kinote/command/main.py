@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
-from kinote.command import peers_typed, withdrawals_typed
+from kinote.command import held_typed, peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
@@ -21,6 +21,7 @@ app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key I
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
+app.add_typer(held_typed.held)
 app.command()(withdrawals_typed.withdraw)
 
 PortOption = Annotated[

@@ -101,6 +101,18 @@ def undo(begun: Begun, key: int, *, as_json: bool) -> None:
         _say(found["purged_sentence"])
 
 
+def issue_again(begun: Begun, key: int, text: str, *, as_json: bool) -> None:
+    """Issue again under new UIDs what a withdrawal has taken out of use."""
+    with begun.store("work") as store:
+        found = store.act("POST", f"/api/v1/withdrawals/{key}/issue-again", {"text": text})
+    if as_json:
+        _print_json(found)
+        return
+    _say(f"{found['issued']} objects are issued under new UIDs; {found['left']} are not.")
+    for each in found["new_uids"]:
+        _say(f"  {each['sop_instance_uid']} is now {each['new_sop_instance_uid']}")
+
+
 def _line(each: Mapping[str, Any]) -> str:
     by = each["by"]
     who = f" by {by['name'] or by['kind']}" if by else ""

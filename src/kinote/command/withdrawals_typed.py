@@ -94,3 +94,17 @@ def undo_withdrawal(
         from kinote.command import withdrawals as acting
 
         acting.undo(begun, withdrawal, as_json=as_json)
+
+
+@withdrawals.command("issue-again")
+def issue_again(
+    withdrawal: WithdrawalArgument,
+    text: Annotated[str, typer.Option("--text", help="Why, in your words; it must be given.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Issue again under new UIDs what a withdrawal that cannot be undone has taken out of use."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.issue_again(begun, withdrawal, text, as_json=as_json)

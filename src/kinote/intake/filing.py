@@ -22,11 +22,15 @@ from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.known import Known, as_known, is_about, known_instances, tombstone_of, tombstones
 from kinote.intake.outcome import Outcome
+from kinote.intake.proposing import PROPOSES, may_propose, proposing_copy
 from kinote.intake.rejecting import named_by_rejections, rejection_of
 from kinote.intake.settling_jobs import COMPARE_HELD
 from kinote.intake.verdict import why_held_uncompared, why_held_until_compared
 from kinote.jobs.enqueueing import enqueue
 from kinote.lifecycle import counts
+from kinote.lifecycle.copies.decided import issued_elsewhere
+from kinote.lifecycle.copies.patient_conflicts import record_conflicts
+from kinote.lifecycle.copies.proposed_corrections import propose
 from kinote.lifecycle.differing import record_differences
 from kinote.lifecycle.rejection import later_copies
 from kinote.lifecycle.rejection.arriving import take_effect
@@ -45,13 +49,15 @@ class Filed:
     """The outcome of one arrival, and whether its bytes belong, or may belong, to the index.
 
     `leaves_file` means that it replaces a file, which has to be set aside. `is_undecided` means that nothing was done:
-    it has to be compared with the first copy under its UID, and filed again.
+    it has to be compared with the first copy under its UID, and filed again. `proposes` means that only its header is
+    kept, as a proposed correction.
     """
 
     outcome: Outcome
     kept: bool
     leaves_file: bool = False
     is_undecided: bool = False
+    proposes: bool = False
 
 
 #: Takes store, key, offset of the data set and its size.
@@ -88,6 +94,7 @@ def file_arrivals(
     filed: list[Filed] = []
     kept: list[tuple[Arrival, Placed]] = []
     restored: dict[str, list[InForce]] = {}
+    proposing: list[Arrival] = []
     for arrival in arrivals:
         uid = arrival.entry.sop_instance_uid
         others = known.setdefault(uid, [])
@@ -109,6 +116,9 @@ def file_arrivals(
         if without_bytes is None:
             is_hidden = later_copies.hides(those) and not is_back
             decision, standing = _decide(arrival, beside, "withdrawn" if is_hidden else "live")
+            if decision.outcome.kind == "held" and not decision.is_undecided:
+                decision = _known_by_decision(transaction, arrival, decision)
+                standing = "held" if decision.kept else ""
             if decision.is_undecided:
                 filed.append(decision)
                 continue
@@ -124,6 +134,8 @@ def file_arrivals(
         if is_back:
             decision = _is_back(arrival, decision)
         filed.append(decision)
+        if decision.proposes:
+            proposing.append(arrival)
         if decision.kept:
             placed = _placed(arrival, standing, decision.outcome.reason)
             kept.append((arrival, placed))
@@ -135,7 +147,25 @@ def file_arrivals(
         later_copies.restore(transaction, restored, now=now)
     if kept:
         _follow_up(transaction, kept, inserted, named, rules, now)
+    propose(transaction, [proposing_copy(transaction, each) for each in proposing], now=now)
     return filed
+
+
+def _known_by_decision(transaction: Connection, arrival: Arrival, decision: Filed) -> Filed:
+    """Return what becomes of a copy that would be held, if it needs no decision by a person.
+
+    It has come before and is here under another UID by now; or it differs from a live instance in attributes of
+    patient, study or order alone, and names no other patient.
+    """
+    entry = arrival.entry
+    if (entry.sop_instance_uid, entry.digest.root) in issued_elsewhere(transaction, [entry.sop_instance_uid]):
+        why = "The same data set is stored already; it was issued under another SOP Instance UID."
+        return Filed(arrival.outcome("known", why), kept=False)
+    verdict = arrival.verdict
+    said = (entry.patient_id, entry.issuer_of_patient_id)
+    if verdict is not None and verdict.proposes and may_propose(transaction, entry.sop_instance_uid, said):
+        return Filed(arrival.outcome("known", PROPOSES), kept=False, proposes=True)
+    return decision
 
 
 def _fate(others: Sequence[Known], those: Sequence[InForce]) -> Fate:
@@ -243,7 +273,13 @@ def _decide(arrival: Arrival, others: Sequence[Known], if_first: str) -> tuple[F
         return Filed(arrival.outcome("stored"), kept=True), if_first
     beside = _BESIDE[current.standing]
     alike = [other for other in others if other.is_same_data_set(arrival)]
-    if any(other.standing == "held" or (other is current and beside.knows_its_like) for other in alike):
+    # A copy that is withdrawn beside the current one gave way to it by a decision.
+    if any(
+        other.standing == "held"
+        or (other.standing == "withdrawn" and other is not current)
+        or (other is current and beside.knows_its_like)
+        for other in alike
+    ):
         return Filed(arrival.outcome("known", "The same data set is stored already."), kept=False), ""
     if not beside.knows_its_like:
         return Filed(arrival.outcome("held", beside.held_because), kept=True), "held"
@@ -287,6 +323,7 @@ def _follow_up(
     rejections = []
     came = []
     told = set()
+    held: dict[int, tuple[int, str, tuple[str, str]]] = {}
     for (arrival, placed), row in zip(kept, inserted, strict=True):
         entry = arrival.entry
         happened.append(
@@ -297,6 +334,11 @@ def _follow_up(
             )
         )
         if placed.standing == "held":
+            held[row.instance] = (
+                row.study,
+                entry.sop_instance_uid,
+                (entry.patient_id, entry.issuer_of_patient_id),
+            )
             if arrival.is_compared_later or (arrival.verdict is not None and arrival.verdict.is_open):
                 _settle_later(transaction, row.instance, now)
             continue
@@ -319,6 +361,7 @@ def _follow_up(
             )
     counts.add(transaction, deltas)
     record_differences(transaction, ((row.instance, row.differences) for row in inserted if row.differences))
+    record_conflicts(transaction, held)
     if key_objects:
         register.register(transaction, key_objects, now)
     register.images_came(transaction, came)

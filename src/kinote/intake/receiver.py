@@ -8,14 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, Result, Work
-from kinote.holdings.removal import is_owned, remember, remove_remembered
+from kinote.holdings.removal import is_owned, remove_remembered
 from kinote.holdings.setting_aside import set_aside_remembered
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer, refused_by_store
@@ -26,10 +24,7 @@ from kinote.intake.outcome import Outcome
 from kinote.intake.same_content import OpenCopy
 from kinote.intake.syncing import Syncers, sync
 from kinote.intake.upload import Upload
-from kinote.lifecycle import held
-from kinote.lifecycle.held import HeldCopy
 from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
-from kinote.security.actors import Actor
 from kinote.security.origins import Origin
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import Stores
@@ -207,15 +202,3 @@ class Receiver:
         if self._comparers is not None:
             self._comparers.close()
         self._syncers.close()
-
-
-def discard(transaction: Connection, key: int, by: Actor, now: datetime) -> HeldCopy:
-    """Remove the rows of a held copy, and record that its file must be removed. Raises `HeldNotFoundError`."""
-    copy = held.discard(transaction, key, now=now)
-    if copy.file_key is not None:
-        remember(transaction, (copy.store, copy.file_key), now)
-    # Its row is gone, so there is nothing in the index that could say who it was.
-    log.info(
-        "A held copy is discarded", extra={"sop_instance_uid": copy.sop_instance_uid, **by.columns("by")}
-    )
-    return copy

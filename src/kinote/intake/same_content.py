@@ -14,25 +14,29 @@ from functools import partial
 from typing import BinaryIO, cast
 
 import numpy as np
+from pydicom.datadict import keyword_for_tag
 from sqlalchemy import bindparam, select
 
+from kinote.catalog.columns.attributes import CORRECTABLE
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.decoding.frame_decoder import can_decode, decode_frame
-from kinote.dicom.comparing.content import NotComparableError, difference
+from kinote.dicom.comparing.content import NotComparableError, difference, differing
 from kinote.dicom.comparing.opened import TO_COMPARE, OpenedDataSet
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
+from kinote.dicom.elements.dataset import DataSet as HeaderDataSet
 from kinote.dicom.elements.errors import DicomError, TooLargeError
 from kinote.dicom.elements.limits import Limits
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.piecewise_file import PiecewiseFile
+from kinote.dicom.json.from_elements import selection_json
 from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.stored_words import stored_words
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.intake.arrival import Arrival
-from kinote.intake.verdict import Verdict
+from kinote.intake.verdict import Proposed, Verdict
 from kinote.storage.store import StorageError
 
 #: Opens the bytes of the current instance under a UID, by key and UID, whatever its standing. Raises
@@ -62,6 +66,9 @@ AT_ONCE = Budget(
 #: In the background. Frames are decoded one by one, so this bounds time, not memory.
 IN_BACKGROUND = Budget(1 << 40, 16 << 30, TO_COMPARE, "it is too large to be compared")
 
+#: Characters of a value that are kept of a proposal.
+_LONGEST = 1000
+
 _JPEG = "1.2.840.10008.1.2.4."
 
 #: Syntaxes whose frames are what was compressed, word for word (PS3.5 8.2): RLE, and lossless JPEG, JPEG-LS, JPEG 2000,
@@ -72,7 +79,7 @@ _LOSSLESS = {
 }
 
 
-class _OverBudgetError(Exception):
+class OverBudgetError(Exception):
     """A comparison would cost more than its budget."""
 
 
@@ -114,8 +121,10 @@ def compare_with_first(
     if max(size, first_size or 0) > budget.bytes:
         return Verdict(first, digest, budget.exceeded, is_compared=False, is_open=budget is AT_ONCE)
     try:
-        said = _difference(open_copy, first, uid, first_syntax, open_other, transfer_syntax_uid, budget)
-    except (_OverBudgetError, TooLargeError):
+        said, proposes = _compared(
+            open_copy, first, uid, first_syntax, open_other, transfer_syntax_uid, budget
+        )
+    except (OverBudgetError, TooLargeError):
         return Verdict(first, digest, budget.exceeded, is_compared=False, is_open=budget is AT_ONCE)
     except NotLiveError:
         # It has been withdrawn, purged or replaced meanwhile.
@@ -124,10 +133,10 @@ def compare_with_first(
         return Verdict(first, digest, f"the first copy cannot be read ({_clause(error)})", is_compared=False)
     except (NotComparableError, DicomError, PictureError, StorageError, OSError) as error:
         return Verdict(first, digest, f"they cannot be compared ({_clause(error)})", is_compared=False)
-    return Verdict(first, digest, said)
+    return Verdict(first, digest, said, proposes=proposes)
 
 
-def _difference(
+def _compared(
     open_copy: OpenCopy,
     first: int,
     uid: str,
@@ -135,7 +144,7 @@ def _difference(
     open_other: Callable[[], DataSet],
     syntax: str,
     budget: Budget,
-) -> str:
+) -> tuple[str, tuple[Proposed, ...]]:
     with ExitStack() as closing:
         stored = open_copy(first, uid)
         closing.callback(stored.file.close)
@@ -145,10 +154,23 @@ def _difference(
         closing.callback(brought.file.close)
         other = OpenedDataSet(brought, syntax, budget.limits)
         closing.callback(other.close)
-        return difference(one, other, partial(_pixels, budget))
+        pixels = partial(pixels_differ, budget)
+        said = difference(one, other, pixels)
+        tags = differing(one, other, CORRECTABLE) if said else []
+        if not tags or difference(one, other, pixels, CORRECTABLE):
+            return said, ()
+        return said, tuple(
+            Proposed(keyword_for_tag(tag), _shown(one.root, tag), _shown(other.root, tag)) for tag in tags
+        )
 
 
-def _pixels(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> str:
+def _shown(root: HeaderDataSet, tag: int) -> str:
+    """Return a value for people: as text, or a sequence as DICOM JSON."""
+    text = selection_json(root, [tag]) if root.vr(tag) == "SQ" else root.text(tag) or ""
+    return text[:_LONGEST]
+
+
+def pixels_differ(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> str:
     """Say where pixels differ of which one at least is encapsulated; "" if all words are the same."""
     ours, theirs = _frames(one), _frames(other)
     if ours.count != theirs.count:
@@ -159,14 +181,14 @@ def _pixels(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> str:
     form = ours.format
     size = ours.count * form.rows * form.columns * form.samples * form.bits_allocated // 8
     if not is_alike and size > budget.pixels:
-        raise _OverBudgetError
+        raise OverBudgetError
     for number in range(1, ours.count + 1):
         if is_alike and _without_padding(ours.read(number)) == _without_padding(theirs.read(number)):
             continue
         if not _is_exact(one.transfer_syntax) or not can_decode(one.transfer_syntax):
             return f"has another codestream for frame {number}"
         if size > budget.pixels:
-            raise _OverBudgetError
+            raise OverBudgetError
         if not _is_same_frame(ours, theirs, number):
             return f"differs in frame {number}"
     return ""

@@ -8,11 +8,13 @@ from kinote.catalog.schema.tables import instance
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
 from kinote.holdings.removal import remember, remove_remembered
+from kinote.intake.proposing import may_propose, proposing_held
 from kinote.intake.same_content import IN_BACKGROUND, compare_with_first
 from kinote.intake.verdict import Verdict
 from kinote.jobs.kinds import IDLE, JobKind
 from kinote.jobs.leased import Done, LeasedJob, Outcome
 from kinote.lifecycle import held
+from kinote.lifecycle.copies.proposed_corrections import propose
 from kinote.lifecycle.held import HeldCopy, HeldNotFoundError
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -65,7 +67,7 @@ class CompareHeld:
                 return Done("There is no first copy any more with which it could be compared.")
             raise ChangedMeanwhileError("The first copy under this UID has changed meanwhile.")
         said = job.write(lambda transaction: self._settle(transaction, copy, verdict))
-        if verdict.is_same:
+        if verdict.is_same or verdict.proposes:
             remove_remembered(self._catalog, self._stores)
         return Done(said)
 
@@ -86,11 +88,21 @@ class CompareHeld:
             return "Somebody has decided about the copy already."
         if first is None or first.digest != verdict.digest or now.digest != copy.digest:
             raise ChangedMeanwhileError("A copy has changed while they were compared.")
-        if not verdict.is_same:
+        proposes = not verdict.is_same and self._propose(transaction, copy, verdict)
+        if not verdict.is_same and not proposes:
             reason = verdict.why_held(first.standing)
             transaction.execute(instance.update().where(instance.c.id == copy.id).values(held_reason=reason))
             return reason
         held.discard(transaction, copy.id, now=self._clock())
         if copy.file_key is not None:
             remember(transaction, (copy.store, copy.file_key), self._clock())
+        if proposes:
+            return "It differs in attributes of patient, study or order alone, and is kept as a proposed correction."
         return "It is the same content in another encoding, and is discarded."
+
+    def _propose(self, transaction: Connection, copy: HeldCopy, verdict: Verdict) -> bool:
+        """Keep what a held copy proposes, if it is a proposal and no more; whether it is."""
+        if not verdict.proposes or not may_propose(transaction, copy.sop_instance_uid, copy.id):
+            return False
+        propose(transaction, [proposing_held(transaction, copy.id, verdict)], now=self._clock())
+        return True

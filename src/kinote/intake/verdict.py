@@ -6,11 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Proposed:
+    """An attribute of patient, study or order in which a copy differs: its keyword, and both values as text."""
+
+    attribute: str
+    known: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a comparison with the first copy, a row with this digest, has found.
 
     `difference` is a clause that says where they differ, or why that is not known if not `is_compared`; "" if they are
     the same. `is_open` means that the comparison was over its budget: one with a larger budget may settle it.
+    `proposes` has all differences, if these are in attributes of patient, study and order alone.
     """
 
     first: int
@@ -18,6 +28,7 @@ class Verdict:
     difference: str
     is_compared: bool = True
     is_open: bool = False
+    proposes: tuple[Proposed, ...] = ()
 
     @property
     def is_same(self) -> bool:

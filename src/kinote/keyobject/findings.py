@@ -76,6 +76,11 @@ RULES: dict[str, Rule] = {
     ),
     # Of a key object that is made here, and not received.
     "NOT_MADE": _error("Kinote", "Its bytes cannot be made from its note: {}"),
+    # It refers to a UID under which there was more than one object (`kinote.lifecycle.copies`).
+    "REFERENCE_AMBIGUOUS": _warning(
+        "Kinote",
+        "It refers to objects of which another one had the same UID; which was meant cannot be told: {}.",
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

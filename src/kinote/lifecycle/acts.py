@@ -191,6 +191,19 @@ OTHER_COPY_CHOSEN = Act(
     may_be_shown=False,
 )
 
+#: Of two copies with one UID, the other one was chosen, and others were given this one: they are told to reject it, and
+#: the chosen one is issued under a new UID (`kinote.lifecycle.copies`). CID 7031: 130754. IOCM has no title for
+#: superseded objects: 113001, as for `REVISED`.
+REPLACED_BY_COPY = Act(
+    name="replaced by another copy",
+    sentence="Another copy with the same UID was chosen, and is issued under a new UID.",
+    reason=REPLACED_BY_ALTERNATE,
+    rejection_title=REJECTED_FOR_QUALITY_REASONS,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=_TIME_TO_REGRET,
+    may_be_shown=False,
+)
+
 #: A rejection note was made for instances that are live again. Receivers that have it have the instances sent anew; a
 #: receiver that has not must not get it any more. CID 7031: 130754, the instances themselves take its place.
 REJECTION_UNDONE = Act(
@@ -214,6 +227,7 @@ ACTS = (
     SAFETY,
     RETENTION_EXPIRED,
     OTHER_COPY_CHOSEN,
+    REPLACED_BY_COPY,
     REJECTION_UNDONE,
 )
 

@@ -24,6 +24,8 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -36,6 +38,7 @@ from kinote.catalog.schema.tables import (
     withdrawal,
     withdrawal_target,
 )
+from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.catalog.sql.dialects import is_sqlite
@@ -97,8 +100,9 @@ def record_given(transaction: Connection, given: Iterable[Given]) -> None:
         upsert(transaction, [_row(each) for each in rows if (each.state is State.FAILED) is failed])
     had = [each for each in rows if each.state is not State.FAILED]
     notes: dict[str, list[tuple[str, int]]] = {}
-    for row in _notes_naming(transaction, {each.sop_instance_uid for each in had}):
-        notes.setdefault(row.sop_instance_uid, []).append((row.note, row.withdrawal))
+    for naming in (_notes_naming, _received_notes_naming):
+        for row in naming(transaction, {each.sop_instance_uid for each in had}):
+            notes.setdefault(row.sop_instance_uid, []).append((row.note, row.withdrawal))
     _owe_notes(
         transaction,
         {
@@ -107,10 +111,11 @@ def record_given(transaction: Connection, given: Iterable[Given]) -> None:
             for note, key in notes.get(each.sop_instance_uid, ())
         },
     )
-    for row in _undone_notes(transaction, {each.sop_instance_uid for each in had}):
-        for each in had:
-            if each.sop_instance_uid == row.sop_instance_uid:
-                _owe_again(transaction, row.withdrawal, only=each.to, now=each.at)
+    for undone in (_undone_notes, _undone_received_notes):
+        for row in undone(transaction, {each.sop_instance_uid for each in had}):
+            for each in had:
+                if each.sop_instance_uid == row.sop_instance_uid:
+                    owe_again(transaction, row.withdrawal, only=each.to, now=each.at)
 
 
 def owe_rejection_notes(transaction: Connection, key: int, *, now: datetime) -> None:
@@ -156,7 +161,7 @@ def owe_restored_instances(transaction: Connection, key: int, *, now: datetime) 
     Who has not been told yet must not be told any more. The instances are live again.
     """
     _tell_no_more(transaction, key, (), now)
-    _owe_again(transaction, key, only=None, now=now)
+    owe_again(transaction, key, only=None, now=now)
 
 
 def owe_spared_instances(transaction: Connection, key: int, *, now: datetime) -> None:
@@ -179,7 +184,7 @@ def owe_spared_instances(transaction: Connection, key: int, *, now: datetime) ->
         .correlate(delivery)
     )
     _tell_no_more(transaction, key, (~is_concerned,), now)
-    _owe_again(transaction, key, only=None, now=now)
+    owe_again(transaction, key, only=None, now=now)
 
 
 def _tell_no_more(
@@ -258,6 +263,47 @@ _notes_naming = statements.LookUp(
     withdrawal_target.c.sop_instance_uid,
 )
 
+#: The received rejection notes in force that name an instance, and have an effect on it.
+_received_notes_naming = statements.LookUp(
+    select(
+        withdrawal_target.c.sop_instance_uid,
+        withdrawal.c.rejection_note_uid.label("note"),
+        withdrawal_target.c.withdrawal,
+    )
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(
+        withdrawal.c.received,
+        withdrawal.c.undone_at.is_(None),
+        withdrawal.c.effect != "proposed",
+        withdrawal_target.c.spared == "",
+        withdrawal_target.c.sop_instance_uid != withdrawal.c.rejection_note_uid,
+    ),
+    withdrawal_target.c.sop_instance_uid,
+)
+
+#: Of received rejection notes, those whose rejection has been undone, or spares something since a later copy came.
+_undone_received_notes = statements.LookUp(
+    select(
+        withdrawal.c.rejection_note_uid.label("sop_instance_uid"), withdrawal.c.id.label("withdrawal")
+    ).where(
+        withdrawal.c.received,
+        # Repeats the WHERE clause of the index.
+        text(HAS_NOTE),
+        or_(
+            withdrawal.c.undone_at.is_not(None),
+            exists(
+                select(withdrawal_target.c.withdrawal)
+                .where(
+                    withdrawal_target.c.withdrawal == withdrawal.c.id,
+                    withdrawal_target.c.spared == "restored",
+                )
+                .correlate(withdrawal)
+            ),
+        ),
+    ),
+    withdrawal.c.rejection_note_uid,
+)
+
 #: Of rejection notes, those whose withdrawal has been undone after its window, or spares something that it names.
 _undone_notes = statements.LookUp(
     select(rejection_note.c.sop_instance_uid, rejection_note.c.withdrawal)
@@ -294,34 +340,17 @@ def _owe_notes(transaction: Connection, owed: dict[tuple[str, Receiver], tuple[i
     statements.insert_new(transaction, delivery, rows, unique=["sop_instance_uid", "peer", "address"])
 
 
-def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:
+def owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:
     """Owe the instances of a withdrawal that are live again to those who have been told of it, or `only` to one.
 
     Of several withdrawals that named an instance, and do not any more, it is enough to have been told of one.
     """
-    told = delivery.alias("told")
-    naming = withdrawal_target.alias("naming")
     is_live = (
         select(withdrawal_target.c.sop_instance_uid)
         .join(instance, instance.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
         .where(withdrawal_target.c.withdrawal == key, instance.c.is_current, instance.c.standing == "live")
     )
-    was_told = exists(
-        select(told.c.peer)
-        .select_from(
-            naming.join(withdrawal, withdrawal.c.id == naming.c.withdrawal)
-            .join(rejection_note, rejection_note.c.withdrawal == naming.c.withdrawal)
-            .join(told, told.c.sop_instance_uid == rejection_note.c.sop_instance_uid)
-        )
-        .where(
-            naming.c.sop_instance_uid == delivery.c.sop_instance_uid,
-            or_(withdrawal.c.undone_at.is_not(None), naming.c.spared != ""),
-            told.c.peer == delivery.c.peer,
-            told.c.address == delivery.c.address,
-            told.c.given_at.is_not(None),
-        )
-        .correlate(delivery)
-    )
+    was_told = or_(_was_told(is_received=False), _was_told(is_received=True))
     conditions = [delivery.c.sop_instance_uid.in_(is_live), delivery.c.given_at.is_not(None), was_told]
     if only is not None:
         conditions += [delivery.c.peer == only.peer, delivery.c.address == only.address]
@@ -329,6 +358,33 @@ def _owe_again(transaction: Connection, key: int, *, only: Receiver | None, now:
         update(delivery)
         .where(and_(*conditions))
         .values(state=str(State.OWED), withdrawal=key, changed_at=timestamp(now))
+    )
+
+
+def _was_told(*, is_received: bool) -> ColumnElement[bool]:
+    """Say that the receiver of a delivery was told of a withdrawal that does not name its object any more: by a note of
+    ours, or by one that was received."""
+    told = delivery.alias("told")
+    naming = withdrawal_target.alias("naming")
+    named = naming.join(withdrawal, withdrawal.c.id == naming.c.withdrawal)
+    if is_received:
+        named = named.join(told, told.c.sop_instance_uid == withdrawal.c.rejection_note_uid)
+    else:
+        named = named.join(rejection_note, rejection_note.c.withdrawal == naming.c.withdrawal).join(
+            told, told.c.sop_instance_uid == rejection_note.c.sop_instance_uid
+        )
+    return exists(
+        select(told.c.peer)
+        .select_from(named)
+        .where(
+            withdrawal.c.received if is_received else true(),
+            naming.c.sop_instance_uid == delivery.c.sop_instance_uid,
+            or_(withdrawal.c.undone_at.is_not(None), naming.c.spared != ""),
+            told.c.peer == delivery.c.peer,
+            told.c.address == delivery.c.address,
+            told.c.given_at.is_not(None),
+        )
+        .correlate(delivery)
     )
 
 

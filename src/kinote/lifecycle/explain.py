@@ -18,6 +18,7 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.keyobject.findings import Finding
 from kinote.lifecycle.acts import stored_act
+from kinote.lifecycle.copies import decided
 from kinote.lifecycle.rejection.sentences import sentence
 from kinote.security.actors import Actor
 from kinote.security.origins import shown_origin
@@ -111,6 +112,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
         .order_by(~instance.c.is_current, instance.c.id)
     )
     withdrawals = _withdrawals(connection, sop_instance_uid)
+    decisions = decided.decisions_about(connection, sop_instance_uid)
     explained = []
     for row in connection.execute(query).all():
         named_by = tuple(
@@ -121,6 +123,11 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
             sentences.append(row.held_reason)
         sentences += [sentence(item) for item in named_by]
         sentences += _purge(connection, row.id)
+        sentences += [
+            decided.sentence(each)
+            for each in decisions
+            if row.id in (each.became.instance, each.became.first) or row.is_current
+        ]
         sentences.append(_BYTES[row.residence])
         if row.registration == "unreadable":
             sentences.append("It is a key object that could not be understood: it flags nothing.")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal_column, or_, select
 
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import (
+    delivery,
     finding,
     instance,
     instance_bytes,
     instance_metadata,
     instance_pieces,
+    patient_conflict,
     series,
     study,
 )
+from kinote.catalog.sql import statements
 from kinote.security.origins import shown_origin
 
 
@@ -85,20 +90,82 @@ def held_copy(connection: Connection, key: int) -> HeldCopy:
     return _copy(row)
 
 
+@dataclass(frozen=True, slots=True)
+class FirstCopy:
+    """The instance that the UID of a held copy means, for the administrator; `given_to` counts who was given it."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    transfer_syntax_uid: str
+    standing: str
+    received_at: str
+    received_from: str
+    digest: str
+    size: int
+    given_to: int
+
+
+def first_copy(connection: Connection, sop_instance_uid: str) -> FirstCopy:
+    """Return the instance that a UID means. Raises `HeldNotFoundError` if it means none."""
+    row = (
+        connection.execute(
+            _copies(instance.c.standing).where(
+                instance.c.sop_instance_uid == sop_instance_uid, instance.c.is_current
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise HeldNotFoundError(f"There is no instance {sop_instance_uid} beside which a copy could be held.")
+    given_to = connection.execute(
+        select(func.count())
+        .select_from(delivery)
+        .where(delivery.c.sop_instance_uid == sop_instance_uid, delivery.c.given_at.is_not(None))
+    ).scalar_one()
+    said = {name: row[name] for name in FirstCopy.__dataclass_fields__ if name not in _NOT_OF_ROW}
+    return FirstCopy(
+        **said,
+        received_from=shown_origin(row["received_from"], row["brought_by_name"], row["brought_by_address"]),
+        given_to=given_to,
+    )
+
+
+_NOT_OF_ROW = ("received_from", "given_to")
+
+
 def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     """Remove a held copy from the index, and return it, so that its file can be removed afterwards.
 
     The live copy keeps the UID, so no tombstone is needed.
     """
     copy = held_copy(transaction, key)
-    for table in (instance_metadata, instance_bytes, instance_pieces, finding):
-        transaction.execute(table.delete().where(table.c.instance == key))
-    transaction.execute(instance.delete().where(instance.c.id == key))
-    happened = changes.Change(
-        changes.Kind.HELD_COPY_DISCARDED, copy.study_instance_uid, copy.sop_instance_uid
-    )
-    changes.record(transaction, [happened], now=now)
+    remove(transaction, {key: (copy.study_instance_uid, copy.sop_instance_uid)}, now=now)
     return copy
+
+
+def remove(transaction: Connection, copies: Mapping[int, tuple[str, str]], *, now: datetime) -> None:
+    """Remove the rows of held copies, given by key with the UIDs of study and instance."""
+    keys = list(copies)
+    for change_among in (*_OF_INSTANCE, _rows_of_instances):
+        change_among(transaction, keys)
+    changes.record(
+        transaction,
+        [changes.Change(changes.Kind.HELD_COPY_DISCARDED, *uids) for uids in copies.values()],
+        now=now,
+    )
+
+
+_OF_INSTANCE = tuple(
+    statements.ChangeAmong(table.delete(), table.c.instance)
+    for table in (instance_metadata, instance_bytes, instance_pieces, finding, patient_conflict)
+)
+
+_rows_of_instances = statements.ChangeAmong(instance.delete(), instance.c.id)
 
 
 def _copy(row: RowMapping) -> HeldCopy:
@@ -109,6 +176,20 @@ def _copy(row: RowMapping) -> HeldCopy:
 
 def _held() -> Select[tuple[object, ...]]:
     return (
+        _copies(
+            instance.c.held_reason.label("reason"),
+            instance.c.store,
+            instance.c.file_key,
+            instance.c.dataset_offset,
+        )
+        # The second condition is redundant. It repeats the WHERE clause of the index of instances that are not live
+        # literally, so that SQLite uses this index.
+        .where(instance.c.standing == "held", instance.c.standing != literal_column("'live'"))
+    )
+
+
+def _copies(*more: ColumnElement[Any]) -> Select[tuple[object, ...]]:
+    return (
         select(
             instance.c.id,
             instance.c.sop_instance_uid,
@@ -117,20 +198,14 @@ def _held() -> Select[tuple[object, ...]]:
             study.c.study_instance_uid,
             study.c.patient_id,
             instance.c.transfer_syntax_uid,
-            instance.c.held_reason.label("reason"),
             instance.c.received_at,
             instance.c.received_from,
             instance.c.brought_by_name,
             instance.c.brought_by_address,
             instance.c.digest,
             instance.c.size,
-            instance.c.store,
-            instance.c.file_key,
-            instance.c.dataset_offset,
+            *more,
         )
         .join(study, study.c.id == instance.c.study)
         .join(series, series.c.id == instance.c.series)
-        # The second condition is redundant. It repeats the WHERE clause of the index of instances that are not live
-        # literally, so that SQLite uses this index.
-        .where(instance.c.standing == "held", instance.c.standing != literal_column("'live'"))
     )

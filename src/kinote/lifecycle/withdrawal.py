@@ -27,6 +27,7 @@ from kinote.lifecycle import standing
 from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, LaterCopies, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_restored_instances
 from kinote.lifecycle.guards import CAN_BE_UNDONE
+from kinote.lifecycle.received_notes import take_back_received
 from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle
 from kinote.security.actors import Actor
@@ -188,6 +189,8 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
     # All in one order, so that two of them cannot deadlock.
     settle(transaction, merge(notes, targets(transaction, key)), now=now)
     owe_restored_instances(transaction, key, now=now)
+    if row.received and row.effect != Effect.PROPOSED:
+        take_back_received(transaction, key, now=now)
 
 
 def locked_withdrawal(transaction: Connection, key: int) -> Row[Any]:
@@ -249,8 +252,8 @@ def why_not_undoable(stored: str, *, is_told: bool) -> str:
         return f"It was made by a newer Kinote, which calls it {stored!r}; undo it there."
     return (
         "Others have been told, and must never accept these UIDs again. If it was withdrawn by mistake, issue the "
-        "objects again under new UIDs: make the note again as a new one, and have images sent again by the modality "
-        "under new UIDs."
+        "objects again under new UIDs, notes and images alike: POST withdrawals/{id}/issue-again, or kinote "
+        "withdrawals issue-again. What was purged has to be sent again by the modality under new UIDs."
     )
 
 

@@ -95,7 +95,7 @@ def scope(
         withdrawn=len(live),
         already_withdrawn=sum(row.standing in ("withdrawn", "purged") for row in rows),
         not_here=len(uids) - len(rows),
-        studies=_shares(connection, live),
+        studies=study_shares(connection, live),
     )
 
 
@@ -161,7 +161,8 @@ def _see_copies(connection: Connection, copies: Mapping[str, int]) -> None:
             raise NothingMeantError("instances", f"There is no copy {key} of {uid}.")
 
 
-def _shares(connection: Connection, rows: Iterable[Any]) -> tuple[StudyShare, ...]:
+def study_shares(connection: Connection, rows: Iterable[Any]) -> tuple[StudyShare, ...]:
+    """Return the studies of instances, given by rows with the keys of `study` and `series`."""
     instances: dict[int, int] = {}
     in_series: dict[int, set[int]] = {}
     for row in rows:

@@ -42,6 +42,7 @@ from kinote.holdings.unavailable import (
 from kinote.jobs.acts import CountChangedError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
+from kinote.lifecycle.copies.proposed_corrections import CorrectionNotFoundError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
@@ -51,6 +52,8 @@ from kinote.notes.acts.request import (
     NotRevisableError,
     VersionConflictError,
 )
+from kinote.notes.copies.deciding import NotDecidableError, OtherNumberError
+from kinote.notes.copies.issuing_again import NotIssuableError
 from kinote.notes.lists.search import SearchError
 from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
 from kinote.peers.refusals import (
@@ -279,6 +282,10 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (NotDecidableError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (NotIssuableError, HTTPStatus.CONFLICT, "not-issuable", "Nothing can be issued again"),
+    (OtherNumberError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
+    (CorrectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (AlertNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (WithdrawalNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotUndoableError, HTTPStatus.CONFLICT, "not-undoable", "The withdrawal cannot be undone"),

@@ -3,7 +3,11 @@ import { forget, keyOf } from "./act-keys";
 import type {
   FoundNote,
   FoundObject,
+  HeldChoice,
+  HeldComparison,
   HeldCopy,
+  HeldDecision,
+  HeldScope,
   Note,
   NoteFilter,
   NoteRequest,
@@ -104,7 +108,7 @@ export const note = (id: Note["id"]) => get<Note>(`/notes/${id}`);
 export const titles = () => get<Page<Title>>("/titles");
 
 interface ActParts {
-  body?: NoteRequest;
+  body?: object;
   /** The version that the act is made from. */
   version?: number;
   /** Who acts, until users sign in. */
@@ -146,6 +150,29 @@ export const withdrawNote = (id: Note["id"], version: number, reason: string, ac
   act<WithdrawnNote>("DELETE", `/notes/${id}${query({ reason })}`, { version, actor });
 
 export const held = (cursor: string | null) => get<Page<HeldCopy>>(`/held${query({ cursor })}`);
+export const compareHeld = (id: HeldCopy["id"]) => get<HeldComparison>(`/held/${id}/comparison`);
+
+const meant = (copy: HeldCopy, scope: HeldScope) =>
+  scope === "object"
+    ? { held: [copy.id] }
+    : scope === "series"
+      ? { series: [copy.series_instance_uid] }
+      : { studies: [copy.study_instance_uid] };
+
+/** What a choice would do, counted. */
+export const previewHeld = (copy: HeldCopy, scope: HeldScope, decision: HeldChoice) =>
+  act<HeldDecision>("POST", "/held?preview=true", { body: { decision, ...meant(copy, scope) } });
+
+/** Decide about held copies. Problem 409: they are not as many as `expected`, or it cannot be decided so. */
+export const decideHeld = (
+  copy: HeldCopy,
+  scope: HeldScope,
+  decision: HeldChoice,
+  text: string,
+  expected: number,
+  actor: string,
+) => act<HeldDecision>("POST", "/held", { body: { decision, text, expected, ...meant(copy, scope) }, actor });
+
 export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
 
 export const findings = (cursor: string | null) => get<Page<FoundObject>>(`/findings${query({ cursor })}`);

@@ -52,6 +52,8 @@ export interface Series {
 }
 
 export interface Study extends StudySummary {
+  /** Copies that came with another patient and are held: until it is decided, nothing is delivered automatically. */
+  patient_conflict?: { sentence: string; copies: number } | null;
   series: Series[];
 }
 
@@ -162,12 +164,49 @@ export interface Title {
 export interface HeldCopy {
   id: number | string;
   sop_instance_uid: string;
+  series_instance_uid: string;
   study_instance_uid: string;
   patient_id: string | null;
   reason: string;
   received_at: string;
   size: number;
   digest: string;
+}
+
+export type HeldChoice = "keep first" | "take second" | "keep both";
+
+/** What a decision is about: one held copy, or all of its series or its study. */
+export type HeldScope = "object" | "series" | "study";
+
+interface ComparedCopy {
+  id: number;
+  received_at: string;
+  received_from: string;
+  /** Where its picture is; null: it has none. */
+  picture: string | null;
+}
+
+/** A held copy beside the first one (GET held/{id}/comparison). */
+export interface HeldComparison {
+  held: ComparedCopy;
+  first: ComparedCopy & { standing: string; given_to: number };
+  differences: { place: string; tag: string; keyword: string; first: string | null; held: string | null }[];
+  has_more: boolean;
+  /** "same", "differ", or why they were not compared. */
+  pixels: string;
+}
+
+/** A decision that was made, or as its preview says it. */
+export interface HeldDecision {
+  decision: HeldChoice;
+  id: number | null;
+  /** Of a preview: how many copies it is about. */
+  instances?: number;
+  decided?: number;
+  ways: Record<string, number>;
+  receivers: number;
+  studies: { study_instance_uid: string; patient_id: string; patient_name: string; instances: number }[];
+  hindrance: string | null;
 }
 
 /** One received object that was not fully understood (GET findings). */

@@ -1,13 +1,21 @@
+import { Fragment, useState } from "react";
 import { held, heldFile } from "../api/client";
+import type { HeldCopy } from "../api/contract";
 import { ListPage } from "../lists/list-page";
 import { usePages } from "../lists/use-pages";
 import { bytes, moment } from "../model/when";
 import { Download } from "../parts/icons";
 import { Link, studyAddress } from "../router";
+import { HeldComparisonPanel } from "./held-comparison";
 
-/** Copies kept aside because their UID was taken by something else: see, compare, download. */
+/** Copies kept aside because their UID was taken by something else: see, compare, download, decide. */
 export function HeldPage() {
   const pages = usePages(held);
+  const [compared, setCompared] = useState<HeldCopy["id"] | null>(null);
+  const decided = () => {
+    setCompared(null);
+    pages.restart();
+  };
   return (
     <ListPage
       title="Held copies"
@@ -40,7 +48,8 @@ export function HeldPage() {
           </thead>
           <tbody>
             {pages.items.map((copy) => (
-              <tr key={copy.id} data-testid="held-row">
+              <Fragment key={copy.id}>
+              <tr data-testid="held-row">
                 <th scope="row">
                   <code className="uid">{copy.sop_instance_uid}</code>
                   <div className="quiet">
@@ -54,6 +63,16 @@ export function HeldPage() {
                   {bytes(copy.size)}
                 </td>
                 <td>
+                  <button
+                    type="button"
+                    className="button"
+                    aria-expanded={compared === copy.id}
+                    aria-label={`Compare held copy ${copy.sop_instance_uid}`}
+                    onClick={() => setCompared(compared === copy.id ? null : copy.id)}
+                    data-testid="held-compare"
+                  >
+                    {compared === copy.id ? "Close" : "Compare and decide"}
+                  </button>
                   <a
                     className="button"
                     href={heldFile(copy.id)}
@@ -65,6 +84,14 @@ export function HeldPage() {
                   </a>
                 </td>
               </tr>
+              {compared === copy.id && (
+                <tr>
+                  <td colSpan={6}>
+                    <HeldComparisonPanel copy={copy} onDecided={decided} />
+                  </td>
+                </tr>
+              )}
+              </Fragment>
             ))}
           </tbody>
         </table>

@@ -57,6 +57,7 @@ const ACTS = [
   "safety",
   "retention expired",
   "other copy chosen",
+  "replaced by another copy",
   "rejection undone",
 ];
 

@@ -33,6 +33,25 @@ PATIENT_ATTRIBUTES = (
     tags.PATIENT_SEX,
 )
 
+#: Attributes of patient, study and order that a correction may lay over what was received, at the root of a data set.
+#: Copies that differ in nothing else are the same images. Original Attributes Sequence says that somebody corrected.
+CORRECTABLE = frozenset(
+    {
+        *PATIENT_ATTRIBUTES,
+        tags.STUDY_DATE,
+        tags.STUDY_TIME,
+        tags.ACCESSION_NUMBER,
+        tags.REFERRING_PHYSICIAN_NAME,
+        tags.STUDY_DESCRIPTION,
+        tags.STUDY_ID,
+        tags.REQUESTED_PROCEDURE_DESCRIPTION,
+        tags.REQUESTED_PROCEDURE_CODE_SEQUENCE,
+        tags.REQUEST_ATTRIBUTES_SEQUENCE,
+        tags.REQUESTED_PROCEDURE_ID,
+        tags.ORIGINAL_ATTRIBUTES_SEQUENCE,
+    }
+)
+
 SERIES_ATTRIBUTES = (
     tags.MODALITY,
     tags.MANUFACTURER,

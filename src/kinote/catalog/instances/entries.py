@@ -101,6 +101,17 @@ def insert_with_series(
     return _insert_instances(transaction, placed, places)
 
 
+def describe_series(transaction: Connection, described: Mapping[int, InstanceEntry]) -> None:
+    """Let entries describe series, given by key, that have no live instance."""
+    _describe_series(
+        transaction,
+        [
+            {"key": key, **{f"new_{name}": entry.series_row[name] for name in _OF_SERIES}}
+            for key, entry in described.items()
+        ],
+    )
+
+
 def _insert_instances(
     transaction: Connection,
     placed: Sequence[tuple[InstanceEntry, Placed]],

@@ -96,7 +96,12 @@ def _today(attribute: str, table: Table, uid: ColumnElement[str]) -> Select[tupl
 
 _TODAY = tuple(statements.LookUp(_today(*each), received_value.c.value) for each in _UIDS)
 
-# A series that has moved to another study may still have the UID there that it had.
-_IN_USE = tuple(
-    statements.LookUp(select(uid.label("uid")), uid) for _, table, uid in _UIDS if table is not instance
-)
+
+def _in_use(table: Table, uid: ColumnElement[str]) -> statements.LookUp:
+    query = select(uid.label("uid"))
+    return statements.LookUp(query.where(instance.c.is_current) if table is instance else query, uid)
+
+
+# A series that has moved to another study may still have the UID there that it had; and an instance that was issued
+# under a new UID has left the old one to another instance or to a tombstone.
+_IN_USE = tuple(_in_use(table, uid) for _, table, uid in _UIDS)

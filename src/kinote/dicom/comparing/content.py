@@ -7,7 +7,7 @@ other difference is one, however small: what is taken for the same is not kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -122,15 +122,28 @@ def _items(
             pos = end
 
 
-def difference(one: OpenedDataSet, other: OpenedDataSet, compare_pixels: ComparePixels) -> str:
+def difference(
+    one: OpenedDataSet,
+    other: OpenedDataSet,
+    compare_pixels: ComparePixels,
+    leaving_out: Set[int] = frozenset(),
+) -> str:
     """Say where two data sets first differ: a sentence without its full stop; "" if they are the same.
 
-    `compare_pixels` is asked about encapsulated pixel data. Raises `NotComparableError`, and `OSError` where a data
-    set cannot be read.
+    `compare_pixels` is asked about encapsulated pixel data. Attributes `leaving_out` of the root are not compared.
+    Raises `NotComparableError`, and `OSError` where a data set cannot be read.
     """
-    comparing = _Comparing(one, other, compare_pixels)
+    comparing = _Comparing(one, other, compare_pixels, leaving_out)
     found = comparing.level(_root(one), _root(other), "", 0)
     return found or comparing.pixels()
+
+
+def differing(one: OpenedDataSet, other: OpenedDataSet, wanted: Set[int]) -> list[int]:
+    """Return those of the attributes of the root in which two data sets differ, in their order. Raises as
+    `difference`."""
+    comparing = _Comparing(one, other, lambda first, second: "", frozenset())
+    first, second = _root(one), _root(other)
+    return [tag for tag in sorted(wanted) if comparing.attribute(first, second, tag)]
 
 
 def _root(opened: OpenedDataSet) -> _Level:
@@ -142,6 +155,7 @@ class _Comparing:
     one: OpenedDataSet
     other: OpenedDataSet
     compare_pixels: ComparePixels
+    leaving_out: Set[int]
     _differs_in_coding: bool = field(init=False)
     _asks_for_pixels: bool = field(init=False, default=False)
 
@@ -154,6 +168,13 @@ class _Comparing:
         said = self.compare_pixels(self.one, self.other) if self._asks_for_pixels else ""
         return f"{_name(tags.PIXEL_DATA)} {said}" if said else ""
 
+    def attribute(self, one: _Level, other: _Level, tag: int) -> bool:
+        """Whether an attribute of two roots differs."""
+        first, second = one.elements().get(tag), other.elements().get(tag)
+        if first is None or second is None:
+            return (first is None) is not (second is None)
+        return bool(self._element(one, first, other, second, "", 0))
+
     def level(self, one: _Level, other: _Level, place: str, depth: int) -> str:
         if (
             one.encoding is other.encoding
@@ -164,7 +185,9 @@ class _Comparing:
             return ""
         first, second = one.elements(), other.elements()
         for tag in sorted(first.keys() | second.keys()):
-            if not depth and self._differs_in_coding and tag in _OF_PIXEL_ENCODING:
+            if not depth and (
+                tag in self.leaving_out or (self._differs_in_coding and tag in _OF_PIXEL_ENCODING)
+            ):
                 continue
             where = f"{place}{_name(tag)}"
             if tag not in first or tag not in second:

@@ -13,7 +13,7 @@ REAL_WORLD_VALUE_MAPPING = "1.2.840.10008.5.1.4.1.1.67"
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
 #: Prefixes of presentation states: of images, and of waveforms, whose UIDs begin like those of waveform classes.
-_PRESENTATION_STATES = ("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.9.100.")
+PRESENTATION_STATES = ("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.9.100.")
 _SEGMENTATIONS = {
     "1.2.840.10008.5.1.4.1.1.66.4",
     "1.2.840.10008.5.1.4.1.1.66.7",
@@ -83,7 +83,7 @@ def has_one_frame(uid: str) -> bool:
 
 
 def is_presentation_state(uid: str) -> bool:
-    return uid.startswith(_PRESENTATION_STATES)
+    return uid.startswith(PRESENTATION_STATES)
 
 
 def is_waveform(uid: str) -> bool:

@@ -15,6 +15,7 @@ from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.received_notes import owe_received_notes
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
 from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
 from kinote.lifecycle.rejection.note_findings import (
@@ -154,7 +155,7 @@ def _record(
         groups.setdefault(one.is_key_object and rule.act.may_be_shown, []).append(one.sop_instance_uid)
     for is_key_object, uids in sorted(groups.items()):
         effect = EFFECTS[Asked(may_reject, rule.effect is Effect.MARKED, is_key_object)]
-        withdraw(
+        key = withdraw(
             transaction,
             uids + note_itself(rule, effect, note.sop_instance_uid),
             act=rule.act,
@@ -167,6 +168,8 @@ def _record(
             of_key_objects=is_key_object,
             spared={uid: why for uid, why in without_effect.items() if uid in set(uids)},
         )
+        if effect is not Effect.PROPOSED:
+            owe_received_notes(transaction, [key], now=now)
     if groups and not may_reject:
         _tell_of_waiting(note)
 

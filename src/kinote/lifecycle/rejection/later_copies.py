@@ -14,6 +14,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import LaterCopies, stored_act
+from kinote.lifecycle.received_notes import take_back_received
 from kinote.lifecycle.rejection.decisions import FATES, Fate, Held, strictest
 from kinote.lifecycle.rejection.own_notes import take_back
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules, Spared
@@ -100,6 +101,10 @@ def restore(transaction: Connection, restored: Mapping[str, Sequence[InForce]], 
     settle(transaction, sorted(restored), now=now)
     ours = {each.withdrawal for those in restored.values() for each in _deciding(those) if not each.received}
     take_back(transaction, ours, now=now)
+    for key in sorted(
+        {each.withdrawal for those in restored.values() for each in _deciding(those) if each.received}
+    ):
+        take_back_received(transaction, key, now=now)
 
 
 def _deciding(those: Sequence[InForce]) -> list[InForce]:

@@ -17,6 +17,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.received_notes import owe_received_notes
 from kinote.lifecycle.rejection.arriving import note_itself
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
@@ -171,6 +172,7 @@ def accept(
         )
         statements.insert_rows(transaction, withdrawal_target, itself)
         settle(transaction, targets(transaction, row.id), now=now)
+        owe_received_notes(transaction, [row.id], now=now)
     return rejection(transaction, key)
 
 

@@ -16,6 +16,7 @@ from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.lifecycle.received_notes import owe_received_notes, take_back_received
 from kinote.lifecycle.rejection.note_findings import write_findings
 from kinote.lifecycle.rejection.patients import locked_places
 from kinote.lifecycle.rejection.rules import Spared
@@ -73,6 +74,9 @@ def _look_again(transaction: Connection, rows: Iterable[Any], now: datetime) -> 
         ],
     )
     settle(transaction, sorted({each["uid"] for each in changed}), now=now)
+    owe_received_notes(transaction, {each["of"] for each in changed if not each["foreign"]}, now=now)
+    for key in sorted({each["of"] for each in changed if each["foreign"]}):
+        take_back_received(transaction, key, now=now)
     write_findings(transaction, sorted(remarkable))
 
 

@@ -10,6 +10,7 @@ from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
+from kinote.lifecycle.copies.taking_back import take_back
 from kinote.lifecycle.withdrawal import (
     NotUndoableError,
     locked_withdrawal,
@@ -26,7 +27,8 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     """Undo a withdrawal; the change feed tells of a note that is there again.
 
     Nothing can have happened to a withdrawn note: it cannot be revised. So the version that comes back is its current
-    one. What was purged comes back only if it is sent again; if all was, nothing is undone.
+    one. What was purged comes back only if it is sent again; if all was, nothing is undone. Where a decision has let a
+    held copy take the place of what was withdrawn, that copy is held again.
 
     Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
     """
@@ -34,6 +36,9 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     # A purge locks the withdrawal, too.
     _, is_purged = number_purged(transaction, key)
     refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
+    if refusal:
+        raise NotUndoableError(refusal)
+    refusal = take_back(transaction, key, now=now)
     if refusal:
         raise NotUndoableError(refusal)
     undo(transaction, key, by=by, now=now)

@@ -15,6 +15,8 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import note_study, note_version, series, study
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values.person_names import joined_groups
+from kinote.lifecycle.copies.patient_conflicts import conflicts
+from kinote.lifecycle.copies.proposed_corrections import proposed_corrections
 from kinote.notes.belonging import belongs_to_study
 from kinote.notes.lists.load import is_carried
 from kinote.notes.lists.queries import NO_MARKS
@@ -64,7 +66,24 @@ def study_detail(connection: Connection, study_instance_uid: str) -> _Json | Non
     if row is None:
         return None
     (summary,) = _summaries(connection, [row])
-    return {**summary, "series": _series(connection, row.id)}
+    return {
+        **summary,
+        "patient_conflict": _patient_conflict(connection, study_instance_uid),
+        "proposed_corrections": len(proposed_corrections(connection, study_instance_uid=study_instance_uid)),
+        "series": _series(connection, row.id),
+    }
+
+
+def _patient_conflict(connection: Connection, study_instance_uid: str) -> _Json | None:
+    """Return the banner of a study of which copies are held that name another patient; None if there are none."""
+    found = conflicts(connection, [study_instance_uid]).get(study_instance_uid)
+    if found is None:
+        return None
+    return {
+        "sentence": found.sentence,
+        "copies": found.copies,
+        "said": [{"patient_id": patient_id, "issuer": issuer} for patient_id, issuer in found.said],
+    }
 
 
 def study_labels(connection: Connection, study_instance_uids: Collection[str]) -> dict[str, _Json]:

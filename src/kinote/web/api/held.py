@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
 from anyio import to_thread
@@ -13,31 +14,67 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.delivery.outgoing import part10
-from kinote.intake.receiver import discard
-from kinote.lifecycle.held import HeldCopy, HeldSelection, held, held_copy
-from kinote.web.api.idempotency import AskedAct
+from kinote.intake.comparison import Header, compare, stored_headers
+from kinote.lifecycle.copies.choices import ABOUT_HELD, Choice
+from kinote.lifecycle.copies.decided import Became, ListedDecision, decided_objects, decisions
+from kinote.lifecycle.held import HeldCopy, HeldSelection, first_copy, held, held_copy
+from kinote.notes.copies.deciding import Decision as Decided
+from kinote.notes.copies.deciding import decide, preview
+from kinote.notes.copies.reading import read_held
+from kinote.web.api.idempotency import Act, Answered, AskedAct
 from kinote.web.api.keys import LARGEST, Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.dicomweb.rendered import picture_of
+from kinote.web.dicomweb.rendering import rendering
 from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
+from kinote.web.while_wanted import while_wanted
 
 router = APIRouter(tags=["held copies"], route_class=PermittedAPIRoute)
 
+OnlyPreview = Annotated[
+    bool,
+    Query(alias="preview", description="Say what it would do, with the patients' names; change nothing."),
+]
+Frame = Annotated[int, Query(ge=1, le=1_000_000, description="Which frame, counted from 1.")]
+
 
 class Decision(BaseModel):
-    """What is to become of a held copy."""
+    """What is to become of a held copy, and why."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     decision: Annotated[
-        Literal["discard"],
-        Field(description="`discard`: its rows and bytes are removed; the live copy stays as it is."),
+        Literal["keep first", "take second", "keep both"],
+        Field(
+            description="`keep first` discards the held copy; `take second` withdraws the first one; `keep both` "
+            "issues the held copy under a new UID."
+        ),
     ]
+    text: Annotated[
+        str, Field(max_length=4000, description="Why, in your words. Needed unless it is a preview.")
+    ] = ""
+    expected: Annotated[
+        int | None,
+        Field(ge=0, description="How many copies you have seen; another number is refused with 409."),
+    ] = None
+
+    @property
+    def choice(self) -> Choice:
+        """The choice that it names."""
+        return Choice(self.decision)
+
+    def check(self) -> None:
+        """Refuse a decision without a reason."""
+        if not self.text.strip():
+            message = "Say why: the reason is kept with the decision."
+            raise RefusedContentError(f"text: {message}", errors=[FieldError("text", message)])
 
 
-#: Held copies that are decided in one transaction.
-_DECIDED_AT_ONCE = 1000
+#: New UIDs that an answer lists; `GET held/decisions/{id}` has all.
+_LISTED = 1000
 
 _Uids = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=1000)]
 
@@ -111,43 +148,185 @@ async def held_file(request: Request, held_id: Key) -> Response:
     )
 
 
+@router.get("/held/decisions", summary="Decisions about copies, the last first")
+async def list_decisions(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
+    """Who decided what, when and why, and about how many objects. Objects issued again are among them."""
+    rooms = rooms_of(request)
+    before = position_of(cursor, int)
+
+    def read() -> list[ListedDecision]:
+        with rooms.catalog.read() as connection:
+            return decisions(connection, before=before[0] if before else None, limit=limit + 1)
+
+    found = await rooms.read(read)
+    following = cursor_of(found[limit - 1].id) if len(found) > limit else None
+    return answer(page([asdict(each) for each in found[:limit]], following))
+
+
+@router.get("/held/decisions/{decision_id}", summary="What became of the objects of a decision")
+async def decision_objects(
+    request: Request, decision_id: Key, cursor: Cursor = "", limit: Limit = 100
+) -> Response:
+    """Each object by the number of its copy: its UID, the way, its new UID if it has one, and its withdrawal."""
+    rooms = rooms_of(request)
+    after = position_of(cursor, int)
+
+    def read() -> list[Became]:
+        with rooms.catalog.read() as connection:
+            return decided_objects(connection, decision_id, after=after[0] if after else 0, limit=limit + 1)
+
+    found = await rooms.read(read)
+    following = cursor_of(found[limit - 1].instance) if len(found) > limit else None
+    return answer(page([asdict(each) for each in found[:limit]], following))
+
+
+@router.get("/held/{held_id}/comparison", summary="Compare a held copy with the first one")
+async def comparison(request: Request, held_id: Key) -> Response:
+    """Both copies beside each other: the attributes that differ with both values, whether the pixels are the same, the
+    addresses of both pictures, and what each choice would do."""
+    rooms = rooms_of(request)
+
+    def look() -> dict[str, Any]:
+        with rooms.catalog.read() as connection:
+            copy = held_copy(connection, held_id)
+            first = first_copy(connection, copy.sop_instance_uid)
+            headers = stored_headers(connection, [copy.id, first.id])
+            selected = HeldSelection(held=(held_id,))
+            choices = [preview(connection, selected, choice) for choice in ABOUT_HELD]
+        compared = compare(rooms.door, copy, first.id, first.transfer_syntax_uid, headers)
+        at = f"/api/v1/held/{held_id}"
+        return {
+            "held": {
+                **_json(copy),
+                "picture": f"{at}/rendered" if _has_pixels(headers.get(copy.id)) else None,
+            },
+            "first": {
+                **asdict(first),
+                "picture": f"{at}/first/rendered" if _has_pixels(headers.get(first.id)) else None,
+            },
+            **asdict(compared),
+            "choices": [_decision(each) for each in choices],
+        }
+
+    return answer(await to_thread.run_sync(look, limiter=rooms.threads.decoded))
+
+
+def _has_pixels(header: Header | None) -> bool:
+    return header is not None and "00280010" in header
+
+
+@router.get(
+    "/held/{held_id}/rendered",
+    summary="A picture of a held copy",
+    responses={200: {"content": {"image/jpeg": {}, "image/png": {}}}},
+)
+async def held_picture(request: Request, held_id: Key, frame: Frame = 1) -> Response:
+    """One frame of the held copy, with the parameters of rendered resources of DICOMweb."""
+    return await _picture(request, held_id, frame, is_first=False)
+
+
+@router.get(
+    "/held/{held_id}/first/rendered",
+    summary="A picture of the copy beside which a copy is held",
+    responses={200: {"content": {"image/jpeg": {}, "image/png": {}}}},
+)
+async def first_picture(request: Request, held_id: Key, frame: Frame = 1) -> Response:
+    """One frame of the first copy, live or withdrawn, for whoever decides."""
+    return await _picture(request, held_id, frame, is_first=True)
+
+
+async def _picture(request: Request, held_id: int, frame: int, *, is_first: bool) -> Response:
+    rooms = rooms_of(request)
+    wanted = rendering(request)
+
+    def rendered(is_gone: Callable[[], bool]) -> bytes:
+        with rooms.catalog.read() as connection:
+            copy = held_copy(connection, held_id)
+            first = first_copy(connection, copy.sop_instance_uid)
+        if is_first:
+            stored, syntax = rooms.door.open_copy(first.id, copy.sop_instance_uid), first.transfer_syntax_uid
+        else:
+            stored, syntax = rooms.door.open_held(copy), copy.transfer_syntax_uid
+        picture, _ = picture_of(stored, syntax, frame, wanted, is_gone)
+        return picture
+
+    picture = await while_wanted(request, rendered, rooms.threads.pictures)
+    return Response(picture, media_type=wanted.media_type, headers={"Cache-Control": "private, no-cache"})
+
+
 @router.post("/held", summary="Decide about several held copies")
-async def decide_several(request: Request, body: Decisions, act: AskedAct) -> Response:
+async def decide_several(
+    request: Request, body: Decisions, act: AskedAct, only: OnlyPreview = False
+) -> Response:
     """Carry out one decision about all held copies of studies or series, under UIDs, with numbers, or all there are.
 
-    At most 1,000 are decided at once: `left` says whether there are more, for which the request is made again.
+    It is one transaction, all or none.
     """
-    rooms = rooms_of(request)
-    now = rooms.clock()
-
-    def work(transaction: Connection) -> Response:
-        copies = held(transaction, body.selection(), limit=_DECIDED_AT_ONCE + 1)
-        for copy in copies[:_DECIDED_AT_ONCE]:
-            discard(transaction, copy.id, act.actor, now)
-        decided = min(len(copies), _DECIDED_AT_ONCE)
-        return answer({"decision": body.decision, "decided": decided, "left": len(copies) > _DECIDED_AT_ONCE})
-
-    answered = await to_thread.run_sync(
-        lambda: rooms.receiver.write_and_remove(act.once(work, now)),
-        limiter=rooms.threads.uploads,
-    )
-    return answered.response
+    return await _decide(request, body, body.selection(), act, is_preview=only)
 
 
 @router.post("/held/{held_id}", summary="Decide about a held copy")
-async def decide(request: Request, held_id: Key, body: Decision, act: AskedAct) -> Response:
-    """Carry out the decision; answers with the copy as it was."""
+async def decide_one(
+    request: Request, held_id: Key, body: Decision, act: AskedAct, only: OnlyPreview = False
+) -> Response:
+    """Carry out the decision about one copy."""
+    return await _decide(request, body, HeldSelection(held=(held_id,)), act, is_preview=only)
+
+
+async def _decide(
+    request: Request, body: Decision, selected: HeldSelection, act: Act, *, is_preview: bool
+) -> Response:
     rooms = rooms_of(request)
-    now = rooms.clock()
+    if is_preview:
 
-    def work(transaction: Connection) -> Response:
-        return answer({**_json(discard(transaction, held_id, act.actor, now)), "decision": body.decision})
+        def look() -> Decided:
+            with rooms.catalog.read() as connection:
+                return preview(connection, selected, body.choice)
 
-    answered = await to_thread.run_sync(
-        lambda: rooms.receiver.write_and_remove(act.once(work, now)),
-        limiter=rooms.threads.uploads,
-    )
-    return answered.response
+        return answer(_decision(await rooms.read(look)))
+    body.check()
+    now = act.now().astimezone()
+
+    def decide_it() -> Answered:
+        # What was answered before is answered again: its copies are not held any more.
+        earlier = act.earlier(now)
+        if earlier is not None:
+            return earlier
+        readings = read_held(rooms.catalog, rooms.door, selected, body.choice)
+
+        def work(transaction: Connection) -> Response:
+            made = decide(
+                transaction,
+                selected,
+                body.choice,
+                text=body.text.strip(),
+                by=act.actor,
+                now=now,
+                readings=readings,
+                undo_window=rooms.options.undo_window,
+                expected=body.expected,
+            )
+            return answer(_decision(made))
+
+        return rooms.receiver.write_and_remove(act.once(work, now))
+
+    return (await to_thread.run_sync(decide_it, limiter=rooms.threads.uploads)).response
+
+
+def _decision(made: Decided) -> dict[str, Any]:
+    return {
+        "decision": str(made.choice),
+        "id": made.id,
+        "decided" if made.id is not None else "instances": made.number,
+        "ways": {str(way): number for way, number in made.ways.items()},
+        "receivers": made.receivers,
+        "studies": [asdict(share) for share in made.studies],
+        "withdrawals": list(made.withdrawals),
+        "new_uids": [
+            {"held": key, "sop_instance_uid": uid} for key, uid in islice(made.new_uids.items(), _LISTED)
+        ],
+        "hindrance": made.hindrance or None,
+    }
 
 
 def _json(copy: HeldCopy) -> dict[str, Any]:

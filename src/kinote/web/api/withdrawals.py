@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -28,6 +29,7 @@ from kinote.lifecycle.withdrawal_list import (
 from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, StudyShare, scope, shares_of
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo import undo_withdrawal
+from kinote.notes.copies.issuing_again import issue_again
 from kinote.notes.lists.note import code_as_json
 from kinote.security.actors import Actor
 from kinote.web.api.csv_lines import csv_line
@@ -284,6 +286,47 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
         if one_withdrawal(transaction, withdrawal_id).state != "undone":
             undo_withdrawal(transaction, withdrawal_id, by=act.actor, now=now)
         return answer(_whole(transaction, withdrawal_id))
+
+    return (await act.do(work, now)).response
+
+
+class AskedIssue(BaseModel):
+    """Why objects are issued again."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Annotated[str, Field(min_length=1, max_length=4000, description="Why, in your words.")]
+
+
+@router.post(
+    "/withdrawals/{withdrawal_id}/issue-again", status_code=201, summary="Issue objects again under new UIDs"
+)
+async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response:
+    """Bring back under new UIDs what was withdrawn by mistake by an act that cannot be undone, because others never
+    accept its UIDs again. Notes made here get a new version, with new key objects; everything else keeps its bytes.
+
+    The withdrawal stays in force. 409 says why nothing can be issued, and what to do instead.
+    """
+    if not body.text.strip():
+        raise _refused("text", "Say why: the reason is kept with what is issued.")
+    now = act.now().astimezone()
+
+    def work(transaction: Connection) -> Response:
+        made = issue_again(transaction, withdrawal_id, text=body.text.strip(), by=act.actor, now=now)
+        return answer(
+            {
+                "decision": made.id,
+                "issued": len(made.new_uids),
+                "notes": list(made.notes),
+                "left": made.left,
+                "new_uids": [
+                    {"sop_instance_uid": old, "new_sop_instance_uid": new}
+                    for old, new in islice(made.new_uids.items(), _PAGE)
+                ],
+            },
+            status=201,
+            headers={"Location": f"/api/v1/held/decisions/{made.id}"},
+        )
 
     return (await act.do(work, now)).response
 

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
 from kinote.dicom.dictionary import sop_classes
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.pixels.frames import open_frames
 from kinote.dicom.pixels.pictures import check_size, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
-from kinote.dicom.pixels.presenting.presentation_states import APPLIED, images_of, presentation
+from kinote.dicom.pixels.presenting.presentation_states import APPLIED, Presentation, images_of, presentation
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
@@ -227,7 +228,21 @@ def _rendered(
     for each in with_it.states:
         header = read_presentation_state(door, each, by)
         state = presentation(header, each.transfer_syntax_uid, item.sop_instance_uid, number)
-    with door.open(item, by).file as file, open_frames(file, item.transfer_syntax_uid) as opened:
+    stored = door.open(item, by)
+    return picture_of(stored, item.transfer_syntax_uid, number, wanted, is_gone, state, with_it.words)
+
+
+def picture_of(
+    stored: DataSet,
+    transfer_syntax_uid: str,
+    number: int,
+    wanted: Rendering,
+    is_gone: Callable[[], bool],
+    state: Presentation | None = None,
+    words: tuple[tuple[str, ...], ...] = (),
+) -> tuple[bytes, str]:
+    """A picture of a frame of a data set, which is closed, and where the frame is otherwise than its label."""
+    with stored.file as file, open_frames(file, transfer_syntax_uid) as opened:
         check_frame(opened, number)
         check_size(opened)
         samples = decode_frame(opened, number, is_cancelled=is_gone)
@@ -241,6 +256,6 @@ def _rendered(
             format=wanted.format,
             quality=wanted.quality,
             state=state,
-            words=with_it.words,
+            words=words,
         )
     return picture, samples.remark

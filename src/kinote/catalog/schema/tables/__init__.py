@@ -13,6 +13,14 @@ from kinote.catalog.schema.tables.alerts import alert
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.changes import answered_request, change
+from kinote.catalog.schema.tables.copies import (
+    announced_availability,
+    copy_decision,
+    decided_copy,
+    patient_conflict,
+    proposed_correction,
+    proposed_correction_copy,
+)
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -55,9 +63,12 @@ __all__ = [
     "ORIGINS",
     "UIDS_RECEIVED",
     "alert",
+    "announced_availability",
     "answered_request",
     "change",
     "commit_mark",
+    "copy_decision",
+    "decided_copy",
     "delivery",
     "destination",
     "endpoint",
@@ -86,7 +97,10 @@ __all__ = [
     "owed_availability",
     "owed_removal",
     "patient",
+    "patient_conflict",
     "peer",
+    "proposed_correction",
+    "proposed_correction_copy",
     "purge",
     "received_value",
     "refused_arrival",

@@ -1,0 +1,319 @@
+"""Issuing objects again under new UIDs, after a withdrawal that cannot be undone: others never accept the UIDs again.
+
+Images, and key objects that were received, move to new UIDs with their bytes; under the old UID a tombstone stays, so
+that it means nothing else. A note that was made here gets a new version, with key objects of its own (law 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog import changes
+from kinote.catalog.instances.uid_locks import lock_any_uid
+from kinote.catalog.schema.tables import (
+    instance,
+    key_object,
+    location,
+    note,
+    note_version,
+    purge,
+    study,
+    withdrawal,
+    withdrawal_target,
+)
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql import statements
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.dicom.values.uids import new_uid
+from kinote.keyobject.codes import Code
+from kinote.keyobject.titles import TitleGroup, title_group
+from kinote.lifecycle.acts import LaterCopies, stored_act
+from kinote.lifecycle.copies.choices import Choice, Way
+from kinote.lifecycle.copies.coming_into_use import come_into_use
+from kinote.lifecycle.copies.decided import Became, record_decision
+from kinote.lifecycle.copies.new_uids import issue_under_new_uids
+from kinote.lifecycle.rejection.reconsidering import patients_became_known
+from kinote.lifecycle.standing import lock
+from kinote.lifecycle.withdrawal import locked_withdrawal, targets
+from kinote.notes.belonging import patients_changed, refresh
+from kinote.notes.creator.create import make_key_objects
+from kinote.notes.known_instances import known_instances
+from kinote.notes.versions import NewVersion, insert_versions, stored_content
+from kinote.security.actors import Actor
+
+
+class NotIssuableError(ValueError):
+    """Nothing of a withdrawal can be issued again. The message says why, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedAgain:
+    """Objects that were issued again: their new UIDs by the old ones, in the order of these.
+
+    `id` is the key of the decision, `notes` are those that have a new version. `left` counts what the withdrawal names
+    and was not issued: it is not here, was purged, is in use, is a rejection note, or something else withdraws it.
+    """
+
+    id: int
+    new_uids: dict[str, str]
+    notes: tuple[int, ...]
+    left: int
+
+
+def issue_again(transaction: Connection, key: int, *, text: str, by: Actor, now: datetime) -> IssuedAgain:
+    """Issue again what a withdrawal has taken out of use for good. The withdrawal stays in force.
+
+    `text` is why. `now` is in the time zone in which documents are written.
+
+    Raises `WithdrawalNotFoundError` and `NotIssuableError`.
+    """
+    row = locked_withdrawal(transaction, key)
+    _check(row)
+    # In the order of an undo: the withdrawal, the UIDs, the instances.
+    lock_any_uid(transaction)
+    named = list(targets(transaction, key))
+    lock(transaction, named)
+    rows = _to_issue(transaction, named)
+    made_here = {row.id: row for row in rows if row.made_from is not None}
+    became, notes = _notes_again(transaction, made_here, by, now)
+    became += _objects_again(transaction, [row for row in rows if row.id not in made_here], key, now)
+    if not became:
+        raise NotIssuableError(
+            "Nothing that it names can be issued again: it is in use, was purged, has not arrived, or something else "
+            "withdraws it, too. Have what was purged sent again by the modality under new UIDs."
+        )
+    decision = record_decision(transaction, Choice.ISSUE_AGAIN, became, text=text, by=by, now=now)
+    return IssuedAgain(
+        decision,
+        {each.sop_instance_uid: each.new_sop_instance_uid for each in became},
+        notes,
+        len(named) - len(became),
+    )
+
+
+def _check(row: Any) -> None:
+    act = stored_act(row.act)
+    if act is None or act.later_copies is not LaterCopies.REFUSED or row.effect != "hidden":
+        raise NotIssuableError("Its UIDs can be used again: undo the withdrawal instead.")
+    if row.closed_at is None:
+        raise NotIssuableError("Nobody has been told yet: undo the withdrawal instead.")
+
+
+def _to_issue(transaction: Connection, uids: Sequence[str]) -> list[Any]:
+    """Return the rows of what can be issued: withdrawn, with bytes, no rejection note, and withdrawn for good only."""
+    otherwise = {
+        row.sop_instance_uid
+        for row in _withdrawals(transaction, uids)
+        if (act := stored_act(row.act)) is None or act.later_copies is not LaterCopies.REFUSED
+    }
+    return [
+        row
+        for row in _instances(transaction, uids)
+        if row.standing == "withdrawn"
+        and row.residence in ("local", "derivable", "remote")
+        and row.sop_instance_uid not in otherwise
+        and not _is_rejection_note(row)
+    ]
+
+
+def _is_rejection_note(row: Any) -> bool:
+    return (
+        row.sop_class_uid == KEY_OBJECT_SELECTION
+        and bool(row.concept_value and row.concept_scheme)
+        and title_group(Code(row.concept_value, row.concept_scheme)) is TitleGroup.REJECTION
+    )
+
+
+def _objects_again(transaction: Connection, rows: Sequence[Any], key: int, now: datetime) -> list[Became]:
+    """Move instances with their bytes to new UIDs, and leave tombstones under the old ones."""
+    if not rows:
+        return []
+    new_uids = {row.id: new_uid() for row in rows}
+    tombstones = _tombstones(transaction, rows)
+    issue_under_new_uids(transaction, new_uids, now=now)
+    statements.insert_rows(transaction, instance, tombstones)
+    moment = timestamp(now)
+    statements.insert_rows(
+        transaction,
+        purge,
+        [
+            {"instance": each["id"], "withdrawal": key, "purged_at": moment, "removed_at": moment}
+            for each in tombstones
+        ],
+    )
+    # What archives hold, they hold under the old UIDs (law 9).
+    _forget_locations(transaction, list(new_uids))
+    came = come_into_use(transaction, list(new_uids), now=now)
+    changes.record(
+        transaction,
+        [
+            changes.Change(changes.Kind.INSTANCE_PURGED, row.study_instance_uid, row.sop_instance_uid)
+            for row in rows
+        ],
+        now=now,
+    )
+    patients_changed(transaction, came.told)
+    patients_became_known(transaction, came.told, now=now)
+    _tell_of_notes(transaction, list(new_uids), now)
+    return [
+        Became(
+            row.id,
+            row.study_instance_uid,
+            row.sop_instance_uid,
+            Way.NEW_UID,
+            new_uids[row.id],
+            digest=row.digest or "",
+        )
+        for row in rows
+    ]
+
+
+def _tombstones(transaction: Connection, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return rows that keep the UIDs of instances, with what they were, and without bytes."""
+    whole = {row.id: row._asdict() for row in _whole(transaction, [row.id for row in rows])}
+    keys = statements.reserve_ids(transaction, instance, len(rows))
+    return [
+        {
+            **whole[row.id],
+            "id": key,
+            "standing": "purged",
+            "residence": "none",
+            "file_key": None,
+            "dataset_offset": 0,
+            "attributes": "{}",
+            "overlay": 0,
+            "is_current": True,
+            "held_reason": None,
+        }
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+def _tell_of_notes(transaction: Connection, keys: Sequence[int], now: datetime) -> None:
+    """Tell the change feed of notes whose received key objects are there again."""
+    rows = _notes_carried(transaction, keys)
+    refresh(transaction, {row.version for row in rows})
+    first: dict[int, str] = {}
+    for row in sorted(rows, key=lambda row: row.instance):
+        first.setdefault(row.note, row.study_instance_uid)
+    changes.record(
+        transaction,
+        [
+            changes.Change(changes.Kind.NOTE_RESTORED, study_instance_uid=uid, note=number)
+            for number, uid in first.items()
+        ],
+        now=now,
+    )
+
+
+def _notes_again(
+    transaction: Connection, made_here: dict[int, Any], by: Actor, now: datetime
+) -> tuple[list[Became], tuple[int, ...]]:
+    """Give notes that were made here a new version that says the same, with new key objects."""
+    by_version: dict[int, list[Any]] = {}
+    for row in made_here.values():
+        if row.is_current_version and row.origin == "authored":
+            by_version.setdefault(row.version, []).append(row)
+    became: list[Became] = []
+    notes = []
+    for version, rows in sorted(by_version.items()):
+        made = _new_version(transaction, version, rows, by, now)
+        notes.append(rows[0].note)
+        became += [
+            Became(
+                row.id,
+                row.study_instance_uid,
+                row.sop_instance_uid,
+                Way.NEW_UID,
+                made[row.study_instance_uid],
+                digest=row.digest or "",
+            )
+            for row in rows
+            if row.study_instance_uid in made
+        ]
+    return became, tuple(notes)
+
+
+def _new_version(
+    transaction: Connection, version: int, rows: Sequence[Any], by: Actor, now: datetime
+) -> dict[str, str]:
+    """Write the version that follows one, and return its key objects by study."""
+    content = stored_content(transaction, version)
+    known = known_instances(
+        transaction,
+        {
+            uid
+            for reference in content.references
+            for uid in (reference.sop_instance_uid, reference.presentation_state_uid)
+            if uid
+        },
+    )
+    transaction.execute(note_version.update().where(note_version.c.id == version).values(is_current=False))
+    (key,) = statements.reserve_ids(transaction, note_version, 1)
+    studies = list(dict.fromkeys(row.study_instance_uid for row in rows))
+    made = NewVersion(rows[0].note, key, rows[0].number + 1, content, studies)
+    insert_versions(transaction, [made], now=now)
+    happened = [changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=studies[0], note=rows[0].note)]
+    key_objects = make_key_objects(transaction, [made], known, happened, by=by, now=now)
+    refresh(transaction, [key])
+    return {each.study_instance_uid: each.sop_instance_uid for each in key_objects}
+
+
+_instances = statements.LookUp(
+    select(
+        instance.c.id,
+        instance.c.sop_instance_uid,
+        instance.c.sop_class_uid,
+        instance.c.standing,
+        instance.c.residence,
+        instance.c.digest,
+        instance.c.concept_scheme,
+        instance.c.concept_value,
+        study.c.study_instance_uid,
+        key_object.c.version,
+        key_object.c.made_from,
+        note_version.c.note,
+        note_version.c.number,
+        note_version.c.is_current.label("is_current_version"),
+        note.c.origin,
+    )
+    .select_from(
+        instance.join(study, study.c.id == instance.c.study)
+        .outerjoin(key_object, key_object.c.instance == instance.c.id)
+        .outerjoin(note_version, note_version.c.id == key_object.c.version)
+        .outerjoin(note, note.c.id == note_version.c.note)
+    )
+    .where(instance.c.is_current)
+    .order_by(instance.c.sop_instance_uid),
+    instance.c.sop_instance_uid,
+)
+
+_withdrawals = statements.LookUp(
+    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.act)
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(
+        withdrawal.c.undone_at.is_(None),
+        withdrawal.c.effect == "hidden",
+        withdrawal_target.c.spared == "",
+        withdrawal_target.c.instance.is_(None),
+    ),
+    withdrawal_target.c.sop_instance_uid,
+)
+
+_whole = statements.LookUp(select(instance), instance.c.id)
+
+_notes_carried = statements.LookUp(
+    select(key_object.c.instance, key_object.c.version, note_version.c.note, study.c.study_instance_uid)
+    .join(note_version, note_version.c.id == key_object.c.version)
+    .join(instance, instance.c.id == key_object.c.instance)
+    .join(study, study.c.id == instance.c.study)
+    .where(note_version.c.is_current),
+    key_object.c.instance,
+)
+
+_forget_locations = statements.ChangeAmong(location.delete(), location.c.instance)
