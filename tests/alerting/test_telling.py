@@ -138,11 +138,11 @@ def test_what_is_refused_for_good_is_dead_and_only_something_new_calls_again(
     server = Kinote(catalog, options(box))
     box.answers = ["554 no", "554 no"]
     assert server.work(DEAD) == ["dead"]
-    server.later(timedelta(hours=2))
+    server.shop.clock.now += timedelta(hours=2)
     assert server.work(DEAD) == []
-    server.later(timedelta(minutes=1))
+    server.shop.clock.now += timedelta(minutes=1)
     assert server.work(DEAD, DAMAGED) == ["dead"]
-    server.later(timedelta(minutes=1))
+    server.shop.clock.now += timedelta(minutes=1)
     assert server.work(DEAD, DAMAGED, STRANGE) == ["done"]
     assert box.mails[0]["Subject"] == "Kinote on pacs1: 3 new alerts"
 

@@ -58,7 +58,7 @@ def web_address(text: str) -> str:
     return text
 
 
-def viewer_address(text: str) -> str:
+def page_address(text: str) -> str:
     """Check the address of the viewer, and return it without a slash at its end."""
     return web_address(text).rstrip("/") if text else ""
 

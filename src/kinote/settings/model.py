@@ -37,8 +37,8 @@ from kinote.settings.alerts import (
     WebhookSettings,
     alert_options,
     mail_address,
+    page_address,
     time_of_day,
-    viewer_address,
 )
 from kinote.settings.known_systems import DestinationSettings, EntitySettings, Title
 from kinote.settings.rejections import (
@@ -263,7 +263,7 @@ class Settings(BaseSettings):
     alert_digest_at: Annotated[time | None, BeforeValidator(time_of_day)] = Field(
         None, description="The time of the day at which a mail about all alerts is sent; empty for none."
     )
-    viewer_address: Annotated[str, AfterValidator(viewer_address)] = Field(
+    viewer_address: Annotated[str, AfterValidator(page_address)] = Field(
         "", description="The address of the viewer for links in messages; empty for no links."
     )
     decoding_processes: Annotated[
