@@ -22,7 +22,7 @@ from kinote.settings.model import FILE, PREFIX, ContradictionsError, Settings
 _OPTIONS = {"ae_titles": "--ae-title"}
 
 #: Settings, and parts of items, whose values are not repeated in messages, because they may contain a password.
-_SECRET = frozenset({"database", "smtp_password", "alert_webhooks", "secret"})
+_SECRET = frozenset({"database", "smtp_password", "alert_webhooks", "url", "secret"})
 
 
 class SettingsError(ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from anyio import to_thread
@@ -76,7 +77,8 @@ async def acknowledge_alert(request: Request, alert_id: Key, act: AskedAct) -> R
 async def snooze_alert(request: Request, alert_id: Key, body: WantedSnooze, act: AskedAct) -> Response:
     """It counts as snoozed for so many hours, and then again as before."""
     rooms = rooms_of(request)
-    now, until = rooms.clock(), rooms.clock_in(body.hours / 24)
+    now = rooms.clock()
+    until = now + timedelta(hours=body.hours)
 
     def work(transaction: Connection) -> Response:
         return answer(snooze(transaction, alert_id, until, act.actor, now))
