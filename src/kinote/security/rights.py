@@ -125,6 +125,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/findings"): Right.EXAMINE,
     ("GET", "/api/v1/withdrawals"): Right.EXAMINE,
     ("POST", "/api/v1/withdrawals"): Right.WITHDRAW,
+    ("GET", "/api/v1/withdrawals/summary"): Right.EXAMINE,
     ("GET", "/api/v1/withdrawals/{withdrawal_id}"): Right.EXAMINE,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): Right.WITHDRAW,
     ("POST", "/api/v1/objects"): Right.STORE,

@@ -12,6 +12,8 @@ export interface Pages<Item> {
   hasMore: boolean;
   more: () => void;
   retry: () => void;
+  /** Read from the first page again. */
+  anew: () => void;
 }
 
 /** Read pages with `fetchPage`; starts anew whenever `fetchPage` is another function. */
@@ -60,5 +62,6 @@ export function usePages<Item>(
     hasMore: next !== null,
     more: () => void load(next),
     retry: () => void load(items.length ? next : null),
+    anew: () => void load(null),
   };
 }
