@@ -41,7 +41,7 @@ def test_what_was_removed_is_counted_by_act_and_by_whom(catalog: Catalog) -> Non
 
 
 def test_what_was_undone_is_counted_too(catalog: Catalog) -> None:
-    key = catalog.write(lambda tx: withdraw(tx, ["1.1"], act=QUALITY, text="", by=KINOTE, now=NOW)).id
+    key = catalog.write(lambda tx: withdraw(tx, ["1.1"], act=QUALITY, text="", by=KINOTE, now=NOW))
     catalog.write(lambda tx: undo(tx, key, by=ROE, now=NOW))
     with catalog.read() as connection:
         assert [each.instances for each in removed_in(connection)] == [1]

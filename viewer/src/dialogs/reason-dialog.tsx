@@ -1,6 +1,6 @@
 import { type KeyboardEvent, type ReactNode, useId, useState } from "react";
 import type { Problem } from "../api/problem";
-import { loadAuthor } from "../model/draft-store";
+import { loadAuthor, saveAuthor } from "../model/draft-store";
 import { ProblemNotice } from "../parts/problem-notice";
 import { ConfirmDialog } from "./confirm-dialog";
 
@@ -11,6 +11,7 @@ interface ReasonDialogProps {
   keep?: string;
   working: boolean;
   problem: Problem | null;
+  harmless?: boolean;
   /** Whether everything else is there that confirming needs. */
   ready?: boolean;
   onClose: () => void;
@@ -20,12 +21,16 @@ interface ReasonDialogProps {
 
 /** Asks why something is to be done, and who does it. */
 export function ReasonDialog(props: ReasonDialogProps) {
-  const { title, testid, confirm, keep = "Leave it", working, problem, ready = true, onClose, onConfirm } = props;
+  const { title, testid, confirm, keep = "Leave it", working, problem, harmless, ready = true, onClose, onConfirm } = props;
   const [reason, setReason] = useState("");
   const [who, setWho] = useState(loadAuthor);
   const id = useId();
   const isReady = ready && reason.trim() !== "" && who.trim() !== "" && !working;
-  const done = () => isReady && onConfirm(reason.trim(), who.trim());
+  const done = () => {
+    if (!isReady) return;
+    saveAuthor(who.trim());
+    onConfirm(reason.trim(), who.trim());
+  };
   const onEnter = (event: KeyboardEvent) => event.key === "Enter" && done();
   return (
     <ConfirmDialog
@@ -35,6 +40,7 @@ export function ReasonDialog(props: ReasonDialogProps) {
       confirm={working ? "Working…" : confirm}
       confirmTestid={`${testid}-confirm`}
       ready={isReady}
+      harmless={harmless ?? false}
       onClose={onClose}
       onConfirm={done}
     >

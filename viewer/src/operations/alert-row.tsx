@@ -5,10 +5,20 @@ import { loadAuthor } from "../model/draft-store";
 import { moment, personName } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { ProblemNotice } from "../parts/problem-notice";
+import { Sentence } from "../parts/sentence";
 import { type Act, useAct } from "../parts/use-act";
+import { Link } from "../router";
 import { tellAlertsChanged } from "./alerts-changed";
 
 const SEVERITIES: Record<Alert["severity"], string> = { error: "badge-error", warning: "badge-warning" };
+
+/** Where that is which an alert is about. */
+const WHERE: Record<string, string> = {
+  JOBS_DEAD: "/jobs?state=dead",
+  PURGES_DEAD: "/purges?view=failed",
+  REJECTIONS_WAITING: "/rejections",
+  SAFETY_REJECTIONS_WAITING: "/rejections",
+};
 
 const SNOOZES: [string, string][] = [
   ["1", "1 hour"],
@@ -46,7 +56,15 @@ export function AlertRow({ listed }: { listed: Alert }) {
           </span>
         )}
       </div>
-      <p dir="auto">{alert.sentence}</p>
+      <p dir="auto">
+        <Sentence text={alert.sentence} />
+        {alert.state !== "cleared" && WHERE[alert.code] && (
+          <>
+            {" "}
+            <Link href={WHERE[alert.code] ?? "/"}>Look at them</Link>
+          </>
+        )}
+      </p>
       <Said alert={alert} />
       {alert.state !== "cleared" && (
         <div className="act-bar">

@@ -1,8 +1,9 @@
 import { useState } from "react";
 import { alerts, type SentTest, sendTestMessage } from "../api/operations";
-import { ChoiceField } from "../lists/filter-fields";
+import { ChoiceField, TextField } from "../lists/filter-fields";
 import { ListPage } from "../lists/list-page";
 import { useFilteredList } from "../lists/use-filtered-list";
+import { loadAuthor, saveAuthor } from "../model/draft-store";
 import { plural } from "../model/when";
 import { ProblemNotice } from "../parts/problem-notice";
 import { useAct } from "../parts/use-act";
@@ -13,6 +14,7 @@ import { ALERT_FILTER } from "./filters";
 /** What needs a person: see what is wrong, say that you see to it, let it wait. */
 export function AlertsPage({ query }: { query: URLSearchParams }) {
   const { pages, filter, change, rows } = useFilteredList(query, ALERT_FILTER, alerts);
+  const [who, setWho] = useState(loadAuthor);
   return (
     <ListPage
       title="Alerts"
@@ -43,6 +45,16 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
             >
               Refresh
             </button>
+            <TextField
+              label="Your name"
+              hint="Who acts"
+              value={who}
+              testid="alerts-who"
+              onChange={(name) => {
+                saveAuthor(name.trim());
+                setWho(name);
+              }}
+            />
             <TestMessage />
           </form>
         </>

@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { type Cause, copiesOf, type Question, whyMissing } from "../api/operations";
 import { plural } from "../model/when";
 import { ProblemNotice } from "../parts/problem-notice";
+import { Sentence } from "../parts/sentence";
 import { useAct } from "../parts/use-act";
 import { go, Link, studyAddress } from "../router";
 import { KINDS, questionAddress, readQuestion } from "./question";
@@ -148,10 +149,12 @@ function Answer({ answered: { causes, copies } }: { answered: Answered }) {
           <li key={cause.code} className="record" data-testid="cause" data-code={cause.code}>
             <div className="record-head">
               <span className="badge">{cause.code}</span>
-              <strong>{cause.sentence}</strong>
+              <strong>
+                <Sentence text={cause.sentence} />
+              </strong>
             </div>
             <p>
-              <strong>What to do:</strong> {cause.remedy}
+              <strong>What to do:</strong> <Sentence text={cause.remedy} />
             </p>
             {cause.uids.length > 0 && (
               <details>

@@ -7,11 +7,19 @@ import { ProblemNotice } from "../parts/problem-notice";
 import { useAct } from "../parts/use-act";
 import { STATE_NAMES } from "./queue-numbers";
 
-const ACTS: [JobAct, string, string][] = [
-  ["retry", "Run again", "run again, with all their attempts"],
-  ["cancel", "Cancel", "cancelled: what they were to do is not done"],
-  ["suspend", "Suspend", "suspended for seven days"],
-  ["resume", "Resume", "resumed"],
+interface ActWords {
+  act: JobAct;
+  button: string;
+  question: (jobs: string) => string;
+  /** What becomes of the jobs: "1 job will be …". */
+  become: string;
+}
+
+const ACTS: ActWords[] = [
+  { act: "retry", button: "Run again", question: (jobs) => `Run ${jobs} again?`, become: "run again" },
+  { act: "cancel", button: "Cancel", question: (jobs) => `Cancel ${jobs}?`, become: "cancelled" },
+  { act: "suspend", button: "Suspend", question: (jobs) => `Suspend ${jobs}?`, become: "suspended for seven days" },
+  { act: "resume", button: "Resume", question: (jobs) => `Resume ${jobs}?`, become: "resumed" },
 ];
 
 interface JobActsProps {
@@ -22,29 +30,29 @@ interface JobActsProps {
 
 /** What can be done to the jobs that are selected; where none is, to all that the filter finds. */
 export function JobActs({ selected, filter, onDone }: JobActsProps) {
-  const [asked, setAsked] = useState<JobAct | null>(null);
+  const [asked, setAsked] = useState<ActWords | null>(null);
   const which: WantedJobs = selected.size ? { ids: [...selected] } : { filter };
   return (
     <div className="act-bar" role="group" aria-label="Acts on jobs">
       <span className="quiet" aria-live="polite" data-testid="job-selection">
         {selected.size ? `${plural(selected.size, "job")} selected` : `All ${described(filter)}`}
       </span>
-      {ACTS.map(([name, text]) => (
+      {ACTS.map((words) => (
         <button
-          key={name}
+          key={words.act}
           type="button"
           className="button"
-          onClick={() => setAsked(name)}
-          data-testid={`jobs-${name}`}
+          onClick={() => setAsked(words)}
+          data-testid={`jobs-${words.act}`}
         >
-          {text}…
+          {words.button}…
         </button>
       ))}
       {asked && (
         <JobActDialog
-          act={asked}
+          words={asked}
           which={which}
-          described={selected.size ? "the selected jobs" : described(filter)}
+          described={selected.size ? "the selected jobs" : `all ${described(filter)}`}
           onClose={() => setAsked(null)}
           onDone={onDone}
         />
@@ -59,7 +67,7 @@ function described({ state, kind }: JobFilter): string {
 }
 
 interface JobActDialogProps {
-  act: JobAct;
+  words: ActWords;
   which: WantedJobs;
   described: string;
   onClose: () => void;
@@ -67,12 +75,12 @@ interface JobActDialogProps {
 }
 
 /** Counts what an act would be done to, and does it to as many. */
-function JobActDialog({ act, which, described, onClose, onDone }: JobActDialogProps) {
+function JobActDialog({ words, which, described, onClose, onDone }: JobActDialogProps) {
   const [count, setCount] = useState<number | null>(null);
   const counting = useAct();
   const doing = useAct();
   const announce = useAnnounce();
-  const [, text, become] = ACTS.find(([name]) => name === act) ?? ["", "", ""];
+  const { act, button, question, become } = words;
   const { run } = counting;
   const written = JSON.stringify(which);
   useEffect(() => {
@@ -81,7 +89,7 @@ function JobActDialog({ act, which, described, onClose, onDone }: JobActDialogPr
   const confirm = async (reason: string, who: string) => {
     const done = await doing.run(async () => {
       const { count: number } = await actOnJobs(act, which, count ?? 0, reason, who);
-      announce(`${plural(number, "job")}: ${become.split(/[,:]/)[0]}`);
+      announce(`${plural(number, "job")}: ${become}`);
     });
     if (!done) {
       // They may be more or fewer by now.
@@ -93,9 +101,11 @@ function JobActDialog({ act, which, described, onClose, onDone }: JobActDialogPr
   };
   return (
     <ReasonDialog
-      title={`${text} ${described}?`}
+      title={question(described)}
       testid="job-act-dialog"
-      confirm={count === null ? text : `${text}: ${plural(count, "job")}`}
+      confirm={count === null ? button : `${button}: ${plural(count, "job")}`}
+      harmless={act !== "cancel"}
+      keep="Leave them"
       working={doing.working}
       problem={doing.problem}
       ready={count !== null && count > 0}

@@ -173,7 +173,7 @@ function Failed({ bar }: { bar: ReactNode }) {
         <>
           {bar}
           {problem && <ProblemNotice problem={problem} />}
-          {pages.items.length > 0 && (
+          {pages.items.length > 1 && (
             <div className="act-bar">
               <button
                 type="button"
@@ -203,8 +203,8 @@ function Failed({ bar }: { bar: ReactNode }) {
           head={["Object", "What failed", "Reason", "Next", ""]}
           cells={(each) => [
             each.what === "bytes" ? "its bytes were not removed" : "it was not purged",
-            `${each.failure} (${plural(each.attempts, "attempt")})`,
-            each.state === "dead" ? "left alone" : `again ${moment(each.retry_at)}`,
+            each.attempts ? `${each.failure} (${plural(each.attempts, "attempt")})` : each.failure,
+            next(each),
             <button
               key="retry"
               type="button"
@@ -221,6 +221,11 @@ function Failed({ bar }: { bar: ReactNode }) {
       )}
     </ListPage>
   );
+}
+
+function next({ state, retry_at: at }: FailedPurge): string {
+  if (state === "dead") return "left alone";
+  return at ? `again ${moment(at)}` : "again soon";
 }
 
 interface TableProps<Item> {

@@ -61,11 +61,15 @@ export function QueueTable({ queues, onChanged }: { queues: QueueNumbers[]; onCh
                 </span>
               </td>
               {COUNTED.map((state) => (
-                <td className="cell-count" data-label={STATE_NAMES[state]} key={state}>
+                <td
+                  className={`cell-count ${counts.get(state) ? "" : "is-none"}`}
+                  data-label={STATE_NAMES[state]}
+                  key={state}
+                >
                   <Count kind={queue.kind} state={state} number={counts.get(state)} />
                 </td>
               ))}
-              <td data-label="Oldest">{oldest ? age(oldest) : "–"}</td>
+              <td className={oldest ? "" : "is-none"} data-label="Oldest">{oldest ? age(oldest) : "–"}</td>
               <td>
                 {queue.does && (
                   <button
@@ -127,6 +131,7 @@ function QueueDialog({ queue, onClose, onChanged }: { queue: Queue; onClose: () 
       confirm="Change"
       working={working}
       problem={problem}
+      harmless
       ready={state !== queue.state}
       onClose={onClose}
       onConfirm={(reason, who) => void change(reason, who)}

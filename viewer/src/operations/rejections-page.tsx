@@ -10,7 +10,7 @@ import { ReasonDialog } from "../dialogs/reason-dialog";
 import { ChoiceField } from "../lists/filter-fields";
 import { ListPage } from "../lists/list-page";
 import { useFilteredList } from "../lists/use-filtered-list";
-import { moment, plural } from "../model/when";
+import { moment, personName, plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { ProblemNotice } from "../parts/problem-notice";
 import { useAct } from "../parts/use-act";
@@ -121,7 +121,7 @@ function RejectionRow({ listed }: { listed: Rejection }) {
       {rejection.decided_at && (
         <p className="quiet" dir="auto">
           Decided {moment(rejection.decided_at)}
-          {rejection.decided_by?.name ? ` by ${rejection.decided_by.name}` : ""}: {rejection.decided_because}
+          {rejection.decided_by?.name ? ` by ${personName(rejection.decided_by.name)}` : ""}: {rejection.decided_because}
         </p>
       )}
       {rejection.state === "waiting" && (

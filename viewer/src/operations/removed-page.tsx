@@ -16,7 +16,7 @@ export function RemovedPage({ query }: { query: URLSearchParams }) {
       title="Removed in this period"
       pages={pages}
       counted={() => plural(instances, "instance")}
-      lead="What was taken out of use in a period, by whom and why. Purged or not, undone or not: the table of all of it has each act."
+      lead="What was taken out of use in a period, by whom and why. What was undone or purged since is counted, too. The CSV file has each act, with its studies."
       bar={
         <form className="filter-bar" onSubmit={(event) => event.preventDefault()}>
           <DayField
