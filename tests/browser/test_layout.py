@@ -53,7 +53,12 @@ def hold_a_copy(page: Page) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_fit_their_screen(sized: Page) -> None:
     hold_a_copy(sized)
-    for path, row in (("/", "study-row"), ("/notes", "note-row"), ("/held", "held-row")):
+    for path, row in (
+        ("/", "study-row"),
+        ("/notes", "note-row"),
+        ("/held", "held-row"),
+        ("/jobs", "queue-row"),
+    ):
         sized.goto(path)
         expect(sized.get_by_test_id(row).first).to_be_visible()
         assert sized.evaluate(MISPLACED) == [], path

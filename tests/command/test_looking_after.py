@@ -49,5 +49,7 @@ def test_a_store_is_looked_after(tmp_path: Path) -> None:
     (alert,) = json.loads(run("alerts", "list", "--json"))["items"]
     run("alerts", "acknowledge", str(alert["id"]))
     assert "waits until" in run("alerts", "snooze", str(alert["id"]), "--hours", "1")
+    assert "Anna sees to the alert" in run("alerts", "own", str(alert["id"]), "Anna")
+    assert "Alerts reach nobody" in run("alerts", "test", status=1)
     run("alerts", "acknowledge", "999", status=1)
     assert "snoozed" in run("alerts", "list")

@@ -87,7 +87,7 @@ def test_a_job_tells_its_history(api: httpx.Client, shop: Shop) -> None:
     key = dead(shop, "no such thing")
     found = get(api, f"/jobs/{key}")
     assert [each["event"] for each in found["history"]] == ["made", "claimed", "failed for good"]
-    assert found["sentence"] == "It failed after 1 attempts: no such thing. It can be run again."
+    assert found["sentence"] == "It failed after 1 attempt: no such thing. It can be run again."
     assert api.get("/jobs/999").status_code == 404
 
 

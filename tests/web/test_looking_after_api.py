@@ -117,10 +117,35 @@ def test_alerts_are_listed_acknowledged_and_snoozed(rooms: Rooms, api: httpx.Cli
     path = f"/alerts/{alert['id']}"
     assert api.post(f"{path}/acknowledge").json()["state"] == "acknowledged"
     assert api.post(f"{path}/snooze", json={"hours": 2.0}).json()["state"] == "snoozed"
+    assert get(api, "/alerts", limit=1)["numbers"] == {"new": 0, "acknowledged": 0, "snoozed": 1}
+    assert api.post(f"{path}/snooze", json={"hours": 0.0}).json()["state"] == "acknowledged"
+    owned = api.post(f"{path}/own", json={"owner": "Fischer^Anna"}, headers={"Kinote-Actor": "Roe"}).json()
+    assert (owned["owner"], owned["owned_by"]) == ("Fischer^Anna", "Roe (127.0.0.1)")
+    assert api.post(f"{path}/own", json={"owner": ""}).json()["owner"] is None
+    assert api.post(f"{path}/own", json={"owner": "a\nb"}).status_code == 422
     assert api.post("/alerts/999/acknowledge").status_code == 404
     AlertWatch(rooms.catalog, rooms.clock, "a node", list).step()
     assert get(api, "/alerts")["items"] == []
     assert [each["state"] for each in get(api, "/alerts", state="cleared")["items"]] == ["cleared"]
+
+
+def test_a_test_message_is_sent_once_under_its_key(rooms: Rooms) -> None:
+    sent: list[str] = []
+
+    def send() -> list[dict[str, object]]:
+        sent.append("mail")
+        return [{"channel": "mail", "sent": True, "sentence": "It was taken."}]
+
+    with (
+        running(create_application(replace(rooms, test_alerts=send))) as address,
+        httpx.Client(base_url=f"{address}/api/v1", timeout=60, trust_env=False) as api,
+    ):
+        for _ in range(2):
+            answer = api.post("/alerts/test", headers={"Idempotency-Key": "once"})
+            assert answer.json()["items"] == [{"channel": "mail", "sent": True, "sentence": "It was taken."}]
+        assert sent == ["mail"]
+        api.post("/alerts/test")
+        assert sent == ["mail", "mail"]
 
 
 def test_refused_arrivals_are_listed_and_explained(rooms: Rooms, api: httpx.Client) -> None:

@@ -5,6 +5,13 @@ import { useKeptFocus } from "./parts/use-kept-focus";
 import { NotesPage } from "./notes/notes-page";
 import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
+import { AlertsBadge } from "./operations/alerts-badge";
+import { AlertsPage } from "./operations/alerts-page";
+import { ExplainPage } from "./operations/explain-page";
+import { JobsPage } from "./operations/jobs-page";
+import { PurgesPage } from "./operations/purges-page";
+import { RejectionsPage } from "./operations/rejections-page";
+import { RemovedPage } from "./operations/removed-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
 import { Link, routeOf, useAddress } from "./router";
 import { StudiesPage } from "./studies/studies-page";
@@ -16,6 +23,12 @@ const LINKS = [
   { page: "findings", href: "/findings", text: "Findings" },
   { page: "held", href: "/held", text: "Held copies" },
   { page: "withdrawals", href: "/withdrawals", text: "Withdrawals" },
+  { page: "removed", href: "/removed", text: "Removed" },
+  { page: "rejections", href: "/rejections", text: "Rejections" },
+  { page: "purges", href: "/purges", text: "Purges" },
+  { page: "jobs", href: "/jobs", text: "Jobs" },
+  { page: "alerts", href: "/alerts", text: "Alerts" },
+  { page: "explain", href: "/explain", text: "Explain" },
 ] as const;
 
 export function App() {
@@ -52,6 +65,7 @@ export function App() {
               data-testid={`nav-${page}`}
             >
               {text}
+              {page === "alerts" && <AlertsBadge />}
             </Link>
           ))}
         </nav>
@@ -61,6 +75,12 @@ export function App() {
         {route.page === "study" && <StudyPage key={route.study} uid={route.study} />}
         {route.page === "notes" && <NotesPage query={address.searchParams} />}
         {route.page === "held" && <HeldPage />}
+        {route.page === "jobs" && <JobsPage query={address.searchParams} />}
+        {route.page === "alerts" && <AlertsPage query={address.searchParams} />}
+        {route.page === "rejections" && <RejectionsPage query={address.searchParams} />}
+        {route.page === "purges" && <PurgesPage query={address.searchParams} />}
+        {route.page === "removed" && <RemovedPage query={address.searchParams} />}
+        {route.page === "explain" && <ExplainPage query={address.searchParams} />}
         {route.page === "findings" && <FindingsPage />}
         {route.page === "withdrawals" && <WithdrawalsPage query={address.searchParams} />}
         {route.page === "unknown" && <Unknown path={address.pathname} />}

@@ -43,7 +43,12 @@ export type Route =
   | { page: "held" }
   | { page: "findings" }
   | { page: "withdrawals" }
+  | { page: Operation }
   | { page: "unknown" };
+
+/** The pages of those who look after a server. */
+const OPERATIONS = ["rejections", "purges", "removed", "jobs", "alerts", "explain"] as const;
+type Operation = (typeof OPERATIONS)[number];
 
 export function routeOf(path: string): Route {
   const [root = "", study = "", ...more] = path.replace(/^\/+|\/+$/g, "").split("/");
@@ -52,6 +57,8 @@ export function routeOf(path: string): Route {
   if (root === "studies") return { page: "study", study: decodeURIComponent(study) };
   if ((root === "notes" || root === "held" || root === "findings" || root === "withdrawals") && !study)
     return { page: root };
+  const operation = OPERATIONS.find((name) => name === root);
+  if (operation && !study) return { page: operation };
   return { page: "unknown" };
 }
 

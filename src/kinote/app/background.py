@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from threading import Event
 
+from kinote.alerting.telling import TELL_ALERTS, AlertMessenger, TellAlerts
 from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.availability.following import AvailabilityFollower
@@ -120,6 +121,8 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
     )
     closing.callback(Repeatedly("availability", follower.step, Event()).close)
+    messenger = AlertMessenger(house.catalog, house.clock, settings.alert_options())
+    closing.callback(Repeatedly("alert-messages", messenger.step, Event()).close)
 
 
 def _living(house: House) -> set[str]:
@@ -137,7 +140,7 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: The kinds of jobs that there are.
-JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY, COMPARE_HELD)
+JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY, COMPARE_HELD, TELL_ALERTS)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
@@ -148,6 +151,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
         MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
         TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
         COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
+        TELL_ALERTS: TellAlerts(house.catalog, house.clock, settings.alert_options()),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)

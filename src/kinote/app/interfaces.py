@@ -10,6 +10,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from kinote.alerting.telling import send_test
 from kinote.app.background import JOB_KINDS
 from kinote.app.health import health_of
 from kinote.app.house import House, HouseError
@@ -74,6 +75,7 @@ def web_application(
         peers=house.peers,
         record_for=house.ledger.record_for,
         probe=partial(_probe, settings),
+        test_alerts=partial(send_test, settings.alert_options(), house.clock),
         rejections=rejection_rules(settings, house.peers),
         options=WebOptions(
             allowed_hosts=settings.allowed_hosts,

@@ -371,7 +371,9 @@ def acknowledge_alert(alert: AlertArgument, data: DataOption = None) -> None:
 @alerts_app.command("snooze")
 def snooze_alert(
     alert: AlertArgument,
-    hours: Annotated[float, typer.Option("--hours", min=0.01, max=2160, help="For how many hours.")] = 8,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0, max=2160, help="For how many hours; 0 ends it.")
+    ] = 8,
     data: DataOption = None,
 ) -> None:
     """Let an alert wait for some hours."""
@@ -379,6 +381,28 @@ def snooze_alert(
         from kinote.command import alerts
 
         alerts.snooze(begun, alert, hours)
+
+
+@alerts_app.command("own")
+def own_alert(
+    alert: AlertArgument,
+    owner: Annotated[str, typer.Argument(help="Who sees to it; left out, nobody does.")] = "",
+    data: DataOption = None,
+) -> None:
+    """Say who sees to an alert."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.own(begun, alert, owner)
+
+
+@alerts_app.command("test")
+def test_alerts(data: DataOption = None) -> None:
+    """Send a test message by mail and to each webhook that is set, and say what came of it."""
+    with _begun(data=data) as begun:
+        from kinote.command import alerts
+
+        alerts.send_test(begun)
 
 
 @jobs_app.command("list")

@@ -195,8 +195,22 @@ def acknowledge(transaction: Connection, key: int, by: Actor, now: datetime) -> 
 
 
 def snooze(transaction: Connection, key: int, until: datetime, by: Actor, now: datetime) -> dict[str, Any]:
-    """Say that an alert may wait until a moment. Raises `AlertNotFoundError`."""
+    """Say that an alert may wait until a moment; one that is not later ends it. Raises `AlertNotFoundError`."""
     return _change(transaction, key, {"snoozed_until": timestamp(until), **by.columns("snoozed_by")}, now)
+
+
+def own(transaction: Connection, key: int, owner: str, by: Actor, now: datetime) -> dict[str, Any]:
+    """Say who is to see to an alert; an empty `owner` is nobody. Raises `AlertNotFoundError`."""
+    values = {"owner": owner, "owned_at": timestamp(now), **by.columns("owned_by")}
+    return _change(transaction, key, values, now)
+
+
+def number_open(connection: Connection, now: datetime) -> dict[str, int]:
+    """Count the open alerts by their state: new, acknowledged and snoozed."""
+    numbers = {"new": 0, "acknowledged": 0, "snoozed": 0}
+    for row in _open(connection):
+        numbers[_state(row, now)] += 1
+    return numbers
 
 
 def _change(transaction: Connection, key: int, values: dict[str, str], now: datetime) -> dict[str, Any]:
@@ -209,15 +223,10 @@ def _change(transaction: Connection, key: int, values: dict[str, str], now: date
 def _json(row: Any, now: datetime) -> dict[str, Any]:
     seen_by = Actor.stored(row.acknowledged_by_kind, row.acknowledged_by_name, row.acknowledged_by_address)
     snoozed_by = Actor.stored(row.snoozed_by_kind, row.snoozed_by_name, row.snoozed_by_address)
-    if row.cleared_at:
-        state = "cleared"
-    elif row.snoozed_until > timestamp(now):
-        state = "snoozed"
-    else:
-        state = "acknowledged" if row.acknowledged_at else "new"
+    owned_by = Actor.stored(row.owned_by_kind, row.owned_by_name, row.owned_by_address)
     return {
         "id": row.id,
-        "state": state,
+        "state": _state(row, now),
         "severity": row.severity,
         "code": row.code,
         "subject": row.subject,
@@ -228,4 +237,15 @@ def _json(row: Any, now: datetime) -> dict[str, Any]:
         "acknowledged_by": str(seen_by) if seen_by else None,
         "snoozed_until": row.snoozed_until or None,
         "snoozed_by": str(snoozed_by) if snoozed_by else None,
+        "owner": row.owner or None,
+        "owned_at": row.owned_at or None,
+        "owned_by": str(owned_by) if owned_by else None,
     }
+
+
+def _state(row: Any, now: datetime) -> str:
+    if row.cleared_at:
+        return "cleared"
+    if row.snoozed_until > timestamp(now):
+        return "snoozed"
+    return "acknowledged" if row.acknowledged_at else "new"

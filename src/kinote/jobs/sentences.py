@@ -39,7 +39,8 @@ def sentence(one: Mapping[str, Any], queue: Queue | None, known: Collection[str]
         case State.DONE:
             return f"It is done. {reason}." if reason else "It is done."
         case State.DEAD:
-            return f"It failed after {one['attempt']} attempts: {reason}. It can be run again."
+            attempts = "1 attempt" if one["attempt"] == 1 else f"{one['attempt']} attempts"
+            return f"It failed after {attempts}: {reason}. It can be run again."
         case State.CANCELLED:
             return f"{one['actor']} cancelled it: {reason}."
 

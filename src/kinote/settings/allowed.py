@@ -59,6 +59,20 @@ ALLOWED = {
     "unknown_callers": "true or false",
     "private_classes": "true or false",
     "intake_processes": "a whole number from 0 to 16, or empty",
+    "smtp_host": "a host name or an IP address, without port, or empty",
+    "smtp_port": "a whole number from 1 to 65535, or empty",
+    "smtp_security": "one of starttls, tls, none",
+    "smtp_user": "a text",
+    "smtp_password": "a text",
+    "smtp_sender": "a mail address such as kinote@example.org, or empty",
+    "alert_mail_to": "at most 100 mail addresses such as pacs@example.org, separated by commas or as a list",
+    "alert_webhooks": "a list of tables, [[alert_webhooks]], or in a variable JSON: "
+    '[{"name": "chat", "url": "https://chat.example/hook", "secret": "…"}]',
+    "alert_severity": "one of warning, error",
+    "alert_pause_minutes": "a whole number from 1 to 1440",
+    "alert_repeat_minutes": "a whole number from 1 to 10080",
+    "alert_digest_at": "a time of the day such as 07:00, or empty for none",
+    "viewer_address": "the address of a web page, https://HOST, or empty",
     "decoding_processes": "a whole number from 1 to 64, or empty",
 }
 
@@ -97,6 +111,11 @@ ALLOWED_OF_ITEMS = {
         "status": "a failure status in four hexadecimal digits: A900 to A9FF, C000 to CFFF without C122, or 0124; "
         "senders repeat A7xx for ever",
     },
+    "alert_webhooks": {
+        "name": "1 to 64 printable characters without spaces around them",
+        "url": "an address beginning with https:// or http://, without user and password",
+        "secret": "a text of at least 16 characters",
+    },
 }
 
 #: What an item of a list of tables is called.
@@ -105,4 +124,5 @@ ITEMS = {
     "destinations": "destination",
     "rejections": "rejection",
     "refused_copies": "refused copy",
+    "alert_webhooks": "webhook",
 }

@@ -21,8 +21,8 @@ from kinote.settings.model import FILE, PREFIX, ContradictionsError, Settings
 #: Command line options whose names differ from their settings.
 _OPTIONS = {"ae_titles": "--ae-title"}
 
-#: Settings whose values are not repeated in messages, because they may contain a password.
-_SECRET = frozenset({"database"})
+#: Settings, and parts of items, whose values are not repeated in messages, because they may contain a password.
+_SECRET = frozenset({"database", "smtp_password", "alert_webhooks", "url", "secret"})
 
 
 class SettingsError(ValueError):
@@ -70,7 +70,8 @@ def _fault_of_item(name: str, number: int, part: str, found: ErrorDetails) -> st
         return f"{item.capitalize()} {number} has {part}, which is no part of one. The parts are {', '.join(parts)}."
     if found["type"] == "missing":
         return f"{item.capitalize()} {number} has no {part}. It must be {parts[part]}."
-    return f"{part} of {item} {number}: {found['input']!r} is refused. It must be {parts[part]}."
+    value = "this value" if part in _SECRET else repr(found["input"])
+    return f"{part} of {item} {number}: {value} is refused. It must be {parts[part]}."
 
 
 def _unknown(name: str) -> str:

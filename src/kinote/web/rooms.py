@@ -99,6 +99,8 @@ class Rooms:
     #: Records what peers are given.
     record_for: RecordFor = without_ledger
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
+    #: Sends a test message by each channel of alerts; and what came of each.
+    test_alerts: Callable[[], list[dict[str, object]]] = list
     #: What rejection notes of others may do.
     rejections: RejectionRules = DEFAULT_RULES
     threads: Threads = field(default_factory=Threads)

@@ -24,7 +24,7 @@ import type {
 import { beginningOf, endOf } from "./days";
 import { Problem, problemFrom } from "./problem";
 
-const ROOT = "/api/v1";
+export const ROOT = "/api/v1";
 
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
@@ -36,11 +36,11 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   return response;
 }
 
-async function get<Body>(path: string, signal?: AbortSignal): Promise<Body> {
+export async function get<Body>(path: string, signal?: AbortSignal): Promise<Body> {
   return (await ask(path, signal ? { signal } : {})).json() as Promise<Body>;
 }
 
-function query(parameters: Record<string, string | null>): string {
+export function query(parameters: Record<string, string | null>): string {
   const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value) pairs.set(name, value);
   const written = pairs.toString();
@@ -116,7 +116,7 @@ interface ActParts {
 }
 
 /** Have something done, once: under a key that it keeps until the server has answered. */
-async function act<Answer>(method: string, path: string, { body, version, actor }: ActParts = {}): Promise<Answer> {
+export async function act<Answer>(method: string, path: string, { body, version, actor }: ActParts = {}): Promise<Answer> {
   const headers = new Headers();
   const init: RequestInit = { method, headers };
   if (version !== undefined) headers.set("If-Match", `"${version}"`);

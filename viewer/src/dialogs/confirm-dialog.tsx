@@ -9,6 +9,8 @@ interface ConfirmDialogProps {
   /** What the button says that does what cannot be undone. */
   confirm: string;
   confirmTestid: string;
+  /** Whether what is confirmed destroys nothing. */
+  harmless?: boolean;
   /** Whether everything is there that confirming needs. */
   ready?: boolean;
   onClose: () => void;
@@ -16,9 +18,9 @@ interface ConfirmDialogProps {
   children: ReactNode;
 }
 
-/** A question asked before something is done that cannot be undone. */
+/** A question asked before something is done. */
 export function ConfirmDialog(props: ConfirmDialogProps) {
-  const { title, testid, keep, confirm, confirmTestid, ready = true, onClose, onConfirm, children } = props;
+  const { title, testid, keep, confirm, confirmTestid, ready = true, harmless, onClose, onConfirm, children } = props;
   return (
     <Dialog
       title={title}
@@ -31,7 +33,7 @@ export function ConfirmDialog(props: ConfirmDialogProps) {
           </button>
           <button
             type="button"
-            className="button danger-primary"
+            className={harmless ? "button primary" : "button danger-primary"}
             disabled={!ready}
             onClick={onConfirm}
             data-testid={confirmTestid}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.holdings.alerts import Wanted, acknowledge, alerts, snooze
-from kinote.web.api.idempotency import AskedAct
+from kinote.holdings.alerts import Wanted, acknowledge, alerts, number_open, own, snooze
+from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
@@ -20,11 +22,19 @@ router = APIRouter(tags=["alerts"], route_class=PermittedAPIRoute)
 
 
 class WantedSnooze(BaseModel):
-    """For how long an alert may wait."""
+    """For how long an alert may wait; with 0 hours it no longer may."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    hours: Annotated[float, Field(gt=0, le=24 * 90, allow_inf_nan=False)]
+    hours: Annotated[float, Field(ge=0, le=24 * 90, allow_inf_nan=False)]
+
+
+class WantedOwner(BaseModel):
+    """Who is to see to an alert; empty for nobody."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    owner: Annotated[str, Field(max_length=194, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 @router.get("/alerts", summary="Alerts, the last first")
@@ -36,7 +46,8 @@ async def list_alerts(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Each says what is wrong and what to do, since when, and who has acknowledged or snoozed it."""
+    """Each says what is wrong and what to do, since when, and who has acknowledged, snoozed or owns it. `numbers`
+    counts the open ones by their state."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
     now = rooms.clock()
@@ -44,7 +55,9 @@ async def list_alerts(
     def read() -> object:
         with rooms.catalog.read() as connection:
             found = alerts(connection, state, now, before=before[0] if before else None, limit=limit + 1)
-        return page(found[:limit], cursor_of(found[limit - 1]["id"]) if len(found) > limit else None)
+            numbers = number_open(connection, now)
+        following = cursor_of(found[limit - 1]["id"]) if len(found) > limit else None
+        return {**page(found[:limit], following), "numbers": numbers}
 
     return answer(await rooms.read(read))
 
@@ -64,9 +77,38 @@ async def acknowledge_alert(request: Request, alert_id: Key, act: AskedAct) -> R
 async def snooze_alert(request: Request, alert_id: Key, body: WantedSnooze, act: AskedAct) -> Response:
     """It counts as snoozed for so many hours, and then again as before."""
     rooms = rooms_of(request)
-    now, until = rooms.clock(), rooms.clock_in(body.hours / 24)
+    now = rooms.clock()
+    until = now + timedelta(hours=body.hours)
 
     def work(transaction: Connection) -> Response:
         return answer(snooze(transaction, alert_id, until, act.actor, now))
 
     return (await act.do(work, now)).response
+
+
+@router.post("/alerts/{alert_id}/own", summary="Say who is to see to an alert")
+async def own_alert(request: Request, alert_id: Key, body: WantedOwner, act: AskedAct) -> Response:
+    """Put down who owns it, which may be somebody else than who says so."""
+    now = rooms_of(request).clock()
+
+    def work(transaction: Connection) -> Response:
+        return answer(own(transaction, alert_id, body.owner.strip(), act.actor, now))
+
+    return (await act.do(work, now)).response
+
+
+@router.post("/alerts/test", summary="Send a test message")
+async def send_test_message(request: Request, act: AskedAct) -> Response:
+    """Send a test message by mail and to each webhook that is set. Each says whether it was `sent`, and a `sentence`
+    what came of it."""
+    rooms = rooms_of(request)
+    now = act.now()
+
+    def called() -> Answered:
+        earlier = act.earlier(now)
+        if earlier is not None:
+            return earlier
+        found = page(rooms.test_alerts())
+        return rooms.catalog.write(act.once(lambda transaction: answer(found), now))
+
+    return (await to_thread.run_sync(called, limiter=rooms.threads.calls)).response

@@ -25,6 +25,7 @@ from kinote.web.api import (
     objects,
     purges,
     rejections,
+    removed,
     scrub,
     studies,
     titles,
@@ -42,6 +43,8 @@ parts = (
     instances,
     objects,
     acts,
+    # Before withdrawals, of which one could be called so.
+    removed,
     withdrawals,
     handed_out,
     scrub,

@@ -9,7 +9,7 @@ no rules for NULL.
 from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
-from kinote.catalog.schema.tables.alerts import alert
+from kinote.catalog.schema.tables.alerts import alert, alert_channel, alert_told
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.changes import answered_request, change
@@ -63,6 +63,8 @@ __all__ = [
     "ORIGINS",
     "UIDS_RECEIVED",
     "alert",
+    "alert_channel",
+    "alert_told",
     "announced_availability",
     "answered_request",
     "change",
