@@ -32,6 +32,7 @@ from kinote.holdings.installation import (
     open_anew,
     prove_together,
 )
+from kinote.holdings.journal import Journal, begin, end_left
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Recovered, recover
@@ -44,8 +45,9 @@ from kinote.peers.known import PeersInUse
 from kinote.security.actors import Actor
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
+from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
-from kinote.storage.marks import UnreadableMarkError, has_mark
+from kinote.storage.marks import UnreadableMarkError, directory_mark, has_mark
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.storage.volume import RoomLeft
@@ -86,10 +88,14 @@ def open_house(
                 # Closed last: until then something of this process may be half-done.
                 closing.callback(presence.close)
             soundness = _sound(url) if purpose == "serve" else Soundness(url)
+            journal = None if purpose == "look" else _journal(directory.path, clock)
+            if journal is not None:
+                closing.callback(journal.close)
             catalog = Catalog(
                 _catalog_options(url, settings),
                 observe_background=observe_background,
                 is_in_place=directory.is_in_place,
+                journal_writer=journal,
             )
         closing.enter_context(decoding_processes(settings.decoding_options(), observe_decoding))
         try:
@@ -102,6 +108,13 @@ def open_house(
                         recovered = _recover(presence, catalog, stores, places, clock())
                     if directory.was_alone and purpose != "look":
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
+                    if purpose != "look":
+                        _begin_journal(
+                            directory.path,
+                            catalog,
+                            clock(),
+                            is_right=purpose == "serve" and not recovered.unknown,
+                        )
                 directory.recovered()
                 refusals = RefusedArrivals(catalog, clock)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
@@ -159,6 +172,24 @@ def open_house(
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _journal(directory: Path, clock: Clock) -> Journal:
+    # A new data directory gets its mark while it is opened, before anything is done in it.
+    return Journal(journal_folder(directory), clock, lambda: _installation(directory))
+
+
+def _installation(directory: Path) -> str:
+    mark = directory_mark(directory)
+    return mark.installation if mark is not None else ""
+
+
+def _begin_journal(directory: Path, catalog: Catalog, now: datetime, *, is_right: bool) -> None:
+    """See that the journal has what the index has. `is_right` says that the index is surely the newest one."""
+    folder = journal_folder(directory)
+    if is_right:
+        end_left(folder, catalog, _installation(directory))
+    begin(catalog, folder, now)
 
 
 def _sound(url: str) -> Soundness:

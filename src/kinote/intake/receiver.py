@@ -211,7 +211,7 @@ class Receiver:
 
 def discard(transaction: Connection, key: int, by: Actor, now: datetime) -> HeldCopy:
     """Remove the rows of a held copy, and record that its file must be removed. Raises `HeldNotFoundError`."""
-    copy = held.discard(transaction, key, now=now)
+    copy = held.discard(transaction, key, now=now, by=by)
     if copy.file_key is not None:
         remember(transaction, (copy.store, copy.file_key), now)
     # Its row is gone, so there is nothing in the index that could say who it was.

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, Select, literal_column, or_, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.schema.tables import (
     finding,
     instance,
@@ -17,6 +17,7 @@ from kinote.catalog.schema.tables import (
     series,
     study,
 )
+from kinote.security.actors import KINOTE, Actor
 from kinote.security.origins import shown_origin
 
 
@@ -85,7 +86,7 @@ def held_copy(connection: Connection, key: int) -> HeldCopy:
     return _copy(row)
 
 
-def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
+def discard(transaction: Connection, key: int, *, now: datetime, by: Actor = KINOTE) -> HeldCopy:
     """Remove a held copy from the index, and return it, so that its file can be removed afterwards.
 
     The live copy keeps the UID, so no tombstone is needed.
@@ -94,6 +95,12 @@ def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
     for table in (instance_metadata, instance_bytes, instance_pieces, finding):
         transaction.execute(table.delete().where(table.c.instance == key))
     transaction.execute(instance.delete().where(instance.c.id == key))
+    journal.record(
+        transaction,
+        journal.RareAct(
+            journal.Kind.HELD_DISCARDED, now, by, [copy.sop_instance_uid], more={"digest": copy.digest}
+        ),
+    )
     happened = changes.Change(
         changes.Kind.HELD_COPY_DISCARDED, copy.study_instance_uid, copy.sop_instance_uid
     )
