@@ -15,6 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from kinote.app.background import at_work
 from kinote.app.house import House, HouseError, Purpose, telling_of_folder, telling_of_index
 from kinote.app.interfaces import rejection_rules
+from kinote.backup.making import Source
+from kinote.backup.running import Backups
 from kinote.catalog.nodes import Node
 from kinote.catalog.schema.soundness import Soundness
 from kinote.catalog.sql.dialects import shown
@@ -155,12 +157,14 @@ def open_house(
                     soundness,
                     Unowned(),
                     RoomLeft(directory.path),
+                    _backups(settings, catalog, url, places, clock, node),
                     node.id if node is not None else "",
                 )
                 try:
                     with at_work(house, uses, refusals, node, settings):
                         yield house
                 finally:
+                    house.backups.close()
                     peers.close()
                     receiver.close()
                     house.ledger.write()
@@ -172,6 +176,20 @@ def open_house(
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _backups(
+    settings: Settings, catalog: Catalog, url: str, places: Places, clock: Clock, node: Node | None
+) -> Backups:
+    source = Source(
+        catalog,
+        url,
+        _installation(places.directory),
+        places.stores["files"],
+        places.stores["packs"],
+        journal_folder(places.directory),
+    )
+    return Backups(source, settings.backup_options(), clock, node.id if node is not None else "")
 
 
 def _journal(directory: Path, clock: Clock) -> Journal:

@@ -21,6 +21,7 @@ from sqlalchemy import Boolean, Connection, Engine, Table, func, insert, select,
 from sqlalchemy.engine import make_url
 
 from kinote.backup.refusals import BackupError
+from kinote.catalog.facts import write_fact
 from kinote.catalog.schema.migrations import upgrade
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.sql import dialects
@@ -168,20 +169,23 @@ def pour(file: Path, url: str, report: Report) -> None:
     target = dialects.engine_for(url, pool_size=1)
     try:
         upgrade(target)
-        with source.connect() as reading, target.connect().execution_options(writes=True) as writing:
-            with writing.begin():
-                dialects.lock_schema(writing)
-                refuse_if_used(writing)
-                writing.execute(text("DELETE FROM house"))
-                tables = [each for each in metadata.sorted_tables if each.name not in _OF_THE_PLACE]
-                total = sum(_rows_about(reading, table) for table in tables)
-                done = 0
-                for table in tables:
-                    done += _copy_in(writing, table, _rows(reading, table))
-                    report(done, max(done, total))
-                    _continue_keys(writing, table)
-                for index in (STUDY_TEXT, NOTE_TEXT):
-                    _copy_text(reading, writing, index)
+        with (
+            source.connect() as reading,
+            target.connect().execution_options(writes=True) as writing,
+            writing.begin(),
+        ):
+            dialects.lock_schema(writing)
+            refuse_if_used(writing)
+            writing.execute(text("DELETE FROM house"))
+            tables = [each for each in metadata.sorted_tables if each.name not in _OF_THE_PLACE]
+            total = sum(_rows_about(reading, table) for table in tables)
+            done = 0
+            for table in tables:
+                done += _copy_in(writing, table, _rows(reading, table))
+                report(done, max(done, total))
+                _continue_keys(writing, table)
+            for index in (STUDY_TEXT, NOTE_TEXT):
+                _copy_text(reading, writing, index)
     finally:
         source.dispose()
         target.dispose()
@@ -204,9 +208,8 @@ def _remember_keys(reading: Connection, writing: Connection, table: Table) -> No
         return
     last, was_used = reading.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()  # noqa: S608 - its own name
     if was_used:
-        writing.execute(
-            insert(metadata.tables["house"]), {"name": f"keys gone from {table.name}", "value": str(last)}
-        )
+        # It may be there from an earlier restore. The sequence has gone on from that.
+        write_fact(writing, f"keys gone from {table.name}", str(last))
 
 
 def _copy_in(writing: Connection, table: Table, pages: Iterable[list[dict[str, Any]]]) -> int:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,10 +45,7 @@ class CopiedImages:
 
     files: int = 0
     bytes: int = 0
-    left_out: list[tuple[str, str]] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.left_out = []
+    left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
 def images_of(index: Path) -> Iterator[Image]:
@@ -171,11 +168,9 @@ def copy_images(
     differs from its digest is left out, with the reason. Raises `BackupError` and OSError.
     """
     found = CopiedImages()
-    done = 0
-    for image in images_of(index):
+    for done, image in enumerate(images_of(index), start=1):
         if ended():
             raise BackupError("The server ended while the backup was made. The next one goes on from there.")
-        done += 1
         if image.store == FILES:
             copy = target / image.key
             why = None if _is_whole(copy, image) else copy_image(source / image.key, copy, image)
@@ -197,7 +192,7 @@ def _is_whole(copy: Path, image: Image) -> bool:
 
 
 def copy_image(source: Path, copy: Path, image: Image) -> str | None:
-    """Copy one file and read it back; returns why it was not copied. Raises OSError where the copy cannot be written."""
+    """Copy one file and read it back; returns why it was not copied. Raises OSError if the copy cannot be written."""
     temporary = copy.with_suffix(".part")
     try:
         reading = source.open("rb", buffering=0)

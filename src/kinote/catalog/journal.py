@@ -49,8 +49,8 @@ class Kind(StrEnum):
     PURGED = "purged"
     #: A held copy was removed.
     HELD_DISCARDED = "held copy discarded"
-    #: What was adopted after a restore was accepted by a person.
-    ADOPTED_ACCEPTED = "adopted objects accepted"
+    #: A restore has left a withdrawal in force that was undone, or that spares UIDs, after the backup was made.
+    LEFT_IN_FORCE = "left in force by a restore"
 
 
 class Direction(StrEnum):
@@ -72,7 +72,7 @@ DIRECTIONS: Mapping[Kind, Direction] = MappingProxyType(
         Kind.NO_LONGER_SPARED: Direction.HIDES,
         Kind.PURGED: Direction.HIDES,
         Kind.HELD_DISCARDED: Direction.NEITHER,
-        Kind.ADOPTED_ACCEPTED: Direction.SHOWS,
+        Kind.LEFT_IN_FORCE: Direction.HIDES,
     }
 )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinote.app import House, HouseError, Purpose, open_house, web_application
+from kinote.backup.refusals import BackupError
 from kinote.command.client import Client, ServerError
 from kinote.command.in_process import answered_here
 from kinote.command.output import USAGE, fail
@@ -31,6 +32,7 @@ from kinote.telemetry.logs import set_up_logs
 
 #: What a command cannot do anything about, and says to the user.
 _TOLD = (
+    BackupError,
     DataDirectoryInUseError,
     DemoError,
     HouseError,

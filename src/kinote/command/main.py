@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
+from kinote.command import backups_typed, peers_typed, withdrawals_typed
 from kinote.command import check as checking
-from kinote.command import peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
@@ -23,6 +23,8 @@ app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
 app.command()(withdrawals_typed.withdraw)
+app.command()(backups_typed.backup)
+app.command()(backups_typed.restore)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
@@ -229,6 +231,10 @@ def doctor(
             "--laws", help="Look at the store against the laws, change nothing, and do nothing else."
         ),
     ] = False,
+    journal: Annotated[
+        bool,
+        typer.Option("--journal", help="Compare the journal of rare acts with the index, and nothing else."),
+    ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
@@ -247,7 +253,9 @@ def doctor(
             examining.scrub(begun, as_json=as_json)
         if laws:
             examining.check_laws(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all or laws):
+        if journal:
+            examining.compare_journal(begun, as_json=as_json)
+        if not (adopt_index or repair or scrub_all or laws or journal):
             examining.read_again(begun, as_json=as_json)
 
 

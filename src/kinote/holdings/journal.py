@@ -287,6 +287,9 @@ def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             state = found[key]
             if kind == Kind.UNDONE:
                 state["undone"] = True
+            elif kind == Kind.LEFT_IN_FORCE:
+                state["undone"] = False
+                state["uids"] |= dict.fromkeys(uids, "")
             elif kind == Kind.TOLD:
                 state["closed"] = True
             elif kind == Kind.ACCEPTED:

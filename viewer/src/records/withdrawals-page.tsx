@@ -58,6 +58,7 @@ const ACTS = [
   "retention expired",
   "other copy chosen",
   "rejection undone",
+  "after restore",
 ];
 
 function WithdrawalBar({ list }: { list: FilteredList<WithdrawalFilter, Withdrawal> }) {
