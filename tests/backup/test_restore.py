@@ -163,6 +163,10 @@ def test_positions_of_before_are_refused(day: Day, tmp_path: Path) -> None:
         house.close()
 
 
+def explained(house: House, uid: str) -> Any:
+    return house.get(f"/api/v1/instances/{uid}/explain")["items"][0]
+
+
 def live(house: House) -> set[str]:
     """All that any interface shows."""
     return {each["00080018"]["Value"][0] for each in house.get("/dicomweb/instances", limit=1000)}
@@ -174,7 +178,7 @@ def test_law_1_nothing_rejected_after_the_backup_becomes_live(
 ) -> None:
     day.backup()
     gone = [image_uid(FIRST, 1), image_uid(SECOND, 1)]
-    day.house.receive([Image(SECOND, 7).file])
+    day.acts.receive(Image(SECOND, 7))
     day.acts.withdraw(*gone)
     day.acts.withdraw(image_uid(SECOND, 7))
     data = tmp_path / "restored"
@@ -190,7 +194,7 @@ def test_law_1_nothing_rejected_after_the_backup_becomes_live(
         else:
             # Of what the backup knows as live, nobody can know; what it does not know waits for a person.
             assert not live(house) & {image_uid(SECOND, 7)}
-        assert house.get(f"/api/v1/instances/{image_uid(SECOND, 7)}/explain")["standing"] == "withdrawn"
+        assert explained(house, image_uid(SECOND, 7))["standing"] == "withdrawn"
         (adopted,) = found.adopted["withdrawals"]
         assert adopted["instances"] == 1
     finally:
@@ -237,7 +241,7 @@ def test_what_was_undone_after_the_backup_waits_for_a_person(day: Day, tmp_path:
 def test_what_was_adopted_is_live_once_it_is_accepted(day: Day, tmp_path: Path) -> None:
     day.backup()
     new = [Image(SECOND, 7), Image(SECOND, LARGE)]
-    day.house.receive([each.file for each in new])
+    day.acts.receive(*new)
     data = tmp_path / "restored"
     shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     found, house = restored(day, data)
@@ -260,7 +264,7 @@ def test_without_its_bytes_an_object_is_missing_until_it_comes_again(day: Day, t
     try:
         assert found.missing == [image_uid(FIRST, LARGE)]
         house.receive([Image(FIRST, LARGE).file])
-        assert house.get(f"/api/v1/instances/{image_uid(FIRST, LARGE)}/explain")["residence"] == "local"
+        assert explained(house, image_uid(FIRST, LARGE))["residence"] == "local"
     finally:
         house.close()
 
@@ -304,8 +308,10 @@ def test_a_backup_that_is_not_whole_is_refused(
 
 @pytest.fixture
 def sqlite_day(
-    open_sqlite_house: OpenHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Day]:  # noqa: F811
+    open_sqlite_house: OpenHouse,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Day]:
     monkeypatch.setattr(House, "_open", journaling(House._open))
     with open_sqlite_house() as acts:
         acts.receive(Image(FIRST, 1), Image(FIRST, LARGE))

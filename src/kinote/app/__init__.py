@@ -12,7 +12,7 @@ from kinote.app.health import watch_alerts
 from kinote.app.house import House, HouseError, Purpose
 from kinote.app.interfaces import dicom_server, policy, rejection_rules, web_application
 from kinote.app.opening import adopt, open_house
-from kinote.app.restoring import drill, restore_backup
+from kinote.app.restoring import drill, rebuild_index, restore_backup
 
 __all__ = [
     "JOB_KINDS",
@@ -24,6 +24,7 @@ __all__ = [
     "drill",
     "open_house",
     "policy",
+    "rebuild_index",
     "rejection_rules",
     "restore_backup",
     "watch_alerts",

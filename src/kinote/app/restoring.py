@@ -12,13 +12,13 @@ from typing import Any
 from kinote.app.house import telling_of_folder
 from kinote.backup.manifest import read_manifest
 from kinote.backup.refusals import BackupError
-from kinote.backup.restoring import Restored, Tell, chosen_backup, restore
+from kinote.backup.restoring import Restored, Tell, chosen_backup, rebuild, restore
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.journal import compare
 from kinote.holdings.law_check import check_after
 from kinote.holdings.scrubbing.scrub import Scrubbed, scrub_after
 from kinote.settings.model import Settings
-from kinote.storage.data_directory import DataDirectory
+from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, local_stores
 from kinote.telemetry.clock import system_clock
@@ -36,6 +36,20 @@ def restore_backup(settings: Settings, path: Path, tell: Tell) -> Restored:
         directory = DataDirectory(settings.data)
     try:
         return restore(backup, settings.data, settings.database, system_clock, tell)
+    finally:
+        directory.close()
+
+
+def rebuild_index(settings: Settings, tell: Tell) -> Restored:
+    """Build an index from the files of the data directory, which nobody else may have open. Raises as above."""
+    if not is_data_directory(settings.data):
+        raise BackupError(
+            f"{settings.data.absolute()} is no data directory of Kinote. Choose another with --data."
+        )
+    with telling_of_folder(settings.data):
+        directory = DataDirectory(settings.data)
+    try:
+        return rebuild(settings.data, settings.database, system_clock, tell)
     finally:
         directory.close()
 

@@ -36,7 +36,7 @@ from kinote.telemetry.clock import Clock
 _CHUNK = 1024 * 1024
 
 #: How many objects are filed together.
-_TOGETHER = 200
+_TOGETHER = 1000
 
 #: Source Application Entity Title in the file meta information (PS3.10 7.1), explicit VR little endian.
 _SENDER = re.compile(rb"\x02\x00\x16\x00AE(..)", re.DOTALL)

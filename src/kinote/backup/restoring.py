@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.backup.adopting import Adopted, adopt_unknown
-from kinote.backup.copied_index import pour, refuse_if_used
+from kinote.backup.copied_index import new_index, pour, refuse_if_used
 from kinote.backup.making import backups_in
 from kinote.backup.manifest import INDEX, JOURNAL, OBJECTS, Manifest, read_manifest, verify
 from kinote.backup.objects import copy_image, images_of
@@ -44,7 +45,7 @@ from kinote.holdings.scrubbing.scrub import local_after
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.journal_files import journal_files, journal_folder
 from kinote.storage.local import FILES, local_stores, store_roots
-from kinote.storage.marks import UnreadableMarkError, directory_mark, store_mark
+from kinote.storage.marks import DirectoryMark, UnreadableMarkError, directory_mark, store_mark
 from kinote.storage.stores import Stores
 
 #: Called with what is done now, how much of it is done, and how much there is.
@@ -97,23 +98,16 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
     manifest = read_manifest(backup)
     url = database or f"sqlite:///{data.absolute() / 'kinote.sqlite'}"
     try:
-        _refuse_other(data, url, manifest)
+        _refuse_other(data, url, manifest.installation)
         verify(backup, manifest, lambda done, total: tell("reading the backup", done, total))
-        stage = data.absolute() / _STAGE
-        shutil.rmtree(stage, ignore_errors=True)
-        make_folder(stage)
-        index = stage / INDEX
+        index = _new_stage(data)
         _copy_file(backup / INDEX, index)
         _bring_up_to_date(index, backup)
         found = Restored(str(backup), manifest.installation, manifest.begun_at, manifest.counts)
         _bring_objects(backup, data, index, manifest, found, tell)
         _bring_journal(backup / JOURNAL, journal_folder(data), found)
-        _prepare(index, data, manifest, found, clock, url, tell)
-        if database:
-            pour(index, database, lambda done, total: tell("filling the database", done, total))
-        else:
-            _put_in_place(index, data)
-        shutil.rmtree(stage, ignore_errors=True)
+        _prepare(index, data, manifest.installation, found, clock, url, tell)
+        _put_in_place(index, data, database, tell)
         return found
     except OSError as error:
         raise BackupError(
@@ -125,13 +119,73 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
         raise BackupError(f"The index could not be restored: {said}. The backup has not changed.") from error
 
 
-def _refuse_other(data: Path, url: str, manifest: Manifest) -> None:
+def rebuild(data: Path, database: str, clock: Clock, tell: Tell) -> Restored:
+    """Build an index from the files of a data directory and from its journal, where index and backups are lost.
+
+    Everything waits for a person. Raises `BackupError`; then what was there is as it was.
+    """
+    url = database or f"sqlite:///{data.absolute() / 'kinote.sqlite'}"
+    try:
+        installation = _installation_of(data)
+        _refuse_other(data, url, installation)
+        index = _new_stage(data)
+        new_index(index).dispose()
+        found = Restored("", installation, clock().isoformat(), {})
+        _prepare(index, data, installation, found, clock, url, tell)
+        _put_in_place(index, data, database, tell)
+    except OSError as error:
+        raise BackupError(
+            f"The index could not be built: {error.filename or data}: {error.strerror or error}. The files have not "
+            "changed. See that there is room, and run the same command again."
+        ) from error
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise BackupError(
+            f"The index could not be built: {str(error).splitlines()[0]}. The files have not changed."
+        ) from error
+    found.remarks += _UNKNOWABLE
+    if not journal_files(journal_folder(data)):
+        found.remarks.append(
+            "There is no journal: withdrawals, rejections and purges are not known. Accept only what you have checked."
+        )
+    return found
+
+
+#: What files do not say.
+_UNKNOWABLE = [
+    "Not known from files: notes made here and key objects up to 64 KB, which were in the index alone.",
+    "Not known from files: reports, presentation states and other objects without pixels up to 64 KB.",
+    "Not known from files: corrections, peers and destinations that people have set up, and who was given what.",
+]
+
+
+def _installation_of(data: Path) -> str:
+    """Return the id of the installation that files and journal belong to, or a new one. Raises `BackupError`."""
+    try:
+        mark = directory_mark(data)
+        stores = {found.installation for root in store_roots(data).values() if (found := store_mark(root))}
+    except UnreadableMarkError as error:
+        raise BackupError(str(error)) from error
+    said = {mark.installation} if mark else stores | (read_all(journal_folder(data)).installations - {""})
+    if len(said) > 1:
+        raise BackupError(f"The stores and the journal in {data} belong to different installations.")
+    return said.pop() if said else uuid.uuid4().hex
+
+
+def _new_stage(data: Path) -> Path:
+    """Return where the index is prepared, with nothing left there."""
+    stage = data.absolute() / _STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    make_folder(stage)
+    return stage / INDEX
+
+
+def _refuse_other(data: Path, url: str, installation: str) -> None:
     """Raise `BackupError` unless there is room for this index: none is there, and no other installation."""
     try:
         mark = directory_mark(data)
     except UnreadableMarkError as error:
         raise BackupError(str(error)) from error
-    if mark is not None and mark.installation != manifest.installation:
+    if mark is not None and mark.installation != installation:
         raise BackupError(
             f"{data} belongs to another installation than the backup. Choose an empty folder with --data."
         )
@@ -232,13 +286,13 @@ def _opened(index: Path, kept: _Kept) -> Iterator[Catalog]:
 
 
 def _prepare(
-    index: Path, data: Path, manifest: Manifest, found: Restored, clock: Clock, url: str, tell: Tell
+    index: Path, data: Path, installation: str, found: Restored, clock: Clock, url: str, tell: Tell
 ) -> None:
     """Let the prepared index know what was done after the backup, and what is there of its bytes; and mark it."""
     kept = _Kept()
     places = Places(data.absolute(), store_roots(data.absolute()), shown(url))
     journal = read_all(journal_folder(data))
-    if journal.installations - {manifest.installation, ""}:
+    if journal.installations - {installation, ""}:
         raise BackupError(
             f"The journal in {journal_folder(data)} is that of another installation. Move it away first."
         )
@@ -248,14 +302,14 @@ def _prepare(
         catalog.write(changes.begin_anew)
         replayed: Replayed = replay(catalog, journal.entries, clock())
         found.hidden, found.left = replayed.applied, replayed.left
-        found.missing = _mark_missing(catalog, stores, clock, manifest.counts.get("instance", 0), tell)
+        found.missing = _mark_missing(catalog, stores, clock, found.counts.get("instance", 0), tell)
         adopted: Adopted = adopt_unknown(
             catalog, stores, clock, lambda done, total: tell("looking for newer objects", done, total)
         )
         found.adopted = adopted.as_json()
-        _journal(data, clock, manifest.installation, kept)
+        _journal(data, clock, installation, kept)
         marks = Marks(
-            directory_mark(data.absolute()),
+            directory_mark(data.absolute()) or DirectoryMark(installation, places.index),
             {kind: store_mark(root) for kind, root in places.stores.items()},
             look_at_index(f"sqlite:///{index}"),
             stores_have_bytes=True,
@@ -296,9 +350,15 @@ def _mark_missing(catalog: Catalog, stores: Stores, clock: Clock, total: int, te
     return missing
 
 
-def _put_in_place(index: Path, data: Path) -> None:
+def _put_in_place(index: Path, data: Path, database: str, tell: Tell) -> None:
+    """Give the prepared index its place, at once."""
+    if database:
+        pour(index, database, lambda done, total: tell("filling the database", done, total))
+        shutil.rmtree(index.parent, ignore_errors=True)
+        return
     target = data.absolute() / "kinote.sqlite"
     for left in ("-wal", "-shm"):
         target.with_name(f"{target.name}{left}").unlink(missing_ok=True)
     index.replace(target)
     sync_folder(target.parent)
+    shutil.rmtree(index.parent, ignore_errors=True)

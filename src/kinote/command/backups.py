@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import typer
 
-from kinote.app import drill, restore_backup
+from kinote.app import drill, rebuild_index, restore_backup
 from kinote.backup.restoring import Tell
 from kinote.command.begun import Begun
+from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out, progress
 
 #: Seconds between two looks at how far a backup has come.
 _LOOK_EVERY = 0.3
 
+#: What a restore writes of the objects that it finds (`kinote.backup.adopting`).
+_FOUND = re.compile(r"Found after a restore: sent by (?P<sender>.*), (?P<hour>[^,]*)\.")
+
 #: How many of what is missing or left to a person are printed.
 _PRINTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which adopted objects are meant: of a sender, and of hours (`YYYY-MM-DD HH`); empty for all."""
+
+    sender: str = ""
+    since: str = ""
+    until: str = ""
+
+    def is_meant(self, sender: str, hour: str) -> bool:
+        if self.sender and sender != self.sender:
+            return False
+        when = hour.removesuffix("h")
+        return (not self.since or when >= self.since) and (not self.until or when < self.until)
 
 
 def make(begun: Begun, *, images: bool | None, as_json: bool) -> None:
@@ -67,6 +89,54 @@ def restore(begun: Begun, path: Path, *, as_json: bool) -> None:
         _print(found)
 
 
+def rebuild(begun: Begun, *, as_json: bool) -> None:
+    """Build an index from files, and print what waits for a person and what nobody can know."""
+    with _telling() as tell:
+        found = rebuild_index(begun.settings, tell).as_json()
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, indent=1))
+    else:
+        _print(found)
+
+
+def adopted(begun: Begun, wanted: Wanted, *, accepts: bool, as_json: bool) -> None:
+    """Print, or accept, what was found after a restore and waits for a person."""
+    number = 0
+    with begun.store("work" if accepts else "look") as store:
+        found = [each for each in _waiting(store) if wanted.is_meant(each["sender"], each["hour"])]
+        for each in found if accepts else []:
+            store.act("DELETE", f"/api/v1/withdrawals/{each['withdrawal']}")
+            number += each["instances"]
+    if as_json:
+        print(json.dumps({"items": found, "accepted": number}, ensure_ascii=False, indent=1))
+        return
+    for each in found:
+        _say(f"{each['withdrawal']}: {each['instances']} of {each['sender']}, {each['hour']}")
+    if accepts:
+        _say(f"{number} objects are in use now, unless another withdrawal names them.")
+    elif not found:
+        _say("Nothing waits.")
+
+
+def _waiting(store: Client) -> Iterator[dict[str, Any]]:
+    cursor = ""
+    while True:
+        asked = urlencode({"act": "after restore", "limit": 500, "cursor": cursor})
+        page = store.get(f"/api/v1/withdrawals?{asked}")
+        for each in page["items"]:
+            match = _FOUND.fullmatch(each["text"])
+            if match is not None and each["undone_at"] is None:
+                yield {
+                    "withdrawal": each["id"],
+                    "sender": match["sender"],
+                    "hour": match["hour"],
+                    "instances": each["instances"],
+                }
+        cursor = page["next"] or ""
+        if not cursor:
+            return
+
+
 def drill_restore(path: Path, scratch: Path | None, *, as_json: bool) -> None:
     """Try a restore, and print the report; exit status 1 where something is wrong."""
     with _telling() as tell:
@@ -88,10 +158,11 @@ def drill_restore(path: Path, scratch: Path | None, *, as_json: bool) -> None:
 
 def _print(found: dict[str, Any]) -> None:
     counts = found["counts"]
-    _say(
-        f"Restored {found['backup']} of {found['begun_at']}: {counts['study']} studies, "
-        f"{counts['instance']} instances, {counts['note']} notes."
-    )
+    if counts:
+        _say(
+            f"Restored {found['backup']} of {found['begun_at']}: {counts['study']} studies, "
+            f"{counts['instance']} instances, {counts['note']} notes."
+        )
     for kind, number in found["hidden"].items():
         _say(f"  {number} acts of after the backup, from the journal: {kind}.")
     for each in found["left"][:_PRINTED]:
@@ -106,12 +177,10 @@ def _print(found: dict[str, Any]) -> None:
             _say(f"  {uid}")
     adopted = found["adopted"]
     if adopted.get("adopted"):
-        _say(f"{adopted['adopted']} objects that the backup does not know wait for a person. To accept them:")
-        for each in adopted["withdrawals"][:_PRINTED]:
-            sender = each["sender"] or "unknown"
-            _say(
-                f"  kinote withdrawals undo {each['withdrawal']}    ({each['instances']} of {sender}, {each['hour']})"
-            )
+        _say(
+            f"{adopted['adopted']} objects that the index did not know wait for a person: `kinote adopted list` and "
+            "`kinote adopted accept`."
+        )
     for each in adopted.get("not_adopted", [])[:_PRINTED]:
         _say(f"  {each[0]} is no object that can be read: {each[1]}")
     for remark in found["remarks"]:

@@ -7,7 +7,51 @@ from typing import Annotated
 
 import typer
 
+from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption, JsonOption, begin
+
+adopted = Commands(
+    name="adopted", no_args_is_help=True, help="What was found after a restore and waits for a person."
+)
+
+SenderOption = Annotated[str, typer.Option("--sender", help="Only of this AE title.")]
+SinceOption = Annotated[
+    str, typer.Option("--since", help="Only of this hour (UTC, 'YYYY-MM-DD HH') or later.")
+]
+UntilOption = Annotated[str, typer.Option("--until", help="Only of before this hour.")]
+
+
+@adopted.command("list")
+def list_adopted(
+    sender: SenderOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what waits, by sender and hour."""
+    with begin(data=data) as begun:
+        from kinote.command import backups
+
+        backups.adopted(begun, backups.Wanted(sender, since, until), accepts=False, as_json=as_json)
+
+
+@adopted.command("accept")
+def accept_adopted(
+    sender: SenderOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    everything: Annotated[bool, typer.Option("--all", help="All that waits.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take what waits into use, by sender and hour, or all of it."""
+    if everything == bool(sender or since or until):
+        raise typer.BadParameter("Say which objects with --sender, --since or --until; or say --all.")
+    with begin(data=data) as begun:
+        from kinote.command import backups
+
+        backups.adopted(begun, backups.Wanted(sender, since, until), accepts=True, as_json=as_json)
 
 
 def backup(

@@ -22,6 +22,7 @@ app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key I
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
+app.add_typer(backups_typed.adopted)
 app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)
@@ -235,6 +236,12 @@ def doctor(
         bool,
         typer.Option("--journal", help="Compare the journal of rare acts with the index, and nothing else."),
     ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="Build an index from files and journal, where it and its backups are lost."
+        ),
+    ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
@@ -253,9 +260,13 @@ def doctor(
             examining.scrub(begun, as_json=as_json)
         if laws:
             examining.check_laws(begun, as_json=as_json)
+        if rebuild:
+            from kinote.command import backups
+
+            backups.rebuild(begun, as_json=as_json)
         if journal:
             examining.compare_journal(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all or laws or journal):
+        if not (adopt_index or repair or scrub_all or laws or journal or rebuild):
             examining.read_again(begun, as_json=as_json)
 
 

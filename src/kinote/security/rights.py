@@ -205,6 +205,8 @@ COMMANDS: dict[str, Right] = {
     "doctor": Right.OPERATE,
     "backup": Right.OPERATE,
     "restore": Right.OPERATE,
+    "adopted list": Right.EXAMINE,
+    "adopted accept": Right.WITHDRAW,
     "explain": Right.EXAMINE,
     "account": Right.EXAMINE,
     "withdraw": Right.WITHDRAW,
