@@ -16,6 +16,7 @@ from kinote.backup.making import Made, Source, make_backup
 from kinote.backup.manifest import INDEX, MANIFEST
 from kinote.backup.refusals import BackupError
 from kinote.backup.restoring import Restored, chosen_backup, restore
+from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import metadata
 from kinote.holdings.journal import Journal, compare, end_left
@@ -85,10 +86,10 @@ def journaling(opened: Callable[[House], None]) -> Callable[[House], None]:
     return open_with_journal
 
 
-def rows(house: House) -> dict[str, list[tuple[Any, ...]]]:
+def rows(house: House) -> dict[str, list[str]]:
     with house.catalog.read() as connection:
         return {
-            table.name: sorted(map(repr, (tuple(row) for row in connection.execute(select(table)))))  # type: ignore[misc]
+            table.name: sorted(repr(tuple(row)) for row in connection.execute(select(table)))
             for table in metadata.sorted_tables
             if table.name not in OTHER
         }
@@ -197,6 +198,23 @@ def test_law_1_nothing_rejected_after_the_backup_becomes_live(
         assert explained(house, image_uid(SECOND, 7))["standing"] == "withdrawn"
         (adopted,) = found.adopted["withdrawals"]
         assert adopted["instances"] == 1
+    finally:
+        house.close()
+
+
+def test_law_1_the_copy_of_the_journal_keeps_what_was_rejected_after_the_backup(
+    sqlite_day: Day, tmp_path: Path
+) -> None:
+    sqlite_day.backup()
+    uid = image_uid(FIRST, LARGE)
+    sqlite_day.acts.withdraw(uid)
+    making = Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "")
+    making.step()
+    # Nothing of the data directory is left.
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert found.hidden == {"withdrawn": 1}
+        assert uid not in live(house)
     finally:
         house.close()
 

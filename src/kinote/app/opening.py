@@ -16,6 +16,7 @@ from kinote.app.background import at_work
 from kinote.app.house import House, HouseError, Purpose, telling_of_folder, telling_of_index
 from kinote.app.interfaces import rejection_rules
 from kinote.backup.making import Source
+from kinote.backup.replaying import replay
 from kinote.backup.running import Backups
 from kinote.catalog.nodes import Node
 from kinote.catalog.schema.soundness import Soundness
@@ -34,7 +35,7 @@ from kinote.holdings.installation import (
     open_anew,
     prove_together,
 )
-from kinote.holdings.journal import Journal, begin, end_left
+from kinote.holdings.journal import Journal, begin, end_left, read_all
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Recovered, recover
@@ -334,8 +335,14 @@ def adopt(settings: Settings) -> None:
         with telling_of_index(url), telling_of_folder(directory.path):
             marks = found_marks(places, url, damaged_as_none=True)
             local_stores(directory.path).close()
-            catalog = Catalog(_catalog_options(url, settings))
+            writer = _journal(directory.path, system_clock)
+            catalog = Catalog(_catalog_options(url, settings), journal_writer=writer)
             try:
                 give_marks(marks, places, catalog, system_clock())
+                # What an older index lacks is out of use again.
+                journal = read_all(journal_folder(directory.path))
+                if journal.installations <= {_installation(directory.path)}:
+                    replay(catalog, journal.entries, system_clock())
             finally:
                 catalog.close()
+                writer.close()

@@ -81,14 +81,14 @@ def _look_at(data: Path, found: Restored, tell: Tell) -> dict[str, Any]:
         position: int | None = 0
         while position is not None:
             part, position = scrub_after(
-                catalog, stores, system_clock, position, store_is_there=KINDS.values().__contains__
+                catalog, stores, system_clock, position, store_is_there=set(KINDS.values()).__contains__
             )
             scrubbed.add(part)
             tell("reading and comparing", scrubbed.objects, found.counts.get("instance", 0))
         breaches = []
         position = 0
         while position is not None:
-            _, some, position = check_after(catalog, stores, position, KINDS.values().__contains__)
+            _, some, position = check_after(catalog, stores, position, set(KINDS.values()).__contains__)
             breaches += some
         differences = compare(catalog, journal_folder(data))
     problems = [f"law {each.law}: {each.subject}: {each.sentence}" for each in breaches]

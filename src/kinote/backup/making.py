@@ -180,6 +180,23 @@ def _look_into(index: Path) -> tuple[str, dict[str, int]]:
     return schema, counts
 
 
+def copy_journal(source: Source, location: Path) -> None:
+    """Copy the journal beside all backups, so that it is there if the data directory is lost. Raises OSError.
+
+    Files only grow, so those that have the same size are the same.
+    """
+    target = location / JOURNAL
+    for file in journal_files(source.journal):
+        copy = target / file.name
+        if not copy.exists() or copy.stat().st_size < file.stat().st_size:
+            _claim(location, source.installation)
+            make_folder(target)
+            temporary = copy.with_suffix(".part")
+            _copy_file(file, temporary)
+            temporary.replace(copy)
+            sync_folder(target)
+
+
 def _claim(location: Path, installation: str) -> None:
     """Mark a folder as the place of the backups of an installation. Raises `BackupError` if it is another's."""
     make_folder(location)
@@ -213,7 +230,10 @@ def keep_newest(location: Path, number: int) -> list[Path]:
     gone = [
         folder
         for folder in sorted(location.iterdir())
-        if folder.is_dir() and folder.name != OBJECTS and folder not in kept and folder.name < newest
+        if folder.is_dir()
+        and folder.name not in (OBJECTS, JOURNAL)
+        and folder not in kept
+        and folder.name < newest
     ]
     for folder in gone:
         shutil.rmtree(folder)

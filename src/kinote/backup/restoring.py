@@ -105,7 +105,9 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
         _bring_up_to_date(index, backup)
         found = Restored(str(backup), manifest.installation, manifest.begun_at, manifest.counts)
         _bring_objects(backup, data, index, manifest, found, tell)
-        _bring_journal(backup / JOURNAL, journal_folder(data), found)
+        for journal in (backup / JOURNAL, backup.parent / JOURNAL):
+            _bring_journal(journal, journal_folder(data))
+        found.remarks += read_all(journal_folder(data)).faults
         _prepare(index, data, manifest.installation, found, clock, url, tell)
         _put_in_place(index, data, database, tell)
         return found
@@ -250,15 +252,14 @@ def _bring_objects(
             tell("copying images", number, total)
 
 
-def _bring_journal(source: Path, target: Path, found: Restored) -> None:
-    """Bring the journal of the backup beside what is left of the installation's own, which is newer."""
+def _bring_journal(source: Path, target: Path) -> None:
+    """Bring a copy of the journal beside what is left of the installation's own, which is newer."""
     make_folder(target)
     for file in journal_files(source):
         there = target / file.name
         if not there.exists() or there.stat().st_size < file.stat().st_size:
             _copy_file(file, there)
     sync_folder(target)
-    found.remarks += read_all(target).faults
 
 
 class _Kept:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.backup.making import Made, Source, keep_newest, make_backup
+from kinote.backup.making import Made, Source, copy_journal, keep_newest, make_backup
 from kinote.backup.refusals import BackupError
 from kinote.catalog.nodes import living_nodes
 from kinote.catalog.schema.tables import backup
@@ -123,8 +123,14 @@ class Backups:
             self._thread.start()
 
     def step(self) -> float:
-        """Make a backup if it is time; returns the seconds until it is to be looked again."""
-        if self._options.folder is None or self._options.every is None:
+        """Copy the journal, and make a backup if it is time; returns the seconds until it is to be looked again."""
+        if self._options.folder is None:
+            return _LOOK_EVERY
+        try:
+            copy_journal(self._source, self._options.folder)
+        except (OSError, BackupError) as error:
+            log.warning("The journal could not be copied to the folder of the backups: %s", error)
+        if self._options.every is None:
             return _LOOK_EVERY
         now = self._clock()
         with self._source.catalog.read() as connection:
