@@ -186,6 +186,8 @@ def pour(file: Path, url: str, report: Report) -> None:
                 _continue_keys(writing, table)
             for index in (STUDY_TEXT, NOTE_TEXT):
                 _copy_text(reading, writing, index)
+            # Without it the first queries would be planned as for empty tables.
+            writing.execute(text("ANALYZE"))
     finally:
         source.dispose()
         target.dispose()

@@ -154,6 +154,8 @@ def _withdraw_again(
                 "of_key_objects": entry["of_key_objects"],
             },
         )
+    if there is None and not entry["is_closed"]:
+        journal.record(transaction, RareAct(Kind.TOLD, now, KINOTE, withdrawal=key))
     copies = _copies_here(transaction, entry.get("copies", {}))
     spared = entry.get("spared", {})
     _name(transaction, key, uids, copies, spared, entry["at"])

@@ -117,7 +117,7 @@ class JournalWriter(Protocol):
     """What keeps the entries. Both methods may be called by several writers at once."""
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Make the entries durable. Raises `JournalUnavailableError`, after which none of them counts."""
+        """Make the entries durable. Raises `JournalUnavailableError`; then they are taken back."""
 
     def take_back(self, ids: Sequence[str]) -> None:
         """Say that the transaction of these entries was rolled back. Does not fail."""

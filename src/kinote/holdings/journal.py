@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 #: The fact that all withdrawals of before the journal are in it.
 _BEGUN = "journal begun"
 
+#: Acts of before the journal that are written in one transaction.
+_TOGETHER = 100
+
 #: Rows that are read together.
 _PAGE = 500
 
@@ -51,11 +55,10 @@ class Journal:
         self._files = JournalFiles(folder, clock, installation)
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Make the entries durable. Raises `JournalUnavailableError`."""
+        """Make the entries durable. Raises `JournalUnavailableError`; then they have to be taken back."""
         try:
             self._files.append([{"id": each.id, **each.said} for each in entries])
         except JournalError as error:
-            self.take_back([each.id for each in entries])
             raise JournalUnavailableError.because(error.strerror or "") from error
 
     def take_back(self, ids: Sequence[str]) -> None:
@@ -127,9 +130,15 @@ def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
         )
     # Until all is written, the journal has not begun: a kill in between has it begin again.
     catalog.write(_begin_anew)
-    for write in _earlier_acts(catalog):
-        catalog.write(write)
+    acts = _earlier_acts(catalog)
+    while some := list(islice(acts, _TOGETHER)):
+        catalog.write(partial(_all, some))
     catalog.write(lambda transaction: write_fact(transaction, _BEGUN, now.isoformat()))
+
+
+def _all(acts: Iterable[Callable[[Connection], None]], transaction: Connection) -> None:
+    for act in acts:
+        act(transaction)
 
 
 def _begin_anew(transaction: Connection) -> None:
