@@ -7,6 +7,7 @@ the copy knows is missing. The journal is copied after the index, so it says eve
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -42,7 +43,9 @@ Tell = Callable[[str, int, int], None]
 #: The tables whose rows a manifest counts.
 _COUNTED = ("patient", "study", "series", "instance", "note", "note_version", "withdrawal", "purge", "change")
 
+#: The name of the folder of a backup. Whatever else lies beside is left alone.
 _NAME = "%Y%m%dT%H%M%S.%f"
+_IS_ONE = re.compile(r"\d{8}T\d{6}\.\d{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +202,10 @@ def copy_journal(source: Source, location: Path) -> None:
 
 def _claim(location: Path, installation: str) -> None:
     """Mark a folder as the place of the backups of an installation. Raises `BackupError` if it is another's."""
-    make_folder(location)
+    if not location.is_dir():
+        make_folder(location)
+        # It has all that Kinote has.
+        location.chmod(0o700)
     mark = location / "installation"
     try:
         whose = mark.read_text(encoding="utf-8").strip()
@@ -230,10 +236,7 @@ def keep_newest(location: Path, number: int) -> list[Path]:
     gone = [
         folder
         for folder in sorted(location.iterdir())
-        if folder.is_dir()
-        and folder.name not in (OBJECTS, JOURNAL)
-        and folder not in kept
-        and folder.name < newest
+        if _IS_ONE.fullmatch(folder.name) and folder not in kept and folder.name < newest
     ]
     for folder in gone:
         shutil.rmtree(folder)

@@ -85,6 +85,11 @@ class Backups:
                 "No folder for backups is set. Set backup_folder to a folder on another disk, and start the server "
                 "again."
             )
+        if self._options.folder.is_relative_to(self._source.journal.parent):
+            raise NoBackupNowError(
+                f"The folder of the backups, {self._options.folder}, lies in the data directory, and would be lost with "
+                "it. Set backup_folder to a folder on another disk."
+            )
         dialects.lock_names(transaction, ["kinote backup"])
         now = self._clock()
         self._end_left(transaction, now)
