@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from kinote.backup.replaying import Replayed, replay
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
-from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.catalog.transactions.catalog import Catalog
 from tests.clock import clock
 
 AT = "2026-11-30T12:00:00.000000+00:00"
@@ -125,14 +125,11 @@ CASES: list[tuple[str, list[dict[str, Any]], list[Target], list[str]]] = [
     ("entries", "said", "left"), [each[1:] for each in CASES], ids=[each[0] for each in CASES]
 )
 def test_what_hides_is_done_again(
-    entries: list[dict[str, Any]], said: list[Target], left: list[str], sqlite_url: str
+    entries: list[dict[str, Any]], said: list[Target], left: list[str], catalog: Catalog
 ) -> None:
-    # An index is prepared on SQLite, whichever database it is restored into.
-    catalog = Catalog(CatalogOptions(sqlite_url))
     found = replay(catalog, entries, clock())
     assert targets(catalog) == said
     assert [each["kind"] for each in found.left] == left
     # A second time there is nothing to do.
     assert replay(catalog, entries, clock()) == Replayed()
     assert targets(catalog) == said
-    catalog.close()

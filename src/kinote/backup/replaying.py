@@ -19,7 +19,7 @@ from kinote.catalog import journal
 from kinote.catalog.journal import Kind, RareAct
 from kinote.catalog.schema.tables import instance, journal_entry, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
-from kinote.catalog.sql import statements
+from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.acts import AFTER_RESTORE
 from kinote.lifecycle.standing import settle
@@ -154,6 +154,8 @@ def _withdraw_again(
                 "of_key_objects": entry["of_key_objects"],
             },
         )
+    if there is None:
+        dialects.give_keys_beyond(transaction, withdrawal.name, key)
     if there is None and not entry["is_closed"]:
         journal.record(transaction, RareAct(Kind.TOLD, now, KINOTE, withdrawal=key))
     copies = _copies_here(transaction, entry.get("copies", {}))
