@@ -87,8 +87,8 @@ class Backups:
             )
         if self._options.folder.is_relative_to(self._source.journal.parent):
             raise NoBackupNowError(
-                f"The folder of the backups, {self._options.folder}, lies in the data directory, and would be lost with it. "
-                "Set backup_folder to a folder on another disk."
+                f"The folder of the backups, {self._options.folder}, lies in the data directory, and would be lost "
+                "with it. Set backup_folder to a folder on another disk."
             )
         dialects.lock_names(transaction, ["kinote backup"])
         now = self._clock()
