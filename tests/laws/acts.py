@@ -19,7 +19,7 @@ from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.withdrawal import undo, withdraw
 from tests.actors import ROE
 from tests.kept_bytes import left_behind
-from tests.laws.arrivals import KEY_OBJECT, PATIENTS, Arriving, Flag, KeyObject
+from tests.laws.arrivals import KEY_OBJECT, PATIENTS, STUDIES, Arriving, Flag, KeyObject
 from tests.laws.house import LIMIT, House, Json, Seen
 from tests.laws.model import Kept, Model, Note, Version, Withdrawal
 
@@ -344,6 +344,14 @@ class Acts:
         self.house.restart()
         assert self.house.recovered.set_aside == (3 if left_behind_bytes else 0)
         self._agree(self._changes(0), [])
+
+    def lose_and_restore(self) -> None:
+        """Lose everything, and restore it from a backup of just before: only the positions in the feed are others."""
+        self.house.lose_and_restore()
+        self.touched = set(STUDIES)
+        again = self.house.changes()
+        assert [each.what for each in again] == [each.what for each in self.feed]
+        self.feed = again
 
     # --- the feed ---
 

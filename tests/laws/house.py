@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,13 +15,16 @@ from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from kinote.backup.making import Source, make_backup
+from kinote.backup.restoring import restore
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.door import Door
 from kinote.holdings.recovery import recover
 from kinote.holdings.removal import Place
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
-from kinote.storage.local import local_stores
+from kinote.storage.journal_files import journal_folder
+from kinote.storage.local import local_stores, store_roots
 from kinote.storage.store import StorageError
 from kinote.web.application import Rooms, create_application
 from tests.actors import OPEN, ORIGIN
@@ -98,6 +103,28 @@ class House:
     def restart(self) -> None:
         """Close everything and open it again, with start-up recovery."""
         self.close()
+        self._open()
+
+    def lose_and_restore(self) -> None:
+        """Make a backup, lose everything, and go on with what is restored from it, on SQLite."""
+        roots = store_roots(self.data)
+        source = Source(
+            self.catalog,
+            self._options.url,
+            "house",
+            roots["files"],
+            roots["packs"],
+            journal_folder(self.data),
+        )
+        location = self.data.with_name(f"{self.data.name}-backups")
+        made = make_backup(source, location, clock, lambda *_: None, has_images=True)
+        assert made.left_out == ()
+        self.close()
+        self.data = Path(tempfile.mkdtemp(prefix="restored-", dir=self.data.parent))
+        found = restore(made.folder, self.data, "", clock, lambda *_: None)
+        assert (found.missing, found.left, found.hidden, found.remarks) == ([], [], {}, [])
+        shutil.rmtree(location)
+        self._options = CatalogOptions(f"sqlite:///{self.data / 'kinote.sqlite'}")
         self._open()
 
     def receive(self, files: Sequence[bytes]) -> list[Outcome]:

@@ -86,6 +86,7 @@ class AnyActs(RuleBasedStateMachine):
         self._closing = ExitStack()
         self.acts: Acts = self._closing.enter_context(type(self).open_house())
         self.decided: list[int] = []
+        self.is_restored = False
 
     def teardown(self) -> None:
         try:
@@ -196,6 +197,13 @@ class AnyActs(RuleBasedStateMachine):
     @rule(left_behind=st.sampled_from([b"", b"never acknowledged"]))
     def the_house_is_opened_again(self, left_behind: bytes) -> None:
         self.acts.restart(left_behind)
+
+    @precondition(lambda self: self.acts.feed and not self.is_restored)
+    @rule()
+    def everything_is_lost_and_restored(self) -> None:
+        """Once, since it takes a second."""
+        self.is_restored = True
+        self.acts.lose_and_restore()
 
     # --- what they do it to ---
 

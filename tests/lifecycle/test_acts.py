@@ -42,6 +42,7 @@ CONSEQUENCES = {
     "retention expired": ("113039", "113039", "restored", 10, False),
     "other copy chosen": ("130754", None, "kept hidden", 10, False),
     "rejection undone": ("130754", None, "kept hidden", 0, False),
+    "after restore": ("113001", None, "kept hidden", 0, False),
 }
 
 

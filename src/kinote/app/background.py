@@ -34,6 +34,9 @@ from kinote.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
+#: Seconds after the start before the first look whether a backup is due.
+_FIRST_BACKUP = 60.0
+
 #: Seconds for which the pages of one table of the index may be checked.
 _CHECK_BESIDE = 60.0
 
@@ -55,6 +58,7 @@ def at_work(
             house.peers.follow()
             _keep_the_index_current(closing, house, uses, refusals)
             _look_after_bytes(closing, house, node, settings)
+            _make_backups(closing, house)
             if settings.job_workers:
                 _do_jobs(closing, house, node, settings)
         yield
@@ -112,6 +116,10 @@ def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Se
         )
         closing.callback(scrub.close)
         closing.callback(Repeatedly("scrub", scrub.step, ending).close)
+
+
+def _make_backups(closing: ExitStack, house: House) -> None:
+    closing.callback(Repeatedly("backups", house.backups.step, Event(), first=_FIRST_BACKUP).close)
 
 
 def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:

@@ -60,6 +60,7 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own.append(index_not_written(house.catalog.write_trouble))
     if house.soundness.faults:
         own.append(index_damaged(house.soundness.faults))
+    own += house.backups.alerts()
     own += house.unowned.alerts
     own += [DISK_FULL] if _is_full(house) else _space_left(house)
     waits = [_waiting_rejections(rejections)] if rejections else []

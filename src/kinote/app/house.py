@@ -11,6 +11,7 @@ from typing import Literal
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from kinote.backup.running import Backups
 from kinote.catalog.nodes import ForeignHostError
 from kinote.catalog.schema.migrations import ForeignSchemaError
 from kinote.catalog.schema.soundness import Soundness
@@ -69,6 +70,8 @@ class House:
     unowned: Unowned
     #: Whether the volume of the data directory has room.
     room: RoomLeft
+    #: Makes the backups.
+    backups: Backups
     #: The id of this server among the nodes; empty for a command.
     node: str = ""
 

@@ -17,6 +17,7 @@ from kinote.app.house import House, HouseError
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import Alert
+from kinote.holdings.journal import compare
 from kinote.holdings.law_check import check_after
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels
@@ -32,6 +33,7 @@ from kinote.security.actors import Actor
 from kinote.security.policy import Policy
 from kinote.security.rights import Right
 from kinote.settings.model import Settings
+from kinote.storage.journal_files import journal_folder
 from kinote.web.application import Rooms, WebOptions, create_application
 
 
@@ -70,6 +72,8 @@ def web_application(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
         check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
+        compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
+        backups=house.backups,
         purge_delays=settings.purge_delays(),
         job_kinds=JOB_KINDS,
         peers=house.peers,

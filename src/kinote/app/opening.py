@@ -15,6 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from kinote.app.background import at_work
 from kinote.app.house import House, HouseError, Purpose, telling_of_folder, telling_of_index
 from kinote.app.interfaces import rejection_rules
+from kinote.backup.making import Source
+from kinote.backup.replaying import replay
+from kinote.backup.running import Backups
 from kinote.catalog.nodes import Node
 from kinote.catalog.schema.soundness import Soundness
 from kinote.catalog.sql.dialects import shown
@@ -32,6 +35,7 @@ from kinote.holdings.installation import (
     open_anew,
     prove_together,
 )
+from kinote.holdings.journal import Journal, begin, end_left, read_all
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Recovered, recover
@@ -44,8 +48,9 @@ from kinote.peers.known import PeersInUse
 from kinote.security.actors import Actor
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
+from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
-from kinote.storage.marks import UnreadableMarkError, has_mark
+from kinote.storage.marks import UnreadableMarkError, directory_mark, has_mark
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.storage.volume import RoomLeft
@@ -86,10 +91,14 @@ def open_house(
                 # Closed last: until then something of this process may be half-done.
                 closing.callback(presence.close)
             soundness = _sound(url) if purpose == "serve" else Soundness(url)
+            journal = None if purpose == "look" else _journal(directory.path, clock)
+            if journal is not None:
+                closing.callback(journal.close)
             catalog = Catalog(
                 _catalog_options(url, settings),
                 observe_background=observe_background,
                 is_in_place=directory.is_in_place,
+                journal_writer=journal,
             )
         closing.enter_context(decoding_processes(settings.decoding_options(), observe_decoding))
         try:
@@ -102,6 +111,13 @@ def open_house(
                         recovered = _recover(presence, catalog, stores, places, clock())
                     if directory.was_alone and purpose != "look":
                         is_marked = _take_over(recovered, purpose, marks, places, catalog, clock())
+                    if purpose != "look":
+                        _begin_journal(
+                            directory.path,
+                            catalog,
+                            clock(),
+                            is_right=purpose == "serve" and not recovered.unknown,
+                        )
                 directory.recovered()
                 refusals = RefusedArrivals(catalog, clock)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
@@ -142,12 +158,14 @@ def open_house(
                     soundness,
                     Unowned(),
                     RoomLeft(directory.path),
+                    _backups(settings, catalog, url, places, clock, node),
                     node.id if node is not None else "",
                 )
                 try:
                     with at_work(house, uses, refusals, node, settings):
                         yield house
                 finally:
+                    house.backups.close()
                     peers.close()
                     receiver.close()
                     house.ledger.write()
@@ -159,6 +177,38 @@ def open_house(
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _backups(
+    settings: Settings, catalog: Catalog, url: str, places: Places, clock: Clock, node: Node | None
+) -> Backups:
+    source = Source(
+        catalog,
+        url,
+        _installation(places.directory),
+        places.stores["files"],
+        places.stores["packs"],
+        journal_folder(places.directory),
+    )
+    return Backups(source, settings.backup_options(), clock, node.id if node is not None else "")
+
+
+def _journal(directory: Path, clock: Clock) -> Journal:
+    # A new data directory gets its mark while it is opened, before anything is done in it.
+    return Journal(journal_folder(directory), clock, lambda: _installation(directory))
+
+
+def _installation(directory: Path) -> str:
+    mark = directory_mark(directory)
+    return mark.installation if mark is not None else ""
+
+
+def _begin_journal(directory: Path, catalog: Catalog, now: datetime, *, is_right: bool) -> None:
+    """See that the journal has what the index has. `is_right` says that the index is surely the newest one."""
+    folder = journal_folder(directory)
+    if is_right:
+        end_left(folder, catalog, _installation(directory))
+    begin(catalog, folder, now)
 
 
 def _sound(url: str) -> Soundness:
@@ -285,8 +335,14 @@ def adopt(settings: Settings) -> None:
         with telling_of_index(url), telling_of_folder(directory.path):
             marks = found_marks(places, url, damaged_as_none=True)
             local_stores(directory.path).close()
-            catalog = Catalog(_catalog_options(url, settings))
+            writer = _journal(directory.path, system_clock)
+            catalog = Catalog(_catalog_options(url, settings), journal_writer=writer)
             try:
                 give_marks(marks, places, catalog, system_clock())
+                # What an older index lacks is out of use again.
+                journal = read_all(journal_folder(directory.path))
+                if journal.installations <= {_installation(directory.path)}:
+                    replay(catalog, journal.entries, system_clock())
             finally:
                 catalog.close()
+                writer.close()

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, select, text, tuple_
 
+from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.schema.tables import change
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
@@ -69,24 +70,41 @@ class Change:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the feed, after everything that was read. Written as `transaction-sequence`."""
+    """A place in the feed, after everything that was read. Written as `transaction-sequence`.
+
+    A restored index begins a new epoch of its feed, which then stands before: `epoch-transaction-sequence`.
+    """
 
     transaction: int = 0
     sequence: int = 0
+    epoch: int = 0
 
     def __str__(self) -> str:
-        return f"{self.transaction}-{self.sequence}"
+        place = f"{self.transaction}-{self.sequence}"
+        return f"{self.epoch}-{place}" if self.epoch else place
 
     @classmethod
     def parse(cls, written: str) -> Position:
         """Parse a position. Raises ValueError if it is not one."""
-        if not re.fullmatch(r"\d{1,18}-\d{1,18}", written, re.ASCII):
+        if not re.fullmatch(r"(\d{1,9}-)?\d{1,18}-\d{1,18}", written, re.ASCII):
             raise ValueError(f"{written[:40]!r} is no position in the change feed")
-        transaction, _, sequence = written.partition("-")
-        return cls(int(transaction), int(sequence))
+        *epoch, transaction, sequence = map(int, written.split("-"))
+        return cls(transaction, sequence, epoch[0] if epoch else 0)
 
 
 BEGINNING = Position()
+
+_EPOCH = "feed epoch"
+
+
+class FeedBegunAnewError(LookupError):
+    """The position is one of before a restore. What was read since may not be in the index any more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The index was restored from a backup, and the feed begins anew: what you have read may be more than what "
+            "is here now. Read everything again, and go on in the feed from its beginning."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,9 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
     the order in which transactions began, and ends before the oldest open one. A reader that continues from the
     last position misses nothing.
     """
+    now_is = epoch(connection)
+    if position != BEGINNING and position.epoch != now_is:
+        raise FeedBegunAnewError
     settled = dialects.only_settled(connection, change.c.transaction)
     query = (
         select(change)
@@ -142,7 +163,7 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
         query = query.where(settled).order_by(change.c.transaction, change.c.sequence)
     return [
         RecordedChange(
-            position=Position(row.transaction, row.sequence),
+            position=Position(row.transaction, row.sequence, now_is),
             made_at=row.made_at,
             change=Change(row.kind, row.study_instance_uid, row.sop_instance_uid, row.note),
         )
@@ -159,7 +180,29 @@ def end(connection: Connection) -> Position:
     else:
         query = query.where(settled).order_by(change.c.transaction.desc(), change.c.sequence.desc())
     last = connection.execute(query).first()
-    return BEGINNING if last is None else Position(last.transaction, last.sequence)
+    return BEGINNING if last is None else Position(last.transaction, last.sequence, epoch(connection))
+
+
+def epoch(connection: Connection) -> int:
+    """Return how often the feed has begun anew."""
+    return int(fact(connection, _EPOCH) or 0)
+
+
+def begin_anew(transaction: Connection) -> None:
+    """Number all changes again, in their order, in a new epoch: for an index that was restored into a new database.
+
+    The transactions of another database mean nothing here.
+    """
+    write_fact(transaction, _EPOCH, str(epoch(transaction) + 1))
+    # The new numbers are beyond the old ones, so that none is there twice.
+    transaction.execute(text(_RENUMBER))
+
+
+_RENUMBER = """
+UPDATE change SET "transaction" = 0, sequence = ordered.number + (SELECT coalesce(max(sequence), 0) FROM change)
+FROM (SELECT sequence AS old, row_number() OVER (ORDER BY "transaction", sequence) AS number FROM change) AS ordered
+WHERE change.sequence = ordered.old
+"""
 
 
 def is_held_back(connection: Connection, position: Position) -> bool:

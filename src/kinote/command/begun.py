@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kinote.backup.refusals import BackupError
 from kinote.command.client import Client, ServerError
 from kinote.command.output import USAGE, fail
 from kinote.command.proven import NotProvedError, ProvenTransport, is_proved
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kinote.intake.importing import Sink
 
 #: What a command cannot do anything about, and says to the user.
-_TOLD = (DataDirectoryInUseError, NoAnnouncementError, NotProvedError, ServerError)
+_TOLD = (BackupError, DataDirectoryInUseError, NoAnnouncementError, NotProvedError, ServerError)
 
 #: Where the application in this process is: a name that it answers for.
 _HERE = "http://localhost"

@@ -112,6 +112,20 @@ def check_laws(begun: Begun, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
+def compare_journal(begun: Begun, *, as_json: bool) -> None:
+    """Compare the journal of rare acts with the index; exit status 1 where they disagree."""
+    with begun.store("look") as store:
+        found = store.get("/api/v1/journal")["items"]
+    if as_json:
+        print(json.dumps({"items": found}, ensure_ascii=False, indent=1))
+    else:
+        out.print(f"The journal and the index disagree in {len(found)} things.", highlight=False)
+        for each in found:
+            out.print(f"  {each['subject']}: {each['sentence']}", highlight=False, markup=False)
+    if found:
+        raise typer.Exit(FAILED)
+
+
 def _to_register(store: Client) -> Iterator[str]:
     cursor = ""
     while True:

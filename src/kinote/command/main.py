@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
-from kinote.command import held_typed, peers_typed, withdrawals_typed
+from kinote.command import backups_typed, held_typed, peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
@@ -22,7 +22,10 @@ app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
+app.add_typer(backups_typed.adopted)
 app.command()(withdrawals_typed.withdraw)
+app.command()(backups_typed.backup)
+app.command()(backups_typed.restore)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
@@ -231,6 +234,16 @@ def doctor(
             "--laws", help="Look at the store against the laws, change nothing, and do nothing else."
         ),
     ] = False,
+    journal: Annotated[
+        bool,
+        typer.Option("--journal", help="Compare the journal of rare acts with the index, and nothing else."),
+    ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="Build an index from files and journal, where it and its backups are lost."
+        ),
+    ] = False,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
@@ -249,7 +262,13 @@ def doctor(
             examining.scrub(begun, as_json=as_json)
         if laws:
             examining.check_laws(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all or laws):
+        if rebuild:
+            from kinote.command import backups
+
+            backups.rebuild(begun, as_json=as_json)
+        if journal:
+            examining.compare_journal(begun, as_json=as_json)
+        if not (adopt_index or repair or scrub_all or laws or journal or rebuild):
             examining.read_again(begun, as_json=as_json)
 
 

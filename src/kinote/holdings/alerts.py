@@ -45,7 +45,9 @@ _NODE = "node "
 _OR_MORE = " or more"
 
 #: Those that can wait until the next working day; all others are errors.
-_WARNINGS = frozenset({"CLOCK_IN_DOUBT", "SCRUB_BEHIND", "QUARANTINE_NOT_EMPTY", "RECEIVER_PROCESS_DOWN"})
+_WARNINGS = frozenset(
+    {"CLOCK_IN_DOUBT", "SCRUB_BEHIND", "BACKUP_TOO_OLD", "QUARANTINE_NOT_EMPTY", "RECEIVER_PROCESS_DOWN"}
+)
 
 Severity = Literal["warning", "error"]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kinote.catalog.instances.entry import InstanceEntry
 from kinote.dicom.files.part10 import file_meta_bytes
+from kinote.security.actors import Actor, ActorKind
 
 
 class NotExpectedError(ValueError):
@@ -37,9 +38,16 @@ class BareDataSet:
     sop_instance_uid: str
     transfer_syntax_uid: str
 
-    def file_meta(self) -> bytes:
-        """Return preamble and file meta information for the stored file (PS3.10 7.1)."""
-        return file_meta_bytes(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
+    def file_meta(self, sender: Actor) -> bytes:
+        """Return preamble and file meta information for the stored file (PS3.10 7.1).
+
+        It says from whom it came: if the index is lost, nothing else does.
+        """
+        name = sender.name
+        is_title = sender.kind is ActorKind.PEER and name.isascii() and name.isprintable() and len(name) <= 16
+        return file_meta_bytes(
+            self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid, name if is_title else None
+        )
 
     def check(self, entry: InstanceEntry) -> None:
         """Raise `NotExpectedError` for another object."""

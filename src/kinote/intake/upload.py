@@ -62,7 +62,7 @@ class Upload:
         if isinstance(expected, BareDataSet):
             self._scanner = FileScanner(transfer_syntax_uid=expected.transfer_syntax_uid, pass_by=take)
             # The stored form is a DICOM file, whatever way the object came.
-            self._beginning += expected.file_meta()
+            self._beginning += expected.file_meta(origin.actor)
         else:
             self._scanner = FileScanner(pass_by=take)
         #: How many bytes at the beginning of the file bypass the scanner.

@@ -216,6 +216,18 @@ REJECTION_UNDONE = Act(
     may_be_shown=False,
 )
 
+#: After a restore it is not known whether it may be used: the backup does not know it, or not what was done to it. A
+#: person decides. CID 7031 has nothing closer than 113001.
+AFTER_RESTORE = Act(
+    name="after restore",
+    sentence="After a restore it waits for a person to accept it.",
+    reason=REJECTED_FOR_QUALITY_REASONS,
+    rejection_title=None,
+    later_copies=LaterCopies.KEPT_HIDDEN,
+    undo_window=timedelta(0),
+    may_be_shown=False,
+)
+
 #: All acts, in the order in which they are listed.
 ACTS = (
     REVISED,
@@ -229,6 +241,7 @@ ACTS = (
     OTHER_COPY_CHOSEN,
     REPLACED_BY_COPY,
     REJECTION_UNDONE,
+    AFTER_RESTORE,
 )
 
 #: Those by which people withdraw instances, series and studies. The others follow from acts on notes or copies.

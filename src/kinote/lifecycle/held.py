@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, literal_column, or_, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.schema.tables import (
     delivery,
     finding,
@@ -22,6 +22,7 @@ from kinote.catalog.schema.tables import (
     study,
 )
 from kinote.catalog.sql import statements
+from kinote.security.actors import KINOTE, Actor
 from kinote.security.origins import shown_origin
 
 
@@ -138,24 +139,28 @@ def first_copy(connection: Connection, sop_instance_uid: str) -> FirstCopy:
 _NOT_OF_ROW = ("received_from", "given_to")
 
 
-def discard(transaction: Connection, key: int, *, now: datetime) -> HeldCopy:
+def discard(transaction: Connection, key: int, *, now: datetime, by: Actor = KINOTE) -> HeldCopy:
     """Remove a held copy from the index, and return it, so that its file can be removed afterwards.
 
     The live copy keeps the UID, so no tombstone is needed.
     """
     copy = held_copy(transaction, key)
-    remove(transaction, {key: (copy.study_instance_uid, copy.sop_instance_uid)}, now=now)
+    remove(transaction, {key: (copy.study_instance_uid, copy.sop_instance_uid)}, now=now, by=by)
     return copy
 
 
-def remove(transaction: Connection, copies: Mapping[int, tuple[str, str]], *, now: datetime) -> None:
+def remove(
+    transaction: Connection, copies: Mapping[int, tuple[str, str]], *, now: datetime, by: Actor = KINOTE
+) -> None:
     """Remove the rows of held copies, given by key with the UIDs of study and instance."""
     keys = list(copies)
     for change_among in (*_OF_INSTANCE, _rows_of_instances):
         change_among(transaction, keys)
+    uids = [uid for _, uid in copies.values()]
+    journal.record(transaction, journal.RareAct(journal.Kind.HELD_DISCARDED, now, by, uids))
     changes.record(
         transaction,
-        [changes.Change(changes.Kind.HELD_COPY_DISCARDED, *uids) for uids in copies.values()],
+        [changes.Change(changes.Kind.HELD_COPY_DISCARDED, *each) for each in copies.values()],
         now=now,
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
 
+from kinote.catalog import journal
 from kinote.catalog.instances.uid_locks import ONE_BY_ONE, lock_many_uids
 from kinote.catalog.schema.tables import instance, rejection_note, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
@@ -147,6 +148,28 @@ def _insert(
                 for uid in chunk
             ],
         )
+    journal.record(
+        transaction,
+        journal.RareAct(
+            journal.Kind.WITHDRAWN,
+            now,
+            by,
+            uids,
+            int(key),
+            {
+                "act": act.name,
+                "reason": [reason.scheme, reason.value, reason.meaning],
+                "text": text,
+                "rejection_note": rejection_note_uid,
+                "closes_at": timestamp(now + undo_window),
+                "is_closed": not undo_window,
+                "effect": str(effect),
+                "received": received,
+                "of_key_objects": of_key_objects,
+            },
+            {"spared": {uid: str(why) for uid, why in without_effect.items()}, "copies": copies},
+        ),
+    )
     return int(key)
 
 
@@ -175,6 +198,7 @@ def undo(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             undone_by_address=by.address,
         )
     )
+    journal.record(transaction, journal.RareAct(journal.Kind.UNDONE, now, by, withdrawal=key))
     if row.closed_at is None:
         # The instances are locked first. Whoever writes just now who was given them has then owed the notes.
         settle(transaction, targets(transaction, key), now=now)

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from kinote.alerting.channels import AlertOptions, MailSecurity
+from kinote.backup.running import BackupOptions
 from kinote.decoding.options import DecodingOptions
 from kinote.dimse.tls import TlsOptions
 from kinote.holdings.alerts import Severity
@@ -121,6 +122,17 @@ class Settings(BaseSettings):
         ge=0,
         le=3650,
         description="Days within which all stored bytes are read and compared; 0 for never.",
+    )
+    backup_folder: Annotated[Path | None, BeforeValidator(none_if_empty)] = Field(
+        None, description="The folder that backups are made in, on another disk; empty for none."
+    )
+    backup_hours: int = Field(
+        24, ge=0, le=8760, description="Hours between two backups; 0 for none that are made by themselves."
+    )
+    backup_keep: int = Field(7, ge=1, le=1000, description="How many backups are kept.")
+    backup_images: bool = Field(
+        False,
+        description="Whether backups have the files of images, and not only what the index and packs have.",
     )
     purge_after: _Days = Field(
         None, description="Days after which the bytes of what is withdrawn are removed; empty for never."
@@ -293,6 +305,15 @@ class Settings(BaseSettings):
             return self.intake_processes
         cores = len(os.sched_getaffinity(0))
         return 1 if cores <= 3 else min(4, cores // 2)
+
+    def backup_options(self) -> BackupOptions:
+        """Return where backups go, and how often they are made."""
+        return BackupOptions(
+            None if self.backup_folder is None else self.backup_folder.absolute(),
+            timedelta(hours=self.backup_hours) if self.backup_hours else None,
+            self.backup_keep,
+            self.backup_images,
+        )
 
     def purge_delays(self) -> PurgeDelays:
         """Return how long the bytes of what is withdrawn stay."""

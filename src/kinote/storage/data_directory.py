@@ -4,6 +4,7 @@ kinote.sqlite      the index (unless it is on PostgreSQL)
 installation.json  which index it belongs to (`kinote.storage.marks`)
 objects/           images, each a file of its own
 packs/             small images, many to a file
+journal/           the journal of rare acts (`kinote.storage.journal_files`)
 quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
 processes/         who has it open now (`kinote.storage.presence`)
 lock               which process has it open (`kinote.storage.directory_lock`)

@@ -15,7 +15,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from kinote.backup.running import BackupNotFoundError, NoBackupNowError
 from kinote.catalog.answered_requests import KeyReusedError
+from kinote.catalog.changes import FeedBegunAnewError
+from kinote.catalog.journal import JournalUnavailableError
 from kinote.catalog.queries.conditions import InvalidKeyError
 from kinote.catalog.sql.unavailable import (
     IndexDamagedError,
@@ -278,6 +281,15 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "store-unreachable",
         "The stored bytes cannot be read now",
     ),
+    (BackupNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (NoBackupNowError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (
+        JournalUnavailableError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "journal-unavailable",
+        "The journal cannot be written",
+    ),
+    (FeedBegunAnewError, HTTPStatus.GONE, "feed-begun-anew", "The change feed has begun anew"),
     (NotAllowedError, HTTPStatus.FORBIDDEN, "not-allowed", "Not allowed"),
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
@@ -330,11 +342,13 @@ _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     IndexFullError: {"Retry-After": "60"},
     IndexReadOnlyError: {"Retry-After": "60"},
     IndexDamagedError: {"Retry-After": "300"},
+    JournalUnavailableError: {"Retry-After": "60"},
     IndexMovedError: {"Retry-After": "60"},
     IndexUnreachableError: {"Retry-After": "10"},
     DecodingUnavailableError: {"Retry-After": "10"},
     StoreUnreachableError: {"Retry-After": "30"},
     BytesGoneError: {"Cache-Control": "no-store"},
+    FeedBegunAnewError: {"Cache-Control": "no-store"},
 }
 
 FAULT = Problem(

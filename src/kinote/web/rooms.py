@@ -11,10 +11,12 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
+from kinote.backup.running import Backups
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
+from kinote.holdings.journal import Difference
 from kinote.holdings.law_check import Breach
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver
@@ -88,6 +90,10 @@ class Rooms:
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
     #: Looks at the instances that follow a key, against the laws; and the key to go on after, if there is more.
     check_laws: Callable[[int], tuple[int, list[Breach], int | None]] = lambda position: (0, [], None)
+    #: Where the journal and the index disagree.
+    compare_journal: Callable[[], list[Difference]] = list
+    #: Makes backups; None where none are made.
+    backups: Backups | None = None
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

@@ -59,6 +59,7 @@ const ACTS = [
   "other copy chosen",
   "replaced by another copy",
   "rejection undone",
+  "after restore",
 ];
 
 function WithdrawalBar({ list }: { list: FilteredList<WithdrawalFilter, Withdrawal> }) {

@@ -290,6 +290,19 @@ def never_use_keys_again(connection: Connection, table: str) -> None:
         connection.exec_driver_sql(_REMEMBER_KEYS.format(table=table))
 
 
+def give_keys_beyond(connection: Connection, table: str, key: int) -> None:
+    """Make sure that no row of a table gets this key, which a row was given by its inserter, or one before it.
+
+    SQLite gives keys beyond the greatest anyway.
+    """
+    if not is_sqlite(connection):
+        sequence = "pg_get_serial_sequence(:table, 'id')"
+        connection.execute(
+            text(f"SELECT setval({sequence}, greatest(:key, nextval({sequence})))"),
+            {"table": f'"{table}"', "key": key},
+        )
+
+
 def declare_anew(connection: Connection, table: str, declaration: str) -> None:
     """Replace the declaration of a table of SQLite by one that accepts all its rows as they are."""
     ((version,),) = connection.exec_driver_sql("PRAGMA schema_version").fetchall()

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from kinote.catalog import journal
 from kinote.catalog.schema.migrations import upgrade
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.lookups import LookUps
@@ -83,6 +84,7 @@ class Catalog:
     `observe_background` is called with the seconds for which each piece of background work held its writer.
     `steady` returns the seconds of a clock that is never set. `is_in_place` says whether what the index is kept in is
     where it was. It is asked before every write, after which nothing is acknowledged that went elsewhere.
+    `journal_writer` keeps the journal of rare acts; without one there is none.
     """
 
     def __init__(
@@ -92,8 +94,10 @@ class Catalog:
         observe_background: Callable[[float], None] = lambda seconds: None,
         steady: Callable[[], float] = time.monotonic,
         is_in_place: Callable[[], bool] = lambda: True,
+        journal_writer: journal.JournalWriter | None = None,
     ) -> None:
         self._observe_background = observe_background
+        self._journal = journal_writer or journal.NoJournal()
         self._steady = steady
         self._readers = dialects.snapshots(dialects.engine_for(options.url, pool_size=options.readers))
         alone = dialects.is_sqlite(self._readers)
@@ -235,7 +239,7 @@ class Catalog:
         changed = False
         try:
             self._footing.see_to_it()
-            with commits.transaction():
+            with self._journaled(commits):
                 outcomes = [(piece, *self._attempt(commits.connection, piece)) for piece in group]
                 changed = has_changes(commits.connection)
         except CommitInDoubtError as doubt:
@@ -256,6 +260,25 @@ class Catalog:
         if changed:
             self._announce()
 
+    @contextmanager
+    def _journaled(self, commits: Commits) -> Iterator[None]:
+        """Run the block in a transaction. The rare acts in it are in the journal, durably, before the commit."""
+        written: list[journal.Entry] = []
+        try:
+            with commits.transaction():
+                journal.forget(commits.connection)
+                yield
+                written = journal.recorded(commits.connection)
+                if written:
+                    self._journal.write(written)
+        except CommitInDoubtError:
+            # It may have been committed, so its acts stay in the journal.
+            raise
+        except BaseException:
+            if written:
+                self._journal.take_back([each.id for each in written])
+            raise
+
     def _announce(self) -> None:
         """Wake the listeners: changes were committed, or may have been."""
         self.announcements.announce()
@@ -264,6 +287,7 @@ class Catalog:
 
     def _attempt(self, connection: Connection, piece: Piece) -> tuple[Any, BaseException | None]:
         """Run a piece in its savepoint. Raises only what makes the whole transaction fail."""
+        before = journal.number_recorded(connection)
         with dialects.savepoint(connection) as undo:
             try:
                 return piece.work(connection), None
@@ -271,6 +295,7 @@ class Catalog:
                 if isinstance(failure, DBAPIError) and _spoils(connection, failure):
                     raise
                 undo()
+                journal.forget(connection, before)
                 return None, failure
 
     def _commit_alone(self, commits: Commits, piece: Piece) -> IndexUnavailableError | None:
@@ -281,7 +306,7 @@ class Catalog:
             begun = changed = False
             try:
                 self._footing.see_to_it()
-                with commits.transaction():
+                with self._journaled(commits):
                     begun = True
                     result = piece.work(commits.connection)
                     changed = has_changes(commits.connection)

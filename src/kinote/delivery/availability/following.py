@@ -129,4 +129,8 @@ class AvailabilityFollower:
 
 def _position(connection: Connection) -> Position | None:
     written = fact(connection, _POSITION)
-    return None if written is None else Position.parse(written)
+    if written is None:
+        return None
+    position = Position.parse(written)
+    # Of what was before a restore, nobody is told again.
+    return position if position.epoch == changes.epoch(connection) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from kinote.lifecycle.acts import stored_act
+from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,10 @@ class PurgeDelays:
         return min((delay for delay in delays if delay is not None), default=None)
 
     def of(self, each: InForce) -> timedelta | None:
-        """Return the delay for a withdrawal. One by an act of a later version is never over."""
+        """Return the delay for a withdrawal. One by an act of a later version, or after a restore, is never
+        over."""
         act = stored_act(each.act)
-        if act is None:
+        if act is None or act is AFTER_RESTORE:
             return None
         if not each.received:
             return self.default

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, or_, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.changes import Change, Kind
 from kinote.catalog.instances.uid_locks import lock_uids
 from kinote.catalog.schema.tables import (
@@ -33,6 +33,7 @@ from kinote.catalog.sql import statements
 from kinote.catalog.sql.guards import as_sql, hold
 from kinote.lifecycle.guards import CAN_BE_PURGED, IN_FORCE
 from kinote.lifecycle.purging.delays import InForce, PurgeDelays, due
+from kinote.security.actors import KINOTE
 
 #: After how many failures a purge, or the removal of its bytes, is left alone.
 MOST_ATTEMPTS = 8
@@ -148,6 +149,19 @@ def _bury(transaction: Connection, decided: Sequence[tuple[Any, int]], now: date
             for row, because in decided
         ],
     )
+    journal.record(
+        transaction,
+        journal.RareAct(
+            journal.Kind.PURGED,
+            now,
+            KINOTE,
+            [row.sop_instance_uid for row, _ in decided],
+            of_uids={
+                "digests": {row.sop_instance_uid: row.digest for row, _ in decided},
+                "because": {row.sop_instance_uid: because for row, because in decided},
+            },
+        ),
+    )
     changes.record(
         transaction,
         [Change(Kind.INSTANCE_PURGED, row.study_instance_uid, row.sop_instance_uid) for row, _ in decided],
@@ -247,6 +261,7 @@ _instances = statements.LookUp(
         instance.c.store,
         instance.c.file_key,
         instance.c.received_at,
+        instance.c.digest,
         study.c.study_instance_uid,
     )
     .join(study, study.c.id == instance.c.study)

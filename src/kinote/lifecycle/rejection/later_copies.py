@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, null, select
 
+from kinote.catalog import journal
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
@@ -19,6 +20,7 @@ from kinote.lifecycle.rejection.decisions import FATES, Fate, Held, strictest
 from kinote.lifecycle.rejection.own_notes import take_back
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules, Spared
 from kinote.lifecycle.standing import settle
+from kinote.security.actors import KINOTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def restore(transaction: Connection, restored: Mapping[str, Sequence[InForce]], 
         for each in _deciding(restored[uid])
     ]
     _spare(transaction, rows)
+    _record_spared(transaction, rows, now)
     settle(transaction, sorted(restored), now=now)
     ours = {each.withdrawal for those in restored.values() for each in _deciding(those) if not each.received}
     take_back(transaction, ours, now=now)
@@ -105,6 +108,17 @@ def restore(transaction: Connection, restored: Mapping[str, Sequence[InForce]], 
         {each.withdrawal for those in restored.values() for each in _deciding(those) if each.received}
     ):
         take_back_received(transaction, key, now=now)
+
+
+def _record_spared(transaction: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    named: dict[int, list[str]] = {}
+    for row in rows:
+        named.setdefault(row["of"], []).append(row["uid"])
+    for of, uids in sorted(named.items()):
+        journal.record(
+            transaction,
+            journal.RareAct(journal.Kind.SPARED, now, KINOTE, uids, of, {"because": str(Spared.RESTORED)}),
+        )
 
 
 def _deciding(those: Sequence[InForce]) -> list[InForce]:

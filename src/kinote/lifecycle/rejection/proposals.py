@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal_column, select, text
 
+from kinote.catalog import journal
 from kinote.catalog.instances.uid_locks import lock_any_uid
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE, PROPOSED
@@ -171,6 +172,17 @@ def accept(
             )
         )
         statements.insert_rows(transaction, withdrawal_target, itself)
+        journal.record(
+            transaction,
+            journal.RareAct(
+                journal.Kind.ACCEPTED,
+                now,
+                by,
+                [each["sop_instance_uid"] for each in itself],
+                row.id,
+                {"effect": str(effect), "reason": reason},
+            ),
+        )
         settle(transaction, targets(transaction, row.id), now=now)
         owe_received_notes(transaction, [row.id], now=now)
     return rejection(transaction, key)

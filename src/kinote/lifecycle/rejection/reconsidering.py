@@ -6,12 +6,13 @@ of another patient, and it has one as soon as they turn out to belong to the sam
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, text
 
+from kinote.catalog import journal
 from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal_target
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
@@ -21,6 +22,7 @@ from kinote.lifecycle.rejection.note_findings import write_findings
 from kinote.lifecycle.rejection.patients import locked_places
 from kinote.lifecycle.rejection.rules import Spared
 from kinote.lifecycle.standing import settle
+from kinote.security.actors import KINOTE
 
 
 def instances_came(transaction: Connection, sop_instance_uids: Collection[str], *, now: datetime) -> None:
@@ -73,11 +75,22 @@ def _look_again(transaction: Connection, rows: Iterable[Any], now: datetime) -> 
             for each in changed
         ],
     )
+    _record(transaction, changed, now)
     settle(transaction, sorted({each["uid"] for each in changed}), now=now)
     owe_received_notes(transaction, {each["of"] for each in changed if not each["foreign"]}, now=now)
     for key in sorted({each["of"] for each in changed if each["foreign"]}):
         take_back_received(transaction, key, now=now)
     write_findings(transaction, sorted(remarkable))
+
+
+def _record(transaction: Connection, changed: Iterable[Mapping[str, Any]], now: datetime) -> None:
+    named: dict[tuple[int, bool], list[str]] = {}
+    for each in changed:
+        named.setdefault((each["of"], each["foreign"]), []).append(each["uid"])
+    for (of, is_foreign), uids in sorted(named.items()):
+        kind = journal.Kind.SPARED if is_foreign else journal.Kind.NO_LONGER_SPARED
+        because = {"because": str(Spared.ANOTHER_PATIENT)}
+        journal.record(transaction, journal.RareAct(kind, now, KINOTE, uids, of, because))
 
 
 _targets = (

@@ -126,7 +126,7 @@ def decide(
     by_way: dict[Way, list[Candidate]] = {}
     for each in found:
         by_way.setdefault(each.way(choice), []).append(each)
-    _discard(transaction, by_way.get(Way.DISCARDED, []), now)
+    _discard(transaction, by_way.get(Way.DISCARDED, []), by, now)
     withdrawals = {
         way: _withdraw_firsts(transaction, by_way[way], act, text, by, now, undo_window)
         for way, act in _ACTS.items()
@@ -248,9 +248,12 @@ def _counted(
     return Counter(each.way(choice) for each in found), len(told), study_shares(connection, found)
 
 
-def _discard(transaction: Connection, found: Sequence[Candidate], now: datetime) -> None:
+def _discard(transaction: Connection, found: Sequence[Candidate], by: Actor, now: datetime) -> None:
     held.remove(
-        transaction, {each.id: (each.study_instance_uid, each.sop_instance_uid) for each in found}, now=now
+        transaction,
+        {each.id: (each.study_instance_uid, each.sop_instance_uid) for each in found},
+        now=now,
+        by=by,
     )
     for each in found:
         if each.file_key is not None:

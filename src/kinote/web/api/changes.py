@@ -60,6 +60,8 @@ async def feed(
     if kind == "text/event-stream":
         if last_event_id:
             after = _position("Last-Event-ID", last_event_id)
+        # Where the feed has begun anew, that is said before the stream begins.
+        await _since(rooms, after, 1)
         return StreamingResponse(
             _events(rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
         )

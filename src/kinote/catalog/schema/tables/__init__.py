@@ -12,6 +12,7 @@ from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.alerts import alert, alert_channel, alert_told
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
+from kinote.catalog.schema.tables.backups import backup, journal_entry
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.copies import (
     announced_availability,
@@ -67,6 +68,7 @@ __all__ = [
     "alert_told",
     "announced_availability",
     "answered_request",
+    "backup",
     "change",
     "commit_mark",
     "copy_decision",
@@ -84,6 +86,7 @@ __all__ = [
     "job_event",
     "job_failed_object",
     "job_queue",
+    "journal_entry",
     "key_object",
     "key_object_request",
     "last_use",

@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.types import TypeEngine
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,235 @@
+"""Adopting objects whose bytes are in the stores while the index does not know them: newer than the backup, or all.
+
+Each is filed as an object that arrives, from the file that it is in. What nothing in the index has the UID of is
+withdrawn before it is filed, with the act `after restore`, one withdrawal for each sender and hour: a person accepts it
+by undoing that. What the index says of a UID stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.instances.uid_locks import lock_many_uids
+from kinote.catalog.schema.tables import instance
+from kinote.catalog.sql import statements
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.removal import owed, owned
+from kinote.intake.arrival import Arrival
+from kinote.intake.expected import InStudy
+from kinote.intake.outcome import Outcome
+from kinote.intake.receiver import Receiver
+from kinote.intake.upload import Upload
+from kinote.lifecycle.acts import AFTER_RESTORE
+from kinote.lifecycle.withdrawal import withdraw
+from kinote.security.actors import KINOTE, Actor, ActorKind
+from kinote.security.origins import Interface, Origin
+from kinote.storage.store import StorageError, Store
+from kinote.storage.stores import Stores
+from kinote.telemetry.clock import Clock
+
+_CHUNK = 1024 * 1024
+
+#: How many objects are filed together.
+_TOGETHER = 1000
+
+#: Source Application Entity Title in the file meta information (PS3.10 7.1), explicit VR little endian.
+_SENDER = re.compile(rb"\x02\x00\x16\x00AE(..)", re.DOTALL)
+
+#: The hour in the key of a file (`kinote.storage.files`).
+_HOUR = re.compile(r"(\d{4})/(\d\d)/(\d\d)/(\d\d)/")
+
+#: How many that could not be adopted are named.
+_NAMED = 1000
+
+
+@dataclass(slots=True)
+class Adopted:
+    """How many objects were adopted, those of them that the index knew, and those that could not be read."""
+
+    adopted: int = 0
+    known: int = 0
+    withdrawals: list[dict[str, Any]] = field(default_factory=list)
+    not_adopted: list[tuple[str, str]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class _InPlace:
+    """The bytes of an object that are in a store already, as what has been received. Nothing is written or removed."""
+
+    waits_for_disk = False
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store = store
+        self.store = store.id
+        self.key: str | None = key
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Do nothing: it is there."""
+
+    def finish(self) -> None:
+        """Do nothing: it is durable."""
+
+    def read_back(self, offset: int, limit: int) -> bytes:
+        assert self.key is not None
+        with self._store.open(self.key, offset) as file:
+            return file.read(limit)
+
+    def abandon(self) -> None:
+        """Forget where it is, so that it is not removed."""
+        self.key = None
+
+
+class _Adopting:
+    """What an upload needs of its receiver: takes the object from where it is, and keeps it for its group."""
+
+    def __init__(self, store: Store, key: str, moment: datetime) -> None:
+        self._in_place = _InPlace(store, key)
+        self.clock: Clock = lambda: moment
+        self.arrival: Arrival | None = None
+
+    def receive_large(self) -> _InPlace:
+        return self._in_place
+
+    def receive_small(self) -> _InPlace:
+        return self._in_place
+
+    def commit(self, arrival: Arrival, *, sync_here: bool) -> None:
+        del sync_here
+        self.arrival = arrival
+
+    def observe(self, refusal: Outcome) -> None:
+        """Do nothing: whoever adopts says what could not be."""
+
+
+def adopt_unknown(
+    catalog: Catalog,
+    stores: Stores,
+    clock: Callable[[], datetime],
+    report: Callable[[int, int], None],
+) -> Adopted:
+    """File all objects in the stores that no row has. Raises OSError."""
+    found = Adopted()
+    receiver = Receiver(catalog, stores, clock=clock)
+    done = 0
+    try:
+        group: list[tuple[Arrival, str, str]] = []
+        for store, key in _unknown(catalog, stores):
+            taken = _take(store, key, clock, found)
+            if taken is not None:
+                group.append(taken)
+            if len(group) == _TOGETHER:
+                _file(catalog, receiver, group, clock(), found)
+                group = []
+            done += 1
+            report(done, done)
+        _file(catalog, receiver, group, clock(), found)
+    finally:
+        receiver.close()
+    return found
+
+
+def _unknown(catalog: Catalog, stores: Stores) -> Iterator[tuple[Store, str]]:
+    for store in stores:
+        for keys in store.keys_since(""):
+            with catalog.read() as connection:
+                known = owned(connection, store.id, keys) | owed(connection, store.id, keys)
+            for key in keys:
+                if key not in known:
+                    yield store, key
+
+
+def _take(
+    store: Store, key: str, clock: Callable[[], datetime], found: Adopted
+) -> tuple[Arrival, str, str] | None:
+    """Read an object where it is; returns it with its sender and its hour. Remembers why it cannot be read."""
+    reason = ""
+    try:
+        with store.open(key) as file:
+            beginning = file.read(_CHUNK)
+            sender = _sender(beginning)
+            hour = _hour(key)
+            moment = hour or clock()
+            # Small objects have no image beside them, and large ones no end in memory: the upload decides by size.
+            destination = _Adopting(store, key, moment)
+            origin = Origin(Interface.IMPORT, Actor(ActorKind.PEER, sender, ""))
+            upload = Upload(destination, origin, InStudy())
+            chunk = beginning
+            while chunk:
+                upload.write(chunk)
+                chunk = file.read(_CHUNK)
+            future = upload.finish()
+    except (StorageError, OSError) as error:
+        reason = str(error)
+    else:
+        if destination.arrival is not None:
+            return destination.arrival, sender, f"{hour:%Y-%m-%d %H}h" if hour else "an unknown hour"
+        reason = future.result().reason
+    if len(found.not_adopted) < _NAMED:
+        found.not_adopted.append((f"store {store.id}: {key}", reason))
+    return None
+
+
+def _file(
+    catalog: Catalog,
+    receiver: Receiver,
+    group: list[tuple[Arrival, str, str]],
+    now: datetime,
+    found: Adopted,
+) -> None:
+    if not group:
+        return
+    by_source: dict[tuple[str, str], set[str]] = {}
+    for arrival, sender, hour in group:
+        by_source.setdefault((sender, hour), set()).add(arrival.entry.sop_instance_uid)
+
+    def hide(transaction: Connection) -> list[dict[str, Any]]:
+        made = []
+        lock_many_uids(transaction, sorted(set().union(*by_source.values())))
+        for (sender, hour), uids in sorted(by_source.items()):
+            new = uids - {row.sop_instance_uid for row in _current(transaction, sorted(uids))}
+            if new:
+                text = f"Found after a restore: sent by {sender or 'somebody unknown'}, {hour}."
+                key = withdraw(transaction, new, act=AFTER_RESTORE, text=text, by=KINOTE, now=now)
+                made.append({"withdrawal": key, "sender": sender, "hour": hour, "instances": len(new)})
+        return made
+
+    found.withdrawals += catalog.write(hide)
+    for arrival, _, _ in group:
+        receiver.commit(arrival, sync_here=True)
+    for arrival, _, _ in group:
+        outcome = arrival.done.result()
+        if outcome.kind == "stored":
+            found.adopted += 1
+        elif outcome.kind in ("known", "held"):
+            found.known += 1
+        elif len(found.not_adopted) < _NAMED:
+            found.not_adopted.append((outcome.sop_instance_uid, outcome.reason))
+
+
+_current = statements.LookUp(
+    select(instance.c.sop_instance_uid).where(instance.c.is_current), instance.c.sop_instance_uid
+)
+
+
+def _sender(beginning: bytes) -> str:
+    match = _SENDER.search(beginning[:1024])
+    if match is None:
+        return ""
+    start, length = match.end(), int.from_bytes(match[1], "little")
+    return beginning[start : start + min(length, 16)].decode("ascii", "replace").strip(" \0")
+
+
+def _hour(key: str) -> datetime | None:
+    match = _HOUR.match(key)
+    if match is None:
+        return None
+    year, month, day, hour = map(int, match.groups())
+    return datetime(year, month, day, hour, tzinfo=UTC)

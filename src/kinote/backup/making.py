@@ -1,0 +1,261 @@
+"""Making a backup while the server runs, and keeping the newest ones.
+
+First the index is copied, then what it refers to: objects of a later moment are in the stores as well, but none that
+the copy knows is missing. The journal is copied after the index, so it says everything that the copy knows, and more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kinote import __version__
+from kinote.backup.copied_index import LOG_LIMIT, copy_index
+from kinote.backup.manifest import (
+    FORMAT,
+    IMAGES,
+    INDEX,
+    JOURNAL,
+    MANIFEST,
+    OBJECTS,
+    Manifest,
+    part_of,
+    read_manifest,
+    verify,
+    write_manifest,
+)
+from kinote.backup.objects import copy_images, copy_packs, forget_images, write_image_list
+from kinote.backup.refusals import BackupError
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.storage.folders import make_folder, sync_folder
+from kinote.storage.journal_files import journal_files
+
+#: Called with what is done now, how much of it is done, and how much there is.
+Tell = Callable[[str, int, int], None]
+
+#: The tables whose rows a manifest counts.
+_COUNTED = ("patient", "study", "series", "instance", "note", "note_version", "withdrawal", "purge", "change")
+
+#: The name of the folder of a backup. Whatever else lies beside is left alone.
+_NAME = "%Y%m%dT%H%M%S.%f"
+_IS_ONE = re.compile(r"\d{8}T\d{6}\.\d{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a backup is made of: an open index, and the folders of its data directory."""
+
+    catalog: Catalog
+    url: str
+    installation: str
+    images: Path
+    packs: Path
+    journal: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was made: its folder, and the images that are not in it, with the reason."""
+
+    folder: Path
+    manifest: Manifest
+    left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def bytes(self) -> int:
+        parts = (*self.manifest.parts.values(), *self.manifest.packs.values())
+        return sum(part.size for part in parts) + self.manifest.image_bytes
+
+
+def make_backup(
+    source: Source,
+    location: Path,
+    clock: Callable[[], datetime],
+    tell: Tell,
+    *,
+    has_images: bool,
+    ended: Callable[[], bool] = lambda: False,
+    log_limit: int = LOG_LIMIT,
+) -> Made:
+    """Make a backup in a new folder below a location, and read it back. Raises `BackupError`."""
+    begun = clock()
+    try:
+        _claim(location, source.installation)
+        folder = location / f"{begun:{_NAME}}"
+        folder.mkdir()
+        with ExitStack() as failing:
+            failing.callback(shutil.rmtree, folder, ignore_errors=True)
+            made = _make(source, folder, begun, clock, tell, has_images, ended, log_limit)
+            failing.pop_all()
+        return made
+    except OSError as error:
+        raise BackupError(
+            f"The backup could not be written to {location}: {error.strerror or error}. Nothing of the source has "
+            "changed. See that there is room, and make it again: what was copied of packs and images is used again."
+        ) from error
+
+
+def _make(
+    source: Source,
+    folder: Path,
+    begun: datetime,
+    clock: Callable[[], datetime],
+    tell: Tell,
+    has_images: bool,
+    ended: Callable[[], bool],
+    log_limit: int,
+) -> Made:
+    def told(what: str) -> Callable[[int, int], None]:
+        def report(done: int, total: int) -> None:
+            if ended():
+                raise BackupError(
+                    "The server ended while the backup was made. The next one goes on from there."
+                )
+            tell(what, done, total)
+
+        return report
+
+    index = folder / INDEX
+    copied = copy_index(source.catalog, source.url, index, told("copying the index"), log_limit=log_limit)
+    (folder / JOURNAL).mkdir()
+    for file in journal_files(source.journal):
+        _copy_file(file, folder / JOURNAL / file.name)
+    objects = folder.parent / OBJECTS
+    packs = copy_packs(source.packs, objects / "packs", told("copying packs"))
+    number = write_image_list(index, folder / IMAGES)
+    left_out: list[tuple[str, str]] = []
+    image_bytes = 0
+    if has_images:
+        images = copy_images(
+            index, source.images, objects / "files", number, told("copying images"), ended=ended
+        )
+        left_out, image_bytes = images.left_out, images.bytes
+    files = [index, folder / IMAGES, *sorted((folder / JOURNAL).iterdir())]
+    schema, counts = _look_into(index)
+    manifest = Manifest(
+        FORMAT,
+        __version__,
+        source.installation,
+        schema,
+        "sqlite" if source.catalog.is_sqlite else "postgresql",
+        begun.isoformat(),
+        clock().isoformat(),
+        has_images,
+        {str(file.relative_to(folder)): part_of(file) for file in files},
+        packs,
+        counts,
+        image_bytes,
+        copied.log_bytes,
+    )
+    verify(folder, manifest, told("reading back"))
+    sync_folder(folder / JOURNAL)
+    write_manifest(folder, manifest)
+    sync_folder(folder.parent)
+    return Made(folder, manifest, tuple(left_out))
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _look_into(index: Path) -> tuple[str, dict[str, int]]:
+    """Check the pages of a copied index, and count its rows. Raises `BackupError`."""
+    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as connection:
+        ((sound,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        if sound != "ok":
+            raise BackupError(
+                f"The copy of the index is damaged ({sound}). The index itself may be: see `kinote doctor`."
+            )
+        ((schema,),) = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        counts = {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - names of ours
+            for table in _COUNTED
+        }
+    return schema, counts
+
+
+def copy_journal(source: Source, location: Path) -> None:
+    """Copy the journal beside all backups, so that it is there if the data directory is lost. Raises OSError.
+
+    Files only grow, so those that have the same size are the same.
+    """
+    target = location / JOURNAL
+    for file in journal_files(source.journal):
+        copy = target / file.name
+        if not copy.exists() or copy.stat().st_size < file.stat().st_size:
+            _claim(location, source.installation)
+            make_folder(target)
+            temporary = copy.with_suffix(".part")
+            _copy_file(file, temporary)
+            temporary.replace(copy)
+            sync_folder(target)
+
+
+def _claim(location: Path, installation: str) -> None:
+    """Mark a folder as the place of the backups of an installation. Raises `BackupError` if it is another's."""
+    if not location.is_dir():
+        make_folder(location)
+        # It has all that Kinote has.
+        location.chmod(0o700)
+    mark = location / "installation"
+    try:
+        whose = mark.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        mark.write_text(installation + "\n", encoding="utf-8")
+        return
+    if whose != installation:
+        raise BackupError(
+            f"{location} has the backups of another installation. Choose a folder of its own for this one."
+        )
+
+
+def backups_in(location: Path) -> list[Path]:
+    """Return the folders of the complete backups below a location, the oldest first."""
+    if not location.is_dir():
+        return []
+    return sorted(folder for folder in location.iterdir() if (folder / MANIFEST).is_file())
+
+
+def keep_newest(location: Path, number: int) -> list[Path]:
+    """Remove all backups but the newest ones, what was never completed, and images that none has any more.
+
+    Returns the folders that were removed. Raises OSError.
+    """
+    there = backups_in(location)
+    kept = there[-number:]
+    newest = kept[-1].name if kept else ""
+    gone = [
+        folder
+        for folder in sorted(location.iterdir())
+        if _IS_ONE.fullmatch(folder.name) and folder not in kept and folder.name < newest
+    ]
+    for folder in gone:
+        shutil.rmtree(folder)
+    with ExitStack() as closing_all:
+        indexes = [
+            closing_all.enter_context(closing(sqlite3.connect(f"file:{folder / INDEX}?mode=ro", uri=True)))
+            for folder in kept
+        ]
+
+        def is_wanted(key: str) -> bool:
+            query = "SELECT 1 FROM instance WHERE file_key = ? AND file_key IS NOT NULL LIMIT 1"
+            return any(index.execute(query, (key,)).fetchone() for index in indexes)
+
+        if gone:
+            forget_images(location / OBJECTS / "files", is_wanted)
+    return gone
+
+
+def last_in(location: Path) -> tuple[Path, Manifest] | None:
+    """Return the newest complete backup below a location; None if there is none. Raises `BackupError`."""
+    there = backups_in(location)
+    return (there[-1], read_manifest(there[-1])) if there else None

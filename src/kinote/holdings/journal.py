@@ -1,0 +1,332 @@
+"""The journal of rare acts of an installation: keeps what transactions record, and compares it with the index."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog import journal
+from kinote.catalog.facts import fact, write_fact
+from kinote.catalog.journal import Entry, JournalUnavailableError, Kind, RareAct
+from kinote.catalog.schema.tables import (
+    index_fact,
+    instance,
+    journal_entry,
+    purge,
+    withdrawal,
+    withdrawal_target,
+)
+from kinote.catalog.sql import statements
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.security.actors import KINOTE, Actor
+from kinote.storage.journal_files import (
+    JournalError,
+    JournalFiles,
+    ReadFile,
+    end_left_files,
+    journal_files,
+    read_journal,
+)
+
+log = logging.getLogger(__name__)
+
+#: The fact that all withdrawals of before the journal are in it.
+_BEGUN = "journal begun"
+
+#: Acts of before the journal that are written in one transaction.
+_TOGETHER = 100
+
+#: Rows that are read together.
+_PAGE = 500
+
+
+class Journal:
+    """Keeps the entries of transactions in the files of this process."""
+
+    def __init__(self, folder: Path, clock: Callable[[], datetime], installation: Callable[[], str]) -> None:
+        self._files = JournalFiles(folder, clock, installation)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Make the entries durable. Raises `JournalUnavailableError`; then they have to be taken back."""
+        try:
+            self._files.append([{"id": each.id, **each.said} for each in entries])
+        except JournalError as error:
+            raise JournalUnavailableError.because(error.strerror or "") from error
+
+    def take_back(self, ids: Sequence[str]) -> None:
+        """Say that the transaction of these entries was rolled back, as far as that can be written."""
+        try:
+            self._files.append([{"taken back": list(ids)}], durably=False)
+        except JournalError:
+            log.warning("The journal could not be told of a transaction that was rolled back", exc_info=True)
+
+    def close(self) -> None:
+        self._files.close()
+
+
+@dataclass(slots=True)
+class Read:
+    """What all files of a journal say together."""
+
+    #: Those that were not taken back, in the order in which they were written.
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    installations: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+def read_all(folder: Path) -> Read:
+    """Read a journal. An entry that several files have counts once. Raises OSError."""
+    found = Read()
+    taken_back: set[str] = set()
+    by_id: dict[str, dict[str, Any]] = {}
+    for file in read_journal(folder):
+        found.faults += file.faults
+        if file.installation:
+            found.installations.add(file.installation)
+        for each in file.records:
+            if "taken back" in each:
+                taken_back.update(each["taken back"])
+            elif "id" in each:
+                by_id.setdefault(each["id"], each)
+    entries = (each for key, each in by_id.items() if key not in taken_back)
+    # Several servers write at the same time, each into its own file.
+    found.entries = sorted(entries, key=lambda each: str(each.get("at", "")))
+    return found
+
+
+def end_left(folder: Path, catalog: Catalog, installation: str) -> int:
+    """End the files of processes that ended without closing them, now that the index is known to be the right one.
+
+    An entry that the index does not know was not committed. Returns how many files there were. Raises OSError.
+    """
+
+    def unknown(read: ReadFile) -> Sequence[str]:
+        ids = [each["id"] for each in read.records if "id" in each]
+        with catalog.read() as connection:
+            known = {row.id for row in _known(connection, ids)}
+        return [each for each in ids if each not in known]
+
+    return end_left_files(folder, installation, unknown)
+
+
+def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
+    """Write into the journal what was done before there was one: at the first start, and where its files are lost."""
+    with catalog.read() as connection:
+        has_begun = fact(connection, _BEGUN) is not None
+        has_entries = connection.execute(select(journal_entry.c.id).limit(1)).first() is not None
+    if has_begun and (journal_files(folder) or not has_entries):
+        return
+    if has_begun:
+        log.error(
+            "The files of the journal of rare acts were not there; they are written again from the index"
+        )
+    # Until all is written, the journal has not begun: a kill in between has it begin again.
+    catalog.write(_begin_anew)
+    acts = _earlier_acts(catalog)
+    while some := list(islice(acts, _TOGETHER)):
+        catalog.write(partial(_all, some))
+    catalog.write(lambda transaction: write_fact(transaction, _BEGUN, now.isoformat()))
+
+
+def _all(acts: Iterable[Callable[[Connection], None]], transaction: Connection) -> None:
+    for act in acts:
+        act(transaction)
+
+
+def _begin_anew(transaction: Connection) -> None:
+    transaction.execute(index_fact.delete().where(index_fact.c.name == _BEGUN))
+    transaction.execute(journal_entry.delete())
+
+
+def _earlier_acts(catalog: Catalog) -> Iterator[Callable[[Connection], None]]:
+    after = 0
+    while True:
+        with catalog.read() as connection:
+            row = connection.execute(
+                select(withdrawal).where(withdrawal.c.id > after).order_by(withdrawal.c.id).limit(1)
+            ).first()
+            if row is None:
+                break
+            targets = connection.execute(
+                select(withdrawal_target).where(withdrawal_target.c.withdrawal == row.id)
+            ).all()
+        after = row.id
+        yield lambda transaction, row=row, targets=targets: _record_earlier(transaction, row, targets)  # type: ignore[misc]
+    after = 0
+    while True:
+        with catalog.read() as connection:
+            buried = connection.execute(_tombstones(after)).all()
+        if not buried:
+            return
+        after = buried[-1].id
+        for moment, rows in groupby(buried, key=lambda each: each.purged_at):
+            act = RareAct(
+                Kind.PURGED,
+                datetime.fromisoformat(moment),
+                KINOTE,
+                of := {each.sop_instance_uid: each for each in rows},
+                of_uids={
+                    "digests": {uid: each.digest for uid, each in of.items()},
+                    "because": {uid: each.withdrawal for uid, each in of.items()},
+                },
+            )
+            yield lambda transaction, act=act: journal.record(transaction, act)  # type: ignore[misc]
+
+
+def _tombstones(after: int) -> Any:
+    return (
+        select(
+            instance.c.id,
+            instance.c.sop_instance_uid,
+            instance.c.digest,
+            purge.c.withdrawal,
+            purge.c.purged_at,
+        )
+        .join(instance, instance.c.id == purge.c.instance)
+        .where(purge.c.purged_at != "", purge.c.instance > after)
+        .order_by(purge.c.instance)
+        .limit(_PAGE)
+    )
+
+
+def _record_earlier(transaction: Connection, row: Any, targets: Iterable[Any]) -> None:
+    """Write a withdrawal as it is now: accepted, with those that it spares, and undone if it was."""
+    targets = list(targets)
+    made_at = datetime.fromisoformat(row.made_at)
+    by = Actor.stored(row.who_kind, row.who, row.who_address) or KINOTE
+    journal.record(
+        transaction,
+        RareAct(
+            Kind.WITHDRAWN,
+            made_at,
+            by,
+            [each.sop_instance_uid for each in targets],
+            row.id,
+            {
+                "act": row.act,
+                "reason": [row.reason_scheme, row.reason_value, row.reason_meaning],
+                "text": row.reason_text,
+                "rejection_note": row.rejection_note_uid,
+                "closes_at": row.closes_at,
+                "is_closed": row.closed_at is not None,
+                "effect": row.effect,
+                "received": bool(row.received),
+                "of_key_objects": bool(row.of_key_objects),
+            },
+            {
+                "spared": {each.sop_instance_uid: each.spared for each in targets if each.spared},
+                "copies": {
+                    each.sop_instance_uid: each.instance for each in targets if each.instance is not None
+                },
+            },
+        ),
+    )
+    if row.undone_at is not None:
+        undone_by = Actor.stored(row.undone_by_kind, row.undone_by, row.undone_by_address) or KINOTE
+        undone_at = datetime.fromisoformat(row.undone_at)
+        journal.record(transaction, RareAct(Kind.UNDONE, undone_at, undone_by, withdrawal=row.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where journal and index disagree, as a sentence, and what it is about."""
+
+    subject: str
+    sentence: str
+
+
+def compare(catalog: Catalog, folder: Path) -> list[Difference]:
+    """Compare the journal with the index, while a server may write both. Raises OSError."""
+    first = read_all(folder)
+    with catalog.read() as connection:
+        known = set(connection.execute(select(journal_entry.c.id)).scalars())
+        in_index = _state_of_index(connection)
+    then = read_all(folder)
+    there = {each["id"] for each in then.entries}
+    found = [Difference("journal", f"{fault}.") for fault in then.faults]
+    lost = known - there
+    if lost:
+        found.append(
+            Difference("journal", f"It lacks {len(lost)} acts that the index has, among them {min(lost)}.")
+        )
+    # What was being committed just now is known by now.
+    with catalog.read() as connection:
+        ahead = [each for each in first.entries if each["id"] not in known and each["id"] in there]
+        known |= {row.id for row in _known(connection, [each["id"] for each in ahead])}
+    found += [
+        Difference(
+            f"entry {each['id']}",
+            f"The index does not know this act of {each.get('at')}: {each.get('kind')}. It is not the newest index, or "
+            "the act was cut off while it was committed.",
+        )
+        for each in ahead
+        if each["id"] not in known
+    ]
+    in_journal = state_of(each for each in then.entries if each["id"] in known)
+    found += [
+        Difference(subject, f"The index says {said!r}, the journal {in_journal.get(subject)!r}.")
+        for subject, said in sorted(in_index.items())
+        if in_journal.get(subject) != said
+    ]
+    return found
+
+
+def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the index must say after these entries: of each withdrawal and of each tombstone, by a name."""
+    found: dict[str, Any] = {}
+    for each in entries:
+        key = f"withdrawal {each.get('withdrawal')}"
+        uids = each.get("uids", [])
+        kind = each.get("kind")
+        if kind == Kind.WITHDRAWN:
+            state = found.setdefault(key, {"act": each["act"], "uids": {}, "undone": False, "closed": False})
+            state |= {"effect": each["effect"], "closed": each["is_closed"] or state["closed"]}
+            state["uids"] |= {uid: each["spared"].get(uid, "") for uid in uids}
+        elif kind == Kind.PURGED:
+            found |= {f"tombstone {uid}": each["digests"].get(uid) for uid in uids}
+        elif key in found:
+            state = found[key]
+            if kind == Kind.UNDONE:
+                state["undone"] = True
+            elif kind == Kind.LEFT_IN_FORCE:
+                state["undone"] = False
+                state["uids"] |= dict.fromkeys(uids, "")
+            elif kind == Kind.TOLD:
+                state["closed"] = True
+            elif kind == Kind.ACCEPTED:
+                state["effect"] = each["effect"]
+                state["uids"] |= dict.fromkeys(uids, "")
+            elif kind in (Kind.SPARED, Kind.NO_LONGER_SPARED):
+                why = each["because"] if kind == Kind.SPARED else ""
+                state["uids"] |= dict.fromkeys(uids, why)
+    return found
+
+
+def _state_of_index(connection: Connection) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for row in connection.execute(select(withdrawal)):
+        found[f"withdrawal {row.id}"] = {
+            "act": row.act,
+            "uids": {},
+            "undone": row.undone_at is not None,
+            "closed": row.closed_at is not None,
+            "effect": row.effect,
+        }
+    for row in connection.execute(select(withdrawal_target)):
+        found[f"withdrawal {row.withdrawal}"]["uids"][row.sop_instance_uid] = row.spared
+    after = 0
+    while buried := connection.execute(_tombstones(after)).all():
+        after = buried[-1].id
+        found |= {f"tombstone {row.sop_instance_uid}": row.digest for row in buried}
+    return found
+
+
+_known = statements.LookUp(select(journal_entry.c.id), journal_entry.c.id)

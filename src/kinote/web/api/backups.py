@@ -1,0 +1,81 @@
+"""Backups: what was made, how one that is being made goes on, and making one now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from kinote.backup.running import Backups, NoBackupNowError, backups, last_good
+from kinote.web.api.idempotency import AskedAct
+from kinote.web.api.keys import Key
+from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.rooms import rooms_of
+
+router = APIRouter(tags=["backups"], route_class=PermittedAPIRoute)
+
+
+class WantedBackup(BaseModel):
+    """A backup that is to be made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    images: Annotated[
+        bool | None, Field(description="With the files of images; null: as the setting backup_images says.")
+    ] = None
+
+
+@router.get("/backups", summary="The backups, the last first")
+async def list_backups(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
+    """Backups with their `state` (`running`, `good` or `failed`), and `last_good`: the last one that was made whole and
+    read back, null if there is none."""
+    rooms = rooms_of(request)
+    before = position_of(cursor, int)
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            found = backups(connection, before=before[0] if before else None, limit=limit + 1)
+            following = cursor_of(found[limit - 1]["id"]) if len(found) > limit else None
+            return {**page(found[:limit], following), "last_good": last_good(connection)}
+
+    return answer(await rooms.read(read))
+
+
+@router.get("/backups/{backup_id}", summary="A backup, and how far it has come")
+async def show_backup(request: Request, backup_id: Key) -> Response:
+    rooms = rooms_of(request)
+    making = _backups(request)
+
+    def read() -> object:
+        with rooms.catalog.read() as connection:
+            return making.one(connection, backup_id)
+
+    return answer(await rooms.read(read))
+
+
+@router.post("/backups", summary="Make a backup now", status_code=202)
+async def make_backup(request: Request, body: WantedBackup, act: AskedAct) -> Response:
+    """Begin a backup into the folder of the setting `backup_folder`. It goes on by itself; ask for its row."""
+    making = _backups(request)
+    begun: list[int] = []
+
+    def work(transaction: Connection) -> Response:
+        row = making.ask(transaction, act.actor, images=body.images)
+        begun.append(row["id"])
+        return answer(row, status=202)
+
+    done = await act.do(work, act.now())
+    if begun:
+        making.begin(begun[-1], images=body.images)
+    return done.response
+
+
+def _backups(request: Request) -> Backups:
+    making = rooms_of(request).backups
+    if making is None:
+        raise NoBackupNowError("This application makes no backups.")
+    return making

@@ -1,0 +1,445 @@
+"""Backup and restore: everything up to the backup comes back, and nothing that was rejected becomes live."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from kinote.backup.copied_index import copy_index
+from kinote.backup.making import Made, Source, make_backup
+from kinote.backup.manifest import INDEX, MANIFEST
+from kinote.backup.refusals import BackupError
+from kinote.backup.restoring import Restored, chosen_backup, restore
+from kinote.backup.running import BackupOptions, Backups
+from kinote.catalog import changes
+from kinote.catalog.schema.tables import metadata
+from kinote.holdings.journal import Journal, compare, end_left
+from kinote.storage.journal_files import journal_folder
+from kinote.storage.local import store_roots
+from tests.clock import clock
+from tests.databases import PostgresServer
+from tests.laws.acts import Acts
+from tests.laws.arrivals import FIRST, LARGE, SECOND, Image, image_uid
+from tests.laws.conftest import OpenHouse, open_house, open_postgresql_house, open_sqlite_house  # noqa: F401
+from tests.laws.day import a_day
+from tests.laws.house import House
+
+INSTALLATION = "0123456789abcdef"
+
+#: What is not the same after a restore: the feed has other positions, and processes are others.
+OTHER = {"house", "node", "commit_mark", "change", "store", "backup", "journal_entry"}
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Nobody looks."""
+
+
+@dataclass
+class Day:
+    """A house after a day, with its journal, and its backups."""
+
+    acts: Acts
+    location: Path
+
+    @property
+    def house(self) -> House:
+        return self.acts.house
+
+    def backup(self, *, has_images: bool = True) -> Made:
+        return make_backup(source_of(self.house), self.location, clock, silent, has_images=has_images)
+
+
+def source_of(house: House) -> Source:
+    roots = store_roots(house.data)
+    return Source(
+        house.catalog,
+        house._options.url,
+        INSTALLATION,
+        roots["files"],
+        roots["packs"],
+        journal_folder(house.data),
+    )
+
+
+@pytest.fixture
+def day(open_house: OpenHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:  # noqa: F811
+    monkeypatch.setattr(House, "_open", journaling(House._open))
+    with open_house() as acts:
+        a_day(acts)
+        yield Day(acts, tmp_path / "backups")
+        acts.house.catalog._journal.close()  # type: ignore[attr-defined]
+
+
+def journaling(opened: Callable[[House], None]) -> Callable[[House], None]:
+    """Open a house with a journal, as the product does."""
+
+    def open_with_journal(house: House) -> None:
+        opened(house)
+        house.catalog._journal = Journal(journal_folder(house.data), clock, lambda: INSTALLATION)
+
+    return open_with_journal
+
+
+def rows(house: House) -> dict[str, list[str]]:
+    with house.catalog.read() as connection:
+        return {
+            table.name: sorted(repr(tuple(row)) for row in connection.execute(select(table)))
+            for table in metadata.sorted_tables
+            if table.name not in OTHER
+        }
+
+
+def fed(house: House) -> list[tuple[str, str, str, int | None]]:
+    return [each.what for each in house.changes()]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database to restore into: empty for SQLite."""
+    if request.param == "sqlite":
+        return ""
+    server: PostgresServer = request.getfixturevalue("postgresql_server")
+    name = f"restored_{abs(hash(tmp_path))}"
+    url = server.create(name)
+    request.addfinalizer(lambda: server.drop(name))
+    return url
+
+
+def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, House]:
+    found = restore(chosen_backup(day.location), data, database, clock, silent)
+    return found, House(database or f"sqlite:///{data / 'kinote.sqlite'}", data)
+
+
+def test_everything_comes_back_in_either_database(day: Day, database: str, tmp_path: Path) -> None:
+    made = day.backup()
+    assert made.left_out == ()
+    before, news, stored = rows(day.house), fed(day.house), day.house.stored_bytes()
+    found, house = restored(day, tmp_path / "restored", database)
+    try:
+        assert (found.missing, found.left, found.hidden) == ([], [], {})
+        assert rows(house) == before
+        assert fed(house) == news
+        assert house.stored_bytes() == stored
+        assert compare(house.catalog, journal_folder(house.data)) == []
+        # Keys go on after the greatest that was ever given, and everything can be done that could be done.
+        acts = Acts(house)
+        acts.model, acts.withdrawal_keys = day.acts.model, day.acts.withdrawal_keys
+        house.receive([Image(SECOND, 9).file])
+        assert house.get(f"/dicomweb/instances?SOPInstanceUID={image_uid(SECOND, 9)}")
+    finally:
+        house.close()
+
+
+def test_there_and_back_is_the_same(day: Day, database: str, tmp_path: Path) -> None:
+    day.backup()
+    before, news = rows(day.house), fed(day.house)
+    _, house = restored(day, tmp_path / "there", database)
+    there = Day(Acts(house), tmp_path / "backups there")
+    make_backup(source_of(house), there.location, clock, silent, has_images=True)
+    house.close()
+    _, house = restored(there, tmp_path / "back")
+    try:
+        assert (rows(house), fed(house)) == (before, news)
+    finally:
+        house.close()
+
+
+def test_positions_of_before_are_refused(day: Day, tmp_path: Path) -> None:
+    day.backup()
+    position = day.house.changes()[-1].position
+    _, house = restored(day, tmp_path / "restored")
+    try:
+        answer = house.client.get("/api/v1/changes", params={"since": position})
+        assert (answer.status_code, answer.json()["title"]) == (410, "The change feed has begun anew")
+        assert house.changes()[-1].position.startswith("1-")
+        with house.catalog.read() as connection:
+            assert changes.end(connection).epoch == 1
+    finally:
+        house.close()
+
+
+def explained(house: House, uid: str) -> Any:
+    return house.get(f"/api/v1/instances/{uid}/explain")["items"][0]
+
+
+def live(house: House) -> set[str]:
+    """All that any interface shows."""
+    return {each["00080018"]["Value"][0] for each in house.get("/dicomweb/instances", limit=1000)}
+
+
+@pytest.mark.parametrize("has_journal", [True, False], ids=["with journal", "without journal"])
+def test_law_1_nothing_rejected_after_the_backup_becomes_live(
+    day: Day, has_journal: bool, tmp_path: Path
+) -> None:
+    day.backup()
+    gone = [image_uid(FIRST, 1), image_uid(SECOND, 1)]
+    day.acts.receive(Image(SECOND, 7))
+    day.acts.withdraw(*gone)
+    day.acts.withdraw(image_uid(SECOND, 7))
+    data = tmp_path / "restored"
+    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    if not has_journal:
+        shutil.rmtree(journal_folder(data))
+    found, house = restored(day, data)
+    try:
+        if has_journal:
+            assert found.hidden == {"withdrawn": 2}
+            assert not live(house) & {*gone, image_uid(SECOND, 7)}
+            assert compare(house.catalog, journal_folder(data)) == []
+        else:
+            # Of what the backup knows as live, nobody can know; what it does not know waits for a person.
+            assert not live(house) & {image_uid(SECOND, 7)}
+        assert explained(house, image_uid(SECOND, 7))["standing"] == "withdrawn"
+        (adopted,) = found.adopted["withdrawals"]
+        assert adopted["instances"] == 1
+    finally:
+        house.close()
+
+
+def test_law_1_the_copy_of_the_journal_keeps_what_was_rejected_after_the_backup(
+    sqlite_day: Day, tmp_path: Path
+) -> None:
+    sqlite_day.backup()
+    uid = image_uid(FIRST, LARGE)
+    sqlite_day.acts.withdraw(uid)
+    making = Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "")
+    making.step()
+    # Nothing of the data directory is left.
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert found.hidden == {"withdrawn": 1}
+        assert uid not in live(house)
+    finally:
+        house.close()
+
+
+def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(day: Day, tmp_path: Path) -> None:
+    day.backup()
+    day.acts.withdraw(image_uid(FIRST, 1))
+    data = tmp_path / "restored"
+    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.move(journal_folder(data), tmp_path / "journal")
+    _, house = restored(day, data)
+    try:
+        assert image_uid(FIRST, 1) in live(house)
+        assert any(
+            "does not know this act" in each.sentence for each in compare(house.catalog, tmp_path / "journal")
+        )
+    finally:
+        house.close()
+
+
+def test_what_was_undone_after_the_backup_waits_for_a_person(day: Day, tmp_path: Path) -> None:
+    uid = image_uid(FIRST, 1)
+    day.acts.withdraw(uid)
+    which = max(day.acts.withdrawal_keys)
+    key = day.acts.withdrawal_keys[which]
+    day.backup()
+    day.acts.undo(which)
+    data = tmp_path / "restored"
+    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(day, data)
+    try:
+        assert [(each["kind"], each["withdrawal"]) for each in found.left] == [("withdrawal undone", key)]
+        assert uid not in live(house)
+        house.catalog._journal = Journal(journal_folder(data), clock, lambda: INSTALLATION)
+        assert house.client.request("DELETE", f"/api/v1/withdrawals/{key}").status_code == 200
+        assert uid in live(house)
+        assert compare(house.catalog, journal_folder(data)) == []
+    finally:
+        house.close()
+
+
+def test_what_was_adopted_is_live_once_it_is_accepted(day: Day, tmp_path: Path) -> None:
+    day.backup()
+    new = [Image(SECOND, 7), Image(SECOND, LARGE)]
+    day.acts.receive(*new)
+    data = tmp_path / "restored"
+    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(day, data)
+    try:
+        assert found.adopted["adopted"] == 2
+        assert found.adopted["not_adopted"] == []
+        for each in found.adopted["withdrawals"]:
+            house.client.request("DELETE", f"/api/v1/withdrawals/{each['withdrawal']}")
+        assert {image_uid(SECOND, 7), image_uid(SECOND, LARGE)} <= live(house)
+        assert len(house.stored_bytes()) == len(day.house.stored_bytes())
+        house.restart()
+        assert house.recovered.set_aside == 0
+    finally:
+        house.close()
+
+
+def test_without_its_bytes_an_object_is_missing_until_it_comes_again(day: Day, tmp_path: Path) -> None:
+    day.backup(has_images=False)
+    found, house = restored(day, tmp_path / "restored")
+    try:
+        assert found.missing == [image_uid(FIRST, LARGE)]
+        house.receive([Image(FIRST, LARGE).file])
+        assert explained(house, image_uid(FIRST, LARGE))["residence"] == "local"
+    finally:
+        house.close()
+
+
+def _shorten(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _change_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def _say_newer(file: Path) -> None:
+    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+
+
+DAMAGES: list[tuple[str, Callable[[Path], None], str]] = [
+    ("manifest missing", lambda folder: (folder / MANIFEST).unlink(), "never completed"),
+    ("manifest damaged", lambda folder: _change_byte(folder / MANIFEST), "damaged"),
+    ("of a newer version", lambda folder: _say_newer(folder / MANIFEST), "newer version"),
+    ("index shortened", lambda folder: _shorten(folder / INDEX), "damaged"),
+    ("index changed", lambda folder: _change_byte(folder / INDEX), "damaged"),
+    ("index missing", lambda folder: (folder / INDEX).unlink(), "incomplete"),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"), [each[1:] for each in DAMAGES], ids=[each[0] for each in DAMAGES]
+)
+def test_a_backup_that_is_not_whole_is_refused(
+    damage: Callable[[Path], None], words: str, sqlite_day: Day, tmp_path: Path
+) -> None:
+    made = sqlite_day.backup()
+    damage(made.folder)
+    with pytest.raises(BackupError, match=words):
+        restore(made.folder, tmp_path / "restored", "", clock, silent)
+    assert not (tmp_path / "restored" / "kinote.sqlite").exists()
+
+
+@pytest.fixture
+def sqlite_day(
+    open_sqlite_house: OpenHouse,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Day]:
+    monkeypatch.setattr(House, "_open", journaling(House._open))
+    with open_sqlite_house() as acts:
+        acts.receive(Image(FIRST, 1), Image(FIRST, LARGE))
+        acts.withdraw(image_uid(FIRST, 1))
+        yield Day(acts, tmp_path / "backups")
+
+
+def test_an_index_that_is_there_is_not_overwritten(sqlite_day: Day) -> None:
+    sqlite_day.backup()
+    before = rows(sqlite_day.house)
+    with pytest.raises(BackupError, match="Nothing is overwritten"):
+        restored(sqlite_day, sqlite_day.house.data)
+    assert rows(sqlite_day.house) == before
+
+
+def test_a_backup_of_another_installation_is_refused(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    data = tmp_path / "restored"
+    _, house = restored(sqlite_day, data)
+    house.close()
+    (data / "kinote.sqlite").unlink()
+    other = tmp_path / "other"
+    source = source_of(sqlite_day.house)
+    made = make_backup(
+        Source(source.catalog, source.url, "another", source.images, source.packs, source.journal),
+        other,
+        clock,
+        silent,
+        has_images=False,
+    )
+    with pytest.raises(BackupError, match="another installation"):
+        restore(made.folder, data, "", clock, silent)
+    with pytest.raises(BackupError, match="another installation"):
+        make_backup(source, other, clock, silent, has_images=False)
+
+
+def test_a_backup_that_is_cut_off_leaves_nothing_and_goes_on(sqlite_day: Day) -> None:
+    seen: list[str] = []
+
+    def cut(what: str, done: int, total: int) -> None:
+        del done, total
+        seen.append(what)
+        if what == "reading back":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(BackupError, match="No space left"):
+        make_backup(source_of(sqlite_day.house), sqlite_day.location, clock, cut, has_images=True)
+    assert [
+        each.name for each in sqlite_day.location.iterdir() if each.name not in ("objects", "installation")
+    ] == []
+    copied = list((sqlite_day.location / "objects" / "files").rglob("*.dcm"))
+    assert len(copied) == 1
+    was = copied[0].stat().st_mtime_ns
+    sqlite_day.backup()
+    assert copied[0].stat().st_mtime_ns == was
+
+
+@pytest.mark.parametrize("step", ["reading the backup", "copying packs", "looking for the bytes"])
+def test_a_restore_that_is_cut_off_leaves_nothing_in_place_and_goes_on(
+    step: str, sqlite_day: Day, tmp_path: Path
+) -> None:
+    sqlite_day.backup()
+    before = rows(sqlite_day.house)
+    data = tmp_path / "restored"
+
+    def cut(what: str, done: int, total: int) -> None:
+        del done, total
+        if what == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
+    assert not (data / "kinote.sqlite").exists()
+    found, house = restored(sqlite_day, data)
+    try:
+        assert rows(house) == before
+        assert found.hidden == {}
+        assert compare(house.catalog, journal_folder(data)) == []
+    finally:
+        house.close()
+
+
+def test_the_copied_index_is_one_state_while_it_is_written(sqlite_day: Day, tmp_path: Path) -> None:
+    house = sqlite_day.house
+    number = 20
+
+    def write(_done: int, _total: int) -> None:
+        nonlocal number
+        if number < 24:
+            number += 1
+            house.receive([Image(SECOND, number).file])
+
+    copied = copy_index(house.catalog, house._options.url, tmp_path / "copy.sqlite", write)
+    copy = House(f"sqlite:///{tmp_path / 'copy.sqlite'}", tmp_path / "elsewhere")
+    try:
+        assert copied.log_bytes > 0
+        assert copy.rows("SELECT count(*) FROM instance") == [(2,)]
+        assert copy.rows("PRAGMA integrity_check") == [("ok",)]
+    finally:
+        copy.close()
+
+
+def test_a_log_that_grows_too_large_ends_the_backup_and_not_the_server(
+    sqlite_day: Day, tmp_path: Path
+) -> None:
+    house = sqlite_day.house
+    with pytest.raises(BackupError, match="write-ahead log"):
+        copy_index(
+            house.catalog, house._options.url, tmp_path / "copy.sqlite", lambda done, total: None, log_limit=1
+        )
+    house.receive([Image(SECOND, 21).file])
+    assert end_left(journal_folder(house.data), house.catalog, INSTALLATION) == 0
+    assert house.rows(str(text("SELECT count(*) FROM instance"))) == [(3,)]
