@@ -7,6 +7,7 @@ at once the first keeps them.
 from __future__ import annotations
 
 import io
+import logging
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,13 +15,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces
 from kinote.catalog.sql.statements import insert_new
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesNotMadeError
+from kinote.jobs.failed_objects import forget_failed, note_failed_alone
 from kinote.keyobject import writer
-from kinote.notes.creator.create import document_of
+from kinote.notes.creator.create import dataset_of
 from kinote.storage.digests import digest_of
+from kinote.telemetry.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: The kind of job that makes key objects: what cannot be made is remembered under it, whoever tried.
+MAKING = "make-key-objects"
 
 
 class CannotBeMadeError(ValueError):
@@ -28,10 +37,14 @@ class CannotBeMadeError(ValueError):
 
 
 class KeyObjectMaker:
-    """Makes bytes at the moment they are asked for; keeps them where it `writes`."""
+    """Makes bytes at the moment they are asked for; keeps them where it `writes`.
 
-    def __init__(self, catalog: Catalog, *, writes: bool = True) -> None:
+    What cannot be made is remembered with the reason, for the account of its study.
+    """
+
+    def __init__(self, catalog: Catalog, clock: Clock, *, writes: bool = True) -> None:
         self._catalog = catalog
+        self._clock = clock
         self._writes = writes
 
     def __call__(self, stored: Stored) -> DataSet:
@@ -42,14 +55,39 @@ class KeyObjectMaker:
             if self._writes:
                 self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
         except CannotBeMadeError as error:
+            self._remember(stored, str(error))
             raise BytesNotMadeError(stored.sop_instance_uid, str(error)) from error
         return DataSet(io.BytesIO(dataset), len(dataset))
+
+    def look(self, connection: Connection, sop_instance_uid: str) -> bytes:
+        """Return the bytes of a derivable key object, for who only says what is in them: nothing is kept.
+
+        Raises `BytesNotMadeError`.
+        """
+        try:
+            return derived(connection, sop_instance_uid)
+        except CannotBeMadeError as error:
+            raise BytesNotMadeError(sop_instance_uid, str(error)) from error
+
+    def _remember(self, stored: Stored, reason: str) -> None:
+        """Note why a key object cannot be made. If the index does not take that, the client hears of it all the same."""
+        if not self._writes:
+            return
+        try:
+            self._catalog.write(
+                lambda transaction: note_not_made(transaction, stored.id, reason, clock=self._clock)
+            )
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
+            log.exception(
+                "Why a key object cannot be made could not be noted",
+                extra={"sop_instance_uid": stored.sop_instance_uid},
+            )
 
 
 def derived(connection: Connection, sop_instance_uid: str) -> bytes:
     """Return the bytes of a key object, made from its rows. Raises `CannotBeMadeError`."""
     try:
-        return writer.encode(document_of(connection, sop_instance_uid))
+        return dataset_of(connection, sop_instance_uid)
     except SQLAlchemyError:
         # It is the index that fails, and not this key object.
         raise
@@ -58,6 +96,13 @@ def derived(connection: Connection, sop_instance_uid: str) -> bytes:
     except Exception as error:
         # Whatever else the writer raises is the matter of this one alone (law 5).
         raise CannotBeMadeError(f"{type(error).__name__}: {error}") from error
+
+
+def note_not_made(transaction: Connection, key: int, reason: str, *, clock: Clock) -> None:
+    """Remember why a key object cannot be made, until it is. A later version of the writer may do better."""
+    note_failed_alone(
+        transaction, MAKING, key, reason, may_be_tried_again=False, version=writer.WRITER_VERSION, clock=clock
+    )
 
 
 def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
@@ -80,6 +125,7 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
         insert_new(
             transaction, instance_pieces, [{"instance": key, "digests": digest.pieces}], unique=["instance"]
         )
+    forget_failed(transaction, MAKING, key)
     transaction.execute(
         instance.update()
         .where(instance.c.id == key)
