@@ -15,7 +15,8 @@ from kinote.migration.importing import ImportOptions, NotesImport
 from kinote.migration.mapping import mapping_of
 from kinote.migration.reading import Format, TableReader
 from tests.actors import ROE
-from tests.notes.ward import CT, IMAGE, NOW, place
+from tests.catalog.archive import CT
+from tests.notes.ward import IMAGE, NOW, place
 
 SOURCE = "old"
 

@@ -12,7 +12,7 @@ import typer
 
 import kinote
 from kinote.command import check as checking
-from kinote.command import peers_typed, withdrawals_typed
+from kinote.command import notes_typed, peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
@@ -22,6 +22,7 @@ app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key I
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
+app.add_typer(notes_typed.notes)
 app.command()(withdrawals_typed.withdraw)
 
 PortOption = Annotated[

@@ -232,14 +232,14 @@ def _insert(
         ],
         now=now,
     )
-    for each, version in made:
-        is_waiting = version.version in waiting
+    for each, filed in made:
+        is_waiting = filed.version in waiting
         results[each.legacy.key] = Result(
             "waiting" if is_waiting else "imported",
             each.legacy.line,
             each.legacy.key,
             _WAITS if is_waiting else "",
-            version.note,
+            filed.note,
         )
     return results
 

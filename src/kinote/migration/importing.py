@@ -70,6 +70,8 @@ class NotesImport:
         self._clock = clock
         self._sorted = SortedRows()
         self.progress = Progress()
+        self._number = 0
+        self._last = ""
 
     def read(self, table: TableReader) -> Iterator[Result]:
         """Read all rows; gives those that cannot be read, and of which it is not known to which note they belong.
@@ -80,6 +82,8 @@ class NotesImport:
             self.progress.rows += 1
             if row.note:
                 self._sorted.add(row)
+                self._number += row.note != self._last
+                self._last = row.note
             else:
                 self.progress.counts["refused"] += 1
                 yield Result("refused", row.line, "", row.problem)
@@ -101,6 +105,11 @@ class NotesImport:
                 batch, refused = [], []
         if batch or refused:
             yield self._filed(batch, refused)
+
+    @property
+    def number_of_notes(self) -> int:
+        """About how many notes there are; equal keys in a row are counted once."""
+        return self._number
 
     def close(self) -> None:
         """Remove the temporary files."""

@@ -49,7 +49,8 @@ class TableReader:
         names = [name.strip().lower() for name in header]
         if "note" not in names or "sop_instance_uid" not in names:
             raise FormatError(
-                f"The first line must name the columns, among them note and sop_instance_uid; it has: {', '.join(names)[:200]}."
+                "The first line must name the columns, among them note and sop_instance_uid; it has: "
+                f"{', '.join(names)[:200]}."
             )
         if len(set(names)) < len(names):
             raise FormatError("The first line names a column twice.")

@@ -33,18 +33,15 @@ class SortedRows:
         self._run = run
         self._rows: list[_Sortable] = []
         self._files: list[IO[str]] = []
-        self.notes = 0
-        self.rows = 0
 
     def add(self, row: LegacyRow) -> None:
         """Take a row that has the key of its note."""
         self._rows.append((row.note, row.line, json.dumps(astuple(row), ensure_ascii=False)))
-        self.rows += 1
         if len(self._rows) >= self._run:
             self._write()
 
     def __iter__(self) -> Iterator[list[LegacyRow]]:
-        """The rows of each note, by line; the notes by their key. Of a note with too many rows, so many that it is seen."""
+        """The rows of each note, by line; the notes by their key. Of a note with too many rows, enough to see that."""
         runs: list[Iterable[_Sortable]] = [_read(file) for file in self._files]
         if self._rows:
             self._rows.sort()

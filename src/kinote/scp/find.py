@@ -44,7 +44,10 @@ def find(
     retrieve_ae_title: str,
     derived: Derived = nothing_derived,
 ) -> Answers:
-    """Answer a C-FIND request. `derived` gives the bytes of key objects that are not made yet. Raises `IdentifierError` where its identifier cannot be answered."""
+    """Answer a C-FIND request. `derived` gives the bytes of key objects that are not made yet.
+
+    Raises `IdentifierError` where its identifier cannot be answered.
+    """
     identifier = read_identifier(request, transfer_syntax_uid)
     query = query_of(identifier, model, options)
     encoder = AnswerEncoder(identifier, transfer_syntax_uid, retrieve_ae_title)

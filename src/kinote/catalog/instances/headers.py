@@ -66,7 +66,7 @@ def headers(
     overlaid = []
     for row in connection.execute(query):
         dataset = row.dataset
-        if row.residence == "derivable":
+        if row.json is None and row.residence == "derivable":
             dataset = derived(connection, row.sop_instance_uid)
         if row.json is None and dataset is None:
             continue

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces
+from kinote.catalog.schema.tables import DERIVABLE, instance, instance_bytes, instance_pieces, study
 from kinote.catalog.sql.statements import insert_new
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.commits import CommitInDoubtError
@@ -70,7 +72,7 @@ class KeyObjectMaker:
             raise BytesNotMadeError(sop_instance_uid, str(error)) from error
 
     def _remember(self, stored: Stored, reason: str) -> None:
-        """Note why a key object cannot be made. If the index does not take that, the client hears of it all the same."""
+        """Note why a key object cannot be made. The client hears of it even if the index does not take that."""
         if not self._writes:
             return
         try:
@@ -141,11 +143,45 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
     return True
 
 
-def to_be_made(connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:
-    """Live instances whose bytes are not made yet: their keys after a key, with their UIDs."""
+@dataclass(frozen=True, slots=True)
+class MadeSome:
+    """How many key objects were made, why others could not be, by UID, and the key to go on after if more are left."""
+
+    made: int
+    failed: dict[str, str]
+    next: int | None
+
+
+def make_some(
+    catalog: Catalog, clock: Clock, *, after: int, limit: int, study_instance_uid: str = ""
+) -> MadeSome:
+    """Make the next key objects whose bytes are not made yet, of all studies or of one, each by itself."""
+    with catalog.read() as connection:
+        page = to_be_made(connection, after=after, limit=limit, study_instance_uid=study_instance_uid)
+    made = 0
+    failed: dict[str, str] = {}
+    for key, uid in page:
+        try:
+            with catalog.read() as connection:
+                dataset = derived(connection, uid)
+            made += catalog.write(partial(keep, key=key, dataset=dataset))
+        except CannotBeMadeError as error:
+            failed[uid] = str(error)
+            catalog.write(partial(note_not_made, key=key, reason=str(error), clock=clock))
+    return MadeSome(made, failed, page[-1][0] if len(page) == limit else None)
+
+
+def to_be_made(
+    connection: Connection, *, after: int, limit: int, study_instance_uid: str = ""
+) -> list[tuple[int, str]]:
+    """Live instances whose bytes are not made yet, of all studies or of one: keys after a key, with their UIDs."""
     query = select(live_instance.c.id, live_instance.c.sop_instance_uid).where(
         live_instance.c.residence == DERIVABLE, live_instance.c.id > after
     )
+    if study_instance_uid:
+        query = query.join(study, study.c.id == live_instance.c.study).where(
+            study.c.study_instance_uid == study_instance_uid
+        )
     return [
         (row.id, row.sop_instance_uid)
         for row in connection.execute(query.order_by(live_instance.c.id).limit(limit))

@@ -1,7 +1,7 @@
 """Reads notes: by number, of a study, of an image, with their history, and by search.
 
-Only notes that a live KOS carries are listed (law 1), and migrated notes whose KOS waits to be made. Manifests and rejection notes are not marks: they are listed
-only if everything is requested.
+Only notes that a live KOS carries are listed (law 1), and migrated notes whose KOS waits to be made. Manifests and
+rejection notes are not marks: they are listed only if everything is requested.
 """
 
 from __future__ import annotations
