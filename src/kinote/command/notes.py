@@ -163,7 +163,7 @@ def _as_json_lines(opened: BinaryIO, written: Format, mapping: dict[str, Any]) -
             lines = []
     yield b"".join(lines)
     if table.unknown_columns:
-        _say(f"Columns that are not used: {', '.join(table.unknown_columns)}.")
+        errors.print(f"Columns that are not used: {', '.join(table.unknown_columns)}.")
 
 
 def _line(told: object) -> bytes:
@@ -187,8 +187,8 @@ def _print(
         return
     would = " would be" if dry_run else ""
     _say(
-        f"{counts['imported']} notes{would} imported, {counts['waiting']} imported and waiting, {counts['known']} known "
-        f"already, {counts['duplicate']} duplicates, {counts['refused']} refused."
+        f"{counts['imported']} notes{would} imported, {counts['waiting']} imported and waiting, "
+        f"{counts['known']} known already, {counts['duplicate']} duplicates, {counts['refused']} refused."
     )
     for kind, title in (("refused", "Refused"), ("duplicate", "Probable duplicates"), ("waiting", "Waiting")):
         if counts[kind]:

@@ -290,7 +290,7 @@ def _key_objects(
         waiting += awaited_rows(version.version, left)
     derive_key_objects(transaction, derivables, known, by=by, now=now)
     insert_awaited_rows(transaction, waiting)
-    return {version for row in waiting if isinstance(version := row["version"], int)}
+    return {int(str(row["version"])) for row in waiting}
 
 
 _by_key = statements.LookUp(select(migrated_note), migrated_note.c.legacy_key)
