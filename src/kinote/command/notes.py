@@ -15,7 +15,7 @@ import typer
 
 from kinote.command.begun import Begun
 from kinote.command.client import Client
-from kinote.command.output import FAILED, USAGE, fail, out, progress
+from kinote.command.output import FAILED, USAGE, errors, fail, out, progress
 from kinote.migration.mapping import MappingError, mapping_of
 from kinote.migration.reading import Format, FormatError, TableReader
 

@@ -18,8 +18,6 @@ from kinote.catalog import changes
 from kinote.catalog.instances.patient_keys import lock_patients
 from kinote.catalog.schema.tables import (
     awaited_key_object,
-    instance,
-    key_object,
     migrated_note,
     note,
     note_reference,
@@ -35,6 +33,7 @@ from kinote.notes.creator.awaited import (
     insert_awaited_rows,
     instances_named,
     make_ready,
+    notes_carried_by,
     studies_here,
     studies_of,
     unrefuse,
@@ -96,7 +95,7 @@ def file_notes(
     results |= _still_waiting(transaction, results.values(), now)
     lock_patients(transaction, {uid for each in new for uid in studies_of(each.content)}, shared=True)
     existing = _same_notes(transaction, new)
-    carried = _carried(transaction, exported & known.keys())
+    carried = notes_carried_by(transaction, exported & known.keys())
     results |= _insert(transaction, new, existing, carried, known, source, by=by, now=now)
     return [results[each.key] for each in notes]
 
@@ -315,16 +314,3 @@ _references = statements.LookUp(
     select(note_reference.c.version, note_reference.c.sop_instance_uid, note_reference.c.frames),
     note_reference.c.version,
 )
-
-_carrying = statements.LookUp(
-    select(instance.c.sop_instance_uid, note_version.c.note)
-    .join(key_object, key_object.c.instance == instance.c.id)
-    .join(note_version, note_version.c.id == key_object.c.version)
-    .where(instance.c.is_current),
-    instance.c.sop_instance_uid,
-)
-
-
-def _carried(transaction: Connection, uids: Iterable[str]) -> dict[str, int]:
-    """Return the notes of those key objects, under which notes were exported, that are here."""
-    return {row.sop_instance_uid: row.note for row in _carrying(transaction, sorted(uids))}

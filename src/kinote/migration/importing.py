@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.migration.filing import Kind, Result, file_notes
 from kinote.migration.legacy_notes import LegacyNote, RowRefusedError, note_of
 from kinote.migration.mapping import Mapping
@@ -49,6 +51,10 @@ class Progress:
     notes: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     unknown_columns: list[str] = field(default_factory=list)
+
+
+class ImportEndedError(RuntimeError):
+    """An import ended before its end, for a reason that lies in the index; the message says which."""
 
 
 class _DryRun(Exception):  # noqa: N818 - no error: how a batch is taken back
@@ -92,7 +98,7 @@ class NotesImport:
             self._options = ImportOptions(self._options.source, table.mapping, self._options.is_dry)
 
     def file(self) -> Generator[list[Result], None, None]:
-        """File the notes; gives what became of those of each batch, once that is durable."""
+        """File the notes; gives what became of those of each batch, once that is durable. Raises `ImportEndedError`."""
         batch: list[LegacyNote] = []
         refused: list[Result] = []
         for rows in self._sorted:
@@ -131,6 +137,8 @@ class NotesImport:
 
         try:
             return self._catalog.write(work)
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError) as error:
+            raise ImportEndedError(str(error)) from error
         except _DryRun as dry:
             # No number of a note that will not be.
             return [

@@ -219,10 +219,7 @@ def withdrawn_uids(transaction: Connection, sop_instance_uids: Sequence[str]) ->
 def _arrived_themselves(transaction: Connection, rows: Sequence[Any]) -> None:
     """Let notes be duplicates of the key objects that they were exported as, which have arrived: none is derived."""
     versions = [row.version for row in rows]
-    carried = {
-        row.sop_instance_uid: row.note
-        for row in _carried(transaction, {row.sop_instance_uid for row in rows})
-    }
+    carried = notes_carried_by(transaction, {row.sop_instance_uid for row in rows})
     notes = {row.version: row.note for row in _about(transaction, versions)}
     _remove_awaited(transaction, versions)
     _is_duplicate(
@@ -233,6 +230,11 @@ def _arrived_themselves(transaction: Connection, rows: Sequence[Any]) -> None:
             if row.sop_instance_uid in carried and row.version in notes
         ],
     )
+
+
+def notes_carried_by(transaction: Connection, key_objects: Collection[str]) -> dict[str, int]:
+    """Return the notes that these key objects carry, by UID."""
+    return {row.sop_instance_uid: row.note for row in _carried(transaction, key_objects)}
 
 
 def _write_completed(

@@ -12,13 +12,10 @@ from typing import IO, Annotated, Any
 from anyio import CancelScope, to_thread
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response, StreamingResponse
 
-from kinote.catalog.transactions.catalog import CatalogClosedError
-from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.migration.filing import Result
-from kinote.migration.importing import ImportOptions, NotesImport
+from kinote.migration.importing import ImportEndedError, ImportOptions, NotesImport
 from kinote.migration.reading import Format, FormatError, TableReader
 from kinote.notes.creator.making import make_some
 from kinote.notes.lists.waiting import duplicates, waiting_notes
@@ -87,7 +84,6 @@ async def import_notes(
     try:
         first = await to_thread.run_sync(next, told, limiter=rooms.threads.uploads)
     except FormatError as error:
-        told.close()
         raise BadRequestError(str(error)) from error
     except BaseException:
         told.close()
@@ -179,7 +175,7 @@ def _told(
             has_begun = True
             yield b"".join((*lines, _line({"progress": _progress(work)})))
         yield _line({"done": {**_progress(work), "unknown_columns": work.progress.unknown_columns}})
-    except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError, OSError, FormatError) as error:
+    except (ImportEndedError, OSError, FormatError) as error:
         if not has_begun:
             raise
         log.warning("An import of notes has ended before its end", exc_info=True)
