@@ -68,7 +68,7 @@ def residences(catalog: Catalog) -> set[str]:
 
 
 def open_door(catalog: Catalog, folder: Path, **options: Any) -> Door:
-    return Door(catalog, local_stores(folder), clock=clock, make=KeyObjectMaker(catalog, **options))
+    return Door(catalog, local_stores(folder), clock=clock, make=KeyObjectMaker(catalog, clock, **options))
 
 
 def test_law_11_bytes_are_made_at_once_when_they_are_needed_and_then_kept(
@@ -246,7 +246,7 @@ def test_breach_of_law_11_bytes_that_are_made_otherwise_are_noticed(
     filled: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (note,), had = derivable(filled)
-    monkeypatch.setattr("kinote.notes.creator.making.writer.encode", lambda document: had[0] + b"\0\0")
+    monkeypatch.setattr("kinote.keyobject.writer.encode", lambda document: had[0] + b"\0\0")
     door = open_door(filled, tmp_path)
     with filled.read() as connection:
         found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)

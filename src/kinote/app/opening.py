@@ -122,11 +122,13 @@ def open_house(
                 refusals = RefusedArrivals(catalog, clock)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
+                maker = KeyObjectMaker(catalog, clock, writes=purpose != "look")
                 door = Door(
                     catalog,
                     stores,
                     clock=clock,
-                    make=KeyObjectMaker(catalog, writes=purpose != "look"),
+                    make=maker,
+                    look=maker.look,
                     store_is_there=there,
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",

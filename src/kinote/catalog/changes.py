@@ -44,6 +44,8 @@ class Kind(StrEnum):
     NOTE_MADE = "note made"
     #: A received key object is now a note, or a further copy of one.
     NOTE_REGISTERED = "note registered"
+    #: A note of another system was imported.
+    NOTE_MIGRATED = "note migrated"
     #: A note has a new version, or has been withdrawn.
     NOTE_REVISED = "note revised"
     NOTE_WITHDRAWN = "note withdrawn"

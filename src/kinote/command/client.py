@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -97,6 +98,20 @@ class Client:
         if response.is_error:
             raise ServerError(_problem(response))
         return response.json()
+
+    def lines(self, path: str, body: Iterator[bytes], media_type: str) -> Iterator[Any]:
+        """Send a body as it is made, and give the answer, JSON Lines, while it comes in."""
+        try:
+            with self._http.stream(
+                "POST", path, content=body, headers={"Content-Type": media_type}
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise ServerError(_problem(response))
+                for line in response.iter_lines():
+                    yield json.loads(line)
+        except httpx.HTTPError as error:
+            raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
 
     def store(self, file: BinaryIO) -> Future[Outcome]:
         """Send one object; the future is done already, since the caller closes its file."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
-from kinote.command import backups_typed, held_typed, peers_typed, withdrawals_typed
+from kinote.command import backups_typed, held_typed, notes_typed, peers_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import DataOption
@@ -23,6 +23,7 @@ app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)
+app.add_typer(notes_typed.notes)
 app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)

@@ -79,13 +79,14 @@ def live(door: Door, wanted: LiveObject, by: Actor) -> Sendable:
     )
 
 
-def outgoing(door: Door, wanted: LiveObject, by: Actor) -> DataSet:
+def outgoing(door: Door, wanted: LiveObject, by: Actor, *, leaves: bool = True) -> DataSet:
     """The data set of an object as it goes out, for whom: as received where nothing was corrected, untouched.
 
     Whatever leaves passes here. Raises what `Door.open` does, and `NotCorrectableError` where its corrections cannot be
-    laid over it, before there is a byte of it. Whoever asked closes its file.
+    laid over it, before there is a byte of it. Whoever asked closes its file. Where nothing `leaves`, because somebody
+    only looks at it, bytes that are made for that are not kept.
     """
-    stored, overlay = door.open_with_overlay(wanted, by)
+    stored, overlay = door.open_with_overlay(wanted, by, leaves=leaves)
     if overlay is None:
         return stored
     try:

@@ -82,6 +82,9 @@ _COPY_BYTES = FindOne(
     )
 )
 
+#: Gives the bytes of an instance that are not made yet, by its UID, and keeps nothing. Raises `BytesNotMadeError`.
+Looker = Callable[[Connection, str], bytes]
+
 #: Gives the data set of an instance whose bytes are not here. Raises `BytesUnavailableError` where it cannot.
 Provider = Callable[[Stored], DataSet]
 
@@ -89,7 +92,8 @@ Provider = Callable[[Stored], DataSet]
 class Door:
     """Finds live objects and opens their bytes.
 
-    `make` gives bytes that are derivable, `recall` those that another system has. `store_is_there` says whether a
+    `make` gives bytes that are derivable, and keeps them, because they leave; `look` gives them to whoever only says
+    what is in them. `recall` gives those that another system has. `store_is_there` says whether a
     store itself can be reached: a missing object says nothing where it cannot. `used` is told the key of an instance
     whose bytes go out, and for whom. Without `writes` the index stays as it is.
     """
@@ -101,6 +105,7 @@ class Door:
         *,
         clock: Clock,
         make: Provider | None = None,
+        look: Looker | None = None,
         recall: Provider | None = None,
         store_is_there: Callable[[int], bool] = lambda store: True,
         used: Callable[[int, Actor], object] = lambda instance, by: None,
@@ -110,6 +115,7 @@ class Door:
         self._stores = stores
         self._clock = clock
         self._make = make
+        self._look = look
         self._recall = recall
         self._store_is_there = store_is_there
         self._used = used
@@ -160,13 +166,27 @@ class Door:
         self._used(wanted.id, by)
         return opened
 
-    def open_with_overlay(self, wanted: LiveObject, by: Actor) -> tuple[DataSet, Overlay | None]:
+    def derived(self, connection: Connection, sop_instance_uid: str) -> bytes | None:
+        """The bytes of a key object that are not made yet, of which nothing is kept; None where they cannot be made."""
+        if self._look is None:
+            return None
+        try:
+            return self._look(connection, sop_instance_uid)
+        except BytesNotMadeError:
+            return None
+
+    def open_with_overlay(
+        self, wanted: LiveObject, by: Actor, *, leaves: bool = True
+    ) -> tuple[DataSet, Overlay | None]:
         """The same with what is to be laid over it on its way out, None if nothing is.
+
+        Where nothing `leaves`, because it is only said what is in the object, bytes that are made for that are not
+        kept.
 
         An object that has another SOP Instance UID by now is not the one that was wanted: `NotLiveError`. Raises
         `NotCorrectableError` where what is to be laid over it cannot be read.
         """
-        opened, has_overlay = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
+        opened, has_overlay = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid, leaves=leaves)
         self._used(wanted.id, by)
         if not has_overlay:
             return opened, None
@@ -206,7 +226,7 @@ class Door:
         opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid)
         return opened
 
-    def _open(self, query: FindOne, key: int, uid: str) -> tuple[DataSet, bool]:
+    def _open(self, query: FindOne, key: int, uid: str, *, leaves: bool = True) -> tuple[DataSet, bool]:
         """The data set, and whether there is an overlay: both by one look at the index."""
         for _ in range(_LOOKS):
             found = self._catalog.find_latest(query, id=key)
@@ -221,6 +241,8 @@ class Door:
                     if opened is not None:
                         return opened, stored.has_overlay
                 case "derivable":
+                    if not leaves and self._look is not None:
+                        return self._looked_at(uid), stored.has_overlay
                     if self._make is None:
                         raise BytesNotMadeError(uid)
                     return self._make(stored), stored.has_overlay
@@ -233,6 +255,12 @@ class Door:
                 case _:
                     raise BytesGoneError(uid)
         raise StoreUnreachableError(uid, "What the index says of them changes all the time")
+
+    def _looked_at(self, uid: str) -> DataSet:
+        assert self._look is not None
+        with self._catalog.read() as connection:
+            dataset = self._look(connection, uid)
+        return DataSet(io.BytesIO(dataset), len(dataset))
 
     def _local(self, stored: Stored) -> DataSet | None:
         """The bytes of a stored object, compared; None where its row has changed since it was looked up."""

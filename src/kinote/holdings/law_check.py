@@ -57,6 +57,7 @@ def check_after(
                 instance_bytes.c.instance.label("has_bytes"),
                 instance_metadata.c.instance.label("has_header"),
                 key_object.c.version,
+                key_object.c.made_from,
             )
             .outerjoin(instance_bytes, instance_bytes.c.instance == instance.c.id)
             .outerjoin(instance_metadata, instance_metadata.c.instance == instance.c.id)
@@ -95,7 +96,7 @@ def _of_rows(rows: Sequence[Any]) -> list[Breach]:
             )
         elif row.standing == "purged" and (row.file_key or row.has_bytes or row.has_header):
             found.append(Breach(8, row.sop_instance_uid, "It is a tombstone, and something of it is kept."))
-        elif row.residence == "derivable" and row.version is None:
+        elif row.residence == "derivable" and (row.version is None or row.made_from is None):
             found.append(
                 Breach(8, row.sop_instance_uid, "Its bytes are to be made, and nothing says of what.")
             )

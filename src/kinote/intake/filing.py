@@ -364,7 +364,7 @@ def _follow_up(
     record_conflicts(transaction, held)
     if key_objects:
         register.register(transaction, key_objects, now)
-    register.images_came(transaction, came)
+    register.images_came(transaction, came, now)
     patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)
     # Last, so that everything that came together is here: it acts as if it had come after what it names.

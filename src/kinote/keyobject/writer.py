@@ -6,7 +6,7 @@ out differently, so a change that alters them for the same document must increas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import starmap
 
@@ -85,6 +85,24 @@ def elements(document: KeyObjectDocument) -> list[Element]:
 def encode(document: KeyObjectDocument) -> bytes:
     """Return the bytes of a document's data set."""
     return encoded(elements(document))
+
+
+#: Writers of earlier versions, by version. A version stays here for as long as its bytes differ from today's for any
+#: document, so that a document whose bytes are not made yet gets those that its recipe promises.
+OLDER_WRITERS: Mapping[int, Callable[[KeyObjectDocument], bytes]] = {}
+
+
+def encoder(version: int) -> Callable[[KeyObjectDocument], bytes]:
+    """Return the function that encodes documents as this version of the writer does.
+
+    Raises ValueError if that version is not here any more, or not yet.
+    """
+    if version == WRITER_VERSION:
+        return encode
+    older = OLDER_WRITERS.get(version)
+    if older is None:
+        raise ValueError(f"The document was written by version {version} of the writer.")
+    return older
 
 
 def encode_file(document: KeyObjectDocument) -> bytes:

@@ -7,7 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import instance, key_object, study, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import (
+    instance,
+    job_failed_object,
+    key_object,
+    study,
+    withdrawal,
+    withdrawal_target,
+)
 from kinote.security.actors import Actor
 
 
@@ -33,6 +40,15 @@ class StudyRejection:
 
 
 @dataclass(frozen=True, slots=True)
+class NotMade:
+    """A key object of a migrated note whose bytes could not be made when they were needed, with the reason."""
+
+    sop_instance_uid: str
+    reason: str
+    failed_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Every instance of a study that Kinote holds or held, grouped in three ways, and what was rejected of it.
 
@@ -45,6 +61,7 @@ class Account:
     by_residence: dict[str, Tally]
     by_registration: dict[str, Tally]
     rejections: tuple[StudyRejection, ...] = ()
+    not_made: tuple[NotMade, ...] = ()
 
     @property
     def counts_agree(self) -> bool:
@@ -85,7 +102,22 @@ def account(connection: Connection, study_instance_uid: str) -> Account | None:
         by_residence=_tallies(residence),
         by_registration=_tallies(registration),
         rejections=_rejections(connection, row.id),
+        not_made=_not_made(connection, row.id),
     )
+
+
+def _not_made(connection: Connection, study_key: int) -> tuple[NotMade, ...]:
+    query = (
+        select(instance.c.sop_instance_uid, job_failed_object.c.reason, job_failed_object.c.failed_at)
+        .join(job_failed_object, job_failed_object.c.instance == instance.c.id)
+        .where(
+            instance.c.study == study_key,
+            instance.c.residence == "derivable",
+            job_failed_object.c.kind == "make-key-objects",
+        )
+        .order_by(instance.c.id)
+    )
+    return tuple(NotMade(*row) for row in connection.execute(query))
 
 
 def _rejections(connection: Connection, study_key: int) -> tuple[StudyRejection, ...]:

@@ -15,7 +15,16 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func,
 from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.instances.patient_keys import lock_patients
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import instance, key_object, note_reference, note_study, patient, study
+from kinote.catalog.schema.tables import (
+    instance,
+    key_object,
+    migrated_note,
+    note_reference,
+    note_study,
+    note_version,
+    patient,
+    study,
+)
 from kinote.catalog.sql import dialects, statements
 from kinote.notes.patients import after_merge
 
@@ -91,7 +100,10 @@ def _flags_there() -> ColumnElement[bool]:
 
 
 def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
-    """Return the condition that the patient with this key may be that of the first KOS (`notes.patients`)."""
+    """Return the condition that the patient with this key may be that of the first KOS (`notes.patients`).
+
+    The patient of a migrated note without a KOS yet is the one that its source names.
+    """
     carriers = select(func.min(key_object.c.instance)).where(key_object.c.version == note_study.c.version)
     first = carriers.correlate(note_study).scalar_subquery()
     carrier, its_study = instance.alias("first_carrier"), study.alias("first_study")
@@ -102,7 +114,7 @@ def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
         after_merge(other, other_merged, "patient_id"),
         after_merge(other, other_merged, "issuer"),
     )
-    return exists(
+    of_carrier = exists(
         select(carrier.c.id)
         .join(its_study, its_study.c.id == carrier.c.study)
         .join(own, own.c.id == its_study.c.patient)
@@ -114,6 +126,27 @@ def _is_of_the_same_patient(key: ColumnElement[int]) -> ColumnElement[bool]:
             not_(are_different(own_identity, other_identity)),
         )
     )
+    said = (migrated_note.c.patient_id, migrated_note.c.issuer_of_patient_id)
+    flagged, flagged_merged = patient.alias("flagged_patient"), patient.alias("flagged_merged")
+    as_filed = (flagged.c.patient_id, flagged.c.issuer)
+    as_merged = (
+        after_merge(flagged, flagged_merged, "patient_id"),
+        after_merge(flagged, flagged_merged, "issuer"),
+    )
+    of_source = exists(
+        select(migrated_note.c.id)
+        .join(note_version, note_version.c.note == migrated_note.c.note)
+        .join(flagged, flagged.c.id == key)
+        .outerjoin(flagged_merged, flagged_merged.c.id == flagged.c.merged_into)
+        .where(
+            note_version.c.id == note_study.c.version,
+            migrated_note.c.migrated_as == "note",
+            first.is_(None),
+            # The source knows of no merges here.
+            or_(not_(are_different(said, as_filed)), not_(are_different(said, as_merged))),
+        )
+    )
+    return or_(of_carrier, of_source)
 
 
 # Only rows that change are written.

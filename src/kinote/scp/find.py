@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from kinote.catalog.instances.headers import Derived, nothing_derived
 from kinote.catalog.queries.conditions import InvalidKeyError
 from kinote.catalog.queries.matching import Query, pages
 from kinote.catalog.queries.patients import patient_pages
@@ -41,31 +42,37 @@ def find(
     model: InformationModel,
     options: QueryOptions,
     retrieve_ae_title: str,
+    derived: Derived = nothing_derived,
 ) -> Answers:
-    """Answer a C-FIND request. Raises `IdentifierError` where its identifier cannot be answered."""
+    """Answer a C-FIND request. `derived` gives the bytes of key objects that are not made yet.
+
+    Raises `IdentifierError` where its identifier cannot be answered.
+    """
     identifier = read_identifier(request, transfer_syntax_uid)
     query = query_of(identifier, model, options)
     encoder = AnswerEncoder(identifier, transfer_syntax_uid, retrieve_ae_title)
     status = PENDING if is_fully_supported(identifier, query) else PENDING_WITH_WARNING
-    return Answers(status, _identifiers(catalog, identifier, query, encoder))
+    return Answers(status, _identifiers(catalog, identifier, query, encoder, derived))
 
 
 def _identifiers(
-    catalog: Catalog, identifier: Identifier, query: Query, encoder: AnswerEncoder
+    catalog: Catalog, identifier: Identifier, query: Query, encoder: AnswerEncoder, derived: Derived
 ) -> Generator[bytes, None, None]:
     with catalog.read() as connection:
         try:
-            for lines in _matches(connection, identifier, query):
+            for lines in _matches(connection, identifier, query, derived):
                 yield encoder.encode(lines)
         except InvalidKeyError as error:
             raise IdentifierError(Refusal.DOES_NOT_MATCH_SOP_CLASS, str(error), (error.path[-1],)) from error
 
 
-def _matches(connection: Connection, identifier: Identifier, query: Query) -> Iterator[tuple[str, ...]]:
+def _matches(
+    connection: Connection, identifier: Identifier, query: Query, derived: Derived
+) -> Iterator[tuple[str, ...]]:
     if identifier.level is QueryLevel.PATIENT:
         for page in patient_pages(connection, query):
             yield from page
         return
-    for answers in pages(connection, query):
+    for answers in pages(connection, query, derived):
         for answer in answers:
             yield answer.lines

@@ -60,6 +60,7 @@ def _answer(
         model=MODEL_OF[context.abstract_syntax],
         options=options_of(session.application_information(context.abstract_syntax)),
         retrieve_ae_title=session.called_ae_title,
+        derived=session.rooms.door.derived,
     )
     pending = CFindResponse(
         message_id_being_responded_to=request.message_id,

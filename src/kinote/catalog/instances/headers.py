@@ -8,7 +8,7 @@ time that receiving a key object takes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, select
@@ -25,18 +25,32 @@ from kinote.dicom.overlay.changes import NOT_LAID_OVER, Overlay
 
 log = logging.getLogger(__name__)
 
+#: Returns the bytes of a key object that are not kept yet (residence `derivable`), by its UID; None if they cannot be
+#: made. Nothing is kept of them.
+Derived = Callable[[Connection, str], bytes | None]
+
+
+def nothing_derived(_connection: Connection, _sop_instance_uid: str) -> None:
+    """Return None, for who has nothing to derive bytes with."""
+
 
 def headers(
-    connection: Connection, keys: Sequence[int], not_correctable: set[int] | None = None
+    connection: Connection,
+    keys: Sequence[int],
+    not_correctable: set[int] | None = None,
+    derived: Derived = nothing_derived,
 ) -> dict[int, bytes]:
     """Return the headers of those instances that are live, by instance: UTF-8, one attribute a line, bulk values as
     relative BulkDataURI.
 
-    Those over which their corrections cannot be laid are left out, and added to `not_correctable`.
+    Those over which their corrections cannot be laid are left out, and added to `not_correctable`. `derived` gives
+    the bytes of key objects that are not made yet, so that their headers are the same before and after.
     """
     query = (
         select(
             live_instance.c.id,
+            live_instance.c.sop_instance_uid,
+            live_instance.c.residence,
             live_instance.c.transfer_syntax_uid,
             instance_metadata.c.json,
             instance_bytes.c.dataset,
@@ -51,12 +65,15 @@ def headers(
     found = {}
     overlaid = []
     for row in connection.execute(query):
-        if row.json is None and row.dataset is None:
+        dataset = row.dataset
+        if row.json is None and row.residence == "derivable":
+            dataset = derived(connection, row.sop_instance_uid)
+        if row.json is None and dataset is None:
             continue
         if row.study_overlay or row.series_overlay or row.instance_overlay:
             overlaid.append(row.id)
         found[row.id] = (
-            header_of(row.dataset, row.transfer_syntax_uid)
+            header_of(dataset, row.transfer_syntax_uid)
             if row.json is None
             else packed_header.unpack(row.json)
         )

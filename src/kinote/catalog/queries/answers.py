@@ -14,7 +14,7 @@ from kinote.catalog.columns import attribute_lines
 from kinote.catalog.columns.attribute_lines import line, number_writer, text_writer
 from kinote.catalog.columns.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.columns.dictionary_vr import in_dictionary_vr
-from kinote.catalog.instances.headers import headers
+from kinote.catalog.instances.headers import Derived, headers, nothing_derived
 from kinote.catalog.queries.matching_keys import TagPath
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import DAMAGED, series
@@ -137,8 +137,9 @@ def instance_answers(
     *,
     with_study: bool,
     with_series: bool,
+    derived: Derived = nothing_derived,
 ) -> list[Answer]:
-    beside = _headers(connection, [row.id for row in rows], wanted)
+    beside = _headers(connection, [row.id for row in rows], wanted, derived)
     tells_syntax = bool(wanted & {(), (tags.AVAILABLE_TRANSFER_SYNTAX_UID,)})
     answers = []
     for row in rows:
@@ -231,7 +232,7 @@ def _elsewhere(connection: Connection, studies: Iterable[int]) -> list[tuple[int
 
 
 def _headers(
-    connection: Connection, keys: Sequence[int], wanted: AbstractSet[TagPath]
+    connection: Connection, keys: Sequence[int], wanted: AbstractSet[TagPath], derived: Derived
 ) -> dict[int, list[str]]:
     """Return the requested attributes that only the header has, by instance."""
     everything = () in wanted
@@ -239,7 +240,7 @@ def _headers(
     if not everything and not beside:
         return {}
     found: dict[int, list[str]] = {}
-    for key, header in headers(connection, keys).items():
+    for key, header in headers(connection, keys, derived=derived).items():
         lines = attribute_lines.split(header.decode())
         found[key] = [each for each in lines if everything or attribute_lines.tag(each) in beside]
     return found

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, select
 
 from kinote.catalog.columns.attributes import SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.instances.headers import Derived, nothing_derived
 from kinote.catalog.queries.answers import Answer, instance_answers, series_answers, study_answers
 from kinote.catalog.queries.conditions import are_combined, condition, moments, range_of
 from kinote.catalog.queries.matching_keys import MATCHED, TIME_OF, Attribute, Level, Relation, TagPath
@@ -70,16 +71,17 @@ class Query:
     combined: bool = True
 
 
-def search(connection: Connection, query: Query) -> list[Answer]:
+def search(connection: Connection, query: Query, derived: Derived = nothing_derived) -> list[Answer]:
     """Return the requested page of matches, in a stable order.
 
     Studies come newest first. Series and instances come by number within a study, and otherwise the last received
-    first. Raises `InvalidKeyError` for a value that does not fit its attribute.
+    first. `derived` gives the bytes of key objects that are not made yet, without keeping them.
+    Raises `InvalidKeyError` for a value that does not fit its attribute.
     """
-    return _answers(connection, query, connection.execute(_ordered(connection, query, _FROM)).all())
+    return _answers(connection, query, connection.execute(_ordered(connection, query, _FROM)).all(), derived)
 
 
-def pages(connection: Connection, query: Query) -> Iterator[list[Answer]]:
+def pages(connection: Connection, query: Query, derived: Derived = nothing_derived) -> Iterator[list[Answer]]:
     """Return all matches, page by page. The connection must stay open until the end.
 
     A single cursor reads their keys. With an offset, each page would read all rows before it, and sorting whole
@@ -89,7 +91,7 @@ def pages(connection: Connection, query: Query) -> Iterator[list[Answer]]:
     found = connection.execute(_ordered(connection, query, _KEYS), execution_options=STREAMED)
     for page in found.scalars().partitions(PAGE):
         rows = {row.id: row for row in connection.execute(_FROM[query.level].where(key.in_(page)))}
-        yield _answers(connection, query, [rows[each] for each in page])
+        yield _answers(connection, query, [rows[each] for each in page], derived)
 
 
 #: Tells PostgreSQL not to send the whole result at once.
@@ -101,7 +103,7 @@ def _ordered(connection: Connection, query: Query, selected: Mapping[Level, Sele
     return statement.order_by(*_order(query)).limit(query.limit).offset(query.offset)
 
 
-def _answers(connection: Connection, query: Query, rows: Sequence[Any]) -> list[Answer]:
+def _answers(connection: Connection, query: Query, rows: Sequence[Any], derived: Derived) -> list[Answer]:
     wanted = query.include | query.keys.keys()
     match query.level:
         case Level.STUDY:
@@ -115,6 +117,7 @@ def _answers(connection: Connection, query: Query, rows: Sequence[Any]) -> list[
                 wanted,
                 with_study=_with_study(query, wanted),
                 with_series=_with_series(query, wanted),
+                derived=derived,
             )
 
 

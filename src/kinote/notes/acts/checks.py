@@ -91,6 +91,34 @@ def check_request(
     return content, problems
 
 
+def check_migrated(
+    request: NoteRequest, *, created: str, references: tuple[ContentReference, ...]
+) -> tuple[NoteContent | None, list[Problem]]:
+    """The content of a note of another system, and everything that is wrong with what it says.
+
+    What it flags is given by `references`: its images need not be here.
+    """
+    problems: list[Problem] = []
+    title = _title(request.title, problems)
+    modifiers = _modifiers(title, request.modifiers, problems)
+    _check_text(request, problems)
+    author = request.author or _NOBODY
+    _check_author(author, problems)
+    if problems or title is None:
+        return None, problems
+    content = NoteContent(
+        title=title,
+        title_group=str(titles.title_group(title)),
+        modifiers=modifiers,
+        description=request.description.rstrip() if request.description.strip() else "",
+        language=request.language,
+        author=author,
+        created=created,
+        references=references,
+    )
+    return content, problems
+
+
 def printable(text: str) -> str:
     """Text without the control characters that DICOM text cannot hold."""
     return _CONTROL.sub("", text).strip()

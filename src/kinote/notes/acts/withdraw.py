@@ -13,6 +13,7 @@ from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.request import NotRevisableError
+from kinote.notes.creator.awaited import awaited_uids
 from kinote.security.actors import Actor
 
 
@@ -27,7 +28,7 @@ def withdraw_note(
     expected_version: int | None = None,
     undo_window: timedelta = NO_WINDOW,
 ) -> int:
-    """Withdraw a note, authored here or received. Its rows stay: it can still be read by its number.
+    """Withdraw a note, whatever its origin. Its rows stay: it can still be read by its number.
 
     `text` is why, in a person's words. Without an `act`, the note is withdrawn for no other reason than that somebody
     wants it back. Returns the key of the withdrawal, by which it can be undone.
@@ -35,11 +36,13 @@ def withdraw_note(
     Raises `NoteNotFoundError`, `VersionConflictError`, and `NotRevisableError` if it is withdrawn already.
     """
     current = locked_version(transaction, note_id, expected_version)
-    if not current.carriers:
+    # A migrated note may be withdrawn before its key objects can be made: then they never are.
+    awaited = {} if current.origin != "migrated" else awaited_uids(transaction, current.version)
+    if not current.carriers and not awaited:
         raise NotRevisableError(f"Note {note_id} has been withdrawn already.")
     key = reject(
         transaction,
-        [carrier.sop_instance_uid for carrier in current.carriers],
+        [*(carrier.sop_instance_uid for carrier in current.carriers), *awaited],
         act=act or _taken_back(current, by),
         text=text,
         by=by,
@@ -48,7 +51,9 @@ def withdraw_note(
     )
     happened = changes.Change(
         changes.Kind.NOTE_WITHDRAWN,
-        study_instance_uid=current.carriers[0].place.study_instance_uid,
+        study_instance_uid=(
+            current.carriers[0].place.study_instance_uid if current.carriers else next(iter(awaited.values()))
+        ),
         note=note_id,
     )
     changes.record(transaction, [happened], now=now)

@@ -293,7 +293,7 @@ def _bring_into_use(
         now,
     )
     uids = list(came.uids.values())
-    images_came(transaction, uids)
+    images_came(transaction, uids, now)
     patients_changed(transaction, came.told)
     instances_came(transaction, [uid for uid, _ in uids], now=now)
     patients_became_known(transaction, came.told, now=now)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -42,7 +43,7 @@ from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.creator.context import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope, not_copied
 from kinote.notes.creator.index_entry import made_entry
-from kinote.notes.creator.recipe import made_from, made_from_text
+from kinote.notes.creator.recipe import made_from, made_from_text, writer_version
 from kinote.notes.known_instances import KnownInstance
 from kinote.notes.versions import NewVersion, stored_content
 from kinote.security.actors import Actor
@@ -59,7 +60,9 @@ class MadeKeyObject:
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
+    """The document of a note version in one study, and the presentation states that it names."""
+
     version: NewVersion
     document: KeyObjectDocument
     states: tuple[InstanceReference, ...]
@@ -79,7 +82,7 @@ def make_key_objects(
     `known` has the referenced instances and presentation states. The note was made in the first study. The change
     feed gets what `happened` to the notes, and the new instances.
     """
-    studies = _by_uid(transaction, {uid for version in versions for uid in version.studies})
+    studies = studies_by_uid(transaction, {uid for version in versions for uid in version.studies})
     attributes = {row.study_instance_uid: row.attributes for row in studies}
     for row in studies:
         if malformed := not_copied(row.attributes):
@@ -87,7 +90,7 @@ def make_key_objects(
     drafts = [draft for version in versions for draft in drafts_of(version, known, attributes, now=now)]
     placed = [_placed(draft, by, now) for draft in drafts]
     inserted = insert_with_series(transaction, placed, {row.study_instance_uid: row.id for row in studies})
-    _insert_key_objects(transaction, drafts, inserted)
+    insert_key_objects(transaction, drafts, inserted)
     counts.add_series_of_one(transaction, Counter(row.study for row in inserted))
     changes.record(
         transaction,
@@ -110,10 +113,29 @@ def make_key_objects(
 
 
 def document_of(connection: Connection, sop_instance_uid: str) -> KeyObjectDocument:
-    """Return the document of a KOS made here, from its rows alone. `writer.encode` gives its bytes again.
+    """Return the document of a KOS made here, from its rows alone. `dataset_of` gives its bytes again.
 
     Raises LookupError if no such KOS was made here.
     """
+    return _document(connection, _recipe(connection, sop_instance_uid))
+
+
+def dataset_of(connection: Connection, sop_instance_uid: str) -> bytes:
+    """Return the bytes of a KOS made here, from its rows alone, by the writer that its recipe names (law 11).
+
+    Raises LookupError if no such KOS was made here, and ValueError if that writer is not here.
+    """
+    recipe = _recipe(connection, sop_instance_uid)
+    encode = writer.encoder(writer_version(recipe.made_from))
+    return encode(_document(connection, recipe))
+
+
+def _document(connection: Connection, recipe: Any) -> KeyObjectDocument:
+    context, states = made_from(recipe.made_from)
+    return KeyObjectDocument(context, selection(stored_content(connection, recipe.version), states))
+
+
+def _recipe(connection: Connection, sop_instance_uid: str) -> Any:
     row = connection.execute(
         select(key_object.c.version, key_object.c.made_from)
         .join(instance, instance.c.id == key_object.c.instance)
@@ -125,8 +147,7 @@ def document_of(connection: Connection, sop_instance_uid: str) -> KeyObjectDocum
     ).one_or_none()
     if row is None:
         raise LookupError(f"No key object {sop_instance_uid} has been made here.")
-    context, states = made_from(row.made_from)
-    return KeyObjectDocument(context, selection(stored_content(connection, row.version), states))
+    return row
 
 
 def drafts_of(
@@ -135,9 +156,13 @@ def drafts_of(
     attributes: Mapping[str, str],
     *,
     now: datetime,
-) -> Iterable[_Draft]:
-    """Return the documents of one version, with new UIDs."""
-    identities = [
+    identities: Sequence[KeyObjectIdentity] = (),
+) -> Iterable[Draft]:
+    """Return the documents of one version, in the studies whose `attributes` are given.
+
+    The `identities` are those of all its documents; without them they get new UIDs.
+    """
+    identities = identities or [
         KeyObjectIdentity(study_uid, uids.new_uid(), uids.new_uid()) for study_uid in version.studies
     ]
     states = {
@@ -148,6 +173,8 @@ def drafts_of(
     chosen = selection(version.content, states)
     procedures = _requested_procedures(version.content, known)
     for identity in identities:
+        if identity.study_instance_uid not in attributes:
+            continue
         context = envelope(
             identity,
             version.content,
@@ -166,7 +193,7 @@ def drafts_of(
                 if other is not identity
             ],
         )
-        yield _Draft(version, KeyObjectDocument(context, chosen), tuple(states.values()))
+        yield Draft(version, KeyObjectDocument(context, chosen), tuple(states.values()))
 
 
 def selection(content: NoteContent, states: Mapping[str, InstanceReference]) -> KeyObjectSelection:
@@ -222,20 +249,21 @@ def _requested_procedures(content: NoteContent, known: Mapping[str, KnownInstanc
     return found
 
 
-_by_uid = statements.LookUp(
+studies_by_uid = statements.LookUp(
     select(study.c.id, study.c.study_instance_uid, study.c.attributes), study.c.study_instance_uid
 )
 
 
-def _placed(draft: _Draft, by: Actor, now: datetime) -> tuple[InstanceEntry, Placed]:
+def _placed(draft: Draft, by: Actor, now: datetime) -> tuple[InstanceEntry, Placed]:
     elements = writer.elements(draft.document)
     dataset = encoded(elements)
     return made_entry(elements, dataset, by, now), Placed(standing="live", dataset=dataset)
 
 
-def _insert_key_objects(
-    transaction: Connection, drafts: Sequence[_Draft], inserted: Sequence[InsertedInstance]
+def insert_key_objects(
+    transaction: Connection, drafts: Sequence[Draft], inserted: Sequence[InsertedInstance]
 ) -> None:
+    """Insert what tells key objects from other instances: their versions and recipes, and the requests they name."""
     rows = []
     requests = []
     for draft, row in zip(drafts, inserted, strict=True):

@@ -7,23 +7,41 @@ at once the first keeps them.
 from __future__ import annotations
 
 import io
+import logging
+from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import DERIVABLE, finding, instance, instance_bytes, instance_pieces
+from kinote.catalog.schema.tables import (
+    DERIVABLE,
+    finding,
+    instance,
+    instance_bytes,
+    instance_pieces,
+    study,
+)
 from kinote.catalog.sql.guards import hold
 from kinote.catalog.sql.statements import insert_new
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesNotMadeError
+from kinote.jobs.failed_objects import forget_failed, note_failed_alone
 from kinote.keyobject import writer
 from kinote.keyobject.findings import found
 from kinote.lifecycle.guards import CAN_BE_MADE
-from kinote.notes.creator.create import document_of
+from kinote.notes.creator.create import dataset_of
 from kinote.storage.digests import digest_of
+from kinote.telemetry.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: The kind of job that makes key objects: what cannot be made is remembered under it, whoever tried.
+MAKING = "make-key-objects"
 
 _NOT_MADE = "NOT_MADE"
 
@@ -33,10 +51,14 @@ class CannotBeMadeError(ValueError):
 
 
 class KeyObjectMaker:
-    """Makes bytes at the moment they are asked for; keeps them where it `writes`."""
+    """Makes bytes at the moment they are asked for; keeps them where it `writes`.
 
-    def __init__(self, catalog: Catalog, *, writes: bool = True) -> None:
+    What cannot be made is remembered with the reason, for the account of its study.
+    """
+
+    def __init__(self, catalog: Catalog, clock: Clock, *, writes: bool = True) -> None:
         self._catalog = catalog
+        self._clock = clock
         self._writes = writes
 
     def __call__(self, stored: Stored) -> DataSet:
@@ -47,17 +69,39 @@ class KeyObjectMaker:
             if self._writes:
                 self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
         except CannotBeMadeError as error:
-            if self._writes:
-                reason = str(error)
-                self._catalog.write(lambda transaction: tell_not_made(transaction, stored.id, reason))
+            self._remember(stored, str(error))
             raise BytesNotMadeError(stored.sop_instance_uid, str(error)) from error
         return DataSet(io.BytesIO(dataset), len(dataset))
+
+    def look(self, connection: Connection, sop_instance_uid: str) -> bytes:
+        """Return the bytes of a derivable key object, for who only says what is in them: nothing is kept.
+
+        Raises `BytesNotMadeError`.
+        """
+        try:
+            return derived(connection, sop_instance_uid)
+        except CannotBeMadeError as error:
+            raise BytesNotMadeError(sop_instance_uid, str(error)) from error
+
+    def _remember(self, stored: Stored, reason: str) -> None:
+        """Note why a key object cannot be made. The client hears of it even if the index does not take that."""
+        if not self._writes:
+            return
+        try:
+            self._catalog.write(
+                lambda transaction: note_not_made(transaction, stored.id, reason, clock=self._clock)
+            )
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
+            log.exception(
+                "Why a key object cannot be made could not be noted",
+                extra={"sop_instance_uid": stored.sop_instance_uid},
+            )
 
 
 def derived(connection: Connection, sop_instance_uid: str) -> bytes:
     """Return the bytes of a key object, made from its rows. Raises `CannotBeMadeError`."""
     try:
-        return writer.encode(document_of(connection, sop_instance_uid))
+        return dataset_of(connection, sop_instance_uid)
     except SQLAlchemyError:
         # It is the index that fails, and not this key object.
         raise
@@ -66,6 +110,14 @@ def derived(connection: Connection, sop_instance_uid: str) -> bytes:
     except Exception as error:
         # Whatever else the writer raises is the matter of this one alone (law 5).
         raise CannotBeMadeError(f"{type(error).__name__}: {error}") from error
+
+
+def note_not_made(transaction: Connection, key: int, reason: str, *, clock: Clock) -> None:
+    """Remember why a key object cannot be made, until it is. A later version of the writer may do better."""
+    note_failed_alone(
+        transaction, MAKING, key, reason, may_be_tried_again=False, version=writer.WRITER_VERSION, clock=clock
+    )
+    tell_not_made(transaction, key, reason)
 
 
 def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
@@ -88,6 +140,7 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
         insert_new(
             transaction, instance_pieces, [{"instance": key, "digests": digest.pieces}], unique=["instance"]
         )
+    forget_failed(transaction, MAKING, key)
     transaction.execute(
         instance.update()
         .where(instance.c.id == key)
@@ -124,11 +177,45 @@ def _forget_not_made(transaction: Connection, key: int) -> None:
     transaction.execute(finding.delete().where(finding.c.instance == key, finding.c.code == _NOT_MADE))
 
 
-def to_be_made(connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:
-    """Live instances whose bytes are not made yet: their keys after a key, with their UIDs."""
+@dataclass(frozen=True, slots=True)
+class MadeSome:
+    """How many key objects were made, why others could not be, by UID, and the key to go on after if more are left."""
+
+    made: int
+    failed: dict[str, str]
+    next: int | None
+
+
+def make_some(
+    catalog: Catalog, clock: Clock, *, after: int, limit: int, study_instance_uid: str = ""
+) -> MadeSome:
+    """Make the next key objects whose bytes are not made yet, of all studies or of one, each by itself."""
+    with catalog.read() as connection:
+        page = to_be_made(connection, after=after, limit=limit, study_instance_uid=study_instance_uid)
+    made = 0
+    failed: dict[str, str] = {}
+    for key, uid in page:
+        try:
+            with catalog.read() as connection:
+                dataset = derived(connection, uid)
+            made += catalog.write(partial(keep, key=key, dataset=dataset))
+        except CannotBeMadeError as error:
+            failed[uid] = str(error)
+            catalog.write(partial(note_not_made, key=key, reason=str(error), clock=clock))
+    return MadeSome(made, failed, page[-1][0] if len(page) == limit else None)
+
+
+def to_be_made(
+    connection: Connection, *, after: int, limit: int, study_instance_uid: str = ""
+) -> list[tuple[int, str]]:
+    """Live instances whose bytes are not made yet, of all studies or of one: keys after a key, with their UIDs."""
     query = select(live_instance.c.id, live_instance.c.sop_instance_uid).where(
         live_instance.c.residence == DERIVABLE, live_instance.c.id > after
     )
+    if study_instance_uid:
+        query = query.join(study, study.c.id == live_instance.c.study).where(
+            study.c.study_instance_uid == study_instance_uid
+        )
     return [
         (row.id, row.sop_instance_uid)
         for row in connection.execute(query.order_by(live_instance.c.id).limit(limit))

@@ -10,15 +10,22 @@ from sqlalchemy import Connection
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.jobs.enqueueing import Enqueued, enqueue
-from kinote.jobs.failed_objects import failed_by_version, forget_failed, note_failed
+from kinote.jobs.failed_objects import failed_by_version, note_failed
 from kinote.jobs.kinds import IDLE, JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome
 from kinote.keyobject.writer import WRITER_VERSION
-from kinote.notes.creator.making import CannotBeMadeError, derived, keep, tell_not_made, to_be_made
+from kinote.notes.creator.making import (
+    MAKING,
+    CannotBeMadeError,
+    derived,
+    keep,
+    tell_not_made,
+    to_be_made,
+)
 from kinote.telemetry.clock import Clock
 
 MAKE_KEY_OBJECTS = JobKind(
-    "make-key-objects",
+    MAKING,
     "makes the bytes of key objects whose notes came from elsewhere, ahead of their first use",
     priority=IDLE,
     at_once=1,
@@ -91,7 +98,6 @@ class MakeKeyObjects:
                 tell_not_made(transaction, key, str(each))
             else:
                 keep(transaction, key, each)
-                forget_failed(transaction, job.kind.name, key)
 
 
 def _derived(connection: Connection, uid: str) -> bytes | CannotBeMadeError:

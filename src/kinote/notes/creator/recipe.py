@@ -31,14 +31,15 @@ def made_from_text(context: DocumentContext, states: Sequence[InstanceReference]
     return json.dumps(made_from, ensure_ascii=False, separators=(",", ":"))
 
 
-def made_from(stored: str) -> tuple[DocumentContext, dict[str, InstanceReference]]:
-    """Undo `made_from_text`; the presentation states are by UID.
+def writer_version(stored: str) -> int:
+    """Return the version of the writer that makes the bytes (`kinote.keyobject.writer.encoder`)."""
+    version: int = json.loads(stored)["writer"]
+    return version
 
-    Raises ValueError if another version of the writer made the bytes, which must not be made again.
-    """
+
+def made_from(stored: str) -> tuple[DocumentContext, dict[str, InstanceReference]]:
+    """Undo `made_from_text`; the presentation states are by UID."""
     parsed: dict[str, Any] = json.loads(stored)
-    if parsed["writer"] != WRITER_VERSION:
-        raise ValueError(f"The document was written by version {parsed['writer']} of the writer.")
     envelope = parsed["context"]
     envelope["requests"] = tuple(map(_request, envelope.get("requests", ())))
     envelope["identical_documents"] = tuple(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import (
@@ -28,6 +28,7 @@ from kinote.keyobject.titles import TitleGroup
 from kinote.lifecycle.rejection.proposals import with_effect
 from kinote.notes.author import Author
 from kinote.notes.lists.note import Note, NoteKeyObject, NoteReference
+from kinote.notes.lists.waiting import Waiting, is_awaited, waiting
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.versions import numbers_from
 
@@ -39,6 +40,11 @@ def is_carried() -> ColumnElement[bool]:
         .join(live_instance, live_instance.c.id == key_object.c.instance)
         .where(key_object.c.version == note_version.c.id)
     )
+
+
+def is_in_use() -> ColumnElement[bool]:
+    """Return the condition on `note_version` that a note is shown: a live KOS carries it, or one waits to be made."""
+    return or_(is_carried(), is_awaited())
 
 
 def versions_query() -> Select[Any]:
@@ -78,7 +84,9 @@ def load(connection: Connection, rows: Sequence[Row[Any]], *, everything: bool) 
         parts[carriers[instance_key]].findings += found_here
     for key in _without_effect(connection, rows, parts):
         parts[key].findings.append(found("REJECTION_NOT_AUTHORISED"))
-    return [_note(row, parts[row.id], everything=everything) for row in rows]
+    migrated = [row.id for row in rows if row.origin == "migrated"]
+    awaited = waiting(connection, migrated) if migrated else {}
+    return [_note(row, parts[row.id], awaited.get(row.id), everything=everything) for row in rows]
 
 
 def _without_effect(
@@ -165,20 +173,23 @@ _key_objects = statements.LookUp(
 )
 
 
-def _note(row: Row[Any], parts: _Parts, *, everything: bool) -> Note:
+def _note(row: Row[Any], parts: _Parts, awaited: Waiting | None, *, everything: bool) -> Note:
     carriers = parts.key_objects
     whose = [identity(item) for item in carriers]
     findings = list(dict.fromkeys(parts.findings))
     references = []
+    patient = whose[0] if whose else awaited.patient if awaited else None
+    places = [item.study_instance_uid for item in (*carriers, *(awaited.key_objects if awaited else ()))]
+    is_live = any(item.standing == "live" for item in carriers) or bool(awaited and awaited.is_in_use)
     for item in parts.references:
-        reference, derived = _reference(item, whose[0] if whose else None)
+        reference, derived = _reference(item, patient)
         findings += [one for one in derived if one not in findings]
         if everything or reference.status != "foreign":
             references.append(reference)
     return Note(
         id=row.note,
         version=row.number,
-        study_instance_uid=carriers[0].study_instance_uid if carriers else "",
+        study_instance_uid=places[0] if places else "",
         title=Code(row.title_value, row.title_scheme, row.title_meaning),
         title_group=row.title_group,
         modifiers=tuple(parts.modifiers),
@@ -188,13 +199,14 @@ def _note(row: Row[Any], parts: _Parts, *, everything: bool) -> Note:
         # A document that does not say when it was made is as old as its registration (V42).
         created=row.created or row.registered_at,
         origin=row.origin,
-        standing="live" if any(item.standing == "live" for item in carriers) else "withdrawn",
+        standing="live" if is_live else "withdrawn",
         references=tuple(references),
         key_objects=tuple(
             NoteKeyObject(item.sop_instance_uid, item.study_instance_uid, item.registration, item.standing)
             for item in carriers
         ),
         findings=tuple(findings),
+        awaited=tuple(awaited.key_objects) if awaited else (),
     )
 
 

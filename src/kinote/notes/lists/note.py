@@ -36,6 +36,15 @@ class NoteKeyObject:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedKeyObject:
+    """A KOS of a migrated note that cannot be made yet; `reason` is a sentence."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A version of a note. Without a title it is a placeholder for a KOS that could not be read.
 
@@ -61,6 +70,7 @@ class Note:
     findings: tuple[Finding, ...]
     #: Of a placeholder: the key of its KOS.
     placeholder_for: int | None = None
+    awaited: tuple[AwaitedKeyObject, ...] = ()
 
 
 def as_json(note: Note) -> dict[str, Any]:
@@ -90,6 +100,14 @@ def as_json(note: Note) -> dict[str, Any]:
                 "registration": key_object.registration,
             }
             for key_object in note.key_objects
+        ],
+        "awaited": [
+            {
+                "sop_instance_uid": awaited.sop_instance_uid,
+                "study_instance_uid": awaited.study_instance_uid,
+                "reason": awaited.reason,
+            }
+            for awaited in note.awaited
         ],
         "findings": [
             {

@@ -1,7 +1,7 @@
 """Reads notes: by number, of a study, of an image, with their history, and by search.
 
-Only notes that a live KOS carries are listed (law 1). Manifests and rejection notes are not marks: they are listed
-only if everything is requested.
+Only notes that a live KOS carries are listed (law 1), and migrated notes whose KOS waits to be made. Manifests and
+rejection notes are not marks: they are listed only if everything is requested.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kinote.catalog.schema.tables import key_object, note_reference, note_study,
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.author import Author
 from kinote.notes.content import in_utc
-from kinote.notes.lists.load import findings_of, is_carried, load, versions_query
+from kinote.notes.lists.load import findings_of, is_in_use, load, versions_query
 from kinote.notes.lists.note import Note, NoteKeyObject, as_json
 from kinote.notes.lists.search import NoteSearch, Page, SearchError, search
 
@@ -47,7 +47,7 @@ def notes_of_study(connection: Connection, study_instance_uid: str, everything: 
     something.
     """
     here = select(note_study.c.version).where(note_study.c.study_instance_uid == study_instance_uid)
-    query = versions_query().where(note_version.c.id.in_(here), note_version.c.is_current, is_carried())
+    query = versions_query().where(note_version.c.id.in_(here), note_version.c.is_current, is_in_use())
     if not everything:
         query = query.where(note_version.c.title_group.not_in(NO_MARKS))
     found = [
@@ -65,7 +65,7 @@ def notes_of_instance(connection: Connection, sop_instance_uid: str) -> list[Not
         note_version.c.id.in_(flagging),
         note_version.c.is_current,
         note_version.c.title_group.not_in(NO_MARKS),
-        is_carried(),
+        is_in_use(),
     )
     return [
         one

@@ -27,7 +27,7 @@ from kinote.catalog.sql.text_grams import fold, grams
 from kinote.catalog.sql.text_index import NOTE_TEXT
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import belongs_to_study
-from kinote.notes.lists.load import is_carried, load, versions_query
+from kinote.notes.lists.load import is_in_use, load, versions_query
 from kinote.notes.lists.note import Note
 from kinote.notes.versions import author_normal
 
@@ -101,9 +101,9 @@ def search(connection: Connection, wanted: NoteSearch) -> Page:
 def _matching(connection: Connection, wanted: NoteSearch, limit: int) -> list[int]:
     """Return the numbers of the matching notes, newest first."""
     walks = [
-        walk.where(is_carried(), *_conditions(wanted)).order_by(number.desc()).limit(limit)
+        walk.where(is_in_use(), *_conditions(wanted)).order_by(number.desc()).limit(limit)
         if wanted.before is None
-        else walk.where(number < wanted.before, is_carried(), *_conditions(wanted))
+        else walk.where(number < wanted.before, is_in_use(), *_conditions(wanted))
         .order_by(number.desc())
         .limit(limit)
         for walk, number in _walks(connection, wanted)

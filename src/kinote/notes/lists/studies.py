@@ -18,7 +18,7 @@ from kinote.dicom.values.person_names import joined_groups
 from kinote.lifecycle.copies.patient_conflicts import conflicts
 from kinote.lifecycle.copies.proposed_corrections import proposed_corrections
 from kinote.notes.belonging import belongs_to_study
-from kinote.notes.lists.load import is_carried
+from kinote.notes.lists.load import is_in_use
 from kinote.notes.lists.queries import NO_MARKS
 from kinote.notes.lists.search import SearchError
 
@@ -147,7 +147,7 @@ def _marks() -> Any:
         .where(
             note_version.c.is_current,
             note_version.c.title_group.not_in(NO_MARKS),
-            is_carried(),
+            is_in_use(),
             belongs_to_study(),
         )
     )

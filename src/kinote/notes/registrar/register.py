@@ -33,6 +33,7 @@ from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
+from kinote.notes.creator.awaited import something_came
 from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
 from kinote.notes.registrar.read_content import content_of
 from kinote.notes.versions import NewVersion, insert_versions
@@ -120,11 +121,12 @@ def register(
     return {key: match.version for key, match in carried.items()}
 
 
-def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> None:
+def images_came(transaction: Connection, came: Iterable[tuple[str, str]], now: datetime) -> None:
     """Update notes that wait for instances (SOP and Study Instance UID) which have arrived, so that they belong to
     their studies.
 
-    A document usually says in which study an image lies. If it does not, or is wrong, the index decides.
+    A document usually says in which study an image lies. If it does not, or is wrong, the index decides. Key objects
+    of migrated notes are made that waited for it.
     """
     arrived = dict(came)
     waiting = _waiting(transaction, arrived)
@@ -134,7 +136,11 @@ def images_came(transaction: Connection, came: Iterable[tuple[str, str]]) -> Non
         if arrived[row.sop_instance_uid] != row.study_instance_uid
     }
     add_studies(transaction, rows)
-    refresh(transaction, {row.version for row in waiting})
+    versions = {row.version for row in waiting}
+    refresh(transaction, versions)
+    if arrived and something_came(transaction, arrived, versions, now=now):
+        # With a key object, a note is about the patient of its study.
+        refresh(transaction, versions)
 
 
 _saying = statements.LookUp(

@@ -76,7 +76,7 @@ def _alone(request: Request) -> bool:
 
 def _value(door: Door, item: LiveObject, path: str, by: Actor) -> Iterator[bytes]:
     """The bytes of a value as stored; of encapsulated pixel data its fragments, one after another."""
-    with outgoing(door, item, by).file as file:
+    with outgoing(door, item, by, leaves=False).file as file:
         base = file.tell()
         if transfer_syntaxes.lookup(item.transfer_syntax_uid).deflated:
             # Deflated objects are small, and intake has bounded what they inflate to.

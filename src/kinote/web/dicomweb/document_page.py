@@ -58,7 +58,7 @@ async def document_page(request: Request, item: LiveObject) -> Response:
 
 
 def _read(door: Door, item: LiveObject, by: Actor) -> Reading:
-    with outgoing(door, item, by).file as file:
+    with outgoing(door, item, by, leaves=False).file as file:
         # One byte more than is read: the reader then says that it is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 

@@ -117,7 +117,7 @@ class _Headers:
 
     def _made(self, item: LiveObject) -> bytes:
         # What is said of an object is no use of its bytes, wherever they lie.
-        with outgoing(self._door, item, KINOTE).file as file:
+        with outgoing(self._door, item, KINOTE, leaves=False).file as file:
             return header_of(file.read(), item.transfer_syntax_uid)
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.catalog.columns.attribute_lines import line
+from kinote.catalog.instances.headers import Derived
 from kinote.catalog.queries.answers import Answer
 from kinote.catalog.queries.matching import ALL, PAGE, Query, ignored_keys, pages, search
 from kinote.catalog.queries.matching_keys import Level, TagPath, UnknownAttributeError, path_of
@@ -55,7 +56,7 @@ async def _search(request: Request, level: Level) -> Response:
     rooms = rooms_of(request)
     long = _is_long(query)
     return await iterated(
-        _array(_matches(rooms.catalog, query), Addresses(request)),
+        _array(_matches(rooms.catalog, query, rooms.door.derived), Addresses(request)),
         rooms.threads.streams if long else rooms.threads.reads,
         media_type=media_type,
         headers=headers,
@@ -130,10 +131,12 @@ def _is_long(query: Query) -> bool:
     return query.limit is None or query.limit > PAGE
 
 
-def _matches(catalog: Catalog, query: Query) -> Iterator[Answer]:
+def _matches(catalog: Catalog, query: Query, derived: Derived) -> Iterator[Answer]:
     """All matches wanted, from one connection: from one state of the index."""
     with catalog.read() as connection:
-        for page in pages(connection, query) if _is_long(query) else [search(connection, query)]:
+        for page in (
+            pages(connection, query, derived) if _is_long(query) else [search(connection, query, derived)]
+        ):
             yield from page
 
 

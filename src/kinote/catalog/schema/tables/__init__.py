@@ -37,6 +37,7 @@ from kinote.catalog.schema.tables.instances import (
     store,
 )
 from kinote.catalog.schema.tables.jobs import job, job_event, job_failed_object, job_queue
+from kinote.catalog.schema.tables.migrated_notes import MIGRATED_AS, awaited_key_object, migrated_note
 from kinote.catalog.schema.tables.notes import (
     ORIGINS,
     key_object,
@@ -61,6 +62,7 @@ from kinote.catalog.schema.tables.withdrawals import (
 __all__ = [
     "DAMAGED",
     "DERIVABLE",
+    "MIGRATED_AS",
     "ORIGINS",
     "UIDS_RECEIVED",
     "alert",
@@ -68,6 +70,7 @@ __all__ = [
     "alert_told",
     "announced_availability",
     "answered_request",
+    "awaited_key_object",
     "backup",
     "change",
     "commit_mark",
@@ -92,6 +95,7 @@ __all__ = [
     "last_use",
     "location",
     "metadata",
+    "migrated_note",
     "node",
     "node_turn",
     "note",

@@ -1,0 +1,157 @@
+"""Goes through a table of notes: sorts it, files it batch by batch, and tells what became of each note.
+
+Each batch is a transaction. Whoever stops in between has the batches that were filed; the same table again goes on
+where it left off, since what is known changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
+from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.migration.filing import Kind, Result, file_notes
+from kinote.migration.legacy_notes import LegacyNote, RowRefusedError, note_of
+from kinote.migration.mapping import Mapping
+from kinote.migration.reading import TableReader
+from kinote.migration.rows import LegacyRow
+from kinote.migration.sorting import SortedRows
+from kinote.security.actors import Actor
+from kinote.telemetry.clock import Clock
+
+#: Notes that share a transaction: others write in between.
+BATCH = 200
+
+KINDS: tuple[Kind, ...] = ("imported", "waiting", "known", "duplicate", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a table is imported: the system it comes from, whose keys its notes have, and what that calls otherwise.
+
+    With `is_dry` nothing is kept.
+    """
+
+    source: str
+    mapping: Mapping = field(default_factory=Mapping)
+    is_dry: bool = False
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an import is: rows and notes in all, and notes by what became of them."""
+
+    rows: int = 0
+    notes: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    unknown_columns: list[str] = field(default_factory=list)
+
+
+class ImportEndedError(RuntimeError):
+    """An import ended before its end, for a reason that lies in the index; the message says which."""
+
+
+class _DryRun(Exception):  # noqa: N818 - no error: how a batch is taken back
+    def __init__(self, results: list[Result]) -> None:
+        super().__init__()
+        self.results = results
+
+
+class NotesImport:
+    """The import of one table.
+
+    First all rows are `read`; then `file` goes through them. `close` removes what lies on disk meanwhile.
+    """
+
+    def __init__(self, catalog: Catalog, options: ImportOptions, *, by: Actor, clock: Clock) -> None:
+        self._catalog = catalog
+        self._options = options
+        self._by = by
+        self._clock = clock
+        self._sorted = SortedRows()
+        self.progress = Progress()
+        self._number = 0
+        self._last = ""
+
+    def read(self, table: TableReader) -> Iterator[Result]:
+        """Read all rows; gives those that cannot be read, and of which it is not known to which note they belong.
+
+        Raises `FormatError`.
+        """
+        for row in table:
+            self.progress.rows += 1
+            if row.note:
+                self._sorted.add(row)
+                self._number += row.note != self._last
+                self._last = row.note
+            else:
+                self.progress.counts["refused"] += 1
+                yield Result("refused", row.line, "", row.problem)
+        self.progress.unknown_columns = table.unknown_columns
+        if table.mapping is not None:
+            self._options = ImportOptions(self._options.source, table.mapping, self._options.is_dry)
+
+    def file(self) -> Generator[list[Result], None, None]:
+        """File the notes; gives what became of those of each batch, once that is durable. Raises `ImportEndedError`."""
+        batch: list[LegacyNote] = []
+        refused: list[Result] = []
+        for rows in self._sorted:
+            try:
+                batch.append(note_of(rows, self._options.mapping, now=self._now()))
+            except RowRefusedError as error:
+                refused.append(Result("refused", error.line, _key(rows), str(error)))
+            if len(batch) + len(refused) >= BATCH:
+                yield self._filed(batch, refused)
+                batch, refused = [], []
+        if batch or refused:
+            yield self._filed(batch, refused)
+
+    @property
+    def number_of_notes(self) -> int:
+        """About how many notes there are; equal keys in a row are counted once."""
+        return self._number
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._sorted.close()
+
+    def _filed(self, batch: list[LegacyNote], refused: list[Result]) -> list[Result]:
+        now = self._now()
+        results = refused + (self._write(batch, now) if batch else [])
+        self.progress.notes += len(results)
+        self.progress.counts.update(each.kind for each in results)
+        return results
+
+    def _write(self, batch: list[LegacyNote], now: datetime) -> list[Result]:
+        def work(transaction: Connection) -> list[Result]:
+            results = file_notes(transaction, batch, self._options.source, by=self._by, now=now)
+            if self._options.is_dry:
+                raise _DryRun(results)
+            return results
+
+        try:
+            return self._catalog.write(work)
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError) as error:
+            raise ImportEndedError(str(error)) from error
+        except _DryRun as dry:
+            # No number of a note that will not be.
+            return [
+                Result(each.kind, each.line, each.key, each.sentence)
+                if each.kind in ("imported", "waiting")
+                else each
+                for each in dry.results
+            ]
+
+    def _now(self) -> datetime:
+        """This moment, in the time zone of the server: documents are written in it."""
+        return self._clock().astimezone()
+
+
+def _key(rows: list[LegacyRow]) -> str:
+    return rows[0].note

@@ -1,0 +1,7 @@
+"""What the tests of migration share: the studies of `tests.notes.ward`, on each kind of database."""
+
+from __future__ import annotations
+
+from tests.notes.conftest import filled, filled_sqlite
+
+__all__ = ["filled", "filled_sqlite"]
