@@ -9,7 +9,7 @@ from __future__ import annotations
 from kinote.app.background import JOB_KINDS
 from kinote.app.health import watch_alerts
 from kinote.app.house import House, HouseError, Purpose
-from kinote.app.interfaces import dicom_server, policy, rejection_rules, web_application
+from kinote.app.interfaces import dicom_server, policy, rejection_rules, sign_in, web_application
 from kinote.app.opening import adopt, open_house
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "open_house",
     "policy",
     "rejection_rules",
+    "sign_in",
     "watch_alerts",
     "web_application",
 ]

@@ -26,6 +26,7 @@ from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Others, Recovered
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
+from kinote.security.audit.trail import AuditTrail
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.marks import UnreadableMarkError
 from kinote.storage.presence import Presence
@@ -69,6 +70,8 @@ class House:
     unowned: Unowned
     #: Whether the volume of the data directory has room.
     room: RoomLeft
+    #: The audit trail; None where none is written.
+    trail: AuditTrail | None = None
     #: The id of this server among the nodes; empty for a command.
     node: str = ""
 

@@ -12,22 +12,25 @@ import typer
 
 import kinote
 from kinote.command import check as checking
-from kinote.command import peers_typed, withdrawals_typed
+from kinote.command import peers_typed, users_typed, withdrawals_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
-from kinote.command.typed import DataOption
+from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
 
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(withdrawals_typed.withdrawals)
+app.add_typer(users_typed.users)
+app.add_typer(users_typed.tokens)
+app.command()(users_typed.audit)
 app.command()(withdrawals_typed.withdraw)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
 ]
-HostOption = Annotated[str | None, typer.Option("--http-host", help="The loopback address to listen on.")]
+HostOption = Annotated[str | None, typer.Option("--http-host", help="The address to listen on.")]
 DicomPortOption = Annotated[
     int | None, typer.Option("--dicom-port", help="The port for DICOM; 0 takes a free one.")
 ]
@@ -81,8 +84,13 @@ def kinote_command(
         bool,
         typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_print_version),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="The file with settings, in place of ./kinote.toml."),
+    ] = None,
 ) -> None:
     """Kinote, a Key Image Notes server."""
+    CONFIG.set(config)
 
 
 @app.command()
@@ -233,6 +241,10 @@ def doctor(
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
     ] = False,
+    trail: Annotated[
+        bool,
+        typer.Option("--audit", help="Check the hash chain of the audit trail, and nothing else."),
+    ] = False,
 ) -> None:
     """Read key objects again after an update: those with findings, and those that an older reader read. Say what
     is understood otherwise now."""
@@ -247,7 +259,11 @@ def doctor(
             examining.scrub(begun, as_json=as_json)
         if laws:
             examining.check_laws(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all or laws):
+        if trail:
+            from kinote.command import trail as audit_trail
+
+            audit_trail.check(begun, as_json=as_json)
+        if not (adopt_index or repair or scrub_all or laws or trail):
             examining.read_again(begun, as_json=as_json)
 
 

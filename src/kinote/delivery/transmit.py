@@ -99,7 +99,8 @@ def _send_group(
         _send_waiting(call, contexts, waiting, results.put, record)
 
     threads = [
-        threading.Thread(target=send_further if number else send_first, daemon=True) for number in range(count)
+        threading.Thread(target=send_further if number else send_first, daemon=True)
+        for number in range(count)
     ]
     for thread in threads:
         thread.start()

@@ -24,7 +24,9 @@ from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
+from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
+from kinote.security.sign_in.identifying import SignIn
 from kinote.telemetry.clock import Clock
 from kinote.web.connections.limits import DEFAULT_LIMITS
 from kinote.web.event_streams import EventStreams
@@ -70,6 +72,8 @@ class Threads:
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     decoded: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    #: Each comparison of a password takes 64 MB of memory.
+    passwords: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,12 @@ class Rooms:
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     #: What rejection notes of others may do.
     rejections: RejectionRules = DEFAULT_RULES
+    #: How people sign in; None where nobody does, and everybody may do everything.
+    sign_in: SignIn | None = None
+    #: Whether this is the proof of a command that it may read the secret of the data directory.
+    is_owner: Callable[[str], bool] = lambda proof: False
+    #: The audit trail; None where none is written.
+    trail: AuditTrail | None = None
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

@@ -41,6 +41,13 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
+from kinote.catalog.schema.tables.sign_in import (
+    api_token,
+    audit_chunk,
+    audit_entry,
+    sign_in_session,
+    user_account,
+)
 from kinote.catalog.schema.tables.studies import patient, series, study
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
@@ -56,6 +63,9 @@ __all__ = [
     "UIDS_RECEIVED",
     "alert",
     "answered_request",
+    "api_token",
+    "audit_chunk",
+    "audit_entry",
     "change",
     "commit_mark",
     "delivery",
@@ -94,8 +104,10 @@ __all__ = [
     "scrub_pass",
     "series",
     "settings_row",
+    "sign_in_session",
     "store",
     "study",
+    "user_account",
     "withdrawal",
     "withdrawal_target",
 ]
