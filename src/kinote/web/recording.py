@@ -52,7 +52,7 @@ def noting(rooms: Rooms, scope: Scope, send: Send) -> Send:
                     scope[RECORDED],
                     actor_of(request),
                     concerned=concerned_by(scope.get("path_params", {})),
-                    detail=_asked(scope),
+                    detail=_listed(scope) | _asked(scope),
                 )
             )
         await send(message)
@@ -102,6 +102,11 @@ def concerned_by(parameters: Mapping[str, Any]) -> Concerned:
         note=int(note) if note.isascii() and note.isdigit() and len(note) < 19 else None,
         subject=number,
     )
+
+
+def _listed(scope: Scope) -> dict[str, str | int]:
+    """Which list was asked for."""
+    return {} if scope.get("path_params") else {"path": scope[WHOLE_PATH]}
 
 
 def _asked(scope: Scope) -> dict[str, str | int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 #: Characters of a password. More than enough for a sentence, and a bound for what is hashed.
 SHORTEST, LONGEST = 12, 256
@@ -26,6 +27,9 @@ class Passwords:
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        # Imported only here, since most commands and a server where nobody signs in have no use for it.
+        from argon2 import PasswordHasher
+
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash("nobody's password")
 
@@ -38,12 +42,14 @@ class Passwords:
             raise PasswordRefusedError(f"A password has at most {LONGEST} characters.")
         if len(set(password)) < _DIFFERENT:
             raise PasswordRefusedError(f"A password has at least {_DIFFERENT} different characters.")
-        if login and login in password.lower() and len(password) < len(login) + SHORTEST // 2:
+        if len(login) > 3 and len(password.lower().replace(login, "")) < SHORTEST - 2:
             raise PasswordRefusedError("A password is more than the login with a few characters around it.")
         return self._hasher.hash(password)
 
     def is_right(self, encoded: str | None, password: str) -> bool:
         """Return whether a password is the one that was encoded; never for None or an empty text."""
+        from argon2.exceptions import InvalidHashError, VerificationError
+
         password = _normal(password[:LONGEST])
         try:
             is_same = self._hasher.verify(encoded or self._nobody, password)
