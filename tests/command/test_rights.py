@@ -56,7 +56,7 @@ def _value(name: str, parameter: str) -> str:
     """What a parameter takes: a number, the name of an act, or anything."""
     if parameter == "act":
         return "quality"
-    numbered = name.split()[0] in {"jobs", "alerts", "purges", "rejections", "withdrawals"}
+    numbered = name.split()[0] in {"jobs", "alerts", "purges", "rejections", "tokens", "withdrawals"}
     return "1" if numbered and "kind" not in parameter else "1.2.3"
 
 

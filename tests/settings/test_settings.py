@@ -69,6 +69,12 @@ WRONG = {
     "undo_seconds": ("604801", "0 to 604800"),
     "make_key_objects": ("perhaps", "true or false"),
     "http_host": ("0.0.0.0", "loopback"),
+    "http_certificate": (".", "PEM file"),
+    "http_key": (".", "PEM file"),
+    "authentication": ("basic", "none or local"),
+    "session_hours": ("0", "0.1 to 168"),
+    "audit": ("perhaps", "true or false"),
+    "audit_days": ("0", "1 to 36500"),
     "trusted_proxies": ("proxy.example", "IP addresses or networks"),
     "http_connections": ("7", "8 to 100000"),
     "http_connections_per_address": ("0", "1 to 100000"),
@@ -215,3 +221,39 @@ def test_what_no_browser_calls_an_origin_is_refused(origin: str) -> None:
 )
 def test_an_origin_is_kept_as_browsers_say_it(written: str, said_by_browsers: str) -> None:
     assert read_settings(allowed_origins=written).allowed_origins == (said_by_browsers,)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, ("authentication", "http_certificate", "trusted_proxies")),
+        ({"authentication": "local"}, ("http_certificate", "trusted_proxies")),
+        ({"http_certificate": "k.pem"}, ("authentication",)),
+        ({"trusted_proxies": "10.0.0.1"}, ("authentication",)),
+    ],
+    ids=["neither", "signed in, in the clear", "by TLS without sign-in", "by a proxy without sign-in"],
+)
+def test_http_beyond_loopback_says_what_it_needs(given: dict[str, str], missing: tuple[str, ...]) -> None:
+    message = refused(http_host="0.0.0.0", **given)
+    assert message.startswith("--http-host: ")
+    assert all(name in message for name in missing)
+
+
+@pytest.mark.parametrize("given", [{"http_certificate": "k.pem"}, {"trusted_proxies": "10.0.0.1"}], ids=str)
+def test_http_beyond_loopback_with_sign_in_and_encryption(given: dict[str, str]) -> None:
+    settings = read_settings(http_host="10.1.2.1", authentication="local", **given)
+    assert settings.only_by_proxy() is ("trusted_proxies" in given)
+    assert settings.http_hosts() == ("10.1.2.1",)
+    assert settings.writes_audit()
+
+
+def test_another_file_is_read_and_must_be_there(tmp_path: Path) -> None:
+    Path("kinote.toml").write_text("http_port = 1\n")
+    other = tmp_path / "other.toml"
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings(other)
+    other.write_text("http_port = 2\n")
+    assert read_settings(other).http_port == 2
+    other.write_text("htp_port = 2\n")
+    with pytest.raises(SettingsError, match=f"htp_port in {other}"):
+        read_settings(other)

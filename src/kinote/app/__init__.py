@@ -10,7 +10,7 @@ from __future__ import annotations
 from kinote.app.background import JOB_KINDS
 from kinote.app.health import watch_alerts
 from kinote.app.house import House, HouseError, Purpose
-from kinote.app.interfaces import dicom_server, policy, rejection_rules, web_application
+from kinote.app.interfaces import dicom_server, policy, rejection_rules, sign_in, web_application
 from kinote.app.opening import adopt, open_house
 from kinote.app.restoring import drill, rebuild_index, restore_backup
 
@@ -27,6 +27,7 @@ __all__ = [
     "rebuild_index",
     "rejection_rules",
     "restore_backup",
+    "sign_in",
     "watch_alerts",
     "web_application",
 ]

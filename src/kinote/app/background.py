@@ -74,6 +74,8 @@ def _keep_the_index_current(
     windows.step()
     closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
     closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
+    if house.trail is not None:
+        closing.callback(Repeatedly("audit", house.trail.step, Event(), first=1.0).close)
     closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
     closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
     closing.callback(house.soundness.end)

@@ -27,6 +27,7 @@ from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Others, Recovered
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
+from kinote.security.audit.trail import AuditTrail
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.marks import UnreadableMarkError
 from kinote.storage.presence import Presence
@@ -72,6 +73,8 @@ class House:
     room: RoomLeft
     #: Makes the backups.
     backups: Backups
+    #: The audit trail; None where none is written.
+    trail: AuditTrail | None = None
     #: The id of this server among the nodes; empty for a command.
     node: str = ""
 

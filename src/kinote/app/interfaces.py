@@ -32,6 +32,7 @@ from kinote.scp.server import DicomServer
 from kinote.security.actors import Actor
 from kinote.security.policy import Policy
 from kinote.security.rights import Right
+from kinote.security.sign_in.identifying import SignIn
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import journal_folder
 from kinote.web.application import Rooms, WebOptions, create_application
@@ -56,10 +57,24 @@ def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
     return frozenset(Right(right.value) for right in peer.rights)
 
 
+def sign_in(house: House, settings: Settings) -> SignIn | None:
+    """How people sign in at a server; None where nobody does."""
+    if settings.authentication == "none":
+        return None
+    return SignIn(house.catalog, house.clock, session_lasts=timedelta(hours=settings.session_hours))
+
+
 def web_application(
-    house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]] = tuple
+    house: House,
+    settings: Settings,
+    alerts: Callable[[], Sequence[Alert]] = tuple,
+    *,
+    sign_in: SignIn | None = None,
 ) -> FastAPI:
-    """The HTTP face of an open house; it tells the `alerts` of others beside its own."""
+    """The HTTP face of an open house; it tells the `alerts` of others beside its own.
+
+    Without `sign_in` everybody may do everything, as whoever runs a command on the data directory may.
+    """
     rooms = Rooms(
         catalog=house.catalog,
         receiver=house.receiver,
@@ -68,6 +83,9 @@ def web_application(
         policy=policy(house),
         health=partial(health_of, house, settings, alerts),
         prove=partial(_prove, house),
+        sign_in=sign_in,
+        is_owner=partial(_is_owner, house),
+        trail=house.trail,
         scrub=partial(
             scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
         ),
@@ -82,7 +100,7 @@ def web_application(
         test_alerts=partial(send_test, settings.alert_options(), house.clock),
         rejections=rejection_rules(settings, house.peers),
         options=WebOptions(
-            allowed_hosts=settings.allowed_hosts,
+            allowed_hosts=settings.http_hosts(),
             allowed_origins=settings.allowed_origins,
             hosts_needed=settings.hosts_needed(),
             requests_per_client=settings.http_requests_per_client,
@@ -115,6 +133,11 @@ def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
 def _prove(house: House, challenge: str) -> str | None:
     announcement = house.directory.announcement
     return announcement.proof(challenge) if announcement else None
+
+
+def _is_owner(house: House, proof: str) -> bool:
+    announcement = house.directory.announcement
+    return announcement is not None and announcement.is_of_owner(proof)
 
 
 def dicom_server(house: House, settings: Settings, associations: int, unassociated: int) -> DicomServer:

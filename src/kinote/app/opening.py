@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +46,7 @@ from kinote.notes.creator.making import KeyObjectMaker
 from kinote.peers.from_settings import mirror
 from kinote.peers.known import PeersInUse
 from kinote.security.actors import Actor
+from kinote.security.audit.trail import AuditTrail
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
@@ -161,6 +162,7 @@ def open_house(
                     Unowned(),
                     RoomLeft(directory.path),
                     _backups(settings, catalog, url, places, clock, node),
+                    _trail(catalog, clock, settings) if purpose != "look" else None,
                     node.id if node is not None else "",
                 )
                 try:
@@ -171,6 +173,8 @@ def open_house(
                     peers.close()
                     receiver.close()
                     house.ledger.write()
+                    if house.trail is not None:
+                        house.trail.close()
                     if purpose != "look":
                         refusals.close()
                     uses.write()
@@ -262,6 +266,13 @@ def _observe(refusals: RefusedArrivals, outcome: Outcome) -> None:
 
 def _no_use(_instance: int, _by: Actor) -> None:
     """Nothing is written."""
+
+
+def _trail(catalog: Catalog, clock: Clock, settings: Settings) -> AuditTrail | None:
+    if not settings.writes_audit():
+        return None
+    kept = None if settings.audit_days is None else timedelta(days=settings.audit_days)
+    return AuditTrail(catalog, clock, kept=kept)
 
 
 def _see_that_it_is_one(path: Path) -> None:

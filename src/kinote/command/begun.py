@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -46,12 +47,12 @@ class Begun:
     settings: Settings
 
     @contextmanager
-    def store(self, purpose: Purpose) -> Iterator[Client]:
-        """The store by its REST API; a folder that is no data directory is not made one."""
+    def store(self, purpose: Purpose, *, makes_new: bool = False) -> Iterator[Client]:
+        """The store by its REST API; a folder that is no data directory is not made one, unless it `makes_new` ones."""
         with ExitStack() as closing:
-            found = self._opened(closing, purpose, makes_new=False)
+            found = self._opened(closing, purpose, makes_new=makes_new)
             if isinstance(found, Announcement):
-                client = Client(found.url, ProvenTransport(found))
+                client = Client(found.url, ProvenTransport(found), found.owner_proof)
             else:
                 from kinote.app import web_application
                 from kinote.command.in_process import answered_here
@@ -75,7 +76,7 @@ class Begun:
 
                 yield local_sink(found.receiver, Origin(Interface.IMPORT, command_actor(user())))
                 return
-            client = Client(found.url, ProvenTransport(found))
+            client = Client(found.url, ProvenTransport(found), found.owner_proof)
             closing.callback(client.close)
             yield client.store
 
@@ -136,10 +137,12 @@ def _told_of_application() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def begun(**given: Any) -> Iterator[Begun]:
+def begun(config: Path | None = None, /, **given: Any) -> Iterator[Begun]:
     """Begin a command with these settings of its command line, where they are not None; end it where it fails."""
     try:
-        settings = read_settings(**{name: value for name, value in given.items() if value is not None})
+        settings = read_settings(
+            config, **{name: value for name, value in given.items() if value is not None}
+        )
     except SettingsError as error:
         fail(str(error), USAGE)
     # The application in this process logs its requests, as a server does: they are not what was asked for.

@@ -15,7 +15,7 @@ import httpx
 
 from kinote.command.user import user
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
-from kinote.security.actors import ACTOR_HEADER, COMMAND
+from kinote.security.actors import ACTOR_HEADER, COMMAND, OWNER_SCHEME
 
 _CHUNK = 256 * 1024
 
@@ -31,16 +31,20 @@ class ServerError(RuntimeError):
 
 
 class Client:
-    """One Kinote, at an address by way of a transport."""
+    """One Kinote, at an address by way of a transport.
 
-    def __init__(self, url: str, transport: httpx.BaseTransport) -> None:
+    `owner_proof` shows a server, which has proved itself before, that the command is its owner's.
+    """
+
+    def __init__(self, url: str, transport: httpx.BaseTransport, owner_proof: str = "") -> None:
         self.url = url
+        shown = {"Authorization": f"{OWNER_SCHEME} {owner_proof}"} if owner_proof else {}
         self._http = httpx.Client(
             base_url=url,
             transport=transport,
             timeout=httpx.Timeout(600, connect=10),
             trust_env=False,
-            headers={"User-Agent": COMMAND, ACTOR_HEADER: quote(user(), safe="")},
+            headers={"User-Agent": COMMAND, ACTOR_HEADER: quote(user(), safe=""), **shown},
         )
 
     def get(self, path: str) -> Any:

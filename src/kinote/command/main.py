@@ -11,10 +11,17 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
-from kinote.command import backups_typed, held_typed, notes_typed, peers_typed, withdrawals_typed
+from kinote.command import (
+    backups_typed,
+    held_typed,
+    notes_typed,
+    peers_typed,
+    users_typed,
+    withdrawals_typed,
+)
 from kinote.command.output import out
 from kinote.command.permitted import Commands
-from kinote.command.typed import DataOption
+from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
 
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
@@ -24,6 +31,9 @@ app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)
 app.add_typer(notes_typed.notes)
+app.add_typer(users_typed.users)
+app.add_typer(users_typed.tokens)
+app.command()(users_typed.audit)
 app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)
@@ -31,7 +41,7 @@ app.command()(backups_typed.restore)
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")
 ]
-HostOption = Annotated[str | None, typer.Option("--http-host", help="The loopback address to listen on.")]
+HostOption = Annotated[str | None, typer.Option("--http-host", help="The address to listen on.")]
 DicomPortOption = Annotated[
     int | None, typer.Option("--dicom-port", help="The port for DICOM; 0 takes a free one.")
 ]
@@ -85,8 +95,13 @@ def kinote_command(
         bool,
         typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_print_version),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="The file with settings, in place of ./kinote.toml."),
+    ] = None,
 ) -> None:
     """Kinote, a Key Image Notes server."""
+    CONFIG.set(config)
 
 
 @app.command()
@@ -249,6 +264,10 @@ def doctor(
         bool,
         typer.Option("--repair", help="Set all files aside that the index does not know, and nothing else."),
     ] = False,
+    trail: Annotated[
+        bool,
+        typer.Option("--audit", help="Check the hash chain of the audit trail, and nothing else."),
+    ] = False,
 ) -> None:
     """Read key objects again after an update: those with findings, and those that an older reader read. Say what
     is understood otherwise now."""
@@ -263,13 +282,17 @@ def doctor(
             examining.scrub(begun, as_json=as_json)
         if laws:
             examining.check_laws(begun, as_json=as_json)
+        if trail:
+            from kinote.command import trail as audit_trail
+
+            audit_trail.check(begun, as_json=as_json)
         if rebuild:
             from kinote.command import backups
 
             backups.rebuild(begun, as_json=as_json)
         if journal:
             examining.compare_journal(begun, as_json=as_json)
-        if not (adopt_index or repair or scrub_all or laws or journal or rebuild):
+        if not (adopt_index or repair or scrub_all or laws or trail or journal or rebuild):
             examining.read_again(begun, as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +14,14 @@ from types import FrameType
 
 import uvicorn
 
-from kinote.app import House, dicom_server, watch_alerts, web_application
+from kinote.app import House, HouseError, dicom_server, sign_in, watch_alerts, web_application
 from kinote.command import descriptors
 from kinote.command.descriptors import Budget, Wanted, budget, raise_limit
+from kinote.dimse.tls import TlsFileError, TlsOptions
 from kinote.scp.server import DicomServer
+from kinote.security.sign_in.users import has_user
 from kinote.settings.model import Settings
+from kinote.settings.values import is_wildcard
 from kinote.web.application import end_event_streams
 from kinote.web.connections.doorkeeper import Doorkeeper
 from kinote.web.connections.protocol import guarded
@@ -49,10 +53,14 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
     """Serve until SIGINT or SIGTERM; `announce` gets the addresses once requests are accepted."""
     # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
     # closed by whoever opened it, not left as by a crash.
+    _see_that_somebody_can_sign_in(house, settings)
+    # Before anything listens: a certificate that cannot be used ends the start.
+    tls = _tls(settings)
     told = Event()
     signal.signal(signal.SIGTERM, partial(_leave, told))
     listener = _listener(settings.http_host, settings.http_port)
-    url = f"http://{_address(settings.http_host, listener.getsockname()[1])}"
+    scheme = "http" if tls is None else "https"
+    url = f"{scheme}://{_address(_reached_at(settings.http_host), listener.getsockname()[1])}"
     shares = _descriptors(settings)
     descriptors.tell(shares)
     dicom = dicom_server(house, settings, shares.associations, shares.unassociated)
@@ -61,7 +69,7 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
         house.directory.announce(url)
         announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
         doorkeeper = _doorkeeper(settings, shares.http_connections)
-        _serve_http(house, settings, listener, told, dicom, doorkeeper)
+        _serve_http(house, settings, listener, told, dicom, doorkeeper, tls)
     finally:
         dicom.close()
 
@@ -80,7 +88,33 @@ def _descriptors(settings: Settings) -> Budget:
 
 def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
     limits = settings.connection_limits().within(connections)
-    return Doorkeeper(limits, is_proxy=TrustedProxies(settings.trusted_proxies).has)
+    return Doorkeeper(
+        limits,
+        is_proxy=TrustedProxies(settings.trusted_proxies).has,
+        only_by_proxy=settings.only_by_proxy(),
+    )
+
+
+def _see_that_somebody_can_sign_in(house: House, settings: Settings) -> None:
+    if settings.authentication == "none":
+        return
+    with house.catalog.read() as connection:
+        if has_user(connection):
+            return
+    raise HouseError(
+        "Nobody could sign in: authentication is on, and there is no user. Add the first one with "
+        f"`kinote users add LOGIN --role administrator --data {settings.data}`, which asks for a password."
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """TLS of the HTTP interface. Raises `HouseError` for files that cannot be used."""
+    if settings.http_certificate is None:
+        return None
+    try:
+        return TlsOptions(settings.http_certificate, settings.http_key).server_context()
+    except TlsFileError as error:
+        raise HouseError(str(error)) from error
 
 
 def _serve_http(
@@ -90,8 +124,9 @@ def _serve_http(
     told: Event,
     dicom: DicomServer,
     doorkeeper: Doorkeeper,
+    tls: ssl.SSLContext | None,
 ) -> None:
-    application = web_application(house, settings, dicom.alerts)
+    application = web_application(house, settings, dicom.alerts, sign_in=sign_in(house, settings))
     config = uvicorn.Config(
         application,
         log_config=None,
@@ -105,6 +140,9 @@ def _serve_http(
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
+    # uvicorn would make a context of its own from files.
+    config.load()
+    config.ssl = tls
     server = _Server(config, told, lambda: end_event_streams(application))
     # All that was loaded until now stays to the end: the garbage collector need not go through it again.
     gc.collect()
@@ -138,6 +176,13 @@ class _Server(uvicorn.Server):
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _reached_at(host: str) -> str:
+    """Where commands on this machine reach a server that listens at a host."""
+    if not is_wildcard(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
 
 
 def _leave(told: Event, _number: int, _frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,13 +22,17 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+#: The file with settings that was typed before the command; None for the one in the working directory.
+CONFIG: ContextVar[Path | None] = ContextVar("config", default=None)
+
+
 @contextmanager
 def begin(**given: Any) -> Iterator[Begun]:
     """Where every command but `check` begins."""
     try:
         from kinote.command.begun import begun
 
-        with begun(**given) as command:
+        with begun(CONFIG.get(), **given) as command:
             yield command
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == kinote.__name__:

@@ -1,5 +1,6 @@
-"""Authorization: actors, origins of objects, the table of rights, and the policy.
+"""Authorization: actors, origins of objects, the table of rights, the roles and the policy.
 
-Imports only the standard library, so that `kinote check` and receiver processes can use it. It does not know the
-settings or the peers: `app` passes in the rights granted to a peer. Sign-in and the audit trail will be added here.
+These files import only the standard library, so that `kinote check` and receiver processes can use them. Below them,
+`sign_in` has users, sessions and API tokens, and `audit` the audit trail; both use the catalog. The package does not
+know the settings or the peers: `app` passes in the rights granted to a peer.
 """

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Set
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
+
+from kinote.security.rights import Right
 
 #: The User-Agent of Kinote's own commands.
 COMMAND = "kinote-command"
 
 #: The header in which a client names the person it acts for: UTF-8, percent-encoded, since header fields are ASCII.
 ACTOR_HEADER = "Kinote-Actor"
+
+#: The scheme of `Authorization` by which a command shows that it may read the secret of the data directory.
+OWNER_SCHEME = "Kinote-Owner"
 
 
 class ActorKind(StrEnum):
@@ -27,13 +33,18 @@ class Actor:
     """The person or system that does something.
 
     `name` is the name or login of a person, the AE title of a peer, or the name of a program; empty if unknown.
-    `address` is the network address of the request; empty if the request did not come over a network. Until sign-in
-    exists, neither the name nor the kind in an HTTP request is verified.
+    `address` is the network address of the request; empty if the request did not come over a network.
+
+    `granted` is None where nobody signs in: then neither the name nor the kind in an HTTP request is verified. Where
+    people sign in, it contains the rights that were verified with the name, which is their login then; `full_name` is
+    their name as a PN. Neither is part of what is stored or compared.
     """
 
     kind: ActorKind
     name: str
     address: str
+    granted: Set[Right] | None = field(default=None, compare=False, repr=False)
+    full_name: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         """Describe the actor for sentences such as "Withdrawn by …"."""
@@ -50,6 +61,11 @@ class Actor:
         between two attempts.
         """
         return "\t".join((self.kind, self.name, self.address if self.kind is ActorKind.PEER else ""))
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether Kinote itself knows who it is: a person who has signed in."""
+        return self.kind is ActorKind.PERSON and self.granted is not None and bool(self.name)
 
     def with_default_name(self, name: str) -> Actor:
         """Return this actor, with `name` if its own name is unknown."""

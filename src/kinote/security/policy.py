@@ -1,4 +1,4 @@
-"""The policy: which actor has which right, until sign-in exists."""
+"""The policy: which actor has which right."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from kinote.security.rights import MEANINGS, Right
 
 #: Rights that a peer has only if they are granted to it, because they change what others see.
 GRANTED_PER_PEER = frozenset({Right.REJECT, Right.CORRECT})
+
+
+class SignInRequiredError(PermissionError):
+    """Nobody has signed in, and the request requires it. The message says the same about everything."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Sign in first: by POST /api/v1/session, or with an API token (Authorization: Bearer)."
+        )
 
 
 class NotAllowedError(PermissionError):
@@ -24,23 +33,31 @@ class NotAllowedError(PermissionError):
 class Policy:
     """Decides which actor has which right.
 
-    Kinote listens only on loopback, or to peers whose addresses are configured. Therefore everything is allowed, except
-    that a peer needs an explicit grant to reject and to correct. `rights_of` returns the rights granted to a peer, by
-    its AE title and address. It is called whenever such a right is needed, so that changes take effect at once.
+    An actor that has signed in has the rights that it was granted. Where nobody signs in, Kinote listens only on
+    loopback; therefore everything is allowed. Peers are admitted by their addresses or certificates, and for the
+    services that are configured. Beyond that, a peer needs an explicit grant to reject and to correct. `rights_of`
+    returns the rights granted to a peer, by its AE title and address. It is called whenever such a right is needed, so
+    that changes take effect at once.
     """
 
     rights_of: Callable[[Actor], Collection[Right]]
 
     def allowed(self, actor: Actor, right: Right) -> bool:
         """Return whether an actor has a right."""
+        if actor.granted is not None:
+            return right in actor.granted
         if actor.kind is ActorKind.PEER and right in GRANTED_PER_PEER:
             return right in self.rights_of(actor)
         return True
 
     def require(self, actor: Actor, right: Right) -> None:
-        """Raise `NotAllowedError` unless the actor has the right."""
-        if not self.allowed(actor, right):
-            raise NotAllowedError(right)
+        """Raise `SignInRequiredError` if nobody has signed in who could have the right, else `NotAllowedError` unless
+        the actor has it."""
+        if self.allowed(actor, right):
+            return
+        if actor.granted is not None and not actor.name:
+            raise SignInRequiredError
+        raise NotAllowedError(right)
 
     def granted(self, actor: Actor) -> frozenset[Right]:
         """Return all rights of an actor. An association keeps them from its beginning to its end."""

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 
 class Right(StrEnum):
-    """A right of an actor. Roles will be sets of rights."""
+    """A right of an actor. Roles of users are sets of rights (`kinote.security.roles`)."""
 
     CONNECT = "connect"
     READ = "read"
     STORE = "store"
     MARK = "mark"
     WITHDRAW = "withdraw"
+    WITHDRAW_OTHERS = "withdraw-others"
     REJECT = "reject"
     CORRECT = "correct"
     RELEASE = "release"
@@ -26,6 +27,8 @@ class Right(StrEnum):
     EXAMINE = "examine"
     OBSERVE = "observe"
     OPERATE = "operate"
+    ADMINISTER = "administer"
+    AUDIT = "audit"
 
 
 #: Descriptions of the rights, which complete the sentence "This requires the right …: to …".
@@ -34,7 +37,8 @@ MEANINGS: Mapping[Right, str] = {
     Right.READ: "query and retrieve live studies and notes",
     Right.STORE: "store objects",
     Right.MARK: "make and revise notes",
-    Right.WITHDRAW: "withdraw notes and objects, and undo it",
+    Right.WITHDRAW: "withdraw notes of one's own, and undo one's own withdrawals",
+    Right.WITHDRAW_OTHERS: "withdraw notes of others and any objects, and undo any withdrawal",
     Right.REJECT: "withdraw objects by sending a rejection note",
     Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
@@ -42,6 +46,8 @@ MEANINGS: Mapping[Right, str] = {
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
     Right.OBSERVE: "see how the server is doing: readiness and metrics",
     Right.OPERATE: "run the server and look after its store",
+    Right.ADMINISTER: "manage users, their roles and API tokens",
+    Right.AUDIT: "read the audit trail",
 }
 
 
@@ -128,7 +134,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/instances/{sop}/register"): Right.OPERATE,
     ("GET", "/api/v1/findings"): Right.EXAMINE,
     ("GET", "/api/v1/withdrawals"): Right.EXAMINE,
-    ("POST", "/api/v1/withdrawals"): Right.WITHDRAW,
+    ("POST", "/api/v1/withdrawals"): Right.WITHDRAW_OTHERS,
     ("GET", "/api/v1/withdrawals/summary"): Right.EXAMINE,
     ("GET", "/api/v1/withdrawals/{withdrawal_id}"): Right.EXAMINE,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): Right.WITHDRAW,
@@ -184,6 +190,19 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/destinations/{destination_id}"): Right.OBSERVE,
     ("PUT", "/api/v1/destinations/{destination_id}"): Right.OPERATE,
     ("DELETE", "/api/v1/destinations/{destination_id}"): Right.OPERATE,
+    ("GET", "/api/v1/session"): Right.CONNECT,
+    ("POST", "/api/v1/session"): Right.CONNECT,
+    ("DELETE", "/api/v1/session"): Right.CONNECT,
+    ("PUT", "/api/v1/session/password"): Right.CONNECT,
+    ("GET", "/api/v1/users"): Right.ADMINISTER,
+    ("POST", "/api/v1/users"): Right.ADMINISTER,
+    ("PUT", "/api/v1/users/{user_id}"): Right.ADMINISTER,
+    ("PUT", "/api/v1/users/{user_id}/password"): Right.ADMINISTER,
+    ("GET", "/api/v1/tokens"): Right.ADMINISTER,
+    ("POST", "/api/v1/tokens"): Right.ADMINISTER,
+    ("DELETE", "/api/v1/tokens/{token_id}"): Right.ADMINISTER,
+    ("GET", "/api/v1/audit"): Right.AUDIT,
+    ("GET", "/api/v1/audit/check"): Right.AUDIT,
     ("GET", "/healthz"): Right.CONNECT,
     ("GET", "/readyz"): Right.OBSERVE,
     ("GET", "/metrics"): Right.OBSERVE,
@@ -226,7 +245,7 @@ COMMANDS: dict[str, Right] = {
     "notes waiting": Right.EXAMINE,
     "notes duplicates": Right.EXAMINE,
     "notes materialise": Right.OPERATE,
-    "withdraw": Right.WITHDRAW,
+    "withdraw": Right.WITHDRAW_OTHERS,
     "withdrawals list": Right.EXAMINE,
     "withdrawals show": Right.EXAMINE,
     "withdrawals undo": Right.WITHDRAW,
@@ -263,6 +282,16 @@ COMMANDS: dict[str, Right] = {
     "destinations add": Right.OPERATE,
     "destinations change": Right.OPERATE,
     "destinations remove": Right.OPERATE,
+    "users add": Right.ADMINISTER,
+    "users list": Right.ADMINISTER,
+    "users disable": Right.ADMINISTER,
+    "users enable": Right.ADMINISTER,
+    "users password": Right.ADMINISTER,
+    "users roles": Right.ADMINISTER,
+    "tokens add": Right.ADMINISTER,
+    "tokens list": Right.ADMINISTER,
+    "tokens revoke": Right.ADMINISTER,
+    "audit": Right.AUDIT,
 }
 
 

@@ -28,8 +28,13 @@ ALLOWED = {
     "make_key_objects": "true or false",
     "availability_quiet_seconds": "a whole number from 1 to 86400",
     "undo_seconds": "a whole number from 0 to 604800",
-    "http_host": "a loopback address such as 127.0.0.1: Kinote has no sign-in yet and listens on loopback "
-    "only; put a reverse proxy that authenticates in front of it",
+    "authentication": "none or local",
+    "session_hours": "a number of hours from 0.1 to 168",
+    "audit": "true or false, or empty",
+    "audit_days": "a whole number from 1 to 36500, or empty for ever",
+    "http_host": "an IP address, or localhost",
+    "http_certificate": "the path of a PEM file, or empty",
+    "http_key": "the path of a PEM file, or empty",
     "http_port": "a whole number from 0 to 65535",
     "allowed_hosts": "host names without scheme and port, separated by commas or as a list",
     "allowed_origins": "origins as browsers name them, https://HOST or https://HOST:PORT, separated by commas "

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import time, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -51,9 +51,9 @@ from kinote.settings.rejections import (
 from kinote.settings.values import (
     host_name,
     is_loopback,
+    is_wildcard,
     listed,
     listening_host,
-    loopback,
     named,
     network,
     no_folder,
@@ -162,9 +162,24 @@ class Settings(BaseSettings):
         le=604_800,
         description="Seconds for which a withdrawal can be undone before others are told; safety has none.",
     )
-    http_host: Annotated[str, AfterValidator(loopback)] = Field(
-        "127.0.0.1", description="The address the HTTP face listens on; loopback only."
+    authentication: Literal["none", "local"] = Field(
+        "none",
+        description="How people sign in: `local` with users of Kinote's own; `none` lets everybody in.",
     )
+    session_hours: float = Field(
+        12, ge=0.1, le=168, allow_inf_nan=False, description="Hours after which people have to sign in again."
+    )
+    audit: Annotated[bool | None, BeforeValidator(none_if_empty)] = Field(
+        None, description="Write an audit trail; empty if people sign in."
+    )
+    audit_days: Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, BeforeValidator(none_if_empty)] = (
+        Field(None, description="Days for which the audit trail is kept; empty for ever.")
+    )
+    http_host: Annotated[str, AfterValidator(listening_host)] = Field(
+        "127.0.0.1", description="The address the HTTP face listens on."
+    )
+    http_certificate: _File = Field(None, description="Our certificate for HTTPS, PEM; empty: no TLS here.")
+    http_key: _File = Field(None, description="Its private key, PEM; empty if it is in the same file.")
     http_port: int = Field(8080, ge=0, le=65535, description="The port of the HTTP face; 0 takes a free one.")
     allowed_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(host_name)], ...], NoDecode, BeforeValidator(listed)
@@ -291,13 +306,28 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        file = settings_cls.model_config.get("toml_file")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         if faults := tuple(_contradictions(self)):
             raise ContradictionsError(faults)
         return self
+
+    def writes_audit(self) -> bool:
+        """Return whether an audit trail is written."""
+        return self.authentication != "none" if self.audit is None else self.audit
+
+    def only_by_proxy(self) -> bool:
+        """Return whether HTTP from elsewhere must come by a trusted proxy, since there is no TLS here."""
+        return not is_loopback(self.http_host) and self.http_certificate is None
+
+    def http_hosts(self) -> tuple[str, ...]:
+        """Return the host names, beside those of loopback, under which browsers may reach the server."""
+        # No page of another host can have an address as the name of its own (DNS rebinding).
+        own = () if is_wildcard(self.http_host) else (self.http_host,)
+        return (*self.allowed_hosts, *own)
 
     def receivers(self) -> int:
         """Return the number of receiver processes."""
@@ -385,6 +415,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             "dicom_host",
             f"{settings.dicom_host!r} is refused: whoever reaches the port can store and query. {_GUARDS}",
         )
+    yield from _contradictions_of_http(settings)
     if settings.dicom_tls_port is not None and settings.tls_certificate is None:
         yield "dicom_tls_port", "TLS needs a certificate: set tls_certificate too."
     if settings.dicom_tls_port and settings.dicom_tls_port == settings.dicom_port:
@@ -399,6 +430,26 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     names = [destination.name for destination in settings.destinations]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "destinations", f"The name {name!r} is there twice; each names one destination."
+
+
+def _contradictions_of_http(settings: Settings) -> Iterator[tuple[str, str]]:
+    if settings.http_key is not None and settings.http_certificate is None:
+        yield "http_key", "A key is of no use without its certificate: set http_certificate too."
+    if is_loopback(settings.http_host):
+        return
+    missing = []
+    if settings.authentication == "none":
+        missing.append("people have to sign in (authentication)")
+    if settings.http_certificate is None and not settings.trusted_proxies:
+        missing.append(
+            "passwords must not cross the network in the clear: set http_certificate for TLS here, or "
+            "trusted_proxies for a proxy in front that has it"
+        )
+    if missing:
+        yield (
+            "http_host",
+            f"{settings.http_host!r} is no loopback address, and others could reach it: {'; and '.join(missing)}.",
+        )
 
 
 def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Reads the settings: `kinote.toml` in the working directory, environment `KINOTE_*`, and the command line.
+"""Reads the settings: `kinote.toml` in the working directory or another file, environment and command line.
 
 Only `app` and `command` do; every room gets its own options.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsConfigDict
 
 from kinote.settings.allowed import ALLOWED, ALLOWED_OF_ITEMS, ITEMS
 from kinote.settings.model import FILE, PREFIX, ContradictionsError, Settings
@@ -29,11 +30,18 @@ class SettingsError(ValueError):
     """Settings that cannot be used. The message has a line for each fault, with its place."""
 
 
-def read_settings(**given: Any) -> Settings:
-    """Return the effective settings, including those `given` on the command line. Raises `SettingsError`."""
-    file = Path(FILE).absolute()
+def read_settings(config: Path | None = None, /, **given: Any) -> Settings:
+    """Return the effective settings, including those `given` on the command line. Raises `SettingsError`.
+
+    `config` is the file to read in place of the one in the working directory. It must be there.
+    """
+    file = (config or Path(FILE)).absolute()
     try:
-        return Settings(**given)
+        if config is None:
+            return Settings(**given)
+        with file.open("rb"):
+            pass
+        return _of_file(file)(**given)
     except ValidationError as error:
         faults = [fault for found in error.errors() for fault in _faults(found, given, file)]
         # A list with several wrong items has one line for each of them.
@@ -42,6 +50,15 @@ def read_settings(**given: Any) -> Settings:
         raise SettingsError(f"{file} is no valid TOML: {error}.") from None
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+
+
+def _of_file(file: Path) -> type[Settings]:
+    """Return settings that are read from this file."""
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    return FromFile
 
 
 def _faults(found: ErrorDetails, given: Mapping[str, Any], file: Path) -> Iterator[str]:

@@ -39,6 +39,19 @@ class Announcement:
         said = f"kinote server\n{self.url}\n{challenge}".encode()
         return hmac.new(bytes.fromhex(self.secret), said, hashlib.sha256).hexdigest()
 
+    @property
+    def owner_proof(self) -> str:
+        """What shows the server that a command may read the secret, so that it belongs to the directory's owner.
+
+        To be sent only where the server has proved who it is. Another start of the server has another secret.
+        """
+        said = f"kinote owner\n{self.url}".encode()
+        return hmac.new(bytes.fromhex(self.secret), said, hashlib.sha256).hexdigest()
+
+    def is_of_owner(self, proof: str) -> bool:
+        """Return whether a command has shown that it may read the secret."""
+        return hmac.compare_digest(proof.encode("utf-8", "replace"), self.owner_proof.encode())
+
     def is_proved_by(self, proof: str, challenge: str) -> bool:
         return hmac.compare_digest(proof.encode(), self.proof(challenge).encode())
 

@@ -1,4 +1,4 @@
-"""Who makes a request, as far as that can be told before people sign in: as the request itself says."""
+"""Who makes a request: who has signed in, or, where nobody does, as the request itself says."""
 
 from __future__ import annotations
 
@@ -20,14 +20,21 @@ LONGEST = 194
 #: Where the actor of a request stands in its ASGI scope.
 _KEY = "kinote.actor"
 
+#: Where it stands who a request comes from, if people sign in (`kinote.web.identified`).
+IDENTIFIED = "kinote.identified"
+
 
 def find_actor(scope: Scope) -> Actor:
     """Find out who makes a request, and keep it in the scope.
 
     Raises `BadRequestError` for a malformed name, and `RefusedContentError` for one that is no person name.
     """
+    identified: Actor | None = scope.get(IDENTIFIED)
+    if identified is not None:
+        scope[_KEY] = identified
+        return identified
     headers = Headers(scope=scope)
-    name = _name(headers.get(ACTOR_HEADER, ""))
+    name = claimed_name(headers)
     client = scope.get("client")
     address = str(client[0]) if client else ""
     if headers.get("User-Agent") == COMMAND:
@@ -42,6 +49,11 @@ def actor_of(request: Request) -> Actor:
     """Who makes a request."""
     actor: Actor = request.scope[_KEY]
     return actor
+
+
+def claimed_name(headers: Headers) -> str:
+    """The name that a request gives itself. Raises as `find_actor`."""
+    return _name(headers.get(ACTOR_HEADER, ""))
 
 
 def _name(written: str) -> str:

@@ -17,6 +17,7 @@ from kinote.web.description.openapi import description
 from kinote.web.dicomweb import routes as dicomweb
 from kinote.web.guard import Guard
 from kinote.web.health import healthz, readyz
+from kinote.web.identified import Identified
 from kinote.web.metrics import metrics
 from kinote.web.permitted import PermittedRoute, require_rights
 from kinote.web.problems import FAULT, problem_of
@@ -69,6 +70,7 @@ def create_application(rooms: Rooms) -> FastAPI:
     )
     require_rights(application)
     # The last one added is the outermost.
+    application.add_middleware(Identified, rooms=rooms)
     application.add_middleware(Guard, options=rooms.options)
     application.add_middleware(RequestsPerClient, most=rooms.options.requests_per_client)
     application.add_middleware(RequestLog)

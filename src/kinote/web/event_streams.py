@@ -78,6 +78,11 @@ class EventStreams:
         finally:
             self._open.discard(stream)
 
+    def look_at_rights(self) -> None:
+        """Users, sessions or tokens have changed: wake all streams, which look whether they may go on."""
+        for stream in self._open:
+            stream.wake()
+
     def end(self) -> None:
         """The server is being stopped: no stream goes on after what it is just sending."""
         self._has_ended = True

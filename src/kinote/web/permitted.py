@@ -14,19 +14,40 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from kinote.security.audit.entry import event_of_request
 from kinote.security.rights import OTHER_METHODS, Right, UnlistedError, right_of_request
 from kinote.web.actor import find_actor
+from kinote.web.recording import NOTED, RECORDED, WHOLE_PATH, note_refusal, noting
 from kinote.web.rooms import Rooms
 
 
 class _Permitted:
     #: What the route takes, by method.
     rights: Mapping[str, Right]
+    #: Its whole path, as the table of rights has it.
+    whole_path: str
 
     def begin(self, scope: Scope) -> None:
-        """Raises `NotAllowedError` where the actor lacks the right."""
+        """Raises `SignInRequiredError` and `NotAllowedError` where the actor lacks the right."""
         rooms: Rooms = scope["app"].state.rooms
-        rooms.policy.require(find_actor(scope), self.rights.get(scope["method"], OTHER_METHODS))
+        actor = find_actor(scope)
+        right = self.rights.get(scope["method"], OTHER_METHODS)
+        try:
+            rooms.policy.require(actor, right)
+        except PermissionError:
+            note_refusal(rooms, actor, scope["method"], self.whole_path, right, scope.get("path_params", {}))
+            raise
+        scope[RECORDED] = event_of_request(scope["method"], self.whole_path, right)
+        scope[WHOLE_PATH] = self.whole_path
+
+    async def recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and record in the audit trail that something was read, once it was."""
+        rooms: Rooms = scope["app"].state.rooms
+        event = scope.get(RECORDED) if rooms.trail is not None else None
+        if event not in NOTED:
+            await super().handle(scope, receive, send)  # type: ignore[misc]
+            return
+        await super().handle(scope, receive, noting(rooms, scope, send))  # type: ignore[misc]
 
 
 class PermittedRoute(_Permitted, Route):
@@ -34,7 +55,7 @@ class PermittedRoute(_Permitted, Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begin(scope)
-        await super().handle(scope, receive, send)
+        await self.recorded(scope, receive, send)
 
 
 class PermittedAPIRoute(_Permitted, APIRoute):
@@ -42,7 +63,7 @@ class PermittedAPIRoute(_Permitted, APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begin(scope)
-        await super().handle(scope, receive, send)
+        await self.recorded(scope, receive, send)
 
 
 def require_rights(application: FastAPI) -> None:
@@ -53,6 +74,7 @@ def require_rights(application: FastAPI) -> None:
             raise UnlistedError(f"{method} {path}, which is no route of kinote.web.permitted,")
         rights.setdefault(id(route), {})[method] = right_of_request(method, path)
         route.rights = rights[id(route)]
+        route.whole_path = path
 
 
 def routes_of(application: FastAPI) -> Iterator[tuple[Any, str, str]]:

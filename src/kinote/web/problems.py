@@ -65,7 +65,13 @@ from kinote.peers.refusals import (
     PeerVersionError,
     RefusedPeerError,
 )
-from kinote.security.policy import NotAllowedError
+from kinote.security.policy import NotAllowedError, SignInRequiredError
+from kinote.security.roles import UnknownRoleError
+from kinote.security.sign_in.identifying import WrongPasswordError
+from kinote.security.sign_in.passwords import PasswordRefusedError
+from kinote.security.sign_in.slowing_down import SlowDownError
+from kinote.security.sign_in.tokens import TokenNotFoundError
+from kinote.security.sign_in.users import UserNotFoundError, UserRefusedError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -225,6 +231,14 @@ class TooManyRequestsError(RequestError):
     title = "Too much at once from one client"
 
 
+class EncryptionRequiredError(RequestError):
+    """A connection without TLS comes from elsewhere, and from no trusted proxy."""
+
+    status = HTTPStatus.FORBIDDEN
+    name = "encryption-required"
+    title = "Encryption is required"
+
+
 class HeadTooLargeError(RequestError):
     """The request line and headers, or what surrounds the chunks of the body, are too large."""
 
@@ -291,6 +305,11 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     ),
     (FeedBegunAnewError, HTTPStatus.GONE, "feed-begun-anew", "The change feed has begun anew"),
     (NotAllowedError, HTTPStatus.FORBIDDEN, "not-allowed", "Not allowed"),
+    (SignInRequiredError, HTTPStatus.UNAUTHORIZED, "sign-in-required", "Sign-in is required"),
+    (WrongPasswordError, HTTPStatus.UNAUTHORIZED, "wrong-password", "Not signed in"),
+    (SlowDownError, HTTPStatus.TOO_MANY_REQUESTS, "slow-down", "Too many failed attempts"),
+    (UserNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (TokenNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
@@ -349,7 +368,16 @@ _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     StoreUnreachableError: {"Retry-After": "30"},
     BytesGoneError: {"Cache-Control": "no-store"},
     FeedBegunAnewError: {"Cache-Control": "no-store"},
+    SignInRequiredError: {"WWW-Authenticate": 'Bearer realm="Kinote"'},
+    WrongPasswordError: {"WWW-Authenticate": 'Bearer realm="Kinote"'},
 }
+
+#: What is refused of users and tokens: class, and the field at fault.
+_REFUSED_FIELDS: tuple[tuple[type[Exception], str], ...] = (
+    (UserRefusedError, ""),
+    (UnknownRoleError, "roles"),
+    (PasswordRefusedError, "password"),
+)
 
 FAULT = Problem(
     status=HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -378,6 +406,19 @@ def problem_of(error: Exception) -> Problem | None:
             RefusedContentError.title,
             str(error),
             fields,
+        )
+    for kind, field_at_fault in _REFUSED_FIELDS:
+        if isinstance(error, kind):
+            fault = FieldError(field_at_fault or str(getattr(error, "field", "")), str(error))
+            refused = RefusedContentError
+            return Problem(refused.status, refused.name, refused.title, str(error), (fault,))
+    if isinstance(error, SlowDownError):
+        return Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "slow-down",
+            "Too many failed attempts",
+            str(error),
+            headers={"Retry-After": str(error.seconds)},
         )
     for kind, status, name, title in _TABLE:
         if isinstance(error, kind):

@@ -26,7 +26,9 @@ from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
+from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
+from kinote.security.sign_in.identifying import SignIn
 from kinote.telemetry.clock import Clock
 from kinote.web.connections.limits import DEFAULT_LIMITS
 from kinote.web.event_streams import EventStreams
@@ -72,6 +74,8 @@ class Threads:
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     decoded: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
+    #: Each comparison of a password takes 64 MB of memory.
+    passwords: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,12 @@ class Rooms:
     test_alerts: Callable[[], list[dict[str, object]]] = list
     #: What rejection notes of others may do.
     rejections: RejectionRules = DEFAULT_RULES
+    #: How people sign in; None where nobody does, and everybody may do everything.
+    sign_in: SignIn | None = None
+    #: Whether this is the proof of a command that it may read the secret of the data directory.
+    is_owner: Callable[[str], bool] = lambda proof: False
+    #: The audit trail; None where none is written.
+    trail: AuditTrail | None = None
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from kinote.catalog import changes
+from kinote.security.rights import Right
 from kinote.web.api.pages import Limit, answer, page
+from kinote.web.identified import may_go_on
 from kinote.web.negotiation import accepted, choose
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
@@ -63,7 +65,7 @@ async def feed(
         # Where the feed has begun anew, that is said before the stream begins.
         await _since(rooms, after, 1)
         return StreamingResponse(
-            _events(rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
+            _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
         )
     found = await _since(rooms, after, limit + 1)
     following = str(found[limit - 1].position) if len(found) > limit else None
@@ -89,12 +91,14 @@ async def _news(rooms: Rooms, after: changes.Position) -> tuple[list[changes.Rec
     return await rooms.read(read)
 
 
-async def _events(rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
-    """What a stream says until the server ends; whoever reads it ends it by going away."""
+async def _events(request: Request, rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
+    """What a stream says until the server ends, or the right to it does; whoever reads it ends it by going away."""
     with rooms.streams.open(rooms.catalog.announcements) as stream:
         pause = _FIRST_PAUSE
         while not stream.has_ended:
             stream.look()
+            if not await may_go_on(request, rooms, Right.READ):
+                return
             found, held_back = await _news(rooms, after)
             for change in found:
                 after = change.position
@@ -110,6 +114,8 @@ async def _events(rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
                 # Enough for many commits, and too short to be noticed by a person.
                 await stream.rest(_SPACING)
             while not stream.is_awake:
+                if not await may_go_on(request, rooms, Right.READ):
+                    return
                 yield ": nothing new\n\n"
                 await stream.wait(_STILL_THERE)
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from asyncio import wrap_future
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -21,14 +21,20 @@ from starlette.responses import Response
 
 from kinote.catalog.answered_requests import Answer, KeyedRequest, answer_once, find_answer
 from kinote.security.actors import Actor
+from kinote.security.policy import NotAllowedError
+from kinote.security.rights import Right
 from kinote.web.actor import actor_of
 from kinote.web.problems import BadRequestError
+from kinote.web.recording import WHOLE_PATH, act_entry, note_refusal
 from kinote.web.rooms import Rooms, rooms_of
 
 #: Says of an answer that it is the one given before.
 REPLAYED = "Idempotent-Replayed"
 
 LONGEST = 255
+
+#: Studies that one act has entries of in the audit trail; one that concerns more says so by its number.
+_MOST_STUDIES = 1000
 
 #: A String of RFC 8941 3.3.3, as the draft has it.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
@@ -46,10 +52,35 @@ class Answered:
 class Act:
     """What a request asks to do, by whom, under the key it gives or under none."""
 
-    def __init__(self, rooms: Rooms, actor: Actor, keyed: KeyedRequest | None) -> None:
-        self.actor = actor
+    def __init__(self, rooms: Rooms, request: Request, keyed: KeyedRequest | None) -> None:
+        self.actor: Actor = actor_of(request)
         self._rooms = rooms
+        self._request = request
         self._keyed = keyed
+        #: The studies that it concerns beside what its path names, and what else there is to record of it.
+        self._studies: list[str] = []
+        self._said: dict[str, str] = {}
+
+    def require(self, right: Right) -> None:
+        """Raises `NotAllowedError` where who has signed in lacks a right that this act takes besides that of its path.
+
+        Where nobody signs in, no act is of others than one's own.
+        """
+        if self.actor.granted is None:
+            return
+        try:
+            self._rooms.policy.require(self.actor, right)
+        except NotAllowedError:
+            scope = self._request.scope
+            note_refusal(
+                self._rooms, self.actor, scope["method"], scope[WHOLE_PATH], right, self._request.path_params
+            )
+            raise
+
+    def concerns(self, studies: Iterable[str], **said: str) -> None:
+        """To be called by its work: what the audit trail records of it besides."""
+        self._studies = list(studies)[:_MOST_STUDIES]
+        self._said = said
 
     def now(self) -> datetime:
         """When it is asked for, in UTC."""
@@ -66,6 +97,7 @@ class Act:
         nothing is kept, and the request may be sent again under the same key, put right or not.
         """
         keyed = self._keyed
+        work = self._recorded(work, now)
         if keyed is None:
             return lambda transaction: Answered(work(transaction), is_new=True)
 
@@ -76,6 +108,31 @@ class Act:
             return _answered(answer, is_new=is_new)
 
         return do_once
+
+    def _recorded(
+        self, work: Callable[[Connection], Response], now: datetime
+    ) -> Callable[[Connection], Response]:
+        """The work, and in the same transaction what the audit trail says of it."""
+        trail, entry = self._rooms.trail, act_entry(self._request)
+        if trail is None or entry is None:
+            return work
+
+        def do(transaction: Connection) -> Response:
+            response = work(transaction)
+            concerned = entry.concerned
+            made = response.headers.get("Location", "")
+            if made:
+                concerned = replace(concerned, subject=made)
+            whole = replace(entry, concerned=concerned, detail={**entry.detail, **self._said})
+            trail.write(
+                transaction,
+                [replace(whole, concerned=replace(concerned, study=study)) for study in self._studies]
+                or [whole],
+                now,
+            )
+            return response
+
+        return do
 
     def earlier(self, now: datetime) -> Answered | None:
         """What was answered under this key; for acts that have to read before their transaction begins."""
@@ -101,11 +158,11 @@ async def _asked(
     rooms = rooms_of(request)
     actor = actor_of(request)
     if idempotency_key is None:
-        return Act(rooms, actor, None)
+        return Act(rooms, request, None)
     key = _key(request.headers.getlist("idempotency-key"))
     body = await request.body()
     digest = await rooms.read(lambda: _digest(request, body))
-    return Act(rooms, actor, KeyedRequest(actor.identity, key, digest))
+    return Act(rooms, request, KeyedRequest(actor.identity, key, digest))
 
 
 #: The act that a route is asked to do.

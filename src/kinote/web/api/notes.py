@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,11 +17,13 @@ from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteNotFoundError, NoteRequest
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
+from kinote.notes.author import Author
 from kinote.notes.lists import queries
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.search import SearchError
 from kinote.notes.lists.studies import study_labels
 from kinote.security.actors import Actor
+from kinote.security.rights import Right
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.note_body import NoteBody
@@ -68,7 +71,7 @@ async def make_note(study: str, body: NoteBody, act: AskedAct) -> Response:
     At least one reference lies in the study. What is wrong is refused as a whole, each field named.
     """
     now = _now(act)
-    asked = body.request()
+    asked = _by_its_author(act, body.request())
     by = _author(act, asked)
 
     def work(transaction: Connection) -> Response:
@@ -154,7 +157,7 @@ async def revise_note(
     """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
     expected = required_version(if_match)
     now = _now(act)
-    asked = body.request()
+    asked = _by_its_author(act, body.request())
     by = _author(act, asked)
     window = rooms_of(request).options.undo_window
 
@@ -191,6 +194,8 @@ async def delete_note(
     now = _now(act)
 
     def work(transaction: Connection) -> Response:
+        if not _is_own(act, queries.note(transaction, note_id)):
+            act.require(Right.WITHDRAW_OTHERS)
         key = withdraw_note(
             transaction,
             note_id,
@@ -237,8 +242,21 @@ def _counted(act: str, answered: Answered) -> Response:
     return answered.response
 
 
+def _by_its_author(act: AskedAct, asked: NoteRequest) -> NoteRequest:
+    """The note by who has signed in, whatever the request says; where nobody does, by whom the request says."""
+    actor = act.actor
+    if not actor.is_verified:
+        return asked
+    return replace(asked, author=Author("person", actor.full_name or actor.name, actor.name, verified=True))
+
+
+def _is_own(act: AskedAct, found: Note | None) -> bool:
+    """Whether a note is by who has signed in. What is not there, is not."""
+    return found is not None and found.origin == "authored" and found.author.login == act.actor.name != ""
+
+
 def _author(act: AskedAct, asked: NoteRequest) -> Actor:
-    """Who makes a note. Until people sign in, this is its author, where the request does not say otherwise."""
+    """Who makes a note. Where nobody signs in, this is its author, where the request does not say otherwise."""
     author = asked.author
     return act.actor.with_default_name((author.login or author.name) if author else "")
 

@@ -34,6 +34,7 @@ from kinote.web.api import (
     titles,
     withdrawals,
 )
+from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -66,6 +67,10 @@ parts = (
     peers,
     destinations,
     identity,
+    sessions,
+    users,
+    tokens,
+    audit,
 )
 for part in parts:
     router.include_router(part.router)

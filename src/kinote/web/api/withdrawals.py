@@ -17,6 +17,7 @@ from kinote.dicom.values.uids import is_tolerable
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REMOVAL_REASONS
 from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
+from kinote.lifecycle.withdrawal import WithdrawalNotFoundError
 from kinote.lifecycle.withdrawal_list import (
     ListedWithdrawal,
     WithdrawalFilter,
@@ -32,6 +33,7 @@ from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.notes.lists.note import code_as_json
 from kinote.security.actors import Actor
+from kinote.security.rights import Right
 from kinote.web.api.csv_lines import csv_line
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import LARGEST, Key
@@ -201,6 +203,9 @@ async def make_withdrawal(
             undo_window=rooms.options.undo_window,
         )
         made = _listed(one_withdrawal(transaction, key))
+        act.concerns(
+            [share.study_instance_uid for share in meant.studies], act=wanted.name, text=body.text.strip()
+        )
         return answer(
             {**made, **_scope(meant)}, status=201, headers={"Location": f"/api/v1/withdrawals/{key}"}
         )
@@ -283,9 +288,13 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
     now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
+        if not _is_own(act, transaction, withdrawal_id):
+            act.require(Right.WITHDRAW_OTHERS)
         if one_withdrawal(transaction, withdrawal_id).state != "undone":
             undo_withdrawal(transaction, withdrawal_id, by=act.actor, now=now)
-        return answer(_whole(transaction, withdrawal_id))
+        whole = _whole(transaction, withdrawal_id)
+        act.concerns([share["study_instance_uid"] for share in whole["studies"]])
+        return answer(whole)
 
     return (await act.do(work, now)).response
 
@@ -329,6 +338,15 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
         )
 
     return (await act.do(work, now)).response
+
+
+def _is_own(act: AskedAct, transaction: Connection, key: int) -> bool:
+    """Whether who has signed in made a withdrawal. What is not there, is not."""
+    try:
+        by = one_withdrawal(transaction, key).by
+    except WithdrawalNotFoundError:
+        return False
+    return by is not None and (by.kind, by.name) == (act.actor.kind, act.actor.name) and bool(by.name)
 
 
 def _whole(connection: Connection, key: int) -> dict[str, Any]:

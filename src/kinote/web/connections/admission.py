@@ -21,6 +21,7 @@ class Refusal(StrEnum):
     PIPELINED = "pipelined"
     MALFORMED = "malformed"
     GAVE_WAY = "gave way"
+    NOT_BY_PROXY = "not by proxy"
 
 
 Key = TypeVar("Key", bound=Hashable)

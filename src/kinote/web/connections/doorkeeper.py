@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Callable
@@ -35,7 +36,8 @@ class Watched(Protocol):
 class Doorkeeper:
     """What all connections of a server share. To be used in its event loop.
 
-    `clock` gives seconds that never go back. `is_proxy` tells the addresses that have many clients behind them.
+    `clock` gives seconds that never go back. `is_proxy` tells the addresses that have many clients behind them. With
+    `only_by_proxy`, only these and this machine itself are let in.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Doorkeeper:
         *,
         clock: Callable[[], float] = time.monotonic,
         is_proxy: Callable[[str], bool] = lambda address: False,
+        only_by_proxy: bool = False,
     ) -> None:
         self.limits = limits
         self.clock = clock
@@ -56,11 +59,16 @@ class Doorkeeper:
         self._timer: asyncio.TimerHandle | None = None
         self._refusals = ReportThrottle(clock=clock)
         self._is_proxy = is_proxy
+        self._only_by_proxy = only_by_proxy
         self._has_told_of_proxy = False
 
     def enter(self, connection: Watched, address: str) -> Refusal | None:
         """A connection is open; why it is refused, if it is. `left` has to follow in both cases."""
-        refusal = self._admission.enter(connection, address)
+        refusal = (
+            Refusal.NOT_BY_PROXY
+            if self._only_by_proxy and not (self._is_proxy(address) or _is_here(address))
+            else self._admission.enter(connection, address)
+        )
         if refusal is not None:
             self.refused(refusal, address)
         self._watched.add(connection)
@@ -126,3 +134,11 @@ class Doorkeeper:
     def _gives_way(self, connection: Watched) -> None:
         self.refused(Refusal.GAVE_WAY, "")
         connection.give_way()
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is one of this machine to itself."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -10,6 +10,7 @@ from kinote.web.connections.admission import Refusal
 from kinote.web.connections.limits import ConnectionLimits
 from kinote.web.problems import (
     BadRequestError,
+    EncryptionRequiredError,
     HeadTooLargeError,
     RequestError,
     TooManyConnectionsError,
@@ -45,6 +46,9 @@ def _errors(limits: ConnectionLimits) -> dict[Refusal, RequestError]:
         ),
         Refusal.PIPELINED: TooManyRequestsError(
             f"More than {limits.pipelined} requests were sent without waiting for an answer.", headers=again
+        ),
+        Refusal.NOT_BY_PROXY: EncryptionRequiredError(
+            "Nothing is answered here without encryption. Ask by the proxy in front of this server."
         ),
         Refusal.MALFORMED: BadRequestError("This is no HTTP request."),
     }

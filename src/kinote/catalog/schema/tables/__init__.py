@@ -51,6 +51,13 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
+from kinote.catalog.schema.tables.sign_in import (
+    api_token,
+    audit_chunk,
+    audit_entry,
+    sign_in_session,
+    user_account,
+)
 from kinote.catalog.schema.tables.studies import patient, series, study
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
@@ -70,6 +77,9 @@ __all__ = [
     "alert_told",
     "announced_availability",
     "answered_request",
+    "api_token",
+    "audit_chunk",
+    "audit_entry",
     "awaited_key_object",
     "backup",
     "change",
@@ -117,8 +127,10 @@ __all__ = [
     "scrub_pass",
     "series",
     "settings_row",
+    "sign_in_session",
     "store",
     "study",
+    "user_account",
     "withdrawal",
     "withdrawal_target",
 ]

@@ -1,0 +1,101 @@
+"""Who a request comes from, where people sign in: by the cookie of a session, by an API token, or by the proof of a
+command that it may read the secret of the data directory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kinote.security.actors import OWNER_SCHEME, Actor, command_actor
+from kinote.security.rights import Right
+from kinote.security.sign_in.identifying import SignedIn, nobody
+from kinote.web.actor import IDENTIFIED, claimed_name
+from kinote.web.rooms import Rooms
+
+#: The cookie of a session. By TLS, browsers take the second only from this very host, for all of its paths.
+COOKIE, SECURE_COOKIE = "kinote_session", "__Host-kinote_session"
+
+#: How tokens are given in `Authorization`: as a Bearer token (RFC 6750), or by a command of the owner of the data
+#: directory. Basic is never taken: browsers would repeat it for every page that asks for it.
+_BEARER = "bearer"
+
+#: Where in the scope of a request it is kept who has signed in.
+_SIGNED_IN = "kinote.signed_in"
+
+
+class Identified:
+    """ASGI middleware that finds out who a request comes from. Where nobody signs in, it does nothing."""
+
+    def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
+        self._app = app
+        self._rooms = rooms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._rooms.sign_in is not None:
+            await identify(self._rooms, scope)
+        await self._app(scope, receive, send)
+
+
+async def identify(rooms: Rooms, scope: Scope) -> Actor:
+    """Find out who a request comes from, and keep it in its scope."""
+    headers = Headers(scope=scope)
+    client = scope.get("client")
+    address = str(client[0]) if client else ""
+    scheme, _, credential = headers.get("Authorization", "").strip().partition(" ")
+    signed_in: SignedIn | None = None
+    actor = nobody(address)
+    if scheme.lower() == OWNER_SCHEME.lower():
+        if rooms.is_owner(credential.strip()):
+            actor = replace(command_actor(claimed_name(headers)), address=address, granted=frozenset(Right))
+    elif scheme:
+        if scheme.lower() == _BEARER:
+            signed_in = await _find(rooms, credential.strip(), "token")
+    elif (token := session_token(scope)) is not None:
+        signed_in = await _find(rooms, token, "session")
+    if signed_in is not None:
+        actor = signed_in.actor(address)
+    scope[_SIGNED_IN] = signed_in
+    scope[IDENTIFIED] = actor
+    return actor
+
+
+def signed_in_of(request: Request) -> SignedIn | None:
+    """Who has signed in; None for nobody, and for a command."""
+    found: SignedIn | None = request.scope.get(_SIGNED_IN)
+    return found
+
+
+async def may_go_on(request: Request, rooms: Rooms, right: Right) -> bool:
+    """Whether the one who makes a long request still has a right."""
+    if rooms.sign_in is None:
+        return True
+    # In a scope of its own: what was found out for the request stays as it was.
+    return rooms.policy.allowed(await identify(rooms, dict(request.scope)), right)
+
+
+def session_token(scope: Scope) -> str | None:
+    """The token of the session in a request's cookies; None if there is none, or more than one.
+
+    A page of a neighbouring host may set a second cookie of the name; neither is believed then.
+    """
+    wanted = SECURE_COOKIE if scope.get("scheme") == "https" else COOKIE
+    found = [
+        value.strip()
+        for header in Headers(scope=scope).getlist("Cookie")
+        for name, _, value in (pair.partition("=") for pair in header.split(";"))
+        if name.strip() == wanted
+    ]
+    return found[0] if len(found) == 1 and found[0] else None
+
+
+async def _find(rooms: Rooms, token: str, by: str) -> SignedIn | None:
+    sign_in = rooms.sign_in
+    if sign_in is None or not token:
+        return None
+    known = sign_in.known(token)
+    if known is not None:
+        return known if known.by == by else None
+    return await rooms.read(lambda: sign_in.find(token, by=by))

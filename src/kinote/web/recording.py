@@ -1,0 +1,127 @@
+"""What requests leave in the audit trail: what was read, what was refused, and the acts of the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.types import Message, Scope, Send
+
+from kinote.security.actors import Actor
+from kinote.security.audit.entry import AuditEvent, Concerned, Entry
+from kinote.security.rights import Right
+from kinote.web.actor import actor_of
+from kinote.web.rooms import Rooms, rooms_of
+
+#: Where in the scope of a request it stands what it is recorded as, and the path of its route.
+RECORDED, WHOLE_PATH = "kinote.recorded", "kinote.whole_path"
+
+#: What changes nothing, or is recorded elsewhere when it does: gathered, and written in groups. What is stored is
+#: recorded with its instance, in the same transaction.
+NOTED = frozenset({AuditEvent.READ, AuditEvent.QUERY, AuditEvent.TRAIL_READ, AuditEvent.STORED})
+
+#: What is taken from queries at most, in characters.
+_LONGEST_QUERY = 500
+
+#: Parameters in paths, and what they are numbers of.
+_NUMBERS = {
+    "withdrawal_id": "withdrawal",
+    "held_id": "held copy",
+    "rejection_id": "rejection",
+    "job_id": "job",
+    "alert_id": "alert",
+    "peer_id": "peer",
+    "destination_id": "destination",
+    "user_id": "user",
+    "token_id": "token",
+    "kind": "queue",
+}
+
+
+def noting(rooms: Rooms, scope: Scope, send: Send) -> Send:
+    """`send`, which records what was read when the answer begins, if it is one."""
+
+    async def send_and_note(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] < 400 and rooms.trail is not None:
+            request = Request(scope)
+            rooms.trail.note(
+                Entry(
+                    scope[RECORDED],
+                    actor_of(request),
+                    concerned=concerned_by(scope.get("path_params", {})),
+                    detail=_listed(scope) | _asked(scope),
+                )
+            )
+        await send(message)
+
+    return send_and_note
+
+
+def note_refusal(
+    rooms: Rooms, actor: Actor, method: str, path: str, right: Right, parameters: Mapping[str, Any]
+) -> None:
+    """Record that a request was refused, for want of a right. Nothing is looked up for it here."""
+    if rooms.trail is not None:
+        rooms.trail.note(
+            Entry(
+                AuditEvent.REFUSED,
+                actor,
+                "refused",
+                concerned_by(parameters),
+                {"method": method[:10], "path": path, "right": str(right)},
+            )
+        )
+
+
+def act_entry(request: Request) -> Entry | None:
+    """The entry of the act that a request asks for; None if it is not recorded."""
+    event: AuditEvent | None = request.scope.get(RECORDED)
+    if event is None or event in NOTED:
+        return None
+    return Entry(
+        event,
+        actor_of(request),
+        concerned=concerned_by(request.path_params),
+        detail={"method": request.method, "path": request.scope[WHOLE_PATH], **_asked(request.scope)},
+    )
+
+
+def concerned_by(parameters: Mapping[str, Any]) -> Concerned:
+    """What the parameters in a path name."""
+    note = str(parameters.get("note_id", ""))
+    number = next(
+        (f"{what} {str(parameters[name])[:40]}" for name, what in _NUMBERS.items() if name in parameters), ""
+    )
+    return Concerned(
+        study=str(parameters.get("study", ""))[:64],
+        instance=str(parameters.get("sop", ""))[:64],
+        # Longer numbers are of no note.
+        note=int(note) if note.isascii() and note.isdigit() and len(note) < 19 else None,
+        subject=number,
+    )
+
+
+def _listed(scope: Scope) -> dict[str, str | int]:
+    """Which list was asked for."""
+    return {} if scope.get("path_params") else {"path": scope[WHOLE_PATH]}
+
+
+def _asked(scope: Scope) -> dict[str, str | int]:
+    """The query of a list, which says what was searched for. Of one study it says only how it is shown."""
+    if scope.get("path_params", {}).get("study"):
+        return {}
+    query = scope.get("query_string", b"").decode("ascii", "replace")[:_LONGEST_QUERY]
+    asked = {name: value for name, value in parse_qsl(query) if name not in ("cursor", "limit", "offset")}
+    return {"query": "&".join(f"{name}={value}" for name, value in asked.items())} if asked else {}
+
+
+def record_change(request: Request, transaction: Connection, subject: str, **detail: str | int) -> None:
+    """Record a change of users or tokens in its transaction, without what is secret."""
+    trail = rooms_of(request).trail
+    event: AuditEvent | None = request.scope.get(RECORDED)
+    if trail is not None and event is not None:
+        entry = Entry(event, actor_of(request), concerned=Concerned(subject=subject), detail=detail)
+        trail.write(transaction, [entry], rooms_of(request).clock())
