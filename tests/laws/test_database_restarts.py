@@ -99,7 +99,7 @@ class Load:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_law_6_to_8_restarts_of_the_database_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_law_6_and_8_restarts_of_the_database_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(20261130)
     with running_server() as server, open_sink() as (sink, entity):
         url = server.create("kinote")
