@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import NoConnectionError
+from kinote.catalog.transactions.commits import CommitInDoubtError
 from tests.actors import ORIGIN
 from tests.databases import _make_schema, running_server
 from tests.laws.arrivals import NUMBERS, STUDIES, Image, KeyObject, data_set, flag, image_uid
@@ -56,7 +58,7 @@ class Load:
             number += 1
             try:
                 does(number)
-            except NoConnectionError:
+            except (NoConnectionError, IndexUnavailableError, CommitInDoubtError):
                 time.sleep(0.01)
             except BaseException as error:
                 self.failures.append(error)
