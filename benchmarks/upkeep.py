@@ -72,10 +72,10 @@ def fill_with_objects(house: House, number: int) -> list[str]:
 def withdraw_all(house: House, uids: Sequence[str]) -> None:
     now = datetime.now(UTC)
     for start in range(0, len(uids), _TOGETHER):
-        some = uids[start : start + _TOGETHER]
+        part = uids[start : start + _TOGETHER]
 
-        def work(transaction: Connection, some: Sequence[str] = some) -> None:
-            withdraw(transaction, some, act=QUALITY, text="a benchmark", by=PROGRAM, now=now)
+        def work(transaction: Connection, part: Sequence[str] = part) -> None:
+            withdraw(transaction, part, act=QUALITY, text="a benchmark", by=PROGRAM, now=now)
 
         house.catalog.write(work)
 

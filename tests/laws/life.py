@@ -106,7 +106,8 @@ class Life:
             if outcome.kind in ("stored", "held"):
                 self.promises.data_sets.add((each.uid, data_set(each.file)))
             if outcome.kind == "refused":
-                row = self.rows.current(each.uid)
+                # A rejection that came with it may have been filed before it.
+                row = read(self.house).current(each.uid)
                 assert row is not None, outcome
                 assert row.standing in ("withdrawn", "purged"), outcome
             if isinstance(each, KeyObject) and outcome.kind == "stored" and "again" not in outcome.reason:

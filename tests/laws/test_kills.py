@@ -159,7 +159,7 @@ def digest(data: bytes) -> str:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_law_6_to_8_kills_lose_nothing_that_was_acknowledged(
+def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under sending, making, withdrawing and purging."""
@@ -203,7 +203,7 @@ def test_law_6_to_8_kills_lose_nothing_that_was_acknowledged(
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_law_6_to_8_a_kill_at_any_commit_leaves_what_the_laws_say(tmp_path: Path) -> None:
+def test_law_6_and_8_a_kill_at_any_commit_leaves_what_the_laws_say(tmp_path: Path) -> None:
     """Under sending, making, withdrawing, rejecting and purging; jobs end afterwards, and what is marked goes."""
     command = [
         sys.executable,

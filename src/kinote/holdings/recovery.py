@@ -75,9 +75,16 @@ def recover(
     # Before anything is looked at: what comes later is not covered by this recovery.
     begun = min([now, *others().values()])
     positions = {store.id: store.position(begun) for store in stores}
-    unknown = {store.id: list(_without_row(catalog, store, others, limit=at_most)) for store in stores}
+    unknown = {
+        store.id: list(_without_row(catalog, store, others, positions[store.id], limit=at_most))
+        for store in stores
+    }
     if at_most is not None and sum(map(len, unknown.values())) > at_most:
-        number = sum(1 for store in stores for _ in _without_row(catalog, store, others, limit=None))
+        number = sum(
+            1
+            for store in stores
+            for _ in _without_row(catalog, store, others, positions[store.id], limit=None)
+        )
         log.error(
             "Objects in the stores are unknown to the index, and are more than a crash can leave: nothing is touched. "
             "See that this is the newest index of this data directory: /readyz says what can be done",
@@ -109,14 +116,17 @@ def _of_the_dead(store: Store, keys: list[str], others: Others) -> list[str]:
     return [key for key in keys if store.maker(key) not in living] if living else keys
 
 
-def _without_row(catalog: Catalog, store: Store, others: Others, limit: int | None) -> Iterator[str]:
-    """The keys of objects that no row has and no living process is at work on, of those since the last recovery.
+def _without_row(
+    catalog: Catalog, store: Store, others: Others, begun: str, limit: int | None
+) -> Iterator[str]:
+    """The keys of objects that no row has and no living process is at work on, of those since the last recovery; or
+    since the position at which this one has `begun`, if the clock was set back in between.
 
     One more than `limit` at most.
     """
     found = 0
     with catalog.read() as connection:
-        position = fact(connection, _swept(store)) or ""
+        position = store.earlier(fact(connection, _swept(store)) or "", begun)
     for found_keys in store.keys_since(position):
         keys = _of_the_dead(store, found_keys, others)
         with catalog.read() as connection:

@@ -196,6 +196,9 @@ class FileStore:
     def position(self, now: datetime) -> str:
         return _hour(now - _CLOCK_TOLERANCE)
 
+    def earlier(self, one: str, other: str) -> str:
+        return min(one, other)
+
     def maker(self, key: str) -> str:
         return key.rpartition("/")[2][:MARK]
 

@@ -101,6 +101,9 @@ class Store(Protocol):
         Objects that running processes keep in places of their own are behind it, too.
         """
 
+    def earlier(self, one: str, other: str) -> str:
+        """Return a position behind which everything is that is behind either of two: the clock may have been set."""
+
     def maker(self, key: str) -> str:
         """Return the mark of the process that created a key, if it may still work on the object (`presence`);
         otherwise any."""
