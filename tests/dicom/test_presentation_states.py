@@ -136,7 +136,7 @@ def test_the_displayed_area_is_shown(first: list[int], last: list[int], expected
 
 
 def test_the_shutter_of_the_state_takes_the_place_of_that_of_the_image() -> None:
-    edges = {
+    edges: dict[str, Any] = {
         "ShutterShape": "RECTANGULAR",
         "ShutterLeftVerticalEdge": 2,
         "ShutterRightVerticalEdge": 5,

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from kinote.web.allowed_methods import allowed_methods
 from kinote.web.api.router import api_routes
+from kinote.web.compression import Compression
 from kinote.web.connections.clients import RequestsPerClient
 from kinote.web.description.openapi import description
 from kinote.web.dicomweb import routes as dicomweb
@@ -71,6 +72,7 @@ def create_application(rooms: Rooms) -> FastAPI:
     require_rights(application)
     # The last one added is the outermost.
     application.add_middleware(Identified, rooms=rooms)
+    application.add_middleware(Compression)
     application.add_middleware(Guard, options=rooms.options)
     application.add_middleware(RequestsPerClient, most=rooms.options.requests_per_client)
     application.add_middleware(RequestLog)
