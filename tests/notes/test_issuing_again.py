@@ -136,8 +136,9 @@ def test_what_something_else_withdraws_too_stays_out_of_use(filled: Catalog) -> 
 
 
 def test_law_4_issuing_again_is_one_transaction(filled_sqlite: Catalog) -> None:
-    give(filled_sqlite, IMAGE)
-    key = withdrawn(filled_sqlite, IMAGE, IMAGE_2)
+    give(filled_sqlite, IMAGE_2)
+    # `hold_law_4` makes a note that flags another one.
+    key = withdrawn(filled_sqlite, IMAGE_2, IMAGE_3)
     assert (
         hold_law_4(
             filled_sqlite, lambda tx, _: issue_again(tx, key, text="Right", by=ROE, now=later(NOW)) and None
