@@ -59,8 +59,8 @@ class Decision:
     """A decision that was made, or as a preview would be.
 
     `ways` counts the copies by what happens to them, `receivers` those who would be told. `withdrawals` are the keys of
-    those that were made, `new_uids` has those of copies by their numbers, `studies` are those of the copies. `hindrance`
-    says why it cannot be made.
+    those that were made, `new_uids` has those of copies by their numbers, `studies` are those of the copies.
+    `hindrance` says why it cannot be made.
     """
 
     id: int | None

@@ -14,7 +14,6 @@ from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.copies import (
-    announced_availability,
     copy_decision,
     decided_copy,
     patient_conflict,
@@ -63,7 +62,6 @@ __all__ = [
     "ORIGINS",
     "UIDS_RECEIVED",
     "alert",
-    "announced_availability",
     "answered_request",
     "change",
     "commit_mark",
