@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pydicom
 from playwright.sync_api import Page, expect
+from pydicom.uid import UID
 
 from tests.intake.objects import image
 
@@ -20,7 +21,7 @@ def sent(address: str, number: int, *, turned: bool = False, **attributes: str) 
     data = pydicom.dcmread(
         io.BytesIO(image(number, rows=64, StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, **attributes))
     )
-    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"{SERIES}.{number}"
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = UID(f"{SERIES}.{number}")
     data.Columns, data.BitsStored, data.HighBit = 64, 12, 11
     data.SamplesPerPixel, data.PixelRepresentation = 1, 0
     data.PhotometricInterpretation = "MONOCHROME2"

@@ -27,7 +27,11 @@ def copies(client: httpx.Client, rooms: Rooms) -> None:
 
 def receive(rooms: Rooms, number: int, **attributes: Any) -> None:
     upload = rooms.receiver.open(ORIGIN)
-    described = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    described: dict[str, Any] = {
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "PixelRepresentation": 0,
+    }
     upload.write(image(number, **described, BitsStored=16, HighBit=15, **attributes))
     upload.finish().result(30)
 
