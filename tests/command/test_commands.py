@@ -29,7 +29,7 @@ def filled(folder: Path) -> Path:
     (folder / "one.dcm").write_bytes(image(1))
     (folder / "again.dcm").write_bytes(image(1))
     (folder / "two").write_bytes(image(2))
-    (folder / "other.dcm").write_bytes(image(2, PatientName="Other^Name"))
+    (folder / "other.dcm").write_bytes(image(2, PatientComments="other"))
     (folder / "note.dcm").write_bytes(encode_file(document()))
     (folder / "README.TXT").write_text("no DICOM at all")
     return folder
@@ -236,7 +236,7 @@ def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path, data: str)
 def test_a_demo_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     # The store has another image under a UID of the demo's: that of the demo would only be held.
     image_of_demo = pydicom.dcmread(real_images()[0])
-    image_of_demo.PatientName = "Other^Name"
+    image_of_demo.PatientComments = "other"
     image_of_demo.save_as(tmp_path / "other.dcm")
     assert kinote("import", "other.dcm", "--data", "data", cwd=tmp_path).returncode == 0
     done = kinote("demo", "--data", "data", "--http-port", "0", cwd=tmp_path)

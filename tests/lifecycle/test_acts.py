@@ -41,6 +41,7 @@ CONSEQUENCES = {
     "safety": ("113037", "113037", "refused", 0, False),
     "retention expired": ("113039", "113039", "restored", 10, False),
     "other copy chosen": ("130754", None, "kept hidden", 10, False),
+    "replaced by another copy": ("130754", "113001", "kept hidden", 10, False),
     "rejection undone": ("130754", None, "kept hidden", 0, False),
     "after restore": ("113001", None, "kept hidden", 0, False),
 }

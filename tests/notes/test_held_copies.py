@@ -23,8 +23,8 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
-from kinote.lifecycle import held
-from kinote.lifecycle.copies import candidates, coming_into_use
+from kinote.lifecycle import counts, held
+from kinote.lifecycle.copies import candidates
 from kinote.lifecycle.copies.choices import ABOUT_HELD, WAYS, Asked, Choice, First, Way
 from kinote.lifecycle.copies.decided import record_decision
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
@@ -104,7 +104,7 @@ def row(catalog: Catalog, key: int) -> Any:
 def current(catalog: Catalog, uid: str) -> int:
     with catalog.read() as connection:
         query = select(instance.c.id).where(instance.c.sop_instance_uid == uid, instance.c.is_current)
-        return connection.execute(query).scalar_one()
+        return int(connection.execute(query).scalar_one())
 
 
 def hold_laws(catalog: Catalog) -> list[str]:
@@ -362,7 +362,7 @@ def test_breach_of_law_4_is_noticed(filled_sqlite: Catalog, monkeypatch: pytest.
 
 def test_breach_of_law_1_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy comes into use, and nobody counts it."""
-    monkeypatch.setattr(coming_into_use.counts, "add", lambda *_: None)
+    monkeypatch.setattr(counts, "add", lambda *_: None)
     hold(filled, IMAGE)
     choose(filled, Choice.KEEP_BOTH)
     with pytest.raises(AssertionError):

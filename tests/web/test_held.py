@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from kinote.lifecycle.copies.proposed_corrections import ProposingCopy, propose
 from kinote.web.rooms import Rooms
 from tests.actors import ORIGIN
+from tests.clock import clock
 from tests.intake.objects import image
 
 WHY = "The modality has sent it twice"
@@ -25,7 +27,11 @@ def copies(client: httpx.Client, rooms: Rooms) -> None:
 
 def receive(rooms: Rooms, number: int, **attributes: Any) -> None:
     upload = rooms.receiver.open(ORIGIN)
-    described = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "PixelRepresentation": 0}
+    described: dict[str, Any] = {
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "PixelRepresentation": 0,
+    }
     upload.write(image(number, **described, BitsStored=16, HighBit=15, **attributes))
     upload.finish().result(30)
 
@@ -153,6 +159,20 @@ def test_the_comparison_sees_other_pixels(client: httpx.Client, rooms: Rooms) ->
         "Rows": ("16", "32"),
     }
     assert said["pixels"] == "differ"
+
+
+def test_proposed_corrections_are_listed_and_dismissed(client: httpx.Client, rooms: Rooms) -> None:
+    copy = ProposingCopy("1.2.3", "1.2.3.4.1", "d", b"", "DIMSE", {}, {"AccessionNumber": ("A1", "A2")})
+    rooms.catalog.write(lambda transaction: propose(transaction, [copy], now=clock()))
+    (found,) = client.get("/api/v1/proposed-corrections", params={"study": "1.2.3"}).json()["items"]
+    assert (found["differences"], found["copies"]) == (
+        {"AccessionNumber": {"known": "A1", "said": ["A2"]}},
+        1,
+    )
+    path = f"/api/v1/proposed-corrections/{found['id']}"
+    assert client.post(path, json={"decision": "dismiss", "text": WHY}).json()["decided_because"] == WHY
+    assert client.get("/api/v1/proposed-corrections").json()["items"] == []
+    assert client.post(path, json={"decision": "dismiss", "text": WHY}).status_code == 404
 
 
 def test_another_patient_is_a_banner_of_the_study_until_it_is_decided(

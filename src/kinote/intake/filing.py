@@ -152,7 +152,7 @@ def file_arrivals(
 
 
 def _known_by_decision(transaction: Connection, arrival: Arrival, decision: Filed) -> Filed:
-    """Return what becomes of a copy that would be held, if it needs no decision by a person.
+    """Return the outcome of a copy that would be held, if it needs no decision by a person.
 
     It has come before and is here under another UID by now; or it differs from a live instance in attributes of
     patient, study or order alone, and names no other patient.

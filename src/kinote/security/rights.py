@@ -165,6 +165,8 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/held/{held_id}/first/rendered"): Right.EXAMINE,
     ("GET", "/api/v1/held/decisions"): Right.EXAMINE,
     ("GET", "/api/v1/held/decisions/{decision_id}"): Right.EXAMINE,
+    ("GET", "/api/v1/proposed-corrections"): Right.EXAMINE,
+    ("POST", "/api/v1/proposed-corrections/{correction_id}"): Right.RELEASE,
     ("POST", "/api/v1/held"): Right.RELEASE,
     ("POST", "/api/v1/held/{held_id}"): Right.RELEASE,
     ("GET", "/api/v1/rejections"): Right.EXAMINE,

@@ -1,4 +1,4 @@
-"""Held copies that a decision would be about, each with the instance that its UID means and what becomes of it."""
+"""Held copies that a decision would be about, each with the instance that its UID means."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Candidate:
         return First.DELIVERED if self.receivers else First.LIVE
 
     def way(self, choice: Choice) -> Way:
-        """Return what becomes of the copy by a choice."""
+        """Return the outcome of a choice for the copy."""
         return WAYS[Asked(choice, self.first_is)]
 
 

@@ -34,7 +34,7 @@ class First(StrEnum):
 
 
 class Way(StrEnum):
-    """What becomes of a held copy, or of an object that is issued again. Stored in `decided_copy.way`."""
+    """The outcome for a held copy, or for an object that is issued again. Stored in `decided_copy.way`."""
 
     #: Its rows and bytes are removed.
     DISCARDED = "discarded"

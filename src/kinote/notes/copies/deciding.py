@@ -58,8 +58,9 @@ class OtherNumberError(RuntimeError):
 class Decision:
     """A decision that was made, or as a preview would be.
 
-    `ways` counts what becomes of the copies, `receivers` those who would be told. `withdrawals` are the keys of those
-    that were made. `studies` are those of the copies. `hindrance` says why it cannot be made.
+    `ways` counts the copies by what happens to them, `receivers` those who would be told. `withdrawals` are the keys of
+    those that were made, `new_uids` has those of copies by their numbers, `studies` are those of the copies.
+    `hindrance` says why it cannot be made.
     """
 
     id: int | None

@@ -15,7 +15,6 @@ from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.backups import backup, journal_entry
 from kinote.catalog.schema.tables.changes import answered_request, change
 from kinote.catalog.schema.tables.copies import (
-    announced_availability,
     copy_decision,
     decided_copy,
     patient_conflict,

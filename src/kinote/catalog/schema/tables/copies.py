@@ -1,6 +1,4 @@
-"""Decisions about copies under one UID, patients that they contradict, corrections that they propose, and what other
-systems say that they have.
-"""
+"""Decisions about copies under one UID, patients that they contradict, and corrections that they propose."""
 
 from __future__ import annotations
 
@@ -113,24 +111,5 @@ proposed_correction_copy = Table(
     Column("received_at", Text, nullable=False),
     Column("received_from", Text, nullable=False),
     *actor("brought_by"),
-    sqlite_with_rowid=False,
-)
-
-#: What peers have announced about instances (Instance Availability Notification, PS3.4 Annex R): the last word of each.
-#: It says nothing about our own bytes.
-announced_availability = Table(
-    "announced_availability",
-    metadata,
-    Column("peer", Key, ForeignKey("peer.id"), primary_key=True),
-    Column("sop_instance_uid", Matched, primary_key=True),
-    matched("sop_class_uid"),
-    matched("series_instance_uid"),
-    matched("study_instance_uid"),
-    # Instance Availability (0008,0056), and Retrieve AE Title (0008,0054).
-    Column("availability", Text, nullable=False),
-    Column("retrieve_ae_title", Text, nullable=False),
-    Column("announced_at", Text, nullable=False),
-    Index("announced_availability_by_uid", "sop_instance_uid"),
-    Index("announced_availability_by_study", "study_instance_uid"),
     sqlite_with_rowid=False,
 )

@@ -1,4 +1,4 @@
-"""Decisions about held copies, patients that they contradict, proposed corrections, and what peers announce.
+"""Decisions about held copies, patients that they contradict, and proposed corrections.
 
 New tables only.
 """
@@ -43,18 +43,6 @@ def _index(name: str, table: str, columns: list[str], where: str, *, unique: boo
 def upgrade() -> None:
     _create_decisions()
     _create_patients_and_corrections()
-    op.create_table(
-        "announced_availability",
-        _key("peer"),
-        _matched("sop_instance_uid", None),
-        *(_matched(name) for name in ("sop_class_uid", "series_instance_uid", "study_instance_uid")),
-        *(_text(name) for name in ("availability", "retrieve_ae_title", "announced_at")),
-        sa.ForeignKeyConstraint(["peer"], ["peer.id"]),
-        sa.PrimaryKeyConstraint("peer", "sop_instance_uid"),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("announced_availability_by_uid", "announced_availability", ["sop_instance_uid"])
-    op.create_index("announced_availability_by_study", "announced_availability", ["study_instance_uid"])
 
 
 def _create_decisions() -> None:
