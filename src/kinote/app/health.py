@@ -138,8 +138,8 @@ def _dead_purges(number: int) -> Alert:
     objects = "object" if number == 1 else "objects"
     return Alert(
         "PURGES_DEAD",
-        f"{number} withdrawn {objects} could not be purged, or their bytes not be removed. See `kinote purges failures` "
-        "for the reasons, and have them tried again with `kinote purges retry`.",
+        f"{number} withdrawn {objects} could not be purged, or their bytes not be removed. See `kinote purges "
+        "failures` for the reasons, and have them tried again with `kinote purges retry`.",
     )
 
 
