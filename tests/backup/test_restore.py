@@ -311,6 +311,17 @@ DAMAGES: list[tuple[str, Callable[[Path], None], str]] = [
 ]
 
 
+def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_path: Path) -> None:
+    first = sqlite_day.backup()
+    sqlite_day.acts.receive(Image(SECOND, 2))
+    sqlite_day.backup()
+    restore(first.folder, tmp_path / "first", "", clock, silent)
+    (pack,) = (sqlite_day.location / "objects" / "packs").glob("*.pack")
+    _change_byte(pack)
+    with pytest.raises(BackupError, match="damaged"):
+        restore(first.folder, tmp_path / "damaged", "", clock, silent)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"), [each[1:] for each in DAMAGES], ids=[each[0] for each in DAMAGES]
 )
