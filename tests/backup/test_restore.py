@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,16 +100,18 @@ def fed(house: House) -> list[tuple[str, str, str, int | None]]:
     return [each.what for each in house.changes()]
 
 
+@pytest.fixture
+def empty_postgresql(postgresql_server: PostgresServer) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    name = f"restored_{uuid.uuid4().hex}"
+    yield postgresql_server.create(name)
+    postgresql_server.drop(name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database(request: pytest.FixtureRequest) -> str:
     """The address of an empty database to restore into: empty for SQLite."""
-    if request.param == "sqlite":
-        return ""
-    server: PostgresServer = request.getfixturevalue("postgresql_server")
-    name = f"restored_{abs(hash(tmp_path))}"
-    url = server.create(name)
-    request.addfinalizer(lambda: server.drop(name))
-    return url
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("empty_postgresql"))
 
 
 def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, House]:
@@ -136,10 +139,10 @@ def test_everything_comes_back_in_either_database(day: Day, database: str, tmp_p
         house.close()
 
 
-def test_there_and_back_is_the_same(day: Day, database: str, tmp_path: Path) -> None:
+def test_there_and_back_is_the_same(day: Day, empty_postgresql: str, tmp_path: Path) -> None:
     day.backup()
     before, news = rows(day.house), fed(day.house)
-    _, house = restored(day, tmp_path / "there", database)
+    _, house = restored(day, tmp_path / "there", empty_postgresql)
     there = Day(Acts(house), tmp_path / "backups there")
     make_backup(source_of(house), there.location, clock, silent, has_images=True)
     house.close()
@@ -150,10 +153,10 @@ def test_there_and_back_is_the_same(day: Day, database: str, tmp_path: Path) -> 
         house.close()
 
 
-def test_positions_of_before_are_refused(day: Day, tmp_path: Path) -> None:
-    day.backup()
-    position = day.house.changes()[-1].position
-    _, house = restored(day, tmp_path / "restored")
+def test_positions_of_before_are_refused(sqlite_full_day: Day, tmp_path: Path) -> None:
+    sqlite_full_day.backup()
+    position = sqlite_full_day.house.changes()[-1].position
+    _, house = restored(sqlite_full_day, tmp_path / "restored")
     try:
         answer = house.client.get("/api/v1/changes", params={"since": position})
         assert (answer.status_code, answer.json()["title"]) == (410, "The change feed has begun anew")
@@ -175,18 +178,18 @@ def live(house: House) -> set[str]:
 
 @pytest.mark.parametrize("has_journal", [True, False], ids=["with journal", "without journal"])
 def test_law_1_nothing_rejected_after_the_backup_becomes_live(
-    day: Day, has_journal: bool, tmp_path: Path
+    sqlite_full_day: Day, has_journal: bool, tmp_path: Path
 ) -> None:
-    day.backup()
+    sqlite_full_day.backup()
     gone = [image_uid(FIRST, 1), image_uid(SECOND, 1)]
-    day.acts.receive(Image(SECOND, 7))
-    day.acts.withdraw(*gone)
-    day.acts.withdraw(image_uid(SECOND, 7))
+    sqlite_full_day.acts.receive(Image(SECOND, 7))
+    sqlite_full_day.acts.withdraw(*gone)
+    sqlite_full_day.acts.withdraw(image_uid(SECOND, 7))
     data = tmp_path / "restored"
-    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     if not has_journal:
         shutil.rmtree(journal_folder(data))
-    found, house = restored(day, data)
+    found, house = restored(sqlite_full_day, data)
     try:
         if has_journal:
             assert found.hidden == {"withdrawn": 2}
@@ -219,13 +222,15 @@ def test_law_1_the_copy_of_the_journal_keeps_what_was_rejected_after_the_backup(
         house.close()
 
 
-def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(day: Day, tmp_path: Path) -> None:
-    day.backup()
-    day.acts.withdraw(image_uid(FIRST, 1))
+def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(
+    sqlite_full_day: Day, tmp_path: Path
+) -> None:
+    sqlite_full_day.backup()
+    sqlite_full_day.acts.withdraw(image_uid(FIRST, 1))
     data = tmp_path / "restored"
-    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     shutil.move(journal_folder(data), tmp_path / "journal")
-    _, house = restored(day, data)
+    _, house = restored(sqlite_full_day, data)
     try:
         assert image_uid(FIRST, 1) in live(house)
         assert any(
@@ -235,16 +240,16 @@ def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(day: Day, tmp
         house.close()
 
 
-def test_what_was_undone_after_the_backup_waits_for_a_person(day: Day, tmp_path: Path) -> None:
+def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_full_day: Day, tmp_path: Path) -> None:
     uid = image_uid(FIRST, 1)
-    day.acts.withdraw(uid)
-    which = max(day.acts.withdrawal_keys)
-    key = day.acts.withdrawal_keys[which]
-    day.backup()
-    day.acts.undo(which)
+    sqlite_full_day.acts.withdraw(uid)
+    which = max(sqlite_full_day.acts.withdrawal_keys)
+    key = sqlite_full_day.acts.withdrawal_keys[which]
+    sqlite_full_day.backup()
+    sqlite_full_day.acts.undo(which)
     data = tmp_path / "restored"
-    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    found, house = restored(day, data)
+    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(sqlite_full_day, data)
     try:
         assert [(each["kind"], each["withdrawal"]) for each in found.left] == [("withdrawal undone", key)]
         assert uid not in live(house)
@@ -256,29 +261,31 @@ def test_what_was_undone_after_the_backup_waits_for_a_person(day: Day, tmp_path:
         house.close()
 
 
-def test_what_was_adopted_is_live_once_it_is_accepted(day: Day, tmp_path: Path) -> None:
-    day.backup()
+def test_what_was_adopted_is_live_once_it_is_accepted(sqlite_full_day: Day, tmp_path: Path) -> None:
+    sqlite_full_day.backup()
     new = [Image(SECOND, 7), Image(SECOND, LARGE)]
-    day.acts.receive(*new)
+    sqlite_full_day.acts.receive(*new)
     data = tmp_path / "restored"
-    shutil.copytree(day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    found, house = restored(day, data)
+    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(sqlite_full_day, data)
     try:
         assert found.adopted["adopted"] == 2
         assert found.adopted["not_adopted"] == []
         for each in found.adopted["withdrawals"]:
             house.client.request("DELETE", f"/api/v1/withdrawals/{each['withdrawal']}")
         assert {image_uid(SECOND, 7), image_uid(SECOND, LARGE)} <= live(house)
-        assert len(house.stored_bytes()) == len(day.house.stored_bytes())
+        assert len(house.stored_bytes()) == len(sqlite_full_day.house.stored_bytes())
         house.restart()
         assert house.recovered.set_aside == 0
     finally:
         house.close()
 
 
-def test_without_its_bytes_an_object_is_missing_until_it_comes_again(day: Day, tmp_path: Path) -> None:
-    day.backup(has_images=False)
-    found, house = restored(day, tmp_path / "restored")
+def test_without_its_bytes_an_object_is_missing_until_it_comes_again(
+    sqlite_full_day: Day, tmp_path: Path
+) -> None:
+    sqlite_full_day.backup(has_images=False)
+    found, house = restored(sqlite_full_day, tmp_path / "restored")
     try:
         assert found.missing == [image_uid(FIRST, LARGE)]
         house.receive([Image(FIRST, LARGE).file])
@@ -311,6 +318,17 @@ DAMAGES: list[tuple[str, Callable[[Path], None], str]] = [
 ]
 
 
+def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_path: Path) -> None:
+    first = sqlite_day.backup()
+    sqlite_day.acts.receive(Image(SECOND, 2))
+    sqlite_day.backup()
+    restore(first.folder, tmp_path / "first", "", clock, silent)
+    (pack,) = (sqlite_day.location / "objects" / "packs").glob("*.pack")
+    _change_byte(pack)
+    with pytest.raises(BackupError, match="damaged"):
+        restore(first.folder, tmp_path / "damaged", "", clock, silent)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"), [each[1:] for each in DAMAGES], ids=[each[0] for each in DAMAGES]
 )
@@ -322,6 +340,19 @@ def test_a_backup_that_is_not_whole_is_refused(
     with pytest.raises(BackupError, match=words):
         restore(made.folder, tmp_path / "restored", "", clock, silent)
     assert not (tmp_path / "restored" / "kinote.sqlite").exists()
+
+
+@pytest.fixture
+def sqlite_full_day(
+    open_sqlite_house: OpenHouse,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Day]:
+    """The same on SQLite only: a restore does all its work there."""
+    monkeypatch.setattr(House, "_open", journaling(House._open))
+    with open_sqlite_house() as acts:
+        a_day(acts)
+        yield Day(acts, tmp_path / "backups")
 
 
 @pytest.fixture

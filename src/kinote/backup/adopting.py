@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.uid_locks import lock_many_uids
-from kinote.catalog.schema.tables import instance
+from kinote.catalog.schema.tables import instance, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.removal import owed, owned
@@ -195,6 +195,8 @@ def _file(
         lock_many_uids(transaction, sorted(set().union(*by_source.values())))
         for (sender, hour), uids in sorted(by_source.items()):
             new = uids - {row.sop_instance_uid for row in _current(transaction, sorted(uids))}
+            # A restore before this one may have found them; the journal knows.
+            new -= {row.sop_instance_uid for row in _waiting(transaction, sorted(new))}
             if new:
                 text = f"Found after a restore: sent by {sender or 'somebody unknown'}, {hour}."
                 key = withdraw(transaction, new, act=AFTER_RESTORE, text=text, by=KINOTE, now=now)
@@ -213,6 +215,17 @@ def _file(
         elif len(found.not_adopted) < _NAMED:
             found.not_adopted.append((outcome.sop_instance_uid, outcome.reason))
 
+
+_waiting = statements.LookUp(
+    select(withdrawal_target.c.sop_instance_uid)
+    .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
+    .where(
+        withdrawal.c.undone_at.is_(None),
+        withdrawal.c.act == AFTER_RESTORE.name,
+        withdrawal_target.c.instance.is_(None),
+    ),
+    withdrawal_target.c.sop_instance_uid,
+)
 
 _current = statements.LookUp(
     select(instance.c.sop_instance_uid).where(instance.c.is_current), instance.c.sop_instance_uid

@@ -133,10 +133,19 @@ def verify(
         except OSError as error:
             raise BackupError(f"{path} cannot be read: {error.strerror}.") from error
         # A pack only grows, and a later backup may have brought it up to date.
-        if found != part and not (path.suffix == ".pack" and found.size >= part.size):
+        if found != part and found != copied_pack(path)[1]:
             raise BackupError(f"The backup is damaged: {path} is not what was written. Choose another.")
         done += found.size
         report(done, max(total, done))
+
+
+def copied_pack(copy: Path) -> tuple[list[int], Part | None]:
+    """Return what a copied pack was when it was copied last: size and time of the pack, and what its copy is."""
+    try:
+        said = json.loads(copy.with_name(f"{copy.name}.json").read_text(encoding="utf-8"))
+        return list(said["of"]), Part(said["size"], said["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return [], None
 
 
 def _digest_of(said: dict[str, Any]) -> str:

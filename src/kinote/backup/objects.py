@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
-from kinote.backup.manifest import Part, part_of
+from kinote.backup.manifest import Part, copied_pack, part_of
 from kinote.backup.refusals import BackupError
 from kinote.storage.digests import UnknownAlgorithmError, digesting
 from kinote.storage.folders import make_folder, sync_folder
@@ -91,31 +91,18 @@ def copy_packs(source: Path, target: Path, report: Report) -> dict[str, Part]:
     done = 0
     for pack in packs:
         copy = target / pack.name
-        seen = target / f"{pack.name}.json"
         state = pack.stat()
-        known = _known(seen)
-        if copy.exists() and known is not None and known[0] == [state.st_size, state.st_mtime_ns]:
-            found[pack.name] = known[1]
-        else:
+        now_is = [state.st_size, state.st_mtime_ns]
+        was, part = copied_pack(copy)
+        if part is None or was != now_is or not copy.exists():
             part = _copy_pack(pack, copy)
-            found[pack.name] = part
-            seen.write_text(
-                json.dumps(
-                    {"of": [state.st_size, state.st_mtime_ns], "size": part.size, "digest": part.digest}
-                )
-            )
+            said = {"of": now_is, "size": part.size, "digest": part.digest}
+            (target / f"{pack.name}.json").write_text(json.dumps(said), encoding="utf-8")
+        found[pack.name] = part
         done += state.st_size
         report(done, total)
     sync_folder(target)
     return found
-
-
-def _known(seen: Path) -> tuple[list[int], Part] | None:
-    try:
-        said = json.loads(seen.read_text())
-        return said["of"], Part(said["size"], said["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _copy_pack(pack: Path, copy: Path) -> Part:

@@ -56,6 +56,7 @@ from kinote.settings.values import (
     listening_host,
     named,
     network,
+    no_file,
     no_folder,
     none_if_empty,
     origin,
@@ -123,7 +124,7 @@ class Settings(BaseSettings):
         le=3650,
         description="Days within which all stored bytes are read and compared; 0 for never.",
     )
-    backup_folder: Annotated[Path | None, BeforeValidator(none_if_empty)] = Field(
+    backup_folder: Annotated[Path | None, AfterValidator(no_file), BeforeValidator(none_if_empty)] = Field(
         None, description="The folder that backups are made in, on another disk; empty for none."
     )
     backup_hours: int = Field(

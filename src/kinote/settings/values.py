@@ -38,6 +38,13 @@ def no_folder(path: Path | None) -> Path | None:
     return path
 
 
+def no_file(path: Path | None) -> Path | None:
+    """Accept a path that is not a file. The folder is made when something is put into it."""
+    if path is not None and path.is_file():
+        raise ValueError("a file")
+    return path
+
+
 def some(items: tuple[str, ...]) -> tuple[str, ...]:
     if not items:
         raise ValueError("none")
