@@ -56,11 +56,12 @@ SMALL = {
     ),
     "dicom_sending": ("--images", "4", "--key-objects", "4", "--rounds", "1"),
     "withdrawing": ("--studies", "2", "--images", "2", "--rounds", "1"),
+    "notes_import": ("--notes", "4", "--studies", "2"),
     "dicom_idle": ("--associations", "2", "--seconds", "0.1"),
     "decoding": ("--rounds", "1"),
 }
 #: Those that wait for a quiet machine; tests run on busy ones.
-QUIET = {"intake", "stow", "dicom_intake", "dicom_sending", "filing", "retrieval", "withdrawing"}
+QUIET = {"intake", "stow", "dicom_intake", "dicom_sending", "filing", "retrieval", "withdrawing", "notes_import"}
 BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 
 #: How many rows of figures there are.
@@ -77,6 +78,7 @@ ROWS = {
     "retrieval": 8,
     "dicom_sending": 8,
     "withdrawing": 6,
+    "notes_import": 2,
     "dicom_idle": 8,
     "decoding": 8,
 }
