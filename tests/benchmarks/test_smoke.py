@@ -61,7 +61,16 @@ SMALL = {
     "decoding": ("--rounds", "1"),
 }
 #: Those that wait for a quiet machine; tests run on busy ones.
-QUIET = {"intake", "stow", "dicom_intake", "dicom_sending", "filing", "retrieval", "withdrawing", "notes_import"}
+QUIET = {
+    "intake",
+    "stow",
+    "dicom_intake",
+    "dicom_sending",
+    "filing",
+    "retrieval",
+    "withdrawing",
+    "notes_import",
+}
 BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 
 #: How many rows of figures there are.

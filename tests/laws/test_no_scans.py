@@ -41,7 +41,15 @@ def statements_of_sqlite() -> Iterator[dict[str, str]]:
 def test_a_day_walks_through_no_table(open_sqlite_house: OpenHouse) -> None:
     with statements_of_sqlite() as seen, open_sqlite_house() as acts:
         a_day(acts)
-        for path in ("notes", "studies", "held", "findings", "changes", "instances/to-register", "migrations/waiting"):
+        for path in (
+            "notes",
+            "studies",
+            "held",
+            "findings",
+            "changes",
+            "instances/to-register",
+            "migrations/waiting",
+        ):
             acts.house.get(f"/api/v1/{path}")
         acts.house.get("/api/v1/notes", text="Nodule")
         walks = walks_of(acts.house._options.url.removeprefix("sqlite:///"), seen.values())

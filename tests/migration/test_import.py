@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from sqlalchemy import func, select
 
 from kinote.catalog.schema.tables import awaited_key_object, instance, note
@@ -133,7 +132,9 @@ def test_the_uid_of_an_exported_key_object_is_adopted(filled_sqlite: Catalog) ->
     assert [each.sop_instance_uid for each in read(filled_sqlite, result.note).key_objects] == ["1.2.1.9.7"]
 
 
-def test_an_exported_key_object_that_arrives_takes_the_place_of_a_waiting_note(filled_sqlite: Catalog) -> None:
+def test_an_exported_key_object_that_arrives_takes_the_place_of_a_waiting_note(
+    filled_sqlite: Catalog,
+) -> None:
     imported(filled_sqlite, [without_place("1", "1.2.1.1.99", key_object_uid="1.2.1.9.1")])
     assert awaited(filled_sqlite) == 1
     receive(filled_sqlite, key_object("1.2.1.9.1", "1.2.1.1.99"))
@@ -232,30 +233,31 @@ def test_frames_are_kept_and_frame_1_of_a_single_frame_is_left_out(filled_sqlite
     assert [read(filled_sqlite, each.note).references[0].frames for each in results] == [(3, 7), ()]
 
 
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"title": "Wichtig"}, "title: 'Wichtig' is no title that Kinote knows"),
-        ({"title": "113037", "title_scheme": "DCM"}, "113037 is the title of a rejection note"),
-        ({"title": "113013"}, "This title needs a modifier"),
-        ({"created": "gestern"}, "created: 'gestern' is no moment"),
-        ({"created": "2099-01-01"}, "is in the future"),
-        ({"sop_instance_uid": "x"}, "sop_instance_uid: 'x' is no UID"),
-        ({"sop_instance_uid": ""}, "the row says of no image"),
-        ({"frames": "0"}, "frames: '0' is no number of a frame"),
-        ({"frames": "3"}, "has one frame only"),
-        ({"description": "\x00"}, "control characters"),
-        ({"author": "A\\B"}, "author.name"),
-        ({"language": "?"}, "language"),
-    ],
-)
-def test_what_is_wrong_is_refused_with_its_line(
-    filled_sqlite: Catalog, values: dict[str, Any], sentence: str
-) -> None:
-    good, bad = imported(filled_sqlite, [row("1", IMAGE), row("2", IMAGE_2, **values)])
-    assert good.kind == "imported"
-    assert (bad.kind, bad.line, bad.key) == ("refused", 2, "2")
-    assert sentence in bad.sentence
+#: What a row says, and a part of the sentence that refuses its note.
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"title": "Wichtig"}, "title: 'Wichtig' is no title that Kinote knows"),
+    ({"title": "113037", "title_scheme": "DCM"}, "113037 is the title of a rejection note"),
+    ({"title": "113013"}, "This title needs a modifier"),
+    ({"created": "gestern"}, "created: 'gestern' is no moment"),
+    ({"created": "2099-01-01"}, "is in the future"),
+    ({"sop_instance_uid": "x"}, "sop_instance_uid: 'x' is no UID"),
+    ({"sop_instance_uid": ""}, "the row says of no image"),
+    ({"frames": "0"}, "frames: '0' is no number of a frame"),
+    ({"frames": "3"}, "has one frame only"),
+    ({"description": "\x00"}, "control characters"),
+    ({"author": "A\\B"}, "author.name"),
+    ({"language": "?"}, "language"),
+]
+
+
+def test_what_is_wrong_is_refused_with_its_line(filled_sqlite: Catalog) -> None:
+    """In one table, so that no note keeps another from being imported."""
+    rows = [row(str(number), IMAGE_2, **values) for number, (values, _) in enumerate(WRONG)]
+    results = imported(filled_sqlite, [*rows, row("good", IMAGE)])
+    assert kinds(results) == ["refused"] * len(WRONG) + ["imported"]
+    for number, (found, (_, sentence)) in enumerate(zip(results, WRONG, strict=False)):
+        assert (found.line, found.key) == (number + 1, str(number))
+        assert sentence in found.sentence
     assert number_of_notes(filled_sqlite) == 1
 
 
