@@ -58,6 +58,7 @@ SMALL = {
     "withdrawing": ("--studies", "2", "--images", "2", "--rounds", "1"),
     "jobs": ("--jobs", "4", "--rounds", "1"),
     "upkeep": ("--objects", "6", "--studies", "2", "--images", "4", "--seconds", "0.2"),
+    "notes_import": ("--notes", "4", "--studies", "2"),
     "dicom_idle": ("--associations", "2", "--seconds", "0.1"),
     "decoding": ("--rounds", "1"),
 }
@@ -72,6 +73,7 @@ QUIET = {
     "withdrawing",
     "jobs",
     "upkeep",
+    "notes_import",
 }
 BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 
@@ -91,6 +93,7 @@ ROWS = {
     "withdrawing": 6,
     "jobs": 5,
     "upkeep": 3,
+    "notes_import": 2,
     "dicom_idle": 8,
     "decoding": 8,
 }

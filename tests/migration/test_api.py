@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 import pytest
 from blockbuster import blockbuster_ctx
+from typer.testing import CliRunner
 
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.command.main import app
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.migration import importing
+from kinote.migration.filing import file_notes
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from tests.actors import OPEN
@@ -107,22 +109,20 @@ def test_key_objects_are_made_on_request(client: httpx.Client, filled_sqlite: Ca
     assert rest == {"made": 1, "failed": {}, "next": None}
 
 
-@pytest.mark.parametrize(
-    ("media_type", "table", "status", "sentence"),
-    [
-        ("text/plain", b"", 415, "send the table as text/csv"),
-        ("text/csv", b"", 400, "it names the columns"),
-        ("text/csv", b"note,title\n", 400, "among them note and sop_instance_uid"),
-        ("text/csv", "note,sop_instance_uid\nä".encode("latin-1"), 400, "is not UTF-8"),
-        ("application/x-ndjson", b'{"mapping": {"titles": {"a": "b"}}}\n', 400, "no title of CID 7010"),
-    ],
-)
-def test_what_is_no_table_is_refused_as_a_whole(
-    client: httpx.Client, media_type: str, table: bytes, status: int, sentence: str
-) -> None:
-    answer = client.post(IMPORT, content=table, headers={"Content-Type": media_type})
-    assert answer.status_code == status
-    assert sentence in answer.json()["detail"]
+NO_TABLES = [
+    ("text/plain", b"", 415, "send the table as text/csv"),
+    ("text/csv", b"", 400, "it names the columns"),
+    ("text/csv", b"note,title\n", 400, "among them note and sop_instance_uid"),
+    ("text/csv", "note,sop_instance_uid\nä".encode("latin-1"), 400, "is not UTF-8"),
+    ("application/x-ndjson", b'{"mapping": {"titles": {"a": "b"}}}\n', 400, "no title of CID 7010"),
+]
+
+
+def test_what_is_no_table_is_refused_as_a_whole(client: httpx.Client) -> None:
+    for media_type, table, status, sentence in NO_TABLES:
+        answer = client.post(IMPORT, content=table, headers={"Content-Type": media_type})
+        assert answer.status_code == status, sentence
+        assert sentence in answer.json()["detail"]
 
 
 def test_what_ends_an_import_is_told_and_it_goes_on_when_it_is_sent_again(
@@ -130,13 +130,12 @@ def test_what_ends_an_import_is_told_and_it_goes_on_when_it_is_sent_again(
 ) -> None:
     monkeypatch.setattr(importing, "BATCH", 2)
     table = lines(*(row(str(number), f"1.9.1.1.{number}") for number in range(5)))
-    filing = importing.file_notes
     calls = iter([False, True])
 
     def fails(*arguments: Any, **options: Any) -> Any:
         if next(calls):
-            raise importing.CatalogClosedError("gone")
-        return filing(*arguments, **options)
+            raise CatalogClosedError("gone")
+        return file_notes(*arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(importing, "file_notes", fails)
@@ -147,8 +146,6 @@ def test_what_ends_an_import_is_told_and_it_goes_on_when_it_is_sent_again(
 
 
 def test_the_command_imports_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from typer.testing import CliRunner
-
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.csv").write_text(f"note,sop_instance_uid,title,X\n1,{IMAGE},Wichtig,\n2,{IMAGE},?,\n")
     (tmp_path / "mapping.toml").write_text('[titles]\nWichtig = "Of Interest"\n')

@@ -223,7 +223,7 @@ class Door:
 
         Nothing of it goes out, and this is no use of its study. Raises as `open` does.
         """
-        opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid)
+        opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid, leaves=False)
         return opened
 
     def _open(self, query: FindOne, key: int, uid: str, *, leaves: bool = True) -> tuple[DataSet, bool]:

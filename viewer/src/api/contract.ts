@@ -99,6 +99,12 @@ export interface KeyObject {
   registration: string | null;
 }
 
+export interface AwaitedKeyObject {
+  sop_instance_uid: string;
+  study_instance_uid: string;
+  reason: string;
+}
+
 export interface Note {
   id: number | string;
   version: number;
@@ -114,6 +120,8 @@ export interface Note {
   standing: string;
   references: Reference[];
   key_objects: KeyObject[];
+  /** Documents of a migrated note that cannot be made yet. */
+  awaited: AwaitedKeyObject[];
   findings: Finding[];
 }
 

@@ -52,6 +52,15 @@ export function NoteCard({ note, titles, chosen, at, nameOf, ...actions }: NoteC
         <span className={`badge origin-${note.origin}`} title={origin.hint} data-testid="note-origin">
           {origin.text}
         </span>
+        {note.awaited.length > 0 && (
+          <span
+            className="badge"
+            title={note.awaited.map((awaited) => awaited.reason).join(" ")}
+            data-testid="note-waiting"
+          >
+            document waits
+          </span>
+        )}
       </header>
       {note.modifiers.length > 0 && (
         <ul className="chips note-modifiers" aria-label="Modifiers">

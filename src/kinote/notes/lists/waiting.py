@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, not_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, not_, select, tuple_
 
 from kinote.catalog.schema.tables import (
     awaited_key_object,
@@ -64,34 +64,31 @@ def waiting_notes(connection: Connection, *, after: tuple[int, str], limit: int)
 
     `after` is the note version and the study at the end of the page before.
     """
-    version, study_uid = after
-    keys = [
-        row.version
-        for row in connection.execute(
-            select(awaited_key_object.c.version, awaited_key_object.c.study_instance_uid)
-            .where(awaited_key_object.c.version >= version)
-            .order_by(awaited_key_object.c.version, awaited_key_object.c.study_instance_uid)
-            .limit(limit + 1)
-        )
-    ]
-    told = waiting(connection, set(keys))
-    names = {row.id: row for row in _names(connection, set(keys))}
-    items = [
+    place = tuple_(awaited_key_object.c.version, awaited_key_object.c.study_instance_uid)
+    query = select(awaited_key_object.c.version, awaited_key_object.c.study_instance_uid)
+    rows = connection.execute(
+        query.where(place > tuple_(*after))
+        .order_by(awaited_key_object.c.version, awaited_key_object.c.study_instance_uid)
+        .limit(limit)
+    ).all()
+    versions = {row.version for row in rows}
+    told = waiting(connection, versions)
+    named = {row.id: row for row in _names(connection, versions)}
+    places = {(row.version, row.study_instance_uid) for row in rows}
+    return [
         {
             "version": key,
-            "note": names[key].note,
-            "source": names[key].source,
-            "legacy_key": names[key].legacy_key,
-            "patient_id": names[key].patient_id,
+            "note": named[key].note,
+            "source": named[key].source,
+            "legacy_key": named[key].legacy_key,
+            "patient_id": named[key].patient_id,
             "study_instance_uid": each.study_instance_uid,
             "sop_instance_uid": each.sop_instance_uid,
             "reason": each.reason,
         }
         for key in sorted(told)
         for each in told[key].key_objects
-    ]
-    return [item for item in items if (item["version"], item["study_instance_uid"]) > (version, study_uid)][
-        :limit
+        if (key, each.study_instance_uid) in places
     ]
 
 

@@ -119,6 +119,14 @@ class AccountRejection(BaseModel):
     sop_instance_uids: list[str]
 
 
+class NotMade(BaseModel):
+    """A document of a migrated note that could not be made when it was needed, and why."""
+
+    sop_instance_uid: str
+    reason: str
+    failed_at: str
+
+
 class Account(BaseModel):
     """The account of a study."""
 
@@ -128,7 +136,16 @@ class Account(BaseModel):
     by_residence: dict[str, Tally]
     by_registration: dict[str, Tally]
     rejections: list[AccountRejection]
+    not_made: list[NotMade]
     counts_agree: bool
+
+
+class AwaitedKeyObject(BaseModel):
+    """A document of a migrated note that cannot be made yet, and why."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    reason: str
 
 
 class Author(BaseModel):
@@ -177,6 +194,7 @@ class Note(BaseModel):
     standing: str
     references: list[Reference]
     key_objects: list[KeyObject]
+    awaited: list[AwaitedKeyObject]
     findings: list[Finding]
 
 
