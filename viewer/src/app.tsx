@@ -1,4 +1,6 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
+import { currentSession } from "./api/client";
+import { may, setSession, useSession } from "./api/session";
 import { AnnouncerProvider } from "./parts/announcer";
 import { Star } from "./parts/icons";
 import { useKeptFocus } from "./parts/use-kept-focus";
@@ -6,16 +8,19 @@ import { NotesPage } from "./notes/notes-page";
 import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
-import { Link, routeOf, useAddress } from "./router";
+import { Link, type Route, routeOf, useAddress } from "./router";
+import { ExpiredDialog } from "./session/expired-dialog";
+import { SignInPage } from "./session/sign-in-page";
+import { UserBar } from "./session/user-bar";
 import { StudiesPage } from "./studies/studies-page";
 import { StudyPage } from "./study/study-page";
 
 const LINKS = [
-  { page: "studies", href: "/", text: "Studies" },
-  { page: "notes", href: "/notes", text: "Notes" },
-  { page: "findings", href: "/findings", text: "Findings" },
-  { page: "held", href: "/held", text: "Held copies" },
-  { page: "withdrawals", href: "/withdrawals", text: "Withdrawals" },
+  { page: "studies", href: "/", text: "Studies", right: "read" },
+  { page: "notes", href: "/notes", text: "Notes", right: "read" },
+  { page: "findings", href: "/findings", text: "Findings", right: "examine" },
+  { page: "held", href: "/held", text: "Held copies", right: "examine" },
+  { page: "withdrawals", href: "/withdrawals", text: "Withdrawals", right: "examine" },
 ] as const;
 
 export function App() {
@@ -23,6 +28,17 @@ export function App() {
   const route = routeOf(address.pathname);
   const main = useRef<HTMLElement>(null);
   useKeptFocus(main);
+  const { session, expired } = useSession();
+  const [isKnown, setIsKnown] = useState(false);
+  useEffect(() => {
+    currentSession()
+      .then(setSession)
+      // What else is asked for says what is wrong with the server.
+      .catch(() => undefined)
+      .finally(() => setIsKnown(true));
+  }, []);
+  const user = session?.user ?? null;
+  const closed = session?.authentication === "local" && !user;
   const page = route.page === "study" ? route.study : route.page;
   const shown = useRef(page);
   useEffect(() => {
@@ -43,7 +59,7 @@ export function App() {
           <span>Kinote</span>
         </Link>
         <nav aria-label="Pages">
-          {LINKS.map(({ page, href, text }) => (
+          {(closed ? [] : LINKS.filter(({ right }) => may(right))).map(({ page, href, text }) => (
             <Link
               key={page}
               href={href}
@@ -55,18 +71,34 @@ export function App() {
             </Link>
           ))}
         </nav>
+        {user && <UserBar user={user} />}
       </header>
       <main id="main" ref={main} tabIndex={-1} data-keeps-focus>
-        {route.page === "studies" && <StudiesPage query={address.searchParams} />}
-        {route.page === "study" && <StudyPage key={route.study} uid={route.study} />}
-        {route.page === "notes" && <NotesPage query={address.searchParams} />}
-        {route.page === "held" && <HeldPage />}
-        {route.page === "findings" && <FindingsPage />}
-        {route.page === "withdrawals" && <WithdrawalsPage query={address.searchParams} />}
-        {route.page === "unknown" && <Unknown path={address.pathname} />}
+        {isKnown && closed && <SignInPage />}
+        {isKnown && !closed && <Page route={route} address={address} />}
       </main>
+      {expired && user && <ExpiredDialog user={user} onLeave={() => window.location.assign("/")} />}
     </AnnouncerProvider>
   );
+}
+
+function Page({ route, address }: { route: Route; address: URL }) {
+  switch (route.page) {
+    case "studies":
+      return <StudiesPage query={address.searchParams} />;
+    case "study":
+      return <StudyPage key={route.study} uid={route.study} />;
+    case "notes":
+      return <NotesPage query={address.searchParams} />;
+    case "held":
+      return <HeldPage />;
+    case "findings":
+      return <FindingsPage />;
+    case "withdrawals":
+      return <WithdrawalsPage query={address.searchParams} />;
+    case "unknown":
+      return <Unknown path={address.pathname} />;
+  }
 }
 
 function Unknown({ path }: { path: string }) {
