@@ -85,6 +85,7 @@ def test_signing_in_and_out(page: Page, tmp_path: Path) -> None:
 def test_a_reader_is_not_offered_what_it_may_not_do(page: Page, tmp_path: Path) -> None:
     page.goto("/")
     sign_in(page, "rolf")
+    expect(page.get_by_test_id("user-name")).to_be_visible()
     open_study(page, "CT")
     expect(page.get_by_test_id("star")).to_have_count(0)
     expect(page.get_by_test_id("note-revise")).to_have_count(0)
@@ -98,6 +99,7 @@ def test_a_draft_survives_an_expired_session(
 ) -> None:
     page.goto("/")
     sign_in(page, "rhea")
+    expect(page.get_by_test_id("user-name")).to_be_visible()
     open_study(page, "CT")
     to_position(page, 3)
     page.get_by_test_id("star").click()
