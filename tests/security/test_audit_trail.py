@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from kinote.catalog.sql import dialects
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.audit.chain import MOST, check_chain, seal, unsealed
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry, event_of_request
@@ -253,3 +255,39 @@ def test_every_request_that_concerns_patients_or_changes_something_is_recorded()
         "GET",
         "OPTIONS",
     }
+
+
+def test_pages_go_on_where_the_last_one_ended(catalog: Catalog, trail: AuditTrail) -> None:
+    for number in range(7):
+        write(catalog, trail, marked(number))
+    pages: list[str] = []
+    before: tuple[str, int] | None = None
+    while True:
+        with catalog.read() as connection:
+            page = search_trail(connection, TrailSearch(actor="roe"), before=before, limit=3)
+        if not page:
+            break
+        pages += [each["subject"] for each in page]
+        before = page[-1]["at"], page[-1]["id"]
+    assert pages == [f"note {number}" for number in reversed(range(7))]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{}, {"patient": "1"}, {"actor": "roe"}, {"event": "withdrawn"}, {"since": "2026"}, {"until": "2026"}],
+    ids=str,
+)
+def test_a_search_reads_an_index_and_sorts_nothing(tmp_path: Path, wanted: dict[str, str]) -> None:
+    catalog = Catalog(CatalogOptions(f"sqlite:///{tmp_path / 'index.db'}"))
+    plans: list[str] = []
+
+    def explained(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM audit_entry" in statement and not statement.startswith("EXPLAIN"):
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[-1] for row in plan)
+
+    event.listen(catalog._readers, "before_cursor_execute", explained)
+    with catalog.read() as connection:
+        search_trail(connection, TrailSearch(**wanted), before=("2026", 7), limit=10)  # type: ignore[arg-type]
+    catalog.close()
+    assert plans and all("USING INDEX audit_entry_by_" in step for step in plans), plans

@@ -1,4 +1,6 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
+import { currentSession } from "./api/client";
+import { may, setSession, useSession } from "./api/session";
 import { AnnouncerProvider } from "./parts/announcer";
 import { Star } from "./parts/icons";
 import { useKeptFocus } from "./parts/use-kept-focus";
@@ -13,22 +15,25 @@ import { PurgesPage } from "./operations/purges-page";
 import { RejectionsPage } from "./operations/rejections-page";
 import { RemovedPage } from "./operations/removed-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
-import { Link, routeOf, useAddress } from "./router";
+import { Link, type Route, routeOf, useAddress } from "./router";
+import { ExpiredDialog } from "./session/expired-dialog";
+import { SignInPage } from "./session/sign-in-page";
+import { UserBar } from "./session/user-bar";
 import { StudiesPage } from "./studies/studies-page";
 import { StudyPage } from "./study/study-page";
 
 const LINKS = [
-  { page: "studies", href: "/", text: "Studies" },
-  { page: "notes", href: "/notes", text: "Notes" },
-  { page: "findings", href: "/findings", text: "Findings" },
-  { page: "held", href: "/held", text: "Held copies" },
-  { page: "withdrawals", href: "/withdrawals", text: "Withdrawals" },
-  { page: "removed", href: "/removed", text: "Removed" },
-  { page: "rejections", href: "/rejections", text: "Rejections" },
-  { page: "purges", href: "/purges", text: "Purges" },
-  { page: "jobs", href: "/jobs", text: "Jobs" },
-  { page: "alerts", href: "/alerts", text: "Alerts" },
-  { page: "explain", href: "/explain", text: "Explain" },
+  { page: "studies", href: "/", text: "Studies", right: "read" },
+  { page: "notes", href: "/notes", text: "Notes", right: "read" },
+  { page: "findings", href: "/findings", text: "Findings", right: "examine" },
+  { page: "held", href: "/held", text: "Held copies", right: "examine" },
+  { page: "withdrawals", href: "/withdrawals", text: "Withdrawals", right: "examine" },
+  { page: "removed", href: "/removed", text: "Removed", right: "examine" },
+  { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
+  { page: "purges", href: "/purges", text: "Purges", right: "examine" },
+  { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
+  { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
+  { page: "explain", href: "/explain", text: "Explain", right: "examine" },
 ] as const;
 
 export function App() {
@@ -36,6 +41,17 @@ export function App() {
   const route = routeOf(address.pathname);
   const main = useRef<HTMLElement>(null);
   useKeptFocus(main);
+  const { session, expired } = useSession();
+  const [isKnown, setIsKnown] = useState(false);
+  useEffect(() => {
+    currentSession()
+      .then(setSession)
+      // What else is asked for says what is wrong with the server.
+      .catch(() => undefined)
+      .finally(() => setIsKnown(true));
+  }, []);
+  const user = session?.user ?? null;
+  const closed = session?.authentication === "local" && !user;
   const page = route.page === "study" ? route.study : route.page;
   const shown = useRef(page);
   useEffect(() => {
@@ -56,7 +72,7 @@ export function App() {
           <span>Kinote</span>
         </Link>
         <nav aria-label="Pages">
-          {LINKS.map(({ page, href, text }) => (
+          {(closed ? [] : LINKS.filter(({ right }) => may(right))).map(({ page, href, text }) => (
             <Link
               key={page}
               href={href}
@@ -69,24 +85,46 @@ export function App() {
             </Link>
           ))}
         </nav>
+        {user && <UserBar user={user} />}
       </header>
       <main id="main" ref={main} tabIndex={-1} data-keeps-focus>
-        {route.page === "studies" && <StudiesPage query={address.searchParams} />}
-        {route.page === "study" && <StudyPage key={route.study} uid={route.study} />}
-        {route.page === "notes" && <NotesPage query={address.searchParams} />}
-        {route.page === "held" && <HeldPage />}
-        {route.page === "jobs" && <JobsPage query={address.searchParams} />}
-        {route.page === "alerts" && <AlertsPage query={address.searchParams} />}
-        {route.page === "rejections" && <RejectionsPage query={address.searchParams} />}
-        {route.page === "purges" && <PurgesPage query={address.searchParams} />}
-        {route.page === "removed" && <RemovedPage query={address.searchParams} />}
-        {route.page === "explain" && <ExplainPage query={address.searchParams} />}
-        {route.page === "findings" && <FindingsPage />}
-        {route.page === "withdrawals" && <WithdrawalsPage query={address.searchParams} />}
-        {route.page === "unknown" && <Unknown path={address.pathname} />}
+        {isKnown && closed && <SignInPage />}
+        {isKnown && !closed && <Page route={route} address={address} />}
       </main>
+      {expired && user && <ExpiredDialog user={user} onLeave={() => window.location.assign("/")} />}
     </AnnouncerProvider>
   );
+}
+
+function Page({ route, address }: { route: Route; address: URL }) {
+  switch (route.page) {
+    case "studies":
+      return <StudiesPage query={address.searchParams} />;
+    case "study":
+      return <StudyPage key={route.study} uid={route.study} />;
+    case "notes":
+      return <NotesPage query={address.searchParams} />;
+    case "held":
+      return <HeldPage />;
+    case "findings":
+      return <FindingsPage />;
+    case "withdrawals":
+      return <WithdrawalsPage query={address.searchParams} />;
+    case "removed":
+      return <RemovedPage query={address.searchParams} />;
+    case "rejections":
+      return <RejectionsPage query={address.searchParams} />;
+    case "purges":
+      return <PurgesPage query={address.searchParams} />;
+    case "jobs":
+      return <JobsPage query={address.searchParams} />;
+    case "alerts":
+      return <AlertsPage query={address.searchParams} />;
+    case "explain":
+      return <ExplainPage query={address.searchParams} />;
+    case "unknown":
+      return <Unknown path={address.pathname} />;
+  }
 }
 
 function Unknown({ path }: { path: string }) {

@@ -94,6 +94,7 @@ export const note = (rest: Partial<Note> = {}): Note => ({
   standing: "live",
   references: [reference("1.1.1")],
   key_objects: [{ sop_instance_uid: "2.25.1", study_instance_uid: "1", registration: "registered" }],
+  awaited: [],
   findings: [],
   ...rest,
 });

@@ -155,6 +155,7 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
         policy(house),
         house.peers,
         record_for=house.ledger.record_for,
+        trail=house.trail,
     )
     receivers = _receivers(house, settings)
     try:

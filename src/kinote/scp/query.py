@@ -11,7 +11,9 @@ from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.information_models import MODEL_OF
 from kinote.scp.find import find
 from kinote.scp.identifier_error import IdentifierError, Refusal
+from kinote.scp.identifiers import read_identifier
 from kinote.scp.query_options import options_of
+from kinote.scp.recording import note_query
 from kinote.scp.rooms import IndexSession
 
 #: Seconds that a query waits for others to end.
@@ -53,6 +55,7 @@ def _answer(
     """Send the matches; the last answer, which is still to be sent. Raises `IdentifierError` if that takes too long."""
     association = session.association
     context = message.context
+    note_query(session, read_identifier(identifier, context.transfer_syntax))
     answers = find(
         session.rooms.catalog,
         identifier,

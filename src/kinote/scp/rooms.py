@@ -13,6 +13,8 @@ from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.session import Session
 from kinote.scp.turns import Turns
+from kinote.security.audit.entry import AuditEvent, Entry
+from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
 
 #: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
@@ -37,6 +39,8 @@ class Rooms:
     normalized: Offered = NOTHING
     queries: Turns = field(default_factory=lambda: Turns(_QUERIES, _QUERIES_PER_HOST))
     record_for: RecordFor = without_ledger
+    #: The audit trail; None where none is written.
+    trail: AuditTrail | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,3 +52,8 @@ class IndexSession(Session):
     @property
     def normalized(self) -> Offered:
         return self.rooms.normalized
+
+    def note_refusal(self, operation: str) -> None:
+        if self.rooms.trail is not None:
+            entry = Entry(AuditEvent.REFUSED, self.actor, "refused", detail={"service": operation})
+            self.rooms.trail.note(entry)

@@ -220,6 +220,7 @@ def _not_allowed(session: Session, message: Message) -> None:
     why = "The calling AE title has no right to this here"
     refuse(session.association, message, statuses.NOT_AUTHORIZED, why)
     session.done["unauthorized", "refused"] += 1
+    session.note_refusal(NAMES.get(type(message.command), "unrecognized"))
 
 
 def _not_here(session: Session, message: Message) -> None:

@@ -64,6 +64,9 @@ class Session:
         """The normalized services that are offered."""
         return NOTHING
 
+    def note_refusal(self, operation: str) -> None:
+        """Record an operation that was refused for want of the right to it. Without an index, nothing is."""
+
     @property
     def calling_ae_title(self) -> str:
         return self.association.request.calling_ae_title

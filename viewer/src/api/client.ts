@@ -23,14 +23,18 @@ import type {
 } from "./contract";
 import { beginningOf, endOf } from "./days";
 import { Problem, problemFrom } from "./problem";
+import { type Session, sessionExpired } from "./session";
 
 export const ROOT = "/api/v1";
+const SESSION = "/session";
 
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   headers.set("Accept", "application/json");
   const response = await fetch(ROOT + path, { ...init, headers });
   if (!response.ok && response.status !== 304) {
+    // A wrong password is none of the session's end.
+    if (response.status === 401 && path !== SESSION) sessionExpired();
     throw problemFrom(response.status, await response.text());
   }
   return response;
@@ -39,6 +43,17 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
 export async function get<Body>(path: string, signal?: AbortSignal): Promise<Body> {
   return (await ask(path, signal ? { signal } : {})).json() as Promise<Body>;
 }
+
+export const currentSession = () => get<Session>(SESSION);
+
+/** Begin a session, which a cookie carries that no script can read. */
+export async function signIn(login: string, password: string): Promise<Session> {
+  const body = JSON.stringify({ login, password });
+  const headers = { "Content-Type": "application/json" };
+  return (await ask(SESSION, { method: "POST", headers, body })).json() as Promise<Session>;
+}
+
+export const signOut = () => ask(SESSION, { method: "DELETE" });
 
 export function query(parameters: Record<string, string | null>): string {
   const pairs = new URLSearchParams();

@@ -1,5 +1,6 @@
 import { useMemo, useState } from "react";
 import type { Note, Study, Title } from "../api/contract";
+import { may } from "../api/session";
 import { ConflictDialog } from "../dialogs/conflict-dialog";
 import { DiscardDialog } from "../dialogs/discard-dialog";
 import { KeysDialog } from "../dialogs/keys-dialog";
@@ -114,7 +115,7 @@ export function StudyDesk({ study, titles, createViewport, viewports = ONE_VIEWP
         onHelp={() => setKeysShown(true)}
       />
       <aside className="side" aria-label="Key image notes" tabIndex={-1} data-keeps-focus>
-        {isOpen(draft) && (
+        {isOpen(draft) && may("mark") && (
           <DraftPanel
             key={draft.revises ? `revise ${draft.revises.id}` : "new"}
             draft={draft}

@@ -1,3 +1,4 @@
+import { may } from "../api/session";
 import { Fit, Help, Invert, Left, LinkIcon, Right, Star } from "../parts/icons";
 import { invert, reset, ZOOM_STEP, zoomBy } from "../viewport/tools";
 import type { Viewport, ViewportState } from "../viewport/viewport";
@@ -20,20 +21,22 @@ export function Toolbar(props: ToolbarProps) {
   const { modality, viewport, state, starred } = props;
   return (
     <div className="toolbar" role="group" aria-label="Picture tools">
-      <button
-        type="button"
-        className="button star-button"
-        aria-pressed={starred}
-        aria-keyshortcuts="k"
-        onClick={props.onStar}
-        data-testid="star"
-        title={starred ? "Take this picture out of the note (K)" : "Mark this picture as a key image (K)"}
-      >
-        <Star filled={starred} /> {starred ? "Starred" : "Star"}{" "}
-        <span className="kbd" aria-hidden="true">
-          K
-        </span>
-      </button>
+      {may("mark") && (
+        <button
+          type="button"
+          className="button star-button"
+          aria-pressed={starred}
+          aria-keyshortcuts="k"
+          onClick={props.onStar}
+          data-testid="star"
+          title={starred ? "Take this picture out of the note (K)" : "Mark this picture as a key image (K)"}
+        >
+          <Star filled={starred} /> {starred ? "Starred" : "Star"}{" "}
+          <span className="kbd" aria-hidden="true">
+            K
+          </span>
+        </button>
+      )}
       <span className="tool-group">
         <button
           type="button"

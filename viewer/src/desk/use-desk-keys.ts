@@ -1,5 +1,6 @@
 // The keyboard commands of the study page.
 import type { Study, Title } from "../api/contract";
+import { may } from "../api/session";
 import { imageSeries } from "../model/positions";
 import { titleOfKey } from "../model/titles";
 import { useKeys } from "../parts/keys";
@@ -55,7 +56,7 @@ export function useDeskKeys({
     else if (key === "[") nextSeries(-1);
     else if (key === "]") nextSeries(1);
     // A held key must not star and unstar in turn.
-    else if (key.toLowerCase() === "k") event.repeat || onStar(event.shiftKey);
+    else if (key.toLowerCase() === "k") event.repeat || !may("mark") || onStar(event.shiftKey);
     else if (key === "n") onMark(1);
     else if (key === "p") onMark(-1);
     else if (key === "?") onHelp();
@@ -63,7 +64,7 @@ export function useDeskKeys({
     else if (key === "-") zoomBy(viewport, 1 / ZOOM_STEP);
     else if (key === "0") reset(viewport);
     else if (key === "v") invert(viewport);
-    else if (title) event.repeat || onStarUnder(title);
+    else if (title) event.repeat || !may("mark") || onStarUnder(title);
     else return false;
     return true;
   });

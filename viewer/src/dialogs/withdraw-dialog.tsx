@@ -1,6 +1,7 @@
 import { type KeyboardEvent, useId, useState } from "react";
 import type { Note } from "../api/contract";
 import type { Problem } from "../api/problem";
+import { signedIn } from "../api/session";
 import { loadAuthor } from "../model/draft-store";
 import { titleText } from "../model/titles";
 import { plural } from "../model/when";
@@ -59,18 +60,20 @@ export function WithdrawDialog({ note, working, problem, onClose, onWithdraw }: 
           ))}
         </div>
       </div>
-      <div className="field">
-        <label htmlFor={`${id}-who`}>Your name</label>
-        <input
-          id={`${id}-who`}
-          type="text"
-          autoComplete="name"
-          value={who}
-          onChange={(event) => setWho(event.target.value)}
-          onKeyDown={onEnter}
-          data-testid="withdraw-who"
-        />
-      </div>
+      {!signedIn() && (
+        <div className="field">
+          <label htmlFor={`${id}-who`}>Your name</label>
+          <input
+            id={`${id}-who`}
+            type="text"
+            autoComplete="name"
+            value={who}
+            onChange={(event) => setWho(event.target.value)}
+            onKeyDown={onEnter}
+            data-testid="withdraw-who"
+          />
+        </div>
+      )}
       {problem && <ProblemNotice problem={problem} />}
     </ConfirmDialog>
   );

@@ -1,5 +1,6 @@
 import { type Dispatch, useEffect, useRef, useState } from "react";
 import type { Title } from "../api/contract";
+import { signedIn } from "../api/session";
 import { type Problem, sortErrors } from "../api/problem";
 import { type Draft, type DraftAction, lacks } from "../model/draft";
 import { DraftImages } from "./draft-images";
@@ -98,6 +99,7 @@ export function DraftPanel(props: DraftPanelProps) {
             autoComplete="name"
             value={draft.author.name}
             placeholder="Your name"
+            readOnly={signedIn() !== null}
             data-testid="draft-author"
             onChange={(event) => dispatch({ kind: "author", name: event.target.value })}
           />

@@ -1,10 +1,15 @@
 // Unsaved drafts and the author's name, kept in the browser.
 import type { Code, Title } from "../api/contract";
+import { signedIn } from "../api/session";
 import type { Draft } from "./draft";
 import { codeOf, findTitle } from "./titles";
 
 const AUTHOR = "kinote.author";
-const draftKey = (study: string) => `kinote.draft.${study}`;
+// Several people may use one browser: each has drafts of their own.
+const draftKey = (study: string) => {
+  const user = signedIn();
+  return user ? `kinote.draft.${user.login}/${study}` : `kinote.draft.${study}`;
+};
 
 // A browser may refuse storage (private windows, a full disk); the viewer works on without it.
 function attempt<Result>(work: () => Result, otherwise: Result): Result {
@@ -15,8 +20,15 @@ function attempt<Result>(work: () => Result, otherwise: Result): Result {
   }
 }
 
-export const loadAuthor = () => attempt(() => localStorage.getItem(AUTHOR) ?? "", "");
-export const saveAuthor = (name: string) => attempt(() => localStorage.setItem(AUTHOR, name), undefined);
+/** Who writes notes here: who has signed in, else the name that was written last. */
+export function loadAuthor(): string {
+  const user = signedIn();
+  return user ? user.name || user.login : attempt(() => localStorage.getItem(AUTHOR) ?? "", "");
+}
+
+export function saveAuthor(name: string): void {
+  if (!signedIn()) attempt(() => localStorage.setItem(AUTHOR, name), undefined);
+}
 
 const LAST_TITLE = "kinote.title";
 const OF_INTEREST: Code = { scheme: "DCM", value: "113000", meaning: "Of Interest" };

@@ -1,5 +1,6 @@
 import { useId, useState } from "react";
 import type { Note, Title } from "../api/contract";
+import { may, signedIn } from "../api/session";
 import { isUnreadable, isWithdrawn, type Tile, worst } from "../model/notes";
 import { findTitle, groupName, titleText } from "../model/titles";
 import { moment, personName, plural } from "../model/when";
@@ -100,7 +101,7 @@ function Actions({ note, group, onRevise, onCopy, onWithdraw }: NoteActions & { 
   const name = titleText(note.title);
   return (
     <span className="note-actions">
-      {note.origin === "authored" && (
+      {note.origin === "authored" && may("mark") && (
         <button
           type="button"
           className="icon-button"
@@ -112,32 +113,42 @@ function Actions({ note, group, onRevise, onCopy, onWithdraw }: NoteActions & { 
           <Pencil />
         </button>
       )}
-      <button
-        type="button"
-        className="icon-button"
-        aria-label={`Copy note ${name} as a new note`}
-        title={
-          note.origin === "authored"
-            ? "Copy as new note"
-            : "Copy as new note (a note from elsewhere cannot be revised)"
-        }
-        onClick={() => onCopy(note)}
-        data-testid="note-copy"
-      >
-        <Copy />
-      </button>
-      <button
-        type="button"
-        className="icon-button danger"
-        aria-label={`Withdraw note ${name}`}
-        title="Withdraw"
-        onClick={() => onWithdraw(note)}
-        data-testid="note-withdraw"
-      >
-        <Bin />
-      </button>
+      {may("mark") && (
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={`Copy note ${name} as a new note`}
+          title={
+            note.origin === "authored"
+              ? "Copy as new note"
+              : "Copy as new note (a note from elsewhere cannot be revised)"
+          }
+          onClick={() => onCopy(note)}
+          data-testid="note-copy"
+        >
+          <Copy />
+        </button>
+      )}
+      {mayWithdraw(note) && (
+        <button
+          type="button"
+          className="icon-button danger"
+          aria-label={`Withdraw note ${name}`}
+          title="Withdraw"
+          onClick={() => onWithdraw(note)}
+          data-testid="note-withdraw"
+        >
+          <Bin />
+        </button>
+      )}
     </span>
   );
+}
+
+/** One's own notes, or anybody's. */
+function mayWithdraw(note: Note): boolean {
+  const own = note.origin === "authored" && note.author?.login === signedIn()?.login;
+  return may("withdraw") && (own || may("withdraw-others"));
 }
 
 function FindingsBadge({ note }: { note: Note }) {

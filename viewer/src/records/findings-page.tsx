@@ -2,6 +2,7 @@ import { useState } from "react";
 import { findings, registerAgain } from "../api/client";
 import type { FoundObject, RegisteredAgain } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
+import { may } from "../api/session";
 import { ListPage } from "../lists/list-page";
 import { usePages } from "../lists/use-pages";
 import { plural } from "../model/when";
@@ -77,7 +78,7 @@ function FoundRow({ found }: { found: FoundObject }) {
         {object.study_instance_uid && (
           <Link href={studyAddress(object.study_instance_uid)}>Open its study</Link>
         )}
-        {object.registration && (
+        {object.registration && may("operate") && (
           <button
             type="button"
             className="button"

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { undoWithdrawal, withdrawals, withdrawalsCsv } from "../api/client";
 import type { Withdrawal, WithdrawalFilter } from "../api/contract";
 import { asProblem, type Problem } from "../api/problem";
+import { may, signedIn } from "../api/session";
 import { FilterBar } from "../lists/filter-bar";
 import { ChoiceField, DayField, TextField } from "../lists/filter-fields";
 import { ListPage } from "../lists/list-page";
@@ -120,6 +121,10 @@ const BADGES: Record<Withdrawal["state"], [string, string]> = {
   undone: ["badge-info", "undone"],
 };
 
+/** One's own withdrawals, or anybody's. */
+const mayUndo = (withdrawal: Withdrawal) =>
+  may("withdraw") && (may("withdraw-others") || withdrawal.by?.name === signedIn()?.login);
+
 function WithdrawalRow({ listed }: { listed: Withdrawal }) {
   const [undone, setUndone] = useState<Withdrawal | null>(null);
   const [working, setWorking] = useState(false);
@@ -152,7 +157,7 @@ function WithdrawalRow({ listed }: { listed: Withdrawal }) {
         {withdrawal.received && <span>received</span>}
         {withdrawal.by?.name && <span dir="auto">by {personName(withdrawal.by.name)}</span>}
         <time dateTime={withdrawal.made_at}>{moment(withdrawal.made_at)}</time>
-        {withdrawal.can_be_undone && (
+        {withdrawal.can_be_undone && mayUndo(withdrawal) && (
           <button
             type="button"
             className="button"

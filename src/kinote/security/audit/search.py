@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from kinote.catalog.schema.tables import audit_entry
 from kinote.security.audit.entry import AuditEvent
@@ -24,9 +24,9 @@ class TrailSearch:
 
 
 def search_trail(
-    connection: Connection, wanted: TrailSearch, *, before: int | None, limit: int
+    connection: Connection, wanted: TrailSearch, *, before: tuple[str, int] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return entries, the last first, beginning before a number."""
+    """Return entries, the last first, beginning before the moment and number of one."""
     query = select(audit_entry)
     if wanted.patient:
         query = query.where(audit_entry.c.patient_id == wanted.patient)
@@ -39,10 +39,9 @@ def search_trail(
     if wanted.event:
         query = query.where(audit_entry.c.event == str(wanted.event))
     if before is not None:
-        query = query.where(audit_entry.c.id < before)
-    return [
-        _readable(row) for row in connection.execute(query.order_by(audit_entry.c.id.desc()).limit(limit))
-    ]
+        query = query.where(tuple_(audit_entry.c.at, audit_entry.c.id) < before)
+    query = query.order_by(audit_entry.c.at.desc(), audit_entry.c.id.desc()).limit(limit)
+    return [_readable(row) for row in connection.execute(query)]
 
 
 def _readable(row: Any) -> dict[str, Any]:

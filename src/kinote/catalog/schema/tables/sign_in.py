@@ -80,8 +80,10 @@ audit_entry = Table(
     Column("detail", Text, nullable=False, server_default="{}"),
     to("chunk", "audit_chunk.id"),
     Index("audit_entry_by_time", "at", "id"),
-    Index("audit_entry_by_patient", "patient_id", "id"),
-    Index("audit_entry_by_actor", "by_name", "id"),
+    # Each ends with the order of the answers: the last entry first.
+    Index("audit_entry_by_patient", "patient_id", "at", "id"),
+    Index("audit_entry_by_actor", "by_name", "at", "id"),
+    Index("audit_entry_by_event", "event", "at", "id"),
     Index("audit_entry_by_chunk", "chunk", "id"),
     Index("audit_entry_unsealed", "id", sqlite_where=_UNSEALED, postgresql_where=_UNSEALED),
 )

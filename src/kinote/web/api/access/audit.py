@@ -40,14 +40,17 @@ async def search(
     same actor at the same study once in ten minutes."""
     rooms = rooms_of(request)
     wanted = TrailSearch(patient, actor, _moment("since", since), _moment("until", until), event)
-    before = position_of(cursor, int)
+    before = position_of(cursor, str, int)
 
     def read() -> list[dict[str, Any]]:
         with rooms.catalog.read() as connection:
-            return search_trail(connection, wanted, before=before[0] if before else None, limit=limit + 1)
+            return search_trail(
+                connection, wanted, before=(before[0], before[1]) if before else None, limit=limit + 1
+            )
 
     found = await rooms.read(read)
-    return answer(page(found[:limit], cursor_of(found[limit - 1]["id"]) if len(found) > limit else None))
+    last = found[limit - 1] if len(found) > limit else None
+    return answer(page(found[:limit], cursor_of(last["at"], last["id"]) if last else None))
 
 
 @router.get("/audit/check", summary="Check the hash chain of the audit trail")

@@ -97,8 +97,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("audit_entry_by_time", "audit_entry", ["at", "id"])
-    op.create_index("audit_entry_by_patient", "audit_entry", ["patient_id", "id"])
-    op.create_index("audit_entry_by_actor", "audit_entry", ["by_name", "id"])
+    op.create_index("audit_entry_by_patient", "audit_entry", ["patient_id", "at", "id"])
+    op.create_index("audit_entry_by_actor", "audit_entry", ["by_name", "at", "id"])
+    op.create_index("audit_entry_by_event", "audit_entry", ["event", "at", "id"])
     op.create_index("audit_entry_by_chunk", "audit_entry", ["chunk", "id"])
     unsealed = sa.text("chunk IS NULL")
     op.create_index(
