@@ -108,7 +108,8 @@ def _fill(catalog: Catalog) -> None:
         query = select(instance.c.sop_instance_uid, instance.c.id)
         keys = {uid: key for uid, key in connection.execute(query)}
     buried, failed = keys["1.2.3.4.1"], keys["1.2.3.4.3"]
-    assert catalog.write(lambda tx: entomb(tx, [buried], PurgeDelays(timedelta(days=1)), now))
+    later = now + timedelta(days=2)
+    assert catalog.write(lambda tx: entomb(tx, [buried], PurgeDelays(timedelta(days=1)), later))
     catalog.write(lambda tx: mark_removed(tx, [buried], now))
     for _ in range(8):
         catalog.write(lambda tx: remember_failure(tx, failed, "The disk says no.", now))
