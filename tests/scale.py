@@ -15,8 +15,6 @@ class Scale:
 
     #: SIGKILLs at random moments of senders at work.
     kills: int
-    #: Restarts of the database under load.
-    restarts: int
     #: At which of the commits of a life a house is killed: at every one, or at each of so many.
     each_commit: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
@@ -54,7 +52,6 @@ class Scale:
 
 _SHORT = Scale(
     kills=5,
-    restarts=2,
     each_commit=12,
     law_steps=150,
     life_steps=50,
@@ -76,7 +73,6 @@ _SHORT = Scale(
 
 _LONG = Scale(
     kills=200,
-    restarts=100,
     each_commit=1,
     law_steps=20_000,
     life_steps=25_000,
