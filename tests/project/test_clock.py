@@ -24,6 +24,9 @@ _STEADY = {
 
 #: Who measures that, and why: a limit of our own patience, or a figure that is told.
 _MAY_MEASURE = {
+    "app/restoring.py": "how long a drill took",
+    "backup/copied_index.py": "how long a slice of a copy took, to pause as long",
+    "backup/running.py": "when progress was last said",
     "catalog/schema/soundness.py": "the pages of the index are checked within a bound",
     "catalog/transactions/commits.py": "how long a commit in doubt is looked up",
     "catalog/sql/dialects.py": "how long two who open a new database wait for each other",
@@ -103,7 +106,7 @@ def test_only_app_and_what_runs_without_it_take_the_clock() -> None:
         for path in PACKAGE.rglob("*.py")
         if ("kinote.telemetry.clock", "system_clock") in imports_of(path)
     }
-    assert taking == {"app/opening.py", "command/check.py"}
+    assert taking == {"app/opening.py", "app/restoring.py", "command/check.py"}
 
 
 def test_who_measures_how_long_something_takes_says_why() -> None:
