@@ -76,4 +76,5 @@ def test_a_store_is_backed_up_restored_and_built_again(run: Run, tmp_path: Path)
 
 def standing(run: Run, uid: str, data: list[str]) -> str:
     account = read(run("account", "1.2.3", *data))
-    return next(name for name, tally in account["by_standing"].items() if f"'{uid}'" in repr(tally))
+    found: str = next(name for name, tally in account["by_standing"].items() if f"'{uid}'" in repr(tally))
+    return found
