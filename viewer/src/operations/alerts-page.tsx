@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { alerts, type SentTest, sendTestMessage } from "../api/operations";
-import { ChoiceField, TextField } from "../lists/filter-fields";
+import { ChoiceField } from "../lists/filter-fields";
 import { ListPage } from "../lists/list-page";
 import { useFilteredList } from "../lists/use-filtered-list";
 import { loadAuthor, saveAuthor } from "../model/draft-store";
@@ -45,16 +45,20 @@ export function AlertsPage({ query }: { query: URLSearchParams }) {
             >
               Refresh
             </button>
-            <TextField
-              label="Your name"
-              hint="Who acts"
-              value={who}
-              testid="alerts-who"
-              onChange={(name) => {
-                saveAuthor(name.trim());
-                setWho(name);
-              }}
-            />
+            <label className="field-inline">
+              <span>Your name</span>
+              <input
+                type="text"
+                autoComplete="name"
+                placeholder="Who acts"
+                value={who}
+                onChange={({ target: { value } }) => {
+                  saveAuthor(value.trim());
+                  setWho(value);
+                }}
+                data-testid="alerts-who"
+              />
+            </label>
             <TestMessage />
           </form>
         </>
