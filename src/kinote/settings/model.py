@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,7 +12,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    SecretStr,
     model_validator,
 )
 from pydantic_settings import (
@@ -23,24 +22,16 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from kinote.alerting.channels import AlertOptions, MailSecurity
+from kinote.alerting.channels import AlertOptions
 from kinote.backup.running import BackupOptions
 from kinote.decoding.options import DecodingOptions
 from kinote.dimse.tls import TlsOptions
-from kinote.holdings.alerts import Severity
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.peers.peer import WantedPeer
 from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.security.actors import Actor
-from kinote.settings import alerts
-from kinote.settings.alerts import (
-    WebhookSettings,
-    alert_options,
-    mail_address,
-    page_address,
-    time_of_day,
-)
+from kinote.settings.alerts import AlertSettings
 from kinote.settings.known_systems import DestinationSettings, EntitySettings, Title
 from kinote.settings.rejections import (
     RefusedCopySettings,
@@ -88,14 +79,6 @@ _Days = Annotated[
 ]
 
 
-def _host_or_none(name: str) -> str:
-    return host_name(name) if name else ""
-
-
-def _address_or_none(text: str) -> str:
-    return mail_address(text) if text else ""
-
-
 class ContradictionsError(ValueError):
     """Settings that contradict each other: for each fault, the setting to change and what is wrong."""
 
@@ -104,7 +87,7 @@ class ContradictionsError(ValueError):
         self.faults = faults
 
 
-class Settings(BaseSettings):
+class Settings(AlertSettings):
     """All settings of a Kinote server."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="forbid")
@@ -259,41 +242,6 @@ class Settings(BaseSettings):
         )
     )
 
-    smtp_host: Annotated[str, AfterValidator(_host_or_none)] = Field(
-        "", description="The mail server by which alerts are mailed; empty for no mails."
-    )
-    smtp_port: Annotated[Annotated[int, Field(ge=1, le=65535)] | None, BeforeValidator(none_if_empty)] = (
-        Field(None, description="Its port; empty for the usual one of smtp_security.")
-    )
-    smtp_security: MailSecurity = Field(
-        "starttls", description="How the connection to it is protected: starttls, tls or none."
-    )
-    smtp_user: str = Field("", description="The user to log in as; empty for no login.")
-    smtp_password: SecretStr = Field(SecretStr(""), description="The password of this user.")
-    smtp_sender: Annotated[str, AfterValidator(_address_or_none)] = Field(
-        "", description="The address from which mails come."
-    )
-    alert_mail_to: Annotated[
-        tuple[Annotated[str, AfterValidator(mail_address)], ...], NoDecode, BeforeValidator(listed)
-    ] = Field((), max_length=100, description="The addresses to which alerts are mailed.")
-    alert_webhooks: Annotated[tuple[WebhookSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
-        (), description="The webhooks to which alerts are posted."
-    )
-    alert_severity: Severity = Field(
-        "warning", description="The least severity of alerts that are mailed and posted at once."
-    )
-    alert_pause_minutes: int = Field(
-        5, ge=1, le=1440, description="Minutes between two messages about alerts, at least."
-    )
-    alert_repeat_minutes: int = Field(
-        60, ge=1, le=10_080, description="Minutes in which a condition that comes and goes is told of once."
-    )
-    alert_digest_at: Annotated[time | None, BeforeValidator(time_of_day)] = Field(
-        None, description="The time of the day at which a mail about all alerts is sent; empty for none."
-    )
-    viewer_address: Annotated[str, AfterValidator(page_address)] = Field(
-        "", description="The address of the viewer for links in messages; empty for no links."
-    )
     decoding_processes: Annotated[
         Annotated[int, Field(ge=1, le=64)] | None, BeforeValidator(none_if_empty)
     ] = Field(None, description="Decoding processes at most; empty as many as there are cores for.")
@@ -375,7 +323,7 @@ class Settings(BaseSettings):
 
     def alert_options(self) -> AlertOptions:
         """Return by which channels alerts reach people."""
-        return alert_options(self)
+        return self.channels(self.tls_authorities)
 
     def scp_options(self) -> ScpOptions:
         """Return the options of the DICOM interface."""
@@ -426,7 +374,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.tls_client_certificates and settings.tls_authorities is None:
         yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
     yield from _contradictions_of_entities(settings.entities)
-    yield from alerts.contradictions(settings)
+    yield from settings.contradictions_of_alerts()
     yield from contradictions(settings.rejections, settings.refused_copies)
     names = [destination.name for destination in settings.destinations]
     for name in sorted({name for name in names if names.count(name) > 1}):
