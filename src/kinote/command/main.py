@@ -12,10 +12,14 @@ import typer
 
 import kinote
 from kinote.command import (
+    alerts_typed,
     backups_typed,
     held_typed,
+    jobs_typed,
     notes_typed,
     peers_typed,
+    purges_typed,
+    rejections_typed,
     users_typed,
     withdrawals_typed,
 )
@@ -31,6 +35,10 @@ app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)
 app.add_typer(notes_typed.notes)
+app.add_typer(jobs_typed.jobs)
+app.add_typer(rejections_typed.rejections)
+app.add_typer(purges_typed.purges)
+app.add_typer(alerts_typed.alerts)
 app.add_typer(users_typed.users)
 app.add_typer(users_typed.tokens)
 app.command()(users_typed.audit)
@@ -57,26 +65,6 @@ DatabaseOption = Annotated[
 PeerArgument = Annotated[str, typer.Argument(help="A peer by its name or AE title, or TITLE@host:port.")]
 TlsOption = Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")]
 TitleOption = Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")]
-
-jobs_app = Commands(no_args_is_help=True, help="See what Kinote does in the background, and act on it.")
-app.add_typer(jobs_app, name="jobs")
-
-rejections_app = Commands(
-    no_args_is_help=True, help="Decide about rejections by senders that may not reject."
-)
-app.add_typer(rejections_app, name="rejections")
-
-RejectionsArgument = Annotated[list[int], typer.Argument(help="The numbers of rejections.")]
-DecisionReason = Annotated[str, typer.Option("--reason", help="Why, in words.")]
-JobArgument = Annotated[int, typer.Argument(help="The number of a job.")]
-purges_app = Commands(no_args_is_help=True, help="See what was purged, what would be, and what could not be.")
-app.add_typer(purges_app, name="purges")
-alerts_app = Commands(no_args_is_help=True, help="See what needs a person, and say that you see to it.")
-app.add_typer(alerts_app, name="alerts")
-AlertArgument = Annotated[int, typer.Argument(help="The number of an alert.")]
-JobsArgument = Annotated[list[int], typer.Argument(help="The numbers of jobs.")]
-QueueArgument = Annotated[str, typer.Argument(help="The kind of job whose queue it is.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks later.")]
 
 
 def main() -> None:
@@ -334,226 +322,3 @@ def account(
         from kinote.command import reports
 
         reports.account(begun, study_uid)
-
-
-@purges_app.command("plan")
-def plan_purges(
-    days: Annotated[float, typer.Option("--days", min=0, help="Within how many days from now.")] = 0,
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show what would be purged. Nothing is changed."""
-    with _begun(data=data) as begun:
-        from kinote.command import purges
-
-        purges.plan(begun, days=days, as_json=as_json)
-
-
-@purges_app.command("list")
-def list_purges(
-    since: Annotated[str, typer.Option("--since", help="Only what was purged since this moment.")] = "",
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List what was purged, the last first, with when and why."""
-    with _begun(data=data) as begun:
-        from kinote.command import purges
-
-        purges.list_purges(begun, since=since, as_json=as_json)
-
-
-@purges_app.command("failures")
-def list_failed_purges(
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List what could not be purged, and why."""
-    with _begun(data=data) as begun:
-        from kinote.command import purges
-
-        purges.failures(begun, as_json=as_json)
-
-
-@purges_app.command("retry")
-def retry_purges(
-    instances: Annotated[list[int], typer.Argument(help="The numbers of instances, as `failures` has them.")],
-    data: DataOption = None,
-) -> None:
-    """Try failed purges again."""
-    with _begun(data=data) as begun:
-        from kinote.command import purges
-
-        purges.retry(begun, instances)
-
-
-@alerts_app.command("list")
-def list_alerts(
-    state: Annotated[
-        Literal["open", "cleared", "all"],
-        typer.Option("--state", help="Those whose condition holds, those that were cleared, or all."),
-    ] = "open",
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List alerts, the last first, with what is wrong and what to do."""
-    with _begun(data=data) as begun:
-        from kinote.command import alerts
-
-        alerts.list_alerts(begun, state=state, as_json=as_json)
-
-
-@alerts_app.command("acknowledge")
-def acknowledge_alert(alert: AlertArgument, data: DataOption = None) -> None:
-    """Say that you have seen an alert and see to it. It stays until its condition ends."""
-    with _begun(data=data) as begun:
-        from kinote.command import alerts
-
-        alerts.acknowledge(begun, alert)
-
-
-@alerts_app.command("snooze")
-def snooze_alert(
-    alert: AlertArgument,
-    hours: Annotated[
-        float, typer.Option("--hours", min=0, max=2160, help="For how many hours; 0 ends it.")
-    ] = 8,
-    data: DataOption = None,
-) -> None:
-    """Let an alert wait for some hours."""
-    with _begun(data=data) as begun:
-        from kinote.command import alerts
-
-        alerts.snooze(begun, alert, hours)
-
-
-@alerts_app.command("own")
-def own_alert(
-    alert: AlertArgument,
-    owner: Annotated[str, typer.Argument(help="Who sees to it; left out, nobody does.")] = "",
-    data: DataOption = None,
-) -> None:
-    """Say who sees to an alert."""
-    with _begun(data=data) as begun:
-        from kinote.command import alerts
-
-        alerts.own(begun, alert, owner)
-
-
-@alerts_app.command("test")
-def test_alerts(data: DataOption = None) -> None:
-    """Send a test message by mail and to each webhook that is set, and say what came of it."""
-    with _begun(data=data) as begun:
-        from kinote.command import alerts
-
-        alerts.send_test(begun)
-
-
-@jobs_app.command("list")
-def list_jobs(
-    state: Annotated[
-        Literal["queued", "leased", "waiting", "retry", "suspended", "done", "dead", "cancelled"] | None,
-        typer.Option("--state", help="Only jobs in this state."),
-    ] = None,
-    kind: Annotated[str, typer.Option("--kind", help="Only jobs of this kind.")] = "",
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List jobs, the last made first, each with why it stands where it is."""
-    with _begun(data=data) as begun:
-        from kinote.command import jobs
-
-        jobs.list_jobs(begun, state=state or "", kind=kind, as_json=as_json)
-
-
-@jobs_app.command("show")
-def show_job(
-    job: JobArgument,
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show a job with its history, and the objects that it could not do."""
-    with _begun(data=data) as begun:
-        from kinote.command import jobs
-
-        jobs.show(begun, job, as_json=as_json)
-
-
-@jobs_app.command("retry")
-def retry_jobs(jobs: JobsArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
-    """Run jobs again that are dead, or whose next attempt is due later."""
-    with _begun(data=data) as begun:
-        from kinote.command import jobs as acting
-
-        acting.act(begun, "retry", jobs, reason)
-
-
-@jobs_app.command("cancel")
-def cancel_jobs(jobs: JobsArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
-    """Cancel jobs that are not done."""
-    with _begun(data=data) as begun:
-        from kinote.command import jobs as acting
-
-        acting.act(begun, "cancel", jobs, reason)
-
-
-@jobs_app.command("pause")
-def pause_queue(
-    kind: QueueArgument,
-    reason: ReasonOption = "asked for",
-    state: Annotated[
-        Literal["accepting", "draining", "halted"],
-        typer.Option("--state", help="What the queue does meanwhile."),
-    ] = "accepting",
-    data: DataOption = None,
-) -> None:
-    """Let no job of a kind be begun, until its queue is resumed."""
-    with _begun(data=data) as begun:
-        from kinote.command import jobs
-
-        jobs.set_queue(begun, kind, state, reason)
-
-
-@jobs_app.command("resume")
-def resume_queue(kind: QueueArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
-    """Let the queue of a kind of job run again."""
-    with _begun(data=data) as begun:
-        from kinote.command import jobs
-
-        jobs.set_queue(begun, kind, "running", reason)
-
-
-@rejections_app.command("list")
-def list_rejections(
-    everything: Annotated[
-        bool, typer.Option("--all", help="All that were received, not only those that wait.")
-    ] = False,
-    data: DataOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List rejections that wait for a decision, the oldest first."""
-    with _begun(data=data) as begun:
-        from kinote.command import rejections
-
-        rejections.list_rejections(begun, everything=everything, as_json=as_json)
-
-
-@rejections_app.command("accept")
-def accept_rejections(
-    rejections: RejectionsArgument, reason: DecisionReason, data: DataOption = None
-) -> None:
-    """Let rejections that wait take effect."""
-    with _begun(data=data) as begun:
-        from kinote.command import rejections as deciding
-
-        deciding.decide(begun, rejections, "accept", reason)
-
-
-@rejections_app.command("refuse")
-def refuse_rejections(
-    rejections: RejectionsArgument, reason: DecisionReason, data: DataOption = None
-) -> None:
-    """End rejections that wait; what they name stays as it is."""
-    with _begun(data=data) as begun:
-        from kinote.command import rejections as deciding
-
-        deciding.decide(begun, rejections, "refuse", reason)

@@ -1,0 +1,78 @@
+"""What can be typed of `kinote alerts`; `command.alerts` does it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from kinote.command.permitted import Commands
+from kinote.command.typed import DataOption, JsonOption, begin
+
+alerts = Commands(
+    name="alerts", no_args_is_help=True, help="See what needs a person, and say that you see to it."
+)
+
+AlertArgument = Annotated[int, typer.Argument(help="The number of an alert.")]
+
+
+@alerts.command("list")
+def list_alerts(
+    state: Annotated[
+        Literal["open", "cleared", "all"],
+        typer.Option("--state", help="Those whose condition holds, those that were cleared, or all."),
+    ] = "open",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List alerts, the last first, with what is wrong and what to do."""
+    with begin(data=data) as begun:
+        from kinote.command import alerts as acting
+
+        acting.list_alerts(begun, state=state, as_json=as_json)
+
+
+@alerts.command("acknowledge")
+def acknowledge_alert(alert: AlertArgument, data: DataOption = None) -> None:
+    """Say that you have seen an alert and see to it. It stays until its condition ends."""
+    with begin(data=data) as begun:
+        from kinote.command import alerts as acting
+
+        acting.acknowledge(begun, alert)
+
+
+@alerts.command("snooze")
+def snooze_alert(
+    alert: AlertArgument,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0, max=2160, help="For how many hours; 0 ends it.")
+    ] = 8,
+    data: DataOption = None,
+) -> None:
+    """Let an alert wait for some hours."""
+    with begin(data=data) as begun:
+        from kinote.command import alerts as acting
+
+        acting.snooze(begun, alert, hours)
+
+
+@alerts.command("own")
+def own_alert(
+    alert: AlertArgument,
+    owner: Annotated[str, typer.Argument(help="Who sees to it; left out, nobody does.")] = "",
+    data: DataOption = None,
+) -> None:
+    """Say who sees to an alert."""
+    with begin(data=data) as begun:
+        from kinote.command import alerts as acting
+
+        acting.own(begun, alert, owner)
+
+
+@alerts.command("test")
+def test_alerts(data: DataOption = None) -> None:
+    """Send a test message by mail and to each webhook that is set, and say what came of it."""
+    with begin(data=data) as begun:
+        from kinote.command import alerts as acting
+
+        acting.send_test(begun)
