@@ -38,6 +38,9 @@ def commands(command: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple
 
 COMMANDS = dict(commands())
 
+#: Parameters that take one of a few words.
+_WORDS = {"act": "quality", "decision": "keep first"}
+
 
 def run(name: str, folder: Path) -> tuple[int, str]:
     """Type a command with as many arguments as it needs; its exit status and what it says."""
@@ -53,10 +56,10 @@ def run(name: str, folder: Path) -> tuple[int, str]:
 
 
 def _value(name: str, parameter: str) -> str:
-    """What a parameter takes: a number, the name of an act, or anything."""
-    if parameter == "act":
-        return "quality"
-    numbered = name.split()[0] in {"jobs", "alerts", "purges", "rejections", "tokens", "withdrawals"}
+    """What a parameter takes: a number, one of the words that there are, or anything."""
+    if parameter in _WORDS:
+        return _WORDS[parameter]
+    numbered = name.split()[0] in {"jobs", "alerts", "held", "purges", "rejections", "tokens", "withdrawals"}
     return "1" if numbered and "kind" not in parameter else "1.2.3"
 
 
