@@ -58,7 +58,7 @@ def series_in(study: str, uid: str) -> str:
 
 def class_of(uid: str) -> str:
     """The class of the image or document with this UID."""
-    if uid.split(".")[-2] == "70" or not uid.startswith("1.2."):
+    if uid.split(".")[-2] == "70" or uid.startswith("2.25."):
         return KEY_OBJECT
     return {FRAMES: ULTRASOUND, NO_PIXELS: STATE}.get(int(uid.rpartition(".")[2]), CT)
 
