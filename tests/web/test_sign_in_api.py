@@ -270,8 +270,34 @@ def test_others_notes_are_withdrawn_by_who_may(signed: Signing) -> None:
     undone = [signed.ask("DELETE", f"/api/v1/withdrawals/{number}", colleague) for number in (key, 9999)]
     assert {(each.status_code, each.text) for each in undone} == {(403, undone[0].text)}
     assert signed.ask("DELETE", f"/api/v1/notes/{theirs}", signed.session("administrator")).status_code == 200
+    # Nor does anybody issue again what others have withdrawn.
+    again = [issued_again(signed, number, colleague) for number in (key, 9999)]
+    assert {(each.status_code, each.text) for each in again} == {(403, again[0].text)}
+    assert issued_again(signed, key, author).status_code != 403
     events = [each["event"] for each in signed.entries() if each["outcome"] == "success"]
     assert events.count("withdrawn") == 2
+
+
+def issued_again(signed: Signing, number: int, headers: dict[str, str]) -> httpx.Response:
+    return signed.ask(
+        "POST", f"/api/v1/withdrawals/{number}/issue-again", headers, json={"text": "It was right"}
+    )
+
+
+def test_what_is_issued_again_is_recorded_with_its_study(signed: Signing) -> None:
+    stored(signed.rooms, image(1))
+    administrator = signed.session("administrator")
+    asked = {"act": "wrong patient", "text": "Mixed up", "studies": [STUDY]}
+    key = signed.ask("POST", "/api/v1/withdrawals", administrator, json=asked).json()["id"]
+    assert issued_again(signed, key, administrator).status_code == 201
+    (entry,) = signed.entries(event="restored")
+    assert (entry["study_instance_uid"], entry["by"]["name"]) == (STUDY, "administrator")
+
+
+def test_a_path_with_nul_does_not_stop_the_trail(signed: Signing) -> None:
+    assert signed.ask("GET", "/dicomweb/studies/%00").status_code == 401
+    assert signed.ask("GET", "/dicomweb/studies/%00", signed.session("reader")).status_code >= 400
+    assert [each["study_instance_uid"] for each in signed.entries(event="refused")] == [None]
 
 
 def test_who_looked_at_a_patient_is_listed_for_who_may_read_the_trail(signed: Signing) -> None:

@@ -96,12 +96,18 @@ def concerned_by(parameters: Mapping[str, Any]) -> Concerned:
         (f"{what} {str(parameters[name])[:40]}" for name, what in _NUMBERS.items() if name in parameters), ""
     )
     return Concerned(
-        study=str(parameters.get("study", ""))[:64],
-        instance=str(parameters.get("sop", ""))[:64],
+        study=_uid(parameters, "study"),
+        instance=_uid(parameters, "sop"),
         # Longer numbers are of no note.
         note=int(note) if note.isascii() and note.isdigit() and len(note) < 19 else None,
         subject=number,
     )
+
+
+def _uid(parameters: Mapping[str, Any], name: str) -> str:
+    """A UID in a path; empty for what no database can look up."""
+    given = str(parameters.get(name, ""))[:64]
+    return given if given.isprintable() else ""
 
 
 def _listed(scope: Scope) -> dict[str, str | int]:

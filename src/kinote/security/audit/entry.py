@@ -79,6 +79,7 @@ _OTHERWISE: Mapping[tuple[str, str], AuditEvent | None] = {
     # It tells that something happened, and not of whom. Readers ask it all the time.
     ("GET", "/api/v1/changes"): None,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): AuditEvent.RESTORED,
+    ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): AuditEvent.RESTORED,
 }
 
 

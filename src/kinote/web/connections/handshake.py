@@ -101,7 +101,7 @@ class TlsHandshake(asyncio.Protocol):
 
     def _leave(self) -> None:
         self._doorkeeper.left(self)
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
 
 
 class _AfterHandshake(GuardedProtocol):
@@ -111,7 +111,7 @@ class _AfterHandshake(GuardedProtocol):
         super().__init__(*arguments, doorkeeper=doorkeeper)
         self._leave_handshake = leave
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._leave_handshake()
         super().connection_made(transport)
 
