@@ -25,6 +25,8 @@ from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS
 from kinote.lifecycle.withdrawal import undo, withdraw
 from kinote.notes.acts.undo_windows import close_window
+from kinote.security.audit.search import TrailSearch, search_trail
+from kinote.security.audit.trail import AuditTrail
 from kinote.storage.store import StorageError
 from kinote.storage.stores import Stores
 from tests.actors import ROE
@@ -182,6 +184,18 @@ def test_what_is_withdrawn_for_the_set_time_is_purged_and_its_tombstone_stays(se
     assert {row.withdrawal for row in rows} == {key}
     assert all(row.purged_at and row.removed_at and not row.attempts for row in rows)
     assert sorted(server.shelf.happened(Kind.INSTANCE_PURGED)) == sorted(server.shelf.uids.values())
+
+
+def test_what_is_purged_is_in_the_audit_trail_with_its_study(server: Server) -> None:
+    trail = AuditTrail(server.shelf.catalog, server.clock)
+    server.reaper._record = trail.write
+    server.withdraw(*KINDS)
+    server.after(7 * DAY)
+    with server.shelf.catalog.read() as connection:
+        entries = search_trail(connection, TrailSearch(), before=None, limit=100)
+    assert {(each["event"], each["by"]["kind"]) for each in entries} == {("purged", "server")}
+    assert sum(each["detail"]["instances"] for each in entries) == len(KINDS)
+    assert all(each["study_instance_uid"] for each in entries)
 
 
 @on_sqlite

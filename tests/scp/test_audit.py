@@ -46,6 +46,7 @@ def test_what_peers_ask_for_is_recorded(tmp_path: Path) -> None:
     query = {"service": "C-FIND", "level": "STUDY", "query": f"StudyInstanceUID={STUDY}"}
     assert ("query", "success", "TESTER", None, query) in found
     moved = {"service": "C-MOVE", "destination": "NOBODY"}
-    assert ("delivered", "success", "TESTER", STUDY, moved) in found
+    # It is known nowhere, so that nothing goes there.
+    assert ("delivered", "failure", "TESTER", STUDY, moved) in found
     for service in ("C-FIND", "C-GET"):
         assert ("refused", "refused", "TESTER", None, {"service": service}) in found

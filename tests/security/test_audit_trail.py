@@ -18,6 +18,7 @@ from kinote.security.audit.entry import AuditEvent, Concerned, Entry, event_of_r
 from kinote.security.audit.keeping import remove_old
 from kinote.security.audit.search import TrailSearch, search_trail
 from kinote.security.audit.trail import AuditTrail
+from kinote.security.audit.writing import write_entries
 from kinote.security.rights import REQUESTS, Right
 from tests.actors import ROE
 
@@ -128,6 +129,61 @@ def test_what_cannot_be_written_waits(
     assert found(catalog) == ["marked note 1"]
 
 
+def test_an_entry_that_no_database_takes_keeps_no_other_from_being_written(
+    catalog: Catalog, trail: AuditTrail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(transaction: Connection, entries: list[tuple[Entry, datetime]]) -> None:
+        if any("\0" in entry.concerned.study for entry, _ in entries):
+            raise ValueError("a text has NUL")
+        write_entries(transaction, entries)
+
+    monkeypatch.setattr("kinote.security.audit.trail.write_entries", written)
+    for number, study in enumerate(("1.2", "\0", "1.3")):
+        trail.note(Entry(AuditEvent.READ, ROE, concerned=Concerned(study=study, subject=f"look {number}")))
+    trail.flush()
+    assert found(catalog) == ["read look 2", "read", "read look 0"]
+    with catalog.read() as connection:
+        details = [each["detail"] for each in search_trail(connection, TrailSearch(), before=None, limit=9)]
+    assert details == [{}, {"not written": "ValueError"}, {}]
+
+
+def test_an_entry_about_a_study_with_nul_in_its_uid_does_not_stop_the_trail(
+    catalog: Catalog, trail: AuditTrail
+) -> None:
+    for study in ("1.2", "\0"):
+        trail.note(Entry(AuditEvent.READ, ROE, concerned=Concerned(study=study)))
+    trail.flush()
+    assert len(found(catalog)) == 2
+
+
+def test_nobody_s_refusals_are_one_entry_for_an_address_and_push_out_nothing(
+    catalog: Catalog, trail: AuditTrail, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinote.security.audit.trail._MOST_REFUSED", 3)
+    monkeypatch.setattr("kinote.security.audit.trail._MOST", 3)
+    for number in range(100):
+        trail.note(refused("192.0.2.1", f"1.{number}"))
+    for number in range(2, 7):
+        trail.note(refused(f"192.0.2.{number}", "1"))
+    for number in range(3):
+        trail.note(Entry(AuditEvent.READ, ROE, concerned=Concerned(study=f"1.{number}")))
+    trail.flush()
+    assert sorted(found(catalog)) == ["read"] * 3 + ["refused"] * 4
+    clock.now += timedelta(minutes=2)
+    trail.step()
+    with catalog.read() as connection:
+        entries = search_trail(connection, TrailSearch(), before=None, limit=99)
+    told = [(each["by"]["address"], each["detail"]) for each in entries if each["detail"]]
+    assert told == [("192.0.2.1", {"further": 99}), ("", {"not listed": 3})]
+
+
+def refused(address: str, study: str) -> Entry:
+    """A refusal of somebody without a name."""
+    return Entry(
+        AuditEvent.REFUSED, Actor(ActorKind.PERSON, "", address), "refused", concerned=Concerned(study=study)
+    )
+
+
 def test_text_of_others_cannot_forge_lines(catalog: Catalog, trail: AuditTrail) -> None:
     forged = Actor(ActorKind.PERSON, "rhea\n2026-11-30 root signed in\x1b[31m", "192.0.2.1")
     write(catalog, trail, Entry(AuditEvent.SIGN_IN, forged, "failure", detail={"reason": "a\r\nb\u2028c"}))
@@ -229,6 +285,39 @@ def test_old_chunks_are_removed_by_the_rule_and_the_chain_stays_whole(
     assert faults(catalog) == []
     change(catalog, "UPDATE audit_chunk SET removed_at = ''")
     assert "0 entries instead of 2" in faults(catalog)[0]
+
+
+def test_all_that_is_too_old_is_removed_in_one_step(
+    catalog: Catalog, trail: AuditTrail, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinote.security.audit.chain.MOST", 2)
+    write(catalog, trail, *(marked(number) for number in range(10)))
+    trail.seal()
+    clock.now += timedelta(days=366)
+    trail.step()
+    assert found(catalog) == [f"trail removed chunk {number}" for number in (5, 4, 3, 2, 1)]
+    assert faults(catalog) == []
+    # The entries about these chunks become old, too.
+    clock.now += timedelta(days=366)
+    trail.step()
+    assert found(catalog) == [f"trail removed chunk {number}" for number in (8, 7, 6)]
+    assert faults(catalog) == []
+
+
+def test_a_chunk_that_was_removed_without_an_entry_is_found(
+    catalog: Catalog, trail: AuditTrail, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinote.security.audit.chain.MOST", 2)
+    write(catalog, trail, marked(1), marked(2))
+    trail.seal()
+    clock.now += timedelta(days=366)
+    trail.step()
+    catalog.write(lambda transaction: trail.write(transaction, [marked(3), marked(4)], clock.now))
+    trail.seal()
+    assert faults(catalog) == []
+    change(catalog, "DELETE FROM audit_entry WHERE chunk = 3")
+    change(catalog, "UPDATE audit_chunk SET removed_at = 'x' WHERE id = 3")
+    assert faults(catalog) == ["Chunk 3 of the audit trail was removed, and no entry says so."]
 
 
 def test_nothing_is_sealed_twice(catalog: Catalog, trail: AuditTrail) -> None:

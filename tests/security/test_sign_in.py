@@ -147,7 +147,7 @@ def test_a_wrong_sign_in_is_refused_alike_whatever_is_wrong(
     with pytest.raises(WrongPasswordError) as refused:
         sign_in.check(login, password, "192.0.2.1")
     assert str(refused.value) == str(WrongPasswordError())
-    assert sign_in.check("RHEA", PASSWORD, "192.0.2.1").login == "rhea"
+    assert sign_in.check("RHEA", PASSWORD, "192.0.2.1").user.login == "rhea"
 
 
 def test_every_sign_in_compares_a_password_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from kinote.web.connections.doorkeeper import Doorkeeper
-from kinote.web.connections.protocol import guarded
+from kinote.web.connections.handshake import protocol_of
 from kinote.web.metrics import observe_outcome
 from tests.actors import OPEN
 from tests.clock import clock
@@ -67,7 +68,11 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
     """A server in a thread, for as long as the block lasts."""
 
     def __init__(
-        self, application: FastAPI, doorkeeper: Doorkeeper | None = None, proxies: Sequence[str] = ()
+        self,
+        application: FastAPI,
+        doorkeeper: Doorkeeper | None = None,
+        proxies: Sequence[str] = (),
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.doorkeeper = doorkeeper or Doorkeeper()
         config = uvicorn.Config(
@@ -75,7 +80,7 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
             log_level="warning",
             lifespan="off",
             loop="uvloop",
-            http=guarded(self.doorkeeper),
+            http=protocol_of(self.doorkeeper, context),
             ws="none",
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),

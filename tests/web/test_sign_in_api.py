@@ -9,16 +9,20 @@ from typing import Any
 import httpx
 import pytest
 from pydicom import Dataset
+from sqlalchemy import select
 
+from kinote.catalog.schema.tables import sign_in_session
 from kinote.security.rights import Right
 from kinote.security.roles import RoleName
+from kinote.security.sign_in.users import change_user
 from kinote.web.application import create_application
 from kinote.web.identified import COOKIE, SECURE_COOKIE
 from kinote.web.rooms import Rooms
 from tests.actors import ORIGIN
+from tests.clock import clock
 from tests.web.conftest import running
 from tests.web.objects import STUDY, as_file, image
-from tests.web.signed_in import PASSWORD, Signing, signing
+from tests.web.signed_in import CHEAP, PASSWORD, Signing, signing
 
 
 @pytest.fixture
@@ -181,6 +185,37 @@ def test_one_s_own_password_is_changed_with_the_one_until_now(signed: Signing) -
     assert signed.sign_in("author", "quite another password").status_code == 201
 
 
+@pytest.mark.parametrize("change", [{"encoded": "$argon2id$another"}, {"is_enabled": False}], ids=str)
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_no_session_begins_with_a_password_that_was_reset_while_it_was_compared(
+    signed: Signing, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], is_signed_in: bool
+) -> None:
+    before = signed.session("author")
+    compare = CHEAP.is_right
+
+    def compared(encoded: str | None, password: str) -> bool:
+        is_right = compare(encoded, password)
+        key = signed.users[RoleName.AUTHOR].id
+        signed.rooms.catalog.write(lambda transaction: change_user(transaction, key, clock(), **change))
+        return is_right
+
+    monkeypatch.setattr(CHEAP, "is_right", compared)
+    if is_signed_in:
+        body = {"current": PASSWORD, "new": "quite another password"}
+        answer = signed.ask("PUT", "/api/v1/session/password", before, json=body)
+    else:
+        answer = signed.sign_in("author")
+    assert answer.status_code == 401
+    with signed.rooms.catalog.read() as connection:
+        assert connection.execute(select(sign_in_session)).all() == []
+
+
+def test_a_session_that_was_made_up_is_not_ended(signed: Signing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed.rooms.catalog, "submit", lambda *_, **__: pytest.fail("it is written"))
+    answer = signed.ask("DELETE", "/api/v1/session", {"Cookie": f"{COOKIE}=made-up"})
+    assert answer.json() == {"ended": 0}
+
+
 def test_users_are_added_and_changed_and_it_holds_at_once(signed: Signing) -> None:
     root = signed.session("administrator")
     body = {"login": "New.User", "name": "New^User", "roles": ["reader"], "password": PASSWORD}
@@ -270,8 +305,34 @@ def test_others_notes_are_withdrawn_by_who_may(signed: Signing) -> None:
     undone = [signed.ask("DELETE", f"/api/v1/withdrawals/{number}", colleague) for number in (key, 9999)]
     assert {(each.status_code, each.text) for each in undone} == {(403, undone[0].text)}
     assert signed.ask("DELETE", f"/api/v1/notes/{theirs}", signed.session("administrator")).status_code == 200
+    # Nor does anybody issue again what others have withdrawn.
+    again = [issued_again(signed, number, colleague) for number in (key, 9999)]
+    assert {(each.status_code, each.text) for each in again} == {(403, again[0].text)}
+    assert issued_again(signed, key, author).status_code != 403
     events = [each["event"] for each in signed.entries() if each["outcome"] == "success"]
     assert events.count("withdrawn") == 2
+
+
+def issued_again(signed: Signing, number: int, headers: dict[str, str]) -> httpx.Response:
+    return signed.ask(
+        "POST", f"/api/v1/withdrawals/{number}/issue-again", headers, json={"text": "It was right"}
+    )
+
+
+def test_what_is_issued_again_is_recorded_with_its_study(signed: Signing) -> None:
+    stored(signed.rooms, image(1))
+    administrator = signed.session("administrator")
+    asked = {"act": "wrong patient", "text": "Mixed up", "studies": [STUDY]}
+    key = signed.ask("POST", "/api/v1/withdrawals", administrator, json=asked).json()["id"]
+    assert issued_again(signed, key, administrator).status_code == 201
+    (entry,) = signed.entries(event="restored")
+    assert (entry["study_instance_uid"], entry["by"]["name"]) == (STUDY, "administrator")
+
+
+def test_a_path_with_nul_does_not_stop_the_trail(signed: Signing) -> None:
+    assert signed.ask("GET", "/dicomweb/studies/%00").status_code == 401
+    assert signed.ask("GET", "/dicomweb/studies/%00", signed.session("reader")).status_code >= 400
+    assert [each["study_instance_uid"] for each in signed.entries(event="refused")] == [None]
 
 
 def test_who_looked_at_a_patient_is_listed_for_who_may_read_the_trail(signed: Signing) -> None:

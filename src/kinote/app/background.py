@@ -89,6 +89,7 @@ def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Se
         node=node.id,
         delays=settings.purge_delays(),
         store_is_there=house.store_is_there,
+        record=house.trail.write if house.trail is not None else None,
     )
     closing.callback(reaper.close)
     closing.callback(Repeatedly("reaper", reaper.step, Event()).close)

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -138,13 +139,16 @@ def open_house(
                     if node is not None:
                         _mirror_settings(catalog, settings, node, clock())
                     peers = PeersInUse(catalog)
+                trail = _trail(catalog, clock, settings) if purpose != "look" else None
                 receiver = Receiver(
                     catalog,
                     stores,
                     clock=clock,
                     observe=partial(_observe, refusals),
                     open_copy=door.open_copy,
-                    rejections=rejection_rules(settings, peers),
+                    rejections=replace(
+                        rejection_rules(settings, peers), record=trail.write if trail is not None else None
+                    ),
                 )
                 house = House(
                     directory,
@@ -162,7 +166,7 @@ def open_house(
                     Unowned(),
                     RoomLeft(directory.path),
                     _backups(settings, catalog, url, places, clock, node),
-                    _trail(catalog, clock, settings) if purpose != "look" else None,
+                    trail,
                     node.id if node is not None else "",
                 )
                 try:

@@ -39,6 +39,19 @@ def studies_of_instances(connection: Connection, uids: Collection[str]) -> dict[
     return found
 
 
+def studies_of_copies(connection: Connection, keys: Collection[int]) -> dict[int, str]:
+    """Return the Study Instance UID of each copy of an instance, by the number of the copy."""
+    found: dict[int, str] = {}
+    for part in _parts(sorted(keys)):
+        query = (
+            select(instance.c.id, study.c.study_instance_uid)
+            .join(study, study.c.id == instance.c.study)
+            .where(instance.c.id.in_(part))
+        )
+        found.update({row.id: row.study_instance_uid for row in connection.execute(query)})
+    return found
+
+
 def studies_of_notes(connection: Connection, notes: Collection[int]) -> dict[int, str]:
     """Return a study that the current version of each note touches, the first by its UID."""
     found: dict[int, str] = {}

@@ -24,7 +24,7 @@ from kinote.settings.model import Settings
 from kinote.settings.values import is_wildcard
 from kinote.web.application import end_event_streams
 from kinote.web.connections.doorkeeper import Doorkeeper
-from kinote.web.connections.protocol import guarded
+from kinote.web.connections.handshake import protocol_of
 from kinote.web.connections.proxies import TrustedProxies
 
 #: Seconds that requests under way may take when the server is stopped; event streams end at once.
@@ -134,15 +134,12 @@ def _serve_http(
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
         loop="uvloop",
-        http=guarded(doorkeeper),
+        http=protocol_of(doorkeeper, tls),
         ws="none",
         # X-Forwarded-For says whose address is recorded and counted where a trusted proxy has written it.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
-    # uvicorn would make a context of its own from files.
-    config.load()
-    config.ssl = tls
     server = _Server(config, told, lambda: end_event_streams(application))
     # All that was loaded until now stays to the end: the garbage collector need not go through it again.
     gc.collect()

@@ -7,7 +7,7 @@ where it left off, since what is known changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,13 +67,23 @@ class NotesImport:
     """The import of one table.
 
     First all rows are `read`; then `file` goes through them. `close` removes what lies on disk meanwhile.
+    `record` is told in the transaction of each batch how many of its notes were imported, refused and so on.
     """
 
-    def __init__(self, catalog: Catalog, options: ImportOptions, *, by: Actor, clock: Clock) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        options: ImportOptions,
+        *,
+        by: Actor,
+        clock: Clock,
+        record: Callable[[Connection, Counter[str]], None] = lambda transaction, counts: None,
+    ) -> None:
         self._catalog = catalog
         self._options = options
         self._by = by
         self._clock = clock
+        self._record = record
         self._sorted = SortedRows()
         self.progress = Progress()
         self._number = 0
@@ -133,6 +143,7 @@ class NotesImport:
             results = file_notes(transaction, batch, self._options.source, by=self._by, now=now)
             if self._options.is_dry:
                 raise _DryRun(results)
+            self._record(transaction, Counter(str(each.kind) for each in results))
             return results
 
         try:

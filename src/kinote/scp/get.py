@@ -9,6 +9,7 @@ from kinote.dimse.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
 from kinote.lifecycle.deliveries import Receiver
 from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.recording import note_retrieval
 from kinote.scp.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
 
@@ -23,6 +24,7 @@ def perform(session: IndexSession, message: Message) -> None:
         retrieval.refuse(error.status, error.comment, error.offending)
         session.done["get", "failure"] += 1
         return
+    note_retrieval(session, "C-GET", objects)
     sender = Sender(session.association, we_request=False, record=_record(session))
     waiting = iter(objects)
 

@@ -17,6 +17,7 @@ from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.deliveries import Receiver
 from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.recording import note_retrieval
 from kinote.scp.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
 
@@ -32,6 +33,8 @@ def perform(session: IndexSession, message: Message) -> None:
         session.done["move", "failure"] += 1
         return
     destination = session.rooms.peers.known.move_destination(request.move_destination)
+    is_known = destination is not None
+    note_retrieval(session, "C-MOVE", objects, request.move_destination, is_refused=not is_known)
     if destination is None:
         said = f"{request.move_destination} has no address here: add it as a peer"
         retrieval.refuse(statuses.MOVE_DESTINATION_UNKNOWN, said)

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 from pydicom.datadict import keyword_for_tag
 
+from kinote.holdings.live_objects import LiveObject
 from kinote.scp.identifiers import Identifier
 from kinote.scp.rooms import IndexSession
-from kinote.security.audit.entry import AuditEvent, Concerned, Entry
+from kinote.security.audit.entry import AuditEvent, Concerned, Entry, Outcome
 
 #: Characters of a query that are kept.
 _LONGEST = 500
@@ -32,13 +33,19 @@ def note_query(session: IndexSession, identifier: Identifier) -> None:
 
 
 def note_retrieval(
-    session: IndexSession, service: str, studies: Iterable[str], destination: str = ""
+    session: IndexSession,
+    service: str,
+    objects: Iterable[LiveObject],
+    destination: str = "",
+    *,
+    is_refused: bool = False,
 ) -> None:
-    """Record of which studies objects were asked for, and where they go if not to the caller."""
+    """Record of which studies objects were asked for, where they go if not to the caller, and whether they do not."""
     trail = session.rooms.trail
     if trail is None:
         return
     event = AuditEvent.DELIVERED if destination else AuditEvent.READ
     detail = {"service": service, **({"destination": destination} if destination else {})}
-    for study in sorted(set(studies)):
-        trail.note(Entry(event, session.actor, concerned=Concerned(study=study), detail=detail))
+    outcome: Outcome = "failure" if is_refused else "success"
+    for study in sorted({each.study_instance_uid for each in objects}):
+        trail.note(Entry(event, session.actor, outcome, Concerned(study=study), detail))

@@ -23,7 +23,6 @@ from kinote.scp.failed_list import failed_list
 from kinote.scp.find_query import check_level
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier, read_identifier
-from kinote.scp.recording import note_retrieval
 from kinote.scp.rooms import IndexSession
 
 #: Seconds between two answers that say how far it has come.
@@ -133,11 +132,7 @@ class Retrieval(Generic[_Answer]):
         identifier = read_identifier(self.session.identifier(), self.context.transfer_syntax)
         check_level(identifier, MODEL_OF[self.context.abstract_syntax])
         selection = selection_of(identifier)
-        objects = self.session.rooms.door.select(selection)
-        moved_to = self.request.move_destination if isinstance(self.request, CMoveRequest) else ""
-        service = "C-MOVE" if moved_to else "C-GET"
-        note_retrieval(self.session, service, {each.study_instance_uid for each in objects}, moved_to)
-        return objects
+        return self.session.rooms.door.select(selection)
 
     def refuse(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
         """Answer that nothing is sent, with the reason and the tags of the attributes at fault."""

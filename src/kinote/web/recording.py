@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,7 +31,10 @@ _LONGEST_QUERY = 500
 _NUMBERS = {
     "withdrawal_id": "withdrawal",
     "held_id": "held copy",
+    "decision_id": "decision",
+    "correction_id": "proposed correction",
     "rejection_id": "rejection",
+    "backup_id": "backup",
     "job_id": "job",
     "alert_id": "alert",
     "peer_id": "peer",
@@ -89,19 +93,42 @@ def act_entry(request: Request) -> Entry | None:
     )
 
 
+def recorder(request: Request, **detail: str | int) -> Callable[[Connection, Mapping[str, int]], None]:
+    """What records parts of a long act, each in its own transaction, with what was done in it."""
+    trail, entry, clock = rooms_of(request).trail, act_entry(request), rooms_of(request).clock
+
+    def record(transaction: Connection, done: Mapping[str, int]) -> None:
+        if trail is not None and entry is not None:
+            whole = replace(entry, detail={**entry.detail, **detail, **done})
+            trail.write(transaction, [whole], clock())
+
+    return record
+
+
 def concerned_by(parameters: Mapping[str, Any]) -> Concerned:
     """What the parameters in a path name."""
-    note = str(parameters.get("note_id", ""))
     number = next(
         (f"{what} {str(parameters[name])[:40]}" for name, what in _NUMBERS.items() if name in parameters), ""
     )
     return Concerned(
-        study=str(parameters.get("study", ""))[:64],
-        instance=str(parameters.get("sop", ""))[:64],
-        # Longer numbers are of no note.
-        note=int(note) if note.isascii() and note.isdigit() and len(note) < 19 else None,
+        study=_uid(parameters, "study"),
+        instance=_uid(parameters, "sop"),
+        note=_key(parameters, "note_id"),
+        held=_key(parameters, "held_id"),
         subject=number,
     )
+
+
+def _key(parameters: Mapping[str, Any], name: str) -> int | None:
+    """A key in a path; None for longer numbers, which are keys of nothing."""
+    given = str(parameters.get(name, ""))
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+
+def _uid(parameters: Mapping[str, Any], name: str) -> str:
+    """A UID in a path; empty for what no database can look up."""
+    given = str(parameters.get(name, ""))[:64]
+    return given if given.isprintable() else ""
 
 
 def _listed(scope: Scope) -> dict[str, str | int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ class Server:
     now: list[float]
     seen: list[str] = field(default_factory=list)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    #: How clients begin TLS, where the server has it.
+    client_tls: ssl.SSLContext | None = None
 
     def pass_by(self, seconds: float) -> None:
         """Time passes, and all connections are looked at."""
@@ -61,7 +64,11 @@ class Server:
         return any(each.flow.write_paused for each in self.connections)
 
     def connect(self) -> Client:
-        return Client(socket.create_connection(self.address))
+        sock = self.connect_without_tls()
+        return Client(self.client_tls.wrap_socket(sock) if self.client_tls else sock)
+
+    def connect_without_tls(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=30)
 
     def ask(self) -> int:
         """The status that somebody gets who asks now."""
@@ -132,7 +139,7 @@ class Client:
 
 
 @contextmanager
-def serving(**limits: float) -> Iterator[Server]:
+def serving(context: ssl.SSLContext | None = None, **limits: float) -> Iterator[Server]:
     """A server for as long as the block lasts, and no connection left at its end."""
     now = [1000.0]
     seen: list[str] = []
@@ -173,9 +180,18 @@ def serving(**limits: float) -> Iterator[Server]:
     application = FastAPI()
     for path, answers in (("/", hello), ("/body", body), ("/early", early), ("/much", much), ("/held", held)):
         application.router.routes.append(Route(path, answers, methods=["GET", "POST"]))
-    with_doorkeeper = running(application, doorkeeper)
+    with_doorkeeper = running(application, doorkeeper, context=context)
     with with_doorkeeper as url:
         host, _, port = url.removeprefix("http://").partition(":")
         eventually(lambda: with_doorkeeper.is_up, "it does not start")
-        yield Server((host, int(port)), with_doorkeeper, now, seen, may_go_on)
+        yield Server((host, int(port)), with_doorkeeper, now, seen, may_go_on, _of_clients(context))
         eventually(lambda: not doorkeeper.connections, "a connection is left")
+
+
+def _of_clients(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    if context is None:
+        return None
+    of_clients = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    of_clients.check_hostname = False
+    of_clients.verify_mode = ssl.CERT_NONE
+    return of_clients

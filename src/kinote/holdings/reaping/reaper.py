@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
-from prometheus_client import Counter
+import prometheus_client
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.node_turns import NodeTurn, keep_turn, take_turn
+from kinote.catalog.patients_of import studies_of_copies
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.reaping.clock_check import NAME, ClockCheck
@@ -25,6 +27,9 @@ from kinote.holdings.reaping.unlinking import remove_purged
 from kinote.holdings.removal import remember
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import Tombstone, entomb, remember_failure, withdrawn_after
+from kinote.security.actors import KINOTE
+from kinote.security.audit.entry import AuditEvent, Concerned, Entry
+from kinote.security.audit.writing import Record
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
 from kinote.telemetry.registry import REGISTRY
@@ -43,11 +48,13 @@ _PAUSES = 1.0
 #: How often the moment seen last is written down.
 _KEEP_EVERY = timedelta(minutes=10)
 
-_PURGED = Counter("kinote_purged_objects", "Withdrawn objects that were made tombstones.", registry=REGISTRY)
-_REMOVED = Counter(
+_PURGED = prometheus_client.Counter(
+    "kinote_purged_objects", "Withdrawn objects that were made tombstones.", registry=REGISTRY
+)
+_REMOVED = prometheus_client.Counter(
     "kinote_purged_bytes_removed", "Purged objects whose bytes in a store were removed.", registry=REGISTRY
 )
-_FAILED = Counter(
+_FAILED = prometheus_client.Counter(
     "kinote_purge_failures",
     "Attempts that failed, by what failed: to make a tombstone, or to remove bytes.",
     ["what"],
@@ -55,8 +62,19 @@ _FAILED = Counter(
 )
 
 
+def _purged(numbers: Counter[str]) -> list[Entry]:
+    """The entries of the audit trail about purged instances, by their studies."""
+    return [
+        Entry(AuditEvent.PURGED, KINOTE, concerned=Concerned(study=study), detail={"instances": number})
+        for study, number in sorted(numbers.items())
+    ]
+
+
 class Reaper:
-    """The reaper of a node. While `delays` is off it makes no tombstone, and removes what is still owed."""
+    """The reaper of a node. While `delays` is off it makes no tombstone, and removes what is still owed.
+
+    `record` writes into the audit trail what was purged; None where there is no trail.
+    """
 
     def __init__(
         self,
@@ -68,6 +86,7 @@ class Reaper:
         delays: PurgeDelays,
         store_is_there: Callable[[int], bool],
         steady: Callable[[], float] = time.monotonic,
+        record: Record | None = None,
     ) -> None:
         self._catalog = catalog
         self._stores = stores
@@ -76,6 +95,7 @@ class Reaper:
         self._delays = delays
         self._store_is_there = store_is_there
         self._steady = steady
+        self._record = record
         self._turn: NodeTurn | None = None
         self._check: ClockCheck | None = None
         self._kept: tuple[float, bool] | None = None
@@ -181,7 +201,10 @@ class Reaper:
             _PURGED.inc(len(made))
 
     def _made(self, keys: Sequence[int], transaction: Connection) -> list[Tombstone]:
+        studies = studies_of_copies(transaction, keys) if self._record is not None else {}
         made = entomb(transaction, keys, self._delays, self._now)
+        if self._record is not None and made:
+            self._record(transaction, _purged(Counter(studies[each.instance] for each in made)), self._now)
         for each in made:
             if each.place is not None:
                 remember(transaction, each.place, self._now, instance=each.instance)

@@ -34,12 +34,17 @@ from kinote.lifecycle.rejection.rules import (
 )
 from kinote.lifecycle.rejection.waiting import Room
 from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawal_scope import shares_of
 from kinote.security.actors import Actor
+from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 
 log = logging.getLogger(__name__)
 
 #: Characters of a note's description that are kept as the reason.
 _LONGEST_REASON = 1000
+
+#: Studies that one withdrawal has entries of in the audit trail.
+_MOST_STUDIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +175,35 @@ def _record(
         )
         if effect is not Effect.PROPOSED:
             owe_received_notes(transaction, [key], now=now)
+            _tell_trail(transaction, note, key, rule, rules, now)
     if groups and not may_reject:
         _tell_of_waiting(note)
+
+
+def _tell_trail(
+    transaction: Connection,
+    note: ReceivedRejection,
+    key: int,
+    rule: TitleRule,
+    rules: RejectionRules,
+    now: datetime,
+) -> None:
+    if rules.record is None:
+        return
+    # Where nothing of it has arrived, the study of the note is what is known.
+    studies = [share.study_instance_uid for share in shares_of(transaction, [key])[key]]
+    detail = {"act": rule.act.name, "effect": str(rule.effect), "rejection_note": note.sop_instance_uid}
+    entries = [
+        Entry(
+            AuditEvent.WITHDRAWN,
+            note.by,
+            "success",
+            Concerned(study=each, subject=f"withdrawal {key}"),
+            detail,
+        )
+        for each in (studies or [note.study_instance_uid])[:_MOST_STUDIES]
+    ]
+    rules.record(transaction, entries, now)
 
 
 def _leave_out(transaction: Connection, notes: Sequence[ReceivedRejection]) -> None:

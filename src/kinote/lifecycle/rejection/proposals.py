@@ -98,6 +98,17 @@ def rejection(connection: Connection, key: int) -> Rejection:
     return _rejection(row)
 
 
+def of_note(connection: Connection, rejection_note_uid: str) -> list[int]:
+    """Return the numbers of all rejections that a rejection note asks for."""
+    query = (
+        select(withdrawal.c.id)
+        # Repeats the WHERE clause of the index.
+        .where(withdrawal.c.rejection_note_uid == rejection_note_uid, text(HAS_NOTE))
+        .order_by(withdrawal.c.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
 def rejected_instances(
     connection: Connection, key: int, *, after: str = "", limit: int
 ) -> list[RejectedInstance]:

@@ -17,6 +17,7 @@ from kinote.keyobject.titles import (
 )
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_ORDER, Act, LaterCopies
 from kinote.security.actors import Actor
+from kinote.security.audit.writing import Record
 
 
 class Effect(StrEnum):
@@ -115,11 +116,13 @@ class RejectionRules:
     """What rejection notes of others may do here.
 
     `may_reject` says whether the notes of a sender take effect; those of all others wait for a person.
+    `record` writes into the audit trail which of them took effect; None where there is no trail.
     `refusal_statuses` has the status that refuses a later copy, by the AE title of its sender.
     """
 
     titles: Mapping[Code, TitleRule] = field(default_factory=lambda: DEFAULT_TITLE_RULES)
     may_reject: Callable[[Actor], bool] = _nobody
+    record: Record | None = None
     refusal_statuses: Mapping[str, int] = field(default_factory=dict)
     refusal_status: int = REFUSED_COPY
 

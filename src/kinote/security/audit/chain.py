@@ -23,6 +23,7 @@ from sqlalchemy import Connection, func, select
 from kinote.catalog.schema.tables import audit_chunk, audit_entry
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
+from kinote.security.audit.entry import AuditEvent
 
 #: Entries of one chunk at most.
 MOST = 1000
@@ -98,7 +99,8 @@ def seal(transaction: Connection, now: datetime) -> SealedChunk | None:
 def check_chain(connection: Connection, after: int = 0, limit: int = 100) -> Checked:
     """Compare chunks with their entries, beginning after one.
 
-    Entries that were removed by the rule of keeping are not compared; their chunk still belongs to the chain.
+    Entries that were removed by the rule of keeping are not compared; their chunk still belongs to the chain. An entry
+    says of each removal that it was made, until it has become old itself: then chunks after it were removed as well.
     """
     digest = _BEGINNING
     faults: list[str] = []
@@ -112,6 +114,7 @@ def check_chain(connection: Connection, after: int = 0, limit: int = 100) -> Che
     ).all()
     entries = 0
     expected = after
+    removed_up_to = _removed_up_to(connection)
     for chunk in chunks:
         expected += 1
         if chunk.id != expected:
@@ -122,6 +125,8 @@ def check_chain(connection: Connection, after: int = 0, limit: int = 100) -> Che
         if chunk.removed_at:
             if rows:
                 faults.append(f"Chunk {chunk.id} of the audit trail was removed, and has entries.")
+            elif chunk.id > removed_up_to:
+                faults.append(f"Chunk {chunk.id} of the audit trail was removed, and no entry says so.")
         elif len(rows) != chunk.entries:
             faults.append(
                 f"Chunk {chunk.id} of the audit trail has {len(rows)} entries instead of {chunk.entries}."
@@ -140,6 +145,18 @@ def unsealed(connection: Connection) -> int:
     """Return how many entries belong to no chunk yet."""
     query = select(func.count()).select_from(audit_entry).where(audit_entry.c.chunk.is_(None))
     return int(connection.execute(query).scalar_one())
+
+
+def _removed_up_to(connection: Connection) -> int:
+    """Return the last chunk of which an entry says that it was removed; they are removed in their order."""
+    query = (
+        select(audit_entry.c.subject)
+        .where(audit_entry.c.event == str(AuditEvent.TRAIL_REMOVED))
+        .order_by(audit_entry.c.at.desc(), audit_entry.c.id.desc())
+        .limit(MOST)
+    )
+    numbers = (subject.removeprefix("chunk ") for subject in connection.execute(query).scalars())
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def _entries(connection: Connection, chunk: int) -> Iterator[Any]:

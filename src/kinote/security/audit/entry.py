@@ -36,7 +36,7 @@ class AuditEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Concerned:
-    """What an entry is about: a study, or what leads to one: an instance or a note.
+    """What an entry is about: a study, or what leads to one: an instance, a note or a held copy.
 
     The patient is looked up when the entry is written.
     """
@@ -44,6 +44,7 @@ class Concerned:
     study: str = ""
     instance: str = ""
     note: int | None = None
+    held: int | None = None
     #: What else names it, e.g. `withdrawal 7`.
     subject: str = ""
 
@@ -76,9 +77,12 @@ _CHANGING = {
 
 #: Requests that are recorded otherwise than their right says. None: they are not.
 _OTHERWISE: Mapping[tuple[str, str], AuditEvent | None] = {
+    ("POST", "/api/v1/migrations/notes"): AuditEvent.MARKED,
+    ("POST", "/api/v1/migrations/key-objects"): AuditEvent.MARKED,
     # It tells that something happened, and not of whom. Readers ask it all the time.
     ("GET", "/api/v1/changes"): None,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): AuditEvent.RESTORED,
+    ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): AuditEvent.RESTORED,
 }
 
 

@@ -13,8 +13,9 @@ from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 from kinote.security.audit.writing import write_entries
 
 
-def remove_old(transaction: Connection, before: datetime, now: datetime) -> int:
-    """Remove the entries of the oldest chunk that ended before a moment; return how many.
+def remove_old(transaction: Connection, before: datetime, now: datetime) -> int | None:
+    """Remove the entries of the oldest chunk that ended before a moment; return how many, None if there is no such
+    chunk.
 
     What was removed is an entry itself. The digest of the chunk stays.
     """
@@ -26,7 +27,7 @@ def remove_old(transaction: Connection, before: datetime, now: datetime) -> int:
         .with_for_update(skip_locked=True)
     ).first()
     if oldest is None:
-        return 0
+        return None
     removed = transaction.execute(audit_entry.delete().where(audit_entry.c.chunk == oldest.id)).rowcount
     transaction.execute(
         audit_chunk.update().where(audit_chunk.c.id == oldest.id).values(removed_at=timestamp(now))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,29 +16,33 @@ from sqlalchemy.exc import SQLAlchemyError
 from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
-from kinote.security.actors import KINOTE
+from kinote.security.actors import KINOTE, Actor
 from kinote.security.audit.chain import seal
 from kinote.security.audit.entry import AuditEvent, Entry
+from kinote.security.audit.gathering import Gathered, Timed, is_refusal_of_nobody
 from kinote.security.audit.keeping import remove_old
 from kinote.security.audit.writing import write_entries
 from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: For how long the same look at the same thing by the same actor, or the same refusal, is not repeated.
-_ONCE_IN = timedelta(minutes=10)
-
-#: Different ones that are remembered at most; beyond, they are only counted until the next group is written.
+#: Different looks that are remembered and wait at most; beyond, they are only counted until the next group is written.
 _MOST = 20_000
 
-#: Entries that are written in one transaction.
-_TOGETHER = 200
+#: The same of refusals, which have a queue of their own: whoever is refused must not push out what others read.
+_MOST_REFUSED = 2_000
+
+#: Addresses whose further refusals are counted.
+_MOST_ADDRESSES = 1_000
 
 #: Seconds between two groups, and between two chunks of the hash chain.
 _EVERY, _SEALED_EVERY = 3.0, 60.0
 
-#: What is one look: event, outcome, kind, name and address of the actor, what it concerns, and the detail.
-_Look = tuple[object, ...]
+#: Seconds that the removal of old chunks takes at most before others have their turn.
+_REMOVING = 5.0
+
+#: Errors after which the same entry may be written later: the fault is not the entry's.
+_LATER = (IndexUnavailableError, CatalogClosedError, CommitInDoubtError, NoConnectionError)
 
 
 class AuditTrail:
@@ -52,9 +58,10 @@ class AuditTrail:
         self._kept = kept
         self._changing = threading.Lock()
         self._writing = threading.Lock()
-        self._waiting: list[tuple[Entry, datetime]] = []
-        self._noted: dict[_Look, datetime] = {}
-        self._beyond = 0
+        self._reads = Gathered(AuditEvent.READ, "success")
+        self._refusals = Gathered(AuditEvent.REFUSED, "refused")
+        #: Refusals of those without a name since their entry was written.
+        self._further: Counter[Actor] = Counter()
         self._sealed_at = clock()
 
     def write(self, transaction: Connection, entries: Sequence[Entry], now: datetime) -> None:
@@ -62,41 +69,54 @@ class AuditTrail:
         write_entries(transaction, [(entry, now) for entry in entries])
 
     def note(self, entry: Entry) -> None:
-        """Gather an entry of what changes nothing, unless the same was gathered some minutes ago. Never waits."""
-        by = entry.by
-        look: _Look = (
-            entry.event,
-            entry.outcome,
-            by.kind,
-            by.name,
-            by.address,
-            entry.concerned,
-            tuple(entry.detail.items()),
-        )
+        """Gather an entry of what changes nothing, unless the same was gathered some minutes ago. Never waits.
+
+        Of those without a name who are refused, one entry stands for all from an address; the others are counted.
+        """
         now = self._clock()
         with self._changing:
-            before = self._noted.get(look)
-            if before is not None and now - before < _ONCE_IN:
-                return
-            if len(self._waiting) >= _MOST:
-                self._beyond += 1
-                return
-            if len(self._noted) >= _MOST:
-                self._noted.clear()
-            self._noted[look] = now
-            self._waiting.append((entry, now))
+            if entry.outcome == "success":
+                self._reads.add(entry, now, _MOST)
+            elif (
+                not self._refusals.add(entry, now, _MOST_REFUSED)
+                and is_refusal_of_nobody(entry)
+                and (entry.by in self._further or len(self._further) < _MOST_ADDRESSES)
+            ):
+                self._further[entry.by] += 1
 
     def step(self) -> float:
         """Write what was gathered, and seal it now and then; return the seconds until that must be repeated."""
-        self.flush()
         now = self._clock()
-        if (now - self._sealed_at).total_seconds() >= _SEALED_EVERY:
+        is_due = (now - self._sealed_at).total_seconds() >= _SEALED_EVERY
+        if is_due:
+            self._tell_further(now)
+        self.flush()
+        if is_due:
             self._sealed_at = now
             self.seal()
             if self._kept is not None:
-                removing = partial(remove_old, before=now - self._kept, now=now)
-                self._catalog.submit(removing, background=True).result()
+                self._remove_old(now - self._kept, now)
         return _EVERY
+
+    def _remove_old(self, before: datetime, now: datetime) -> None:
+        """Remove chunks for as long as there is time; what is left is removed in a minute."""
+        removing = partial(remove_old, before=before, now=now)
+        until = time.monotonic() + _REMOVING
+        while self._catalog.submit(removing, background=True).result() is not None:
+            if time.monotonic() > until:
+                break
+        # Their removal is sealed at once: nobody else could tell it from tampering.
+        self.seal()
+
+    def _tell_further(self, now: datetime) -> None:
+        with self._changing:
+            further, self._further = self._further, Counter()
+            self._refusals.put_back(
+                [
+                    (Entry(AuditEvent.REFUSED, by, "refused", detail={"further": number}), now)
+                    for by, number in further.items()
+                ]
+            )
 
     def seal(self) -> None:
         """Seal all entries that are written."""
@@ -113,32 +133,56 @@ class AuditTrail:
     def flush(self) -> None:
         """Write what was gathered. What cannot be written waits for the next time."""
         with self._writing:
-            while True:
-                with self._changing:
-                    group, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
-                    beyond, self._beyond = self._beyond, 0
-                if beyond:
-                    further = Entry(AuditEvent.READ, KINOTE, detail={"not listed": beyond})
-                    group.append((further, self._clock()))
-                if not group:
-                    return
+            for gathered in (self._reads, self._refusals):
+                while self._write_group(gathered):
+                    pass
+
+    def _write_group(self, gathered: Gathered) -> bool:
+        """Write the next group of a queue; return whether there was one."""
+        with self._changing:
+            group, beyond = gathered.take()
+        if beyond:
+            further = Entry(gathered.event, KINOTE, gathered.outcome, detail={"not listed": beyond})
+            group.append((further, self._clock()))
+        if not group:
+            return False
+        try:
+            self._submit(group)
+        except Exception as error:
+            if not isinstance(error, _LATER):
+                self._write_singly(gathered, group)
+                return True
+            with self._changing:
+                gathered.put_back(group)
+            raise
+        return True
+
+    def _write_singly(self, gathered: Gathered, group: list[Timed]) -> None:
+        """Write a group of which an entry is at fault. In its place stands one that says so."""
+        for position, (entry, moment) in enumerate(group):
+            try:
                 try:
-                    self._catalog.submit(partial(write_entries, entries=group), background=True).result()
-                except BaseException:
-                    with self._changing:
-                        self._waiting = group + self._waiting
+                    self._submit([(entry, moment)])
+                except _LATER:
                     raise
+                except Exception as error:
+                    log.exception("An entry of the audit trail cannot be written")
+                    detail = {"not written": type(error).__name__}
+                    self._submit([(Entry(entry.event, entry.by, entry.outcome, detail=detail), moment)])
+            except BaseException:
+                # Nothing can be written now.
+                with self._changing:
+                    gathered.put_back(group[position:])
+                raise
+
+    def _submit(self, group: list[Timed]) -> None:
+        self._catalog.submit(partial(write_entries, entries=group), background=True).result()
 
     def close(self) -> None:
         """Write and seal what is left."""
         try:
+            self._tell_further(self._clock())
             self.flush()
             self.seal()
-        except (
-            SQLAlchemyError,
-            IndexUnavailableError,
-            CatalogClosedError,
-            CommitInDoubtError,
-            NoConnectionError,
-        ):
+        except (SQLAlchemyError, *_LATER):
             log.warning("The end of the audit trail could not be written down", exc_info=True)

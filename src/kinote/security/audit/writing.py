@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from kinote.catalog.patients_of import patients_of_studies, studies_of_instances, studies_of_notes
+from kinote.catalog.patients_of import (
+    patients_of_studies,
+    studies_of_copies,
+    studies_of_instances,
+    studies_of_notes,
+)
 from kinote.catalog.schema.tables import audit_entry
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
@@ -19,12 +24,17 @@ from kinote.security.audit.entry import Concerned, Entry
 _LONGEST = 1000
 
 
+#: Writes entries in the transaction of the act that they describe, which happened at a moment.
+Record = Callable[[Connection, Sequence[Entry], datetime], None]
+
+
 def write_entries(transaction: Connection, entries: Sequence[tuple[Entry, datetime]]) -> None:
     """Write entries with the moments at which they happened. Each names the patient of its study, as it is now."""
     concerned = [entry.concerned for entry, _ in entries]
     by_instance = studies_of_instances(transaction, {each.instance for each in concerned if each.instance})
     by_note = studies_of_notes(transaction, {each.note for each in concerned if each.note is not None})
-    studies = [_study_of(each, by_instance, by_note) for each in concerned]
+    by_copy = studies_of_copies(transaction, {each.held for each in concerned if each.held is not None})
+    studies = [_study_of(each, by_instance, by_note, by_copy) for each in concerned]
     patients = patients_of_studies(transaction, {study for study in studies if study})
     rows = [
         _row(entry, moment, study, patients.get(study, ""))
@@ -39,12 +49,16 @@ def plain(text: str, most: int = _LONGEST) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:most])
 
 
-def _study_of(concerned: Concerned, by_instance: dict[str, str], by_note: dict[int, str]) -> str:
+def _study_of(
+    concerned: Concerned, by_instance: dict[str, str], by_note: dict[int, str], by_copy: dict[int, str]
+) -> str:
     if concerned.study:
         return concerned.study
     if concerned.instance:
         return by_instance.get(concerned.instance, "")
-    return by_note.get(concerned.note, "") if concerned.note is not None else ""
+    if concerned.note is not None:
+        return by_note.get(concerned.note, "")
+    return by_copy.get(concerned.held, "") if concerned.held is not None else ""
 
 
 def _row(entry: Entry, moment: datetime, study: str, patient_id: str) -> dict[str, Any]:

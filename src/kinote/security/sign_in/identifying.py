@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.security.actors import Actor, ActorKind
@@ -52,6 +54,24 @@ class SignedIn:
         return Actor(ActorKind.PERSON, self.login, address, granted=self.rights, full_name=self.full_name)
 
 
+@dataclass(frozen=True, slots=True)
+class RightPassword:
+    """A user whose password was right a moment ago, with that password, encoded."""
+
+    user: User
+    encoded: str
+
+    def still_right(self, transaction: Connection) -> User:
+        """Return the user for a transaction that begins a session. Until it ends nobody else changes the user.
+
+        Raises `WrongPasswordError` if the password was changed meanwhile, or the user may not sign in any more.
+        """
+        found = password_of(transaction, self.user.login, is_locked=True)
+        if found is None or found[1] != self.encoded or not found[0].is_enabled:
+            raise WrongPasswordError
+        return found[0]
+
+
 def nobody(address: str) -> Actor:
     """Return the actor of a request without sign-in, where one is required."""
     return Actor(ActorKind.PERSON, "", address, granted=ANONYMOUS)
@@ -84,7 +104,7 @@ class SignIn:
         self._known: dict[str, tuple[SignedIn, float]] = {}
         self._generation = 0
 
-    def check(self, login: str, password: str, address: str) -> User:
+    def check(self, login: str, password: str, address: str) -> RightPassword:
         """Return the user of a login, if the password is right and the user may sign in.
 
         Raises `WrongPasswordError`, and `SlowDownError` where there were too many attempts.
@@ -97,7 +117,7 @@ class SignIn:
         if found is None or not is_right or not found[0].is_enabled:
             raise WrongPasswordError
         self._slowing_down.succeeded(login, address)
-        return found[0]
+        return RightPassword(*found)
 
     def known(self, token: str) -> SignedIn | None:
         """Return who has this token, if that was found out a moment ago. Does not wait for anything."""

@@ -130,9 +130,14 @@ def users(connection: Connection) -> list[User]:
     return [_user(row) for row in connection.execute(select(user_account).order_by(user_account.c.login))]
 
 
-def password_of(connection: Connection, login: str) -> tuple[User, str] | None:
-    """Return the user of a login with the encoded password; None if there is no such user."""
+def password_of(connection: Connection, login: str, *, is_locked: bool = False) -> tuple[User, str] | None:
+    """Return the user of a login with the encoded password; None if there is no such user.
+
+    With `is_locked`, no other transaction changes the user before this one ends.
+    """
     query = select(user_account).where(user_account.c.login == normal_login(login))
+    if is_locked:
+        query = query.with_for_update()
     row = connection.execute(query).first()
     return None if row is None else (_user(row), row.password)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from kinote.catalog.patients_of import studies_of_instances
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.peers.calling import PeerError, written_entity
 from kinote.web.api.idempotency import AskedAct
@@ -60,6 +61,8 @@ async def record(request: Request, body: HandedOut, act: AskedAct) -> Response:
 
     def work(transaction: Connection) -> Response:
         record_given(transaction, given.values())
+        studies = studies_of_instances(transaction, given.keys())
+        act.concerns(sorted(set(studies.values())), to=body.to)
         return answer({"recorded": len(given), "peer": peer.name if peer is not None else None})
 
     return (await act.do(work, now)).response

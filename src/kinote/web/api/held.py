@@ -306,6 +306,11 @@ async def _decide(
                 undo_window=rooms.options.undo_window,
                 expected=body.expected,
             )
+            act.concerns(
+                [share.study_instance_uid for share in made.studies],
+                decision=str(made.choice),
+                text=body.text.strip(),
+            )
             return answer(_decision(made))
 
         return rooms.receiver.write_and_remove(act.once(work, now))

@@ -23,6 +23,7 @@ from kinote.web.actor import actor_of
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, UnsupportedMediaTypeError
+from kinote.web.recording import recorder
 from kinote.web.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import Rooms, rooms_of
 
@@ -78,7 +79,11 @@ async def import_notes(
     rooms = rooms_of(request)
     table = await in_threads_with_body(request, _on_disk, rooms.threads.uploads)
     work = NotesImport(
-        rooms.catalog, ImportOptions(source, is_dry=dry_run), by=actor_of(request), clock=rooms.clock
+        rooms.catalog,
+        ImportOptions(source, is_dry=dry_run),
+        by=actor_of(request),
+        clock=rooms.clock,
+        record=recorder(request, source=source),
     )
     told = _told(work, table, written, everything=everything)
     try:
@@ -130,7 +135,11 @@ async def make_key_objects(request: Request, body: WantedKeyObjects) -> Response
     `after` of the next request, null if none are left."""
     rooms = rooms_of(request)
 
+    record = recorder(request, **({"study": body.study} if body.study else {}))
+
     def make() -> object:
+        # Each is made in a transaction of its own, and some when they are first asked for.
+        rooms.catalog.write(lambda transaction: record(transaction, {"at most": body.limit}))
         return asdict(
             make_some(
                 rooms.catalog,

@@ -58,9 +58,9 @@ async def decide_proposed(correction_id: Key, body: AskedDismissal, act: AskedAc
     now = act.now()
 
     def work(transaction: Connection) -> Response:
-        return answer(
-            _json(dismiss(transaction, correction_id, because=body.text.strip(), by=act.actor, now=now))
-        )
+        dismissed = dismiss(transaction, correction_id, because=body.text.strip(), by=act.actor, now=now)
+        act.concerns([dismissed.study_instance_uid], decision=body.decision, text=dismissed.decided_because)
+        return answer(_json(dismissed))
 
     return (await act.do(work, now)).response
 

@@ -13,11 +13,13 @@ from starlette.responses import Response
 from kinote.lifecycle.rejection.proposals import (
     Rejection,
     accept,
+    of_note,
     refuse,
     rejected_instances,
     rejection,
     rejections,
 )
+from kinote.lifecycle.withdrawal_scope import shares_of
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
@@ -104,6 +106,11 @@ async def decide_rejection(
             )
         else:
             decided = refuse(transaction, rejection_id, reason=body.reason, by=act.actor, now=now)
+        asked = of_note(transaction, decided.rejection_note_uid)
+        studies = {
+            share.study_instance_uid for shares in shares_of(transaction, asked).values() for share in shares
+        }
+        act.concerns(sorted(studies), decision=body.decision, text=body.reason)
         return answer(_json(decided))
 
     return (await act.do(work, now)).response

@@ -314,14 +314,21 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
     """Bring back under new UIDs what was withdrawn by mistake by an act that cannot be undone, because others never
     accept its UIDs again. Notes made here get a new version, with new key objects; everything else keeps its bytes.
 
-    The withdrawal stays in force. 409 says why nothing can be issued, and what to do instead.
+    The withdrawal stays in force. What others withdrew takes the right `withdraw-others`. 409 says why nothing can be
+    issued, and what to do instead.
     """
     if not body.text.strip():
         raise _refused("text", "Say why: the reason is kept with what is issued.")
     now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
+        if not _is_own(act, transaction, withdrawal_id):
+            act.require(Right.WITHDRAW_OTHERS)
         made = issue_again(transaction, withdrawal_id, text=body.text.strip(), by=act.actor, now=now)
+        act.concerns(
+            [share.study_instance_uid for share in shares_of(transaction, [withdrawal_id])[withdrawal_id]],
+            text=body.text.strip(),
+        )
         return answer(
             {
                 "decision": made.id,

@@ -14,6 +14,7 @@ class Refusal(StrEnum):
     CONNECTIONS = "connections"
     CONNECTIONS_OF_ADDRESS = "connections of address"
     REQUESTS_OF_CLIENT = "requests of client"
+    HANDSHAKE_TOO_SLOW = "handshake too slow"
     HEAD_TOO_LARGE = "head too large"
     HEAD_TOO_SLOW = "head too slow"
     BODY_TOO_SLOW = "body too slow"

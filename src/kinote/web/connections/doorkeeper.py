@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from kinote.telemetry.report_throttle import ReportThrottle
+from kinote.web.connections.addresses import is_here
 from kinote.web.connections.admission import Admission, Refusal
 from kinote.web.connections.limits import DEFAULT_LIMITS, ConnectionLimits
 from kinote.web.connections.metrics import observe_connections, observe_refusal
@@ -62,11 +62,14 @@ class Doorkeeper:
         self._only_by_proxy = only_by_proxy
         self._has_told_of_proxy = False
 
-    def enter(self, connection: Watched, address: str) -> Refusal | None:
-        """A connection is open; why it is refused, if it is. `left` has to follow in both cases."""
+    def enter(self, connection: Watched, address: str, own: str = "") -> Refusal | None:
+        """A connection is open; why it is refused, if it is. `left` has to follow in both cases.
+
+        `own` is the address of this machine that it was made to.
+        """
         refusal = (
             Refusal.NOT_BY_PROXY
-            if self._only_by_proxy and not (self._is_proxy(address) or _is_here(address))
+            if self._only_by_proxy and not (self._is_proxy(address) or is_here(address, own))
             else self._admission.enter(connection, address)
         )
         if refusal is not None:
@@ -123,22 +126,21 @@ class Doorkeeper:
         """Look at every connection."""
         now = self.clock()
         for connection in self.connections:
-            connection.look(now)
+            try:
+                connection.look(now)
+            except Exception:
+                # One that cannot be looked at must not keep us from the others.
+                if self._refusals.happened("fault") is not None:
+                    log.exception("An HTTP connection could not be looked at")
 
     def _sweep(self) -> None:
         self._timer = None
-        self.look()
-        if self._watched:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._sweep)
+        try:
+            self.look()
+        finally:
+            if self._watched and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(_LOOK, self._sweep)
 
     def _gives_way(self, connection: Watched) -> None:
         self.refused(Refusal.GAVE_WAY, "")
         connection.give_way()
-
-
-def _is_here(address: str) -> bool:
-    """Whether an address is one of this machine to itself."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

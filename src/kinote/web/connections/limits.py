@@ -15,6 +15,7 @@ class ConnectionLimits:
     `requests_per_client`    answered at once for one client; behind a trusted proxy that is the proxy's client
     `head_bytes`, `headers`  of a request line with its headers, and how many headers; what surrounds the chunks of a
                              body, and its trailers, may have as many bytes
+    `handshake_seconds`      of TLS, from connecting
     `head_seconds`           from the first byte of a request, or from connecting, to the end of its headers
     `pipelined`              requests that may wait behind the one that is being answered
     `idle_seconds`           between two requests. Longer than proxies keep their connections, or they would send a
@@ -30,6 +31,7 @@ class ConnectionLimits:
     requests_per_client: int = 200
     head_bytes: int = 64 * 1024
     headers: int = 200
+    handshake_seconds: float = 10.0
     head_seconds: float = 20.0
     pipelined: int = 16
     idle_seconds: float = 75.0

@@ -19,6 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from kinote.web.connections.addresses import plain_address
 from kinote.web.connections.admission import Refusal
 from kinote.web.connections.doorkeeper import Doorkeeper
 from kinote.web.connections.pace import Pace
@@ -75,9 +76,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is not None:
+            self.client = plain_address(self.client[0]), self.client[1]
         self._address = self.client[0] if self.client else ""
         self._since = self._doorkeeper.clock()
-        refusal = self._doorkeeper.enter(self, self._address)
+        refusal = self._doorkeeper.enter(self, self._address, self.server[0] if self.server else "")
         if refusal is not None:
             self._turn_away(refusal)
 
@@ -277,7 +280,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._since = self._doorkeeper.clock()
         self.flow.resume_reading()
         self.transport.write(self._doorkeeper.answers[why])
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            # By TLS: what comes until the client has closed as well is read and dropped.
+            self.transport.close()
 
     def _cut(self) -> None:
         """Close at once. By a reset: the system, too, is to keep nothing for a client that takes nothing."""

@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
 
+from kinote.web.connections.addresses import plain_address
+
 
 class TrustedProxies:
     """Addresses, and networks such as `10.1.0.0/16`. Raises ValueError for what is neither."""
@@ -17,7 +19,7 @@ class TrustedProxies:
     def _has(self, address: str) -> bool:
         """Whether this is the address of one of them."""
         try:
-            parsed = ipaddress.ip_address(address)
+            parsed = ipaddress.ip_address(plain_address(address))
         except ValueError:
             return False
         return any(parsed in network for network in self._networks)

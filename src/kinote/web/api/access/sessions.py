@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -14,7 +15,7 @@ from kinote.security.actors import Actor, ActorKind
 from kinote.security.audit.entry import AuditEvent, Entry
 from kinote.security.policy import NotAllowedError, SignInRequiredError
 from kinote.security.rights import Right
-from kinote.security.sign_in.identifying import SignedIn, SignIn, WrongPasswordError
+from kinote.security.sign_in.identifying import RightPassword, SignedIn, SignIn, WrongPasswordError
 from kinote.security.sign_in.sessions import begin_session, end_session, end_sessions_of
 from kinote.security.sign_in.slowing_down import SlowDownError
 from kinote.security.sign_in.users import User, change_user
@@ -78,7 +79,7 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     door = _sign_in(rooms)
     claimed = Actor(ActorKind.PERSON, body.login.strip().lower()[:64], actor_of(request).address)
     try:
-        user = await to_thread.run_sync(
+        checked = await to_thread.run_sync(
             lambda: door.check(body.login, body.password, claimed.address), limiter=rooms.threads.passwords
         )
     except (WrongPasswordError, SlowDownError) as error:
@@ -88,16 +89,18 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         raise
     earlier = session_token(request.scope)
 
-    def work(transaction: Connection) -> tuple[str, str]:
+    def work(transaction: Connection) -> tuple[User, str, str]:
+        # The password may have been reset while it was compared, which takes a while on purpose.
+        user = checked.still_right(transaction)
         if earlier is not None:
             end_session(transaction, earlier)
         token, expires_at = begin_session(
             transaction, user.id, claimed.address, rooms.clock(), door.session_lasts
         )
         _record(rooms, transaction, AuditEvent.SIGN_IN, user.login, claimed.address)
-        return token, expires_at
+        return user, token, expires_at
 
-    token, expires_at = await changed(rooms, work)
+    user, token, expires_at = await changed(rooms, work)
     response = _answer(
         {
             "authentication": "local",
@@ -126,18 +129,15 @@ async def sign_out(
     if signed_in is not None and signed_in.by == "token" and not everywhere:
         raise ConflictError("An API token has no session. It is revoked by DELETE /api/v1/tokens/{id}.")
 
-    def work(transaction: Connection) -> int:
+    def work(transaction: Connection, leaving: SignedIn) -> int:
         ended = end_session(transaction, token) if token is not None else 0
-        if signed_in is not None:
-            if everywhere:
-                ended += end_sessions_of(transaction, signed_in.account)
-            _record(
-                rooms, transaction, AuditEvent.SIGN_OUT, signed_in.login, actor_of(request).address, ended
-            )
+        if everywhere:
+            ended += end_sessions_of(transaction, leaving.account)
+        _record(rooms, transaction, AuditEvent.SIGN_OUT, leaving.login, actor_of(request).address, ended)
         return ended
 
-    # Who has no session writes nothing.
-    ended = await changed(rooms, work) if token is not None or signed_in is not None else 0
+    # Who has no session, or makes one up, writes nothing and wakes nobody.
+    ended = 0 if signed_in is None else await changed(rooms, partial(work, leaving=signed_in))
     response = _answer({"ended": ended})
     _set_cookie(request, response, "", 0)
     return response
@@ -156,13 +156,14 @@ async def change_password(request: Request, body: PasswordChange) -> Response:
         raise NotAllowedError(Right.ADMINISTER)
     address = actor_of(request).address
 
-    def encoded() -> str:
-        door.check(signed_in.login, body.current, address)
-        return door.passwords.encode(body.new, signed_in.login)
+    def encoded() -> tuple[RightPassword, str]:
+        checked = door.check(signed_in.login, body.current, address)
+        return checked, door.passwords.encode(body.new, signed_in.login)
 
-    password = await to_thread.run_sync(encoded, limiter=rooms.threads.passwords)
+    checked, password = await to_thread.run_sync(encoded, limiter=rooms.threads.passwords)
 
     def work(transaction: Connection) -> tuple[str, str]:
+        checked.still_right(transaction)
         change_user(transaction, signed_in.account, rooms.clock(), encoded=password)
         token, expires_at = begin_session(
             transaction, signed_in.account, address, rooms.clock(), door.session_lasts
