@@ -122,8 +122,15 @@ def test_a_probable_duplicate_is_linked_and_never_doubled(filled: Catalog) -> No
 
 def test_where_the_exported_key_object_is_here_none_is_derived(filled_sqlite: Catalog) -> None:
     receive(filled_sqlite, key_object("1.2.1.9.1", IMAGE))
-    (result,) = imported(filled_sqlite, [row("1", IMAGE_2, key_object_uid="1.2.1.9.1")])
-    assert result.kind == "duplicate"
+    results = imported(
+        filled_sqlite,
+        [
+            row("1", IMAGE, title="113003", key_object_uid="1.2.1.9.1"),
+            row("2", IMAGE_2, key_object_uid="1.2.1.9.1"),
+        ],
+    )
+    assert kinds(results) == ["duplicate", "refused"]
+    assert "no key object that flags all images of the note" in results[1].sentence
     assert residences(filled_sqlite) == ["local"]
 
 
