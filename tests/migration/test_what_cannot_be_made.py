@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import awaited_key_object, migrated_note
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.intake.filing import file_arrivals
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.creator import derivable
@@ -25,6 +28,7 @@ from tests.notes.ward import (
     NOW,
     OTHER,
     ULTRASOUND,
+    arrival,
     dataset,
     key_object,
     made,
@@ -187,3 +191,26 @@ def test_a_note_is_no_duplicate_of_one_that_was_withdrawn(filled_sqlite: Catalog
     here = made(filled_sqlite, request(IMAGE))
     filled_sqlite.write(lambda tx: withdraw_note(tx, here.id, text="wrong", by=ROE, now=NOW))
     assert kinds(imported(filled_sqlite, [row("1", IMAGE)])) == ["imported"]
+
+
+def test_law_11_two_writers_make_the_key_objects_of_a_note_one_after_the_other(filled: Catalog) -> None:
+    """Otherwise neither would know of what the other has made, and one would wait for good."""
+    imported(filled, [row("1", NEW), row("1", "1.4.2.1.1")])
+    began = Event()
+
+    def second() -> None:
+        began.set()
+        bring(filled, "1.4.2.1.1")
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def first(transaction: Connection) -> Future[None]:
+            file_arrivals(transaction, [arrival(dataset(object_of(NEW)), NOW)], NOW)
+            other = pool.submit(second)
+            began.wait(10)
+            # Long enough that it has come to the versions that wait, where nothing keeps it from them.
+            wait([other], timeout=0.5)
+            return other
+
+        filled.write(first).result(10)
+    assert (residences(filled), awaited(filled)) == (["derivable", "derivable"], [])
