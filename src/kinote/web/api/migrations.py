@@ -62,6 +62,10 @@ async def import_notes(
         str, Query(min_length=1, max_length=64, description="The system whose keys the notes have.")
     ] = "legacy",
     dry_run: Annotated[bool, Query(description="Say what would be done, and keep nothing.")] = False,
+    skip_unreadable: Annotated[
+        bool,
+        Query(description="Import the others if it is not known of a row to which note it belongs."),
+    ] = False,
     everything: Annotated[
         bool, Query(alias="all", description="Also tell of each note that was imported or known.")
     ] = False,
@@ -78,7 +82,10 @@ async def import_notes(
     rooms = rooms_of(request)
     table = await in_threads_with_body(request, _on_disk, rooms.threads.uploads)
     work = NotesImport(
-        rooms.catalog, ImportOptions(source, is_dry=dry_run), by=actor_of(request), clock=rooms.clock
+        rooms.catalog,
+        ImportOptions(source, is_dry=dry_run, skips_unreadable=skip_unreadable),
+        by=actor_of(request),
+        clock=rooms.clock,
     )
     told = _told(work, table, written, everything=everything)
     try:
