@@ -214,3 +214,26 @@ def test_law_11_two_writers_make_the_key_objects_of_a_note_one_after_the_other(f
 
         filled.write(first).result(10)
     assert (residences(filled), awaited(filled)) == (["derivable", "derivable"], [])
+
+
+def test_an_exported_key_object_of_which_nobody_said_the_uid_stands_for_the_note_that_waits(
+    filled: Catalog,
+) -> None:
+    imported(
+        filled,
+        [
+            row("1", NEW),
+            row("1", "1.4.1.1.2"),
+            row("2", NEW),
+            row("2", "1.4.1.1.3"),
+            row("3", NEW, title="113003"),
+        ],
+    )
+    receive(filled, key_object("1.4.1.9.1", "1.4.1.1.2", NEW))
+    assert {key: kind for key, (kind, _) in linked(filled).items()} == {
+        "1": "duplicate",
+        "2": "note",
+        "3": "note",
+    }
+    # The other two: their study is here now.
+    assert residences(filled) == ["local", "derivable", "derivable"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from kinote.catalog.instances.uid_locks import ONE_BY_ONE
 from kinote.catalog.schema.tables import (
     awaited_key_object,
     instance,
@@ -20,7 +21,7 @@ from kinote.catalog.schema.tables import (
     series,
     study,
 )
-from kinote.catalog.sql import statements
+from kinote.catalog.sql import dialects, statements
 from kinote.dicom.values import uids
 from kinote.lifecycle.standing import resulting_standings
 from kinote.notes.content import NoteContent
@@ -118,6 +119,28 @@ def wait_under_another_uid(transaction: Connection, rows: Iterable[Any]) -> None
     )
 
 
+def are_duplicates(transaction: Connection, existing: Mapping[int, int]) -> None:
+    """Let migrated notes, by version, be duplicates of notes that are here; their key objects wait no more."""
+    notes = {row.version: row.note for row in about(transaction, list(existing))}
+    remove_awaited(transaction, sorted(existing))
+    _is_duplicate(
+        transaction,
+        [{"of": notes[key], "existing": number} for key, number in existing.items() if key in notes],
+    )
+
+
+def lock_versions(transaction: Connection, versions: Sequence[int]) -> None:
+    """Let one writer at a time make the key objects of a version. What is read after this is still so at the end."""
+    if len(versions) > ONE_BY_ONE:
+        dialects.lock_names(transaction, [_ANY_VERSION])
+        return
+    dialects.lock_names(transaction, [_ANY_VERSION], shared=True)
+    dialects.lock_names(transaction, [f"{_ANY_VERSION} {key}" for key in versions])
+
+
+_ANY_VERSION = "key objects of version"
+
+
 def unrefuse(transaction: Connection, versions: Sequence[int]) -> None:
     """Let key objects be looked at again that must not be made, as it seemed."""
     refuse(transaction, versions, {"reason": ""})
@@ -199,6 +222,12 @@ refuse = statements.ChangeAmong(
 awaited_under = statements.LookUp(
     select(awaited_key_object.c.sop_instance_uid, awaited_key_object.c.version),
     awaited_key_object.c.sop_instance_uid,
+)
+
+_is_duplicate = statements.ForEach(
+    migrated_note.update()
+    .where(migrated_note.c.note == bindparam("of"))
+    .values(migrated_as="duplicate", note=bindparam("existing"))
 )
 
 _remove_of_study = statements.ForEach(

@@ -15,11 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, not_, or_, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from kinote.catalog.instances.uid_locks import ONE_BY_ONE
 from kinote.catalog.schema.tables import (
     awaited_key_object,
     instance,
-    migrated_note,
     note_reference,
     note_study,
     note_version,
@@ -28,11 +26,13 @@ from kinote.catalog.sql import dialects, statements
 from kinote.notes.content import NoteContent
 from kinote.notes.creator.awaited import (
     about,
+    are_duplicates,
     identities_of,
     in_studies,
     in_study,
     insert_awaited,
     instances_named,
+    lock_versions,
     made_of,
     of_version,
     refuse,
@@ -89,23 +89,11 @@ def make_ready(transaction: Connection, versions: Collection[int], *, now: datet
     Raises only what makes the whole transaction fail.
     """
     ordered = sorted(versions)
-    _lock(transaction, ordered)
+    lock_versions(transaction, ordered)
     return sum(
         _make_each(transaction, ordered[begin : begin + _TOGETHER], now)
         for begin in range(0, len(ordered), _TOGETHER)
     )
-
-
-def _lock(transaction: Connection, versions: Sequence[int]) -> None:
-    """Let one writer at a time make the key objects of a version. What is read after this is still so at the end."""
-    if len(versions) > ONE_BY_ONE:
-        dialects.lock_names(transaction, [_ANY_VERSION])
-        return
-    dialects.lock_names(transaction, [_ANY_VERSION], shared=True)
-    dialects.lock_names(transaction, [f"{_ANY_VERSION} {key}" for key in versions])
-
-
-_ANY_VERSION = "key objects of version"
 
 
 def _make_each(transaction: Connection, versions: Sequence[int], now: datetime) -> int:
@@ -192,11 +180,7 @@ def _see_to_taken_uids(transaction: Connection, versions: Sequence[int]) -> None
         else:
             another.append(row)
     wait_under_another_uid(transaction, [row for row in another if row.version not in duplicates])
-    remove_awaited(transaction, sorted(duplicates))
-    _is_duplicate(
-        transaction,
-        [{"of": told[key].note, "existing": number} for key, number in duplicates.items() if key in told],
-    )
+    are_duplicates(transaction, duplicates)
 
 
 def _make(transaction: Connection, versions: Sequence[int], now: datetime) -> int:
@@ -314,12 +298,6 @@ def _set_references(transaction: Connection, version: int, before: NoteContent, 
     ]
     _set_reference(transaction, rows)
 
-
-_is_duplicate = statements.ForEach(
-    migrated_note.update()
-    .where(migrated_note.c.note == bindparam("of"))
-    .values(migrated_as="duplicate", note=bindparam("existing"))
-)
 
 _remove_references = statements.ChangeAmong(note_reference.delete(), note_reference.c.version)
 

@@ -33,6 +33,7 @@ from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
+from kinote.notes.creator.exported import key_objects_came
 from kinote.notes.creator.making_awaited import something_came
 from kinote.notes.patients import (
     PATIENT_COLUMNS,
@@ -124,6 +125,7 @@ def register(
     _insert_key_objects(transaction, received, carried)
     _insert_studies(transaction, readable, carried, places, patients)
     _record(transaction, readable, carried, now)
+    key_objects_came(transaction, {one.sop_instance_uid: content for one, content in readable})
     return {key: match.version for key, match in carried.items()}
 
 
