@@ -12,10 +12,15 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import awaited_key_object, migrated_note
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.filing import file_arrivals
+from kinote.jobs.leased import Done
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.acts.withdraw import withdraw_note
-from kinote.notes.creator import derivable
+from kinote.notes.creator import derivable, making_awaited
+from kinote.notes.creator.making_awaited import MAKE_WAITING
+from kinote.notes.registrar.waiting_jobs import MakeWaiting
 from tests.actors import ROE
+from tests.clock import clock
+from tests.jobs.shop import Shop
 from tests.migration.tables import imported, kinds, residences, row, without_place
 from tests.migration.test_import import make_all
 from tests.notes.test_law_11_made_again import hold_law_11
@@ -100,7 +105,11 @@ def test_law_5_no_fault_of_the_maker_keeps_an_image_from_arriving(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported(filled, [without_place("1", NEW)])
-    monkeypatch.setattr(derivable, "_entry", lambda *arguments: {}["gone"])
+
+    def fails(*_: Any) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setattr(derivable, "_entry", fails)
     bring(filled, NEW)
     (waits,) = awaited(filled)
     assert waits.refused == "No key object can be made of it: KeyError: 'gone'"
@@ -188,8 +197,9 @@ def test_undoing_a_withdrawal_makes_what_waited(filled: Catalog) -> None:
 
 
 def test_a_note_is_no_duplicate_of_one_that_was_withdrawn(filled_sqlite: Catalog) -> None:
-    here = made(filled_sqlite, request(IMAGE))
-    filled_sqlite.write(lambda tx: withdraw_note(tx, here.id, text="wrong", by=ROE, now=NOW))
+    number = made(filled_sqlite, request(IMAGE)).id
+    assert number is not None
+    filled_sqlite.write(lambda tx: withdraw_note(tx, number, text="wrong", by=ROE, now=NOW))
     assert kinds(imported(filled_sqlite, [row("1", IMAGE)])) == ["imported"]
 
 
@@ -237,3 +247,21 @@ def test_an_exported_key_object_of_which_nobody_said_the_uid_stands_for_the_note
     }
     # The other two: their study is here now.
     assert residences(filled) == ["local", "derivable", "derivable"]
+
+
+def test_law_5_no_arrival_waits_until_many_key_objects_are_made(
+    filled: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making_awaited, "IN_INTAKE", 2)
+    monkeypatch.setattr(making_awaited, "_OF_ONE_JOB", 2)
+    imported(filled, [row(str(number), f"1.4.1.1.{number}") for number in range(1, 6)])
+    imported(filled, [without_place("lacks", "1.4.1.1.99")])
+    shop = Shop(filled, {MAKE_WAITING.name: MAKE_WAITING})
+    bring(filled, "1.4.1.1.9")
+    assert (residences(filled), len(awaited(filled))) == (["derivable"] * 2, 4)
+    for _ in range(2):
+        job = shop.claimed()
+        outcome = MakeWaiting(clock)(job)
+        shop.settle(job, outcome)
+    assert outcome == Done("1 key objects were made.")
+    assert (residences(filled), len(awaited(filled))) == (["derivable"] * 5, 1)

@@ -23,6 +23,8 @@ from kinote.catalog.schema.tables import (
     note_version,
 )
 from kinote.catalog.sql import dialects, statements
+from kinote.jobs.enqueueing import enqueue
+from kinote.jobs.kinds import JobKind
 from kinote.notes.content import NoteContent
 from kinote.notes.creator.awaited import (
     about,
@@ -54,6 +56,18 @@ from kinote.security.actors import KINOTE
 
 log = logging.getLogger(__name__)
 
+MAKE_WAITING = JobKind(
+    "make-waiting-key-objects",
+    "makes the key objects of migrated notes that waited for a study, where there are many",
+    at_once=1,
+)
+
+#: How many versions get their key objects in the transaction of what arrives, and by one job at most.
+IN_INTAKE, _OF_ONE_JOB = 200, 500
+
+#: How many versions one statement looks at.
+_LOOKED_AT = 5_000
+
 #: How many versions are completed with one look at their instances, so that memory is bounded.
 _TOGETHER = 100
 
@@ -73,14 +87,38 @@ def something_came(
     """Make the key objects that waited for what has arrived: one statement where none does.
 
     `came` has the Study Instance UIDs of what came, by SOP Instance UID, and `flagged_by` the note versions that flag
-    it. Returns how many were made.
+    it. Returns how many were made. Where many are ready, a job makes all but the first.
     """
     waiting = list(in_study(transaction, set(came.values())))
     others = set(flagged_by) - {row.version for row in waiting}
     if others:
         waiting += of_version(transaction, others)
     versions = {row.version for row in waiting if not row.refused or row.sop_instance_uid in came}
+    if len(versions) > IN_INTAKE:
+        themselves = {row.version for row in waiting if row.sop_instance_uid in came}
+        versions = themselves | _first_ready(transaction, versions - themselves, now)
     return make_ready(transaction, versions, now=now) if versions else 0
+
+
+def _first_ready(transaction: Connection, versions: Collection[int], now: datetime) -> set[int]:
+    """Return the first versions of which nothing is missing; has a job make the others."""
+    ordered = sorted(versions)
+    ready = [
+        key
+        for begin in range(0, len(ordered), _LOOKED_AT)
+        for key in sorted(
+            transaction.execute(_READY, {"versions": ordered[begin : begin + _LOOKED_AT]}).scalars()
+        )
+    ]
+    for begin in range(IN_INTAKE, len(ready), _OF_ONE_JOB):
+        enqueue(
+            transaction,
+            MAKE_WAITING,
+            {"versions": ready[begin : begin + _OF_ONE_JOB]},
+            clock=lambda: now,
+            actor="kinote",
+        )
+    return set(ready[:IN_INTAKE])
 
 
 def make_ready(transaction: Connection, versions: Collection[int], *, now: datetime) -> int:
