@@ -104,8 +104,8 @@ class NotesImport:
             self._options = replace(self._options, mapping=table.mapping)
         if unread and not (self._options.skips_unreadable or self._options.is_dry):
             raise FormatError(
-                f"Of {number_unread:,} rows it is not known to which note they belong, the first in line "
-                f"{unread[0].line}: {unread[0].problem} Nothing was imported. Correct them, or skip them "
+                f"Rows of which it is not known to which note they belong: {number_unread:,}, the first in line "
+                f"{unread[0].line}. {unread[0].problem} Nothing was imported. Correct them, or skip them "
                 "(--skip-unreadable, skip_unreadable=true)."
             )
 

@@ -182,7 +182,11 @@ def _told(
             has_begun = True
             yield b"".join((*lines, _line({"progress": _progress(work)})))
         yield _line({"done": {**_progress(work), "unknown_columns": work.progress.unknown_columns}})
-    except (ImportEndedError, OSError, FormatError) as error:
+    except FormatError as error:
+        if not has_begun:
+            raise
+        yield _line({"problem": str(error), "progress": _progress(work)})
+    except (ImportEndedError, OSError) as error:
         if not has_begun:
             raise
         log.warning("An import of notes has ended before its end", exc_info=True)
