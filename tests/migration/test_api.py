@@ -75,8 +75,13 @@ def test_a_table_is_imported_and_each_line_told(client: httpx.Client, filled_sql
     *_, done = told(client.post(IMPORT, params=asked, content=table, headers=JSON_LINES))
     assert done["done"]["counts"] == {"imported": 1, "waiting": 1, "refused": 2}
     assert residences(filled_sqlite) == []
+    skipping = {"skip_unreadable": "true"}
+    *_, ended = told(client.post(IMPORT, params={"source": "old"}, content=table, headers=JSON_LINES))
+    assert "the first in line 5" in ended["problem"] and ended["progress"]["notes"] == 0
     found = told(
-        client.post(IMPORT, params={"source": "old", "all": "true"}, content=table, headers=JSON_LINES)
+        client.post(
+            IMPORT, params={"source": "old", "all": "true", **skipping}, content=table, headers=JSON_LINES
+        )
     )
     assert [(each["kind"], each["line"]) for each in found if "kind" in each] == [
         ("refused", 5),
@@ -86,7 +91,9 @@ def test_a_table_is_imported_and_each_line_told(client: httpx.Client, filled_sql
     ]
     (waiting,) = client.get("/api/v1/migrations/waiting").json()["items"]
     assert (waiting["legacy_key"], waiting["reason"]) == ("2", "Its study is not here.")
-    again = told(client.post(IMPORT, params={"source": "another"}, content=table, headers=JSON_LINES))
+    again = told(
+        client.post(IMPORT, params={"source": "another", **skipping}, content=table, headers=JSON_LINES)
+    )
     assert [each["kind"] for each in again if "kind" in each] == [
         "refused",
         "refused",

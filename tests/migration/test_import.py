@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from kinote.catalog.schema.tables import awaited_key_object, instance, note
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.withdrawal import undo
+from kinote.migration import importing
+from kinote.migration.filing import file_notes
 from kinote.migration.importing import ImportOptions
+from kinote.migration.reading import FormatError
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.creator.create import document_of
 from kinote.notes.creator.making import derived, keep, to_be_made
@@ -122,8 +127,15 @@ def test_a_probable_duplicate_is_linked_and_never_doubled(filled: Catalog) -> No
 
 def test_where_the_exported_key_object_is_here_none_is_derived(filled_sqlite: Catalog) -> None:
     receive(filled_sqlite, key_object("1.2.1.9.1", IMAGE))
-    (result,) = imported(filled_sqlite, [row("1", IMAGE_2, key_object_uid="1.2.1.9.1")])
-    assert result.kind == "duplicate"
+    results = imported(
+        filled_sqlite,
+        [
+            row("1", IMAGE, title="113003", key_object_uid="1.2.1.9.1"),
+            row("2", IMAGE_2, key_object_uid="1.2.1.9.1"),
+        ],
+    )
+    assert kinds(results) == ["duplicate", "refused"]
+    assert "no key object that flags all images of the note" in results[1].sentence
     assert residences(filled_sqlite) == ["local"]
 
 
@@ -244,7 +256,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sop_instance_uid": ""}, "the row says of no image"),
     ({"frames": "0"}, "frames: '0' is no number of a frame"),
     ({"frames": "3"}, "has one frame only"),
-    ({"description": "\x00"}, "control characters"),
+    ({"description": "\x00"}, "description: control characters"),
+    ({"description": "\x01"}, "control characters"),
+    ({"patient_id": "P\x001"}, "patient_id: control characters"),
+    ({"study_instance_uid": "\ud800"}, "study_instance_uid: control characters"),
+    ({"frames": [[1]]}, "frames: write a text"),
+    ({"modifiers": [{"scheme": {}}]}, "modifiers: write a text"),
     ({"author": "A\\B"}, "author.name"),
     ({"language": "?"}, "language"),
 ]
@@ -307,7 +324,7 @@ def test_csv_is_read_with_quotes_and_line_numbers(filled_sqlite: Catalog) -> Non
         f",{IMAGE_2},113000,,\r\n"
         f"4,{IMAGE_2},113003,,\r\n"
     ).encode()
-    results = import_table(filled_sqlite, table, "csv", ImportOptions(SOURCE))
+    results = import_table(filled_sqlite, table, "csv", ImportOptions(SOURCE, skips_unreadable=True))
     assert [(each.kind, each.line) for each in results] == [
         ("imported", 2),
         ("refused", 4),
@@ -349,3 +366,59 @@ def test_law_11_bytes_are_those_that_the_row_promises(filled_sqlite: Catalog) ->
     assert sorted(map(tuple, promised)) == sorted(map(tuple, kept))
     assert residences(filled_sqlite) == ["local", "local"]
     hold_law_11(filled_sqlite)
+
+
+def test_law_7_a_quote_that_is_not_closed_swallows_no_note(filled_sqlite: Catalog) -> None:
+    table = (
+        "note,sop_instance_uid,title,description\n"
+        f"1,{IMAGE},113000,fine\n"
+        f'2,{IMAGE},113003,"open\n'
+        f'3,{IMAGE_2},113003,"closed"\n'
+        f"4,{IMAGE_2},113000,fine\n"
+    ).encode()
+    with pytest.raises(FormatError, match="the first in line 3"):
+        import_table(filled_sqlite, table, "csv")
+    assert number_of_notes(filled_sqlite) == 0
+    results = import_table(filled_sqlite, table, "csv", ImportOptions(SOURCE, skips_unreadable=True))
+    assert [(each.kind, each.line) for each in results] == [("imported", 2), ("refused", 3), ("imported", 5)]
+
+
+def test_moments_without_offset_have_the_one_that_held_then(
+    filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        row("1", IMAGE, created="20260703140700"),
+        row("2", IMAGE_2, created="2026-01-03T14:07:00"),
+    ]
+    try:
+        monkeypatch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        results = imported(filled_sqlite, rows)
+        monkeypatch.setenv("TZ", "America/New_York")
+        time.tzset()
+        assert kinds(imported(filled_sqlite, rows)) == ["known", "known"]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [read(filled_sqlite, each.note).created for each in results] == [
+        "2026-07-03T14:07:00+02:00",
+        "2026-01-03T14:07:00+01:00",
+    ]
+
+
+def test_law_5_a_batch_ends_when_it_has_many_references(
+    filled_sqlite: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def counted(transaction: Any, notes: Any, *arguments: Any, **options: Any) -> Any:
+        sizes.append(len(notes))
+        return file_notes(transaction, notes, *arguments, **options)
+
+    monkeypatch.setattr(importing, "BATCH_REFERENCES", 2)
+    monkeypatch.setattr(importing, "file_notes", counted)
+    imported(
+        filled_sqlite,
+        [row("1", IMAGE), row("1", IMAGE_2), row("2", IMAGE, title="113003"), row("3", IMAGE_2)],
+    )
+    assert sizes == [1, 2]

@@ -11,8 +11,10 @@ from kinote.catalog.schema.tables import instance, key_object
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.law_check import check_after
 from kinote.keyobject import writer
+from kinote.keyobject.elements import encoded
 from kinote.lifecycle import counts
 from kinote.notes.belonging import differences
+from kinote.notes.creator import derivable
 from kinote.notes.creator.making import CannotBeMadeError, derived
 from kinote.storage.local import local_stores
 from tests.migration.tables import imported, residences, row, without_place
@@ -98,6 +100,7 @@ def test_law_11_bytes_are_made_by_the_writer_that_the_recipe_names(
     old = writer.encode
     # A newer writer, whose bytes differ. The old one is kept beside it.
     monkeypatch.setattr(writer, "encode", lambda document: old(document) + b"\0\0")
+    monkeypatch.setattr(derivable, "encoded", lambda elements: encoded(elements) + b"\0\0")
     monkeypatch.setattr("kinote.notes.creator.recipe.WRITER_VERSION", writer.WRITER_VERSION + 1)
     monkeypatch.setattr(writer, "OLDER_WRITERS", {writer.WRITER_VERSION: old})
     monkeypatch.setattr(writer, "WRITER_VERSION", writer.WRITER_VERSION + 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from kinote.catalog.schema.tables import finding, instance, instance_bytes, job_failed_object, key_object
 from kinote.catalog.transactions.catalog import Catalog
@@ -15,6 +16,7 @@ from kinote.holdings.door import Door
 from kinote.holdings.unavailable import BytesNotMadeError
 from kinote.jobs.leased import Done, LeftOff
 from kinote.keyobject import writer
+from kinote.notes.creator import making
 from kinote.notes.creator.making import KeyObjectMaker, keep
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.lists.note import Note
@@ -255,3 +257,35 @@ def test_breach_of_law_11_bytes_that_are_made_otherwise_are_noticed(
     monkeypatch.undo()
     with pytest.raises(AssertionError):
         hold_law_11(filled)
+
+
+def test_law_5_bytes_go_out_that_the_index_does_not_take(
+    filled: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (note,), had = derivable(filled)
+    door = open_door(filled, tmp_path)
+    with filled.read() as connection:
+        found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
+    assert found is not None
+
+    def is_full(*_: Any) -> bool:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "keep", is_full)
+        with door.open(found, ROE).file as file:
+            assert file.read() == had[0]
+    assert residences(filled) == {"derivable"}
+
+
+def test_law_7_bytes_are_compared_with_what_their_row_promises_even_if_they_are_not_kept(
+    filled: Catalog, tmp_path: Path
+) -> None:
+    (note,), _ = derivable(filled)
+    filled.write(lambda tx: tx.execute(instance.update().values(digest="of something else")))
+    door = open_door(filled, tmp_path, writes=False)
+    with filled.read() as connection:
+        found = door.find_instance(connection, note.key_objects[0].sop_instance_uid)
+    assert found is not None
+    with pytest.raises(BytesNotMadeError, match="not those that its row promises"):
+        door.open(found, ROE)

@@ -28,8 +28,10 @@ from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
 from kinote.notes.acts.undo_windows import UndoWindows
+from kinote.notes.creator.making_awaited import MAKE_WAITING
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
+from kinote.notes.registrar.waiting_jobs import MakeWaiting
 from kinote.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -151,7 +153,7 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: The kinds of jobs that there are.
-JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, TELL_AVAILABILITY, COMPARE_HELD, TELL_ALERTS)
+JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, MAKE_WAITING, TELL_AVAILABILITY, COMPARE_HELD, TELL_ALERTS)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
@@ -160,6 +162,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
     handlers: dict[JobKind, Handler] = {
         REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
         MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
+        MAKE_WAITING: MakeWaiting(house.clock),
         TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
         COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
         TELL_ALERTS: TellAlerts(house.catalog, house.clock, settings.alert_options()),

@@ -35,6 +35,7 @@ def import_notes(
     mapping: Path | None,
     issuer: str | None,
     dry_run: bool,
+    skip_unreadable: bool,
     report: Path | None,
     as_json: bool,
 ) -> None:
@@ -44,7 +45,12 @@ def import_notes(
         translated["issuer"] = issuer
     written: Format = "jsonl" if file.suffix.lower() in _JSON_LINES else "csv"
     asked = urlencode(
-        {"source": source, "dry_run": str(dry_run).lower(), "all": str(report is not None).lower()}
+        {
+            "source": source,
+            "dry_run": str(dry_run).lower(),
+            "skip_unreadable": str(skip_unreadable).lower(),
+            "all": str(report is not None).lower(),
+        }
     )
     found: dict[str, list[dict[str, Any]]] = {"waiting": [], "duplicate": [], "refused": []}
     with ExitStack() as closing:

@@ -32,6 +32,13 @@ def import_notes(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and keep nothing.")
     ] = False,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unreadable",
+            help="Import the others if it is not known of a row to which note it belongs.",
+        ),
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", help="Write what became of each note to this file, as JSON Lines."),
@@ -50,6 +57,7 @@ def import_notes(
             mapping=mapping,
             issuer=issuer,
             dry_run=dry_run,
+            skip_unreadable=skip_unreadable,
             report=report,
             as_json=as_json,
         )

@@ -7,7 +7,7 @@ others become notes. Their key objects become rows at once where that is possibl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -26,23 +26,25 @@ from kinote.catalog.schema.tables import (
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.migration.legacy_notes import LegacyNote
+from kinote.migration.taken_uids import TakenUids, uids_taken
 from kinote.notes.content import NoteContent
 from kinote.notes.creator.awaited import (
     awaited_rows,
     in_studies,
     insert_awaited_rows,
     instances_named,
-    make_ready,
-    notes_carried_by,
     studies_here,
     studies_of,
     unrefuse,
-    withdrawn_uids,
 )
 from kinote.notes.creator.completing import completed
 from kinote.notes.creator.context import KeyObjectIdentity
-from kinote.notes.creator.derivable import Derivable, derive_key_objects
+from kinote.notes.creator.create import studies_by_uid
+from kinote.notes.creator.derivable import Derivable, Promised, insert_promised, promised
+from kinote.notes.creator.making_awaited import make_ready
 from kinote.notes.known_instances import KnownInstance, known_instances
+from kinote.notes.lists.load import is_in_use
+from kinote.notes.patients import PatientIdentity, identity, patients_of_studies
 from kinote.notes.registrar.arrival_locks import lock_instances
 from kinote.notes.versions import NewVersion, insert_versions
 from kinote.security.actors import Actor
@@ -82,21 +84,24 @@ def file_notes(
     exported = {uid for each in notes for _, uid in each.key_object_uids}
     lock_instances(transaction, (), (), also=named | exported)
     known = known_instances(transaction, named | exported)
+    studies = {uid for each in notes for uid in studies_of(each.content)}
+    studies |= {each.study_instance_uid for each in known.values()}
+    lock_patients(transaction, studies, shared=True)
+    places = {row.study_instance_uid: identity(row) for row in patients_of_studies(transaction, studies)}
     before = _imported_before(transaction, notes, source)
     results: dict[str, Result] = {}
     new: list[_New] = []
     for each in notes:
         earlier = before.get(each.key)
-        found = _again(each, earlier) if earlier is not None else _checked(each, known)
+        found = _again(each, earlier) if earlier is not None else _checked(each, known, places)
         if isinstance(found, Result):
             results[each.key] = found
         else:
             new.append(found)
     results |= _still_waiting(transaction, results.values(), now)
-    lock_patients(transaction, {uid for each in new for uid in studies_of(each.content)}, shared=True)
     existing = _same_notes(transaction, new)
-    carried = notes_carried_by(transaction, exported & known.keys())
-    results |= _insert(transaction, new, existing, carried, known, source, by=by, now=now)
+    taken = uids_taken(transaction, exported, known)
+    results |= _insert(transaction, new, existing, taken, known, source, by=by, now=now)
     return [results[each.key] for each in notes]
 
 
@@ -118,14 +123,20 @@ def _again(legacy: LegacyNote, earlier: Any) -> Result:
     )
 
 
-def _checked(legacy: LegacyNote, known: Mapping[str, KnownInstance]) -> _New | Result:
-    found = completed(legacy.content, known, legacy.patient)
+def _checked(
+    legacy: LegacyNote, known: Mapping[str, KnownInstance], places: Mapping[str, PatientIdentity]
+) -> _New | Result:
+    found = completed(legacy.content, known, legacy.patient, places)
     if found.refused:
-        return Result("refused", legacy.line, legacy.key, found.refused)
+        return _refused(legacy, found.refused)
     identities = in_studies(studies_of(found.content))
     if legacy.key_object_uids:
         identities = _adopted(identities, dict(legacy.key_object_uids))
     return _New(legacy, found.content, found.lacks, identities)
+
+
+def _refused(legacy: LegacyNote, sentence: str) -> Result:
+    return Result("refused", legacy.line, legacy.key, sentence)
 
 
 def _adopted(
@@ -187,7 +198,7 @@ def _insert(
     transaction: Connection,
     new: Sequence[_New],
     existing: dict[tuple[Any, ...], int],
-    carried: Mapping[str, int],
+    taken: TakenUids,
     known: Mapping[str, KnownInstance],
     source: str,
     *,
@@ -196,100 +207,122 @@ def _insert(
 ) -> dict[str, Result]:
     numbers = iter(statements.reserve_ids(transaction, note, len(new)) if new else ())
     keys = iter(statements.reserve_ids(transaction, note_version, len(new)) if new else ())
+    here = _Here.of(transaction, new, taken.withdrawn)
     results: dict[str, Result] = {}
-    made: list[tuple[_New, NewVersion]] = []
+    made: list[_Made] = []
     rows = []
     for each in new:
+        legacy = each.legacy
         what = _what(each.content)
-        uid = next((uid for _, uid in each.legacy.key_object_uids if uid in carried), "")
-        original = carried[uid] if uid else existing.get(what)
-        if original is None:
-            number = next(numbers)
-            # Of two in one batch the second is a duplicate of the first.
-            existing[what] = number
-            studies = [study_uid for study_uid in studies_of(each.content) if study_uid]
-            made.append((each, NewVersion(number, next(keys), 1, each.content, studies)))
-        else:
+        uid, original = taken.carrying(legacy.key_object_uids, each.content, legacy.patient)
+        original = original or existing.get(what)
+        if original is not None:
             why = (
                 f"Key object {uid} is here, and carries note {original}."
                 if uid
                 else f"Note {original} has the same title and flags the same images."
             )
-            results[each.legacy.key] = Result("duplicate", each.legacy.line, each.legacy.key, why, original)
-        rows.append(_migrated_row(each, source, original, made, now))
+            results[legacy.key] = Result("duplicate", legacy.line, legacy.key, why, original)
+            rows.append(_migrated_row(each, source, "duplicate", original, now))
+            continue
+        adopted = [one.sop_instance_uid for one in each.identities]
+        if problem := taken.problem_with(adopted):
+            results[legacy.key] = _refused(legacy, f"key_object_uid: {problem}")
+            continue
+        studies = [study_uid for study_uid in studies_of(each.content) if study_uid]
+        version = NewVersion(next(numbers), next(keys), 1, each.content, studies)
+        try:
+            filed = here.made(each, version, known, by=by, now=now)
+        except (ValueError, LookupError) as error:
+            results[legacy.key] = _refused(legacy, f"No key object can be made of it: {error}")
+            continue
+        made.append(filed)
+        # Of two in one batch the second is a duplicate of the first.
+        existing[what] = version.note
+        taken.by_others.update(adopted)
+        rows.append(_migrated_row(each, source, "note", version.note, now))
     statements.insert_rows(
-        transaction, note, [{"id": version.note, "origin": "migrated"} for _, version in made]
+        transaction, note, [{"id": each.version.note, "origin": "migrated"} for each in made]
     )
-    insert_versions(transaction, [version for _, version in made], now=now)
+    insert_versions(transaction, [each.version for each in made], now=now)
     statements.insert_rows(transaction, migrated_note, rows)
-    waiting = _key_objects(transaction, made, known, by=by, now=now)
+    insert_promised(transaction, [one for each in made for one in each.documents], here.studies, now=now)
+    insert_awaited_rows(transaction, [row for each in made for row in each.waiting])
     changes.record(
         transaction,
         [
-            changes.Change(changes.Kind.NOTE_MIGRATED, next(iter(version.studies), ""), note=version.note)
-            for _, version in made
+            changes.Change(
+                changes.Kind.NOTE_MIGRATED, next(iter(each.version.studies), ""), note=each.version.note
+            )
+            for each in made
         ],
         now=now,
     )
-    for each, filed in made:
-        is_waiting = filed.version in waiting
-        results[each.legacy.key] = Result(
-            "waiting" if is_waiting else "imported",
-            each.legacy.line,
-            each.legacy.key,
-            _WAITS if is_waiting else "",
-            filed.note,
+    for each_made in made:
+        legacy = each_made.new.legacy
+        results[legacy.key] = Result(
+            "waiting" if each_made.waiting else "imported",
+            legacy.line,
+            legacy.key,
+            _WAITS if each_made.waiting else "",
+            each_made.version.note,
         )
     return results
 
 
-def _migrated_row(
-    each: _New, source: str, original: int | None, made: Sequence[tuple[_New, NewVersion]], now: datetime
-) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A note that is filed: its version, the documents that can be made, and the rows of those that wait."""
+
+    new: _New
+    version: NewVersion
+    documents: list[Promised]
+    waiting: list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The studies that are here, of which something is live, and UIDs that were withdrawn elsewhere."""
+
+    studies: Sequence[Any]
+    attributes: Mapping[str, str]
+    withdrawn: Collection[str]
+
+    @classmethod
+    def of(cls, transaction: Connection, new: Sequence[_New], withdrawn: Collection[str]) -> _Here:
+        uids = {uid for each in new for uid in studies_of(each.content) if uid}
+        studies = studies_by_uid(transaction, studies_here(transaction, uids))
+        return cls(studies, {row.study_instance_uid: row.attributes for row in studies}, withdrawn)
+
+    def made(
+        self, each: _New, version: NewVersion, known: Mapping[str, KnownInstance], *, by: Actor, now: datetime
+    ) -> _Made:
+        """Return what is filed of a note. Raises ValueError or LookupError if no document can express it."""
+        now_made = frozenset(
+            identity.study_instance_uid
+            for identity in each.identities
+            if not each.lacks
+            and identity.study_instance_uid in self.attributes
+            and identity.sop_instance_uid not in self.withdrawn
+        )
+        derivable = Derivable(version, each.identities, now_made)
+        documents = promised(derivable, known, self.attributes, by=by, now=now) if now_made else []
+        left = [one for one in each.identities if one.study_instance_uid not in now_made]
+        return _Made(each, version, documents, awaited_rows(version.version, left))
+
+
+def _migrated_row(each: _New, source: str, kind: str, number: int, now: datetime) -> dict[str, object]:
     patient_id, issuer = each.legacy.patient
     return {
         "source": source,
         "legacy_key": each.legacy.key,
-        "migrated_as": "note" if original is None else "duplicate",
-        "note": made[-1][1].note if original is None else original,
+        "migrated_as": kind,
+        "note": number,
         "fingerprint": each.legacy.fingerprint,
         "patient_id": patient_id,
         "issuer_of_patient_id": issuer,
         "imported_at": timestamp(now),
     }
-
-
-def _key_objects(
-    transaction: Connection,
-    made: Sequence[tuple[_New, NewVersion]],
-    known: Mapping[str, KnownInstance],
-    *,
-    by: Actor,
-    now: datetime,
-) -> set[int]:
-    """Insert the rows of key objects, those that can be made and those that wait; returns the versions that wait."""
-    here = studies_here(transaction, {uid for _, version in made for uid in version.studies})
-    # Only UIDs that were used elsewhere can have been withdrawn.
-    adopted = [uid for each, _ in made for _, uid in each.legacy.key_object_uids]
-    withdrawn = withdrawn_uids(transaction, adopted) if adopted else set()
-    derivables = []
-    waiting: list[dict[str, object]] = []
-    for each, version in made:
-        now_made = frozenset(
-            identity.study_instance_uid
-            for identity in each.identities
-            if not each.lacks
-            and identity.study_instance_uid in here
-            and identity.sop_instance_uid not in withdrawn
-            and identity.sop_instance_uid not in known
-        )
-        if now_made:
-            derivables.append(Derivable(version, each.identities, now_made))
-        left = [one for one in each.identities if one.study_instance_uid not in now_made]
-        waiting += awaited_rows(version.version, left)
-    derive_key_objects(transaction, derivables, known, by=by, now=now)
-    insert_awaited_rows(transaction, waiting)
-    return {int(str(row["version"])) for row in waiting}
 
 
 _by_key = statements.LookUp(select(migrated_note), migrated_note.c.legacy_key)
@@ -306,7 +339,7 @@ _flagging = statements.LookUp(
         note_reference.c.version, note_version.c.note, note_version.c.title_scheme, note_version.c.title_value
     )
     .join(note_version, note_version.c.id == note_reference.c.version)
-    .where(note_version.c.is_current),
+    .where(note_version.c.is_current, is_in_use()),
     note_reference.c.sop_instance_uid,
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -19,14 +19,14 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.migration.filing import Kind, Result, file_notes
 from kinote.migration.legacy_notes import LegacyNote, RowRefusedError, note_of
 from kinote.migration.mapping import Mapping
-from kinote.migration.reading import TableReader
+from kinote.migration.reading import FormatError, TableReader
 from kinote.migration.rows import LegacyRow
 from kinote.migration.sorting import SortedRows
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
 
-#: Notes that share a transaction: others write in between.
-BATCH = 200
+#: Notes that share a transaction, and about how many references they have: others write in between.
+BATCH, BATCH_REFERENCES = 200, 20_000
 
 KINDS: tuple[Kind, ...] = ("imported", "waiting", "known", "duplicate", "refused")
 
@@ -35,12 +35,14 @@ KINDS: tuple[Kind, ...] = ("imported", "waiting", "known", "duplicate", "refused
 class ImportOptions:
     """How a table is imported: the system it comes from, whose keys its notes have, and what that calls otherwise.
 
-    With `is_dry` nothing is kept.
+    With `is_dry` nothing is kept. Rows of which nobody can say to which note they belong keep a table from being
+    imported, unless it `skips_unreadable` ones: a note might lack one of its images.
     """
 
     source: str
     mapping: Mapping = field(default_factory=Mapping)
     is_dry: bool = False
+    skips_unreadable: bool = False
 
 
 @dataclass(slots=True)
@@ -92,8 +94,10 @@ class NotesImport:
     def read(self, table: TableReader) -> Iterator[Result]:
         """Read all rows; gives those that cannot be read, and of which it is not known to which note they belong.
 
-        Raises `FormatError`.
+        Raises `FormatError`, at the end also where there are such and the options do not let them be skipped.
         """
+        unread: list[LegacyRow] = []
+        number_unread = 0
         for row in table:
             self.progress.rows += 1
             if row.note:
@@ -102,23 +106,33 @@ class NotesImport:
                 self._last = row.note
             else:
                 self.progress.counts["refused"] += 1
+                number_unread += 1
+                unread = unread or [row]
                 yield Result("refused", row.line, "", row.problem)
         self.progress.unknown_columns = table.unknown_columns
         if table.mapping is not None:
-            self._options = ImportOptions(self._options.source, table.mapping, self._options.is_dry)
+            self._options = replace(self._options, mapping=table.mapping)
+        if unread and not (self._options.skips_unreadable or self._options.is_dry):
+            raise FormatError(
+                f"Rows of which it is not known to which note they belong: {number_unread:,}, the first in line "
+                f"{unread[0].line}. {unread[0].problem} Nothing was imported. Correct them, or skip them "
+                "(--skip-unreadable, skip_unreadable=true)."
+            )
 
     def file(self) -> Generator[list[Result], None, None]:
         """File the notes; gives what became of those of each batch, once that is durable. Raises `ImportEndedError`."""
         batch: list[LegacyNote] = []
         refused: list[Result] = []
+        references = 0
         for rows in self._sorted:
             try:
                 batch.append(note_of(rows, self._options.mapping, now=self._now()))
+                references += len(batch[-1].content.references)
             except RowRefusedError as error:
                 refused.append(Result("refused", error.line, _key(rows), str(error)))
-            if len(batch) + len(refused) >= BATCH:
+            if len(batch) + len(refused) >= BATCH or references >= BATCH_REFERENCES:
                 yield self._filed(batch, refused)
-                batch, refused = [], []
+                batch, refused, references = [], [], 0
         if batch or refused:
             yield self._filed(batch, refused)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 from kinote.catalog.columns import normal
 from kinote.dicom.dictionary import sop_classes
@@ -53,7 +53,7 @@ class RowRefusedError(ValueError):
 
 
 def note_of(rows: Sequence[LegacyRow], mapping: Mapping, *, now: datetime) -> LegacyNote:
-    """Return the note of these rows, which all have its key. `now` is aware: its offset is that of moments without.
+    """Return the note of these rows, which all have its key. `now` is aware.
 
     Raises `RowRefusedError`.
     """
@@ -65,7 +65,9 @@ def note_of(rows: Sequence[LegacyRow], mapping: Mapping, *, now: datetime) -> Le
     said = _said(rows)
     first = rows[0].line
     written = said.get("created", "")
-    made = _moment(written, now.tzinfo, first) if written else now
+    said_to_be = _moment(written, first) if written else now
+    # Of a moment without an offset, that of the server's time zone at that moment: not that of today.
+    made = said_to_be if said_to_be.tzinfo is not None else said_to_be.astimezone()
     if made > now + _AHEAD:
         raise RowRefusedError(first, f"created: {written} is in the future.")
     references = tuple(dict.fromkeys(_reference(row) for row in rows))
@@ -86,15 +88,11 @@ def note_of(rows: Sequence[LegacyRow], mapping: Mapping, *, now: datetime) -> Le
         rows[0].note,
         first,
         content,
-        # Without a moment of its own, the note would differ each time.
-        content.fingerprint() if written else _without_moment(content),
+        # Without a moment of its own, the note would differ each time; and by the time zone of whoever imports it.
+        replace(content, created=said_to_be.isoformat() if written else "").fingerprint(),
         (normal.text(patient_id), normal.text(issuer)),
         _key_object_uids(rows),
     )
-
-
-def _without_moment(content: NoteContent) -> str:
-    return replace(content, created="").fingerprint()
 
 
 def _said(rows: Sequence[LegacyRow]) -> dict[str, str]:
@@ -138,8 +136,8 @@ def _modifiers(written: str, mapping: Mapping, line: int) -> tuple[Code, ...]:
     return tuple(found)
 
 
-def _moment(written: str, zone: tzinfo | None, line: int) -> datetime:
-    """Return a moment in ISO 8601, or as DICOM's DT; without an offset it is local time of the server."""
+def _moment(written: str, line: int) -> datetime:
+    """Return a moment in ISO 8601, or as DICOM's DT, with its offset if it has one."""
     found = None
     if (parts := _DT.fullmatch(written)) is not None:
         day, clock = dates.parse_date(parts[1]), dates.parse_time(parts[2] or "000000")
@@ -154,12 +152,7 @@ def _moment(written: str, zone: tzinfo | None, line: int) -> datetime:
         raise RowRefusedError(
             line, f"created: {written[:40]!r} is no moment; write e.g. 2019-05-03T14:07:00+02:00."
         )
-    # The offset that held at that moment at the place of the server.
-    return found if found.tzinfo is not None else _local(found, zone)
-
-
-def _local(found: datetime, zone: tzinfo | None) -> datetime:
-    return found.astimezone() if zone is None else found.replace(tzinfo=zone)
+    return found
 
 
 def _reference(row: LegacyRow) -> ContentReference:

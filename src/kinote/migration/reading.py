@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -42,7 +43,8 @@ class TableReader:
     def _csv(self) -> Iterator[LegacyRow]:
         # One physical line at a time: a quoted field may hold several.
         csv.field_size_limit(LONGEST_LINE)
-        reader = csv.reader(text for _, text in self._lines)
+        # Strict: a quote that is not closed would otherwise make one field of all rows up to the next.
+        reader = csv.reader((text for _, text in self._lines), strict=True)
         header = next(_parsed(reader), None)
         if isinstance(header, str) or not header:
             raise FormatError("The file is empty, or its first line cannot be read: it names the columns.")
@@ -61,10 +63,10 @@ class TableReader:
                 yield LegacyRow(line, problem=values)
             elif values and len(values) != len(names):
                 key = values[names.index("note")].strip() if names.index("note") < len(values) else ""
-                yield LegacyRow(
+                yield _unread(
                     line,
-                    note=key,
-                    problem=f"The row has {len(values)} values, and there are {len(names)} columns.",
+                    key,
+                    f"The row has {len(values)} values, and there are {len(names)} columns.",
                 )
             elif any(value.strip() for value in values):
                 yield _row(line, dict(zip(names, values, strict=True)))
@@ -97,27 +99,62 @@ class TableReader:
             self.unknown_columns = list(unknown)
             at = where if isinstance(where, int) and not isinstance(where, bool) else line
             if problem:
-                yield LegacyRow(at, note=_text(found.get("note")), problem=str(problem)[:500])
+                yield _unread(at, str(found.get("note") or "").strip(), str(problem)[:500])
             else:
                 yield _row(at, found)
 
 
 def _row(line: int, values: dict[str, Any]) -> LegacyRow:
-    texts = {name: _text(values[name]) for name in COLUMNS if values.get(name) not in (None, "")}
+    texts: dict[str, str] = {}
+    wrong = ""
+    for name in COLUMNS:
+        value = values.get(name)
+        if value in (None, ""):
+            continue
+        text = _text(value)
+        if text is None:
+            wrong = wrong or f"{name}: write a text, a number, or a list of these."
+        elif _NOT_KEPT.search(text):
+            wrong = wrong or f"{name}: control characters (NUL) or halves of characters cannot be kept."
+        else:
+            texts[name] = text
     key = texts.get("note", "")
+    if wrong:
+        return _unread(line, key, wrong)
     if not key:
         return LegacyRow(line, problem="note: the row has no key of its note.")
-    if len(key) > _LONGEST_KEY or not key.isprintable():
+    if not _is_key(key):
         return LegacyRow(line, problem=f"note: a key has at most {_LONGEST_KEY} printable characters.")
     return LegacyRow(line, **texts)
 
 
-def _text(value: object) -> str:
-    """Return a value as text. Lists (frames, modifiers) are written as they are in CSV."""
+def _unread(line: int, key: str, problem: str) -> LegacyRow:
+    """A row that cannot be read, with the key of its note if that is known."""
+    return LegacyRow(line, note=key if _is_key(key) else "", problem=_NOT_KEPT.sub("?", problem))
+
+
+def _is_key(key: str) -> bool:
+    return len(key) <= _LONGEST_KEY and key.isprintable()
+
+
+#: What no index keeps: NUL, and halves of characters (surrogates), which JSON can hold and UTF-8 cannot.
+_NOT_KEPT = re.compile("[\x00\ud800-\udfff]")
+
+
+def _text(value: object) -> str | None:
+    """Return a value as text; None if it is nested. Lists (frames, modifiers) are written as they are in CSV."""
     if isinstance(value, list):
-        return ";".join(_text(each) for each in value)
+        parts = [_one(each) for each in value]
+        return None if None in parts else ";".join(part for part in parts if part is not None)
+    return _one(value)
+
+
+def _one(value: object) -> str | None:
     if isinstance(value, dict):
-        return "|".join(str(value.get(name, "")) for name in ("scheme", "value", "meaning"))
+        parts = [value.get(name, "") for name in ("scheme", "value", "meaning")]
+        return None if any(isinstance(each, list | dict) for each in parts) else "|".join(map(str, parts))
+    if isinstance(value, list):
+        return None
     return str(value).strip() if value is not None else ""
 
 

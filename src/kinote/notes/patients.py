@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, func
+from sqlalchemy import ColumnElement, FromClause, func, select
 
 from kinote.catalog.columns.patient_identity import are_different
 from kinote.catalog.schema.tables import patient, study
+from kinote.catalog.sql import statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,10 @@ def with_patient(source: FromClause) -> FromClause:
     return source.outerjoin(_filed, _filed.c.id == study.c.patient).outerjoin(
         _merged, _merged.c.id == _filed.c.merged_into
     )
+
+
+#: The patients of studies that are here, by Study Instance UID.
+patients_of_studies = statements.LookUp(
+    select(study.c.study_instance_uid, *PATIENT_COLUMNS).select_from(with_patient(study)),
+    study.c.study_instance_uid,
+)

@@ -41,7 +41,9 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     statements.insert_rows(transaction, note_version, rows)
     modifiers = [row for version in versions for row in _modifier_rows(version)]
     statements.insert_rows(transaction, note_modifier, modifiers)
-    references = [row for version in versions for row in _reference_rows(version)]
+    references = [
+        row for version in versions for row in _reference_rows(version.version, version.content.references)
+    ]
     statements.insert_rows(transaction, note_reference, references)
     studies = [
         # What is made here flags images in each of its studies.
@@ -51,6 +53,11 @@ def insert_versions(transaction: Connection, versions: Sequence[NewVersion], *, 
     ]
     statements.insert_rows(transaction, note_study, studies)
     index_text(transaction, versions)
+
+
+def insert_references(transaction: Connection, version: int, references: Sequence[ContentReference]) -> None:
+    """Insert the references of a version that has none."""
+    statements.insert_rows(transaction, note_reference, _reference_rows(version, references))
 
 
 def index_text(transaction: Connection, versions: Sequence[NewVersion]) -> None:
@@ -147,10 +154,10 @@ def _modifier_rows(version: NewVersion) -> list[dict[str, object]]:
     ]
 
 
-def _reference_rows(version: NewVersion) -> list[dict[str, object]]:
+def _reference_rows(version: int, references: Sequence[ContentReference]) -> list[dict[str, object]]:
     return [
         {
-            "version": version.version,
+            "version": version,
             "position": position,
             "study_instance_uid": reference.study_instance_uid,
             "series_instance_uid": reference.series_instance_uid,
@@ -160,7 +167,7 @@ def _reference_rows(version: NewVersion) -> list[dict[str, object]]:
             "segments": numbers_text(reference.segments),
             "presentation_state_uid": reference.presentation_state_uid,
         }
-        for position, reference in enumerate(version.content.references)
+        for position, reference in enumerate(references)
     ]
 
 

@@ -103,6 +103,7 @@ def check_migrated(
     modifiers = _modifiers(title, request.modifiers, problems)
     _check_text(request, problems)
     author = request.author or _NOBODY
+    author = replace(author, name=author.name.strip(), login=author.login.strip())
     _check_author(author, problems)
     if problems or title is None:
         return None, problems

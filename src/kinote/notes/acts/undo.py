@@ -8,7 +8,14 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import (
+    awaited_key_object,
+    key_object,
+    note_version,
+    study,
+    withdrawal,
+    withdrawal_target,
+)
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
 from kinote.lifecycle.copies.taking_back import take_back
 from kinote.lifecycle.withdrawal import (
@@ -18,6 +25,8 @@ from kinote.lifecycle.withdrawal import (
     undo,
     why_not_undoable_by_people,
 )
+from kinote.notes.creator.awaited import unrefuse
+from kinote.notes.creator.making_awaited import make_ready
 from kinote.security.actors import Actor
 
 _OF_NOTES = (NOTE_WITHDRAWN.name, WITHDRAWN_BY_AUTHOR.name)
@@ -42,6 +51,7 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     if refusal:
         raise NotUndoableError(refusal)
     undo(transaction, key, by=by, now=now)
+    _make_what_waits(transaction, key, now)
     restored = transaction.execute(
         select(note_version.c.note, study.c.study_instance_uid)
         .select_from(
@@ -65,3 +75,19 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
         ],
         now=now,
     )
+
+
+def _make_what_waits(transaction: Connection, key: int, now: datetime) -> None:
+    """Make the key objects that a withdrawal has kept from being made, as far as nothing else does."""
+    waiting = (
+        select(awaited_key_object.c.version)
+        .join(
+            withdrawal_target,
+            withdrawal_target.c.sop_instance_uid == awaited_key_object.c.sop_instance_uid,
+        )
+        .where(withdrawal_target.c.withdrawal == key)
+    )
+    versions = set(transaction.execute(waiting).scalars())
+    if versions:
+        unrefuse(transaction, sorted(versions))
+        make_ready(transaction, versions, now=now)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from kinote.catalog.columns.patient_identity import are_different
 from kinote.dicom.dictionary import sop_classes
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance
+from kinote.notes.patients import PatientIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,15 @@ class Completed:
 
 
 def completed(
-    content: NoteContent, known: Mapping[str, KnownInstance], patient: tuple[str, str]
+    content: NoteContent,
+    known: Mapping[str, KnownInstance],
+    patient: tuple[str, str],
+    places: Mapping[str, PatientIdentity],
 ) -> Completed:
     """Complete a note about a patient (Patient ID and issuer, empty if nobody said).
 
-    `known` has those of its instances and presentation states that are here. What is here takes precedence over what
-    the source of the note says.
+    `known` has those of its instances and presentation states that are here, `places` the patients of studies that
+    are here. What is here takes precedence over what the source of the note says.
     """
     references = []
     lacks = False
@@ -46,8 +50,11 @@ def completed(
         elif state is not None and not sop_classes.is_presentation_state(state.sop_class_uid):
             refused = refused or f"{uid} is no presentation state."
         references.append(_without_needless_frames(found))
-    refused = refused or _of_another_patient(content, known, patient)
-    return Completed(replace(content, references=tuple(references)), lacks, refused)
+    # Two that the source distinguishes may be the same: frame 1 of an image of a single frame, and the image.
+    whole = replace(content, references=tuple(dict.fromkeys(references)))
+    studies = [reference.study_instance_uid for reference in whole.references]
+    refused = refused or of_another_patient(whole, known, patient, places, studies)
+    return Completed(whole, lacks, refused)
 
 
 def _in_its_place(reference: ContentReference, image: KnownInstance) -> ContentReference:
@@ -65,19 +72,30 @@ def _without_needless_frames(reference: ContentReference) -> ContentReference:
     return replace(reference, frames=()) if reference.frames == (1,) and is_single else reference
 
 
-def _of_another_patient(
-    content: NoteContent, known: Mapping[str, KnownInstance], patient: tuple[str, str]
+def of_another_patient(
+    content: NoteContent,
+    known: Mapping[str, KnownInstance],
+    patient: tuple[str, str],
+    places: Mapping[str, PatientIdentity],
+    studies: Iterable[str],
 ) -> str:
-    images = [
-        known[reference.sop_instance_uid]
-        for reference in content.references
-        if reference.sop_instance_uid in known
-    ]
-    for image in images:
-        if are_different(patient, (image.patient.patient_id, image.patient.issuer)):
-            return f"Image {image.sop_instance_uid} belongs to another patient than the note."
-        # An image without a Patient ID differs from nobody's, so that each is compared with all others.
-        for other in images:
-            if image.patient.differs_from(other.patient):
-                return f"The images {other.sop_instance_uid} and {image.sop_instance_uid} belong to different patients."
+    """Return why a note about a patient must not have key objects in these studies; empty if it may.
+
+    The note, its images that are here and the studies that are here belong to one patient.
+    """
+    # An image without a Patient ID differs from nobody's, so that each patient is compared with all others.
+    whose: dict[PatientIdentity, str] = {}
+    for reference in content.references:
+        image = known.get(reference.sop_instance_uid)
+        if image is not None:
+            whose.setdefault(image.patient, f"Image {image.sop_instance_uid}")
+    for uid in studies:
+        if uid in places:
+            whose.setdefault(places[uid], f"Study {uid}")
+    for each, what in whose.items():
+        if are_different(patient, (each.patient_id, each.issuer)):
+            return f"{what} belongs to another patient than the note."
+        for other, first in whose.items():
+            if each.differs_from(other):
+                return f"{first} and {what[0].lower()}{what[1:]} belong to different patients."
     return ""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -38,6 +39,14 @@ class Derivable:
     in_studies: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """The document of a key object whose bytes are made later, and its entry."""
+
+    draft: Draft
+    entry: InstanceEntry
+
+
 def derive_key_objects(
     transaction: Connection,
     derivables: Sequence[Derivable],
@@ -49,29 +58,49 @@ def derive_key_objects(
     """Insert the rows of key objects, whose studies are here, without their bytes; returns how many.
 
     `known` has the flagged instances and presentation states that are here. Each document is dated as its note says.
+    Raises ValueError or LookupError if one cannot be expressed.
     """
-    wanted = {uid for each in derivables for uid in each.in_studies}
-    if not wanted:
-        return 0
-    studies = studies_by_uid(transaction, wanted)
+    studies = studies_by_uid(transaction, {uid for each in derivables for uid in each.in_studies})
     attributes = {row.study_instance_uid: row.attributes for row in studies}
+    documents = [one for each in derivables for one in promised(each, known, attributes, by=by, now=now)]
+    return insert_promised(transaction, documents, studies, now=now)
+
+
+def promised(
+    derivable: Derivable,
+    known: Mapping[str, KnownInstance],
+    attributes: Mapping[str, str],
+    *,
+    by: Actor,
+    now: datetime,
+) -> list[Promised]:
+    """Return the documents of a note; `attributes` are the prepared ones of studies that are here.
+
+    Raises ValueError or LookupError if no document can express the note.
+    """
+    drafts = drafts_of(
+        derivable.version,
+        known,
+        {uid: attributes[uid] for uid in derivable.in_studies if uid in attributes},
+        now=datetime.fromisoformat(derivable.version.content.created),
+        identities=derivable.identities,
+    )
+    return [Promised(draft, _entry(draft, by, now)) for draft in drafts]
+
+
+def insert_promised(
+    transaction: Connection, documents: Sequence[Promised], studies: Sequence[Any], *, now: datetime
+) -> int:
+    """Insert the rows of key objects; returns how many. `studies` are the rows of their studies."""
+    if not documents:
+        return 0
+    used = {each.entry.study_instance_uid for each in documents}
     for row in studies:
-        if malformed := not_copied(row.attributes):
+        if row.study_instance_uid in used and (malformed := not_copied(row.attributes)):
             record_malformed(transaction, row.id, malformed)
-    drafts = [
-        draft
-        for each in derivables
-        for draft in drafts_of(
-            each.version,
-            known,
-            {uid: attributes[uid] for uid in each.in_studies if uid in attributes},
-            now=datetime.fromisoformat(each.version.content.created),
-            identities=each.identities,
-        )
-    ]
-    placed = [(_promised(draft, by, now), Placed(standing="live")) for draft in drafts]
+    placed = [(each.entry, Placed(standing="live")) for each in documents]
     inserted = insert_with_series(transaction, placed, {row.study_instance_uid: row.id for row in studies})
-    insert_key_objects(transaction, drafts, inserted)
+    insert_key_objects(transaction, [each.draft for each in documents], inserted)
     counts.add_series_of_one(transaction, Counter(row.study for row in inserted))
     changes.record(
         transaction,
@@ -84,7 +113,7 @@ def derive_key_objects(
     return len(inserted)
 
 
-def _promised(draft: Draft, by: Actor, now: datetime) -> InstanceEntry:
+def _entry(draft: Draft, by: Actor, now: datetime) -> InstanceEntry:
     """Return the entry of a document whose bytes are made later."""
     elements = writer.elements(draft.document)
     entry = made_entry(elements, encoded(elements), by, now)

@@ -10,6 +10,7 @@ import io
 import logging
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -67,11 +68,21 @@ class KeyObjectMaker:
             with self._catalog.read() as connection:
                 dataset = derived(connection, stored.sop_instance_uid)
             if self._writes:
-                self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
+                self._keep(stored, dataset)
         except CannotBeMadeError as error:
             self._remember(stored, str(error))
             raise BytesNotMadeError(stored.sop_instance_uid, str(error)) from error
         return DataSet(io.BytesIO(dataset), len(dataset))
+
+    def _keep(self, stored: Stored, dataset: bytes) -> None:
+        """Keep bytes. They are those that the row promises, and go out even if the index does not take them now."""
+        try:
+            self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
+        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
+            log.exception(
+                "The bytes of a key object were made and could not be kept; they are made again when needed",
+                extra={"sop_instance_uid": stored.sop_instance_uid},
+            )
 
     def look(self, connection: Connection, sop_instance_uid: str) -> bytes:
         """Return the bytes of a derivable key object, for who only says what is in them: nothing is kept.
@@ -99,9 +110,12 @@ class KeyObjectMaker:
 
 
 def derived(connection: Connection, sop_instance_uid: str) -> bytes:
-    """Return the bytes of a key object, made from its rows. Raises `CannotBeMadeError`."""
+    """Return the bytes of a key object, made from its rows, which are those that its row promises.
+
+    Raises `CannotBeMadeError`.
+    """
     try:
-        return dataset_of(connection, sop_instance_uid)
+        dataset = dataset_of(connection, sop_instance_uid)
     except SQLAlchemyError:
         # It is the index that fails, and not this key object.
         raise
@@ -110,6 +124,19 @@ def derived(connection: Connection, sop_instance_uid: str) -> bytes:
     except Exception as error:
         # Whatever else the writer raises is the matter of this one alone (law 5).
         raise CannotBeMadeError(f"{type(error).__name__}: {error}") from error
+    row = connection.execute(
+        select(instance.c.digest, instance.c.digest_algorithm).where(
+            instance.c.sop_instance_uid == sop_instance_uid, instance.c.is_current
+        )
+    ).one()
+    _compare(row, dataset)
+    return dataset
+
+
+def _compare(row: Any, dataset: bytes) -> None:
+    """Raise `CannotBeMadeError` where a row promises other bytes."""
+    if row.digest is not None and row.digest != digest_of(dataset, row.digest_algorithm).root:
+        raise CannotBeMadeError("The bytes that its note gives now are not those that its row promises.")
 
 
 def note_not_made(transaction: Connection, key: int, reason: str, *, clock: Clock) -> None:
@@ -132,9 +159,8 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
     ).one_or_none()
     if row is None or not hold(CAN_BE_MADE, row):
         return False
+    _compare(row, dataset)
     digest = digest_of(dataset)
-    if row.digest is not None and row.digest != digest_of(dataset, row.digest_algorithm).root:
-        raise CannotBeMadeError("The bytes that its note gives now are not those that its row promises.")
     insert_new(transaction, instance_bytes, [{"instance": key, "dataset": dataset}], unique=["instance"])
     if digest.pieces:
         insert_new(

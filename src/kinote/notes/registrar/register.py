@@ -33,8 +33,15 @@ from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent
-from kinote.notes.creator.awaited import something_came
-from kinote.notes.patients import PATIENT_COLUMNS, PatientIdentity, identity, with_patient
+from kinote.notes.creator.exported import key_objects_came
+from kinote.notes.creator.making_awaited import something_came
+from kinote.notes.patients import (
+    PATIENT_COLUMNS,
+    PatientIdentity,
+    identity,
+    patients_of_studies,
+    with_patient,
+)
 from kinote.notes.registrar.read_content import content_of
 from kinote.notes.versions import NewVersion, insert_versions
 
@@ -118,6 +125,7 @@ def register(
     _insert_key_objects(transaction, received, carried)
     _insert_studies(transaction, readable, carried, places, patients)
     _record(transaction, readable, carried, now)
+    key_objects_came(transaction, {one.sop_instance_uid: content for one, content in readable})
     return {key: match.version for key, match in carried.items()}
 
 
@@ -164,11 +172,6 @@ _saying = statements.LookUp(
         .order_by(note_version.c.id)
     ),
     note_version.c.fingerprint,
-)
-
-_patients = statements.LookUp(
-    select(study.c.study_instance_uid, *PATIENT_COLUMNS).select_from(with_patient(study)),
-    study.c.study_instance_uid,
 )
 
 _waiting = statements.LookUp(
@@ -331,7 +334,7 @@ def _patients_of(
     uids = {one.study_instance_uid for one, _ in readable} | set(places.values())
     said = {reference.study_instance_uid for _, content in readable for reference in content.references}
     lock_patients(transaction, uids | said, shared=True)
-    return {row.study_instance_uid: identity(row) for row in _patients(transaction, uids)}
+    return {row.study_instance_uid: identity(row) for row in patients_of_studies(transaction, uids)}
 
 
 def _insert_studies(

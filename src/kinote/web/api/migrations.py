@@ -63,6 +63,10 @@ async def import_notes(
         str, Query(min_length=1, max_length=64, description="The system whose keys the notes have.")
     ] = "legacy",
     dry_run: Annotated[bool, Query(description="Say what would be done, and keep nothing.")] = False,
+    skip_unreadable: Annotated[
+        bool,
+        Query(description="Import the others if it is not known of a row to which note it belongs."),
+    ] = False,
     everything: Annotated[
         bool, Query(alias="all", description="Also tell of each note that was imported or known.")
     ] = False,
@@ -80,7 +84,7 @@ async def import_notes(
     table = await in_threads_with_body(request, _on_disk, rooms.threads.uploads)
     work = NotesImport(
         rooms.catalog,
-        ImportOptions(source, is_dry=dry_run),
+        ImportOptions(source, is_dry=dry_run, skips_unreadable=skip_unreadable),
         by=actor_of(request),
         clock=rooms.clock,
         record=recorder(request, source=source),
@@ -184,7 +188,11 @@ def _told(
             has_begun = True
             yield b"".join((*lines, _line({"progress": _progress(work)})))
         yield _line({"done": {**_progress(work), "unknown_columns": work.progress.unknown_columns}})
-    except (ImportEndedError, OSError, FormatError) as error:
+    except FormatError as error:
+        if not has_begun:
+            raise
+        yield _line({"problem": str(error), "progress": _progress(work)})
+    except (ImportEndedError, OSError) as error:
         if not has_begun:
             raise
         log.warning("An import of notes has ended before its end", exc_info=True)
