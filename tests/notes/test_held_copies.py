@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.headers import headers
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level
 from kinote.catalog.schema.tables import (
     decided_copy,
     delivery,
@@ -20,6 +22,7 @@ from kinote.catalog.schema.tables import (
     withdrawal,
 )
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
@@ -27,6 +30,7 @@ from kinote.lifecycle import counts, held
 from kinote.lifecycle.copies import candidates
 from kinote.lifecycle.copies.choices import ABOUT_HELD, WAYS, Asked, Choice, First, Way
 from kinote.lifecycle.copies.decided import record_decision
+from kinote.lifecycle.copies.patient_conflicts import conflicts
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.standing import resulting_standings
@@ -324,6 +328,45 @@ def test_undoing_lets_the_uid_mean_the_first_again(filled: Catalog) -> None:
     assert hold_laws(filled) == before
     assert current(filled, IMAGE) == first
     assert (row(filled, key).standing, row(filled, key).held_reason) == ("held", reason)
+
+
+def named_by_query(catalog: Catalog, patient_id: str) -> list[str]:
+    """The studies that QIDO-RS and C-FIND find for a patient."""
+    query = Query(Level.STUDY, keys={(tags.PATIENT_ID,): patient_id})
+    with catalog.read() as connection:
+        return [each.study_instance_uid for each in search(connection, query)]
+
+
+def test_undoing_describes_the_study_by_the_first_again(filled: Catalog) -> None:
+    uid = "1.9.1.1.1"
+    receive(filled, image(uid, PatientID="P7", PatientName="Right^Name"))
+    hold(filled, uid, PatientID="P8", PatientName="Wrong^Name")
+    with filled.read() as connection:
+        before = conflicts(connection, ["1.9.1"])
+    assert before
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    assert (named_by_query(filled, "P7"), named_by_query(filled, "P8")) == ([], ["1.9.1"])
+    with filled.read() as connection:
+        assert conflicts(connection, ["1.9.1"]) == {}
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    hold_laws(filled)
+    assert (named_by_query(filled, "P7"), named_by_query(filled, "P8")) == (["1.9.1"], [])
+    with filled.read() as connection:
+        assert conflicts(connection, ["1.9.1"]) == before, "nothing of it is delivered automatically again"
+
+
+def test_a_copy_that_comes_into_use_contradicts_its_study_visibly(filled: Catalog) -> None:
+    (key,) = hold(filled, IMAGE, PatientSex="F", Modality="MR")
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+
+    def codes() -> set[str]:
+        with filled.read() as connection:
+            query = select(finding.c.code).where(finding.c.instance == key)
+            return set(connection.execute(query).scalars())
+
+    assert codes() >= {"STUDY_DIFFERS", "SERIES_DIFFERS"}
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    assert not codes() & {"STUDY_DIFFERS", "SERIES_DIFFERS"}
 
 
 def test_it_is_not_undone_once_others_were_given_the_second(filled: Catalog) -> None:

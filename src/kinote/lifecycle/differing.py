@@ -5,9 +5,9 @@ Objects of any kind can have it, including key objects. It affects neither stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, or_
 
 from kinote.catalog.instances.differing import Difference
 from kinote.catalog.schema.tables import finding
@@ -47,3 +47,13 @@ def record_differences(
             for each in findings.as_tuple()
         ]
     statements.insert_rows(transaction, finding, rows)
+
+
+def forget_differences(transaction: Connection, keys: Sequence[int]) -> None:
+    """Remove these findings of instances, which are not beside the others any more, or are compared anew."""
+    _forget(transaction, keys)
+
+
+_forget = statements.ChangeAmong(
+    finding.delete().where(or_(*(finding.c.code == code for code in _CODES.values()))), finding.c.instance
+)

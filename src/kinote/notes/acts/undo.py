@@ -11,6 +11,7 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
 from kinote.lifecycle.copies.taking_back import take_back
+from kinote.lifecycle.rejection.reconsidering import patients_became_known
 from kinote.lifecycle.withdrawal import (
     NotUndoableError,
     locked_withdrawal,
@@ -18,6 +19,7 @@ from kinote.lifecycle.withdrawal import (
     undo,
     why_not_undoable_by_people,
 )
+from kinote.notes.belonging import patients_changed
 from kinote.security.actors import Actor
 
 _OF_NOTES = (NOTE_WITHDRAWN.name, WITHDRAWN_BY_AUTHOR.name)
@@ -38,10 +40,10 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
     if refusal:
         raise NotUndoableError(refusal)
-    refusal = take_back(transaction, key, now=now)
-    if refusal:
-        raise NotUndoableError(refusal)
+    told = take_back(transaction, key, now=now)
     undo(transaction, key, by=by, now=now)
+    patients_changed(transaction, told)
+    patients_became_known(transaction, told, now=now)
     restored = transaction.execute(
         select(note_version.c.note, study.c.study_instance_uid)
         .select_from(
