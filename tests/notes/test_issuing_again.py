@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.received_values import todays_uids
-from kinote.catalog.schema.tables import delivery, instance, instance_bytes, location, peer, purge
+from kinote.catalog.schema.tables import delivery, instance, instance_bytes, location, peer, purge, withdrawal
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_ORDER, Act
 from kinote.lifecycle.withdrawal import NotUndoableError
@@ -19,9 +19,23 @@ from kinote.notes.copies.issuing_again import IssuedAgain, NotIssuableError, iss
 from kinote.notes.lists.queries import notes_of_instance, versions
 from tests.actors import ROE
 from tests.lifecycle.rejected import image, receive, standings
-from tests.notes.test_held_copies import give, hold_laws
+from tests.notes.test_held_copies import NODE, give, hold_laws
 from tests.notes.test_law_4_withdrawal import hold_law_4
-from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, NOW, key_object, later, made, request
+from tests.notes.ward import (
+    FIRST,
+    FIRST_STATE,
+    IMAGE,
+    IMAGE_2,
+    IMAGE_3,
+    NOW,
+    SECOND,
+    SECOND_IMAGE,
+    flag,
+    key_object,
+    later,
+    made,
+    request,
+)
 
 KOS = "1.2.1.70.1"
 
@@ -132,6 +146,47 @@ def test_what_something_else_withdraws_too_stays_out_of_use(filled: Catalog) -> 
     assert (set(made_.new_uids), made_.left) == ({IMAGE, IMAGE_3}, 2)
     with pytest.raises(NotIssuableError, match="Nothing"):
         issue(filled, key)
+    hold_laws(filled)
+
+
+def test_what_a_second_withdrawal_for_good_hides_stays_out_of_use(filled: Catalog) -> None:
+    first = withdrawn(filled, IMAGE, IMAGE_2)
+    withdrawn(filled, IMAGE, act=WRONG_ORDER)
+    made_ = issue(filled, first)
+    assert (set(made_.new_uids), made_.left) == ({IMAGE_2}, 1)
+    assert standings(filled)[IMAGE] == "withdrawn"
+    hold_laws(filled)
+
+
+def test_a_note_of_two_studies_is_issued_in_both_and_its_old_key_objects_go(filled: Catalog) -> None:
+    note = made(filled, request(IMAGE, SECOND_IMAGE))
+    first, second = (each.sop_instance_uid for each in note.key_objects)
+    give(filled, second)
+    made_ = issue(filled, withdrawn(filled, first))
+    assert set(made_.new_uids) == {first}
+    after = hold_laws(filled)
+    assert second not in after, "no key object of the old version stays beside the new one"
+    with filled.read() as connection:
+        now = max(versions(connection, note.id or 0), key=lambda each: each.version)
+        acts = connection.execute(select(withdrawal.c.act).order_by(withdrawal.c.id)).scalars().all()
+        owed = connection.execute(select(delivery.c.address).where(delivery.c.state == "owed")).scalars()
+        assert list(owed) == [NODE.address], "whoever was given it is told"
+    assert acts == ["safety", "revised"]
+    assert {each.study_instance_uid for each in now.key_objects} == {FIRST, SECOND}
+    assert {each.sop_instance_uid for each in now.key_objects} <= set(after)
+
+
+def test_a_study_keeps_its_marks_when_it_is_issued_again(filled: Catalog) -> None:
+    note = made(filled, request(flag(IMAGE, presentation_state_uid=FIRST_STATE), IMAGE_2))
+    (key_object_uid,) = [each.sop_instance_uid for each in note.key_objects]
+    made_ = issue(filled, withdrawn(filled, IMAGE, FIRST_STATE, key_object_uid))
+    new = made_.new_uids
+    with filled.read() as connection:
+        (now,) = notes_of_instance(connection, new[IMAGE])
+    assert [(each.sop_instance_uid, each.presentation_state_uid, each.status) for each in now.references] == [
+        (new[IMAGE], new[FIRST_STATE], "resolved"),
+        (IMAGE_2, "", "resolved"),
+    ]
     hold_laws(filled)
 
 
