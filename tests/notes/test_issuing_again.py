@@ -8,17 +8,32 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.received_values import todays_uids
-from kinote.catalog.schema.tables import delivery, instance, instance_bytes, location, peer, purge, withdrawal
+from kinote.catalog.schema.tables import (
+    delivery,
+    instance,
+    instance_bytes,
+    location,
+    peer,
+    purge,
+    rejection_note,
+    withdrawal,
+)
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_ORDER, Act
+from kinote.lifecycle.rejection.proposals import are_urgent, rejected_instances, rejections, waiting
+from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
 from kinote.lifecycle.withdrawal import NotUndoableError
+from kinote.notes.acts.accepting import accept
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies import issuing_again
 from kinote.notes.copies.issuing_again import IssuedAgain, NotIssuableError, issue_again
 from kinote.notes.lists.queries import notes_of_instance, versions
 from tests.actors import ROE
-from tests.lifecycle.rejected import image, receive, standings
+from tests.lifecycle.rejected import QUALITY as QUALITY_TITLE
+from tests.lifecycle.rejected import RULES, findings, image, receive, rejection, standings
+from tests.lifecycle.rejected import SAFETY as SAFETY_TITLE
 from tests.notes.test_held_copies import NODE, give, hold_laws
 from tests.notes.test_law_4_withdrawal import hold_law_4
 from tests.notes.ward import (
@@ -37,7 +52,7 @@ from tests.notes.ward import (
     request,
 )
 
-KOS = "1.2.1.70.1"
+KOS, NOTE = "1.2.1.70.1", "1.2.1.80.1"
 
 
 def withdrawn(catalog: Catalog, *uids: str, act: Act = SAFETY, window: timedelta = timedelta(0)) -> int:
@@ -227,3 +242,41 @@ def test_breach_of_law_8_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(issuing_again, "_tombstones", lambda *_: [])
     with pytest.raises(AssertionError):
         test_the_old_uid_never_comes_back(filled, {})
+
+
+def waiting_for(catalog: Catalog) -> dict[str, tuple[str, list[str]]]:
+    """What waits for a person: the act, and the UIDs, by the rejection note."""
+    with catalog.read() as connection:
+        return {
+            each.rejection_note_uid: (
+                each.act,
+                [one.sop_instance_uid for one in rejected_instances(connection, each.id, limit=10)],
+            )
+            for each in rejections(connection, everything=False)
+        }
+
+
+@pytest.mark.parametrize("title", [SAFETY_TITLE, QUALITY_TITLE], ids=["safety", "quality"])
+def test_a_later_rejection_of_the_old_uid_waits_for_a_person_under_the_new_one(
+    filled: Catalog, title: Code
+) -> None:
+    new = issue(filled, withdrawn(filled, IMAGE)).new_uids[IMAGE]
+    give(filled, new)
+    receive(filled, rejection(NOTE, IMAGE, title=title))
+    assert waiting_for(filled) == {NOTE: (ACTS_BY_TITLE[title].name, [new])}
+    with filled.read() as connection:
+        assert are_urgent(waiting(connection)) is (title == SAFETY_TITLE)
+        (number,) = [each.id for each in rejections(connection, everything=False)]
+    assert [code for _, code, _ in findings(filled)] == ["REJECTION_OF_ISSUED"]
+    assert new in hold_laws(filled), "nothing happens by itself"
+    filled.write(lambda tx: accept(tx, number, RULES, reason="It is that one", by=ROE, now=later(NOW)))
+    assert standings(filled)[new] == "withdrawn"
+    hold_laws(filled)
+    with filled.read() as connection:
+        note = connection.execute(
+            select(rejection_note.c.sop_instance_uid).order_by(rejection_note.c.withdrawal.desc()).limit(1)
+        ).scalar_one()
+        owed = connection.execute(
+            select(delivery.c.sop_instance_uid).where(delivery.c.state == "owed")
+        ).scalars()
+        assert note in list(owed), "whoever has it is told by a note that names its UID"

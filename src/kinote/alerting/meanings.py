@@ -66,7 +66,8 @@ MEANINGS = {
         "Look for the reason in the log of the server.",
     ),
     "REJECTIONS_WAITING": Meaning(
-        "Received rejections wait for a decision: their senders may not reject by themselves.",
+        "Received rejections wait for a decision: their senders may not reject by themselves, or named the earlier "
+        "UID of an object.",
         "Accept or refuse them under Rejections.",
     ),
     "SAFETY_REJECTIONS_WAITING": Meaning(

@@ -105,11 +105,13 @@ def _waiting_rejections(numbers: dict[str, int]) -> Alert:
     if are_urgent(numbers):
         return Alert(
             "SAFETY_REJECTIONS_WAITING",
-            f"{count} {what} for a decision, at least one of them for patient safety: its sender may not reject, so "
-            f"what may harm a patient is still shown. {how}",
+            f"{count} {what} for a decision, at least one of them for patient safety: its sender may not reject, or "
+            f"named the earlier UID of an object, so what may harm a patient is still shown. {how}",
         )
     return Alert(
-        "REJECTIONS_WAITING", f"{count} {what} for a decision: the sender may not reject by itself. {how}"
+        "REJECTIONS_WAITING",
+        f"{count} {what} for a decision: the sender may not reject by itself, or named the earlier UID of "
+        f"an object. {how}",
     )
 
 

@@ -74,6 +74,10 @@ RULES: dict[str, Rule] = {
         "Kinote",
         "It has no effect, and nobody is asked about it: as many rejections of its sender wait for a person as may.",
     ),
+    "REJECTION_OF_ISSUED": _warning(
+        "Kinote",
+        "It names UIDs of objects that are here under new UIDs; whether it rejects these, too, a person decides: {}.",
+    ),
     # Of a key object that is made here, and not received.
     "NOT_MADE": _error("Kinote", "Its bytes cannot be made from its note: {}"),
     # It refers to a UID under which there was more than one object (`kinote.lifecycle.copies`).

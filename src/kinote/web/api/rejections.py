@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from kinote.lifecycle.rejection.proposals import (
     Rejection,
-    accept,
     refuse,
     rejected_instances,
     rejection,
     rejections,
 )
+from kinote.notes.acts.accepting import accept
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
@@ -95,7 +95,7 @@ async def decide_rejection(
 ) -> Response:
     """Decide about a rejection that waits, and about everything else that its note asks for."""
     rooms = rooms_of(request)
-    now = act.now()
+    now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
         if body.decision == "accept":
