@@ -355,6 +355,14 @@ def test_undoing_describes_the_study_by_the_first_again(filled: Catalog) -> None
         assert conflicts(connection, ["1.9.1"]) == before, "nothing of it is delivered automatically again"
 
 
+def test_law_7_what_has_come_into_use_is_not_removed_as_a_held_copy(filled: Catalog) -> None:
+    (key,) = hold(filled, IMAGE)
+    choose(filled, Choice.TAKE_SECOND)
+    with pytest.raises(held.HeldNotFoundError, match="not held any more"):
+        filled.write(lambda tx: held.remove(tx, {key: (FIRST, IMAGE)}, now=NOW, by=ROE))
+    assert current(filled, IMAGE) == key
+
+
 def test_a_copy_that_comes_into_use_contradicts_its_study_visibly(filled: Catalog) -> None:
     (key,) = hold(filled, IMAGE, PatientSex="F", Modality="MR")
     (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
