@@ -44,12 +44,17 @@ from tests.lifecycle.rejected import image, live, receive, rejection, standings
 from tests.notes.test_law_4_withdrawal import InjectedError, hold_law_4
 from tests.notes.ward import (
     FIRST,
+    FIRST_STATE,
     IMAGE,
     IMAGE_2,
     NOW,
+    STATE,
+    dataset,
+    flag,
     key_object,
     later,
     made,
+    object_of,
     request,
 )
 
@@ -249,6 +254,27 @@ def test_a_number_that_has_changed_since_it_was_seen_changes_nothing(filled: Cat
     assert len(held_keys(filled)) == 2
 
 
+def test_what_has_changed_since_the_preview_changes_nothing(filled: Catalog) -> None:
+    """The number alone stays the same."""
+    hold(filled, IMAGE)
+
+    def seen(choice: Choice) -> str:
+        with filled.read() as connection:
+            return deciding.preview(connection, ALL, choice).seen
+
+    before = seen(Choice.TAKE_SECOND)
+    assert before != seen(Choice.KEEP_BOTH)
+    give(filled, IMAGE)
+    with pytest.raises(OtherNumberError, match="somebody was given"):
+        choose(filled, Choice.TAKE_SECOND, expected=1, seen=before)
+    before = seen(Choice.TAKE_SECOND)
+    choose(filled, Choice.KEEP_FIRST)
+    hold(filled, IMAGE, PatientComments="a third")
+    with pytest.raises(OtherNumberError, match="other copies are held"):
+        choose(filled, Choice.TAKE_SECOND, expected=1, seen=before)
+    assert choose(filled, Choice.TAKE_SECOND, seen=seen(Choice.TAKE_SECOND)).number == 1
+
+
 def test_of_several_copies_under_one_uid_one_is_named_or_all_are_kept(filled: Catalog) -> None:
     hold(filled, IMAGE)
     first, second = hold(filled, IMAGE, PatientComments="a third")
@@ -353,6 +379,62 @@ def test_undoing_describes_the_study_by_the_first_again(filled: Catalog) -> None
     assert (named_by_query(filled, "P7"), named_by_query(filled, "P8")) == (["1.9.1"], [])
     with filled.read() as connection:
         assert conflicts(connection, ["1.9.1"]) == before, "nothing of it is delivered automatically again"
+
+
+def ambiguous(catalog: Catalog) -> dict[str, str]:
+    with catalog.read() as connection:
+        query = (
+            select(instance.c.sop_instance_uid, finding.c.text)
+            .join(instance, instance.c.id == finding.c.instance)
+            .where(finding.c.code == "REFERENCE_AMBIGUOUS")
+        )
+        return {uid: sentence for uid, sentence in connection.execute(query)}
+
+
+def test_a_second_decision_adds_to_what_is_ambiguous_and_undoing_takes_it_back(filled: Catalog) -> None:
+    note = made(filled, request(IMAGE, flag(IMAGE_2, presentation_state_uid=FIRST_STATE)))
+    (kos,) = (each.sop_instance_uid for each in note.key_objects)
+    hold(filled, IMAGE)
+    choose(filled, Choice.KEEP_BOTH)
+    receive(filled, dataset(object_of(FIRST_STATE, STATE, Modality="PR", **OTHER)))
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    assert IMAGE in ambiguous(filled)[kos]
+    assert FIRST_STATE in ambiguous(filled)[kos]
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    assert IMAGE in ambiguous(filled)[kos]
+    assert FIRST_STATE not in ambiguous(filled)[kos]
+
+
+def test_undoing_leaves_nothing_ambiguous(filled: Catalog) -> None:
+    made(filled, request(IMAGE))
+    hold(filled, IMAGE)
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    assert ambiguous(filled)
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    assert ambiguous(filled) == {}
+
+
+@pytest.mark.parametrize(("undone", "seconds"), [(False, 30), (True, 70)], ids=["decided", "undone"])
+def test_what_was_given_just_before_and_is_known_only_now_is_told(
+    filled: Catalog, undone: bool, seconds: int
+) -> None:
+    hold(filled, IMAGE)
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    if undone:
+        filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+
+    def told() -> list[str]:
+        with filled.read() as connection:
+            query = select(finding.c.text).where(finding.c.code == "GIVEN_ANOTHER_COPY")
+            return list(connection.execute(query).scalars())
+
+    # What was given since is the copy that the UID means.
+    give(filled, IMAGE, seconds=100)
+    assert told() == []
+    give(filled, IMAGE, seconds=seconds)
+    give(filled, IMAGE, seconds=seconds)
+    (sentence,) = told()
+    assert NODE.address in sentence
 
 
 def test_law_7_what_has_come_into_use_is_not_removed_as_a_held_copy(filled: Catalog) -> None:

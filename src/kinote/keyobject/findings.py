@@ -85,6 +85,9 @@ RULES: dict[str, Rule] = {
         "Kinote",
         "It refers to objects of which another one had the same UID; which was meant cannot be told: {}.",
     ),
+    "GIVEN_ANOTHER_COPY": _warning(
+        "Kinote", "Others were given another object under its UID, which they cannot tell from it: {}."
+    ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),
     "TOO_DEEP": _error("TID 2010", "Content is nested deeper than 16 levels; a key object has two."),

@@ -42,6 +42,7 @@ from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.catalog.sql.dialects import is_sqlite
+from kinote.lifecycle.copies.given_before import write_given_before
 
 
 class State(StrEnum):
@@ -99,6 +100,10 @@ def record_given(transaction: Connection, given: Iterable[Given]) -> None:
     for failed, upsert in upserts.items():
         upsert(transaction, [_row(each) for each in rows if (each.state is State.FAILED) is failed])
     had = [each for each in rows if each.state is not State.FAILED]
+    write_given_before(
+        transaction,
+        [(each.sop_instance_uid, each.at, each.to.address or f"peer {each.to.peer}") for each in had],
+    )
     notes: dict[str, list[tuple[str, int]]] = {}
     for naming in (_notes_naming, _received_notes_naming):
         for row in naming(transaction, {each.sop_instance_uid for each in had}):

@@ -14,14 +14,14 @@ from kinote.catalog.schema.tables import finding
 from kinote.catalog.sql import statements
 from kinote.keyobject.findings import Findings
 from kinote.lifecycle import malformed_studies
-from kinote.lifecycle.copies import ambiguous_references
+from kinote.lifecycle.copies import ambiguous_references, given_before
 from kinote.lifecycle.rejection.note_findings import OF_REJECTIONS
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}
 
 #: Findings that come from comparing instances. Reading the object again does not find them.
 BESIDE_OTHERS = frozenset(
-    {*_CODES.values(), malformed_studies.CODE, ambiguous_references.CODE, *OF_REJECTIONS}
+    {*_CODES.values(), malformed_studies.CODE, ambiguous_references.CODE, given_before.CODE, *OF_REJECTIONS}
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, literal_column, select
@@ -20,16 +21,23 @@ from kinote.lifecycle.guards import IN_FORCE
 from kinote.lifecycle.withdrawal import NotUndoableError
 
 
-def take_back(transaction: Connection, key: int, *, now: datetime) -> set[str]:
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """UIDs that mean the first copies again, and UIDs of studies that belong to another patient now."""
+
+    uids: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
+
+
+def take_back(transaction: Connection, key: int, *, now: datetime) -> TakenBack:
     """Let UIDs mean the first copies again that a decision has withdrawn by this withdrawal; its caller settles them.
 
     The chosen copies are held again, with what they say of another patient. Studies without a live instance are
-    described by the first copies again. Returns the UIDs of studies that belong to another patient now. Does nothing if
-    no decision made the withdrawal. Raises `NotUndoableError`.
+    described by the first copies again. Does nothing if no decision made the withdrawal. Raises `NotUndoableError`.
     """
     decided = [each for each in by_withdrawal(transaction, key) if each.became.way is Way.IN_PLACE]
     if not decided:
-        return set()
+        return TakenBack()
     uids = sorted({each.became.sop_instance_uid for each in decided})
     lock_many_uids(transaction, uids)
     rows = {row.id: row for row in _rows(transaction, _keys(decided))}
@@ -57,7 +65,7 @@ def take_back(transaction: Connection, key: int, *, now: datetime) -> set[str]:
         [first for first, uid in firsts.items() if not {(uid, None), (uid, first)} & otherwise],
     )
     _record_conflicts(transaction, list(swapped))
-    return told
+    return TakenBack(frozenset(firsts.values()), frozenset(told))
 
 
 def _record_conflicts(transaction: Connection, keys: Sequence[int]) -> None:

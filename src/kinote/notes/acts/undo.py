@@ -10,6 +10,7 @@ from kinote.catalog import changes
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, note_version, study, withdrawal, withdrawal_target
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
+from kinote.lifecycle.copies.ambiguous_references import write_ambiguous
 from kinote.lifecycle.copies.taking_back import take_back
 from kinote.lifecycle.rejection.reconsidering import patients_became_known
 from kinote.lifecycle.withdrawal import (
@@ -40,10 +41,11 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
     if refusal:
         raise NotUndoableError(refusal)
-    told = take_back(transaction, key, now=now)
+    back = take_back(transaction, key, now=now)
     undo(transaction, key, by=by, now=now)
-    patients_changed(transaction, told)
-    patients_became_known(transaction, told, now=now)
+    patients_changed(transaction, back.told)
+    patients_became_known(transaction, back.told, now=now)
+    write_ambiguous(transaction, back.uids)
     restored = transaction.execute(
         select(note_version.c.note, study.c.study_instance_uid)
         .select_from(
