@@ -21,7 +21,7 @@ from kinote.catalog.schema.tables import (
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_ORDER, Act
-from kinote.lifecycle.rejection.proposals import are_urgent, rejected_instances, rejections, waiting
+from kinote.lifecycle.rejection.proposals import rejected_instances, rejections, urgent
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
 from kinote.lifecycle.withdrawal import NotUndoableError
 from kinote.notes.acts.accepting import accept
@@ -265,8 +265,8 @@ def test_a_later_rejection_of_the_old_uid_waits_for_a_person_under_the_new_one(
     receive(filled, rejection(NOTE, IMAGE, title=title))
     assert waiting_for(filled) == {NOTE: (ACTS_BY_TITLE[title].name, [new])}
     with filled.read() as connection:
-        assert are_urgent(waiting(connection)) is (title == SAFETY_TITLE)
         (number,) = [each.id for each in rejections(connection, everything=False)]
+        assert urgent(connection, 10) == ([number] if title == SAFETY_TITLE else [])
     assert [code for _, code, _ in findings(filled)] == ["REJECTION_OF_ISSUED"]
     assert new in hold_laws(filled), "nothing happens by itself"
     filled.write(lambda tx: accept(tx, number, RULES, reason="It is that one", by=ROE, now=later(NOW)))
