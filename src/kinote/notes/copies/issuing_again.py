@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.instances.uid_locks import lock_any_uid
 from kinote.catalog.schema.tables import (
     instance,
@@ -86,7 +86,7 @@ def issue_again(transaction: Connection, key: int, *, text: str, by: Actor, now:
     lock(transaction, [*named, *others])
     rows = _to_issue(transaction, named, key)
     made_here = {row.id: row for row in rows if row.made_from is not None}
-    became = _objects_again(transaction, [row for row in rows if row.id not in made_here], key, now)
+    became = _objects_again(transaction, [row for row in rows if row.id not in made_here], key, by, now)
     # After the objects, so that the notes flag what was issued.
     issued = {each.sop_instance_uid: each.new_sop_instance_uid for each in became}
     of_notes, notes = _notes_again(transaction, made_here, issued, by, now)
@@ -96,7 +96,9 @@ def issue_again(transaction: Connection, key: int, *, text: str, by: Actor, now:
             "Nothing that it names can be issued again: it is in use, was purged, has not arrived, or something else "
             "withdraws it, too. Have what was purged sent again by the modality under new UIDs."
         )
-    decision = record_decision(transaction, Choice.ISSUE_AGAIN, became, text=text, by=by, now=now)
+    decision = record_decision(
+        transaction, Choice.ISSUE_AGAIN, became, text=text, by=by, now=now, issued_after=key
+    )
     return IssuedAgain(
         decision,
         {each.sop_instance_uid: each.new_sop_instance_uid for each in became},
@@ -138,7 +140,9 @@ def _is_rejection_note(row: Any) -> bool:
     )
 
 
-def _objects_again(transaction: Connection, rows: Sequence[Any], key: int, now: datetime) -> list[Became]:
+def _objects_again(
+    transaction: Connection, rows: Sequence[Any], key: int, by: Actor, now: datetime
+) -> list[Became]:
     """Move instances with their bytes to new UIDs, and leave tombstones under the old ones."""
     if not rows:
         return []
@@ -154,6 +158,20 @@ def _objects_again(transaction: Connection, rows: Sequence[Any], key: int, now: 
             {"instance": each["id"], "withdrawal": key, "purged_at": moment, "removed_at": moment}
             for each in tombstones
         ],
+    )
+    uids = [row.sop_instance_uid for row in rows]
+    journal.record(
+        transaction,
+        journal.RareAct(
+            journal.Kind.PURGED,
+            now,
+            by,
+            uids,
+            of_uids={
+                "digests": {row.sop_instance_uid: row.digest for row in rows},
+                "because": dict.fromkeys(uids, key),
+            },
+        ),
     )
     # What archives hold, they hold under the old UIDs (law 9).
     _forget_locations(transaction, list(new_uids))
