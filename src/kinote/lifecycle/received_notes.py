@@ -39,9 +39,13 @@ def owe_received_notes(transaction: Connection, keys: Collection[int], *, now: d
     The instances are locked already. What waits for a person, or was undone, is owed to nobody. Who did not take the
     note before is owed it now.
     """
-    make = sqlite.insert if is_sqlite(transaction) else postgresql.insert
     for key in sorted(keys):
-        transaction.execute(owing(make(delivery).from_select(_COLUMNS, _owed(key, now))))
+        owed = _owed(key, now)
+        transaction.execute(
+            owing(sqlite.insert(delivery).from_select(_COLUMNS, owed))
+            if is_sqlite(transaction)
+            else owing(postgresql.insert(delivery).from_select(_COLUMNS, owed))
+        )
 
 
 def take_back_received(transaction: Connection, key: int, *, now: datetime) -> None:

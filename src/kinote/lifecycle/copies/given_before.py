@@ -31,11 +31,11 @@ def write_given_before(transaction: Connection, given: Iterable[tuple[str, datet
         by_uid.setdefault(uid, []).append((timestamp(at), to))
     told: dict[str, str] = {}
     for row in _replaced(transaction, by_uid):
-        for at, to in by_uid[row.sop_instance_uid]:
-            meant_first = at < row.made_at
+        for moment, to in by_uid[row.sop_instance_uid]:
+            meant_first = moment < row.made_at
             means_first = row.undone_at is not None
-            if meant_first is not means_first and (not means_first or at < row.undone_at):
-                told[row.sop_instance_uid] = f"{to} at {at}"
+            if meant_first is not means_first and (not means_first or moment < row.undone_at):
+                told[row.sop_instance_uid] = f"{to} at {moment}"
     _write(transaction, told)
 
 
