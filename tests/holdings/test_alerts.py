@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kinote.app.health import _safety_rejections
 from kinote.catalog.nodes import Node
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.alerts import KEPT, AlertNotFoundError, AlertWatch, acknowledge, alerts, snooze
@@ -134,3 +135,16 @@ def test_ten_times_as_many_are_new_to_who_has_seen_one(watch: Watch) -> None:
     assert damaged(12) == [("OBJECTS_DAMAGED", "error", "acknowledged")]
     assert damaged(1200) == [("OBJECTS_DAMAGED", "error", "new")]
     assert watch.look() == []
+
+
+def test_each_safety_rejection_that_comes_is_new_whatever_was_seen(watch: Watch) -> None:
+    watch.look(*_safety_rejections([7], 1))
+    (first,) = watch.all()
+    assert first["subject"] == "rejection 7"
+    with_seen = first["id"]
+    watch.catalog.write(lambda tx: acknowledge(tx, int(str(with_seen)), ROE, watch.now))
+    assert [state for _, _, state in watch.look(*_safety_rejections([8, 7], 2))] == ["new", "acknowledged"]
+    # That there are many is another alert, and takes the place of none.
+    many = [state for _, _, state in watch.look(*_safety_rejections([8, 7], 12))]
+    assert sorted(many) == ["acknowledged", "new", "new"]
+    assert watch.look(*_safety_rejections([8], 1)) == [("SAFETY_REJECTIONS_WAITING", "error", "new")]

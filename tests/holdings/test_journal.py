@@ -14,8 +14,11 @@ from kinote.catalog.journal import DIRECTIONS, JournalUnavailableError, Kind
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.journal import Journal, begin, compare, end_left, read_all
-from kinote.lifecycle.acts import ACTS, QUALITY
+from kinote.lifecycle.acts import ACTS, QUALITY, SAFETY
+from kinote.lifecycle.copies.choices import Choice
+from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.notes.copies.issuing_again import issue_again
 from kinote.storage.journal_files import journal_files
 from tests.actors import ROE
 from tests.clock import clock
@@ -23,10 +26,19 @@ from tests.laws.acts import Acts
 from tests.laws.conftest import open_house, open_postgresql_house, open_sqlite_house  # noqa: F401
 from tests.laws.day import a_day
 from tests.laws.house import House
+from tests.notes.test_held_copies import choose, hold
+from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, fill
 
 #: The tables whose rows an act of the journal makes, and all others, of which the journal says nothing and why. A
 #: new table stands in one of them.
-JOURNALED = {"withdrawal", "withdrawal_target", "purge", "journal_entry"}
+JOURNALED = {
+    "copy_decision",
+    "decided_copy",
+    "journal_entry",
+    "purge",
+    "withdrawal",
+    "withdrawal_target",
+}
 NOT_JOURNALED = {
     "what was received, and is in the files themselves": {
         "finding",
@@ -42,13 +54,18 @@ NOT_JOURNALED = {
         "note_study",
         "note_version",
         "patient",
+        "patient_conflict",
+        "proposed_correction",
+        "proposed_correction_copy",
         "series",
         "study",
     },
     "corrections, which there are none of yet": {"received_value"},
     "made again from the others, or of this server": {
         "alert",
+        "alert_told",
         "answered_request",
+        "awaited_key_object",
         "backup",
         "change",
         "commit_mark",
@@ -74,7 +91,13 @@ NOT_JOURNALED = {
         "location",
         "peer",
         "rejection_note",
+        "user_account",
+        "api_token",
+        "sign_in_session",
+        "alert_channel",
     },
+    "what other systems had, and is imported from them again": {"migrated_note"},
+    "the audit trail, which is a journal of its own": {"audit_chunk", "audit_entry"},
 }
 
 
@@ -218,6 +241,50 @@ def test_a_damaged_line_is_named_and_harms_no_other(journaled: Catalog, folder: 
     assert [each["uids"] for each in read.entries] == [["1.2"], ["1.4"]]
     assert "line 3" in read.faults[0]
     assert "line 3" in compare(journaled, folder)[0].sentence
+
+
+def decide_about_copies(catalog: Catalog) -> int:
+    """Take a held copy in place of the first, keep another beside it, and issue a withdrawn image again."""
+    hold(catalog, IMAGE, IMAGE_2)
+    for choice, uid in ((Choice.TAKE_SECOND, IMAGE), (Choice.KEEP_BOTH, IMAGE_2)):
+        choose(catalog, choice, HeldSelection(instances=(uid,)))
+    hold(catalog, IMAGE_3)
+    choose(catalog, Choice.KEEP_FIRST)
+    key = catalog.write(
+        lambda tx: withdraw(tx, [IMAGE_3], act=SAFETY, text="By mistake", by=ROE, now=clock())
+    )
+    catalog.write(lambda tx: issue_again(tx, key, text="It was right", by=ROE, now=clock()))
+    return key
+
+
+def test_decisions_that_bring_copies_into_use_are_in_the_journal(journaled: Catalog, folder: Path) -> None:
+    fill(journaled)
+    key = decide_about_copies(journaled)
+    entries = read_all(folder).entries
+    chosen = [each["became"] for each in entries if each["kind"] == Kind.COPY_CHOSEN]
+    assert [{uid: [way for way, _ in became] for uid, became in each.items()} for each in chosen] == [
+        {IMAGE: ["in place of the first"]},
+        {IMAGE_2: ["under a new UID"]},
+    ]
+    (again,) = [each for each in entries if each["kind"] == Kind.ISSUED_AGAIN]
+    assert (again["withdrawal"], again["by"][1], again["uids"]) == (key, ROE.name, [IMAGE_3])
+    assert [each["uids"] for each in entries if each["kind"] == Kind.PURGED] == [[IMAGE_3]]
+    assert compare(journaled, folder) == []
+    journaled.write(lambda tx: tx.execute(text("UPDATE decided_copy SET new_sop_instance_uid = '1.9'")))
+    assert {each.subject for each in compare(journaled, folder)} == {"issued as 1.9"}
+
+
+def test_decisions_of_before_the_journal_are_written_into_it(database_url: str, folder: Path) -> None:
+    catalog = Catalog(CatalogOptions(database_url))
+    fill(catalog)
+    decide_about_copies(catalog)
+    catalog.close()
+    writer = Journal(folder, clock, lambda: "here")
+    catalog = Catalog(CatalogOptions(database_url), journal_writer=writer)
+    begin(catalog, folder, clock())
+    assert compare(catalog, folder) == []
+    catalog.close()
+    writer.close()
 
 
 def test_acts_of_before_the_journal_are_written_into_it(database_url: str, folder: Path) -> None:

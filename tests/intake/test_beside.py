@@ -170,7 +170,7 @@ def test_a_withdrawal_of_one_copy_says_nothing_of_another(catalog: Catalog, rece
         current, other = explain.explain(connection, UID)
     assert (current.visible, len(current.withdrawals)) == (True, 0)
     assert (other.visible, len(other.withdrawals)) == (False, 1)
-    catalog.write(lambda transaction: held.discard(transaction, copy.id, now=NOW))
+    catalog.write(lambda transaction: held.discard(transaction, copy.id, now=NOW, by=ROE))
     # The withdrawal stays as it was made, though what it names is gone.
     catalog.write(lambda transaction: withdrawal.undo(transaction, key, by=ROE, now=NOW))
 

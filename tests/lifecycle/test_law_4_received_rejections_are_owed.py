@@ -116,6 +116,26 @@ def test_a_note_that_waits_for_a_person_is_owed_when_it_is_accepted(catalog: Cat
     assert owed(catalog) == {(NOTE, NODE.address)}
 
 
+def test_who_did_not_take_the_note_before_is_owed_it_all_the_same(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE))
+    receive(catalog, rejection(NOTE, IMAGE), by=STRANGER)
+    give(catalog, NOTE, state=State.FAILED)
+    give(catalog, NOTE, to=VIEWER)
+    give(catalog, IMAGE, at=10)
+    give(catalog, IMAGE, to=VIEWER, at=10)
+    key = the_withdrawal(catalog)
+    catalog.write(lambda transaction: accept(transaction, key, RULES, reason="Right", by=ROE, now=NOW))
+    assert owed(catalog) == {(NOTE, NODE.address)}
+
+
+def test_who_is_given_the_instance_afterwards_and_did_not_take_the_note_is_owed_it(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE))
+    receive(catalog, rejection(NOTE, IMAGE))
+    give(catalog, NOTE, state=State.FAILED)
+    give(catalog, IMAGE, at=10)
+    assert owed(catalog) == {(NOTE, NODE.address)}
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_undoing_it_owes_the_instance_to_those_who_were_told(catalog: Catalog, is_told: bool) -> None:
     receive(catalog, image(IMAGE))

@@ -22,10 +22,10 @@ from kinote.lifecycle.rejection.proposals import (
     RejectionDecidedError,
     RejectionNotFoundError,
     accept,
-    are_urgent,
     refuse,
     rejected_instances,
     rejections,
+    urgent,
     waiting,
 )
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
@@ -91,7 +91,7 @@ def test_what_waits_is_listed_with_its_sender(catalog: Catalog, title: Code) -> 
             (IMAGE_2, None),
         ]
         assert waiting(connection) == {title.value: 1}
-        assert are_urgent(waiting(connection)) == (title == SAFETY)
+        assert bool(urgent(connection, 10)) == (title == SAFETY)
 
 
 def test_law_4_what_is_accepted_takes_effect_also_on_what_comes_later(catalog: Catalog) -> None:

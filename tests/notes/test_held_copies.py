@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.headers import headers
+from kinote.catalog.queries.matching import Query, search
+from kinote.catalog.queries.matching_keys import Level
 from kinote.catalog.schema.tables import (
     decided_copy,
     delivery,
@@ -20,6 +22,7 @@ from kinote.catalog.schema.tables import (
     withdrawal,
 )
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
@@ -27,6 +30,7 @@ from kinote.lifecycle import counts, held
 from kinote.lifecycle.copies import candidates
 from kinote.lifecycle.copies.choices import ABOUT_HELD, WAYS, Asked, Choice, First, Way
 from kinote.lifecycle.copies.decided import record_decision
+from kinote.lifecycle.copies.patient_conflicts import conflicts
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.standing import resulting_standings
@@ -40,12 +44,17 @@ from tests.lifecycle.rejected import image, live, receive, rejection, standings
 from tests.notes.test_law_4_withdrawal import InjectedError, hold_law_4
 from tests.notes.ward import (
     FIRST,
+    FIRST_STATE,
     IMAGE,
     IMAGE_2,
     NOW,
+    STATE,
+    dataset,
+    flag,
     key_object,
     later,
     made,
+    object_of,
     request,
 )
 
@@ -245,6 +254,27 @@ def test_a_number_that_has_changed_since_it_was_seen_changes_nothing(filled: Cat
     assert len(held_keys(filled)) == 2
 
 
+def test_what_has_changed_since_the_preview_changes_nothing(filled: Catalog) -> None:
+    """The number alone stays the same."""
+    hold(filled, IMAGE)
+
+    def seen(choice: Choice) -> str:
+        with filled.read() as connection:
+            return deciding.preview(connection, ALL, choice).seen
+
+    before = seen(Choice.TAKE_SECOND)
+    assert before != seen(Choice.KEEP_BOTH)
+    give(filled, IMAGE)
+    with pytest.raises(OtherNumberError, match="somebody was given"):
+        choose(filled, Choice.TAKE_SECOND, expected=1, seen=before)
+    before = seen(Choice.TAKE_SECOND)
+    choose(filled, Choice.KEEP_FIRST)
+    hold(filled, IMAGE, PatientComments="a third")
+    with pytest.raises(OtherNumberError, match="other copies are held"):
+        choose(filled, Choice.TAKE_SECOND, expected=1, seen=before)
+    assert choose(filled, Choice.TAKE_SECOND, seen=seen(Choice.TAKE_SECOND)).number == 1
+
+
 def test_of_several_copies_under_one_uid_one_is_named_or_all_are_kept(filled: Catalog) -> None:
     hold(filled, IMAGE)
     first, second = hold(filled, IMAGE, PatientComments="a third")
@@ -324,6 +354,109 @@ def test_undoing_lets_the_uid_mean_the_first_again(filled: Catalog) -> None:
     assert hold_laws(filled) == before
     assert current(filled, IMAGE) == first
     assert (row(filled, key).standing, row(filled, key).held_reason) == ("held", reason)
+
+
+def named_by_query(catalog: Catalog, patient_id: str) -> list[str]:
+    """The studies that QIDO-RS and C-FIND find for a patient."""
+    query = Query(Level.STUDY, keys={(tags.PATIENT_ID,): patient_id})
+    with catalog.read() as connection:
+        return [each.study_instance_uid for each in search(connection, query)]
+
+
+def test_undoing_describes_the_study_by_the_first_again(filled: Catalog) -> None:
+    uid = "1.9.1.1.1"
+    receive(filled, image(uid, PatientID="P7", PatientName="Right^Name"))
+    hold(filled, uid, PatientID="P8", PatientName="Wrong^Name")
+    with filled.read() as connection:
+        before = conflicts(connection, ["1.9.1"])
+    assert before
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    assert (named_by_query(filled, "P7"), named_by_query(filled, "P8")) == ([], ["1.9.1"])
+    with filled.read() as connection:
+        assert conflicts(connection, ["1.9.1"]) == {}
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    hold_laws(filled)
+    assert (named_by_query(filled, "P7"), named_by_query(filled, "P8")) == (["1.9.1"], [])
+    with filled.read() as connection:
+        assert conflicts(connection, ["1.9.1"]) == before, "nothing of it is delivered automatically again"
+
+
+def ambiguous(catalog: Catalog) -> dict[str, str]:
+    with catalog.read() as connection:
+        query = (
+            select(instance.c.sop_instance_uid, finding.c.text)
+            .join(instance, instance.c.id == finding.c.instance)
+            .where(finding.c.code == "REFERENCE_AMBIGUOUS")
+        )
+        return {uid: sentence for uid, sentence in connection.execute(query)}
+
+
+def test_a_second_decision_adds_to_what_is_ambiguous_and_undoing_takes_it_back(filled: Catalog) -> None:
+    note = made(filled, request(IMAGE, flag(IMAGE_2, presentation_state_uid=FIRST_STATE)))
+    (kos,) = (each.sop_instance_uid for each in note.key_objects)
+    hold(filled, IMAGE)
+    choose(filled, Choice.KEEP_BOTH)
+    receive(filled, dataset(object_of(FIRST_STATE, STATE, Modality="PR", **OTHER)))
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    assert IMAGE in ambiguous(filled)[kos]
+    assert FIRST_STATE in ambiguous(filled)[kos]
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    assert IMAGE in ambiguous(filled)[kos]
+    assert FIRST_STATE not in ambiguous(filled)[kos]
+
+
+def test_undoing_leaves_nothing_ambiguous(filled: Catalog) -> None:
+    made(filled, request(IMAGE))
+    hold(filled, IMAGE)
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    assert ambiguous(filled)
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    assert ambiguous(filled) == {}
+
+
+@pytest.mark.parametrize(("undone", "seconds"), [(False, 30), (True, 70)], ids=["decided", "undone"])
+def test_what_was_given_just_before_and_is_known_only_now_is_told(
+    filled: Catalog, undone: bool, seconds: int
+) -> None:
+    hold(filled, IMAGE)
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+    if undone:
+        filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+
+    def told() -> list[str]:
+        with filled.read() as connection:
+            query = select(finding.c.text).where(finding.c.code == "GIVEN_ANOTHER_COPY")
+            return list(connection.execute(query).scalars())
+
+    # What was given since is the copy that the UID means.
+    give(filled, IMAGE, seconds=100)
+    assert told() == []
+    give(filled, IMAGE, seconds=seconds)
+    give(filled, IMAGE, seconds=seconds)
+    (sentence,) = told()
+    assert NODE.address in sentence
+
+
+def test_law_7_what_has_come_into_use_is_not_removed_as_a_held_copy(filled: Catalog) -> None:
+    (key,) = hold(filled, IMAGE)
+    choose(filled, Choice.TAKE_SECOND)
+    with pytest.raises(held.HeldNotFoundError, match="not held any more"):
+        filled.write(lambda tx: held.remove(tx, {key: (FIRST, IMAGE)}, now=NOW, by=ROE))
+    assert current(filled, IMAGE) == key
+
+
+def test_a_copy_that_comes_into_use_contradicts_its_study_visibly(filled: Catalog) -> None:
+    (key,) = hold(filled, IMAGE, PatientSex="F", Modality="MR")
+    (made_,) = choose(filled, Choice.TAKE_SECOND).withdrawals
+
+    def codes() -> set[str]:
+        with filled.read() as connection:
+            query = select(finding.c.code).where(finding.c.instance == key)
+            return set(connection.execute(query).scalars())
+
+    assert codes() >= {"STUDY_DIFFERS", "SERIES_DIFFERS"}
+    filled.write(lambda transaction: undo_withdrawal(transaction, made_, by=ROE, now=later(NOW, 90)))
+    assert not codes() & {"STUDY_DIFFERS", "SERIES_DIFFERS"}
 
 
 def test_it_is_not_undone_once_others_were_given_the_second(filled: Catalog) -> None:

@@ -8,22 +8,51 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.received_values import todays_uids
-from kinote.catalog.schema.tables import delivery, instance, instance_bytes, location, peer, purge
+from kinote.catalog.schema.tables import (
+    delivery,
+    instance,
+    instance_bytes,
+    location,
+    peer,
+    purge,
+    rejection_note,
+    withdrawal,
+)
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_ORDER, Act
+from kinote.lifecycle.rejection.proposals import rejected_instances, rejections, urgent
+from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
 from kinote.lifecycle.withdrawal import NotUndoableError
+from kinote.notes.acts.accepting import accept
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies import issuing_again
 from kinote.notes.copies.issuing_again import IssuedAgain, NotIssuableError, issue_again
 from kinote.notes.lists.queries import notes_of_instance, versions
 from tests.actors import ROE
-from tests.lifecycle.rejected import image, receive, standings
-from tests.notes.test_held_copies import give, hold_laws
+from tests.lifecycle.rejected import QUALITY as QUALITY_TITLE
+from tests.lifecycle.rejected import RULES, findings, image, receive, rejection, standings
+from tests.lifecycle.rejected import SAFETY as SAFETY_TITLE
+from tests.notes.test_held_copies import NODE, give, hold_laws
 from tests.notes.test_law_4_withdrawal import hold_law_4
-from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, NOW, key_object, later, made, request
+from tests.notes.ward import (
+    FIRST,
+    FIRST_STATE,
+    IMAGE,
+    IMAGE_2,
+    IMAGE_3,
+    NOW,
+    SECOND,
+    SECOND_IMAGE,
+    flag,
+    key_object,
+    later,
+    made,
+    request,
+)
 
-KOS = "1.2.1.70.1"
+KOS, NOTE = "1.2.1.70.1", "1.2.1.80.1"
 
 
 def withdrawn(catalog: Catalog, *uids: str, act: Act = SAFETY, window: timedelta = timedelta(0)) -> int:
@@ -135,6 +164,47 @@ def test_what_something_else_withdraws_too_stays_out_of_use(filled: Catalog) -> 
     hold_laws(filled)
 
 
+def test_what_a_second_withdrawal_for_good_hides_stays_out_of_use(filled: Catalog) -> None:
+    first = withdrawn(filled, IMAGE, IMAGE_2)
+    withdrawn(filled, IMAGE, act=WRONG_ORDER)
+    made_ = issue(filled, first)
+    assert (set(made_.new_uids), made_.left) == ({IMAGE_2}, 1)
+    assert standings(filled)[IMAGE] == "withdrawn"
+    hold_laws(filled)
+
+
+def test_a_note_of_two_studies_is_issued_in_both_and_its_old_key_objects_go(filled: Catalog) -> None:
+    note = made(filled, request(IMAGE, SECOND_IMAGE))
+    first, second = (each.sop_instance_uid for each in note.key_objects)
+    give(filled, second)
+    made_ = issue(filled, withdrawn(filled, first))
+    assert set(made_.new_uids) == {first}
+    after = hold_laws(filled)
+    assert second not in after, "no key object of the old version stays beside the new one"
+    with filled.read() as connection:
+        now = max(versions(connection, note.id or 0), key=lambda each: each.version)
+        acts = connection.execute(select(withdrawal.c.act).order_by(withdrawal.c.id)).scalars().all()
+        owed = connection.execute(select(delivery.c.address).where(delivery.c.state == "owed")).scalars()
+        assert list(owed) == [NODE.address], "whoever was given it is told"
+    assert acts == ["safety", "revised"]
+    assert {each.study_instance_uid for each in now.key_objects} == {FIRST, SECOND}
+    assert {each.sop_instance_uid for each in now.key_objects} <= set(after)
+
+
+def test_a_study_keeps_its_marks_when_it_is_issued_again(filled: Catalog) -> None:
+    note = made(filled, request(flag(IMAGE, presentation_state_uid=FIRST_STATE), IMAGE_2))
+    (key_object_uid,) = [each.sop_instance_uid for each in note.key_objects]
+    made_ = issue(filled, withdrawn(filled, IMAGE, FIRST_STATE, key_object_uid))
+    new = made_.new_uids
+    with filled.read() as connection:
+        (now,) = notes_of_instance(connection, new[IMAGE])
+    assert [(each.sop_instance_uid, each.presentation_state_uid, each.status) for each in now.references] == [
+        (new[IMAGE], new[FIRST_STATE], "resolved"),
+        (IMAGE_2, "", "resolved"),
+    ]
+    hold_laws(filled)
+
+
 def test_law_4_issuing_again_is_one_transaction(filled_sqlite: Catalog) -> None:
     give(filled_sqlite, IMAGE_2)
     # `hold_law_4` makes a note that flags another one.
@@ -172,3 +242,41 @@ def test_breach_of_law_8_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(issuing_again, "_tombstones", lambda *_: [])
     with pytest.raises(AssertionError):
         test_the_old_uid_never_comes_back(filled, {})
+
+
+def waiting_for(catalog: Catalog) -> dict[str, tuple[str, list[str]]]:
+    """What waits for a person: the act, and the UIDs, by the rejection note."""
+    with catalog.read() as connection:
+        return {
+            each.rejection_note_uid: (
+                each.act,
+                [one.sop_instance_uid for one in rejected_instances(connection, each.id, limit=10)],
+            )
+            for each in rejections(connection, everything=False)
+        }
+
+
+@pytest.mark.parametrize("title", [SAFETY_TITLE, QUALITY_TITLE], ids=["safety", "quality"])
+def test_a_later_rejection_of_the_old_uid_waits_for_a_person_under_the_new_one(
+    filled: Catalog, title: Code
+) -> None:
+    new = issue(filled, withdrawn(filled, IMAGE)).new_uids[IMAGE]
+    give(filled, new)
+    receive(filled, rejection(NOTE, IMAGE, title=title))
+    assert waiting_for(filled) == {NOTE: (ACTS_BY_TITLE[title].name, [new])}
+    with filled.read() as connection:
+        (number,) = [each.id for each in rejections(connection, everything=False)]
+        assert urgent(connection, 10) == ([number] if title == SAFETY_TITLE else [])
+    assert [code for _, code, _ in findings(filled)] == ["REJECTION_OF_ISSUED"]
+    assert new in hold_laws(filled), "nothing happens by itself"
+    filled.write(lambda tx: accept(tx, number, RULES, reason="It is that one", by=ROE, now=later(NOW)))
+    assert standings(filled)[new] == "withdrawn"
+    hold_laws(filled)
+    with filled.read() as connection:
+        note = connection.execute(
+            select(rejection_note.c.sop_instance_uid).order_by(rejection_note.c.withdrawal.desc()).limit(1)
+        ).scalar_one()
+        owed = connection.execute(
+            select(delivery.c.sop_instance_uid).where(delivery.c.state == "owed")
+        ).scalars()
+        assert note in list(owed), "whoever has it is told by a note that names its UID"

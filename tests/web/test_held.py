@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from kinote.delivery.ledger import Ledger
 from kinote.lifecycle.copies.proposed_corrections import ProposingCopy, propose
+from kinote.lifecycle.deliveries import Given, Receiver, State
+from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 from tests.actors import ORIGIN
 from tests.clock import clock
 from tests.intake.objects import image
+from tests.web.conftest import running
 
 WHY = "The modality has sent it twice"
 
@@ -185,3 +190,38 @@ def test_another_patient_is_a_banner_of_the_study_until_it_is_decided(
     assert (banner["copies"], banner["said"]) == (1, [{"patient_id": "P2", "issuer": ""}])
     client.post("/api/v1/held", json={"decision": "keep first", "text": WHY, "all": True})
     assert client.get("/api/v1/studies/1.2.3").json()["patient_conflict"] is None
+
+
+def test_what_was_handed_out_a_moment_ago_counts_as_given(rooms: Rooms) -> None:
+    """The ledger is written once a second; who decides does not wait for that."""
+    ledger = Ledger(rooms.catalog, clock)
+    writing = replace(rooms, write_ledger=ledger.write)
+    for comments in ("first", "other"):
+        receive(rooms, 1, PatientComments=comments)
+    ledger.note(Given("1.2.3.4.1", Receiver(0, "10.1.1.9"), State.GIVEN, "0000", "C-STORE", clock()))
+    with (
+        running(create_application(writing)) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        asked = {"decision": "take second", "text": WHY, "all": True}
+        seen = client.post("/api/v1/held", params={"preview": True}, json=asked).json()
+        assert list(seen["ways"]) == ["under a new UID, the first rejected"]
+        ledger.note(Given("1.2.3.4.1", Receiver(0, "10.1.1.10"), State.GIVEN, "0000", "C-STORE", clock()))
+        refused = client.post("/api/v1/held", json={**asked, "seen": seen["seen"]})
+        assert (refused.status_code, refused.json()["detail"][:5]) == (409, "seen:")
+        assert client.post("/api/v1/held", json=asked).json()["receivers"] == 2
+
+
+def test_it_is_not_undone_once_the_chosen_copy_was_handed_out(rooms: Rooms) -> None:
+    ledger = Ledger(rooms.catalog, clock)
+    for comments in ("first", "other"):
+        receive(rooms, 1, PatientComments=comments)
+    with (
+        running(create_application(replace(rooms, write_ledger=ledger.write))) as address,
+        httpx.Client(base_url=address, timeout=60, trust_env=False) as client,
+    ):
+        made = client.post("/api/v1/held", json={"decision": "take second", "text": WHY, "all": True}).json()
+        ledger.note(Given("1.2.3.4.1", Receiver(0, "10.1.1.9"), State.GIVEN, "0000", "C-STORE", clock()))
+        refused = client.delete(f"/api/v1/withdrawals/{made['withdrawals'][0]}")
+        assert refused.status_code == 409
+        assert "could not tell" in refused.json()["detail"]

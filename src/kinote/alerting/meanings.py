@@ -17,6 +17,10 @@ _SEE_KINOTE = "Look at the alerts in Kinote, which say more."
 
 #: By the code of an alert. `docs/operating.md` has the same with more words.
 MEANINGS = {
+    "BACKUP_TOO_OLD": Meaning(
+        "The last good backup is older than twice the time that is set. What came later would be lost with the disk.",
+        "See to the folder of the backups, and make one with kinote backup.",
+    ),
     "CLOCK_IN_DOUBT": Meaning(
         "The clock of the server has jumped, or the server was down for more than a day. Nothing is purged for now.",
         "See that the clock is right.",
@@ -66,12 +70,12 @@ MEANINGS = {
         "Look for the reason in the log of the server.",
     ),
     "REJECTIONS_WAITING": Meaning(
-        "Received rejections wait for a decision: their senders may not reject by themselves.",
+        "Received rejections wait for a decision: their senders may not reject by themselves, or named the earlier "
+        "UID of an object.",
         "Accept or refuse them under Rejections.",
     ),
     "SAFETY_REJECTIONS_WAITING": Meaning(
-        "Received rejections wait for a decision, at least one of them for patient safety: what may harm a patient is "
-        "still shown.",
+        "A received rejection for patient safety waits for a decision: what may harm a patient is still shown.",
         "Accept or refuse them under Rejections now.",
     ),
     "SCRUB_BEHIND": Meaning(

@@ -24,8 +24,9 @@ from kinote.holdings.reaping.clock_check import clock_alerts
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.jobs.lists import number_of_dead
+from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
-from kinote.lifecycle.rejection.proposals import are_urgent, waiting
+from kinote.lifecycle.rejection.proposals import urgent, waiting
 from kinote.notes.acts.undo_windows import number_late
 from kinote.settings.model import Settings
 from kinote.storage.store import StorageError
@@ -33,6 +34,9 @@ from kinote.storage.volume import NoRoomError
 
 #: Seconds until the first look for alerts.
 _FIRST_LOOK = 2.0
+
+#: Waiting rejections for patient safety of which each has an alert of its own, the last ones.
+_TOLD_ONE_BY_ONE = 20
 
 
 def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
@@ -48,6 +52,7 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
         rejections = waiting(connection)
+        safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
         # Where nothing is purged, nobody looks at the clock.
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
@@ -63,9 +68,10 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
     own += house.backups.alerts()
     own += house.unowned.alerts
     own += [DISK_FULL] if _is_full(house) else _space_left(house)
-    waits = [_waiting_rejections(rejections)] if rejections else []
+    number_urgent = rejections.pop(REJECTED_FOR_PATIENT_SAFETY_REASONS.value, 0)
     # What may harm a patient comes before everything else.
-    first, later = (waits, []) if are_urgent(rejections) else ([], waits)
+    first = _safety_rejections(safety, number_urgent)
+    later = [_waiting_rejections(number)] if (number := sum(rejections.values())) else []
     unknown = max(found.unknown, house.unowned.too_many)
     return replace(found, unknown=unknown, others=(*first, *alerts(), *own, *later))
 
@@ -95,21 +101,46 @@ def _late_notes(number: int) -> Alert:
         "UNDO_WINDOWS_LATE",
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
+        number,
     )
 
 
-def _waiting_rejections(numbers: dict[str, int]) -> Alert:
-    count = sum(numbers.values())
-    what = "rejection waits" if count == 1 else "rejections wait"
-    how = "Accept or refuse them with `kinote rejections`, and give the peer the right `reject` if it should have it."
-    if are_urgent(numbers):
-        return Alert(
+def _safety_rejections(keys: Sequence[int], number: int) -> list[Alert]:
+    """Return an alert for each of these rejections: one that comes is new, whatever is known of others."""
+    found = [
+        Alert(
             "SAFETY_REJECTIONS_WAITING",
-            f"{count} {what} for a decision, at least one of them for patient safety: its sender may not reject, so "
-            f"what may harm a patient is still shown. {how}",
+            f"Rejection {key}, for patient safety, waits for a decision: its sender may not reject, or named the "
+            f"earlier UID of an object, so what may harm a patient is still shown. {_HOW_TO_DECIDE}",
+            subject=f"rejection {key}",
         )
+        for key in keys
+    ]
+    if number > len(keys):
+        found.append(
+            Alert(
+                "SAFETY_REJECTIONS_WAITING",
+                f"{number} rejections for patient safety wait for a decision, of which the last {len(keys)} are told "
+                f"of one by one. {_HOW_TO_DECIDE}",
+                number,
+            )
+        )
+    return found
+
+
+_HOW_TO_DECIDE = (
+    "Accept or refuse them with `kinote rejections`, and give the peer the right `reject` if it should "
+    "have it."
+)
+
+
+def _waiting_rejections(number: int) -> Alert:
+    what = "rejection waits" if number == 1 else "rejections wait"
     return Alert(
-        "REJECTIONS_WAITING", f"{count} {what} for a decision: the sender may not reject by itself. {how}"
+        "REJECTIONS_WAITING",
+        f"{number} {what} for a decision: the sender may not reject by itself, or named the earlier UID of an object. "
+        f"{_HOW_TO_DECIDE}",
+        number,
     )
 
 
@@ -141,6 +172,7 @@ def _dead_purges(number: int) -> Alert:
         "PURGES_DEAD",
         f"{number} withdrawn {objects} could not be purged, or their bytes not be removed. See `kinote purges "
         "failures` for the reasons, and have them tried again with `kinote purges retry`.",
+        number,
     )
 
 
@@ -150,4 +182,5 @@ def _dead_jobs(number: int) -> Alert:
         "JOBS_DEAD",
         f"{number} {are} dead: what was to be done was not. See `kinote jobs list --state dead` for the reasons, and "
         "run them again or cancel them.",
+        number,
     )

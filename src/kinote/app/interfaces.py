@@ -96,6 +96,7 @@ def web_application(
         job_kinds=JOB_KINDS,
         peers=house.peers,
         record_for=house.ledger.record_for,
+        write_ledger=house.ledger.write,
         probe=partial(_probe, settings),
         test_alerts=partial(send_test, settings.alert_options(), house.clock),
         rejections=rejection_rules(settings, house.peers),

@@ -92,6 +92,15 @@ def _apply(
         journal.record(transaction, left)
         found.left.append(_said(entry, key))
         return
+    elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
+        # The held copies are held again, and what is issued again stays withdrawn: whoever decides does so again. What
+        # comes back from others under the new UIDs waits, too.
+        new_uids = [new for became in entry.get("became", {}).values() for _, new in became if new]
+        _hide(
+            transaction, new_uids, f"The journal says that it was issued on {entry.get('at')}: {kind}.", now
+        )
+        found.left.append(_said(entry, key))
+        return
     elif kind in (Kind.TOLD, Kind.HELD_DISCARDED):
         # The window closes by itself, with the same rejection notes; a held copy is not in use.
         pass

@@ -49,6 +49,10 @@ class Kind(StrEnum):
     PURGED = "purged"
     #: A held copy was removed.
     HELD_DISCARDED = "held copy discarded"
+    #: Held copies were brought into use, under their UIDs or new ones.
+    COPY_CHOSEN = "held copy brought into use"
+    #: What a withdrawal took out of use for good was issued again under new UIDs.
+    ISSUED_AGAIN = "issued again"
     #: A restore has left a withdrawal in force that was undone, or that spares UIDs, after the backup was made.
     LEFT_IN_FORCE = "left in force by a restore"
 
@@ -72,6 +76,8 @@ DIRECTIONS: Mapping[Kind, Direction] = MappingProxyType(
         Kind.NO_LONGER_SPARED: Direction.HIDES,
         Kind.PURGED: Direction.HIDES,
         Kind.HELD_DISCARDED: Direction.NEITHER,
+        Kind.COPY_CHOSEN: Direction.SHOWS,
+        Kind.ISSUED_AGAIN: Direction.SHOWS,
         Kind.LEFT_IN_FORCE: Direction.HIDES,
     }
 )

@@ -16,6 +16,7 @@ import typer
 
 from kinote.app import drill, rebuild_index, restore_backup
 from kinote.backup.restoring import Tell
+from kinote.catalog.journal import Kind
 from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out, progress
@@ -156,6 +157,13 @@ def drill_restore(path: Path, scratch: Path | None, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
+#: What to do about acts that a restore leaves to a person, by their kind; the withdrawal of all others is undone.
+_REMEDIES = {
+    str(Kind.COPY_CHOSEN): "decide about the held copies of its instances again",
+    str(Kind.ISSUED_AGAIN): "issue what withdrawal {withdrawal} names again if it is to be",
+}
+
+
 def _print(found: dict[str, Any]) -> None:
     counts = found["counts"]
     if counts:
@@ -166,9 +174,8 @@ def _print(found: dict[str, Any]) -> None:
     for kind, number in found["hidden"].items():
         _say(f"  {number} acts of after the backup, from the journal: {kind}.")
     for each in found["left"][:_PRINTED]:
-        _say(
-            f"  {each['kind']} on {each['at']} was not done again: undo withdrawal {each['withdrawal']} if it is to be."
-        )
+        remedy = _REMEDIES.get(each["kind"], "undo withdrawal {withdrawal} if it is to be")
+        _say(f"  {each['kind']} on {each['at']} was not done again: {remedy.format(**each)}.")
     if found["missing"]:
         _say(
             f"{len(found['missing'])} instances have no bytes here. Send them to Kinote again, which heals them:"

@@ -74,7 +74,7 @@ def conditions(found: Iterable[Alert], node: str) -> list[Condition]:
     return [
         Condition(
             each.code,
-            f"{_NODE}{node}" if each.code in _OF_ONE_SERVER else _or_more(each.number),
+            each.subject or (f"{_NODE}{node}" if each.code in _OF_ONE_SERVER else _or_more(each.number)),
             "warning" if each.code in _WARNINGS else "error",
             each.text,
         )
@@ -94,6 +94,9 @@ def _at_their_most(holding: Sequence[Condition], rows: Sequence[Any]) -> list[Co
     """Return the conditions, those of fewer things than before as what they were: less is nothing new."""
     found = []
     for each in holding:
+        if each.subject and not each.subject.endswith(_OR_MORE):
+            found.append(each)
+            continue
         before = [row.subject for row in rows if row.code == each.code and row.subject.endswith(_OR_MORE)]
         most = max((each.subject, *before), key=_power)
         found.append(replace(each, subject=most) if _power(most) > _power(each.subject) else each)

@@ -22,6 +22,8 @@ class Alert:
     text: str
     #: How many things it is about, where many more of them are new to a person who has seen some; 0 where not.
     number: int = 0
+    #: What it is about, where each of several things is told of by itself; no name of a patient.
+    subject: str = ""
 
 
 #: What the server writes goes into a folder that nobody will look for.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from kinote.catalog import journal
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.journal import Entry, JournalUnavailableError, Kind, RareAct
 from kinote.catalog.schema.tables import (
+    copy_decision,
+    decided_copy,
     index_fact,
     instance,
     journal_entry,
@@ -26,6 +28,8 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.sql import statements
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.lifecycle.copies.choices import Way
+from kinote.lifecycle.copies.decided import record_into_use
 from kinote.security.actors import KINOTE, Actor
 from kinote.storage.journal_files import (
     JournalError,
@@ -130,7 +134,7 @@ def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
         )
     # Until all is written, the journal has not begun: a kill in between has it begin again.
     catalog.write(_begin_anew)
-    acts = _earlier_acts(catalog)
+    acts = chain(_earlier_acts(catalog), _earlier_decisions(catalog))
     while some := list(islice(acts, _TOGETHER)):
         catalog.write(partial(_all, some))
     catalog.write(lambda transaction: write_fact(transaction, _BEGUN, now.isoformat()))
@@ -179,6 +183,36 @@ def _earlier_acts(catalog: Catalog) -> Iterator[Callable[[Connection], None]]:
                 },
             )
             yield lambda transaction, act=act: journal.record(transaction, act)  # type: ignore[misc]
+
+
+def _earlier_decisions(catalog: Catalog) -> Iterator[Callable[[Connection], None]]:
+    after = 0
+    while True:
+        with catalog.read() as connection:
+            row = connection.execute(
+                select(copy_decision).where(copy_decision.c.id > after).order_by(copy_decision.c.id).limit(1)
+            ).first()
+            if row is None:
+                return
+            became: dict[str, list[list[str]]] = {}
+            for each in connection.execute(
+                select(decided_copy)
+                .where(decided_copy.c.decision == row.id)
+                .order_by(decided_copy.c.instance)
+            ):
+                if each.way != Way.DISCARDED:
+                    became.setdefault(each.sop_instance_uid, []).append([each.way, each.new_sop_instance_uid])
+        after = row.id
+        if became:
+            yield partial(
+                record_into_use,
+                choice=row.choice,
+                decision=row.id,
+                became=became,
+                text=row.reason_text,
+                by=Actor.stored(row.who_kind, row.who_name, row.who_address) or KINOTE,
+                at=datetime.fromisoformat(row.made_at),
+            )
 
 
 def _tombstones(after: int) -> Any:
@@ -280,7 +314,8 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
 
 
 def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the index must say after these entries: of each withdrawal and of each tombstone, by a name."""
+    """Return what the index must say after these entries: by a name, of each withdrawal, each
+    tombstone, and each object that was issued or chosen."""
     found: dict[str, Any] = {}
     for each in entries:
         key = f"withdrawal {each.get('withdrawal')}"
@@ -290,6 +325,12 @@ def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             state = found.setdefault(key, {"act": each["act"], "uids": {}, "undone": False, "closed": False})
             state |= {"effect": each["effect"], "closed": each["is_closed"] or state["closed"]}
             state["uids"] |= {uid: each["spared"].get(uid, "") for uid in uids}
+        elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
+            for uid, became in each["became"].items():
+                found |= {
+                    f"issued as {new}" if new else f"chosen for {uid}": uid if new else each["decision"]
+                    for _, new in became
+                }
         elif kind == Kind.PURGED:
             found |= {f"tombstone {uid}": each["digests"].get(uid) for uid in uids}
         elif key in found:
@@ -322,6 +363,12 @@ def _state_of_index(connection: Connection) -> dict[str, Any]:
         }
     for row in connection.execute(select(withdrawal_target)):
         found[f"withdrawal {row.withdrawal}"]["uids"][row.sop_instance_uid] = row.spared
+    decided = select(decided_copy).where(decided_copy.c.way != str(Way.DISCARDED))
+    for row in connection.execute(decided.order_by(decided_copy.c.decision)):
+        if row.new_sop_instance_uid:
+            found[f"issued as {row.new_sop_instance_uid}"] = row.sop_instance_uid
+        else:
+            found[f"chosen for {row.sop_instance_uid}"] = row.decision
     after = 0
     while buried := connection.execute(_tombstones(after)).all():
         after = buried[-1].id

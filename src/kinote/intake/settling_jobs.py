@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
@@ -16,6 +17,7 @@ from kinote.jobs.leased import Done, LeasedJob, Outcome
 from kinote.lifecycle import held
 from kinote.lifecycle.copies.proposed_corrections import propose
 from kinote.lifecycle.held import HeldCopy, HeldNotFoundError
+from kinote.security.actors import KINOTE
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
 
@@ -78,6 +80,8 @@ class CompareHeld:
             return connection.execute(query).scalar_one_or_none() in (None, "purged")
 
     def _settle(self, transaction: Connection, copy: HeldCopy, verdict: Verdict) -> str:
+        # Whoever decides about the copy locks it, too: both look at it only then.
+        lock_many_uids(transaction, [copy.sop_instance_uid])
         query = select(instance.c.digest, instance.c.standing).where(
             instance.c.id == verdict.first, instance.c.is_current
         )
@@ -93,7 +97,7 @@ class CompareHeld:
             reason = verdict.why_held(first.standing)
             transaction.execute(instance.update().where(instance.c.id == copy.id).values(held_reason=reason))
             return reason
-        held.discard(transaction, copy.id, now=self._clock())
+        held.discard(transaction, copy.id, now=self._clock(), by=KINOTE)
         if copy.file_key is not None:
             remember(transaction, (copy.store, copy.file_key), self._clock())
         if proposes:

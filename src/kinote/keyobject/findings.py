@@ -74,12 +74,19 @@ RULES: dict[str, Rule] = {
         "Kinote",
         "It has no effect, and nobody is asked about it: as many rejections of its sender wait for a person as may.",
     ),
+    "REJECTION_OF_ISSUED": _warning(
+        "Kinote",
+        "It names UIDs of objects that are here under new UIDs; whether it rejects these, too, a person decides: {}.",
+    ),
     # Of a key object that is made here, and not received.
     "NOT_MADE": _error("Kinote", "Its bytes cannot be made from its note: {}"),
     # It refers to a UID under which there was more than one object (`kinote.lifecycle.copies`).
     "REFERENCE_AMBIGUOUS": _warning(
         "Kinote",
         "It refers to objects of which another one had the same UID; which was meant cannot be told: {}.",
+    ),
+    "GIVEN_ANOTHER_COPY": _warning(
+        "Kinote", "Others were given another object under its UID, which they cannot tell from it: {}."
     ),
     # The object as a whole.
     "NOT_READABLE": _error("PS3.5 7", "The data set cannot be read: {}."),

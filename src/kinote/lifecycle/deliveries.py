@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,6 +21,7 @@ from sqlalchemy import (
     case,
     exists,
     literal,
+    literal_column,
     null,
     or_,
     select,
@@ -42,6 +43,7 @@ from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.catalog.sql.dialects import is_sqlite
+from kinote.lifecycle.copies.given_before import write_given_before
 
 
 class State(StrEnum):
@@ -99,6 +101,10 @@ def record_given(transaction: Connection, given: Iterable[Given]) -> None:
     for failed, upsert in upserts.items():
         upsert(transaction, [_row(each) for each in rows if (each.state is State.FAILED) is failed])
     had = [each for each in rows if each.state is not State.FAILED]
+    write_given_before(
+        transaction,
+        [(each.sop_instance_uid, each.at, each.to.address or f"peer {each.to.peer}") for each in had],
+    )
     notes: dict[str, list[tuple[str, int]]] = {}
     for naming in (_notes_naming, _received_notes_naming):
         for row in naming(transaction, {each.sop_instance_uid for each in had}):
@@ -337,7 +343,29 @@ def _owe_notes(transaction: Connection, owed: dict[tuple[str, Receiver], tuple[i
         }
         for (note, to), (key, at) in sorted(owed.items())
     ]
-    statements.insert_new(transaction, delivery, rows, unique=["sop_instance_uid", "peer", "address"])
+    _OWE["sqlite" if is_sqlite(transaction) else "postgresql"](transaction, rows)
+
+
+Owing = TypeVar("Owing", sqlite.Insert, postgresql.Insert)
+
+
+def owing(insert: Owing) -> Owing:
+    """Return the insertion of what is owed so that it also owes what a receiver did not take before.
+
+    What is there otherwise stays: the receiver has it, may have it, or is owed it already.
+    """
+    new = insert.excluded
+    return insert.on_conflict_do_update(
+        index_elements=["sop_instance_uid", "peer", "address"],
+        set_={"state": new.state, "withdrawal": new.withdrawal, "changed_at": new.changed_at},
+        where=delivery.c.given_at.is_(None) & (delivery.c.state == literal_column("'failed'")),
+    )
+
+
+_OWE = {
+    "sqlite": statements.ForEach(owing(sqlite.insert(delivery))),
+    "postgresql": statements.ForEach(owing(postgresql.insert(delivery))),
+}
 
 
 def owe_again(transaction: Connection, key: int, *, only: Receiver | None, now: datetime) -> None:

@@ -5,23 +5,23 @@ Objects of any kind can have it, including key objects. It affects neither stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, or_
 
 from kinote.catalog.instances.differing import Difference
 from kinote.catalog.schema.tables import finding
 from kinote.catalog.sql import statements
 from kinote.keyobject.findings import Findings
 from kinote.lifecycle import malformed_studies
-from kinote.lifecycle.copies import ambiguous_references
+from kinote.lifecycle.copies import ambiguous_references, given_before
 from kinote.lifecycle.rejection.note_findings import OF_REJECTIONS
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}
 
 #: Findings that come from comparing instances. Reading the object again does not find them.
 BESIDE_OTHERS = frozenset(
-    {*_CODES.values(), malformed_studies.CODE, ambiguous_references.CODE, *OF_REJECTIONS}
+    {*_CODES.values(), malformed_studies.CODE, ambiguous_references.CODE, given_before.CODE, *OF_REJECTIONS}
 )
 
 
@@ -47,3 +47,13 @@ def record_differences(
             for each in findings.as_tuple()
         ]
     statements.insert_rows(transaction, finding, rows)
+
+
+def forget_differences(transaction: Connection, keys: Sequence[int]) -> None:
+    """Remove these findings of instances, which are not beside the others any more, or are compared anew."""
+    _forget(transaction, keys)
+
+
+_forget = statements.ChangeAmong(
+    finding.delete().where(or_(*(finding.c.code == code for code in _CODES.values()))), finding.c.instance
+)

@@ -22,7 +22,7 @@ from kinote.catalog.schema.tables import (
     study,
 )
 from kinote.catalog.sql import statements
-from kinote.security.actors import KINOTE, Actor
+from kinote.security.actors import Actor
 from kinote.security.origins import shown_origin
 
 
@@ -139,7 +139,7 @@ def first_copy(connection: Connection, sop_instance_uid: str) -> FirstCopy:
 _NOT_OF_ROW = ("received_from", "given_to")
 
 
-def discard(transaction: Connection, key: int, *, now: datetime, by: Actor = KINOTE) -> HeldCopy:
+def discard(transaction: Connection, key: int, *, now: datetime, by: Actor) -> HeldCopy:
     """Remove a held copy from the index, and return it, so that its file can be removed afterwards.
 
     The live copy keeps the UID, so no tombstone is needed.
@@ -150,10 +150,17 @@ def discard(transaction: Connection, key: int, *, now: datetime, by: Actor = KIN
 
 
 def remove(
-    transaction: Connection, copies: Mapping[int, tuple[str, str]], *, now: datetime, by: Actor = KINOTE
+    transaction: Connection, copies: Mapping[int, tuple[str, str]], *, now: datetime, by: Actor
 ) -> None:
-    """Remove the rows of held copies, given by key with the UIDs of study and instance."""
+    """Remove the rows of held copies, given by key with the UIDs of study and instance.
+
+    Raises `HeldNotFoundError`, before anything is removed, if one of them is not held any more: whoever has decided
+    about it meanwhile has brought it into use (law 7).
+    """
     keys = list(copies)
+    gone = set(keys) - {row.id for row in _locked_if_held(transaction, keys)}
+    if gone:
+        raise HeldNotFoundError(f"The copy {min(gone)} is not held any more. Look at the held copies again.")
     for change_among in (*_OF_INSTANCE, _rows_of_instances):
         change_among(transaction, keys)
     uids = [uid for _, uid in copies.values()]
@@ -170,7 +177,13 @@ _OF_INSTANCE = tuple(
     for table in (instance_metadata, instance_bytes, instance_pieces, finding, patient_conflict)
 )
 
-_rows_of_instances = statements.ChangeAmong(instance.delete(), instance.c.id)
+_IS_HELD = instance.c.standing == literal_column("'held'")
+
+_rows_of_instances = statements.ChangeAmong(instance.delete().where(_IS_HELD), instance.c.id)
+
+_locked_if_held = statements.LookUp(
+    select(instance.c.id).where(_IS_HELD).order_by(instance.c.id).with_for_update(), instance.c.id
+)
 
 
 def _copy(row: RowMapping) -> HeldCopy:

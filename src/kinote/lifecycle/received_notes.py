@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from kinote.catalog.schema.tables import delivery, peer, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.dialects import is_sqlite
-from kinote.lifecycle.deliveries import State, owe_again
+from kinote.lifecycle.deliveries import State, owe_again, owing
 
 _COLUMNS = [column.name for column in delivery.c]
 
@@ -36,11 +36,16 @@ def owe_received_notes(transaction: Connection, keys: Collection[int], *, now: d
     """Owe the notes of received rejections, given by the keys of their withdrawals, to those who were given what they
     reject.
 
-    The instances are locked already. What waits for a person, or was undone, is owed to nobody.
+    The instances are locked already. What waits for a person, or was undone, is owed to nobody. Who did not take the
+    note before is owed it now.
     """
-    make = sqlite.insert if is_sqlite(transaction) else postgresql.insert
     for key in sorted(keys):
-        transaction.execute(make(delivery).from_select(_COLUMNS, _owed(key, now)).on_conflict_do_nothing())
+        owed = _owed(key, now)
+        transaction.execute(
+            owing(sqlite.insert(delivery).from_select(_COLUMNS, owed))
+            if is_sqlite(transaction)
+            else owing(postgresql.insert(delivery).from_select(_COLUMNS, owed))
+        )
 
 
 def take_back_received(transaction: Connection, key: int, *, now: datetime) -> None:

@@ -108,6 +108,8 @@ class Rooms:
     peers: PeersInUse = field(default_factory=PeersInUse)
     #: Records what peers are given.
     record_for: RecordFor = without_ledger
+    #: Writes down what peers were given until now: before an act that goes by it.
+    write_ledger: Callable[[], None] = lambda: None
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     #: Sends a test message by each channel of alerts; and what came of each.
     test_alerts: Callable[[], list[dict[str, object]]] = list

@@ -178,15 +178,19 @@ const meant = (copy: HeldCopy, scope: HeldScope) =>
 export const previewHeld = (copy: HeldCopy, scope: HeldScope, decision: HeldChoice) =>
   act<HeldDecision>("POST", "/held?preview=true", { body: { decision, ...meant(copy, scope) } });
 
-/** Decide about held copies. Problem 409: they are not as many as `expected`, or it cannot be decided so. */
+/** Decide about held copies. Problem 409: a preview would say something else than it did (`seen`), or it cannot be decided so. */
 export const decideHeld = (
   copy: HeldCopy,
   scope: HeldScope,
   decision: HeldChoice,
   text: string,
-  expected: number,
+  seen: HeldDecision,
   actor: string,
-) => act<HeldDecision>("POST", "/held", { body: { decision, text, expected, ...meant(copy, scope) }, actor });
+) =>
+  act<HeldDecision>("POST", "/held", {
+    body: { decision, text, expected: seen.instances ?? 0, seen: seen.seen, ...meant(copy, scope) },
+    actor,
+  });
 
 export const heldFile = (id: HeldCopy["id"]) => `${ROOT}/held/${id}/file`;
 

@@ -215,6 +215,8 @@ export interface HeldDecision {
   receivers: number;
   studies: { study_instance_uid: string; patient_id: string; patient_name: string; instances: number }[];
   hindrance: string | null;
+  /** Of a preview: what is sent back with the decision, so that it is about the same. */
+  seen?: string;
 }
 
 /** One received object that was not fully understood (GET findings). */

@@ -153,7 +153,7 @@ function Choices({ copy, onDecided }: HeldComparisonProps) {
     setWorking(true);
     setProblem(null);
     try {
-      const made = await decideHeld(copy, scope, choice, text.trim(), seen.instances ?? 0, who.trim());
+      const made = await decideHeld(copy, scope, choice, text.trim(), seen, who.trim());
       announce(`${plural(made.decided ?? 0, "held copy", "held copies")} decided`);
       onDecided();
     } catch (thrown) {

@@ -6,7 +6,7 @@ What it says of them is read from its stored header, as intake read it from the 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from kinote.catalog.columns import attribute_lines
 from kinote.catalog.columns.attributes import INSTANCE_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.instances import packed_header
 from kinote.catalog.instances.completion import Describing, complete_studies
+from kinote.catalog.instances.differing import OF_SERIES, Difference, differs_from_series, differs_from_study
 from kinote.catalog.instances.entries import describe_series
 from kinote.catalog.instances.entry import InstanceEntry, entry_of
 from kinote.catalog.instances.headers import header_of
@@ -43,7 +44,9 @@ def describe_anew(transaction: Connection, keys: Sequence[int]) -> set[str]:
             of_studies.setdefault(row.study, row.id)
         if not row.series_count:
             of_series.setdefault(row.series, row.id)
-    entries = {key: _entry(transaction, key) for key in sorted({*of_studies.values(), *of_series.values()})}
+    entries = {
+        key: stored_entry(transaction, key) for key in sorted({*of_studies.values(), *of_series.values()})
+    }
     known = {row.id: row._asdict() for row in _studies(transaction, list(of_studies))}
     described = [
         (known[study_key], Describing("live", [entry]))
@@ -58,7 +61,24 @@ def describe_anew(transaction: Connection, keys: Sequence[int]) -> set[str]:
     return told
 
 
-def _entry(transaction: Connection, key: int) -> InstanceEntry | None:
+def stored_differences(
+    transaction: Connection, keys: Sequence[int]
+) -> Iterator[tuple[int, tuple[Difference, ...]]]:
+    """Return how stored instances contradict what their studies and series are known by, of those that do."""
+    rows = sorted(_places(transaction, keys), key=lambda row: row.id)
+    studies = {row.id: row._asdict() for row in _studies(transaction, list({row.study for row in rows}))}
+    series_rows = {row.id: row._asdict() for row in _series(transaction, list({row.series for row in rows}))}
+    for row in rows:
+        entry = stored_entry(transaction, row.id)
+        if entry is None:
+            continue
+        found = differs_from_study(entry.study_row, studies[row.study])
+        found += differs_from_series(entry.series_row, series_rows[row.series])
+        if found:
+            yield row.id, found
+
+
+def stored_entry(transaction: Connection, key: int) -> InstanceEntry | None:
     """Return the entry of a stored instance as it was received; None if its header is not kept."""
     (row,) = _headers(transaction, [key])
     if row.json is None and row.dataset is None:
@@ -108,6 +128,8 @@ _places = statements.LookUp(
 )
 
 _studies = statements.LookUp(select(study), study.c.id)
+
+_series = statements.LookUp(select(series.c.id, *(series.c[name] for name in OF_SERIES)), series.c.id)
 
 _headers = statements.LookUp(
     select(

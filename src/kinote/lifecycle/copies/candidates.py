@@ -57,7 +57,7 @@ def candidates(connection: Connection, selected: HeldSelection) -> list[Candidat
 
 
 def still_held(transaction: Connection, keys: Iterable[int]) -> list[Candidate]:
-    """Return those of the copies that are held, in the order of their keys."""
+    """Return those of the copies that are held, in the order of their keys. Their rows are locked."""
     return _with_firsts(transaction, _held_by_key(transaction, keys))
 
 
@@ -113,7 +113,7 @@ _query = (
     .where(instance.c.standing == literal_column("'held'"), instance.c.standing != literal_column("'live'"))
 )
 
-_held_by_key = statements.LookUp(_query, instance.c.id)
+_held_by_key = statements.LookUp(_query.order_by(instance.c.id).with_for_update(of=instance), instance.c.id)
 
 
 def _selected(selected: HeldSelection) -> Select[Any]:

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, literal_column, select
 
 from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
-from kinote.catalog.instances.describing_anew import describe_anew
+from kinote.catalog.instances.describing_anew import describe_anew, stored_differences
 from kinote.catalog.schema.tables import instance, patient_conflict, study
 from kinote.catalog.sql import statements
 from kinote.lifecycle import counts
+from kinote.lifecycle.differing import forget_differences, record_differences
 
 
 def stand_back(transaction: Connection, keys: Sequence[int]) -> None:
@@ -32,6 +33,8 @@ class Came:
 def come_into_use(transaction: Connection, keys: Sequence[int], *, now: datetime) -> Came:
     """Make instances live and current, whose UIDs mean nothing else."""
     told = describe_anew(transaction, keys)
+    forget_differences(transaction, keys)
+    record_differences(transaction, stored_differences(transaction, keys))
     _live(transaction, keys)
     _forget_conflicts(transaction, keys)
     rows = _places(transaction, keys)
@@ -51,6 +54,7 @@ def go_back(transaction: Connection, reasons: Mapping[int, str], *, now: datetim
     statement = instance.update().values(standing="held", is_current=False)
     for key, reason in reasons.items():
         transaction.execute(statement.where(instance.c.id == key).values(held_reason=reason))
+    forget_differences(transaction, list(reasons))
     counts.add(transaction, _deltas([(row.study, row.series) for row in live], -1))
     changes.record(
         transaction,

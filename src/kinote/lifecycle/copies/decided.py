@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
+from kinote.catalog import journal
 from kinote.catalog.schema.tables import copy_decision, decided_copy, instance
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
@@ -44,9 +45,19 @@ class DecidedCopy:
 
 
 def record_decision(
-    transaction: Connection, choice: Choice, became: Sequence[Became], *, text: str, by: Actor, now: datetime
+    transaction: Connection,
+    choice: Choice,
+    became: Sequence[Became],
+    *,
+    text: str,
+    by: Actor,
+    now: datetime,
+    issued_after: int | None = None,
 ) -> int:
-    """Write a decision with its objects, and return its key."""
+    """Write a decision with its objects, also into the journal, and return its key.
+
+    `issued_after` is the withdrawal whose objects are issued again.
+    """
     key: int = transaction.execute(
         copy_decision.insert().returning(copy_decision.c.id),
         {
@@ -76,7 +87,43 @@ def record_decision(
             for each in became
         ],
     )
+    into_use: dict[str, list[list[str]]] = {}
+    for each in became:
+        # That a copy was discarded is in the journal already.
+        if each.way is not Way.DISCARDED:
+            into_use.setdefault(each.sop_instance_uid, []).append([str(each.way), each.new_sop_instance_uid])
+    if into_use:
+        record_into_use(
+            transaction, choice, key, into_use, text=text, by=by, at=now, issued_after=issued_after
+        )
     return key
+
+
+def record_into_use(
+    transaction: Connection,
+    choice: str,
+    decision: int,
+    became: Mapping[str, Sequence[Sequence[str]]],
+    *,
+    text: str,
+    by: Actor,
+    at: datetime,
+    issued_after: int | None = None,
+) -> None:
+    """Write into the journal which copies came into use: by UID, the way and the new UID, or none, of each."""
+    kind = journal.Kind.ISSUED_AGAIN if choice == Choice.ISSUE_AGAIN else journal.Kind.COPY_CHOSEN
+    journal.record(
+        transaction,
+        journal.RareAct(
+            kind,
+            at,
+            by,
+            became,
+            issued_after,
+            {"decision": decision, "choice": str(choice), "text": text},
+            {"became": became},
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.copies.issued import issued_under
 from kinote.lifecycle.received_notes import owe_received_notes
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
 from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
@@ -95,7 +96,8 @@ def take_effect(
         each.sop_instance_uid: instances_of(each.reading, each.title, each.sop_instance_uid) for each in notes
     }
     uids = {one.sop_instance_uid for those in named.values() for one in those}
-    here = locked_places(transaction, uids | named.keys())
+    issued = issued_under(transaction, uids)
+    here = locked_places(transaction, uids.union(named, *issued.values()))
     room = Room(transaction)
     left_out = []
     for note in notes:
@@ -104,10 +106,17 @@ def take_effect(
             continue
         without_effect = _spared(here[note.sop_instance_uid], named[note.sop_instance_uid], here)
         _record(transaction, note, named[note.sop_instance_uid], without_effect, rules, now)
-        if without_effect or any(
-            place.is_rejection_note
-            for one in named[note.sop_instance_uid]
-            if (place := here.get(one.sop_instance_uid)) is not None
+        has_moved = _propose_for_issued(
+            transaction, note, named[note.sop_instance_uid], issued, here, rules, now
+        )
+        if (
+            without_effect
+            or has_moved
+            or any(
+                place.is_rejection_note
+                for one in named[note.sop_instance_uid]
+                if (place := here.get(one.sop_instance_uid)) is not None
+            )
         ):
             remarkable.append(note.sop_instance_uid)
     write_findings(transaction, remarkable)
@@ -206,6 +215,49 @@ def _tell_trail(
     rules.record(transaction, entries, now)
 
 
+def _propose_for_issued(
+    transaction: Connection,
+    note: ReceivedRejection,
+    those: Sequence[NamedInstance],
+    issued: Mapping[str, set[str]],
+    here: Mapping[str, Place],
+    rules: RejectionRules,
+    now: datetime,
+) -> bool:
+    """Ask a person whether a note also rejects objects that came under UIDs which it names, and have others now.
+
+    Its sender does not know the new UIDs, and may mean either object. Returns whether there are any.
+    """
+    named = {one.sop_instance_uid for one in those}
+    groups: dict[bool, set[str]] = {}
+    disputed = set()
+    for one in those:
+        uids = issued.get(one.sop_instance_uid, set()) - named
+        groups.setdefault(one.is_key_object and rules.titles[note.title].act.may_be_shown, set()).update(uids)
+        disputed |= uids if one.is_disputed else set()
+    for is_key_object, uids in sorted(groups.items()):
+        if not uids:
+            continue
+        moved = [NamedInstance(uid, is_key_object, uid in disputed) for uid in sorted(uids)]
+        withdraw(
+            transaction,
+            uids,
+            act=rules.titles[note.title].act,
+            text=note.reading.description[:_LONGEST_REASON],
+            by=note.by,
+            now=now,
+            rejection_note_uid=note.sop_instance_uid,
+            effect=Effect.PROPOSED,
+            received=True,
+            of_key_objects=is_key_object,
+            spared=_spared(here[note.sop_instance_uid], moved, here),
+        )
+    has_moved = any(groups.values())
+    if has_moved and rules.may_reject(note.by):
+        _tell_of_waiting(note)
+    return has_moved
+
+
 def _leave_out(transaction: Connection, notes: Sequence[ReceivedRejection]) -> None:
     """Say in a finding, and in the log once for each sender, that notes have no effect and do not wait."""
     write_left_out(transaction, [note.sop_instance_uid for note in notes])
@@ -225,7 +277,7 @@ def _tell_of_waiting(note: ReceivedRejection) -> None:
     is_urgent = note.title == REJECTED_FOR_PATIENT_SAFETY_REASONS
     log.log(
         logging.ERROR if is_urgent else logging.WARNING,
-        "A rejection note came from a sender that is not named for it; it waits for a person",
+        "A rejection waits for a person: its sender is not named for it, or what it names has another UID here",
         extra={
             "sop_instance_uid": note.sop_instance_uid,
             "title": note.title.value,

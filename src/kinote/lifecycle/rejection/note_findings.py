@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, literal_column, select
 
-from kinote.catalog.schema.tables import finding, instance, withdrawal, withdrawal_target
+from kinote.catalog.schema.tables import decided_copy, finding, instance, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.findings import Finding, found
@@ -18,10 +18,12 @@ _OF_REJECTION_NOTES = "REJECTION_OF_REJECTION"
 
 _LEFT_OUT = "REJECTION_LEFT_OUT"
 
+_OF_ISSUED = "REJECTION_OF_ISSUED"
+
 _BY_SPARED = {Spared.ANOTHER_PATIENT: _OF_ANOTHER_PATIENT, Spared.DISPUTED: _DISPUTED}
 
 #: Findings that come from what else is here. Reading the note again does not find them.
-OF_REJECTIONS = frozenset({_OF_ANOTHER_PATIENT, _DISPUTED, _OF_REJECTION_NOTES, _LEFT_OUT})
+OF_REJECTIONS = frozenset({_OF_ANOTHER_PATIENT, _DISPUTED, _OF_REJECTION_NOTES, _LEFT_OUT, _OF_ISSUED})
 
 #: UIDs that are read for a sentence: those that it names, and one that stands for all others.
 _EXAMPLES = 4
@@ -34,6 +36,7 @@ def write_findings(transaction: Connection, note_uids: Sequence[str]) -> None:
     for row in _notes(transaction, note_uids):
         uids = {code: _spared(transaction, row.sop_instance_uid, why) for why, code in _BY_SPARED.items()}
         uids[_OF_REJECTION_NOTES] = _rejections_named(transaction, row.sop_instance_uid)
+        uids[_OF_ISSUED] = _issued_named(transaction, row.sop_instance_uid)
         transaction.execute(finding.delete().where(finding.c.instance == row.id, finding.c.code.in_(uids)))
         rows = []
         for code, examples in uids.items():
@@ -88,6 +91,16 @@ _named = (
 
 def _spared(connection: Connection, note_uid: str, why: Spared) -> Sequence[str]:
     query = _named.where(withdrawal.c.rejection_note_uid == note_uid, withdrawal_target.c.spared == why)
+    return connection.execute(query).scalars().all()
+
+
+def _issued_named(connection: Connection, note_uid: str) -> Sequence[str]:
+    """Return UIDs that a note names, and under which an object came that has another one."""
+    query = (
+        _named.join(decided_copy, decided_copy.c.sop_instance_uid == withdrawal_target.c.sop_instance_uid)
+        .where(withdrawal.c.rejection_note_uid == note_uid, decided_copy.c.new_sop_instance_uid != "")
+        .distinct()
+    )
     return connection.execute(query).scalars().all()
 
 

@@ -154,9 +154,15 @@ def waiting(connection: Connection) -> dict[str, int]:
     return {value: count for value, count in connection.execute(query)}
 
 
-def are_urgent(numbers: dict[str, int]) -> bool:
-    """Return whether a rejection for patient safety is among those that wait."""
-    return bool(numbers.get(REJECTED_FOR_PATIENT_SAFETY_REASONS.value))
+def urgent(connection: Connection, limit: int) -> list[int]:
+    """Return the keys of the rejections for patient safety that wait, the last first."""
+    query = (
+        select(withdrawal.c.id)
+        .where(text(PROPOSED), withdrawal.c.reason_value == REJECTED_FOR_PATIENT_SAFETY_REASONS.value)
+        .order_by(withdrawal.c.id.desc())
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def accept(

@@ -39,8 +39,8 @@ _SPARED = {
 
 _EFFECTS = {
     Effect.MARKED: "It is only marked, and stays in use.",
-    Effect.PROPOSED: "This has no effect until a person accepts it, because the sender may not reject: see "
-    "`kinote rejections`.",
+    Effect.PROPOSED: "This has no effect until a person accepts it, because the sender may not reject, or names "
+    "the UID under which the object came: see `kinote rejections`.",
 }
 
 

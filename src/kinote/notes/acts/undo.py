@@ -17,7 +17,9 @@ from kinote.catalog.schema.tables import (
     withdrawal_target,
 )
 from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
+from kinote.lifecycle.copies.ambiguous_references import write_ambiguous
 from kinote.lifecycle.copies.taking_back import take_back
+from kinote.lifecycle.rejection.reconsidering import patients_became_known
 from kinote.lifecycle.withdrawal import (
     NotUndoableError,
     locked_withdrawal,
@@ -25,6 +27,7 @@ from kinote.lifecycle.withdrawal import (
     undo,
     why_not_undoable_by_people,
 )
+from kinote.notes.belonging import patients_changed
 from kinote.notes.creator.awaited import unrefuse
 from kinote.notes.creator.making_awaited import make_ready
 from kinote.security.actors import Actor
@@ -47,11 +50,12 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
     refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
     if refusal:
         raise NotUndoableError(refusal)
-    refusal = take_back(transaction, key, now=now)
-    if refusal:
-        raise NotUndoableError(refusal)
+    back = take_back(transaction, key, now=now)
     undo(transaction, key, by=by, now=now)
     _make_what_waits(transaction, key, now)
+    patients_changed(transaction, back.told)
+    patients_became_known(transaction, back.told, now=now)
+    write_ambiguous(transaction, back.uids)
     restored = transaction.execute(
         select(note_version.c.note, study.c.study_instance_uid)
         .select_from(

@@ -7,6 +7,8 @@ that come into use (laws 4 and 7).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,13 +56,24 @@ class OtherNumberError(RuntimeError):
         )
 
 
+class OtherCopiesError(OtherNumberError):
+    """The held copies, what would become of them, or who was given the first ones has changed since the preview."""
+
+    def __init__(self) -> None:
+        RuntimeError.__init__(
+            self,
+            "seen: since you looked, other copies are held, something else would become of them, or somebody was given "
+            "a first one. Ask for the preview again, look at it, and send its `seen`.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A decision that was made, or as a preview would be.
 
     `ways` counts the copies by what happens to them, `receivers` those who would be told. `withdrawals` are the keys of
     those that were made, `new_uids` has those of copies by their numbers, `studies` are those of the copies.
-    `hindrance` says why it cannot be made.
+    `hindrance` says why it cannot be made. `seen` is, of a preview, a digest of all that it is about.
     """
 
     id: int | None
@@ -72,6 +85,7 @@ class Decision:
     withdrawals: tuple[int, ...] = ()
     new_uids: Mapping[int, str] = field(default_factory=dict)
     hindrance: str = ""
+    seen: str = ""
 
 
 #: The withdrawals that ways make of first copies.
@@ -90,6 +104,7 @@ def preview(connection: Connection, selected: HeldSelection, choice: Choice) -> 
         len(found),
         *_counted(connection, found, choice),
         hindrance=_hindrance(found, choice),
+        seen=_digest(found, choice),
     )
 
 
@@ -111,18 +126,22 @@ def decide(
     readings: Mapping[int, Reading] | None = None,
     undo_window: timedelta = NO_WINDOW,
     expected: int | None = None,
+    seen: str | None = None,
 ) -> Decision:
     """Carry out a choice about all held copies of a selection.
 
     `text` is why. `readings` are those of key objects by the keys of their instances (`key_objects_held`). If the
-    number of copies is not `expected`, nothing is done. `now` is in the time zone in which documents are written.
-    Files of discarded copies are removed by whoever commits this (`kinote.holdings.removal`).
+    number of copies is not `expected`, or a preview would not say what it said (`seen`), nothing is done. `now` is in
+    the time zone in which documents are written. Files of discarded copies are removed by whoever commits this
+    (`kinote.holdings.removal`).
 
-    Raises `NotDecidableError`, `OtherNumberError`, and `HeldNotFoundError` where a copy that the selection names by its
-    number is not held.
+    Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, and `HeldNotFoundError` where a copy that the
+    selection names by its number is not held.
     """
     found = _locked(transaction, selected)
     _check(found, selected, choice, expected, readings or {})
+    if seen is not None and seen != _digest(found, choice):
+        raise OtherCopiesError
     ways, receivers, studies = _counted(transaction, found, choice)
     by_way: dict[Way, list[Candidate]] = {}
     for each in found:
@@ -138,9 +157,6 @@ def decide(
     issue_under_new_uids(transaction, new_uids, now=now)
     _bring_into_use(
         transaction, [each for each in found if each.way(choice) is not Way.DISCARDED], readings or {}, now
-    )
-    write_ambiguous(
-        transaction, [each.sop_instance_uid for each in found if each.way(choice) is not Way.DISCARDED]
     )
     key = record_decision(
         transaction,
@@ -162,6 +178,9 @@ def decide(
         text=text,
         by=by,
         now=now,
+    )
+    write_ambiguous(
+        transaction, [each.sop_instance_uid for each in found if each.way(choice) is not Way.DISCARDED]
     )
     return Decision(
         key,
@@ -235,6 +254,15 @@ def _hindrance(found: Sequence[Candidate], choice: Choice) -> str:
                 "seen who may reject."
             )
     return ""
+
+
+def _digest(found: Sequence[Candidate], choice: Choice) -> str:
+    """Return a digest of copies, what a choice makes of each, and who was given the first ones."""
+    taken = hashlib.sha256()
+    for each in found:
+        said = [each.id, each.digest, str(each.way(choice)), sorted(each.receivers)]
+        taken.update(json.dumps(said).encode())
+    return taken.hexdigest()
 
 
 def _counted(

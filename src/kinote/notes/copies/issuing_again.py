@@ -6,14 +6,14 @@ that it means nothing else. A note that was made here gets a new version, with k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.instances.uid_locks import lock_any_uid
 from kinote.catalog.schema.tables import (
     instance,
@@ -28,19 +28,23 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.catalog.sql.guards import as_sql
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.values.uids import new_uid
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import TitleGroup, title_group
-from kinote.lifecycle.acts import LaterCopies, stored_act
+from kinote.lifecycle.acts import REVISED, LaterCopies, stored_act
 from kinote.lifecycle.copies.choices import Choice, Way
 from kinote.lifecycle.copies.coming_into_use import come_into_use
 from kinote.lifecycle.copies.decided import Became, record_decision
 from kinote.lifecycle.copies.new_uids import issue_under_new_uids
+from kinote.lifecycle.guards import IN_FORCE
 from kinote.lifecycle.rejection.reconsidering import patients_became_known
 from kinote.lifecycle.standing import lock
 from kinote.lifecycle.withdrawal import locked_withdrawal, targets
+from kinote.notes.acts.rejection import carriers, reject
 from kinote.notes.belonging import patients_changed, refresh
+from kinote.notes.content import NoteContent
 from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import known_instances
 from kinote.notes.versions import NewVersion, insert_versions, stored_content
@@ -77,17 +81,24 @@ def issue_again(transaction: Connection, key: int, *, text: str, by: Actor, now:
     # In the order of an undo: the withdrawal, the UIDs, the instances.
     lock_any_uid(transaction)
     named = list(targets(transaction, key))
-    lock(transaction, named)
-    rows = _to_issue(transaction, named)
+    # Key objects of the same notes that nothing withdraws give way to new ones.
+    others = [each.sop_instance_uid for each in _beside(transaction, named)]
+    lock(transaction, [*named, *others])
+    rows = _to_issue(transaction, named, key)
     made_here = {row.id: row for row in rows if row.made_from is not None}
-    became, notes = _notes_again(transaction, made_here, by, now)
-    became += _objects_again(transaction, [row for row in rows if row.id not in made_here], key, now)
+    became = _objects_again(transaction, [row for row in rows if row.id not in made_here], key, by, now)
+    # After the objects, so that the notes flag what was issued.
+    issued = {each.sop_instance_uid: each.new_sop_instance_uid for each in became}
+    of_notes, notes = _notes_again(transaction, made_here, issued, by, now)
+    became += of_notes
     if not became:
         raise NotIssuableError(
             "Nothing that it names can be issued again: it is in use, was purged, has not arrived, or something else "
             "withdraws it, too. Have what was purged sent again by the modality under new UIDs."
         )
-    decision = record_decision(transaction, Choice.ISSUE_AGAIN, became, text=text, by=by, now=now)
+    decision = record_decision(
+        transaction, Choice.ISSUE_AGAIN, became, text=text, by=by, now=now, issued_after=key
+    )
     return IssuedAgain(
         decision,
         {each.sop_instance_uid: each.new_sop_instance_uid for each in became},
@@ -104,19 +115,19 @@ def _check(row: Any) -> None:
         raise NotIssuableError("Nobody has been told yet: undo the withdrawal instead.")
 
 
-def _to_issue(transaction: Connection, uids: Sequence[str]) -> list[Any]:
-    """Return the rows of what can be issued: withdrawn, with bytes, no rejection note, and withdrawn for good only."""
+def _to_issue(transaction: Connection, uids: Sequence[str], key: int) -> list[Any]:
+    """Return the rows of what can be issued: withdrawn by this withdrawal alone, with bytes, and no rejection note."""
     otherwise = {
-        row.sop_instance_uid
+        (row.sop_instance_uid, row.instance)
         for row in _withdrawals(transaction, uids)
-        if (act := stored_act(row.act)) is None or act.later_copies is not LaterCopies.REFUSED
+        if row.withdrawal != key
     }
     return [
         row
         for row in _instances(transaction, uids)
         if row.standing == "withdrawn"
         and row.residence in ("local", "derivable", "remote")
-        and row.sop_instance_uid not in otherwise
+        and not {(row.sop_instance_uid, None), (row.sop_instance_uid, row.id)} & otherwise
         and not _is_rejection_note(row)
     ]
 
@@ -129,7 +140,9 @@ def _is_rejection_note(row: Any) -> bool:
     )
 
 
-def _objects_again(transaction: Connection, rows: Sequence[Any], key: int, now: datetime) -> list[Became]:
+def _objects_again(
+    transaction: Connection, rows: Sequence[Any], key: int, by: Actor, now: datetime
+) -> list[Became]:
     """Move instances with their bytes to new UIDs, and leave tombstones under the old ones."""
     if not rows:
         return []
@@ -145,6 +158,20 @@ def _objects_again(transaction: Connection, rows: Sequence[Any], key: int, now: 
             {"instance": each["id"], "withdrawal": key, "purged_at": moment, "removed_at": moment}
             for each in tombstones
         ],
+    )
+    uids = [row.sop_instance_uid for row in rows]
+    journal.record(
+        transaction,
+        journal.RareAct(
+            journal.Kind.PURGED,
+            now,
+            by,
+            uids,
+            of_uids={
+                "digests": {row.sop_instance_uid: row.digest for row in rows},
+                "because": dict.fromkeys(uids, key),
+            },
+        ),
     )
     # What archives hold, they hold under the old UIDs (law 9).
     _forget_locations(transaction, list(new_uids))
@@ -212,9 +239,12 @@ def _tell_of_notes(transaction: Connection, keys: Sequence[int], now: datetime) 
 
 
 def _notes_again(
-    transaction: Connection, made_here: dict[int, Any], by: Actor, now: datetime
+    transaction: Connection, made_here: dict[int, Any], issued: Mapping[str, str], by: Actor, now: datetime
 ) -> tuple[list[Became], tuple[int, ...]]:
-    """Give notes that were made here a new version that says the same, with new key objects."""
+    """Give notes that were made here a new version that says the same, with new key objects.
+
+    `issued` has the new UIDs of what they may flag.
+    """
     by_version: dict[int, list[Any]] = {}
     for row in made_here.values():
         if row.is_current_version and row.origin == "authored":
@@ -222,7 +252,7 @@ def _notes_again(
     became: list[Became] = []
     notes = []
     for version, rows in sorted(by_version.items()):
-        made = _new_version(transaction, version, rows, by, now)
+        made = _new_version(transaction, version, rows, issued, by, now)
         notes.append(rows[0].note)
         became += [
             Became(
@@ -240,10 +270,19 @@ def _notes_again(
 
 
 def _new_version(
-    transaction: Connection, version: int, rows: Sequence[Any], by: Actor, now: datetime
+    transaction: Connection,
+    version: int,
+    rows: Sequence[Any],
+    issued: Mapping[str, str],
+    by: Actor,
+    now: datetime,
 ) -> dict[str, str]:
-    """Write the version that follows one, and return its key objects by study."""
-    content = stored_content(transaction, version)
+    """Write the version that follows one, and return its key objects by study.
+
+    It lies in the studies of what is issued again, and in those where key objects of the old version are live. These
+    are withdrawn, because two versions would contradict each other.
+    """
+    content = _flagging_what_was_issued(stored_content(transaction, version), issued)
     known = known_instances(
         transaction,
         {
@@ -253,15 +292,48 @@ def _new_version(
             if uid
         },
     )
+    left = carriers(transaction, version)
     transaction.execute(note_version.update().where(note_version.c.id == version).values(is_current=False))
     (key,) = statements.reserve_ids(transaction, note_version, 1)
-    studies = list(dict.fromkeys(row.study_instance_uid for row in rows))
+    studies = list(
+        dict.fromkeys(
+            [
+                *(row.study_instance_uid for row in rows),
+                *(each.place.study_instance_uid for each in left),
+            ]
+        )
+    )
     made = NewVersion(rows[0].note, key, rows[0].number + 1, content, studies)
     insert_versions(transaction, [made], now=now)
     happened = [changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=studies[0], note=rows[0].note)]
     key_objects = make_key_objects(transaction, [made], known, happened, by=by, now=now)
     refresh(transaction, [key])
+    if left:
+        successors = ", ".join(each.sop_instance_uid for each in key_objects)
+        reject(
+            transaction,
+            [each.sop_instance_uid for each in left],
+            act=REVISED,
+            text=f"Version {made.number} of the note replaces it, key object {successors}.",
+            by=by,
+            now=now,
+        )
     return {each.study_instance_uid: each.sop_instance_uid for each in key_objects}
+
+
+def _flagging_what_was_issued(content: NoteContent, issued: Mapping[str, str]) -> NoteContent:
+    """Return the content of a note with the new UIDs of what it flags."""
+    return replace(
+        content,
+        references=tuple(
+            replace(
+                each,
+                sop_instance_uid=issued.get(each.sop_instance_uid, each.sop_instance_uid),
+                presentation_state_uid=issued.get(each.presentation_state_uid, each.presentation_state_uid),
+            )
+            for each in content.references
+        ),
+    )
 
 
 _instances = statements.LookUp(
@@ -293,16 +365,27 @@ _instances = statements.LookUp(
     instance.c.sop_instance_uid,
 )
 
+#: Withdrawals in force by their instances.
 _withdrawals = statements.LookUp(
-    select(withdrawal_target.c.sop_instance_uid, withdrawal.c.act)
+    select(withdrawal_target.c.sop_instance_uid, withdrawal_target.c.instance, withdrawal_target.c.withdrawal)
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
-    .where(
-        withdrawal.c.undone_at.is_(None),
-        withdrawal.c.effect == "hidden",
-        withdrawal_target.c.spared == "",
-        withdrawal_target.c.instance.is_(None),
-    ),
+    .where(*as_sql(IN_FORCE, withdrawal.c, withdrawal_target.c)),
     withdrawal_target.c.sop_instance_uid,
+)
+
+_other, _its_carrier = instance.alias("other"), key_object.alias("its_carrier")
+
+#: Live key objects that carry the same versions as others, by the UIDs of these.
+_beside = statements.LookUp(
+    select(_other.c.sop_instance_uid)
+    .select_from(
+        instance.join(key_object, key_object.c.instance == instance.c.id)
+        .join(_its_carrier, _its_carrier.c.version == key_object.c.version)
+        .join(_other, _other.c.id == _its_carrier.c.instance)
+    )
+    .where(instance.c.is_current, _other.c.standing == "live")
+    .distinct(),
+    instance.c.sop_instance_uid,
 )
 
 _whole = statements.LookUp(select(instance), instance.c.id)

@@ -60,6 +60,13 @@ class Decision(BaseModel):
         int | None,
         Field(ge=0, description="How many copies you have seen; another number is refused with 409."),
     ] = None
+    seen: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="What the preview said in `seen`; if it would say something else now, 409 refuses it.",
+        ),
+    ] = None
 
     @property
     def choice(self) -> Choice:
@@ -280,6 +287,7 @@ async def _decide(
     if is_preview:
 
         def look() -> Decided:
+            rooms.write_ledger()
             with rooms.catalog.read() as connection:
                 return preview(connection, selected, body.choice)
 
@@ -292,6 +300,8 @@ async def _decide(
         earlier = act.earlier(now)
         if earlier is not None:
             return earlier
+        # A copy that somebody was given keeps its UID.
+        rooms.write_ledger()
         readings = read_held(rooms.catalog, rooms.door, selected, body.choice)
 
         def work(transaction: Connection) -> Response:
@@ -305,6 +315,7 @@ async def _decide(
                 readings=readings,
                 undo_window=rooms.options.undo_window,
                 expected=body.expected,
+                seen=body.seen,
             )
             act.concerns(
                 [share.study_instance_uid for share in made.studies],
@@ -331,6 +342,7 @@ def _decision(made: Decided) -> dict[str, Any]:
             {"held": key, "sop_instance_uid": uid} for key, uid in islice(made.new_uids.items(), _LISTED)
         ],
         "hindrance": made.hindrance or None,
+        **({"seen": made.seen} if made.seen else {}),
     }
 
 

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from kinote.lifecycle.rejection.proposals import (
     Rejection,
-    accept,
     of_note,
     refuse,
     rejected_instances,
@@ -20,6 +19,7 @@ from kinote.lifecycle.rejection.proposals import (
     rejections,
 )
 from kinote.lifecycle.withdrawal_scope import shares_of
+from kinote.notes.acts.accepting import accept
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
@@ -97,7 +97,7 @@ async def decide_rejection(
 ) -> Response:
     """Decide about a rejection that waits, and about everything else that its note asks for."""
     rooms = rooms_of(request)
-    now = act.now()
+    now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
         if body.decision == "accept":

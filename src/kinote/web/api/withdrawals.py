@@ -278,7 +278,7 @@ async def get_withdrawal(request: Request, withdrawal_id: Key) -> Response:
 
 
 @router.delete("/withdrawals/{withdrawal_id}", summary="Undo a withdrawal")
-async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
+async def undo(request: Request, withdrawal_id: Key, act: AskedAct) -> Response:
     """Take instances back into use, unless another withdrawal names them. Undoing twice changes nothing more.
 
     While the undo window is open, nobody has been told. Later, acts that are told by 113001 and 113039 can be undone:
@@ -296,6 +296,9 @@ async def undo(withdrawal_id: Key, act: AskedAct) -> Response:
         act.concerns([share["study_instance_uid"] for share in whole["studies"]])
         return answer(whole)
 
+    # A decision about copies is not undone once somebody was given the chosen one.
+    rooms = rooms_of(request)
+    await rooms.read(rooms.write_ledger)
     return (await act.do(work, now)).response
 
 
