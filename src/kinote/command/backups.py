@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,12 +163,7 @@ def _print(found: dict[str, Any]) -> None:
             f"Restored {found['backup']} of {found['begun_at']}: {counts['study']} studies, "
             f"{counts['instance']} instances, {counts['note']} notes."
         )
-    for kind, number in found["hidden"].items():
-        _say(f"  {number} acts of after the backup, from the journal: {kind}.")
-    for each in found["left"][:_PRINTED]:
-        _say(
-            f"  {each['kind']} on {each['at']} was not done again: undo withdrawal {each['withdrawal']} if it is to be."
-        )
+    print_replayed(found["hidden"], found["left"], ())
     if found["missing"]:
         _say(
             f"{len(found['missing'])} instances have no bytes here. Send them to Kinote again, which heals them:"
@@ -185,6 +180,25 @@ def _print(found: dict[str, Any]) -> None:
         _say(f"  {each[0]} is no object that can be read: {each[1]}")
     for remark in found["remarks"]:
         _say(f"  {remark}")
+
+
+def print_replayed(
+    applied: Mapping[str, int], left: Sequence[Mapping[str, Any]], faults: Iterable[str]
+) -> None:
+    """Print what only the journal knew: what was done again by kind, and what is left to a person."""
+    for kind, number in applied.items():
+        _say(f"  {number} acts that only the journal knew were done again: {kind}.")
+    for each in left[:_PRINTED]:
+        key = each["withdrawal"]
+        if each["kind"] in ("withdrawal undone", "spared by a withdrawal"):
+            what = f"was not done again: undo withdrawal {key} if it is to be"
+        else:
+            what = f"needs a look at withdrawal {key}" if key else "needs a look"
+        _say(f"  {each['kind']} on {each['at']} {what}. {each['why']}".rstrip())
+    if len(left) > _PRINTED:
+        _say(f"  And {len(left) - _PRINTED} more.")
+    for fault in faults:
+        _say(f"  The journal: {fault}.")
 
 
 def _say(line: str) -> None:

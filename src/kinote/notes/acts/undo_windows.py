@@ -60,7 +60,11 @@ def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
     lock_many_uids(transaction, targets(transaction, key))
     prepare_without_spared(transaction, key, now=now)
     tell(transaction, key, by=by, now=now)
-    journal.record(transaction, journal.RareAct(journal.Kind.TOLD, now, KINOTE, withdrawal=key))
+    note = transaction.execute(
+        select(withdrawal.c.rejection_note_uid).where(withdrawal.c.id == key)
+    ).scalar_one()
+    said = {"rejection_note": note}
+    journal.record(transaction, journal.RareAct(journal.Kind.TOLD, now, KINOTE, withdrawal=key, more=said))
     return True
 
 
