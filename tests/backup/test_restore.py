@@ -6,6 +6,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,14 @@ from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import metadata
 from kinote.holdings.journal import Journal, compare, end_left
+from kinote.lifecycle.acts import WRONG_PATIENT, Act
+from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.withdrawal import undo
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.undo_windows import close_window
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import store_roots
+from tests.actors import ROE
 from tests.clock import clock
 from tests.databases import PostgresServer
 from tests.laws.acts import Acts
@@ -257,6 +264,93 @@ def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_full_day: Da
         assert house.client.request("DELETE", f"/api/v1/withdrawals/{key}").status_code == 200
         assert uid in live(house)
         assert compare(house.catalog, journal_folder(data)) == []
+    finally:
+        house.close()
+
+
+WINDOW = timedelta(hours=1)
+
+
+def reject_it(house: House, uid: str, act: Act = WRONG_PATIENT) -> int:
+    """Withdraw an instance as a person does, with an undo window."""
+    return house.catalog.write(
+        lambda transaction: reject(
+            transaction, [uid], act=act, text="why", by=ROE, now=clock(), undo_window=WINDOW
+        )
+    )
+
+
+def told(house: House, key: int) -> tuple[bool, str, int]:
+    """Whether the window of a withdrawal has closed, its rejection note, and how many there are."""
+    ((closed_at, note),) = house.rows(
+        f"SELECT closed_at, rejection_note_uid FROM withdrawal WHERE id = {key}"  # noqa: S608 - a number of ours
+    )
+    ((number,),) = house.rows(f"SELECT count(*) FROM rejection_note WHERE withdrawal = {key}")  # noqa: S608 - a number of ours
+    return closed_at is not None, note, number
+
+
+@pytest.mark.parametrize("was_told", [True, False], ids=["told", "not told"])
+def test_law_4_others_are_told_of_what_only_the_journal_knows(
+    was_told: bool, sqlite_day: Day, tmp_path: Path
+) -> None:
+    house, uid = sqlite_day.house, image_uid(FIRST, LARGE)
+    house.catalog.write(
+        lambda transaction: record_given(
+            transaction,
+            [Given(uid, Receiver(address="CT9"), State.GIVEN, "0000H", "C-STORE", clock())],
+        )
+    )
+    sqlite_day.backup()
+    key = reject_it(house, uid)
+    if was_told:
+        house.catalog.write(lambda transaction: close_window(transaction, key, now=clock()))
+    Backups(source_of(house), BackupOptions(sqlite_day.location), clock, "").step()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert uid not in live(house)
+        is_closed, note, number = told(house, key)
+        assert (is_closed, bool(note), number) == (was_told, was_told, 1)
+        owed = house.rows(f"SELECT address FROM delivery WHERE state = 'owed' AND withdrawal = {key}")  # noqa: S608 - a number of ours
+        assert owed == [("CT9",)]
+        undone = house.client.request("DELETE", f"/api/v1/withdrawals/{key}").status_code
+        assert undone == (409 if was_told else 200)
+        assert found.left == []
+        if was_told:
+            assert compare(house.catalog, journal_folder(house.data)) == []
+    finally:
+        house.close()
+
+
+def test_what_others_were_told_of_stays_so_if_the_instance_is_not_known(
+    sqlite_day: Day, tmp_path: Path
+) -> None:
+    sqlite_day.backup()
+    uid = image_uid(SECOND, 5)
+    sqlite_day.acts.receive(Image(SECOND, 5))
+    key = reject_it(sqlite_day.house, uid)
+    sqlite_day.house.catalog.write(lambda transaction: close_window(transaction, key, now=clock()))
+    Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "").step()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert told(house, key) == (*told(sqlite_day.house, key)[:2], 0)
+        assert [(each["kind"], each["withdrawal"]) for each in found.left] == [("withdrawn", key)]
+        assert house.client.request("DELETE", f"/api/v1/withdrawals/{key}").status_code == 409
+    finally:
+        house.close()
+
+
+def test_law_4_nobody_is_told_of_what_was_undone_after_the_backup(sqlite_day: Day, tmp_path: Path) -> None:
+    key = reject_it(sqlite_day.house, image_uid(FIRST, LARGE))
+    sqlite_day.backup()
+    sqlite_day.house.catalog.write(lambda transaction: undo(transaction, key, by=ROE, now=clock()))
+    Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "").step()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        ((closes_at,),) = house.rows(f"SELECT closes_at FROM withdrawal WHERE id = {key}")  # noqa: S608 - a number of ours
+        assert datetime.fromisoformat(closes_at) > clock() + timedelta(days=7)
+        (left,) = found.left
+        assert (left["withdrawal"], closes_at in left["why"]) == (key, True)
+        assert compare(house.catalog, journal_folder(house.data)) == []
     finally:
         house.close()
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal, withdrawal_target
@@ -157,6 +157,9 @@ def tell(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             .where(withdrawal.c.id == key)
             .values(rejection_note_uid=waiting[0].sop_instance_uid)
         )
+    # If this is all that is left, it is still known that others were told.
+    said = {"rejection_note": waiting[0].sop_instance_uid if waiting else ""}
+    journal.record(transaction, journal.RareAct(journal.Kind.TOLD, now, KINOTE, withdrawal=key, more=said))
 
 
 def _prepare_rejection_notes(
