@@ -423,6 +423,33 @@ def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_p
         restore(first.folder, tmp_path / "damaged", "", clock, silent)
 
 
+def test_what_is_there_and_was_cut_off_is_brought_back(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    data = tmp_path / "restored"
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    roots = store_roots(data)
+    (image,) = roots["files"].rglob("*.dcm")
+    _shorten(image)
+    (pack,) = roots["packs"].glob("*.pack")
+    pack.write_bytes(pack.read_bytes()[:4096])
+    found, house = restored(sqlite_day, data)
+    try:
+        assert found.missing == []
+        assert ["cut-off" in each for each in found.remarks] == [True]
+        assert house.stored_bytes() == sqlite_day.house.stored_bytes()
+    finally:
+        house.close()
+
+
+def test_a_pack_that_was_damaged_among_the_backups_is_copied_again(sqlite_day: Day) -> None:
+    sqlite_day.backup()
+    (pack,) = (sqlite_day.location / "objects" / "packs").glob("*.pack")
+    _change_byte(pack)
+    with pytest.raises(BackupError, match="damaged"):
+        sqlite_day.backup()
+    sqlite_day.backup()
+
+
 @pytest.mark.parametrize(
     ("damage", "words"), [each[1:] for each in DAMAGES], ids=[each[0] for each in DAMAGES]
 )

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from kinote import __version__
 from kinote.backup.copied_index import LOG_LIMIT, copy_index
@@ -25,7 +26,9 @@ from kinote.backup.manifest import (
     JOURNAL,
     MANIFEST,
     OBJECTS,
+    DamagedPartError,
     Manifest,
+    forget_copied_pack,
     part_of,
     read_manifest,
     verify,
@@ -154,7 +157,12 @@ def _make(
         image_bytes,
         copied.log_bytes,
     )
-    verify(folder, manifest, told("reading back"))
+    try:
+        verify(folder, manifest, told("reading back"))
+    except DamagedPartError as error:
+        # A pack that is not what was written is copied again by the next backup.
+        forget_copied_pack(error.path)
+        raise
     sync_folder(folder / JOURNAL)
     write_manifest(folder, manifest)
     sync_folder(folder.parent)
@@ -169,7 +177,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 def _look_into(index: Path) -> tuple[str, dict[str, int]]:
     """Check the pages of a copied index, and count its rows. Raises `BackupError`."""
-    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(str(index))}?mode=ro", uri=True)) as connection:
         ((sound,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
         if sound != "ok":
             raise BackupError(
@@ -242,7 +250,9 @@ def keep_newest(location: Path, number: int) -> list[Path]:
         shutil.rmtree(folder)
     with ExitStack() as closing_all:
         indexes = [
-            closing_all.enter_context(closing(sqlite3.connect(f"file:{folder / INDEX}?mode=ro", uri=True)))
+            closing_all.enter_context(
+                closing(sqlite3.connect(f"file:{quote(str(folder / INDEX))}?mode=ro", uri=True))
+            )
             for folder in kept
         ]
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from kinote.backup.adopting import Adopted, adopt_unknown
 from kinote.backup.copied_index import new_index, pour, refuse_if_used
 from kinote.backup.making import backups_in
 from kinote.backup.manifest import INDEX, JOURNAL, OBJECTS, Manifest, read_manifest, verify
-from kinote.backup.objects import copy_image, images_of
+from kinote.backup.objects import MISSING, copy_image, images_of, is_whole
 from kinote.backup.refusals import BackupError
 from kinote.backup.replaying import Replayed, replay
 from kinote.catalog import changes
@@ -56,7 +57,13 @@ Clock = Callable[[], datetime]
 _STAGE = "restoring"
 
 #: Rows about what was going on when the backup was made.
-_OVER = ("DELETE FROM node", "DELETE FROM commit_mark", "DELETE FROM backup WHERE state = 'running'")
+_OVER = (
+    "DELETE FROM node",
+    "DELETE FROM commit_mark",
+    "DELETE FROM backup WHERE state = 'running'",
+    # Who was signed in then, or has had a token, may have lost the right to since.
+    "DELETE FROM sign_in_session",
+)
 
 
 @dataclass(slots=True)
@@ -229,14 +236,21 @@ def _bring_up_to_date(index: Path, backup: Path) -> None:
 def _bring_objects(
     backup: Path, data: Path, index: Path, manifest: Manifest, found: Restored, tell: Tell
 ) -> None:
-    """Copy packs and images that are not there. What is there stays: it is as new, or newer."""
+    """Copy packs and images that are not there, or are cut off. Whatever else is there stays: it is as new, or newer."""
     roots = store_roots(data.absolute())
     objects = backup.parent / OBJECTS
     make_folder(roots["packs"])
     for number, name in enumerate(sorted(manifest.packs), start=1):
         pack = roots["packs"] / name
+        copy = objects / "packs" / name
+        if pack.exists() and _is_cut_off(pack, copy):
+            kept = pack.with_name(f"cut-off-{uuid.uuid4().hex}-{name}")
+            pack.rename(kept)
+            found.remarks.append(
+                f"{pack} was shorter than its copy in the backup. It is kept as {kept.name}."
+            )
         if not pack.exists():
-            _copy_file(objects / "packs" / name, pack)
+            _copy_file(copy, pack)
         tell("copying packs", number, len(manifest.packs))
     sync_folder(roots["packs"])
     if not manifest.has_images:
@@ -244,12 +258,22 @@ def _bring_objects(
     total = manifest.counts.get("instance", 0)
     for number, image in enumerate(images_of(index), start=1):
         target = roots["files"] / image.key
-        if image.store == FILES and not target.exists():
+        if image.store == FILES and not is_whole(target, image):
             why = copy_image(objects / "files" / image.key, target, image)
-            if why is not None and why != "its file is missing":
+            if why is not None and why != MISSING:
                 found.remarks.append(f"{image.sop_instance_uid}: {why}")
         if number % 50 == 0:
             tell("copying images", number, total)
+
+
+def _is_cut_off(pack: Path, copy: Path) -> bool:
+    """Return whether a pack ends before bytes of its copy: a pack only grows, but for room that it had reserved."""
+    size = pack.stat().st_size
+    if pack.with_name(f"{pack.name}-wal").exists() or size >= copy.stat().st_size:
+        return False
+    with copy.open("rb") as file:
+        file.seek(size)
+        return any(chunk.count(0) < len(chunk) for chunk in iter(partial(file.read, 1024 * 1024), b""))
 
 
 def _bring_journal(source: Path, target: Path) -> None:
