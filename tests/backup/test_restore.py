@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 
 from kinote.backup.copied_index import copy_index
 from kinote.backup.making import Made, Source, make_backup
@@ -20,15 +21,16 @@ from kinote.backup.refusals import BackupError
 from kinote.backup.restoring import Restored, chosen_backup, restore
 from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
-from kinote.catalog.schema.tables import metadata
-from kinote.holdings.journal import Journal, compare, end_left
-from kinote.lifecycle.acts import WRONG_PATIENT, Act
+from kinote.catalog.schema.tables import api_token, metadata, sign_in_session, user_account
+from kinote.holdings.journal import Journal, compare, end_left, read_all
+from kinote.lifecycle.acts import RETENTION_EXPIRED, WRONG_PATIENT, Act
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.withdrawal import undo
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo_windows import close_window
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import store_roots
+from kinote.storage.marks import DirectoryMark, directory_mark, mark_directory
 from tests.actors import ROE
 from tests.clock import clock
 from tests.databases import PostgresServer
@@ -421,6 +423,106 @@ def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_p
     _change_byte(pack)
     with pytest.raises(BackupError, match="damaged"):
         restore(first.folder, tmp_path / "damaged", "", clock, silent)
+
+
+def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
+    sqlite_full_day: Day, empty_postgresql: str, tmp_path: Path
+) -> None:
+    sqlite_full_day.backup()
+    sqlite_full_day.acts.receive(Image(SECOND, 7))
+    data = tmp_path / "restored"
+    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    before = read_all(journal_folder(data)).entries
+    mark_directory(data, DirectoryMark(INSTALLATION, "where it was", ("yesterday",)))
+
+    def failing(what: str, _done: int, _total: int) -> None:
+        if what == "filling the database":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(BackupError, match="No space left"):
+        restore(chosen_backup(sqlite_full_day.location), data, empty_postgresql, clock, failing)
+    assert read_all(journal_folder(data)).entries == before
+    mark = directory_mark(data)
+    assert mark is not None
+    assert "yesterday" in mark.openings
+    found, house = restored(sqlite_full_day, data, empty_postgresql)
+    house.close()
+    assert [each["instances"] for each in found.adopted["withdrawals"]] == [1]
+    mark = directory_mark(data)
+    assert mark is not None
+    assert "yesterday" not in mark.openings
+
+
+def test_nobody_is_signed_in_after_a_restore(sqlite_day: Day, tmp_path: Path) -> None:
+    def add(transaction: Connection) -> None:
+        for number, login in enumerate(("roe", "left"), start=1):
+            transaction.execute(
+                user_account.insert(),
+                {
+                    "id": number,
+                    "login": login,
+                    "is_enabled": login == "roe",
+                    "added_at": "",
+                    "changed_at": "",
+                },
+            )
+        transaction.execute(
+            sign_in_session.insert(), {"digest": "1", "account": 1, "begun_at": "", "expires_at": "9"}
+        )
+        for number, revoked_at in enumerate(("", "2026"), start=1):
+            transaction.execute(
+                api_token.insert(),
+                {
+                    "digest": str(number),
+                    "account": 1,
+                    "name": "ct",
+                    "added_at": "",
+                    "expires_at": "9",
+                    "revoked_at": revoked_at,
+                },
+            )
+
+    sqlite_day.house.catalog.write(add)
+    sqlite_day.backup()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert (found.users, found.tokens) == (["roe"], 1)
+        assert house.rows("SELECT count(*) FROM sign_in_session") == [(0,)]
+        assert house.rows("SELECT count(*) FROM api_token WHERE revoked_at = ''") == [(0,)]
+        assert house.rows("SELECT count(*) FROM api_token WHERE revoked_at = '2026'") == [(1,)]
+    finally:
+        house.close()
+
+
+def test_another_copy_that_is_found_does_not_end_a_withdrawal(sqlite_day: Day, tmp_path: Path) -> None:
+    uid = image_uid(FIRST, LARGE)
+    expired = reject_it(sqlite_day.house, uid, RETENTION_EXPIRED)
+    sqlite_day.backup()
+    data = tmp_path / "restored"
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    (image,) = store_roots(data)["files"].rglob("*.dcm")
+    shutil.copy(image, image.with_name(f"{uuid.uuid4().hex}.dcm"))
+    found, house = restored(sqlite_day, data)
+    try:
+        assert uid not in live(house)
+        (adopted,) = found.adopted["withdrawals"]
+        assert (adopted["instances"], adopted["withdrawal"] != expired) == (1, True)
+    finally:
+        house.close()
+
+
+def test_backups_and_what_is_restored_are_nobody_elses_to_read(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.location.mkdir(mode=0o755)
+    sqlite_day.backup()
+    Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "").step()
+    folders = [each for each in sqlite_day.location.iterdir() if each.is_dir()]
+    assert {each.name: stat.S_IMODE(each.stat().st_mode) for each in folders} == {
+        each.name: 0o700 for each in folders
+    }
+    _, house = restored(sqlite_day, tmp_path / "restored")
+    house.close()
+    files = [tmp_path / "restored" / "kinote.sqlite", *journal_folder(tmp_path / "restored").iterdir()]
+    assert {stat.S_IMODE(each.stat().st_mode) & 0o077 for each in files} == {0}
 
 
 def test_what_is_there_and_was_cut_off_is_brought_back(sqlite_day: Day, tmp_path: Path) -> None:

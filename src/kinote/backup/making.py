@@ -92,7 +92,7 @@ def make_backup(
     try:
         _claim(location, source.installation)
         folder = location / f"{begun:{_NAME}}"
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         with ExitStack() as failing:
             failing.callback(shutil.rmtree, folder, ignore_errors=True)
             made = _make(source, folder, begun, clock, tell, has_images, ended, log_limit)
@@ -131,6 +131,7 @@ def _make(
     for file in journal_files(source.journal):
         _copy_file(file, folder / JOURNAL / file.name)
     objects = folder.parent / OBJECTS
+    _make_private(objects)
     packs = copy_packs(source.packs, objects / "packs", told("copying packs"))
     number = write_image_list(index, folder / IMAGES)
     left_out: list[tuple[str, str]] = []
@@ -201,19 +202,26 @@ def copy_journal(source: Source, location: Path) -> None:
         copy = target / file.name
         if not copy.exists() or copy.stat().st_size < file.stat().st_size:
             _claim(location, source.installation)
-            make_folder(target)
+            _make_private(target)
             temporary = copy.with_suffix(".part")
             _copy_file(file, temporary)
             temporary.replace(copy)
             sync_folder(target)
 
 
+def _make_private(folder: Path) -> None:
+    """Make a folder that nobody else can read: a backup has all that Kinote has.
+
+    A server has many threads, so what it writes there is protected by the folder, and not by its umask.
+    """
+    make_folder(folder)
+    folder.chmod(0o700)
+
+
 def _claim(location: Path, installation: str) -> None:
     """Mark a folder as the place of the backups of an installation. Raises `BackupError` if it is another's."""
     if not location.is_dir():
-        make_folder(location)
-        # It has all that Kinote has.
-        location.chmod(0o700)
+        _make_private(location)
     mark = location / "installation"
     try:
         whose = mark.read_text(encoding="utf-8").strip()
