@@ -48,6 +48,9 @@ _COUNTED = ("patient", "study", "series", "instance", "note", "note_version", "w
 
 #: The name of the folder of a backup. Whatever else lies beside is left alone.
 _NAME = "%Y%m%dT%H%M%S.%f"
+#: The file beside all backups that names them in the order in which they were made.
+_ORDER = "order"
+
 _IS_ONE = re.compile(r"\d{8}T\d{6}\.\d{6}")
 
 
@@ -165,6 +168,7 @@ def _make(
         forget_copied_pack(error.path)
         raise
     sync_folder(folder / JOURNAL)
+    _append_to_order(folder)
     write_manifest(folder, manifest)
     sync_folder(folder.parent)
     return Made(folder, manifest, tuple(left_out))
@@ -235,10 +239,32 @@ def _claim(location: Path, installation: str) -> None:
 
 
 def backups_in(location: Path) -> list[Path]:
-    """Return the folders of the complete backups below a location, the oldest first."""
+    """Return the folders of the complete backups below a location, the oldest first.
+
+    They have the order in which they were made, whatever the clock said then.
+    """
     if not location.is_dir():
         return []
-    return sorted(folder for folder in location.iterdir() if (folder / MANIFEST).is_file())
+    order = {name: position for position, name in enumerate(_order(location))}
+    return sorted(
+        (folder for folder in location.iterdir() if (folder / MANIFEST).is_file()),
+        key=lambda folder: (order.get(folder.name, -1), folder.name),
+    )
+
+
+def _order(location: Path) -> list[str]:
+    try:
+        return (location / _ORDER).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+
+
+def _append_to_order(folder: Path) -> None:
+    """Note that a backup is the newest."""
+    with (folder.parent / _ORDER).open("a", encoding="utf-8") as file:
+        file.write(f"{folder.name}\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keep_newest(location: Path, number: int) -> list[Path]:
@@ -252,7 +278,7 @@ def keep_newest(location: Path, number: int) -> list[Path]:
     gone = [
         folder
         for folder in sorted(location.iterdir())
-        if _IS_ONE.fullmatch(folder.name) and folder not in kept and folder.name < newest
+        if _IS_ONE.fullmatch(folder.name) and folder not in kept and (folder in there or folder.name < newest)
     ]
     for folder in gone:
         shutil.rmtree(folder)

@@ -178,6 +178,13 @@ def _print(found: dict[str, Any]) -> None:
         )
     for each in adopted.get("not_adopted", [])[:_PRINTED]:
         _say(f"  {each[0]} is no object that can be read: {each[1]}")
+    if found["tokens"]:
+        _say(f"{found['tokens']} API tokens were revoked. Make new ones with `kinote tokens add`.")
+    if found["users"]:
+        _say(
+            "These users can sign in, with the passwords that they had then. Disable those that were disabled since: "
+            f"{', '.join(found['users'])}"
+        )
     for remark in found["remarks"]:
         _say(f"  {remark}")
 
