@@ -18,6 +18,7 @@ from kinote.backup.copied_index import copy_index
 from kinote.backup.making import Made, Source, make_backup
 from kinote.backup.manifest import INDEX, MANIFEST
 from kinote.backup.refusals import BackupError
+from kinote.backup.replaying import replay
 from kinote.backup.restoring import Restored, chosen_backup, restore
 from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
@@ -117,22 +118,16 @@ def empty_postgresql(postgresql_server: PostgresServer) -> Iterator[str]:
     postgresql_server.drop(name)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> str:
-    """The address of an empty database to restore into: empty for SQLite."""
-    return "" if request.param == "sqlite" else str(request.getfixturevalue("empty_postgresql"))
-
-
 def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, House]:
     found = restore(chosen_backup(day.location), data, database, clock, silent)
     return found, House(database or f"sqlite:///{data / 'kinote.sqlite'}", data)
 
 
-def test_everything_comes_back_in_either_database(day: Day, database: str, tmp_path: Path) -> None:
+def test_everything_comes_back(day: Day, tmp_path: Path) -> None:
     made = day.backup()
     assert made.left_out == ()
     before, news, stored = rows(day.house), fed(day.house), day.house.stored_bytes()
-    found, house = restored(day, tmp_path / "restored", database)
+    found, house = restored(day, tmp_path / "restored")
     try:
         assert (found.missing, found.left, found.hidden) == ([], [], {})
         assert rows(house) == before
@@ -148,24 +143,37 @@ def test_everything_comes_back_in_either_database(day: Day, database: str, tmp_p
         house.close()
 
 
-def test_there_and_back_is_the_same(day: Day, empty_postgresql: str, tmp_path: Path) -> None:
-    day.backup()
-    before, news = rows(day.house), fed(day.house)
-    _, house = restored(day, tmp_path / "there", empty_postgresql)
+def test_there_and_back_is_the_same(
+    open_sqlite_house: OpenHouse,  # noqa: F811
+    empty_postgresql: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(House, "_open", journaling(House._open))
+    with open_sqlite_house() as acts:
+        a_day(acts)
+        day = Day(acts, tmp_path / "backups")
+        day.backup()
+        before, news, stored = rows(day.house), fed(day.house), day.house.stored_bytes()
+        _, house = restored(day, tmp_path / "there", empty_postgresql)
     there = Day(Acts(house), tmp_path / "backups there")
+    assert (rows(house), fed(house), house.stored_bytes()) == (before, news, stored)
+    assert compare(house.catalog, journal_folder(house.data)) == []
+    house.receive([Image(SECOND, 9).file])
+    before = rows(house)
     make_backup(source_of(house), there.location, clock, silent, has_images=True)
     house.close()
     _, house = restored(there, tmp_path / "back")
     try:
-        assert (rows(house), fed(house)) == (before, news)
+        assert rows(house) == before
     finally:
         house.close()
 
 
-def test_positions_of_before_are_refused(sqlite_full_day: Day, tmp_path: Path) -> None:
-    sqlite_full_day.backup()
-    position = sqlite_full_day.house.changes()[-1].position
-    _, house = restored(sqlite_full_day, tmp_path / "restored")
+def test_positions_of_before_are_refused(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    position = sqlite_day.house.changes()[-1].position
+    _, house = restored(sqlite_day, tmp_path / "restored")
     try:
         answer = house.client.get("/api/v1/changes", params={"since": position})
         assert (answer.status_code, answer.json()["title"]) == (410, "The change feed has begun anew")
@@ -187,18 +195,18 @@ def live(house: House) -> set[str]:
 
 @pytest.mark.parametrize("has_journal", [True, False], ids=["with journal", "without journal"])
 def test_law_1_nothing_rejected_after_the_backup_becomes_live(
-    sqlite_full_day: Day, has_journal: bool, tmp_path: Path
+    sqlite_day: Day, has_journal: bool, tmp_path: Path
 ) -> None:
-    sqlite_full_day.backup()
-    gone = [image_uid(FIRST, 1), image_uid(SECOND, 1)]
-    sqlite_full_day.acts.receive(Image(SECOND, 7))
-    sqlite_full_day.acts.withdraw(*gone)
-    sqlite_full_day.acts.withdraw(image_uid(SECOND, 7))
+    sqlite_day.backup()
+    gone = [image_uid(FIRST, LARGE)]
+    sqlite_day.acts.receive(Image(SECOND, 7))
+    sqlite_day.acts.withdraw(*gone)
+    sqlite_day.acts.withdraw(image_uid(SECOND, 7))
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     if not has_journal:
         shutil.rmtree(journal_folder(data))
-    found, house = restored(sqlite_full_day, data)
+    found, house = restored(sqlite_day, data)
     try:
         if has_journal:
             assert found.hidden == {"withdrawn": 2}
@@ -231,17 +239,15 @@ def test_law_1_the_copy_of_the_journal_keeps_what_was_rejected_after_the_backup(
         house.close()
 
 
-def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(
-    sqlite_full_day: Day, tmp_path: Path
-) -> None:
-    sqlite_full_day.backup()
-    sqlite_full_day.acts.withdraw(image_uid(FIRST, 1))
+def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    sqlite_day.acts.withdraw(image_uid(FIRST, LARGE))
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     shutil.move(journal_folder(data), tmp_path / "journal")
-    _, house = restored(sqlite_full_day, data)
+    _, house = restored(sqlite_day, data)
     try:
-        assert image_uid(FIRST, 1) in live(house)
+        assert image_uid(FIRST, LARGE) in live(house)
         assert any(
             "does not know this act" in each.sentence for each in compare(house.catalog, tmp_path / "journal")
         )
@@ -249,16 +255,16 @@ def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(
         house.close()
 
 
-def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_full_day: Day, tmp_path: Path) -> None:
-    uid = image_uid(FIRST, 1)
-    sqlite_full_day.acts.withdraw(uid)
-    which = max(sqlite_full_day.acts.withdrawal_keys)
-    key = sqlite_full_day.acts.withdrawal_keys[which]
-    sqlite_full_day.backup()
-    sqlite_full_day.acts.undo(which)
+def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_day: Day, tmp_path: Path) -> None:
+    uid = image_uid(FIRST, LARGE)
+    sqlite_day.acts.withdraw(uid)
+    which = max(sqlite_day.acts.withdrawal_keys)
+    key = sqlite_day.acts.withdrawal_keys[which]
+    sqlite_day.backup()
+    sqlite_day.acts.undo(which)
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    found, house = restored(sqlite_full_day, data)
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(sqlite_day, data)
     try:
         assert [(each["kind"], each["withdrawal"]) for each in found.left] == [("withdrawal undone", key)]
         assert uid not in live(house)
@@ -357,31 +363,29 @@ def test_law_4_nobody_is_told_of_what_was_undone_after_the_backup(sqlite_day: Da
         house.close()
 
 
-def test_what_was_adopted_is_live_once_it_is_accepted(sqlite_full_day: Day, tmp_path: Path) -> None:
-    sqlite_full_day.backup()
+def test_what_was_adopted_is_live_once_it_is_accepted(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
     new = [Image(SECOND, 7), Image(SECOND, LARGE)]
-    sqlite_full_day.acts.receive(*new)
+    sqlite_day.acts.receive(*new)
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    found, house = restored(sqlite_full_day, data)
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(sqlite_day, data)
     try:
         assert found.adopted["adopted"] == 2
         assert found.adopted["not_adopted"] == []
         for each in found.adopted["withdrawals"]:
             house.client.request("DELETE", f"/api/v1/withdrawals/{each['withdrawal']}")
         assert {image_uid(SECOND, 7), image_uid(SECOND, LARGE)} <= live(house)
-        assert len(house.stored_bytes()) == len(sqlite_full_day.house.stored_bytes())
+        assert len(house.stored_bytes()) == len(sqlite_day.house.stored_bytes())
         house.restart()
         assert house.recovered.set_aside == 0
     finally:
         house.close()
 
 
-def test_without_its_bytes_an_object_is_missing_until_it_comes_again(
-    sqlite_full_day: Day, tmp_path: Path
-) -> None:
-    sqlite_full_day.backup(has_images=False)
-    found, house = restored(sqlite_full_day, tmp_path / "restored")
+def test_without_its_bytes_an_object_is_missing_until_it_comes_again(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup(has_images=False)
+    found, house = restored(sqlite_day, tmp_path / "restored")
     try:
         assert found.missing == [image_uid(FIRST, LARGE)]
         house.receive([Image(FIRST, LARGE).file])
@@ -426,12 +430,12 @@ def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_p
 
 
 def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
-    sqlite_full_day: Day, empty_postgresql: str, tmp_path: Path
+    sqlite_day: Day, empty_postgresql: str, tmp_path: Path
 ) -> None:
-    sqlite_full_day.backup()
-    sqlite_full_day.acts.receive(Image(SECOND, 7))
+    sqlite_day.backup()
+    sqlite_day.acts.receive(Image(SECOND, 7))
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     before = read_all(journal_folder(data)).entries
     mark_directory(data, DirectoryMark(INSTALLATION, "where it was", ("yesterday",)))
 
@@ -440,12 +444,12 @@ def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
             raise OSError(28, "No space left on device")
 
     with pytest.raises(BackupError, match="No space left"):
-        restore(chosen_backup(sqlite_full_day.location), data, empty_postgresql, clock, failing)
+        restore(chosen_backup(sqlite_day.location), data, empty_postgresql, clock, failing)
     assert read_all(journal_folder(data)).entries == before
     mark = directory_mark(data)
     assert mark is not None
     assert "yesterday" in mark.openings
-    found, house = restored(sqlite_full_day, data, empty_postgresql)
+    found, house = restored(sqlite_day, data, empty_postgresql)
     house.close()
     assert [each["instances"] for each in found.adopted["withdrawals"]] == [1]
     mark = directory_mark(data)
@@ -525,6 +529,17 @@ def test_backups_and_what_is_restored_are_nobody_elses_to_read(sqlite_day: Day, 
     assert {stat.S_IMODE(each.stat().st_mode) & 0o077 for each in files} == {0}
 
 
+def test_a_purge_hides_only_the_copy_that_was_purged(sqlite_day: Day) -> None:
+    house, uid = sqlite_day.house, image_uid(FIRST, LARGE)
+    ((digest,),) = house.rows(str(text(f"SELECT digest FROM instance WHERE sop_instance_uid = '{uid}'")))  # noqa: S608
+    said = {"kind": "purged", "at": "2026-11-30", "by": ["system", "Kinote", ""], "uids": [uid]}
+    replay(house.catalog, [{"id": "1", **said, "digests": {uid: "another"}}], clock())
+    assert uid in live(house)
+    several = {"digests": {uid: "another"}, "copies_purged": {uid: [digest, "another"]}}
+    replay(house.catalog, [{"id": "2", **said, **several}], clock())
+    assert uid not in live(house)
+
+
 def test_what_is_there_and_was_cut_off_is_brought_back(sqlite_day: Day, tmp_path: Path) -> None:
     sqlite_day.backup()
     data = tmp_path / "restored"
@@ -552,30 +567,15 @@ def test_a_pack_that_was_damaged_among_the_backups_is_copied_again(sqlite_day: D
     sqlite_day.backup()
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"), [each[1:] for each in DAMAGES], ids=[each[0] for each in DAMAGES]
-)
-def test_a_backup_that_is_not_whole_is_refused(
-    damage: Callable[[Path], None], words: str, sqlite_day: Day, tmp_path: Path
-) -> None:
+def test_a_backup_that_is_not_whole_is_refused(sqlite_day: Day, tmp_path: Path) -> None:
     made = sqlite_day.backup()
-    damage(made.folder)
-    with pytest.raises(BackupError, match=words):
-        restore(made.folder, tmp_path / "restored", "", clock, silent)
-    assert not (tmp_path / "restored" / "kinote.sqlite").exists()
-
-
-@pytest.fixture
-def sqlite_full_day(
-    open_sqlite_house: OpenHouse,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Day]:
-    """The same on SQLite only: a restore does all its work there."""
-    monkeypatch.setattr(House, "_open", journaling(House._open))
-    with open_sqlite_house() as acts:
-        a_day(acts)
-        yield Day(acts, tmp_path / "backups")
+    for number, (_, damage, words) in enumerate(DAMAGES):
+        copied = tmp_path / f"copy {number}"
+        shutil.copytree(sqlite_day.location, copied)
+        damage(copied / made.folder.name)
+        with pytest.raises(BackupError, match=words):
+            restore(copied / made.folder.name, tmp_path / "restored", "", clock, silent)
+        assert not (tmp_path / "restored" / "kinote.sqlite").exists()
 
 
 @pytest.fixture
@@ -641,22 +641,21 @@ def test_a_backup_that_is_cut_off_leaves_nothing_and_goes_on(sqlite_day: Day) ->
     assert copied[0].stat().st_mtime_ns == was
 
 
-@pytest.mark.parametrize("step", ["reading the backup", "copying packs", "looking for the bytes"])
 def test_a_restore_that_is_cut_off_leaves_nothing_in_place_and_goes_on(
-    step: str, sqlite_day: Day, tmp_path: Path
+    sqlite_day: Day, tmp_path: Path
 ) -> None:
     sqlite_day.backup()
     before = rows(sqlite_day.house)
     data = tmp_path / "restored"
+    for step in ("reading the backup", "copying packs", "looking for the bytes"):
 
-    def cut(what: str, done: int, total: int) -> None:
-        del done, total
-        if what == step:
-            raise KeyboardInterrupt
+        def cut(what: str, _done: int, _total: int, step: str = step) -> None:
+            if what == step:
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
-    assert not (data / "kinote.sqlite").exists()
+        with pytest.raises(KeyboardInterrupt):
+            restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
+        assert not (data / "kinote.sqlite").exists()
     found, house = restored(sqlite_day, data)
     try:
         assert rows(house) == before
