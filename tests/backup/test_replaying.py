@@ -36,7 +36,7 @@ def withdrawn(number: int, key: int, *uids: str, **more: Any) -> dict[str, Any]:
         "text": "blurred",
         "rejection_note": "",
         "closes_at": AT,
-        "is_closed": True,
+        "is_closed": False,
         "effect": "hidden",
         "received": False,
         "of_key_objects": False,
@@ -111,6 +111,24 @@ CASES: list[tuple[str, list[dict[str, Any]], list[Target], list[str]]] = [
         [withdrawn(1, 7, "1.1"), entry(2, "purged", None, ("1.1", "1.2"), digests={}, because={})],
         [(7, "1.1", "quality", "hidden", True), (8, "1.2", "after restore", "hidden", True)],
         [],
+    ),
+    (
+        "a rejection that was accepted before it came, by a clock that was set back",
+        [
+            entry(2, "rejection accepted", 7, ("1.9",), effect="hidden"),
+            withdrawn(1, 7, "1.1", effect="proposed"),
+        ],
+        [(7, "1.1", "quality", "hidden", True), (7, "1.9", "quality", "hidden", True)],
+        [],
+    ),
+    *(
+        (
+            f"{kind} of a withdrawal that nobody knows",
+            [entry(1, kind, 7, ("1.9",), effect="hidden", because="restored")],
+            [(1, "1.9", "after restore", "hidden", True)],
+            [kind],
+        )
+        for kind in ("rejection accepted", "no longer spared by a withdrawal", "left in force by a restore")
     ),
     (
         "a kind of a later version",

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 
 from kinote.backup.copied_index import copy_index
 from kinote.backup.making import Made, Source, make_backup
 from kinote.backup.manifest import INDEX, MANIFEST
 from kinote.backup.refusals import BackupError
+from kinote.backup.replaying import replay
 from kinote.backup.restoring import Restored, chosen_backup, restore
 from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
-from kinote.catalog.schema.tables import metadata
-from kinote.holdings.journal import Journal, compare, end_left
+from kinote.catalog.schema.tables import api_token, metadata, sign_in_session, user_account
+from kinote.holdings.journal import Journal, compare, end_left, read_all
+from kinote.lifecycle.acts import RETENTION_EXPIRED, WRONG_PATIENT, Act
+from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.withdrawal import undo
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.undo_windows import close_window
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import store_roots
+from kinote.storage.marks import DirectoryMark, directory_mark, mark_directory
+from tests.actors import ROE
 from tests.clock import clock
 from tests.databases import PostgresServer
 from tests.laws.acts import Acts
@@ -108,22 +118,16 @@ def empty_postgresql(postgresql_server: PostgresServer) -> Iterator[str]:
     postgresql_server.drop(name)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> str:
-    """The address of an empty database to restore into: empty for SQLite."""
-    return "" if request.param == "sqlite" else str(request.getfixturevalue("empty_postgresql"))
-
-
 def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, House]:
     found = restore(chosen_backup(day.location), data, database, clock, silent)
     return found, House(database or f"sqlite:///{data / 'kinote.sqlite'}", data)
 
 
-def test_everything_comes_back_in_either_database(day: Day, database: str, tmp_path: Path) -> None:
+def test_everything_comes_back(day: Day, tmp_path: Path) -> None:
     made = day.backup()
     assert made.left_out == ()
     before, news, stored = rows(day.house), fed(day.house), day.house.stored_bytes()
-    found, house = restored(day, tmp_path / "restored", database)
+    found, house = restored(day, tmp_path / "restored")
     try:
         assert (found.missing, found.left, found.hidden) == ([], [], {})
         assert rows(house) == before
@@ -139,24 +143,37 @@ def test_everything_comes_back_in_either_database(day: Day, database: str, tmp_p
         house.close()
 
 
-def test_there_and_back_is_the_same(day: Day, empty_postgresql: str, tmp_path: Path) -> None:
-    day.backup()
-    before, news = rows(day.house), fed(day.house)
-    _, house = restored(day, tmp_path / "there", empty_postgresql)
+def test_there_and_back_is_the_same(
+    open_sqlite_house: OpenHouse,  # noqa: F811
+    empty_postgresql: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(House, "_open", journaling(House._open))
+    with open_sqlite_house() as acts:
+        a_day(acts)
+        day = Day(acts, tmp_path / "backups")
+        day.backup()
+        before, news, stored = rows(day.house), fed(day.house), day.house.stored_bytes()
+        _, house = restored(day, tmp_path / "there", empty_postgresql)
     there = Day(Acts(house), tmp_path / "backups there")
+    assert (rows(house), fed(house), house.stored_bytes()) == (before, news, stored)
+    assert compare(house.catalog, journal_folder(house.data)) == []
+    house.receive([Image(SECOND, 9).file])
+    before = rows(house)
     make_backup(source_of(house), there.location, clock, silent, has_images=True)
     house.close()
     _, house = restored(there, tmp_path / "back")
     try:
-        assert (rows(house), fed(house)) == (before, news)
+        assert rows(house) == before
     finally:
         house.close()
 
 
-def test_positions_of_before_are_refused(sqlite_full_day: Day, tmp_path: Path) -> None:
-    sqlite_full_day.backup()
-    position = sqlite_full_day.house.changes()[-1].position
-    _, house = restored(sqlite_full_day, tmp_path / "restored")
+def test_positions_of_before_are_refused(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    position = sqlite_day.house.changes()[-1].position
+    _, house = restored(sqlite_day, tmp_path / "restored")
     try:
         answer = house.client.get("/api/v1/changes", params={"since": position})
         assert (answer.status_code, answer.json()["title"]) == (410, "The change feed has begun anew")
@@ -178,18 +195,18 @@ def live(house: House) -> set[str]:
 
 @pytest.mark.parametrize("has_journal", [True, False], ids=["with journal", "without journal"])
 def test_law_1_nothing_rejected_after_the_backup_becomes_live(
-    sqlite_full_day: Day, has_journal: bool, tmp_path: Path
+    sqlite_day: Day, has_journal: bool, tmp_path: Path
 ) -> None:
-    sqlite_full_day.backup()
-    gone = [image_uid(FIRST, 1), image_uid(SECOND, 1)]
-    sqlite_full_day.acts.receive(Image(SECOND, 7))
-    sqlite_full_day.acts.withdraw(*gone)
-    sqlite_full_day.acts.withdraw(image_uid(SECOND, 7))
+    sqlite_day.backup()
+    gone = [image_uid(FIRST, LARGE)]
+    sqlite_day.acts.receive(Image(SECOND, 7))
+    sqlite_day.acts.withdraw(*gone)
+    sqlite_day.acts.withdraw(image_uid(SECOND, 7))
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     if not has_journal:
         shutil.rmtree(journal_folder(data))
-    found, house = restored(sqlite_full_day, data)
+    found, house = restored(sqlite_day, data)
     try:
         if has_journal:
             assert found.hidden == {"withdrawn": 2}
@@ -222,17 +239,15 @@ def test_law_1_the_copy_of_the_journal_keeps_what_was_rejected_after_the_backup(
         house.close()
 
 
-def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(
-    sqlite_full_day: Day, tmp_path: Path
-) -> None:
-    sqlite_full_day.backup()
-    sqlite_full_day.acts.withdraw(image_uid(FIRST, 1))
+def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    sqlite_day.acts.withdraw(image_uid(FIRST, LARGE))
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     shutil.move(journal_folder(data), tmp_path / "journal")
-    _, house = restored(sqlite_full_day, data)
+    _, house = restored(sqlite_day, data)
     try:
-        assert image_uid(FIRST, 1) in live(house)
+        assert image_uid(FIRST, LARGE) in live(house)
         assert any(
             "does not know this act" in each.sentence for each in compare(house.catalog, tmp_path / "journal")
         )
@@ -240,16 +255,16 @@ def test_breach_of_law_1_a_journal_that_is_not_replayed_is_noticed(
         house.close()
 
 
-def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_full_day: Day, tmp_path: Path) -> None:
-    uid = image_uid(FIRST, 1)
-    sqlite_full_day.acts.withdraw(uid)
-    which = max(sqlite_full_day.acts.withdrawal_keys)
-    key = sqlite_full_day.acts.withdrawal_keys[which]
-    sqlite_full_day.backup()
-    sqlite_full_day.acts.undo(which)
+def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_day: Day, tmp_path: Path) -> None:
+    uid = image_uid(FIRST, LARGE)
+    sqlite_day.acts.withdraw(uid)
+    which = max(sqlite_day.acts.withdrawal_keys)
+    key = sqlite_day.acts.withdrawal_keys[which]
+    sqlite_day.backup()
+    sqlite_day.acts.undo(which)
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    found, house = restored(sqlite_full_day, data)
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(sqlite_day, data)
     try:
         assert [(each["kind"], each["withdrawal"]) for each in found.left] == [("withdrawal undone", key)]
         assert uid not in live(house)
@@ -261,31 +276,116 @@ def test_what_was_undone_after_the_backup_waits_for_a_person(sqlite_full_day: Da
         house.close()
 
 
-def test_what_was_adopted_is_live_once_it_is_accepted(sqlite_full_day: Day, tmp_path: Path) -> None:
-    sqlite_full_day.backup()
+WINDOW = timedelta(hours=1)
+
+
+def reject_it(house: House, uid: str, act: Act = WRONG_PATIENT) -> int:
+    """Withdraw an instance as a person does, with an undo window."""
+    return house.catalog.write(
+        lambda transaction: reject(
+            transaction, [uid], act=act, text="why", by=ROE, now=clock(), undo_window=WINDOW
+        )
+    )
+
+
+def told(house: House, key: int) -> tuple[bool, str, int]:
+    """Whether the window of a withdrawal has closed, its rejection note, and how many there are."""
+    ((closed_at, note),) = house.rows(
+        f"SELECT closed_at, rejection_note_uid FROM withdrawal WHERE id = {key}"  # noqa: S608 - a number of ours
+    )
+    ((number,),) = house.rows(f"SELECT count(*) FROM rejection_note WHERE withdrawal = {key}")  # noqa: S608 - a number of ours
+    return closed_at is not None, note, number
+
+
+@pytest.mark.parametrize("was_told", [True, False], ids=["told", "not told"])
+def test_law_4_others_are_told_of_what_only_the_journal_knows(
+    was_told: bool, sqlite_day: Day, tmp_path: Path
+) -> None:
+    house, uid = sqlite_day.house, image_uid(FIRST, LARGE)
+    house.catalog.write(
+        lambda transaction: record_given(
+            transaction,
+            [Given(uid, Receiver(address="CT9"), State.GIVEN, "0000H", "C-STORE", clock())],
+        )
+    )
+    sqlite_day.backup()
+    key = reject_it(house, uid)
+    if was_told:
+        house.catalog.write(lambda transaction: close_window(transaction, key, now=clock()))
+    Backups(source_of(house), BackupOptions(sqlite_day.location), clock, "").step()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert uid not in live(house)
+        is_closed, note, number = told(house, key)
+        assert (is_closed, bool(note), number) == (was_told, was_told, 1)
+        owed = house.rows(f"SELECT address FROM delivery WHERE state = 'owed' AND withdrawal = {key}")  # noqa: S608 - a number of ours
+        assert owed == [("CT9",)]
+        undone = house.client.request("DELETE", f"/api/v1/withdrawals/{key}").status_code
+        assert undone == (409 if was_told else 200)
+        assert found.left == []
+        if was_told:
+            assert compare(house.catalog, journal_folder(house.data)) == []
+    finally:
+        house.close()
+
+
+def test_what_others_were_told_of_stays_so_if_the_instance_is_not_known(
+    sqlite_day: Day, tmp_path: Path
+) -> None:
+    sqlite_day.backup()
+    uid = image_uid(SECOND, 5)
+    sqlite_day.acts.receive(Image(SECOND, 5))
+    key = reject_it(sqlite_day.house, uid)
+    sqlite_day.house.catalog.write(lambda transaction: close_window(transaction, key, now=clock()))
+    Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "").step()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert told(house, key) == (*told(sqlite_day.house, key)[:2], 0)
+        assert [(each["kind"], each["withdrawal"]) for each in found.left] == [("withdrawn", key)]
+        assert house.client.request("DELETE", f"/api/v1/withdrawals/{key}").status_code == 409
+    finally:
+        house.close()
+
+
+def test_law_4_nobody_is_told_of_what_was_undone_after_the_backup(sqlite_day: Day, tmp_path: Path) -> None:
+    key = reject_it(sqlite_day.house, image_uid(FIRST, LARGE))
+    sqlite_day.backup()
+    sqlite_day.house.catalog.write(lambda transaction: undo(transaction, key, by=ROE, now=clock()))
+    Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "").step()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        ((closes_at,),) = house.rows(f"SELECT closes_at FROM withdrawal WHERE id = {key}")  # noqa: S608 - a number of ours
+        assert datetime.fromisoformat(closes_at) > clock() + timedelta(days=7)
+        (left,) = found.left
+        assert (left["withdrawal"], closes_at in left["why"]) == (key, True)
+        assert compare(house.catalog, journal_folder(house.data)) == []
+    finally:
+        house.close()
+
+
+def test_what_was_adopted_is_live_once_it_is_accepted(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
     new = [Image(SECOND, 7), Image(SECOND, LARGE)]
-    sqlite_full_day.acts.receive(*new)
+    sqlite_day.acts.receive(*new)
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_full_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    found, house = restored(sqlite_full_day, data)
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    found, house = restored(sqlite_day, data)
     try:
         assert found.adopted["adopted"] == 2
         assert found.adopted["not_adopted"] == []
         for each in found.adopted["withdrawals"]:
             house.client.request("DELETE", f"/api/v1/withdrawals/{each['withdrawal']}")
         assert {image_uid(SECOND, 7), image_uid(SECOND, LARGE)} <= live(house)
-        assert len(house.stored_bytes()) == len(sqlite_full_day.house.stored_bytes())
+        assert len(house.stored_bytes()) == len(sqlite_day.house.stored_bytes())
         house.restart()
         assert house.recovered.set_aside == 0
     finally:
         house.close()
 
 
-def test_without_its_bytes_an_object_is_missing_until_it_comes_again(
-    sqlite_full_day: Day, tmp_path: Path
-) -> None:
-    sqlite_full_day.backup(has_images=False)
-    found, house = restored(sqlite_full_day, tmp_path / "restored")
+def test_without_its_bytes_an_object_is_missing_until_it_comes_again(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup(has_images=False)
+    found, house = restored(sqlite_day, tmp_path / "restored")
     try:
         assert found.missing == [image_uid(FIRST, LARGE)]
         house.receive([Image(FIRST, LARGE).file])
@@ -329,30 +429,153 @@ def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_p
         restore(first.folder, tmp_path / "damaged", "", clock, silent)
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"), [each[1:] for each in DAMAGES], ids=[each[0] for each in DAMAGES]
-)
-def test_a_backup_that_is_not_whole_is_refused(
-    damage: Callable[[Path], None], words: str, sqlite_day: Day, tmp_path: Path
+def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
+    sqlite_day: Day, empty_postgresql: str, tmp_path: Path
 ) -> None:
+    sqlite_day.backup()
+    sqlite_day.acts.receive(Image(SECOND, 7))
+    data = tmp_path / "restored"
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    before = read_all(journal_folder(data)).entries
+    mark_directory(data, DirectoryMark(INSTALLATION, "where it was", ("yesterday",)))
+
+    def failing(what: str, _done: int, _total: int) -> None:
+        if what == "filling the database":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(BackupError, match="No space left"):
+        restore(chosen_backup(sqlite_day.location), data, empty_postgresql, clock, failing)
+    assert read_all(journal_folder(data)).entries == before
+    mark = directory_mark(data)
+    assert mark is not None
+    assert "yesterday" in mark.openings
+    found, house = restored(sqlite_day, data, empty_postgresql)
+    house.close()
+    assert [each["instances"] for each in found.adopted["withdrawals"]] == [1]
+    mark = directory_mark(data)
+    assert mark is not None
+    assert "yesterday" not in mark.openings
+
+
+def test_nobody_is_signed_in_after_a_restore(sqlite_day: Day, tmp_path: Path) -> None:
+    def add(transaction: Connection) -> None:
+        for number, login in enumerate(("roe", "left"), start=1):
+            transaction.execute(
+                user_account.insert(),
+                {
+                    "id": number,
+                    "login": login,
+                    "is_enabled": login == "roe",
+                    "added_at": "",
+                    "changed_at": "",
+                },
+            )
+        transaction.execute(
+            sign_in_session.insert(), {"digest": "1", "account": 1, "begun_at": "", "expires_at": "9"}
+        )
+        for number, revoked_at in enumerate(("", "2026"), start=1):
+            transaction.execute(
+                api_token.insert(),
+                {
+                    "digest": str(number),
+                    "account": 1,
+                    "name": "ct",
+                    "added_at": "",
+                    "expires_at": "9",
+                    "revoked_at": revoked_at,
+                },
+            )
+
+    sqlite_day.house.catalog.write(add)
+    sqlite_day.backup()
+    found, house = restored(sqlite_day, tmp_path / "restored")
+    try:
+        assert (found.users, found.tokens) == (["roe"], 1)
+        assert house.rows("SELECT count(*) FROM sign_in_session") == [(0,)]
+        assert house.rows("SELECT count(*) FROM api_token WHERE revoked_at = ''") == [(0,)]
+        assert house.rows("SELECT count(*) FROM api_token WHERE revoked_at = '2026'") == [(1,)]
+    finally:
+        house.close()
+
+
+def test_another_copy_that_is_found_does_not_end_a_withdrawal(sqlite_day: Day, tmp_path: Path) -> None:
+    uid = image_uid(FIRST, LARGE)
+    expired = reject_it(sqlite_day.house, uid, RETENTION_EXPIRED)
+    sqlite_day.backup()
+    data = tmp_path / "restored"
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    (image,) = store_roots(data)["files"].rglob("*.dcm")
+    shutil.copy(image, image.with_name(f"{uuid.uuid4().hex}.dcm"))
+    found, house = restored(sqlite_day, data)
+    try:
+        assert uid not in live(house)
+        (adopted,) = found.adopted["withdrawals"]
+        assert (adopted["instances"], adopted["withdrawal"] != expired) == (1, True)
+    finally:
+        house.close()
+
+
+def test_backups_and_what_is_restored_are_nobody_elses_to_read(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.location.mkdir(mode=0o755)
+    sqlite_day.backup()
+    Backups(source_of(sqlite_day.house), BackupOptions(sqlite_day.location), clock, "").step()
+    folders = [each for each in sqlite_day.location.iterdir() if each.is_dir()]
+    assert {each.name: stat.S_IMODE(each.stat().st_mode) for each in folders} == {
+        each.name: 0o700 for each in folders
+    }
+    _, house = restored(sqlite_day, tmp_path / "restored")
+    house.close()
+    files = [tmp_path / "restored" / "kinote.sqlite", *journal_folder(tmp_path / "restored").iterdir()]
+    assert {stat.S_IMODE(each.stat().st_mode) & 0o077 for each in files} == {0}
+
+
+def test_a_purge_hides_only_the_copy_that_was_purged(sqlite_day: Day) -> None:
+    house, uid = sqlite_day.house, image_uid(FIRST, LARGE)
+    ((digest,),) = house.rows(str(text(f"SELECT digest FROM instance WHERE sop_instance_uid = '{uid}'")))  # noqa: S608
+    said = {"kind": "purged", "at": "2026-11-30", "by": ["system", "Kinote", ""], "uids": [uid]}
+    replay(house.catalog, [{"id": "1", **said, "digests": {uid: "another"}}], clock())
+    assert uid in live(house)
+    several = {"digests": {uid: "another"}, "copies_purged": {uid: [digest, "another"]}}
+    replay(house.catalog, [{"id": "2", **said, **several}], clock())
+    assert uid not in live(house)
+
+
+def test_what_is_there_and_was_cut_off_is_brought_back(sqlite_day: Day, tmp_path: Path) -> None:
+    sqlite_day.backup()
+    data = tmp_path / "restored"
+    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    roots = store_roots(data)
+    (image,) = roots["files"].rglob("*.dcm")
+    _shorten(image)
+    (pack,) = roots["packs"].glob("*.pack")
+    pack.write_bytes(pack.read_bytes()[:4096])
+    found, house = restored(sqlite_day, data)
+    try:
+        assert found.missing == []
+        assert ["cut-off" in each for each in found.remarks] == [True]
+        assert house.stored_bytes() == sqlite_day.house.stored_bytes()
+    finally:
+        house.close()
+
+
+def test_a_pack_that_was_damaged_among_the_backups_is_copied_again(sqlite_day: Day) -> None:
+    sqlite_day.backup()
+    (pack,) = (sqlite_day.location / "objects" / "packs").glob("*.pack")
+    _change_byte(pack)
+    with pytest.raises(BackupError, match="damaged"):
+        sqlite_day.backup()
+    sqlite_day.backup()
+
+
+def test_a_backup_that_is_not_whole_is_refused(sqlite_day: Day, tmp_path: Path) -> None:
     made = sqlite_day.backup()
-    damage(made.folder)
-    with pytest.raises(BackupError, match=words):
-        restore(made.folder, tmp_path / "restored", "", clock, silent)
-    assert not (tmp_path / "restored" / "kinote.sqlite").exists()
-
-
-@pytest.fixture
-def sqlite_full_day(
-    open_sqlite_house: OpenHouse,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Day]:
-    """The same on SQLite only: a restore does all its work there."""
-    monkeypatch.setattr(House, "_open", journaling(House._open))
-    with open_sqlite_house() as acts:
-        a_day(acts)
-        yield Day(acts, tmp_path / "backups")
+    for number, (_, damage, words) in enumerate(DAMAGES):
+        copied = tmp_path / f"copy {number}"
+        shutil.copytree(sqlite_day.location, copied)
+        damage(copied / made.folder.name)
+        with pytest.raises(BackupError, match=words):
+            restore(copied / made.folder.name, tmp_path / "restored", "", clock, silent)
+        assert not (tmp_path / "restored" / "kinote.sqlite").exists()
 
 
 @pytest.fixture
@@ -418,22 +641,21 @@ def test_a_backup_that_is_cut_off_leaves_nothing_and_goes_on(sqlite_day: Day) ->
     assert copied[0].stat().st_mtime_ns == was
 
 
-@pytest.mark.parametrize("step", ["reading the backup", "copying packs", "looking for the bytes"])
 def test_a_restore_that_is_cut_off_leaves_nothing_in_place_and_goes_on(
-    step: str, sqlite_day: Day, tmp_path: Path
+    sqlite_day: Day, tmp_path: Path
 ) -> None:
     sqlite_day.backup()
     before = rows(sqlite_day.house)
     data = tmp_path / "restored"
+    for step in ("reading the backup", "copying packs", "looking for the bytes"):
 
-    def cut(what: str, done: int, total: int) -> None:
-        del done, total
-        if what == step:
-            raise KeyboardInterrupt
+        def cut(what: str, _done: int, _total: int, step: str = step) -> None:
+            if what == step:
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
-    assert not (data / "kinote.sqlite").exists()
+        with pytest.raises(KeyboardInterrupt):
+            restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
+        assert not (data / "kinote.sqlite").exists()
     found, house = restored(sqlite_day, data)
     try:
         assert rows(house) == before

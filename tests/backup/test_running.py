@@ -35,9 +35,8 @@ def time() -> SettableClock:
 
 @pytest.fixture
 def source(catalog: Catalog, database_url: str, tmp_path: Path) -> Source:
-    return Source(
-        catalog, database_url, "here", tmp_path / "objects", tmp_path / "packs", tmp_path / "journal"
-    )
+    data = tmp_path / "data"
+    return Source(catalog, database_url, "here", data / "objects", data / "packs", data / "journal")
 
 
 @pytest.fixture
@@ -130,3 +129,63 @@ def test_it_is_made_on_time_and_an_alert_says_if_it_is_not(
     time.now += DAY
     (alert,) = making.alerts()
     assert (alert.code, "last good backup" in alert.text) == ("BACKUP_TOO_OLD", True)
+
+
+def test_a_row_of_which_nothing_could_be_written_does_not_stay_running(
+    making: Backups, source: Source, time: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "_set", lambda *_: None)
+        made(making, source)
+    assert [state for state, _ in rows(source)] == ["running"]
+    time.now += timedelta(minutes=2)
+    making.step()
+    assert [state for state, _ in rows(source)] == ["failed"]
+
+
+def test_one_that_is_asked_for_while_the_last_one_tidies_up_is_made(
+    making: Backups, source: Source, time: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, may_end = threading.Event(), threading.Event()
+
+    def waiting(*_: object) -> None:
+        going.set()
+        may_end.wait()
+
+    monkeypatch.setattr("kinote.backup.running.keep_newest", waiting)
+    first = source.catalog.write(lambda transaction: making.ask(transaction, ROE))
+    making.begin(first["id"])
+    going.wait()
+    time.now += timedelta(seconds=1)
+    second = source.catalog.write(lambda transaction: making.ask(transaction, ROE))
+    making.begin(second["id"])
+    may_end.set()
+    thread = making._thread
+    assert thread is not None
+    thread.join()
+    assert [state for state, _ in rows(source)] == ["good", "good"]
+
+
+def test_a_clock_that_was_ahead_stops_no_backup_and_no_alert(
+    making: Backups, source: Source, time: SettableClock, tmp_path: Path
+) -> None:
+    now = time.now
+    time.now = now + 1000 * DAY
+    made(making, source)
+    time.now = now
+    assert [alert.code for alert in making.alerts()] == ["BACKUP_TOO_OLD"]
+    for _ in range(3):
+        making.step()
+        assert making._thread is not None
+        making._thread.join()
+        time.now += timedelta(hours=25)
+        assert making.alerts() == ()
+    # The newest are those that were made last.
+    assert [state for state, _ in rows(source)] == ["good"] * 4
+    assert [each.name[:4] for each in backups_in(tmp_path / "backups")] == ["2026", "2026"]
+
+
+def test_a_folder_in_the_data_directory_is_refused(source: Source, time: SettableClock) -> None:
+    making = Backups(source, BackupOptions(source.journal.parent / "backups"), time, "")
+    with pytest.raises(NoBackupNowError, match="lies in the data directory"):
+        source.catalog.write(lambda transaction: making.ask(transaction, ROE))

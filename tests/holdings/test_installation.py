@@ -20,7 +20,9 @@ from kinote.catalog.sql import dialects
 from kinote.holdings import installation
 from kinote.holdings.recovery import recover
 from kinote.settings.model import Settings
+from kinote.storage.journal_files import JournalFiles
 from tests.actors import ORIGIN
+from tests.clock import clock
 from tests.databases import PostgresServer
 from tests.intake.objects import image
 from tests.kept_bytes import kept_below
@@ -342,3 +344,30 @@ def test_an_administrator_may_go_on_with_an_older_index(place: Place) -> None:
         record = json.loads(file.with_name(f"{file.name}.json").read_text())
         assert set(record) == {"was_at", "why", "when", "bytes"}
         assert record["bytes"] == file.stat().st_size
+
+
+def test_an_older_index_that_cannot_learn_from_the_journal_is_not_taken_for_the_right_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.store(1)
+    place.copy_index("older")
+    place.store(2)
+    place.bring_back_index("older")
+
+    def failing(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(opening, "replay", failing)
+        with pytest.raises(KeyboardInterrupt):
+            adopt(place.settings)
+    refusal(place)
+
+
+def test_an_index_is_not_adopted_beside_the_journal_of_another_installation(place: Place) -> None:
+    place.store(1)
+    writer = JournalFiles(place.data / "journal", clock, lambda: "another")
+    writer.append([{"id": "1", "kind": "purged", "uids": ["1.2"]}])
+    writer.close()
+    with pytest.raises(HouseError, match="another installation"):
+        adopt(place.settings)

@@ -84,7 +84,25 @@ NOT_JOURNALED = {
         "settings_row",
         "store",
     },
+    "who may do what, and who did what: in a backup only": {
+        "api_token",
+        "audit_chunk",
+        "audit_entry",
+        "sign_in_session",
+        "user_account",
+    },
+    "what became of held copies, which are not in use, and what other systems have: in a backup only": {
+        "awaited_key_object",
+        "copy_decision",
+        "decided_copy",
+        "migrated_note",
+        "patient_conflict",
+        "proposed_correction",
+        "proposed_correction_copy",
+    },
     "what people have set up, and how deliveries went: in a backup only": {
+        "alert_channel",
+        "alert_told",
         "delivery",
         "destination",
         "endpoint",
@@ -189,6 +207,40 @@ def test_an_act_whose_entry_cannot_be_written_is_not_done(journaled: Catalog, fo
     folder.unlink()
     journaled.write(withdraw_these("1.2"))
     assert len(read_all(folder).entries) == 1
+
+
+def test_nothing_is_written_to_a_journal_that_was_removed(
+    database_url: str, journaled: Catalog, folder: Path, tmp_path: Path
+) -> None:
+    begin(journaled, folder, clock())
+    key = journaled.write(withdraw_these("1.2"))
+    journaled.write(lambda transaction: undo(transaction, key, by=ROE, now=clock()))
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(JournalUnavailableError, match="not there any more"):
+        journaled.write(withdraw_these("1.3"))
+    (tmp_path / "elsewhere").rename(folder)
+    journaled.write(withdraw_these("1.3"))
+    assert compare(journaled, folder) == []
+    # If it does not come back, the next start writes it again. Later it may: nothing in it is new to the index.
+    folder.rename(tmp_path / "elsewhere")
+    writer = Journal(folder, clock, lambda: "here")
+    catalog = Catalog(CatalogOptions(database_url), journal_writer=writer)
+    begin(catalog, folder, clock())
+    assert compare(catalog, folder) == []
+    for file in journal_files(tmp_path / "elsewhere"):
+        file.rename(folder / file.name)
+    assert compare(catalog, folder) == []
+    catalog.close()
+    writer.close()
+
+
+def test_a_file_keeps_its_order_where_the_clock_was_set_back(folder: Path) -> None:
+    moments = ["2026-11-30T12", "2026-11-30T11", "2026-11-30T13"]
+    writer = Journal(folder, clock, lambda: "here")
+    for each in moments:
+        writer.write([journal.Entry(each, {"kind": "withdrawn", "at": each})])
+    writer.close()
+    assert [each["at"] for each in read_all(folder).entries] == moments
 
 
 def test_an_entry_is_synced_before_the_commit(

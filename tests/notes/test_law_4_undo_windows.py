@@ -54,7 +54,7 @@ WINDOW = timedelta(minutes=10)
 PACS, VIEWER, READER = Receiver(1), Receiver(2), Receiver(address="READER@10.0.0.9:104")
 
 #: What a withdrawal that was undone leaves behind: the record of both.
-RECORD = ("withdrawal", "withdrawal_target", "change")
+RECORD = ("withdrawal", "withdrawal_target", "change", "journal_entry")
 
 
 def rejected(catalog: Catalog, *uids: str, act: Act = acts.QUALITY, window: timedelta = WINDOW) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from kinote.app.background import at_work
 from kinote.app.house import House, HouseError, Purpose, telling_of_folder, telling_of_index
 from kinote.app.interfaces import rejection_rules
 from kinote.backup.making import Source
-from kinote.backup.replaying import replay
+from kinote.backup.replaying import Replayed, replay
 from kinote.backup.running import Backups
 from kinote.catalog.nodes import Node
 from kinote.catalog.schema.soundness import Soundness
@@ -52,7 +53,7 @@ from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
-from kinote.storage.marks import UnreadableMarkError, directory_mark, has_mark
+from kinote.storage.marks import DirectoryMark, UnreadableMarkError, directory_mark, has_mark
 from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.storage.volume import RoomLeft
@@ -341,10 +342,11 @@ def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:
         log.warning("The data directory and its index could not be marked as closed", exc_info=True)
 
 
-def adopt(settings: Settings) -> None:
+def adopt(settings: Settings) -> Replayed:
     """Let the index be the one of this data directory and store, whatever they say of themselves.
 
-    For an administrator who has seen that it is the newest there is. Raises as `open_house`.
+    For an administrator who has seen that it is the newest there is. What it lacks of the journal is done again first:
+    if that fails, the index is still not taken for the right one. Raises as `open_house`.
     """
     with _open_directory(settings) as directory:
         url = settings.database or directory.index_url
@@ -352,14 +354,31 @@ def adopt(settings: Settings) -> None:
         with telling_of_index(url), telling_of_folder(directory.path):
             marks = found_marks(places, url, damaged_as_none=True)
             local_stores(directory.path).close()
-            writer = _journal(directory.path, system_clock)
+            journal = read_all(journal_folder(directory.path))
+            installation = _installation_to_be(marks, journal.installations - {""})
+            if journal.installations - {installation, ""}:
+                raise HouseError(
+                    f"The journal in {journal_folder(directory.path)} is that of another installation than the index "
+                    f"{places.index}. Bring back the right index, or move the journal away first."
+                )
+            if marks.directory is None:
+                marks = replace(marks, directory=DirectoryMark(installation, places.index))
+            writer = Journal(journal_folder(directory.path), system_clock, lambda: installation)
             catalog = Catalog(_catalog_options(url, settings), journal_writer=writer)
             try:
-                give_marks(marks, places, catalog, system_clock())
                 # What an older index lacks is out of use again.
-                journal = read_all(journal_folder(directory.path))
-                if journal.installations <= {_installation(directory.path)}:
-                    replay(catalog, journal.entries, system_clock())
+                found = replay(catalog, journal.entries, system_clock())
+                give_marks(marks, places, catalog, system_clock())
             finally:
                 catalog.close()
                 writer.close()
+    found.faults += journal.faults
+    return found
+
+
+def _installation_to_be(marks: Marks, of_journal: set[str]) -> str:
+    """Return the id that an installation gets by its marks, in the order of `give_marks`; or that of its journal."""
+    by_marks = (marks.index and marks.index.installation) or (
+        marks.directory and marks.directory.installation
+    )
+    return by_marks or (of_journal.pop() if len(of_journal) == 1 else uuid.uuid4().hex)

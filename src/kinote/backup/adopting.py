@@ -1,6 +1,6 @@
 """Adopting objects whose bytes are in the stores while the index does not know them: newer than the backup, or all.
 
-Each is filed as an object that arrives, from the file that it is in. What nothing in the index has the UID of is
+Each is filed as an object that arrives, from the file that it is in. What the index does not know as live is
 withdrawn before it is filed, with the act `after restore`, one withdrawal for each sender and hour: a person accepts it
 by undoing that. What the index says of a UID stays as it is.
 """
@@ -194,7 +194,8 @@ def _file(
         made = []
         lock_many_uids(transaction, sorted(set().union(*by_source.values())))
         for (sender, hour), uids in sorted(by_source.items()):
-            new = uids - {row.sop_instance_uid for row in _current(transaction, sorted(uids))}
+            # A later copy must not end a withdrawal by itself: of what is withdrawn or purged, too, a person decides.
+            new = uids - {row.sop_instance_uid for row in _live(transaction, sorted(uids))}
             # A restore before this one may have found them; the journal knows.
             new -= {row.sop_instance_uid for row in _waiting(transaction, sorted(new))}
             if new:
@@ -227,8 +228,9 @@ _waiting = statements.LookUp(
     withdrawal_target.c.sop_instance_uid,
 )
 
-_current = statements.LookUp(
-    select(instance.c.sop_instance_uid).where(instance.c.is_current), instance.c.sop_instance_uid
+_live = statements.LookUp(
+    select(instance.c.sop_instance_uid).where(instance.c.is_current, instance.c.standing == "live"),
+    instance.c.sop_instance_uid,
 )
 
 

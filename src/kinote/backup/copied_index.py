@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Boolean, Connection, Engine, Table, func, insert, select, text
+from sqlalchemy import Boolean, Connection, Engine, Table, func, insert, literal, select, text
 from sqlalchemy.engine import make_url
 
 from kinote.backup.refusals import BackupError
@@ -188,19 +188,31 @@ def pour(file: Path, url: str, report: Report) -> None:
                 _copy_text(reading, writing, index)
             # Without it the first queries would be planned as for empty tables.
             writing.execute(text("ANALYZE"))
+    except target.dialect.loaded_dbapi.Error as error:
+        # COPY goes by the driver itself.
+        raise BackupError(f"The database could not be filled: {str(error).splitlines()[0]}.") from error
     finally:
         source.dispose()
         target.dispose()
 
 
 def refuse_if_used(connection: Connection) -> None:
-    """Raise `BackupError` if an index has anything in it."""
-    for name in ("study", "withdrawal", "note"):
-        if connection.execute(select(metadata.tables[name]).limit(1)).first() is not None:
+    """Raise `BackupError` if an index has anything in it that would be filled."""
+    for table in metadata.sorted_tables:
+        if table.name not in _OF_THE_PLACE | {"house"} and _has_rows(connection, table):
             raise BackupError(
-                f"The database {connection.engine.url.database} has an index with objects in it. Name an empty one, so "
-                "that nothing is overwritten."
+                f"The database {connection.engine.url.database} has an index with something in it (in the table "
+                f"{table.name}). Name an empty one, so that nothing is overwritten."
             )
+
+
+def _has_rows(connection: Connection, table: Table) -> bool:
+    # An index of an earlier version may lack it.
+    name = connection.execute(text("SELECT to_regclass(:name)"), {"name": f'"{table.name}"'}).scalar_one()
+    return (
+        name is not None
+        and connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
+    )
 
 
 def _remember_keys(reading: Connection, writing: Connection, table: Table) -> None:

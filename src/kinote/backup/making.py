@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from kinote import __version__
 from kinote.backup.copied_index import LOG_LIMIT, copy_index
@@ -25,7 +26,9 @@ from kinote.backup.manifest import (
     JOURNAL,
     MANIFEST,
     OBJECTS,
+    DamagedPartError,
     Manifest,
+    forget_copied_pack,
     part_of,
     read_manifest,
     verify,
@@ -45,6 +48,9 @@ _COUNTED = ("patient", "study", "series", "instance", "note", "note_version", "w
 
 #: The name of the folder of a backup. Whatever else lies beside is left alone.
 _NAME = "%Y%m%dT%H%M%S.%f"
+#: The file beside all backups that names them in the order in which they were made.
+_ORDER = "order"
+
 _IS_ONE = re.compile(r"\d{8}T\d{6}\.\d{6}")
 
 
@@ -89,7 +95,7 @@ def make_backup(
     try:
         _claim(location, source.installation)
         folder = location / f"{begun:{_NAME}}"
-        folder.mkdir()
+        folder.mkdir(mode=0o700)
         with ExitStack() as failing:
             failing.callback(shutil.rmtree, folder, ignore_errors=True)
             made = _make(source, folder, begun, clock, tell, has_images, ended, log_limit)
@@ -128,6 +134,7 @@ def _make(
     for file in journal_files(source.journal):
         _copy_file(file, folder / JOURNAL / file.name)
     objects = folder.parent / OBJECTS
+    _make_private(objects)
     packs = copy_packs(source.packs, objects / "packs", told("copying packs"))
     number = write_image_list(index, folder / IMAGES)
     left_out: list[tuple[str, str]] = []
@@ -154,8 +161,14 @@ def _make(
         image_bytes,
         copied.log_bytes,
     )
-    verify(folder, manifest, told("reading back"))
+    try:
+        verify(folder, manifest, told("reading back"))
+    except DamagedPartError as error:
+        # A pack that is not what was written is copied again by the next backup.
+        forget_copied_pack(error.path)
+        raise
     sync_folder(folder / JOURNAL)
+    _append_to_order(folder)
     write_manifest(folder, manifest)
     sync_folder(folder.parent)
     return Made(folder, manifest, tuple(left_out))
@@ -169,7 +182,7 @@ def _copy_file(source: Path, target: Path) -> None:
 
 def _look_into(index: Path) -> tuple[str, dict[str, int]]:
     """Check the pages of a copied index, and count its rows. Raises `BackupError`."""
-    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(str(index))}?mode=ro", uri=True)) as connection:
         ((sound,), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
         if sound != "ok":
             raise BackupError(
@@ -193,19 +206,26 @@ def copy_journal(source: Source, location: Path) -> None:
         copy = target / file.name
         if not copy.exists() or copy.stat().st_size < file.stat().st_size:
             _claim(location, source.installation)
-            make_folder(target)
+            _make_private(target)
             temporary = copy.with_suffix(".part")
             _copy_file(file, temporary)
             temporary.replace(copy)
             sync_folder(target)
 
 
+def _make_private(folder: Path) -> None:
+    """Make a folder that nobody else can read: a backup has all that Kinote has.
+
+    A server has many threads, so what it writes there is protected by the folder, and not by its umask.
+    """
+    make_folder(folder)
+    folder.chmod(0o700)
+
+
 def _claim(location: Path, installation: str) -> None:
     """Mark a folder as the place of the backups of an installation. Raises `BackupError` if it is another's."""
     if not location.is_dir():
-        make_folder(location)
-        # It has all that Kinote has.
-        location.chmod(0o700)
+        _make_private(location)
     mark = location / "installation"
     try:
         whose = mark.read_text(encoding="utf-8").strip()
@@ -219,10 +239,32 @@ def _claim(location: Path, installation: str) -> None:
 
 
 def backups_in(location: Path) -> list[Path]:
-    """Return the folders of the complete backups below a location, the oldest first."""
+    """Return the folders of the complete backups below a location, the oldest first.
+
+    They have the order in which they were made, whatever the clock said then.
+    """
     if not location.is_dir():
         return []
-    return sorted(folder for folder in location.iterdir() if (folder / MANIFEST).is_file())
+    order = {name: position for position, name in enumerate(_order(location))}
+    return sorted(
+        (folder for folder in location.iterdir() if (folder / MANIFEST).is_file()),
+        key=lambda folder: (order.get(folder.name, -1), folder.name),
+    )
+
+
+def _order(location: Path) -> list[str]:
+    try:
+        return (location / _ORDER).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+
+
+def _append_to_order(folder: Path) -> None:
+    """Note that a backup is the newest."""
+    with (folder.parent / _ORDER).open("a", encoding="utf-8") as file:
+        file.write(f"{folder.name}\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def keep_newest(location: Path, number: int) -> list[Path]:
@@ -236,13 +278,15 @@ def keep_newest(location: Path, number: int) -> list[Path]:
     gone = [
         folder
         for folder in sorted(location.iterdir())
-        if _IS_ONE.fullmatch(folder.name) and folder not in kept and folder.name < newest
+        if _IS_ONE.fullmatch(folder.name) and folder not in kept and (folder in there or folder.name < newest)
     ]
     for folder in gone:
         shutil.rmtree(folder)
     with ExitStack() as closing_all:
         indexes = [
-            closing_all.enter_context(closing(sqlite3.connect(f"file:{folder / INDEX}?mode=ro", uri=True)))
+            closing_all.enter_context(
+                closing(sqlite3.connect(f"file:{quote(str(folder / INDEX))}?mode=ro", uri=True))
+            )
             for folder in kept
         ]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -133,19 +133,50 @@ def verify(
         except OSError as error:
             raise BackupError(f"{path} cannot be read: {error.strerror}.") from error
         # A pack only grows, and a later backup may have brought it up to date.
-        if found != part and found != copied_pack(path)[1]:
-            raise BackupError(f"The backup is damaged: {path} is not what was written. Choose another.")
+        if found != part and found not in copied_pack(path)[1]:
+            raise DamagedPartError(path)
         done += found.size
         report(done, max(total, done))
 
 
-def copied_pack(copy: Path) -> tuple[list[int], Part | None]:
-    """Return what a copied pack was when it was copied last: size and time of the pack, and what its copy is."""
+class DamagedPartError(BackupError):
+    """A file of a backup is not what was written: `path`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"The backup is damaged: {path} is not what was written. Choose another.")
+        self.path = path
+
+
+def copied_pack(copy: Path) -> tuple[list[int], list[Part]]:
+    """Return what a copied pack was when it was copied last: size and time of the pack, and what its copy may be.
+
+    While it is copied again, size and time are not known, and its copy may be the old one or the new one.
+    """
     try:
-        said = json.loads(copy.with_name(f"{copy.name}.json").read_text(encoding="utf-8"))
-        return list(said["of"]), Part(said["size"], said["digest"])
+        said = json.loads(_beside(copy).read_text(encoding="utf-8"))
+        return list(said["of"]), [Part(each["size"], each["digest"]) for each in said.get("may_be", [said])]
     except (OSError, ValueError, KeyError, TypeError):
-        return [], None
+        return [], []
+
+
+def write_copied_pack(copy: Path, of: Sequence[int], may_be: Sequence[Part]) -> None:
+    """Write what a copied pack is, or may be, durably. Raises OSError."""
+    temporary = copy.with_name(f"{copy.name}.json.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump({"of": list(of), "may_be": [asdict(each) for each in may_be]}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(_beside(copy))
+    sync_folder(copy.parent)
+
+
+def forget_copied_pack(copy: Path) -> None:
+    """Forget what a copied pack is, so that the next backup copies it again."""
+    _beside(copy).unlink(missing_ok=True)
+
+
+def _beside(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}.json")
 
 
 def _digest_of(said: dict[str, Any]) -> str:

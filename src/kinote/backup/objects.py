@@ -6,21 +6,25 @@ import gzip
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 from blake3 import blake3
 
-from kinote.backup.manifest import Part, copied_pack, part_of
+from kinote.backup.manifest import Part, copied_pack, part_of, write_copied_pack
 from kinote.backup.refusals import BackupError
 from kinote.storage.digests import UnknownAlgorithmError, digesting
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.local import FILES
 
 _CHUNK = 1024 * 1024
+
+#: Why an image is left out that has no file.
+MISSING = "its file is missing"
 
 #: Called with how much is done and how much there is, in units of its own.
 Report = Callable[[int, int], None]
@@ -50,7 +54,7 @@ class CopiedImages:
 
 def images_of(index: Path) -> Iterator[Image]:
     """Return all images of an index that lie in a store, in the order of their keys."""
-    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{quote(str(index))}?mode=ro", uri=True)) as connection:
         yield from (
             Image(*row)
             for row in connection.execute(
@@ -93,25 +97,24 @@ def copy_packs(source: Path, target: Path, report: Report) -> dict[str, Part]:
         copy = target / pack.name
         state = pack.stat()
         now_is = [state.st_size, state.st_mtime_ns]
-        was, part = copied_pack(copy)
-        if part is None or was != now_is or not copy.exists():
-            part = _copy_pack(pack, copy)
-            said = {"of": now_is, "size": part.size, "digest": part.digest}
-            (target / f"{pack.name}.json").write_text(json.dumps(said), encoding="utf-8")
-        found[pack.name] = part
+        was, parts = copied_pack(copy)
+        if len(parts) != 1 or was != now_is or not copy.exists():
+            parts = [_copy_pack(pack, copy, parts)]
+            write_copied_pack(copy, now_is, parts)
+        found[pack.name] = parts[0]
         done += state.st_size
         report(done, total)
     sync_folder(target)
     return found
 
 
-def _copy_pack(pack: Path, copy: Path) -> Part:
-    """Copy a pack without its holes, and read it back."""
+def _copy_pack(pack: Path, copy: Path, before: Sequence[Part]) -> Part:
+    """Copy a pack without its holes, and read it back. `before` is what the copy may be that it takes the place of."""
     temporary = copy.with_suffix(".part")
     if pack.open("rb").read(16) == b"SQLite format 3\0":
         temporary.unlink(missing_ok=True)
         with (
-            closing(sqlite3.connect(f"file:{pack}?mode=ro", uri=True)) as reading,
+            closing(sqlite3.connect(f"file:{quote(str(pack))}?mode=ro", uri=True)) as reading,
             closing(sqlite3.connect(temporary)) as writing,
         ):
             reading.backup(writing)
@@ -124,6 +127,8 @@ def _copy_pack(pack: Path, copy: Path) -> Part:
         raise BackupError(
             f"{temporary} does not read back as it was written. See to the disk of the backups."
         )
+    # A kill here leaves the old copy or the new one: backups of before can be restored with either.
+    write_copied_pack(copy, [], [*before, part])
     temporary.replace(copy)
     return part
 
@@ -160,7 +165,7 @@ def copy_images(
             raise BackupError("The server ended while the backup was made. The next one goes on from there.")
         if image.store == FILES:
             copy = target / image.key
-            why = None if _is_whole(copy, image) else copy_image(source / image.key, copy, image)
+            why = None if is_whole(copy, image) else copy_image(source / image.key, copy, image)
             if why is None:
                 found.files += 1
                 found.bytes += image.offset + image.size
@@ -171,7 +176,8 @@ def copy_images(
     return found
 
 
-def _is_whole(copy: Path, image: Image) -> bool:
+def is_whole(copy: Path, image: Image) -> bool:
+    """Return whether a file has as many bytes as an image must have."""
     try:
         return copy.stat().st_size == image.offset + image.size
     except OSError:
@@ -184,12 +190,21 @@ def copy_image(source: Path, copy: Path, image: Image) -> str | None:
     try:
         reading = source.open("rb", buffering=0)
     except FileNotFoundError:
-        return "its file is missing"
+        return MISSING
+    except OSError as error:
+        return f"its file cannot be read: {error.strerror}"
     with reading:
         make_folder(copy.parent)
         try:
             with temporary.open("wb", buffering=0) as writing:
-                while chunk := reading.read(_CHUNK):
+                while True:
+                    # One that cannot be read stops no other.
+                    try:
+                        chunk = reading.read(_CHUNK)
+                    except OSError as error:
+                        return f"its file cannot be read: {error.strerror}"
+                    if not chunk:
+                        break
                     _write(writing, chunk)
                 os.fdatasync(writing.fileno())
             why = differs(temporary, image)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -21,156 +21,271 @@ from kinote.catalog.schema.tables import instance, journal_entry, withdrawal, wi
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.lifecycle.acts import AFTER_RESTORE
+from kinote.holdings.journal import purged_digests
+from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
 from kinote.lifecycle.standing import settle
 from kinote.lifecycle.withdrawal import withdraw
+from kinote.notes.acts.rejection import prepare_again
+from kinote.notes.acts.undo_windows import close_window
 from kinote.security.actors import KINOTE
+
+#: How long nobody is told of a withdrawal that was undone after the backup, so that a person can undo it again.
+DAYS_TO_DECIDE = timedelta(days=14)
 
 
 @dataclass(slots=True)
 class Replayed:
-    """What the journal knew beyond the index: `applied` counts by kind; `left` is for a person to decide."""
+    """What the journal knew beyond the index: `applied` counts by kind; `left` is for a person to decide.
+
+    `faults` are sentences about what of the journal cannot be read.
+    """
 
     applied: dict[str, int] = field(default_factory=dict)
     left: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     def note(self, kind: str) -> None:
         self.applied[kind] = self.applied.get(kind, 0) + 1
 
+    def leave(self, entry: Mapping[str, Any], key: int | None, why: str = "") -> None:
+        """Leave an entry to a person. `key` is the number of its withdrawal here; `why` says what there is to know."""
+        self.left.append(
+            {
+                "kind": entry.get("kind"),
+                "at": entry.get("at"),
+                "by": entry.get("by"),
+                "withdrawal": key,
+                "instances": list(entry.get("uids", [])),
+                "why": why,
+            }
+        )
+
 
 def replay(catalog: Catalog, entries: Sequence[Mapping[str, Any]], now: datetime) -> Replayed:
-    """Apply those entries that the index does not know, in their order, each in a transaction of its own.
+    """Apply those entries that the index does not know, each withdrawal or act in a transaction of its own.
 
-    What was applied is known from then on, so a replay that was cut off goes on.
+    All withdrawals come first, then all else in the given order: a clock that was set back cannot bring the acceptance
+    of a rejection before the rejection. What was applied is known from then on, so a replay that was cut off goes on.
     """
-    found = Replayed()
     with catalog.read() as connection:
-        known = set(connection.execute(select(journal_entry.c.id)).scalars())
-    #: Withdrawals whose number somebody else has here.
-    renamed: dict[int, int] = {}
-    for entry in entries:
-        if entry["id"] not in known:
-            catalog.write(partial(_apply, entry=entry, renamed=renamed, found=found, now=now))
-    return found
-
-
-def _apply(
-    transaction: Connection,
-    *,
-    entry: Mapping[str, Any],
-    renamed: dict[int, int],
-    found: Replayed,
-    now: datetime,
-) -> None:
-    statements.insert_rows(
-        transaction,
-        journal_entry,
-        [
-            {
-                "id": entry["id"],
-                "kind": str(entry.get("kind", "")),
-                "withdrawal": entry.get("withdrawal"),
-                "made_at": str(entry.get("at", "")),
-            }
-        ],
+        known = {
+            row.id: row.withdrawal
+            for row in connection.execute(select(journal_entry.c.id, journal_entry.c.withdrawal))
+        }
+    unknown = [each for each in entries if each["id"] not in known]
+    replaying = _Replaying(
+        now,
+        # Withdrawals whose number somebody else has here, those of a replay that was cut off included.
+        renamed={
+            each["withdrawal"]: known[each["id"]]
+            for each in entries
+            if each.get("kind") == Kind.WITHDRAWN
+            and known.get(each["id"], each["withdrawal"]) != each["withdrawal"]
+        },
+        told={
+            each["withdrawal"]: str(each.get("rejection_note", ""))
+            for each in unknown
+            if each.get("kind") == Kind.TOLD
+        },
+        undone={each["withdrawal"] for each in unknown if each.get("kind") == Kind.UNDONE},
     )
-    kind = str(entry.get("kind", ""))
-    uids = [str(uid) for uid in entry.get("uids", [])]
-    number = entry.get("withdrawal")
-    key = renamed.get(number, number) if isinstance(number, int) else None
-    if kind == Kind.WITHDRAWN and key is not None:
-        _withdraw_again(transaction, entry, key, uids, renamed, now)
-    elif kind == Kind.ACCEPTED and key is not None:
-        _accept(transaction, key, str(entry["effect"]), uids, now)
-    elif kind in (Kind.NO_LONGER_SPARED, Kind.LEFT_IN_FORCE) and key is not None:
-        _spare_none(transaction, key, uids, now)
-    elif kind == Kind.PURGED:
-        _hide(transaction, uids, f"The journal says that it was purged on {entry.get('at')}.", now)
-    elif kind in (Kind.UNDONE, Kind.SPARED) and key is not None:
-        # Whoever decides undoes the withdrawal, by its number.
-        left = RareAct(Kind.LEFT_IN_FORCE, now, KINOTE, uids, key)
-        journal.record(transaction, left)
-        found.left.append(_said(entry, key))
-        return
-    elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
-        # The held copies are held again, and what is issued again stays withdrawn: whoever decides does so again. What
-        # comes back from others under the new UIDs waits, too.
-        new_uids = [new for became in entry.get("became", {}).values() for _, new in became if new]
-        _hide(
-            transaction, new_uids, f"The journal says that it was issued on {entry.get('at')}: {kind}.", now
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for each in unknown:
+        if each.get("kind") == Kind.WITHDRAWN:
+            groups.setdefault((each["withdrawal"], each["at"], each["act"]), []).append(each)
+    for group in groups.values():
+        catalog.write(partial(replaying.withdraw_again, entries=group))
+    for each in unknown:
+        if each.get("kind") != Kind.WITHDRAWN:
+            catalog.write(partial(replaying.apply, entry=each))
+    return replaying.found
+
+
+@dataclass(slots=True)
+class _Replaying:
+    """What is known while entries are applied: `told` and `undone` are numbers of withdrawals in the journal."""
+
+    now: datetime
+    renamed: dict[int, int]
+    told: dict[int, str]
+    undone: set[int]
+    found: Replayed = field(default_factory=Replayed)
+
+    def withdraw_again(self, transaction: Connection, *, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Insert a withdrawal with its number and all its entries, and owe its notice again (law 4)."""
+        first = entries[0]
+        number = first["withdrawal"]
+        key = self.renamed.get(number, number)
+        there = transaction.execute(
+            select(withdrawal.c.made_at, withdrawal.c.act).where(withdrawal.c.id == key)
+        ).one_or_none()
+        if there is not None and (there.made_at, there.act) != (first["at"], first["act"]):
+            # Another has its number. It gets one of its own.
+            (key,) = statements.reserve_ids(transaction, withdrawal, 1)
+            self.renamed[number] = key
+            there = None
+        if there is None:
+            _insert(transaction, first, key)
+        uids = []
+        for entry in entries:
+            _remember(transaction, entry, key)
+            copies = _copies_here(transaction, entry.get("copies", {}))
+            _name(transaction, key, entry["uids"], copies, entry.get("spared", {}), entry["at"])
+            uids += entry["uids"]
+            self.found.note(Kind.WITHDRAWN)
+        settle(transaction, sorted(set(uids)), now=self.now)
+        if there is None:
+            self._owe_notice(transaction, first, key)
+
+    def _owe_notice(self, transaction: Connection, entry: Mapping[str, Any], key: int) -> None:
+        """Prepare the rejection notes of a withdrawal again: those that were made are lost.
+
+        If others were told, they are told again at once, so that it stays a withdrawal that others were told of.
+        """
+        act = stored_act(entry["act"])
+        has_notice = act is not None and act.rejection_title is not None and not entry["received"]
+        number = entry["withdrawal"]
+        was_told = entry["is_closed"] or number in self.told
+        if has_notice and prepare_again(transaction, key, now=self.now):
+            if number not in self.undone and was_told:
+                close_window(transaction, key, now=self.now)
+            return
+        if number in self.undone and not entry["is_closed"]:
+            return
+        # There is nothing to tell when the window closes: nothing that it names is known here.
+        transaction.execute(
+            withdrawal.update()
+            .where(withdrawal.c.id == key)
+            .values(closed_at=timestamp(self.now), rejection_note_uid=self._note_of(entry))
         )
-        found.left.append(_said(entry, key))
-        return
-    elif kind in (Kind.TOLD, Kind.HELD_DISCARDED):
-        # The window closes by itself, with the same rejection notes; a held copy is not in use.
-        pass
-    else:
-        _hide(transaction, uids, f"The journal says of it {kind!r}, which this version does not know.", now)
-        found.left.append(_said(entry, key))
-    found.note(kind)
+        if not entry["is_closed"]:
+            journal.record(transaction, RareAct(Kind.TOLD, self.now, KINOTE, withdrawal=key))
+        if has_notice and was_told:
+            self.found.leave(
+                entry, key, "Others were told of it, and Kinote does not know its rejection notes any more."
+            )
+
+    def _note_of(self, entry: Mapping[str, Any]) -> str:
+        if entry["received"]:
+            return str(entry["rejection_note"])
+        return self.told.get(entry["withdrawal"], "")
+
+    def apply(self, transaction: Connection, *, entry: Mapping[str, Any]) -> None:
+        """Apply an act that is no withdrawal."""
+        kind = str(entry.get("kind", ""))
+        uids = [str(uid) for uid in entry.get("uids", [])]
+        number = entry.get("withdrawal")
+        key = self.renamed.get(number, number) if isinstance(number, int) else None
+        _remember(transaction, entry, key)
+        row = None
+        if key is not None:
+            row = transaction.execute(select(withdrawal).where(withdrawal.c.id == key)).one_or_none()
+        if kind == Kind.PURGED:
+            self._hide_purged(transaction, entry, uids)
+        elif kind in (Kind.UNDONE, Kind.SPARED):
+            self._leave_in_force(transaction, entry, uids, row)
+            return
+        elif kind == Kind.TOLD:
+            if row is not None and number not in self.undone:
+                close_window(transaction, row.id, now=self.now)
+        elif kind == Kind.HELD_DISCARDED:
+            # A held copy is not in use.
+            pass
+        elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
+            # The held copies are held again, and what is issued again stays withdrawn: whoever decides does so again.
+            # What comes back from others under the new UIDs waits, too.
+            new_uids = [new for became in entry.get("became", {}).values() for _, new in became if new]
+            why = f"The journal says that it was issued on {entry.get('at')}: {kind}."
+            _hide(transaction, new_uids, why, self.now)
+            self.found.leave(entry, key)
+            return
+        elif kind in (Kind.ACCEPTED, Kind.NO_LONGER_SPARED, Kind.LEFT_IN_FORCE) and row is not None:
+            if kind == Kind.ACCEPTED:
+                _accept(transaction, row.id, str(entry["effect"]), uids, self.now)
+            else:
+                _spare_none(transaction, row.id, uids, self.now)
+        elif kind in (Kind.ACCEPTED, Kind.NO_LONGER_SPARED, Kind.LEFT_IN_FORCE):
+            why = f"The journal says {kind!r} of withdrawal {number}, which neither it nor the backup has."
+            _hide(transaction, uids, why, self.now)
+            self.found.leave(entry, None, why)
+        else:
+            _hide(
+                transaction,
+                uids,
+                f"The journal says of it {kind!r}, which this version does not know.",
+                self.now,
+            )
+            self.found.leave(entry, key)
+        self.found.note(kind)
+
+    def _leave_in_force(
+        self, transaction: Connection, entry: Mapping[str, Any], uids: Sequence[str], row: Any
+    ) -> None:
+        """Leave a withdrawal to a person that was undone, or that a later copy ended."""
+        if row is None or row.undone_at is not None:
+            self.found.note(str(entry["kind"]))
+            return
+        journal.record(transaction, RareAct(Kind.LEFT_IN_FORCE, self.now, KINOTE, uids, row.id))
+        why = ""
+        if entry["kind"] == Kind.UNDONE and row.closed_at is None:
+            # Otherwise everybody would be told of it as soon as the server starts.
+            until = timestamp(self.now + DAYS_TO_DECIDE)
+            transaction.execute(withdrawal.update().where(withdrawal.c.id == row.id).values(closes_at=until))
+            why = f"Nobody is told of it before {until}. Undo it until then."
+        self.found.leave(entry, row.id, why)
+
+    def _hide_purged(self, transaction: Connection, entry: Mapping[str, Any], uids: Sequence[str]) -> None:
+        """Hide what was purged, unless the copy that is here has other bytes than the purged one."""
+        others = set()
+        for row in _current(transaction, uids):
+            digests = purged_digests(entry, row.sop_instance_uid)
+            if row.digest and None not in digests and row.digest not in digests:
+                others.add(row.sop_instance_uid)
+        _hide(
+            transaction,
+            [uid for uid in uids if uid not in others],
+            f"The journal says that it was purged on {entry.get('at')}.",
+            self.now,
+        )
 
 
-def _said(entry: Mapping[str, Any], key: int | None) -> dict[str, Any]:
-    return {
-        "kind": entry.get("kind"),
-        "at": entry.get("at"),
-        "by": entry.get("by"),
+def _remember(transaction: Connection, entry: Mapping[str, Any], key: int | None) -> None:
+    """Note that the index knows an entry, with the number that its withdrawal has here."""
+    row = {
+        "id": entry["id"],
+        "kind": str(entry.get("kind", "")),
         "withdrawal": key,
-        "instances": list(entry.get("uids", [])),
+        "made_at": str(entry.get("at", "")),
     }
+    statements.insert_rows(transaction, journal_entry, [row])
 
 
-def _withdraw_again(
-    transaction: Connection,
-    entry: Mapping[str, Any],
-    key: int,
-    uids: Sequence[str],
-    renamed: dict[int, int],
-    now: datetime,
-) -> None:
-    """Insert a withdrawal with its number, or the next UIDs of it."""
-    there = transaction.execute(
-        select(withdrawal.c.made_at, withdrawal.c.act).where(withdrawal.c.id == key)
-    ).one_or_none()
-    if there is not None and (there.made_at, there.act) != (entry["at"], entry["act"]):
-        # Another has its number. It gets one of its own.
-        (key,) = statements.reserve_ids(transaction, withdrawal, 1)
-        renamed[entry["withdrawal"]] = key
-        there = None
+def _insert(transaction: Connection, entry: Mapping[str, Any], key: int) -> None:
     by_kind, by_name, by_address = entry["by"]
     scheme, value, meaning = entry["reason"]
-    if there is None:
-        transaction.execute(
-            withdrawal.insert(),
-            {
-                "id": key,
-                "act": entry["act"],
-                "reason_scheme": scheme,
-                "reason_value": value,
-                "reason_meaning": meaning,
-                "reason_text": entry["text"],
-                "rejection_note_uid": entry["rejection_note"] if entry["received"] else "",
-                "who": by_name,
-                "who_kind": by_kind,
-                "who_address": by_address,
-                "made_at": entry["at"],
-                "closes_at": entry["closes_at"],
-                # Its rejection notes are lost, so there is nothing to tell when the window closes.
-                "closed_at": timestamp(now),
-                "instance_count": 0,
-                "effect": entry["effect"],
-                "received": entry["received"],
-                "of_key_objects": entry["of_key_objects"],
-            },
-        )
-    if there is None:
-        dialects.give_keys_beyond(transaction, withdrawal.name, key)
-    if there is None and not entry["is_closed"]:
-        journal.record(transaction, RareAct(Kind.TOLD, now, KINOTE, withdrawal=key))
-    copies = _copies_here(transaction, entry.get("copies", {}))
-    spared = entry.get("spared", {})
-    _name(transaction, key, uids, copies, spared, entry["at"])
-    settle(transaction, sorted(uids), now=now)
+    transaction.execute(
+        withdrawal.insert(),
+        {
+            "id": key,
+            "act": entry["act"],
+            "reason_scheme": scheme,
+            "reason_value": value,
+            "reason_meaning": meaning,
+            "reason_text": entry["text"],
+            "rejection_note_uid": entry["rejection_note"] if entry["received"] else "",
+            "who": by_name,
+            "who_kind": by_kind,
+            "who_address": by_address,
+            "made_at": entry["at"],
+            "closes_at": entry["closes_at"],
+            "closed_at": None,
+            "instance_count": 0,
+            "effect": entry["effect"],
+            "received": entry["received"],
+            "of_key_objects": entry["of_key_objects"],
+        },
+    )
+    dialects.give_keys_beyond(transaction, withdrawal.name, key)
 
 
 def _copies_here(transaction: Connection, copies: Mapping[str, int]) -> dict[str, int]:
@@ -246,4 +361,9 @@ _hiding = statements.LookUp(
         withdrawal_target.c.instance.is_(None),
     ),
     withdrawal_target.c.sop_instance_uid,
+)
+
+_current = statements.LookUp(
+    select(instance.c.sop_instance_uid, instance.c.digest).where(instance.c.is_current),
+    instance.c.sop_instance_uid,
 )

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,19 +28,21 @@ from kinote.backup.adopting import Adopted, adopt_unknown
 from kinote.backup.copied_index import new_index, pour, refuse_if_used
 from kinote.backup.making import backups_in
 from kinote.backup.manifest import INDEX, JOURNAL, OBJECTS, Manifest, read_manifest, verify
-from kinote.backup.objects import copy_image, images_of
+from kinote.backup.objects import MISSING, copy_image, images_of, is_whole
 from kinote.backup.refusals import BackupError
 from kinote.backup.replaying import Replayed, replay
 from kinote.catalog import changes
 from kinote.catalog.index_mark import look_at_index
-from kinote.catalog.journal import Entry
+from kinote.catalog.journal import Entry, JournalUnavailableError
 from kinote.catalog.schema.migrations import ForeignSchemaError, upgrade
+from kinote.catalog.schema.tables import api_token, user_account
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.dialects import shown
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.damage import mark_damaged
-from kinote.holdings.installation import Marks, Places, give_marks
-from kinote.holdings.journal import Journal, read_all
+from kinote.holdings.installation import Marks, Places, forget_earlier_openings, give_marks
+from kinote.holdings.journal import Journal, note_begun, read_all
 from kinote.holdings.reconciling.rows import difference
 from kinote.holdings.scrubbing.scrub import local_after
 from kinote.storage.folders import make_folder, sync_folder
@@ -56,13 +59,20 @@ Clock = Callable[[], datetime]
 _STAGE = "restoring"
 
 #: Rows about what was going on when the backup was made.
-_OVER = ("DELETE FROM node", "DELETE FROM commit_mark", "DELETE FROM backup WHERE state = 'running'")
+_OVER = (
+    "DELETE FROM node",
+    "DELETE FROM commit_mark",
+    "DELETE FROM backup WHERE state = 'running'",
+    # Who was signed in then, or has had a token, may have lost the right to since.
+    "DELETE FROM sign_in_session",
+)
 
 
 @dataclass(slots=True)
 class Restored:
     """What a restore did. `missing` are instances whose bytes are not there, `left` acts that a person has to decide
-    about, `hidden` how many acts only the journal knew, by kind."""
+    about, `hidden` how many acts only the journal knew, by kind. `users` can sign in with the passwords that they had
+    then; `tokens` is how many API tokens were revoked."""
 
     backup: str
     installation: str
@@ -72,6 +82,8 @@ class Restored:
     left: list[dict[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     adopted: dict[str, Any] = field(default_factory=dict)
+    users: list[str] = field(default_factory=list)
+    tokens: int = 0
     remarks: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -97,6 +109,8 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
     """
     manifest = read_manifest(backup)
     url = database or f"sqlite:///{data.absolute() / 'kinote.sqlite'}"
+    # What is restored is nobody else's to read.
+    umask = os.umask(0o077)
     try:
         _refuse_other(data, url, manifest.installation)
         verify(backup, manifest, lambda done, total: tell("reading the backup", done, total))
@@ -108,17 +122,19 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
         for journal in (backup / JOURNAL, backup.parent / JOURNAL):
             _bring_journal(journal, journal_folder(data))
         found.remarks += read_all(journal_folder(data)).faults
-        _prepare(index, data, manifest.installation, found, clock, url, tell)
-        _put_in_place(index, data, database, tell)
+        entries = _prepare(index, data, manifest.installation, found, clock, url, tell)
+        _put_in_place(index, data, database, _journal_of(data, manifest.installation, clock), entries, tell)
         return found
     except OSError as error:
         raise BackupError(
             f"The restore could not be completed: {error.filename or data}: {error.strerror or error}. The backup has "
             "not changed. See that there is room, and run the same command again: it goes on."
         ) from error
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, JournalUnavailableError) as error:
         said = str(error).splitlines()[0]
         raise BackupError(f"The index could not be restored: {said}. The backup has not changed.") from error
+    finally:
+        os.umask(umask)
 
 
 def rebuild(data: Path, database: str, clock: Clock, tell: Tell) -> Restored:
@@ -127,23 +143,26 @@ def rebuild(data: Path, database: str, clock: Clock, tell: Tell) -> Restored:
     Everything waits for a person. Raises `BackupError`; then what was there is as it was.
     """
     url = database or f"sqlite:///{data.absolute() / 'kinote.sqlite'}"
+    umask = os.umask(0o077)
     try:
         installation = _installation_of(data)
         _refuse_other(data, url, installation)
         index = _new_stage(data)
         new_index(index).dispose()
         found = Restored("", installation, clock().isoformat(), {})
-        _prepare(index, data, installation, found, clock, url, tell)
-        _put_in_place(index, data, database, tell)
+        entries = _prepare(index, data, installation, found, clock, url, tell)
+        _put_in_place(index, data, database, _journal_of(data, installation, clock), entries, tell)
     except OSError as error:
         raise BackupError(
             f"The index could not be built: {error.filename or data}: {error.strerror or error}. The files have not "
             "changed. See that there is room, and run the same command again."
         ) from error
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, JournalUnavailableError) as error:
         raise BackupError(
             f"The index could not be built: {str(error).splitlines()[0]}. The files have not changed."
         ) from error
+    finally:
+        os.umask(umask)
     found.remarks += _UNKNOWABLE
     if not journal_files(journal_folder(data)):
         found.remarks.append(
@@ -178,6 +197,7 @@ def _new_stage(data: Path) -> Path:
     stage = data.absolute() / _STAGE
     shutil.rmtree(stage, ignore_errors=True)
     make_folder(stage)
+    stage.chmod(0o700)
     return stage / INDEX
 
 
@@ -229,14 +249,21 @@ def _bring_up_to_date(index: Path, backup: Path) -> None:
 def _bring_objects(
     backup: Path, data: Path, index: Path, manifest: Manifest, found: Restored, tell: Tell
 ) -> None:
-    """Copy packs and images that are not there. What is there stays: it is as new, or newer."""
+    """Copy packs and images that are not there, or are cut off. All else that is there stays: it is no older."""
     roots = store_roots(data.absolute())
     objects = backup.parent / OBJECTS
     make_folder(roots["packs"])
     for number, name in enumerate(sorted(manifest.packs), start=1):
         pack = roots["packs"] / name
+        copy = objects / "packs" / name
+        if pack.exists() and _is_cut_off(pack, copy):
+            kept = pack.with_name(f"cut-off-{uuid.uuid4().hex}-{name}")
+            pack.rename(kept)
+            found.remarks.append(
+                f"{pack} was shorter than its copy in the backup. It is kept as {kept.name}."
+            )
         if not pack.exists():
-            _copy_file(objects / "packs" / name, pack)
+            _copy_file(copy, pack)
         tell("copying packs", number, len(manifest.packs))
     sync_folder(roots["packs"])
     if not manifest.has_images:
@@ -244,12 +271,22 @@ def _bring_objects(
     total = manifest.counts.get("instance", 0)
     for number, image in enumerate(images_of(index), start=1):
         target = roots["files"] / image.key
-        if image.store == FILES and not target.exists():
+        if image.store == FILES and not is_whole(target, image):
             why = copy_image(objects / "files" / image.key, target, image)
-            if why is not None and why != "its file is missing":
+            if why is not None and why != MISSING:
                 found.remarks.append(f"{image.sop_instance_uid}: {why}")
         if number % 50 == 0:
             tell("copying images", number, total)
+
+
+def _is_cut_off(pack: Path, copy: Path) -> bool:
+    """Return whether a pack ends before bytes of its copy: a pack only grows, but for room that it had reserved."""
+    size = pack.stat().st_size
+    if pack.with_name(f"{pack.name}-wal").exists() or size >= copy.stat().st_size:
+        return False
+    with copy.open("rb") as file:
+        file.seek(size)
+        return any(chunk.count(0) < len(chunk) for chunk in iter(partial(file.read, 1024 * 1024), b""))
 
 
 def _bring_journal(source: Path, target: Path) -> None:
@@ -288,8 +325,11 @@ def _opened(index: Path, kept: _Kept) -> Iterator[Catalog]:
 
 def _prepare(
     index: Path, data: Path, installation: str, found: Restored, clock: Clock, url: str, tell: Tell
-) -> None:
-    """Let the prepared index know what was done after the backup, and what is there of its bytes; and mark it."""
+) -> list[Entry]:
+    """Let the prepared index know what was done after the backup, and what is there of its bytes; and mark it.
+
+    Returns the entries that the journal needs once the index is in its place.
+    """
     kept = _Kept()
     places = Places(data.absolute(), store_roots(data.absolute()), shown(url))
     journal = read_all(journal_folder(data))
@@ -301,6 +341,7 @@ def _prepare(
         for statement in _OVER:
             catalog.write(lambda transaction, statement=statement: transaction.execute(text(statement)))  # type: ignore[misc]
         catalog.write(changes.begin_anew)
+        catalog.write(partial(_revoke, found=found, now=clock()))
         replayed: Replayed = replay(catalog, journal.entries, clock())
         found.hidden, found.left = replayed.applied, replayed.left
         found.missing = _mark_missing(catalog, stores, clock, found.counts.get("instance", 0), tell)
@@ -308,28 +349,31 @@ def _prepare(
             catalog, stores, clock, lambda done, total: tell("looking for newer objects", done, total)
         )
         found.adopted = adopted.as_json()
-        _journal(data, clock, installation, kept)
+        if not found.backup:
+            # All that a new index has comes from the journal, or is in `kept`.
+            catalog.write(partial(note_begun, now=clock()))
         marks = Marks(
             directory_mark(data.absolute()) or DirectoryMark(installation, places.index),
             {kind: store_mark(root) for kind, root in places.stores.items()},
             look_at_index(f"sqlite:///{index}"),
             stores_have_bytes=True,
         )
-        give_marks(marks, places, catalog, clock())
+        give_marks(marks, places, catalog, clock(), keeps_earlier=True)
     with closing(sqlite3.connect(index, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode = DELETE")
     with index.open("rb") as file:
         os.fsync(file.fileno())
+    return kept.entries
 
 
-def _journal(data: Path, clock: Clock, installation: str, kept: _Kept) -> None:
-    writer = Journal(journal_folder(data), clock, lambda: installation)
-    try:
-        if kept.entries:
-            writer.write(kept.entries)
-    finally:
-        writer.close()
+def _revoke(transaction: Connection, *, found: Restored, now: datetime) -> None:
+    """Revoke all API tokens, since those that were revoked after the backup are not known, and name who can sign in."""
+    found.tokens = transaction.execute(
+        api_token.update().where(api_token.c.revoked_at == "").values(revoked_at=timestamp(now))
+    ).rowcount
+    logins = select(user_account.c.login).where(user_account.c.is_enabled).order_by(user_account.c.login)
+    found.users = list(transaction.execute(logins).scalars())
 
 
 def _mark_missing(catalog: Catalog, stores: Stores, clock: Clock, total: int, tell: Tell) -> list[str]:
@@ -351,15 +395,30 @@ def _mark_missing(catalog: Catalog, stores: Stores, clock: Clock, total: int, te
     return missing
 
 
-def _put_in_place(index: Path, data: Path, database: str, tell: Tell) -> None:
-    """Give the prepared index its place, at once."""
-    if database:
-        pour(index, database, lambda done, total: tell("filling the database", done, total))
-        shutil.rmtree(index.parent, ignore_errors=True)
-        return
-    target = data.absolute() / "kinote.sqlite"
-    for left in ("-wal", "-shm"):
-        target.with_name(f"{target.name}{left}").unlink(missing_ok=True)
-    index.replace(target)
-    sync_folder(target.parent)
+def _journal_of(data: Path, installation: str, clock: Clock) -> Journal:
+    return Journal(journal_folder(data), clock, lambda: installation)
+
+
+def _put_in_place(
+    index: Path, data: Path, database: str, journal: Journal, entries: Sequence[Entry], tell: Tell
+) -> None:
+    """Give the prepared index its place, at once, with its entries in the journal; or take these back."""
+    is_in_place = False
+    try:
+        if entries:
+            journal.write(entries)
+        if database:
+            pour(index, database, lambda done, total: tell("filling the database", done, total))
+        else:
+            target = data.absolute() / "kinote.sqlite"
+            for left in ("-wal", "-shm"):
+                target.with_name(f"{target.name}{left}").unlink(missing_ok=True)
+            index.replace(target)
+            sync_folder(target.parent)
+        is_in_place = True
+    finally:
+        if not is_in_place and entries:
+            journal.take_back([each.id for each in entries])
+        journal.close()
+    forget_earlier_openings(data.absolute())
     shutil.rmtree(index.parent, ignore_errors=True)

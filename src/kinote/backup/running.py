@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +117,13 @@ class Backups:
     def begin(self, key: int, *, images: bool | None = None) -> None:
         """Begin a backup that was asked for, unless it has begun."""
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
-                return
-            if self._ending.is_set():
+            if self._in_hand == key or self._ending.is_set():
                 return
             has_images = self._options.images if images is None else images
             self._in_hand = key
+            # The one before may still be removing what is too old.
             self._thread = threading.Thread(
-                target=self._run, args=(key, has_images), name="backup", daemon=True
+                target=self._run_after, args=(self._thread, key, has_images), name="backup", daemon=True
             )
             self._thread.start()
 
@@ -135,16 +135,22 @@ class Backups:
             copy_journal(self._source, self._options.folder)
         except (OSError, BackupError) as error:
             log.warning("The journal could not be copied to the folder of the backups: %s", error)
+        now = self._clock()
+        self._look_for_left(now)
         if self._options.every is None:
             return _LOOK_EVERY
-        now = self._clock()
         with self._source.catalog.read() as connection:
             last = connection.execute(
                 select(backup.c.begun_at, backup.c.state).order_by(backup.c.id.desc()).limit(1)
             ).one_or_none()
         # One that has failed is tried again sooner.
         pause = self._options.every if last is None or last.state == "good" else self._options.every / 8
-        if last is not None and datetime.fromisoformat(last.begun_at) + pause > now:
+        # One that seems to be of the future was made by a clock that was ahead.
+        if (
+            last is not None
+            and now < (begun := datetime.fromisoformat(last.begun_at)) + pause
+            and begun <= now
+        ):
             return _LOOK_EVERY
         try:
             row = self._source.catalog.write(lambda transaction: self.ask(transaction, KINOTE))
@@ -185,7 +191,11 @@ class Backups:
                 .limit(1)
             ).scalar_one_or_none()
         since = good["ended_at"] if good else first
-        if since is None or datetime.fromisoformat(since) + _LATE * every > self._clock():
+        now = self._clock()
+        if (
+            since is None
+            or datetime.fromisoformat(since) <= now < datetime.fromisoformat(since) + _LATE * every
+        ):
             return ()
         which = f"The last good backup is of {good['ended_at']}" if good else "There is no good backup"
         why = f" The last attempt failed: {failed}" if failed else ""
@@ -196,6 +206,16 @@ class Backups:
                 "with `kinote backup`.",
             ),
         )
+
+    def _run_after(self, before: threading.Thread | None, key: int, has_images: bool) -> None:
+        try:
+            if before is not None:
+                before.join()
+            self._run(key, has_images)
+        finally:
+            with self._lock:
+                if self._in_hand == key:
+                    self._in_hand = None
 
     def _run(self, key: int, has_images: bool) -> None:
         folder = self._options.folder
@@ -250,6 +270,20 @@ class Backups:
             ).result()
         except (SQLAlchemyError, CatalogClosedError, CommitInDoubtError):
             log.warning("It could not be written down how a backup goes", exc_info=True)
+
+    def _look_for_left(self, now: datetime) -> None:
+        """End a row of ours of which nobody could write down what became of it. One that was just asked for begins."""
+        with self._source.catalog.read() as connection:
+            left = connection.execute(
+                select(backup.c.id, backup.c.begun_at).where(
+                    backup.c.state == "running", backup.c.node == self._node
+                )
+            ).all()
+        for row in left:
+            age = now - datetime.fromisoformat(row.begun_at)
+            if row.id != self._in_hand and not timedelta(0) <= age < timedelta(seconds=_LOOK_EVERY):
+                self._source.catalog.write(partial(self._end_left, now=now))
+                return
 
     def _end_left(self, transaction: Connection, now: datetime) -> None:
         """Mark those as failed whose server has ended."""

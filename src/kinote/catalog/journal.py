@@ -144,7 +144,8 @@ class JournalUnavailableError(IndexUnavailableError):
 
     said = (
         "The journal of rare acts cannot be written, so nothing was withdrawn, purged or undone. See that the folder "
-        "journal in the data directory can be written and that its disk has room, and try again."
+        "journal in the data directory can be written and that its disk has room, and try again. If its files are lost "
+        "for good, start the server again: it writes them again from the index."
     )
 
 

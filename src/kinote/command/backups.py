@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +157,7 @@ def drill_restore(path: Path, scratch: Path | None, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-#: What to do about acts that a restore leaves to a person, by their kind; the withdrawal of all others is undone.
+#: What to do about acts that a restore leaves to a person and that undoing a withdrawal does not settle, by their kind.
 _REMEDIES = {
     str(Kind.COPY_CHOSEN): "decide about the held copies of its instances again",
     str(Kind.ISSUED_AGAIN): "issue what withdrawal {withdrawal} names again if it is to be",
@@ -171,11 +171,7 @@ def _print(found: dict[str, Any]) -> None:
             f"Restored {found['backup']} of {found['begun_at']}: {counts['study']} studies, "
             f"{counts['instance']} instances, {counts['note']} notes."
         )
-    for kind, number in found["hidden"].items():
-        _say(f"  {number} acts of after the backup, from the journal: {kind}.")
-    for each in found["left"][:_PRINTED]:
-        remedy = _REMEDIES.get(each["kind"], "undo withdrawal {withdrawal} if it is to be")
-        _say(f"  {each['kind']} on {each['at']} was not done again: {remedy.format(**each)}.")
+    print_replayed(found["hidden"], found["left"], ())
     if found["missing"]:
         _say(
             f"{len(found['missing'])} instances have no bytes here. Send them to Kinote again, which heals them:"
@@ -190,8 +186,36 @@ def _print(found: dict[str, Any]) -> None:
         )
     for each in adopted.get("not_adopted", [])[:_PRINTED]:
         _say(f"  {each[0]} is no object that can be read: {each[1]}")
+    if found["tokens"]:
+        _say(f"{found['tokens']} API tokens were revoked. Make new ones with `kinote tokens add`.")
+    if found["users"]:
+        _say(
+            "These users can sign in, with the passwords that they had then. Disable those that were disabled since: "
+            f"{', '.join(found['users'])}"
+        )
     for remark in found["remarks"]:
         _say(f"  {remark}")
+
+
+def print_replayed(
+    applied: Mapping[str, int], left: Sequence[Mapping[str, Any]], faults: Iterable[str]
+) -> None:
+    """Print what only the journal knew: what was done again by kind, and what is left to a person."""
+    for kind, number in applied.items():
+        _say(f"  {number} acts that only the journal knew were done again: {kind}.")
+    for each in left[:_PRINTED]:
+        key = each["withdrawal"]
+        if each["kind"] in _REMEDIES:
+            what = f"was not done again: {_REMEDIES[each['kind']].format(**each)}"
+        elif each["kind"] in ("withdrawal undone", "spared by a withdrawal"):
+            what = f"was not done again: undo withdrawal {key} if it is to be"
+        else:
+            what = f"needs a look at withdrawal {key}" if key else "needs a look"
+        _say(f"  {each['kind']} on {each['at']} {what}. {each['why']}".rstrip())
+    if len(left) > _PRINTED:
+        _say(f"  And {len(left) - _PRINTED} more.")
+    for fault in faults:
+        _say(f"  The journal: {fault}.")
 
 
 def _say(line: str) -> None:

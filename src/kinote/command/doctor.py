@@ -48,8 +48,10 @@ def read_again(begun: Begun, *, as_json: bool) -> None:
 def adopt_index(begun: Begun) -> None:
     """Take the index for the one of the data directory, which nobody else may have open."""
     from kinote.app import adopt
+    from kinote.command.backups import print_replayed
 
-    adopt(begun.settings)
+    found = adopt(begun.settings)
+    print_replayed(found.applied, found.left, found.faults)
     out.print("The index is now the one of this data directory. Start the server, and look at /readyz.")
 
 

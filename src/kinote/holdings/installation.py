@@ -175,10 +175,13 @@ def _when(opening: str) -> str:
     return opening.partition(" ")[0] or "an unknown day"
 
 
-def give_marks(marks: Marks, places: Places, catalog: Catalog, now: datetime) -> None:
+def give_marks(
+    marks: Marks, places: Places, catalog: Catalog, now: datetime, *, keeps_earlier: bool = False
+) -> None:
     """Write the marks, with a new opening: index, directory and store are one from then on.
 
-    An installation keeps its id, that of the index before that of the directory.
+    An installation keeps its id, that of the index before that of the directory. With `keeps_earlier` the index that
+    was there goes on to be one with them, too, until `forget_earlier_openings`: this one is not in its place yet.
     """
     index = marks.index
     installation = (index and index.installation) or (marks.directory and marks.directory.installation)
@@ -191,7 +194,14 @@ def give_marks(marks: Marks, places: Places, catalog: Catalog, now: datetime) ->
     mark_directory(places.directory, directory)
     for kind, uid in stores.items():
         mark_store(places.stores[kind], StoreMark(uid, installation))
-    _tell_both(directory, stores, places, catalog, now)
+    _tell_both(directory, stores, places, catalog, now, keeps_earlier=keeps_earlier)
+
+
+def forget_earlier_openings(directory: Path) -> None:
+    """Let a data directory be one with the index of its newest opening only. Raises OSError."""
+    mark = directory_mark(directory)
+    if mark is not None:
+        mark_directory(directory, replace(mark, openings=mark.openings[:1]))
 
 
 def open_anew(marks: Marks, places: Places, catalog: Catalog, now: datetime) -> None:
@@ -204,11 +214,18 @@ def open_anew(marks: Marks, places: Places, catalog: Catalog, now: datetime) -> 
 
 
 def _tell_both(
-    directory: DirectoryMark, stores: Mapping[str, str], places: Places, catalog: Catalog, now: datetime
+    directory: DirectoryMark,
+    stores: Mapping[str, str],
+    places: Places,
+    catalog: Catalog,
+    now: datetime,
+    *,
+    keeps_earlier: bool = False,
 ) -> None:
     opening = f"{now.isoformat(timespec='microseconds')} {secrets.token_hex(4)}"
     mark_directory(places.directory, replace(directory, openings=(opening, *directory.openings)))
     mark = IndexMark(directory.installation, stores, opening, has_instances=True)
     host = socket.gethostname()
     catalog.write(lambda transaction: mark_index(transaction, mark, store_ids=KINDS, host=host, now=now))
-    mark_directory(places.directory, replace(directory, openings=(opening,)))
+    if not keeps_earlier:
+        mark_directory(places.directory, replace(directory, openings=(opening,)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from heapq import merge
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 
 #: The fact that all withdrawals of before the journal are in it.
 _BEGUN = "journal begun"
+
+#: The kind of an entry in the index whose act was written into the journal again, because its file was lost.
+_WRITTEN_AGAIN = "written again"
 
 #: Acts of before the journal that are written in one transaction.
 _TOGETHER = 100
@@ -87,22 +91,29 @@ class Read:
 
 
 def read_all(folder: Path) -> Read:
-    """Read a journal. An entry that several files have counts once. Raises OSError."""
+    """Read a journal. An entry that several files have counts once. Raises OSError.
+
+    What is in one file keeps its order, also where the clock was set back meanwhile. Several servers write at the same
+    time, each into its own file: these are merged by time.
+    """
     found = Read()
     taken_back: set[str] = set()
     by_id: dict[str, dict[str, Any]] = {}
+    of_files: list[list[dict[str, Any]]] = []
     for file in read_journal(folder):
+        of_file: list[dict[str, Any]] = []
+        of_files.append(of_file)
         found.faults += file.faults
         if file.installation:
             found.installations.add(file.installation)
         for each in file.records:
             if "taken back" in each:
                 taken_back.update(each["taken back"])
-            elif "id" in each:
-                by_id.setdefault(each["id"], each)
-    entries = (each for key, each in by_id.items() if key not in taken_back)
-    # Several servers write at the same time, each into its own file.
-    found.entries = sorted(entries, key=lambda each: str(each.get("at", "")))
+            elif "id" in each and each["id"] not in by_id:
+                by_id[each["id"]] = each
+                of_file.append(each)
+    merged = merge(*of_files, key=lambda each: str(each.get("at", "")))
+    found.entries = [each for each in merged if each["id"] not in taken_back]
     return found
 
 
@@ -137,7 +148,7 @@ def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
     acts = chain(_earlier_acts(catalog), _earlier_decisions(catalog))
     while some := list(islice(acts, _TOGETHER)):
         catalog.write(partial(_all, some))
-    catalog.write(lambda transaction: write_fact(transaction, _BEGUN, now.isoformat()))
+    catalog.write(partial(note_begun, now=now))
 
 
 def _all(acts: Iterable[Callable[[Connection], None]], transaction: Connection) -> None:
@@ -147,7 +158,13 @@ def _all(acts: Iterable[Callable[[Connection], None]], transaction: Connection) 
 
 def _begin_anew(transaction: Connection) -> None:
     transaction.execute(index_fact.delete().where(index_fact.c.name == _BEGUN))
-    transaction.execute(journal_entry.delete())
+    # They stay known. If the files come back, none of them is taken for an act that this index lacks.
+    transaction.execute(journal_entry.update().values(kind=_WRITTEN_AGAIN))
+
+
+def note_begun(transaction: Connection, now: datetime) -> None:
+    """Note that the journal has all that this index has."""
+    write_fact(transaction, _BEGUN, now.isoformat())
 
 
 def _earlier_acts(catalog: Catalog) -> Iterator[Callable[[Connection], None]]:
@@ -281,12 +298,13 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
     """Compare the journal with the index, while a server may write both. Raises OSError."""
     first = read_all(folder)
     with catalog.read() as connection:
-        known = set(connection.execute(select(journal_entry.c.id)).scalars())
+        rows = {row.id: row for row in connection.execute(select(journal_entry))}
+        known = set(rows)
         in_index = _state_of_index(connection)
     then = read_all(folder)
     there = {each["id"] for each in then.entries}
     found = [Difference("journal", f"{fault}.") for fault in then.faults]
-    lost = known - there
+    lost = {each for each in known - there if rows[each].kind != _WRITTEN_AGAIN}
     if lost:
         found.append(
             Difference("journal", f"It lacks {len(lost)} acts that the index has, among them {min(lost)}.")
@@ -304,7 +322,16 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
         for each in ahead
         if each["id"] not in known
     ]
-    in_journal = state_of(each for each in then.entries if each["id"] in known)
+    # A restore may have given a withdrawal another number than the journal did.
+    in_journal = state_of(
+        {**each, "withdrawal": rows[each["id"]].withdrawal} if each["id"] in rows else each
+        for each in then.entries
+        if each["id"] in known
+    )
+    for subject, said in in_index.items():
+        # A restore opens the window of a withdrawal again that was undone after its backup.
+        if subject in in_journal and said.get("closed") is False:
+            in_journal[subject]["closed"] = False
     found += [
         Difference(subject, f"The index says {said!r}, the journal {in_journal.get(subject)!r}.")
         for subject, said in sorted(in_index.items())
@@ -314,10 +341,13 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
 
 
 def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the index must say after these entries: by a name, of each withdrawal, each
-    tombstone, and each object that was issued or chosen."""
+    """Return what the index must say after these entries, by a name: of each withdrawal, of each tombstone, and of
+    each object that was issued or chosen.
+
+    Withdrawals come first, in whichever order clocks have put the entries.
+    """
     found: dict[str, Any] = {}
-    for each in entries:
+    for each in sorted(entries, key=lambda each: each.get("kind") != Kind.WITHDRAWN):
         key = f"withdrawal {each.get('withdrawal')}"
         uids = each.get("uids", [])
         kind = each.get("kind")
@@ -332,7 +362,9 @@ def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                     for _, new in became
                 }
         elif kind == Kind.PURGED:
-            found |= {f"tombstone {uid}": each["digests"].get(uid) for uid in uids}
+            found |= {
+                _tombstone(uid, digest): "purged" for uid in uids for digest in purged_digests(each, uid)
+            }
         elif key in found:
             state = found[key]
             if kind == Kind.UNDONE:
@@ -372,8 +404,18 @@ def _state_of_index(connection: Connection) -> dict[str, Any]:
     after = 0
     while buried := connection.execute(_tombstones(after)).all():
         after = buried[-1].id
-        found |= {f"tombstone {row.sop_instance_uid}": row.digest for row in buried}
+        found |= {_tombstone(row.sop_instance_uid, row.digest): "purged" for row in buried}
     return found
+
+
+def _tombstone(uid: str, digest: str | None) -> str:
+    return f"tombstone {uid} with digest {digest}"
+
+
+def purged_digests(entry: Mapping[str, Any], uid: str) -> list[str | None]:
+    """Return the digests of the copies of a UID that an entry says were purged; None for one without."""
+    digests: list[str | None] = entry.get("copies_purged", {}).get(uid) or [entry.get("digests", {}).get(uid)]
+    return digests
 
 
 _known = statements.LookUp(select(journal_entry.c.id), journal_entry.c.id)

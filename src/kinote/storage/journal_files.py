@@ -68,10 +68,15 @@ class JournalFiles:
                 if self._file is None:
                     self._begin()
                 assert self._file is not None
+                if not self._is_in_place(self._file):
+                    # What is written to a file that was removed is lost. The file stays open: it may come back.
+                    raise JournalError(errno.ENOENT, f"its file {self._file.name} is not there any more")
                 _write_whole(self._file, lines)
                 if durably:
                     os.fdatasync(self._file.fileno())
                 self._size += len(lines)
+            except JournalError:
+                raise
             except OSError as error:
                 # What was half written is the end of that file. Whatever follows begins another one.
                 self._leave()
@@ -96,6 +101,15 @@ class JournalFiles:
         _write_whole(self._file, header)
         self._size = len(header)
         sync_folder(self._folder)
+
+    @staticmethod
+    def _is_in_place(file: BinaryIO) -> bool:
+        """Return whether an open file still has its name in the folder."""
+        try:
+            there = Path(file.name).stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(file.fileno()))
 
     def _end(self) -> None:
         """Close the file with a last line. One that cannot be written is missing, as after a crash."""

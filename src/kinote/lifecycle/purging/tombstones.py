@@ -149,6 +149,9 @@ def _bury(transaction: Connection, decided: Sequence[tuple[Any, int]], now: date
             for row, because in decided
         ],
     )
+    digests: dict[str, list[str | None]] = {}
+    for row, _ in decided:
+        digests.setdefault(row.sop_instance_uid, []).append(row.digest)
     journal.record(
         transaction,
         journal.RareAct(
@@ -158,6 +161,8 @@ def _bury(transaction: Connection, decided: Sequence[tuple[Any, int]], now: date
             [row.sop_instance_uid for row, _ in decided],
             of_uids={
                 "digests": {row.sop_instance_uid: row.digest for row, _ in decided},
+                # Of one UID several copies may be purged together.
+                "copies_purged": digests,
                 "because": {row.sop_instance_uid: because for row, because in decided},
             },
         ),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog import changes
+from kinote.catalog import changes, journal
 from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal, withdrawal_target
@@ -103,12 +103,20 @@ def prepare_without_spared(transaction: Connection, key: int, *, now: datetime) 
     Nobody has seen them yet. A study of which nothing else is withdrawn gets none.
     """
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
-    if transaction.execute(of_it.where(withdrawal_target.c.spared != "").limit(1)).first() is None:
-        return
+    if transaction.execute(of_it.where(withdrawal_target.c.spared != "").limit(1)).first() is not None:
+        prepare_again(transaction, key, now=now)
+
+
+def prepare_again(transaction: Connection, key: int, *, now: datetime) -> bool:
+    """Make the rejection notes of a withdrawal whose undo window is open, in place of those that there are.
+
+    Returns whether there are any: nobody is told of instances that are not known.
+    """
+    of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
     row = transaction.execute(select(withdrawal).where(withdrawal.c.id == key)).one()
     act = stored_act(row.act)
-    if act is None:
-        return
+    if act is None or act.rejection_title is None:
+        return False
     # Whoever is given one of them meanwhile sees the new notes, or is seen.
     lock(transaction, transaction.execute(of_it).scalars())
     meant = of_it.where(withdrawal_target.c.spared == "", withdrawal_target.c.instance.is_(None))
@@ -125,6 +133,7 @@ def prepare_without_spared(transaction: Connection, key: int, *, now: datetime) 
         datetime.fromisoformat(row.made_at).astimezone(now.tzinfo),
     )
     owe_rejection_notes(transaction, key, now=now)
+    return bool(known)
 
 
 def tell(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
@@ -148,6 +157,9 @@ def tell(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             .where(withdrawal.c.id == key)
             .values(rejection_note_uid=waiting[0].sop_instance_uid)
         )
+    # If this is all that is left, it is still known that others were told.
+    said = {"rejection_note": waiting[0].sop_instance_uid if waiting else ""}
+    journal.record(transaction, journal.RareAct(journal.Kind.TOLD, now, KINOTE, withdrawal=key, more=said))
 
 
 def _prepare_rejection_notes(

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, text
 
-from kinote.catalog import journal
 from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import withdrawal
 from kinote.catalog.schema.tables.withdrawals import WINDOW_IS_OPEN
@@ -60,7 +59,6 @@ def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
     lock_many_uids(transaction, targets(transaction, key))
     prepare_without_spared(transaction, key, now=now)
     tell(transaction, key, by=by, now=now)
-    journal.record(transaction, journal.RareAct(journal.Kind.TOLD, now, KINOTE, withdrawal=key))
     return True
 
 
