@@ -226,8 +226,8 @@ def test_law_7_what_gets_another_uid_while_it_is_opened_does_not_go_out_under_th
     wanted = shelf.found("small")
     opened: Any = shelf.door._open
 
-    def undone_meanwhile(*arguments: Any) -> Any:
-        found = opened(*arguments)
+    def undone_meanwhile(*arguments: Any, **options: Any) -> Any:
+        found = opened(*arguments, **options)
 
         def undo(transaction: Connection) -> None:
             transaction.execute(delete(received_value))
@@ -252,8 +252,8 @@ def test_law_7_a_header_that_cannot_be_walked_fails_alone(
     correct(shelf.catalog, "study", study_of(shelf, "small"), AccessionNumber="A-77")
     opened = shelf.door.open_with_overlay
 
-    def cut(wanted: LiveObject, by: Actor) -> Any:
-        found, overlay = opened(wanted, by)
+    def cut(wanted: LiveObject, by: Actor, **options: Any) -> Any:
+        found, overlay = opened(wanted, by, **options)
         if wanted.sop_instance_uid == shelf.uids["small"]:
             data = found.file.read()[:-7]
             found = type(found)(io.BytesIO(data), len(data))
@@ -276,12 +276,15 @@ def test_an_undone_correction_leaves_the_bytes_that_came(shelf: Shelf) -> None:
 #: Who may open an object's bytes as they were received: for its pixels, to read it again, and to hand it on.
 OPENS_RECEIVED_BYTES = {
     "delivery/outgoing.py",
+    "intake/comparison.py",
     "intake/settling_jobs.py",
+    "notes/copies/reading.py",
     "notes/registrar/reading_again.py",
     "web/api/held.py",
     "web/dicomweb/frames.py",
     "web/dicomweb/rendered.py",
     "web/picture_findings.py",
+    "web/presentations.py",
     "web/summary/content.py",
 }
 

@@ -112,7 +112,6 @@ NOT_JOURNALED = {
         "user_account",
         "api_token",
         "sign_in_session",
-        "alert_channel",
     },
     "what other systems had, and is imported from them again": {"migrated_note"},
     "the audit trail, which is a journal of its own": {"audit_chunk", "audit_entry"},

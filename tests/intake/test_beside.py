@@ -123,18 +123,19 @@ def test_a_copy_that_is_held_is_known(catalog: Catalog, receiver: Receiver, stan
 def test_law_8_only_a_current_tombstone_and_held_copies_bear_on_an_arrival(
     catalog: Catalog, receiver: Receiver
 ) -> None:
-    """A tombstone that was replaced, and a copy that was superseded, are history."""
+    """A tombstone that was replaced is history. A copy that gave way to the current one by a decision stays known."""
     receive(receiver, FIRST)
     receive(receiver, OTHER)
 
-    def replace(transaction: Connection) -> None:
-        transaction.execute(
-            instance.update().where(instance.c.standing == "held").values(standing="withdrawn")
-        )
+    def beside(standing: str) -> None:
+        copies = instance.update().where(~instance.c.is_current)
+        catalog.write(lambda transaction: transaction.execute(copies.values(standing=standing)))
 
-    catalog.write(replace)
+    beside("withdrawn")
+    assert receive(receiver, OTHER).kind == "known"
+    beside("purged")
     assert receive(receiver, OTHER).kind == "held"
-    assert rows(catalog) == [("live", True), ("withdrawn", False), ("held", False)]
+    assert rows(catalog) == [("live", True), ("purged", False), ("held", False)]
 
 
 def test_law_8_a_derivable_instance_has_its_uid_before_it_has_a_digest(

@@ -156,9 +156,7 @@ class LivingHouse(House):
         self.node = Node(self.catalog, socket.gethostname(), self.clock, every=_NEVER)
         peers = PeersInUse.only(*self.peers)
         self.ledger = Ledger(self.catalog, self.clock)
-        self.door = Door(
-            self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog, self.clock)
-        )
+        self.door = Door(self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog))
         self.receiver = Receiver(
             self.catalog,
             self.stores,

@@ -16,7 +16,6 @@ from kinote.dimse.negotiation import Context
 from kinote.keyobject import writer
 from kinote.notes.creator.making import KeyObjectMaker
 from tests.catalog.archive import CT
-from tests.clock import clock
 from tests.migration.tables import imported, residences, row
 from tests.notes.test_law_11_made_again import hold_law_11
 from tests.notes.ward import FIRST, IMAGE, KEY_OBJECT, dataset, object_of, receive
@@ -29,7 +28,7 @@ def migrated(tmp_path: Path) -> Iterator[Face]:
     """A face with an image, and a note about it whose key object has no bytes."""
     with face(tmp_path / "data") as opened:
         catalog = opened.rooms.catalog
-        maker = KeyObjectMaker(catalog, clock)
+        maker = KeyObjectMaker(catalog)
         opened.rooms.door._make = maker
         opened.rooms.door._look = maker.look
         receive(catalog, dataset(object_of(IMAGE)))

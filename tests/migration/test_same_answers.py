@@ -75,7 +75,7 @@ def stocked(catalog: Catalog) -> Catalog:
 @pytest.fixture
 def rooms(stocked: Catalog, tmp_path: Path) -> Iterator[Rooms]:
     stores = local_stores(tmp_path / "data")
-    maker = KeyObjectMaker(stocked, clock)
+    maker = KeyObjectMaker(stocked)
     door = Door(stocked, stores, clock=clock, make=maker, look=maker.look)
     receiver = Receiver(stocked, stores, clock=clock)
     yield Rooms(stocked, receiver, door, WebOptions(viewer=tmp_path), clock=clock, policy=OPEN)
@@ -204,7 +204,7 @@ def test_breach_of_law_11_answers_without_what_is_not_made_yet_are_noticed(
 ) -> None:
     migrate(filled_sqlite)
     stores = local_stores(tmp_path / "data")
-    maker = KeyObjectMaker(filled_sqlite, clock)
+    maker = KeyObjectMaker(filled_sqlite)
     found = []
     for look in (maker.look, None):
         door = Door(filled_sqlite, stores, clock=clock, make=maker, look=look)
@@ -246,7 +246,7 @@ def test_law_5_what_cannot_be_made_is_left_out_and_its_account_says_why(
     assert len(parts(answer)) == 3
     told = client.get(f"/api/v1/studies/{FIRST}/account").json()["not_made"]
     assert [(each["sop_instance_uid"], each["reason"]) for each in told] == [
-        (spoilt, "RecursionError: too deep")
+        (spoilt, "Its bytes cannot be made from its note: RecursionError: too deep.")
     ]
     monkeypatch.undo()
     assert client.get(f"/dicomweb/studies/{FIRST}", headers={"Accept": ANY}).status_code == 200

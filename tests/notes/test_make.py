@@ -256,6 +256,7 @@ def test_json_has_the_fields_of_the_contract(filled_sqlite: Catalog) -> None:
         "standing",
         "references",
         "key_objects",
+        "awaited",
         "findings",
     ]
     assert body["title"] == {"scheme": "DCM", "value": "113000", "meaning": "Of Interest"}

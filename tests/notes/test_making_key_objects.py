@@ -70,7 +70,7 @@ def residences(catalog: Catalog) -> set[str]:
 
 
 def open_door(catalog: Catalog, folder: Path, **options: Any) -> Door:
-    return Door(catalog, local_stores(folder), clock=clock, make=KeyObjectMaker(catalog, clock, **options))
+    return Door(catalog, local_stores(folder), clock=clock, make=KeyObjectMaker(catalog, **options))
 
 
 def test_law_11_bytes_are_made_at_once_when_they_are_needed_and_then_kept(
@@ -207,7 +207,7 @@ def test_what_cannot_be_made_is_shown_with_its_note_and_the_reason_until_it_is_m
         for _ in range(2):
             with pytest.raises(BytesNotMadeError):
                 door.open(here, ROE)
-    told = "Its bytes cannot be made from its note: RecursionError: too deep"
+    told = "Its bytes cannot be made from its note: RecursionError: too deep."
     assert not_made(filled) == [told] * (2 if by == "the job" else 1)
     with filled.read() as connection:
         (shown,) = notes_of_study(connection, note.key_objects[0].study_instance_uid)

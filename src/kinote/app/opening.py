@@ -125,7 +125,7 @@ def open_house(
                 refusals = RefusedArrivals(catalog, clock)
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
-                maker = KeyObjectMaker(catalog, clock, writes=purpose != "look")
+                maker = KeyObjectMaker(catalog, writes=purpose != "look")
                 door = Door(
                     catalog,
                     stores,

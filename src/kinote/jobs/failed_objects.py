@@ -26,37 +26,13 @@ def note_failed(
 
     `instance` is the key of the object's row. `version` is that of the code that failed; a later version may succeed.
     """
-    note_failed_alone(
-        transaction,
-        job.kind.name,
-        instance,
-        reason,
-        may_be_tried_again=may_be_tried_again,
-        version=version,
-        clock=clock,
-        job=job.id,
-    )
-
-
-def note_failed_alone(
-    transaction: Connection,
-    kind: str,
-    instance: int,
-    reason: str,
-    *,
-    may_be_tried_again: bool,
-    version: int,
-    clock: Clock,
-    job: int = 0,
-) -> None:
-    """Record that what jobs of this kind do failed for an object, in a job or, as 0 says, without one."""
-    forget_failed(transaction, kind, instance)
+    forget_failed(transaction, job.kind.name, instance)
     transaction.execute(
         job_failed_object.insert(),
         {
-            "kind": kind,
+            "kind": job.kind.name,
             "instance": instance,
-            "job": job,
+            "job": job.id,
             "may_be_tried_again": int(may_be_tried_again),
             "version": version,
             "reason": reason[:LONGEST_REASON],

@@ -79,7 +79,7 @@ RULES: dict[str, Rule] = {
         "It names UIDs of objects that are here under new UIDs; whether it rejects these, too, a person decides: {}.",
     ),
     # Of a key object that is made here, and not received.
-    "NOT_MADE": _error("Kinote", "Its bytes cannot be made from its note: {}"),
+    "NOT_MADE": _error("Kinote", "Its bytes cannot be made from its note: {}."),
     # It refers to a UID under which there was more than one object (`kinote.lifecycle.copies`).
     "REFERENCE_AMBIGUOUS": _warning(
         "Kinote",

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import (
+    finding,
     instance,
-    job_failed_object,
     key_object,
     study,
     withdrawal,
@@ -45,7 +45,6 @@ class NotMade:
 
     sop_instance_uid: str
     reason: str
-    failed_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +107,9 @@ def account(connection: Connection, study_instance_uid: str) -> Account | None:
 
 def _not_made(connection: Connection, study_key: int) -> tuple[NotMade, ...]:
     query = (
-        select(instance.c.sop_instance_uid, job_failed_object.c.reason, job_failed_object.c.failed_at)
-        .join(job_failed_object, job_failed_object.c.instance == instance.c.id)
-        .where(
-            instance.c.study == study_key,
-            instance.c.residence == "derivable",
-            job_failed_object.c.kind == "make-key-objects",
-        )
+        select(instance.c.sop_instance_uid, finding.c.text)
+        .join(finding, finding.c.instance == instance.c.id)
+        .where(instance.c.study == study_key, finding.c.code == "NOT_MADE")
         .order_by(instance.c.id)
     )
     return tuple(NotMade(*row) for row in connection.execute(query))

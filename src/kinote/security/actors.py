@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
@@ -35,16 +35,22 @@ class Actor:
     `name` is the name or login of a person, the AE title of a peer, or the name of a program; empty if unknown.
     `address` is the network address of the request; empty if the request did not come over a network.
 
-    `granted` is None where nobody signs in: then neither the name nor the kind in an HTTP request is verified. Where
-    people sign in, it contains the rights that were verified with the name, which is their login then; `full_name` is
-    their name as a PN. Neither is part of what is stored or compared.
+    Where nobody signs in, neither the name nor the kind in an HTTP request is verified.
     """
 
     kind: ActorKind
     name: str
     address: str
-    granted: Set[Right] | None = field(default=None, compare=False, repr=False)
-    full_name: str = field(default="", compare=False, repr=False)
+
+    @property
+    def granted(self) -> Set[Right] | None:
+        """The rights that were verified with the name; None where nobody signs in."""
+        return None
+
+    @property
+    def full_name(self) -> str:
+        """The name of who has signed in, as a PN; empty if it is not known."""
+        return ""
 
     def __str__(self) -> str:
         """Describe the actor for sentences such as "Withdrawn by …"."""
@@ -88,6 +94,17 @@ class Actor:
         if not kind and not name:
             return None
         return cls(ActorKind(kind or ActorKind.PERSON), name or "", address or "")
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedActor(Actor):
+    """The actor of a request where people sign in. The name of a person is the login.
+
+    It is stored as any other: neither the rights nor the full name are.
+    """
+
+    granted: Set[Right] = frozenset()
+    full_name: str = ""
 
 
 _ARTICLES = {

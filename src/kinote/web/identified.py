@@ -3,13 +3,11 @@ command that it may read the secret of the data directory."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kinote.security.actors import OWNER_SCHEME, Actor, command_actor
+from kinote.security.actors import OWNER_SCHEME, Actor, IdentifiedActor, command_actor
 from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignedIn, nobody
 from kinote.web.actor import IDENTIFIED, claimed_name
@@ -46,10 +44,11 @@ async def identify(rooms: Rooms, scope: Scope) -> Actor:
     address = str(client[0]) if client else ""
     scheme, _, credential = headers.get("Authorization", "").strip().partition(" ")
     signed_in: SignedIn | None = None
-    actor = nobody(address)
+    actor: Actor = nobody(address)
     if scheme.lower() == OWNER_SCHEME.lower():
         if rooms.is_owner(credential.strip()):
-            actor = replace(command_actor(claimed_name(headers)), address=address, granted=frozenset(Right))
+            owner = command_actor(claimed_name(headers))
+            actor = IdentifiedActor(owner.kind, owner.name, address, frozenset(Right))
     elif scheme:
         if scheme.lower() == _BEARER:
             signed_in = await _find(rooms, credential.strip(), "token")

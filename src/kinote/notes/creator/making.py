@@ -31,18 +31,12 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesNotMadeError
-from kinote.jobs.failed_objects import forget_failed, note_failed_alone
-from kinote.keyobject import writer
 from kinote.keyobject.findings import found
 from kinote.lifecycle.guards import CAN_BE_MADE
 from kinote.notes.creator.create import dataset_of
 from kinote.storage.digests import digest_of
-from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
-
-#: The kind of job that makes key objects: what cannot be made is remembered under it, whoever tried.
-MAKING = "make-key-objects"
 
 _NOT_MADE = "NOT_MADE"
 
@@ -57,9 +51,8 @@ class KeyObjectMaker:
     What cannot be made is remembered with the reason, for the account of its study.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock, *, writes: bool = True) -> None:
+    def __init__(self, catalog: Catalog, *, writes: bool = True) -> None:
         self._catalog = catalog
-        self._clock = clock
         self._writes = writes
 
     def __call__(self, stored: Stored) -> DataSet:
@@ -99,9 +92,7 @@ class KeyObjectMaker:
         if not self._writes:
             return
         try:
-            self._catalog.write(
-                lambda transaction: note_not_made(transaction, stored.id, reason, clock=self._clock)
-            )
+            self._catalog.write(lambda transaction: tell_not_made(transaction, stored.id, reason))
         except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
             log.exception(
                 "Why a key object cannot be made could not be noted",
@@ -139,14 +130,6 @@ def _compare(row: Any, dataset: bytes) -> None:
         raise CannotBeMadeError("The bytes that its note gives now are not those that its row promises.")
 
 
-def note_not_made(transaction: Connection, key: int, reason: str, *, clock: Clock) -> None:
-    """Remember why a key object cannot be made, until it is. A later version of the writer may do better."""
-    note_failed_alone(
-        transaction, MAKING, key, reason, may_be_tried_again=False, version=writer.WRITER_VERSION, clock=clock
-    )
-    tell_not_made(transaction, key, reason)
-
-
 def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
     """Keep the bytes of an instance that has none yet; False where somebody else has kept them before.
 
@@ -166,7 +149,6 @@ def keep(transaction: Connection, key: int, dataset: bytes) -> bool:
         insert_new(
             transaction, instance_pieces, [{"instance": key, "digests": digest.pieces}], unique=["instance"]
         )
-    forget_failed(transaction, MAKING, key)
     transaction.execute(
         instance.update()
         .where(instance.c.id == key)
@@ -212,9 +194,7 @@ class MadeSome:
     next: int | None
 
 
-def make_some(
-    catalog: Catalog, clock: Clock, *, after: int, limit: int, study_instance_uid: str = ""
-) -> MadeSome:
+def make_some(catalog: Catalog, *, after: int, limit: int, study_instance_uid: str = "") -> MadeSome:
     """Make the next key objects whose bytes are not made yet, of all studies or of one, each by itself."""
     with catalog.read() as connection:
         page = to_be_made(connection, after=after, limit=limit, study_instance_uid=study_instance_uid)
@@ -227,7 +207,7 @@ def make_some(
             made += catalog.write(partial(keep, key=key, dataset=dataset))
         except CannotBeMadeError as error:
             failed[uid] = str(error)
-            catalog.write(partial(note_not_made, key=key, reason=str(error), clock=clock))
+            catalog.write(partial(tell_not_made, key=key, reason=str(error)))
     return MadeSome(made, failed, page[-1][0] if len(page) == limit else None)
 
 

@@ -10,12 +10,11 @@ from sqlalchemy import Connection
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.jobs.enqueueing import Enqueued, enqueue
-from kinote.jobs.failed_objects import failed_by_version, note_failed
+from kinote.jobs.failed_objects import failed_by_version, forget_failed, note_failed
 from kinote.jobs.kinds import IDLE, JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome
 from kinote.keyobject.writer import WRITER_VERSION
 from kinote.notes.creator.making import (
-    MAKING,
     CannotBeMadeError,
     derived,
     keep,
@@ -25,7 +24,7 @@ from kinote.notes.creator.making import (
 from kinote.telemetry.clock import Clock
 
 MAKE_KEY_OBJECTS = JobKind(
-    MAKING,
+    "make-key-objects",
     "makes the bytes of key objects whose notes came from elsewhere, ahead of their first use",
     priority=IDLE,
     at_once=1,
@@ -98,6 +97,7 @@ class MakeKeyObjects:
                 tell_not_made(transaction, key, str(each))
             else:
                 keep(transaction, key, each)
+                forget_failed(transaction, job.kind.name, key)
 
 
 def _derived(connection: Connection, uid: str) -> bytes | CannotBeMadeError:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.security.actors import Actor, ActorKind
+from kinote.security.actors import Actor, ActorKind, IdentifiedActor
 from kinote.security.rights import Right
 from kinote.security.roles import ANONYMOUS, RoleName, rights_of_roles
 from kinote.security.sign_in.passwords import Passwords
@@ -51,7 +51,7 @@ class SignedIn:
 
     def actor(self, address: str) -> Actor:
         """Return the user as an actor."""
-        return Actor(ActorKind.PERSON, self.login, address, granted=self.rights, full_name=self.full_name)
+        return IdentifiedActor(ActorKind.PERSON, self.login, address, self.rights, self.full_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class RightPassword:
 
 def nobody(address: str) -> Actor:
     """Return the actor of a request without sign-in, where one is required."""
-    return Actor(ActorKind.PERSON, "", address, granted=ANONYMOUS)
+    return IdentifiedActor(ActorKind.PERSON, "", address, ANONYMOUS)
 
 
 class SignIn:

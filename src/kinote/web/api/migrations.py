@@ -147,7 +147,6 @@ async def make_key_objects(request: Request, body: WantedKeyObjects) -> Response
         return asdict(
             make_some(
                 rooms.catalog,
-                rooms.clock,
                 after=body.after,
                 limit=body.limit,
                 study_instance_uid=body.study,

@@ -101,9 +101,26 @@ class Series(BaseModel):
     instances: list[Instance]
 
 
+class SaidPatient(BaseModel):
+    """The patient that a held copy names."""
+
+    patient_id: str
+    issuer: str
+
+
+class PatientConflict(BaseModel):
+    """Copies are held that name another patient than the study does."""
+
+    sentence: str
+    copies: int
+    said: list[SaidPatient]
+
+
 class Study(StudySummary):
     """A study with all that is live of it."""
 
+    patient_conflict: PatientConflict | None
+    proposed_corrections: int
     series: list[Series]
 
 
@@ -124,7 +141,6 @@ class NotMade(BaseModel):
 
     sop_instance_uid: str
     reason: str
-    failed_at: str
 
 
 class Account(BaseModel):
