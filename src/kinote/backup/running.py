@@ -112,7 +112,7 @@ class Backups:
                 **by.columns("asked_by"),
             },
         ).scalar_one()
-        return self.one(transaction, int(key))
+        return one_backup(transaction, int(key))
 
     def begin(self, key: int, *, images: bool | None = None) -> None:
         """Begin a backup that was asked for, unless it has begun."""
@@ -166,13 +166,6 @@ class Backups:
             thread = self._thread
         if thread is not None:
             thread.join()
-
-    def one(self, connection: Connection, key: int) -> dict[str, Any]:
-        """Return a backup. Raises `BackupNotFoundError`."""
-        row = connection.execute(select(backup).where(backup.c.id == key)).one_or_none()
-        if row is None:
-            raise BackupNotFoundError(f"There is no backup {key}.")
-        return _json(row)
 
     def alerts(self) -> Sequence[Alert]:
         """Return what is wrong with the backups, if they are made by themselves."""
@@ -311,6 +304,14 @@ def last_good(connection: Connection) -> dict[str, Any] | None:
     query = select(backup).where(backup.c.state == "good").order_by(backup.c.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else _json(row)
+
+
+def one_backup(connection: Connection, key: int) -> dict[str, Any]:
+    """Return a backup. Raises `BackupNotFoundError`."""
+    row = connection.execute(select(backup).where(backup.c.id == key)).one_or_none()
+    if row is None:
+        raise BackupNotFoundError(f"There is no backup {key}.")
+    return _json(row)
 
 
 def _json(row: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.backup.running import Backups, NoBackupNowError, backups, last_good
+from kinote.backup.running import Backups, NoBackupNowError, backups, last_good, one_backup
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
@@ -47,12 +47,12 @@ async def list_backups(request: Request, cursor: Cursor = "", limit: Limit = 100
 
 @router.get("/backups/{backup_id}", summary="A backup, and how far it has come")
 async def show_backup(request: Request, backup_id: Key) -> Response:
+    """The `step` it is at, and how much of that is `done` of the `total`."""
     rooms = rooms_of(request)
-    making = _backups(request)
 
     def read() -> object:
         with rooms.catalog.read() as connection:
-            return making.one(connection, backup_id)
+            return one_backup(connection, backup_id)
 
     return answer(await rooms.read(read))
 

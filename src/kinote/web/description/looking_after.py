@@ -181,6 +181,9 @@ class Alert(BaseModel):
     acknowledged_by: str | None
     snoozed_until: str | None
     snoozed_by: str | None
+    owner: str | None
+    owned_at: str | None
+    owned_by: str | None
 
 
 class RefusedArrival(BaseModel):
@@ -317,7 +320,6 @@ LOOKING_AFTER: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/purges/failures"): Page[FailedPurge],
     ("get", "/api/v1/purges/plan"): PurgePlan,
     ("post", "/api/v1/purges/retry"): Count,
-    ("get", "/api/v1/alerts"): Page[Alert],
     ("post", "/api/v1/alerts/{alert_id}/acknowledge"): Alert,
     ("post", "/api/v1/alerts/{alert_id}/snooze"): Alert,
     ("get", "/api/v1/arrivals/refused"): Page[RefusedArrival],

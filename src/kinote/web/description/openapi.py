@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
+from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
 from kinote.web.description.shapes import ANSWERS
 from kinote.web.problems import MEDIA_TYPE
@@ -46,7 +47,7 @@ _ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
 _STATUS = {("post", "/api/v1/findings/register"): "202"}
 
 #: The shape of each answer, by method and path.
-SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER}
+SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER, **ADMINISTERING}
 
 #: Second answers, with a status of their own: what a preview says.
 ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {
@@ -57,7 +58,15 @@ ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {
 _MAY_BE_MISSING = ("/api/v1/identity",)
 
 #: Answers that are no JSON.
-_FILES = ("/api/v1/notes/{note_id}/rendered", "/api/v1/held/{held_id}/file")
+_FILES = (
+    "/api/v1/notes/{note_id}/rendered",
+    "/api/v1/held/{held_id}/file",
+    "/api/v1/held/{held_id}/rendered",
+    "/api/v1/held/{held_id}/first/rendered",
+)
+
+#: Answers that come in lines, while the work is done.
+_LINES = ("/api/v1/migrations/notes",)
 
 
 def description(application: FastAPI) -> dict[str, Any]:
@@ -89,6 +98,10 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
     if path in _FILES:
         content.pop(_JSON, None)
         responses["304"] = {"description": "The client has it already."}
+        return
+    if path in _LINES:
+        content.pop(_JSON, None)
+        content["application/x-ndjson"] = {}
         return
     content[_JSON] = {"schema": _schema(SHAPES[method, path], schemas)}
     if (method, path) in ALSO:

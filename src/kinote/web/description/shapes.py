@@ -284,20 +284,6 @@ class Held(BaseModel):
     size: int
 
 
-class DecidedHeld(Held):
-    """A held copy as it was, and what was decided."""
-
-    decision: str
-
-
-class DecidedMany(BaseModel):
-    """How many held copies were decided, and whether there are more."""
-
-    decision: str
-    decided: int
-    left: bool
-
-
 class Queue(BaseModel):
     """The queue of a kind of job."""
 
@@ -414,8 +400,6 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/acts"): Page[Act],
     ("post", "/api/v1/scrub"): Scrubbed,
     ("get", "/api/v1/held"): Page[Held],
-    ("post", "/api/v1/held"): DecidedMany,
-    ("post", "/api/v1/held/{held_id}"): DecidedHeld,
     ("get", "/api/v1/queues"): Page[Queue],
     ("put", "/api/v1/queues/{kind}"): Queue,
     ("get", "/api/v1/changes"): Page[Change],

@@ -1,0 +1,326 @@
+"""The shapes of the answers about users, the audit trail, backups, notes of other systems, and decisions on copies.
+
+As in `shapes`, only the description is made of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from kinote.holdings.journal import Difference
+from kinote.intake.comparison import AttributeDifference
+from kinote.lifecycle.copies.decided import ListedDecision
+from kinote.lifecycle.withdrawal_scope import StudyShare
+from kinote.notes.creator.making import MadeSome
+from kinote.security.actors import Actor
+from kinote.security.rights import Right
+from kinote.web.description.looking_after import Alert
+from kinote.web.description.shapes import Held, Page
+
+
+class SignedInUser(BaseModel):
+    """Who has signed in."""
+
+    login: str
+    name: str
+    roles: list[str]
+
+
+class Session(BaseModel):
+    """Who is signed in, and what may be done. `user` is null for nobody, and where nobody signs in."""
+
+    authentication: Literal["none", "local"]
+    user: SignedInUser | None
+    rights: list[Right]
+    expires_at: str | None
+
+
+class Ended(BaseModel):
+    """How many sessions ended."""
+
+    ended: int
+
+
+class Renewed(BaseModel):
+    """When the session ends that was begun with the new password."""
+
+    expires_at: str
+
+
+class User(BaseModel):
+    """A user."""
+
+    id: int
+    login: str
+    name: str
+    roles: list[str]
+    enabled: bool
+    has_password: bool
+    added_at: str
+    changed_at: str
+
+
+class Token(BaseModel):
+    """An API token, without its secret."""
+
+    id: int
+    user: str
+    name: str
+    scopes: list[str] | None
+    added_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewToken(Token):
+    """An API token that was just made, with its secret."""
+
+    token: str
+
+
+class AuditEntry(BaseModel):
+    """An entry of the audit trail."""
+
+    id: int
+    at: str
+    event: str
+    outcome: str
+    by: Actor
+    patient_id: str | None
+    study_instance_uid: str | None
+    subject: str | None
+    detail: dict[str, Any]
+
+
+class CheckedTrail(BaseModel):
+    """What the check of chunks of the audit trail found; `after` is where to go on, null at the end."""
+
+    chunks: int
+    entries: int
+    faults: list[str]
+    digest: str
+    after: int | None
+    unsealed: int
+
+
+class Backup(BaseModel):
+    """A backup, and how far it has come."""
+
+    id: int
+    state: Literal["running", "good", "failed"]
+    begun_at: str
+    ended_at: str | None
+    asked_by: str | None
+    folder: str | None
+    reason: str | None
+    step: str | None
+    done: int
+    total: int
+    bytes: int
+    log_bytes: int
+
+
+class Backups(Page[Backup]):
+    """A page of backups, with the last one that was made whole."""
+
+    last_good: Backup | None
+
+
+class OpenAlerts(BaseModel):
+    """How many alerts are open, by their state."""
+
+    new: int
+    acknowledged: int
+    snoozed: int
+
+
+class Alerts(Page[Alert]):
+    """A page of alerts, and how many are open."""
+
+    numbers: OpenAlerts
+
+
+class TestMessage(BaseModel):
+    """What came of a test message by one channel."""
+
+    channel: str
+    sent: bool
+    sentence: str
+
+
+class RemovedCount(BaseModel):
+    """The withdrawals of an act by somebody, and the instances that they named."""
+
+    act: str
+    sentence: str
+    by: Actor | None
+    withdrawals: int
+    instances: int
+
+
+class ProposedCorrection(BaseModel):
+    """What copies say of a study that differs from what is known."""
+
+    id: int
+    study_instance_uid: str
+    differences: dict[str, dict[str, Any]]
+    copies: int
+    first_at: str
+    last_at: str
+    decided_at: str
+    decided_by: str | None
+    decided_because: str
+
+
+class DecidedObject(BaseModel):
+    """What became of one object of a decision."""
+
+    instance: int
+    study_instance_uid: str
+    sop_instance_uid: str
+    way: str
+    new_sop_instance_uid: str
+    first: int | None
+    withdrawal: int | None
+    held_reason: str
+    digest: str
+
+
+class HeldPicture(Held):
+    """A held copy, with the address of its picture if it has one."""
+
+    picture: str | None
+
+
+class FirstCopy(BaseModel):
+    """The instance beside which a copy is held, with the address of its picture."""
+
+    id: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    transfer_syntax_uid: str
+    standing: str
+    received_at: str
+    received_from: str
+    digest: str
+    size: int
+    given_to: int
+    picture: str | None
+
+
+class HeldUnderNewUid(BaseModel):
+    """The new UID of what came as a held copy."""
+
+    held: int
+    sop_instance_uid: str
+
+
+class DecidedCopies(BaseModel):
+    """What a choice did, or in a preview would do; `decided` or `instances` is the number of copies."""
+
+    decision: str
+    id: int | None
+    decided: int | None = None
+    instances: int | None = None
+    ways: dict[str, int]
+    receivers: int
+    studies: list[StudyShare]
+    withdrawals: list[int]
+    new_uids: list[HeldUnderNewUid]
+    hindrance: str | None
+    seen: str | None = None
+
+
+class Comparison(BaseModel):
+    """Both copies beside each other, and what each choice would do."""
+
+    held: HeldPicture
+    first: FirstCopy
+    differences: list[AttributeDifference]
+    has_more: bool
+    pixels: str
+    choices: list[DecidedCopies]
+
+
+class NewUid(BaseModel):
+    """The UID under which an object is issued again."""
+
+    sop_instance_uid: str
+    new_sop_instance_uid: str
+
+
+class IssuedAgain(BaseModel):
+    """What was issued again, and what was left and why."""
+
+    decision: int
+    issued: int
+    notes: list[int]
+    left: dict[str, Any]
+    new_uids: list[NewUid]
+
+
+class WaitingNote(BaseModel):
+    """A key object of a migrated note that cannot be made yet."""
+
+    version: int
+    note: int
+    source: str
+    legacy_key: str
+    patient_id: str
+    study_instance_uid: str
+    sop_instance_uid: str
+    reason: str
+
+
+class DuplicateNote(BaseModel):
+    """A note of another system that was here already, as `note`."""
+
+    id: int
+    source: str
+    legacy_key: str
+    note: int
+    patient_id: str
+    imported_at: str
+
+
+_CORRECTION = "/api/v1/proposed-corrections/{correction_id}"
+
+ADMINISTERING: dict[tuple[str, str], Any] = {
+    ("get", "/api/v1/session"): Session,
+    ("post", "/api/v1/session"): Session,
+    ("delete", "/api/v1/session"): Ended,
+    ("put", "/api/v1/session/password"): Renewed,
+    ("get", "/api/v1/users"): Page[User],
+    ("post", "/api/v1/users"): User,
+    ("put", "/api/v1/users/{user_id}"): User,
+    ("put", "/api/v1/users/{user_id}/password"): User,
+    ("get", "/api/v1/tokens"): Page[Token],
+    ("post", "/api/v1/tokens"): NewToken,
+    ("delete", "/api/v1/tokens/{token_id}"): Token,
+    ("get", "/api/v1/audit"): Page[AuditEntry],
+    ("get", "/api/v1/audit/check"): CheckedTrail,
+    ("get", "/api/v1/backups"): Backups,
+    ("get", "/api/v1/backups/{backup_id}"): Backup,
+    ("post", "/api/v1/backups"): Backup,
+    ("get", "/api/v1/journal"): Page[Difference],
+    ("get", "/api/v1/alerts"): Alerts,
+    ("post", "/api/v1/alerts/test"): Page[TestMessage],
+    ("post", "/api/v1/alerts/{alert_id}/own"): Alert,
+    ("get", "/api/v1/withdrawals/summary"): Page[RemovedCount],
+    ("post", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): IssuedAgain,
+    ("get", "/api/v1/proposed-corrections"): Page[ProposedCorrection],
+    ("post", _CORRECTION): ProposedCorrection,
+    ("post", "/api/v1/held"): DecidedCopies,
+    ("post", "/api/v1/held/{held_id}"): DecidedCopies,
+    ("get", "/api/v1/held/decisions"): Page[ListedDecision],
+    ("get", "/api/v1/held/decisions/{decision_id}"): Page[DecidedObject],
+    ("get", "/api/v1/held/{held_id}/comparison"): Comparison,
+    ("get", "/api/v1/migrations/waiting"): Page[WaitingNote],
+    ("get", "/api/v1/migrations/duplicates"): Page[DuplicateNote],
+    ("post", "/api/v1/migrations/key-objects"): MadeSome,
+}
