@@ -52,6 +52,7 @@ HANDLERS = {
     "intake/settling_jobs.py",
     "notes/creator/making_jobs.py",
     "notes/registrar/registering_jobs.py",
+    "notes/registrar/waiting_jobs.py",
 }
 
 

@@ -330,7 +330,7 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
     )
     for subject, said in in_index.items():
         # A restore opens the window of a withdrawal again that was undone after its backup.
-        if subject in in_journal and said.get("closed") is False:
+        if subject.startswith("withdrawal ") and subject in in_journal and said["closed"] is False:
             in_journal[subject]["closed"] = False
     found += [
         Difference(subject, f"The index says {said!r}, the journal {in_journal.get(subject)!r}.")
