@@ -39,7 +39,7 @@ class KinoteProcess:
         request = json.dumps({"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": {**environment}})
         self._pipe, told = os.pipe()
         try:
-            socket.send_fds(_preloaded(), [request.encode()], [output, errors, told])
+            socket.send_fds(_preloaded(os.readlink("/proc/thread-self/ns/net")), [request.encode()], [output, errors, told])
         finally:
             os.close(told)
         self._said = b""
@@ -84,8 +84,12 @@ class KinoteProcess:
 
 
 @cache
-def _preloaded() -> socket.socket:
-    """The way to the process that has imported everything. It ends when this one has closed its end."""
+def _preloaded(network: str) -> socket.socket:
+    """The way to the process that has imported everything, one for each network namespace that tests enter.
+
+    It ends when this one has closed its end.
+    """
+    assert network == os.readlink("/proc/thread-self/ns/net")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LONGEST)
