@@ -177,6 +177,9 @@ def test_positions_of_before_are_refused(sqlite_day: Day, tmp_path: Path) -> Non
     try:
         answer = house.client.get("/api/v1/changes", params={"since": position})
         assert (answer.status_code, answer.json()["title"]) == (410, "The change feed has begun anew")
+        goes_on = {"Accept": "text/event-stream", "Last-Event-ID": position}
+        answer = house.client.get("/api/v1/changes", headers=goes_on)
+        assert (answer.status_code, answer.json()["title"]) == (410, "The change feed has begun anew")
         assert house.changes()[-1].position.startswith("1-")
         with house.catalog.read() as connection:
             assert changes.end(connection).epoch == 1

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.journey import (
     BEST_IN_SET,
@@ -283,16 +284,22 @@ def test_a_note_whose_answer_is_lost_is_made_once(page: Page, description: str) 
     expect(note_called(page, description)).to_have_count(1)
 
 
-def test_a_revision_does_not_overwrite_somebody_elses(
-    page: Page, context: BrowserContext, description: str
-) -> None:
+@pytest.fixture
+def other(browser: Browser, demo_server: str) -> Iterator[Page]:
+    """The page of somebody else, in a browser that shares no drafts with the first."""
+    theirs = browser.new_context(base_url=demo_server, viewport={"width": 1440, "height": 900})
+    yield theirs.new_page()
+    theirs.close()
+
+
+def test_a_revision_does_not_overwrite_somebody_elses(page: Page, other: Page, description: str) -> None:
     open_study(page, "CT")
     saved = make_note(page, description)
-    other = context.new_page()
     other.goto(page.url)
     for somebody, text in ((page, "mine"), (other, "theirs")):
         note_called(somebody, description).get_by_test_id("note-revise").click()
         somebody.get_by_test_id("draft-description").fill(f"{description} {text}")
+        somebody.get_by_test_id("draft-author").fill("Fischer^Anna")
     other.get_by_test_id("draft-save").click()
     expect(other.get_by_test_id("draft")).to_be_hidden()
 

@@ -147,11 +147,9 @@ def since(connection: Connection, position: Position, limit: int) -> list[Record
 
     On PostgreSQL, a transaction may commit after others that began later and drew greater numbers. So the feed has
     the order in which transactions began, and ends before the oldest open one. A reader that continues from the
-    last position misses nothing.
+    last position misses nothing. Raises FeedBegunAnewError for a position of before a restore.
     """
-    now_is = epoch(connection)
-    if position != BEGINNING and position.epoch != now_is:
-        raise FeedBegunAnewError
+    now_is = epoch_of_reading(connection, position)
     settled = dialects.only_settled(connection, change.c.transaction)
     query = (
         select(change)
@@ -188,6 +186,14 @@ def end(connection: Connection) -> Position:
 def epoch(connection: Connection) -> int:
     """Return how often the feed has begun anew."""
     return int(fact(connection, _EPOCH) or 0)
+
+
+def epoch_of_reading(connection: Connection, position: Position) -> int:
+    """Return the feed's epoch. Raises FeedBegunAnewError if one cannot read on from this position in it."""
+    now_is = epoch(connection)
+    if position != BEGINNING and position.epoch != now_is:
+        raise FeedBegunAnewError
+    return now_is
 
 
 def begin_anew(transaction: Connection) -> None:

@@ -62,8 +62,9 @@ async def feed(
     if kind == "text/event-stream":
         if last_event_id:
             after = _position("Last-Event-ID", last_event_id)
-        # Where the feed has begun anew, that is said before the stream begins.
-        await _since(rooms, after, 1)
+        if after != changes.BEGINNING:
+            # Whether the feed has begun anew can only be told before the stream begins.
+            await _must_be_readable(rooms, after)
         return StreamingResponse(
             _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
         )
@@ -78,6 +79,14 @@ async def _since(rooms: Rooms, after: changes.Position, limit: int) -> list[chan
             return changes.since(connection, after, limit)
 
     return await rooms.read(read)
+
+
+async def _must_be_readable(rooms: Rooms, after: changes.Position) -> None:
+    def read() -> None:
+        with rooms.catalog.read() as connection:
+            changes.epoch_of_reading(connection, after)
+
+    await rooms.read(read)
 
 
 async def _news(rooms: Rooms, after: changes.Position) -> tuple[list[changes.RecordedChange], bool]:
