@@ -130,7 +130,8 @@ def test_pynetdicom_is_told_on_the_association_that_it_opened() -> None:
             references("1.2.7", (CT, "1.2.3")), 1, UID(COMMITMENT), COMMITMENT_INSTANCE
         )
         assert status.Status == 0x0000
-        eventually(lambda: bool(told), "the event does not come")
+        # The event has come by then; a release before the answer would cross that.
+        eventually(lambda: bool(answers), "the event is not answered")
         opened.release()
     assert told[0].TransactionUID == "1.2.7"
     assert told[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.3"

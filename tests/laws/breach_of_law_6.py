@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import pytest
@@ -18,6 +19,7 @@ from kinote.catalog.sql import dialects
 from kinote.catalog.transactions import catalog as transactions
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import Commits
+from kinote.catalog.transactions.waiting_work import Piece
 from kinote.command import main
 from kinote.command import serve as serve_module
 from kinote.command.client import Client
@@ -86,23 +88,42 @@ def commits_are_not_synced() -> None:
 
 def told_before_the_commit() -> None:
     serving = threading.Event()
-    never = threading.Event()
+    pause = threading.Event()
     serve = serve_module.serve
+    write = Catalog._commit_group
 
-    def commit_alone(_catalog: Catalog, commits: Commits, piece: Any) -> None:
-        with commits.transaction():
-            transactions._settle(piece, piece.work(commits.connection), None)
-            if serving.is_set():
-                # The server writes for itself, too: what comes behind is to have its turn.
-                never.wait(1)
+    def commit_group(catalog: Catalog, commits: Commits, group: list[Piece]) -> None:
+        if not serving.is_set():
+            # It has to write what makes it open.
+            write(catalog, commits, group)
+            return
+        for piece in group:
+            _tell_and_take_back(commits, piece, pause)
 
     def served(*arguments: Any) -> None:
-        # Until now it had to write what makes it open.
         serving.set()
         serve(*arguments)
 
-    _put(Catalog, "_commit_alone", commit_alone)
+    _put(Catalog, "_commit_group", commit_group)
     _put(serve_module, "serve", served)
+
+
+def _tell_and_take_back(commits: Commits, piece: Piece, pause: threading.Event) -> None:
+    """Tell what came of a piece of work, and roll it back: no commit comes behind what was told."""
+    with suppress(_TakenBackError), commits.transaction():
+        try:
+            result = piece.work(commits.connection)
+        except Exception as failure:
+            transactions._settle(piece, None, failure)
+        else:
+            transactions._settle(piece, result, None)
+            # The server writes for itself, too, and would at once do again what is not there.
+            pause.wait(1)
+        raise _TakenBackError
+
+
+class _TakenBackError(Exception):
+    """Work was told, and is not committed."""
 
 
 def reported_before_the_answer() -> None:
