@@ -39,7 +39,11 @@ class KinoteProcess:
         request = json.dumps({"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": {**environment}})
         self._pipe, told = os.pipe()
         try:
-            socket.send_fds(_preloaded(os.readlink("/proc/thread-self/ns/net")), [request.encode()], [output, errors, told])
+            socket.send_fds(
+                _preloaded(os.readlink("/proc/thread-self/ns/net")),
+                [request.encode()],
+                [output, errors, told],
+            )
         finally:
             os.close(told)
         self._said = b""
