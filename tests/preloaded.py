@@ -93,7 +93,7 @@ def _preloaded(network: str) -> socket.socket:
 
     It ends when this one has closed its end.
     """
-    assert network == os.readlink("/proc/thread-self/ns/net")
+    assert network == _network()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LONGEST)
@@ -107,6 +107,11 @@ def _preloaded(network: str) -> socket.socket:
     )
     theirs.close()
     return ours
+
+
+def _network() -> str:
+    """The network namespace of this thread, and of what it starts."""
+    return str(Path("/proc/thread-self/ns/net").readlink())
 
 
 def _answer(requests: socket.socket) -> bool:
