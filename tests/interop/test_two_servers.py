@@ -107,10 +107,10 @@ def listed(client: httpx.Client) -> list[dict[str, Any]]:
 def test_objects_of_one_study_through_both_at_once(pair: Pair) -> None:
     first, second = pair
     files = [as_file(image(number)) for number in range(1, 61)]
-    # A third of them through both; and one UID with other content on each side.
+    # A third of them through both; and one UID with other content on each side, which proposes no correction.
     sides = (
-        [*files[:40], as_file(image(99, PatientName="One"))],
-        [*files[20:], as_file(image(99, PatientName="Two"))],
+        [*files[:40], as_file(image(99, ImageComments="One"))],
+        [*files[20:], as_file(image(99, ImageComments="Two"))],
     )
     answers = at_once(
         *(
