@@ -55,7 +55,3 @@ def upgrade() -> None:
     )
     op.create_index("awaited_key_object_by_study", "awaited_key_object", ["study_instance_uid", "version"])
     op.create_index("awaited_key_object_by_uid", "awaited_key_object", ["sop_instance_uid"])
-
-
-def downgrade() -> None:
-    raise NotImplementedError
