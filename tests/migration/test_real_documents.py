@@ -75,7 +75,6 @@ def test_the_document_that_would_be_made_is_taken_for_it(filled_sqlite: Catalog)
         pytest.param(key_object(UID, IMAGE_2), "flags other images", id="other images"),
         pytest.param(
             key_object(UID, IMAGE, title=dcm("113003", "For Surgery")),
-            nothing,
             "its title is",
             id="other title",
         ),
