@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     Column,
@@ -86,8 +86,7 @@ def among_removed(statement: Select[Any]) -> Select[Any]:
             return _removed.c[element.key]
         return None
 
-    about_removed: Select[Any] = visitors.replacement_traverse(statement, {}, replaced)
-    return about_removed
+    return cast(Select[Any], visitors.replacement_traverse(statement, {}, replaced))
 
 
 def is_removed(level: Level) -> list[ColumnElement[bool]]:
