@@ -175,20 +175,20 @@ def test_a_refusal_is_the_same_for_what_is_there_and_what_is_not(tmp_path: Path)
     assert len(answers) == 1
 
 
-def _finding(association: Association, study: str) -> list[tuple[int, str]]:
+def _finding(association: Association, study: str) -> list[tuple[int, str | None]]:
     asked = encoded(request("STUDY", StudyInstanceUID=study), EXPLICIT_VR_LITTLE_ENDIAN)
     return [
         (each.status, each.error_comment) for each, _ in invoking.find(association, STUDY_ROOT.find, asked)
     ]
 
 
-def _moving(association: Association, study: str) -> list[tuple[int, str]]:
+def _moving(association: Association, study: str) -> list[tuple[int, str | None]]:
     asked = encoded(request("STUDY", StudyInstanceUID=study), EXPLICIT_VR_LITTLE_ENDIAN)
     found = invoking.move(association, STUDY_ROOT.move, "NOBODY", asked)
     return [(each.status, each.error_comment) for each in found]
 
 
-def _getting(association: Association, study: str) -> list[tuple[int, str]]:
+def _getting(association: Association, study: str) -> list[tuple[int, str | None]]:
     asked = encoded(request("STUDY", StudyInstanceUID=study), EXPLICIT_VR_LITTLE_ENDIAN)
 
     def take(context: Any, wanted: Any, pieces: Any) -> CStoreResponse:

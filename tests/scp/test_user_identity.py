@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
-from pynetdicom.sop_class import CTImageStorage, Verification
 
 from kinote.dimse.acceptor import Caller
+from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.user_information import UserIdentity
 from kinote.scp.options import UserIdentities
 from kinote.scp.user_identity import Users
@@ -27,7 +28,7 @@ from kinote.security.sign_in.slowing_down import SlowingDown
 from kinote.security.sign_in.users import add_user
 from tests.clock import clock
 from tests.scp.face import OPTIONS, Face, face
-from tests.web.objects import image
+from tests.web.objects import CT, image
 from tests.web.signed_in import CHEAP, PASSWORD
 
 LOGIN = "rhea"
@@ -40,7 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
         encoded = CHEAP.encode(PASSWORD)
         for login, role in ((LOGIN, RoleName.READER), ("modality", RoleName.SYSTEM)):
             catalog.write(
-                lambda tx, login=login, role=role: add_user(tx, login, "", [role], encoded, clock())
+                partial(add_user, login=login, full_name="", roles=[role], encoded=encoded, now=clock())
             )
         yield opened
 
@@ -81,8 +82,8 @@ def named(
 def association(house: Face, identity: UserIdentityNegotiation | None) -> Iterator[Any]:
     ae = AE(ae_title="STATION")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-    ae.add_requested_context(Verification)
-    ae.add_requested_context(CTImageStorage)
+    ae.add_requested_context(VERIFICATION)
+    ae.add_requested_context(CT)
     opened = ae.associate(house.host, house.port, ae_title="KINOTE", ext_neg=[identity] if identity else [])
     try:
         yield opened

@@ -26,14 +26,14 @@ peer = Table(
     Column("hosts", Text, nullable=False, server_default="[]"),
     Column("services", Text, nullable=False, server_default="[]"),
     Column("rights", Text, nullable=False, server_default="[]"),
-    # A JSON list: the certificates of which it shows one; empty if none is asked for.
-    Column("certificates", Text, nullable=False, server_default="[]"),
     # 'people' or 'settings': who manages the row.
     Column("origin", Text, nullable=False, server_default="people"),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("added_at", Text, nullable=False),
     Column("changed_at", Text, nullable=False),
     Column("ended_at", Text),
+    # A JSON list: the certificates of which it shows one; empty if none is asked for.
+    Column("certificates", Text, nullable=False, server_default="[]"),
     Index("peer_by_name", "name", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
 )
 
