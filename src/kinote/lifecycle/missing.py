@@ -367,7 +367,7 @@ def _visible(connection: Connection, found: _Found) -> Iterator[Cause]:
 
 
 def _at_a_peer(connection: Connection, asked: Asked, found: _Found) -> Iterator[Cause]:
-    """What a peer has told of (PS3.4 Annex R), and has not arrived here."""
+    """Look for what a peer has told of (PS3.4 Annex R), and has not arrived here."""
     about = []
     studies = {*found.study_uids, asked.study} - {""}
     if asked.instance:
