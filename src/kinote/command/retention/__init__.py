@@ -1,0 +1,1 @@
+"""The commands about retention: what a hold keeps."""
