@@ -156,7 +156,7 @@ def test_what_hides_is_done_again(
 
 
 def hold_entry(number: int, token: str, level: str, **more: Any) -> dict[str, Any]:
-    said = {
+    said: dict[str, Any] = {
         "hold": token,
         "hold_kind": "legal",
         "level": level,
@@ -183,6 +183,7 @@ def things(catalog: Catalog) -> list[str]:
 def test_holds_are_placed_again_and_their_ends_are_left_to_a_person(catalog: Catalog) -> None:
     fill(catalog)
     note = made(catalog, request(IMAGE))
+    assert note.id is not None
     documents = [carrier.sop_instance_uid for carrier in note.key_objects]
     entries = [
         hold_entry(1, "a", "study", study="1.2.9"),

@@ -47,7 +47,14 @@ def known(client: httpx.Client) -> dict[str, str]:
     }
 
 
-NOT_HERE = ("/{rejection_id}", "/{job_id}", "/{backup_id}", "/{decision_id}", "/{held_id}/comparison", "/{hold_id}")
+NOT_HERE = (
+    "/{rejection_id}",
+    "/{job_id}",
+    "/{backup_id}",
+    "/{decision_id}",
+    "/{held_id}/comparison",
+    "/{hold_id}",
+)
 
 
 def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known: dict[str, str]) -> None:

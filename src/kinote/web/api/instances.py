@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.explain import explain
-from kinote.lifecycle.holds.membership import hold_sentences
 from kinote.lifecycle.finding_list import found_objects
+from kinote.lifecycle.holds.membership import hold_sentences
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
