@@ -1,1 +1,1 @@
-"""The commands about retention: what a hold keeps."""
+"""What the commands about retention do: they place holds, end them, and list what holds keep."""

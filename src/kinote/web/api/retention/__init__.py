@@ -1,1 +1,1 @@
-"""Retention in the REST API: holds."""
+"""The part of the REST API that is about retention: holds, which keep bytes from being removed."""
