@@ -36,6 +36,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -62,6 +63,7 @@ parts = (
     arrivals,
     explaining,
     held,
+    holds,
     proposed_corrections,
     rejections,
     jobs,
