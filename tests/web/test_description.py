@@ -54,6 +54,7 @@ NOT_HERE = (
     "/{decision_id}",
     "/{held_id}/comparison",
     "/{hold_id}",
+    "/{plan_id}",
 )
 
 
@@ -92,6 +93,8 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "proposed-corrections",
             "held/decisions",
             "retention/holds",
+            "retention/plans",
+            "retention/evictions",
             "migrations/waiting",
             "migrations/duplicates",
         )

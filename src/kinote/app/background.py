@@ -21,6 +21,7 @@ from kinote.holdings.health import (
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.reconciling.reconciler import Reconciler
+from kinote.holdings.removal import remove_remembered
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.refusals import RefusedArrivals
@@ -32,7 +33,11 @@ from kinote.notes.creator.making_awaited import MAKE_WAITING
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
 from kinote.notes.registrar.waiting_jobs import MakeWaiting
+from kinote.retention.headroom import Volume
+from kinote.retention.keeping import CacheKeeper
+from kinote.retention.units.following import UnitCounter
 from kinote.settings.model import Settings
+from kinote.storage.volume import room_of
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +99,17 @@ def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Se
         record=house.trail.write if house.trail is not None else None,
     )
     closing.callback(reaper.close)
+    units = UnitCounter(house.catalog, house.clock)
+    closing.callback(Repeatedly("retention-units", units.step, Event()).close)
+    keeper = CacheKeeper(
+        house.catalog,
+        house.clock,
+        node=node.id,
+        volume=lambda: Volume(*room_of(house.directory.path)),
+        remove_evicted=partial(remove_remembered, house.catalog, house.stores),
+    )
+    closing.callback(keeper.close)
+    closing.callback(Repeatedly("retention", keeper.step, Event()).close)
     closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
     if settings.reconcile_days:
         reconciler = Reconciler(

@@ -26,6 +26,7 @@ from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
+from kinote.retention.headroom import Volume
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.availability.taking import availability_offers
 from kinote.scp.receiving.messages import Beginning
@@ -37,6 +38,7 @@ from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import journal_folder
+from kinote.storage.volume import room_of
 from kinote.web.application import Rooms, WebOptions, create_application
 
 
@@ -95,6 +97,7 @@ def web_application(
         compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
         backups=house.backups,
         purge_delays=settings.purge_delays(),
+        volume=lambda: Volume(*room_of(house.directory.path)),
         job_kinds=JOB_KINDS,
         peers=house.peers,
         record_for=house.ledger.record_for,

@@ -24,6 +24,7 @@ class Right(StrEnum):
     CORRECT = "correct"
     RELEASE = "release"
     HOLD = "hold"
+    RETAIN = "retain"
     DELIVER = "deliver"
     EXAMINE = "examine"
     OBSERVE = "observe"
@@ -44,6 +45,7 @@ MEANINGS: Mapping[Right, str] = {
     Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
     Right.HOLD: "place holds on studies, patients and notes, and end them",
+    Right.RETAIN: "set the rules by which bytes leave the cache, and evict by them",
     Right.DELIVER: "have objects sent to another system",
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
     Right.OBSERVE: "see how the server is doing: readiness and metrics",
@@ -160,6 +162,14 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/purges/failures"): Right.EXAMINE,
     ("GET", "/api/v1/purges/plan"): Right.EXAMINE,
     ("POST", "/api/v1/purges/retry"): Right.OPERATE,
+    ("GET", "/api/v1/retention"): Right.OBSERVE,
+    ("GET", "/api/v1/retention/rules"): Right.EXAMINE,
+    ("PUT", "/api/v1/retention/rules"): Right.RETAIN,
+    ("GET", "/api/v1/retention/plans"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/plans"): Right.EXAMINE,
+    ("GET", "/api/v1/retention/plans/{plan_id}"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/plans/{plan_id}/evict"): Right.RETAIN,
+    ("GET", "/api/v1/retention/evictions"): Right.EXAMINE,
     ("GET", "/api/v1/retention/holds"): Right.EXAMINE,
     ("POST", "/api/v1/retention/holds"): Right.HOLD,
     ("GET", "/api/v1/retention/holds/{hold_id}"): Right.EXAMINE,
@@ -273,6 +283,12 @@ COMMANDS: dict[str, Right] = {
     "purges list": Right.EXAMINE,
     "purges failures": Right.EXAMINE,
     "purges retry": Right.OPERATE,
+    "retention status": Right.OBSERVE,
+    "retention rules": Right.EXAMINE,
+    "retention save-rules": Right.RETAIN,
+    "retention plan": Right.EXAMINE,
+    "retention evict": Right.RETAIN,
+    "retention evictions": Right.EXAMINE,
     "retention holds": Right.EXAMINE,
     "retention hold": Right.HOLD,
     "retention release": Right.HOLD,

@@ -26,6 +26,7 @@ from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
+from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
@@ -98,6 +99,10 @@ class Rooms:
     compare_journal: Callable[[], list[Difference]] = list
     #: Makes backups; None where none are made.
     backups: Backups | None = None
+    #: Removes the files of what was evicted; returns how many there were.
+    remove_evicted: Callable[[], int] = lambda: 0
+    #: The volume of the cache.
+    volume: Callable[[], Volume] = lambda: Volume(0, 0)
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

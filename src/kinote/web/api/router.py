@@ -36,7 +36,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
-from kinote.web.api.retention import holds
+from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -64,6 +64,8 @@ parts = (
     explaining,
     held,
     holds,
+    rules,
+    plans,
     proposed_corrections,
     rejections,
     jobs,

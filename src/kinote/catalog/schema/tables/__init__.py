@@ -49,7 +49,16 @@ from kinote.catalog.schema.tables.notes import (
 )
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
-from kinote.catalog.schema.tables.retention import hold
+from kinote.catalog.schema.tables.retention import (
+    hold,
+    retention_eviction,
+    retention_hour,
+    retention_plan,
+    retention_plan_item,
+    retention_rules,
+    retention_unit,
+    retention_unit_archive,
+)
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -126,6 +135,13 @@ __all__ = [
     "received_value",
     "refused_arrival",
     "rejection_note",
+    "retention_eviction",
+    "retention_hour",
+    "retention_plan",
+    "retention_plan_item",
+    "retention_rules",
+    "retention_unit",
+    "retention_unit_archive",
     "scrub_pass",
     "series",
     "settings_row",
