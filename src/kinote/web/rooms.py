@@ -99,8 +99,6 @@ class Rooms:
     compare_journal: Callable[[], list[Difference]] = list
     #: Makes backups; None where none are made.
     backups: Backups | None = None
-    #: Removes the files of what was evicted; returns how many there were.
-    remove_evicted: Callable[[], int] = lambda: 0
     #: The volume of the cache.
     volume: Callable[[], Volume] = lambda: Volume(0, 0)
     #: How long the bytes of what is withdrawn stay.
