@@ -25,6 +25,10 @@ MEANINGS = {
         "The clock of the server has jumped, or the server was down for more than a day. Nothing is purged for now.",
         "See that the clock is right.",
     ),
+    "COMMITMENTS_NOT_TOLD": Meaning(
+        "A system that asked for storage commitment could not be told the result. It may keep its copies for ever.",
+        "See that it is a peer with a DICOM endpoint, that it listens there, and that it takes the result.",
+    ),
     "DATA_DIRECTORY_MOVED": Meaning(
         "The data directory was moved, replaced or opened by another server.",
         "Stop the server, put the directory back, and start it again.",

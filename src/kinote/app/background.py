@@ -14,6 +14,7 @@ from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
 from kinote.holdings.health import (
     MOVED_AWAY,
     index_damaged,
@@ -153,7 +154,15 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: The kinds of jobs that there are.
-JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, MAKE_WAITING, TELL_AVAILABILITY, COMPARE_HELD, TELL_ALERTS)
+JOB_KINDS = (
+    REGISTER_AGAIN,
+    MAKE_KEY_OBJECTS,
+    MAKE_WAITING,
+    TELL_AVAILABILITY,
+    COMPARE_HELD,
+    TELL_ALERTS,
+    TELL_COMMITMENT,
+)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
@@ -166,6 +175,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
         TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
         COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
         TELL_ALERTS: TellAlerts(house.catalog, house.clock, settings.alert_options()),
+        TELL_COMMITMENT: TellCommitment(house.catalog, house.clock, house.peers, scp.tls),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)

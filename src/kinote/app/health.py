@@ -25,6 +25,7 @@ from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.jobs.lists import number_of_dead
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.commitment.given import senders_not_told
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import urgent, waiting
 from kinote.notes.acts.undo_windows import number_late
@@ -55,8 +56,10 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
         # Where nothing is purged, nobody looks at the clock.
+        untold = senders_not_told(connection, _TOLD_ONE_BY_ONE)
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
     own = clock + ([_dead_jobs(dead)] if dead else [])
+    own += [_untold_commitments(*each) for each in untold]
     if late:
         own.append(_late_notes(late))
     if purges:
@@ -102,6 +105,16 @@ def _late_notes(number: int) -> Alert:
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
         number,
+    )
+
+
+def _untold_commitments(sender: str, number: int, fault: str) -> Alert:
+    results = "result" if number == 1 else "results"
+    return Alert(
+        "COMMITMENTS_NOT_TOLD",
+        f"{sender} could not be told {number} {results} of storage commitment, and may keep its copies for ever: "
+        f"{fault}",
+        subject=f"sender {sender}",
     )
 
 

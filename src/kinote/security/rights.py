@@ -106,6 +106,8 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", f"{_FRAMES}/rendered"): Right.READ,
     ("GET", f"{_STUDY}/rendered"): Right.READ,
     ("GET", f"{_SERIES}/rendered"): Right.READ,
+    ("POST", "/dicomweb/commitment-requests/{transaction}"): Right.STORE,
+    ("GET", "/dicomweb/commitment-requests/{transaction}"): Right.STORE,
     ("OPTIONS", "/dicomweb"): Right.CONNECT,
     ("OPTIONS", "/dicomweb/{path:path}"): Right.CONNECT,
     ("GET", f"{_FRAMES}/thumbnail"): Right.READ,
@@ -192,6 +194,8 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/destinations/{destination_id}"): Right.OBSERVE,
     ("PUT", "/api/v1/destinations/{destination_id}"): Right.OPERATE,
     ("DELETE", "/api/v1/destinations/{destination_id}"): Right.OPERATE,
+    ("GET", "/api/v1/commitments"): Right.EXAMINE,
+    ("GET", "/api/v1/commitments/{commitment_id}"): Right.EXAMINE,
     ("GET", "/api/v1/session"): Right.CONNECT,
     ("POST", "/api/v1/session"): Right.CONNECT,
     ("DELETE", "/api/v1/session"): Right.CONNECT,
@@ -221,6 +225,8 @@ SERVICES: dict[Service, Right] = {
     Service("Query/Retrieve", "C-FIND", Role.SCU): Right.READ,
     Service("Query/Retrieve", "C-MOVE", Role.SCU): Right.DELIVER,
     Service("Query/Retrieve", "C-GET", Role.SCU): Right.READ,
+    # Storage Commitment Push Model (PS3.4 Annex J): who stores asks for it.
+    Service("1.2.840.10008.1.20.1", "N-ACTION", Role.SCU): Right.STORE,
     # Ends an operation of the same association, which has its own right.
     Service("any", "C-CANCEL", Role.SCU): Right.CONNECT,
     # Always answered with a failure.

@@ -45,6 +45,7 @@ from kinote.holdings.unavailable import (
 from kinote.jobs.acts import CountChangedError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
+from kinote.lifecycle.commitment.given import DuplicateTransactionError
 from kinote.lifecycle.copies.proposed_corrections import CorrectionNotFoundError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
@@ -296,6 +297,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "The stored bytes cannot be read now",
     ),
     (BackupNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (DuplicateTransactionError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (NoBackupNowError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (
         JournalUnavailableError,

@@ -27,6 +27,7 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "metadata": (_JSON,),
     "rendered": (_MULTIPART, *_PICTURES),
     "thumbnail": _PICTURES,
+    "{transaction}": (_JSON,),
     "{frames}": (_MULTIPART, "application/octet-stream"),
     "{path:path}": ("application/octet-stream", _MULTIPART),
 }
@@ -81,7 +82,7 @@ def _method(resource: ElementTree.Element, name: str, route: Route) -> None:
     )
     if name == "POST":
         request = ElementTree.SubElement(method, "request")
-        for media_type in _STORED:
+        for media_type in (_JSON,) if route.path.endswith("{transaction}") else _STORED:
             ElementTree.SubElement(request, "representation", {"mediaType": media_type})
     response = ElementTree.SubElement(method, "response", {"status": "200"})
     if name != "HEAD":

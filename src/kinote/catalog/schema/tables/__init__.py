@@ -10,6 +10,15 @@ from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.alerts import alert, alert_channel, alert_told
+from kinote.catalog.schema.tables.archives import (
+    OPEN,
+    UNTOLD,
+    archive,
+    commitment_asked,
+    commitment_asked_instance,
+    commitment_given,
+    recalled_copy,
+)
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.backups import backup, journal_entry
@@ -69,20 +78,26 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "OPEN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNTOLD",
     "alert",
     "alert_channel",
     "alert_told",
     "announced_availability",
     "answered_request",
     "api_token",
+    "archive",
     "audit_chunk",
     "audit_entry",
     "awaited_key_object",
     "backup",
     "change",
     "commit_mark",
+    "commitment_asked",
+    "commitment_asked_instance",
+    "commitment_given",
     "copy_decision",
     "decided_copy",
     "delivery",
@@ -120,6 +135,7 @@ __all__ = [
     "proposed_correction",
     "proposed_correction_copy",
     "purge",
+    "recalled_copy",
     "received_value",
     "refused_arrival",
     "rejection_note",
