@@ -17,6 +17,11 @@ _SEE_KINOTE = "Look at the alerts in Kinote, which say more."
 
 #: By the code of an alert. `docs/operating.md` has the same with more words.
 MEANINGS = {
+    "ARCHIVE_SUSPENDED": Meaning(
+        "An archive has not committed to what it was sent, or gave back something else. Nothing is evicted on its "
+        "word.",
+        "See to the archive, and resume it under Archives when it can be relied upon again.",
+    ),
     "BACKUP_TOO_OLD": Meaning(
         "The last good backup is older than twice the time that is set. What came later would be lost with the disk.",
         "See to the folder of the backups, and make one with kinote backup.",

@@ -23,6 +23,7 @@ from kinote.command import (
     users_typed,
     withdrawals_typed,
 )
+from kinote.command.archives import typed as archives_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.typed import CONFIG, DataOption
@@ -31,6 +32,7 @@ from kinote.command.typed import begin as _begun
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
+app.add_typer(archives_typed.archives)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)

@@ -24,7 +24,6 @@ class RecallBy(StrEnum):
     """How objects come back from an archive."""
 
     C_GET = "c-get"
-    WADO_RS = "wado-rs"
 
 
 #: Limits of the numbers of a policy.

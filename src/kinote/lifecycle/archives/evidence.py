@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import archive, instance, location, peer, recalled_copy
+from kinote.catalog.schema.tables import archive, instance, location, peer
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.statements import LookUp
 from kinote.peers.archive_policy import ArchivePolicy, policy_of
@@ -105,10 +105,8 @@ _COMMITTED = LookUp(
         location.c.at,
         location.c.digest,
         instance.c.digest.label("present_digest"),
-        recalled_copy.c.received_digest,
     )
     .join(instance, instance.c.id == location.c.instance)
-    .outerjoin(recalled_copy, recalled_copy.c.instance == location.c.instance)
     .where(location.c.evidence == str(Evidence.COMMITTED)),
     location.c.instance,
 )
@@ -131,7 +129,20 @@ def archives_keeping(
     for row in _COMMITTED(connection, instances):
         if row.archive not in usable or row.at < oldest[row.archive] or not row.digest:
             continue
-        # What came back from an archive otherwise than it was sent stands for what was received.
-        if row.digest in (row.present_digest, row.received_digest):
+        if row.digest == row.present_digest:
             found.setdefault(row.instance, []).append(usable[row.archive])
     return found
+
+
+def kept_at(connection: Connection, key: int) -> list[str]:
+    """Say in sentences which archives have an instance, and by what evidence."""
+    rows = connection.execute(
+        select(peer.c.name, location.c.evidence, location.c.at)
+        .join(peer, peer.c.id == location.c.archive)
+        .where(location.c.instance == key)
+        .order_by(peer.c.name)
+    )
+    return [f"The archive {row.name!r} has {_DONE[row.evidence]} at {row.at}." for row in rows]
+
+
+_DONE = {str(Evidence.ACKNOWLEDGED): "acknowledged it", str(Evidence.COMMITTED): "committed to it"}

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from kinote.web.api import (
     acts,
     alerts,
+    archives,
     arrivals,
     backups,
     changes,
@@ -69,6 +70,7 @@ parts = (
     changes,
     peers,
     destinations,
+    archives,
     commitments,
     identity,
     sessions,

@@ -49,8 +49,127 @@ class ShownCommitment(GivenCommitment):
     failed: list[FailedInstance]
 
 
+class NamedPeer(BaseModel):
+    """A peer by its number and name."""
+
+    id: int
+    name: str
+
+
+class ArchivePolicyShape(BaseModel):
+    """How an archive is used."""
+
+    commitment: Literal["dimse", "dicomweb", "none"]
+    renew_days: int
+    timeout_minutes: int
+    recall: Literal["c-get"]
+    recall_seconds: int
+
+
+class ArchiveEvidence(BaseModel):
+    """Numbers of instances by the evidence that the archive has them; `too_old` of those that were committed to."""
+
+    acknowledged: int
+    committed: int
+    too_old: int
+    oldest: str | None
+
+
+class Suspension(BaseModel):
+    """Since when and why an archive's promises are not relied upon."""
+
+    since: str
+    reason: str
+
+
+class RecallProof(BaseModel):
+    """What the first recall has shown."""
+
+    result: Literal["proved", "refused"] | None
+    at: str | None
+    report: dict[str, Any] | None
+
+
+class ShownArchive(BaseModel):
+    """An archive. `hindrance` says why nothing may be evicted on its word."""
+
+    peer: NamedPeer
+    version: int
+    policy: ArchivePolicyShape
+    evidence: ArchiveEvidence
+    suspended: Suspension | None
+    proof: RecallProof
+    hindrance: str | None
+    added: str
+
+
+class AskedInstances(BaseModel):
+    """Numbers of instances of a request by what became of them."""
+
+    asked: int
+    committed: int
+    failed: int
+    omitted: int
+
+
+class AskedCommitment(BaseModel):
+    """A request of ours for storage commitment."""
+
+    id: int
+    transaction_uid: str
+    state: Literal["made", "asked", "in doubt", "answered", "refused", "overdue"]
+    made: str
+    due: str
+    answered: str | None
+    late: bool
+    early: bool
+    repeated: int
+    fault: str | None
+    instances: AskedInstances
+
+
+class EnqueuedJob(BaseModel):
+    """The number of a job."""
+
+    job: int
+
+
+class RecallReport(BaseModel):
+    """What a recall has shown: `attributes` are the tags in which both copies differ, at most 100."""
+
+    sop_instance_uid: str
+    identical: bool
+    sentence: str
+    attributes: list[str] = []
+
+
+class KeptObject(BaseModel):
+    """An object that was not evicted, and why."""
+
+    sop_instance_uid: str
+    reason: str
+
+
+class EvictedObjects(BaseModel):
+    """How many objects were evicted with how many bytes, and how many stay."""
+
+    evicted: int
+    bytes: int
+    kept: int
+    reasons: list[KeptObject]
+
+
 #: The shape of each answer, by method and path.
 ARCHIVING: dict[tuple[str, str], Any] = {
+    ("get", "/api/v1/archives"): Page[ShownArchive],
+    ("get", "/api/v1/archives/{peer_id}"): ShownArchive,
+    ("put", "/api/v1/archives/{peer_id}"): ShownArchive,
+    ("delete", "/api/v1/archives/{peer_id}"): ShownArchive,
+    ("get", "/api/v1/archives/{peer_id}/requests"): Page[AskedCommitment],
+    ("post", "/api/v1/archives/{peer_id}/commit"): EnqueuedJob,
+    ("post", "/api/v1/archives/{peer_id}/resume"): ShownArchive,
+    ("post", "/api/v1/archives/{peer_id}/recall"): RecallReport,
+    ("post", "/api/v1/archives/{peer_id}/evict"): EvictedObjects,
     ("get", "/api/v1/commitments"): Page[GivenCommitment],
     ("get", "/api/v1/commitments/{commitment_id}"): ShownCommitment,
 }

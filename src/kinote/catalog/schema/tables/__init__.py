@@ -17,7 +17,6 @@ from kinote.catalog.schema.tables.archives import (
     commitment_asked,
     commitment_asked_instance,
     commitment_given,
-    recalled_copy,
 )
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
@@ -135,7 +134,6 @@ __all__ = [
     "proposed_correction",
     "proposed_correction_copy",
     "purge",
-    "recalled_copy",
     "received_value",
     "refused_arrival",
     "rejection_note",

@@ -124,18 +124,3 @@ commitment_asked_instance = Table(
     Index("commitment_asked_instance_by_instance", "instance"),
     sqlite_with_rowid=False,
 )
-
-#: Instances whose bytes came back from an archive otherwise than they were sent, and are used nevertheless.
-recalled_copy = Table(
-    "recalled_copy",
-    metadata,
-    Column("instance", Key, ForeignKey("instance.id"), primary_key=True),
-    to("archive", "peer.id", nullable=False),
-    Column("recalled_at", Text, nullable=False),
-    # The digest of the bytes as they were received, and of those that came back.
-    Column("received_digest", Text, nullable=False),
-    Column("recalled_digest", Text, nullable=False),
-    # JSON: the attributes in which both differ, and the transfer syntaxes.
-    Column("differences", Text, nullable=False),
-    Index("recalled_copy_by_archive", "archive", "instance"),
-)

@@ -102,19 +102,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("commitment_asked_instance_by_instance", "commitment_asked_instance", ["instance"])
-    op.create_table(
-        "recalled_copy",
-        sa.Column("instance", KEY, nullable=False),
-        sa.Column("archive", KEY, nullable=False),
-        sa.Column("recalled_at", sa.Text(), nullable=False),
-        sa.Column("received_digest", sa.Text(), nullable=False),
-        sa.Column("recalled_digest", sa.Text(), nullable=False),
-        sa.Column("differences", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["instance"], ["instance.id"]),
-        sa.ForeignKeyConstraint(["archive"], ["peer.id"]),
-        sa.PrimaryKeyConstraint("instance"),
-    )
-    op.create_index("recalled_copy_by_archive", "recalled_copy", ["archive", "instance"])
     op.create_index("proposed_correction_copy_by_uid", "proposed_correction_copy", ["sop_instance_uid"])
     op.add_column("location", sa.Column("digest", sa.Text(), server_default="", nullable=False))
     op.create_index("location_by_age", "location", ["archive", "evidence", "at"])
