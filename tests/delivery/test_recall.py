@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, StoragePresentationContexts, evt
 from sqlalchemy import Connection, select, update
@@ -65,7 +66,10 @@ class Holder:
         found = self.objects.get(str(event.identifier.SOPInstanceUID))
         yield 0 if found is None else 1
         if found is not None:
-            yield 0xFF00, self.changes(found.copy())
+            given = self.changes(deepcopy(found))
+            given.file_meta = FileMetaDataset()
+            given.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            yield 0xFF00, given
 
     @contextmanager
     def listening(self) -> Iterator[Endpoint]:
@@ -198,7 +202,7 @@ def test_law_9_nothing_is_evicted_before_a_recall_has_proved_the_archive(
     assert keeper.read() == received
     assert (keeper.live().residence, keeper.files()) == ("local", files - 1)
     with keeper.catalog.read() as connection:
-        kinds = list(connection.execute(select(change.c.kind).order_by(change.c.id)).scalars())
+        kinds = list(connection.execute(select(change.c.kind).order_by(change.c.position)).scalars())
         (explained,) = explain(connection, SECOND)
     assert kinds[-3:] == [Kind.INSTANCE_EVICTED, Kind.INSTANCE_EVICTED, Kind.INSTANCE_HEALED]
     assert any("'Archive' has committed to it" in each for each in explained.sentences)

@@ -40,11 +40,12 @@ class ArchiveFollower:
         with self._catalog.read() as connection:
             archives = archives_in_use(connection)
             overdue = bool(archives) and is_anything_overdue(connection, self._clock())
-            to_ask = [each.peer for each in archives if self._is_asked(connection, each)]
         if overdue:
             late = self._catalog.write(lambda transaction: time_up(transaction, self._clock()))
             if late:
                 log.warning("Results of storage commitment are overdue", extra={"requests": len(late)})
+        with self._catalog.read() as connection:
+            to_ask = [each.peer for each in archives if self._is_asked(connection, each)]
         for key in to_ask:
             self._catalog.write(partial(enqueue_asking, archive=key, clock=self._clock, actor=str(KINOTE)))
         if archives:
