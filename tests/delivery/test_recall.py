@@ -202,7 +202,7 @@ def test_law_9_nothing_is_evicted_before_a_recall_has_proved_the_archive(
     assert keeper.read() == received
     assert (keeper.live().residence, keeper.files()) == ("local", files - 1)
     with keeper.catalog.read() as connection:
-        kinds = list(connection.execute(select(change.c.kind).order_by(change.c.position)).scalars())
+        kinds = list(connection.execute(select(change.c.kind).order_by(change.c.sequence)).scalars())
         (explained,) = explain(connection, SECOND)
     assert kinds[-3:] == [Kind.INSTANCE_EVICTED, Kind.INSTANCE_EVICTED, Kind.INSTANCE_HEALED]
     assert any("'Archive' has committed to it" in each for each in explained.sentences)

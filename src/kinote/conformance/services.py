@@ -56,7 +56,7 @@ USED = (
         "kinote.delivery.availability.telling",
     ),
     Operation(
-        "Storage Commitment",
+        uid_name(STORAGE_COMMITMENT),
         STORAGE_COMMITMENT,
         "N-ACTION",
         Role.SCU,
@@ -64,7 +64,7 @@ USED = (
         "kinote.delivery.archives.asking",
     ),
     Operation(
-        "Storage Commitment",
+        uid_name(STORAGE_COMMITMENT),
         STORAGE_COMMITMENT,
         "N-EVENT-REPORT",
         Role.SCP,
