@@ -39,9 +39,11 @@ class ArchiveFollower:
         """Look once; returns the seconds until the next look."""
         with self._catalog.read() as connection:
             archives = archives_in_use(connection)
-            overdue = bool(archives) and is_anything_overdue(connection, self._clock())
+            overdue = bool(archives) and is_anything_overdue(connection, moment_of(connection, self._clock))
         if overdue:
-            late = self._catalog.write(lambda transaction: time_up(transaction, self._clock()))
+            late = self._catalog.write(
+                lambda transaction: time_up(transaction, moment_of(transaction, self._clock))
+            )
             if late:
                 log.warning("Results of storage commitment are overdue", extra={"requests": len(late)})
         with self._catalog.read() as connection:

@@ -362,7 +362,8 @@ def _why(taken: Taken) -> str:
         parts.append(f"it has not committed to {taken.failed} instances, among them {uid} {code}")
     if taken.omitted:
         parts.append(f"its result says nothing of {taken.omitted} instances that were asked for")
-    return f"{' and '.join(parts)}.".capitalize()
+    said = " and ".join(parts)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def time_up(transaction: Connection, now: datetime) -> list[tuple[int, int]]:
