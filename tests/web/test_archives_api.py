@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import httpx
 import pytest
-from fastapi.testclient import TestClient
 from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import archive, instance, location
 from kinote.lifecycle.archives.promises import acknowledged, suspend
+from kinote.web.rooms import Rooms
 from tests.clock import clock
 from tests.web.objects import SERIES, STUDY, as_file, image
 
@@ -17,7 +16,7 @@ FIRST = f"{SERIES}.1"
 
 
 @pytest.fixture
-def kept(client: TestClient) -> int:
+def kept(client: httpx.Client, rooms: Rooms) -> int:
     """The number of a peer that is an archive, which has acknowledged an image."""
     body = {
         "name": "Archive",
@@ -35,15 +34,11 @@ def kept(client: TestClient) -> int:
         row = transaction.execute(select(instance.c.id, instance.c.digest)).one()
         assert acknowledged(transaction, peer, [(row.id, row.digest)], clock()) == 1
 
-    rooms_of(client).catalog.write(acknowledge)
+    rooms.catalog.write(acknowledge)
     return peer
 
 
-def rooms_of(client: TestClient) -> Any:
-    return client.app.state.rooms  # type: ignore[attr-defined]
-
-
-def test_an_archive_is_set_and_changed(client: TestClient, kept: int) -> None:
+def test_an_archive_is_set_and_changed(client: httpx.Client, kept: int) -> None:
     answer = client.get(f"/api/v1/archives/{kept}")
     found = answer.json()
     assert (found["peer"]["name"], found["policy"]["renew_days"]) == ("Archive", 30)
@@ -64,11 +59,11 @@ def test_an_archive_is_set_and_changed(client: TestClient, kept: int) -> None:
     assert [each["peer"]["id"] for each in client.get("/api/v1/archives").json()["items"]] == [kept]
 
 
-def test_what_people_do_with_an_archive(client: TestClient, kept: int) -> None:
+def test_what_people_do_with_an_archive(client: httpx.Client, rooms: Rooms, kept: int) -> None:
     path = f"/api/v1/archives/{kept}"
     assert client.post(f"{path}/commit").status_code == 202
     assert client.get(f"{path}/requests").json() == {"items": [], "next": None}
-    rooms_of(client).catalog.write(lambda tx: suspend(tx, kept, "It has lost something.", clock()))
+    rooms.catalog.write(lambda tx: suspend(tx, kept, "It has lost something.", clock()))
     assert client.get(path).json()["suspended"]["reason"] == "It has lost something."
     assert client.post(f"{path}/resume").json()["suspended"] is None
     # It has committed to nothing, so there is nothing to prove or evict.
@@ -79,12 +74,14 @@ def test_what_people_do_with_an_archive(client: TestClient, kept: int) -> None:
     assert said["reasons"][0]["sop_instance_uid"] == FIRST
 
 
-def test_what_is_evicted_is_counted_and_keeps_the_archive(client: TestClient, kept: int) -> None:
+def test_what_is_evicted_is_counted_and_keeps_the_archive(
+    client: httpx.Client, rooms: Rooms, kept: int
+) -> None:
     def prove(transaction: Connection) -> None:
         transaction.execute(archive.update().values(proof="proved"))
         transaction.execute(location.update().values(evidence="committed"))
 
-    rooms_of(client).catalog.write(prove)
+    rooms.catalog.write(prove)
     path = f"/api/v1/archives/{kept}"
     said = client.post(f"{path}/evict", json={"instances": [FIRST]}).json()
     assert (said["evicted"], said["kept"], said["reasons"]) == (1, 0, [])
@@ -98,6 +95,6 @@ def test_what_is_evicted_is_counted_and_keeps_the_archive(client: TestClient, ke
     assert "The archive 'Archive' has committed to it at" in sentences
 
 
-def test_an_archive_that_nothing_is_at_ends(client: TestClient, kept: int) -> None:
+def test_an_archive_that_nothing_is_at_ends(client: httpx.Client, kept: int) -> None:
     assert client.delete(f"/api/v1/archives/{kept}").status_code == 200
     assert client.get(f"/api/v1/archives/{kept}").status_code == 404
