@@ -14,6 +14,7 @@ from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
 from kinote.delivery.orders.carriers import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
@@ -159,7 +160,7 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: Kinds of jobs that wait for other systems for long: they have workers of their own.
-DELIVERY_KINDS = (DELIVER,)
+DELIVERY_KINDS = (DELIVER, CHECK_DELIVERY)
 
 #: The kinds of jobs that there are.
 JOB_KINDS = (
@@ -201,6 +202,7 @@ def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
     calling = Calling(scp.titles[0], scp.tls)
     handlers: dict[JobKind, Handler] = {
         DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
+        CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),
     }
     options = WorkerOptions(settings.delivery_workers, timedelta(days=settings.job_days))
     return Workers(

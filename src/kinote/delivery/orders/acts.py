@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import outgoing_delivery
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.delivery.orders.account import CHECK_DELIVERY
 from kinote.delivery.orders.lists import DeliveryFilter, DeliveryNotFoundError, matching_ids
 from kinote.delivery.orders.ordering import DELIVER, start
 from kinote.delivery.orders.rows import ENDED, Delivery, DeliveryState, delivery, set_state
@@ -92,7 +93,8 @@ def do(
 
 def _cancel(transaction: Connection, found: Delivery, *, by: Actor, reason: str, clock: Clock) -> None:
     """End a delivery. Whoever carries it out can write nothing more; what was sent stays sent."""
-    cancel_job(transaction, DELIVER, str(found.id), actor=str(by), reason=reason, clock=clock)
+    for kind in (DELIVER, CHECK_DELIVERY):
+        cancel_job(transaction, kind, str(found.id), actor=str(by), reason=reason, clock=clock)
     set_state(transaction, found.id, DeliveryState.CANCELLED, clock(), said=f"Cancelled by {by}: {reason}")
 
 
