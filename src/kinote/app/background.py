@@ -18,6 +18,7 @@ from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
 from kinote.delivery.orders.carriers import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
+from kinote.delivery.orders.keeping import DeliveryKeeper
 from kinote.delivery.orders.ordering import DELIVER
 from kinote.holdings.health import (
     MOVED_AWAY,
@@ -136,6 +137,8 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
     closing.callback(_workers(house, node, settings).close)
     if settings.delivery_workers:
         closing.callback(_delivery_workers(house, node, settings).close)
+    keeper = DeliveryKeeper(house.catalog, house.clock)
+    closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
     closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
     follower = AvailabilityFollower(
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
