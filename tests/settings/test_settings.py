@@ -105,6 +105,7 @@ WRONG = {
     "refused_copies": ("C123", "[[refused_copies]]"),
     "unknown_callers": ("perhaps", "true or false"),
     "private_classes": ("perhaps", "true or false"),
+    "user_identity": ("sometimes", "ignored"),
     "intake_processes": ("17", "0 to 16"),
     "smtp_host": ("mail.example:25", "without port"),
     "smtp_port": ("0", "1 to 65535"),

@@ -157,6 +157,7 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
         house.peers,
         record_for=house.ledger.record_for,
         trail=house.trail,
+        sign_in=sign_in(house, settings),
     )
     receivers = _receivers(house, settings)
     try:

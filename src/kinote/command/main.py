@@ -14,6 +14,7 @@ import kinote
 from kinote.command import (
     alerts_typed,
     backups_typed,
+    conformance_typed,
     held_typed,
     jobs_typed,
     notes_typed,
@@ -48,6 +49,7 @@ app.command()(deliveries_typed.deliver)
 app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)
+app.command()(conformance_typed.conformance)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")

@@ -242,6 +242,7 @@ COMMANDS: dict[str, Right] = {
     "demo": Right.OPERATE,
     "import": Right.STORE,
     "check": Right.CONNECT,
+    "conformance": Right.CONNECT,
     "echo": Right.CONNECT,
     "find": Right.READ,
     "send": Right.DELIVER,
