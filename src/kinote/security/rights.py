@@ -23,6 +23,7 @@ class Right(StrEnum):
     REJECT = "reject"
     CORRECT = "correct"
     RELEASE = "release"
+    HOLD = "hold"
     DELIVER = "deliver"
     EXAMINE = "examine"
     OBSERVE = "observe"
@@ -42,6 +43,7 @@ MEANINGS: Mapping[Right, str] = {
     Right.REJECT: "withdraw objects by sending a rejection note",
     Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
+    Right.HOLD: "place holds on studies, patients and notes, and end them",
     Right.DELIVER: "have objects sent to another system",
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
     Right.OBSERVE: "see how the server is doing: readiness and metrics",
@@ -167,6 +169,10 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/purges/failures"): Right.EXAMINE,
     ("GET", "/api/v1/purges/plan"): Right.EXAMINE,
     ("POST", "/api/v1/purges/retry"): Right.OPERATE,
+    ("GET", "/api/v1/retention/holds"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/holds"): Right.HOLD,
+    ("GET", "/api/v1/retention/holds/{hold_id}"): Right.EXAMINE,
+    ("DELETE", "/api/v1/retention/holds/{hold_id}"): Right.HOLD,
     ("GET", "/api/v1/held"): Right.EXAMINE,
     ("GET", "/api/v1/held/{held_id}/file"): Right.EXAMINE,
     ("GET", "/api/v1/held/{held_id}/comparison"): Right.EXAMINE,
@@ -281,6 +287,9 @@ COMMANDS: dict[str, Right] = {
     "purges list": Right.EXAMINE,
     "purges failures": Right.EXAMINE,
     "purges retry": Right.OPERATE,
+    "retention holds": Right.EXAMINE,
+    "retention hold": Right.HOLD,
+    "retention release": Right.HOLD,
     "jobs list": Right.OBSERVE,
     "jobs show": Right.OBSERVE,
     "jobs retry": Right.OPERATE,

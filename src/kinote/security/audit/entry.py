@@ -74,6 +74,7 @@ _CHANGING = {
     Right.WITHDRAW_OTHERS: AuditEvent.WITHDRAWN,
     Right.REJECT: AuditEvent.DECIDED,
     Right.RELEASE: AuditEvent.DECIDED,
+    Right.HOLD: AuditEvent.DECIDED,
     Right.DELIVER: AuditEvent.DELIVERED,
     Right.OPERATE: AuditEvent.CONFIGURED,
     Right.EXAMINE: AuditEvent.CONFIGURED,

@@ -37,6 +37,7 @@ from kinote.web.api import (
 )
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -64,6 +65,7 @@ parts = (
     arrivals,
     explaining,
     held,
+    holds,
     proposed_corrections,
     rejections,
     jobs,

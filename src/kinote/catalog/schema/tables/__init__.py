@@ -50,6 +50,7 @@ from kinote.catalog.schema.tables.notes import (
 )
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
+from kinote.catalog.schema.tables.retention import hold
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -93,6 +94,7 @@ __all__ = [
     "destination",
     "endpoint",
     "finding",
+    "hold",
     "index_fact",
     "instance",
     "instance_bytes",
