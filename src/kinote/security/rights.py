@@ -236,6 +236,8 @@ SERVICES: dict[Service, Right] = {
     Service("Query/Retrieve", "C-FIND", Role.SCU): Right.READ,
     Service("Query/Retrieve", "C-MOVE", Role.SCU): Right.DELIVER,
     Service("Query/Retrieve", "C-GET", Role.SCU): Right.READ,
+    # Instance Availability Notification: what a known peer says that it has. It changes nothing that others see.
+    Service("1.2.840.10008.5.1.4.33", "N-CREATE", Role.SCU): Right.STORE,
     # Ends an operation of the same association, which has its own right.
     Service("any", "C-CANCEL", Role.SCU): Right.CONNECT,
     # Always answered with a failure.

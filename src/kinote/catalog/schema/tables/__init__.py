@@ -60,6 +60,7 @@ from kinote.catalog.schema.tables.sign_in import (
     user_account,
 )
 from kinote.catalog.schema.tables.studies import patient, series, study
+from kinote.catalog.schema.tables.told_availability import told_availability
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
     rejection_note,
@@ -136,6 +137,7 @@ __all__ = [
     "sign_in_session",
     "store",
     "study",
+    "told_availability",
     "user_account",
     "withdrawal",
     "withdrawal_target",

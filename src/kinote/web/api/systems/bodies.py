@@ -82,8 +82,8 @@ class PeerBody(BaseModel):
     rights: list[PeerRight] = Field(
         [],
         max_length=MOST,
-        description="`reject`, `correct`: whether its rejection notes and corrections are to take effect. They do not "
-        "yet, of anybody.",
+        description="`reject`, `correct`: whether its rejection notes and corrections take effect; corrections do not "
+        "yet, of anybody. `examine`: whether it may query for what is removed from operational use.",
     )
     endpoints: list[EndpointBody] = Field([], max_length=MOST, description="Where it is reached.")
 
