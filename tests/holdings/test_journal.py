@@ -112,6 +112,7 @@ NOT_JOURNALED = {
         "location",
         "peer",
         "rejection_note",
+        "told_availability",
         "user_account",
         "api_token",
         "sign_in_session",

@@ -67,7 +67,7 @@ def test_what_people_do_with_an_archive(client: httpx.Client, rooms: Rooms, kept
     assert client.get(path).json()["suspended"]["reason"] == "It has lost something."
     assert client.post(f"{path}/resume").json()["suspended"] is None
     # It has committed to nothing, so there is nothing to prove or evict.
-    assert client.post(f"{path}/recall", json={}).status_code == 409
+    assert client.post(f"{path}/recall", json={}).status_code == 502
     assert client.post(f"{path}/evict", json={}).status_code == 400
     said = client.post(f"{path}/evict", json={"studies": [STUDY]}).json()
     assert (said["evicted"], said["kept"]) == (0, 1)

@@ -17,6 +17,12 @@ from kinote.delivery.archives.following import ArchiveFollower
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
 from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
+from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
+from kinote.delivery.orders.carriers import Calling
+from kinote.delivery.orders.carrying_out import CarryOut
+from kinote.delivery.orders.held import held_destinations
+from kinote.delivery.orders.keeping import DeliveryKeeper
+from kinote.delivery.orders.ordering import DELIVER
 from kinote.holdings.health import (
     MOVED_AWAY,
     index_damaged,
@@ -133,6 +139,10 @@ def _make_backups(closing: ExitStack, house: House) -> None:
 
 def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
     closing.callback(_workers(house, node, settings).close)
+    if settings.delivery_workers:
+        closing.callback(_delivery_workers(house, node, settings).close)
+    keeper = DeliveryKeeper(house.catalog, house.clock)
+    closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
     closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
     follower = AvailabilityFollower(
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
@@ -160,6 +170,9 @@ def _make_jobs(house: House, settings: Settings) -> float:
     return _LOOK_FOR_JOBS
 
 
+#: Kinds of jobs that wait for other systems for long: they have workers of their own.
+DELIVERY_KINDS = (DELIVER, CHECK_DELIVERY)
+
 #: The kinds of jobs that there are.
 JOB_KINDS = (
     REGISTER_AGAIN,
@@ -170,6 +183,7 @@ JOB_KINDS = (
     TELL_ALERTS,
     TELL_COMMITMENT,
     ASK_COMMITMENT,
+    *DELIVERY_KINDS,
 )
 
 
@@ -189,7 +203,34 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
         TELL_COMMITMENT: TellCommitment(house.catalog, house.clock, house.peers, scp.tls),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
-    return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)
+    return Workers(
+        house.catalog,
+        handlers,
+        house.clock,
+        name=node.id,
+        options=options,
+        known=DELIVERY_KINDS if settings.delivery_workers else (),
+    )
+
+
+def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
+    """Begin to carry out deliveries: beside other jobs, which no slow destination keeps waiting."""
+    scp = settings.scp_options()
+    calling = Calling(scp.titles[0], scp.tls)
+    handlers: dict[JobKind, Handler] = {
+        DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
+        CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),
+    }
+    options = WorkerOptions(settings.delivery_workers, timedelta(days=settings.job_days))
+    return Workers(
+        house.catalog,
+        handlers,
+        house.clock,
+        name=f"{node.id}-deliveries",
+        options=options,
+        held=held_destinations(house.clock),
+        beside=True,
+    )
 
 
 def _see_to_place(house: House) -> float:

@@ -29,6 +29,7 @@ from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
 from kinote.scp import rooms as scp_rooms
+from kinote.scp.availability.taking import availability_offers
 from kinote.scp.commitment.asked import CommitmentProvider
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -161,8 +162,9 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
         replace(options, limits=limits),
         policy(house),
         house.peers,
-        Offered(
+        normalized=Offered(
             [
+                *availability_offers(house.catalog, house.peers, house.clock),
                 CommitmentProvider(house.catalog, house.clock, house.peers).offer(),
                 ResultTaker(house.catalog, house.clock, house.peers).offer(),
             ]

@@ -145,6 +145,15 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): Right.WITHDRAW,
     ("POST", "/api/v1/objects"): Right.STORE,
     ("POST", "/api/v1/handed-out"): Right.DELIVER,
+    ("GET", "/api/v1/deliveries"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/acts"): Right.OPERATE,
+    ("GET", "/api/v1/deliveries/{delivery_id}"): Right.DELIVER,
+    ("GET", "/api/v1/deliveries/{delivery_id}/objects"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/cancel"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/retry"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/priority"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/acknowledge"): Right.DELIVER,
     ("POST", "/api/v1/scrub"): Right.OPERATE,
     ("GET", "/api/v1/laws"): Right.EXAMINE,
     ("GET", "/api/v1/journal"): Right.EXAMINE,
@@ -244,6 +253,8 @@ SERVICES: dict[Service, Right] = {
     Service("1.2.840.10008.1.20.1", "N-ACTION", Role.SCU): Right.STORE,
     # A result is taken from the archive that was asked alone.
     Service("1.2.840.10008.1.20.1", "N-EVENT-REPORT", Role.SCP): Right.CONNECT,
+    # Instance Availability Notification: what a known peer says that it has. It changes nothing that others see.
+    Service("1.2.840.10008.5.1.4.33", "N-CREATE", Role.SCU): Right.STORE,
     # Ends an operation of the same association, which has its own right.
     Service("any", "C-CANCEL", Role.SCU): Right.CONNECT,
     # Always answered with a failure.
@@ -260,6 +271,13 @@ COMMANDS: dict[str, Right] = {
     "echo": Right.CONNECT,
     "find": Right.READ,
     "send": Right.DELIVER,
+    "deliver": Right.DELIVER,
+    "deliveries list": Right.DELIVER,
+    "deliveries show": Right.DELIVER,
+    "deliveries cancel": Right.DELIVER,
+    "deliveries retry": Right.DELIVER,
+    "deliveries priority": Right.DELIVER,
+    "deliveries acknowledge": Right.DELIVER,
     "doctor": Right.OPERATE,
     "backup": Right.OPERATE,
     "restore": Right.OPERATE,

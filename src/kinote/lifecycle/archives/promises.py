@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from kinote.catalog.known_systems import peer_rows
-from kinote.catalog.schema.tables import archive, endpoint, instance, location, peer
+from kinote.catalog.schema.tables import archive, endpoint, instance, location, peer, series, study
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.lifecycle.archives.evidence import Archive, Evidence, Proof, archives_in_use
@@ -209,6 +209,29 @@ def acknowledged(
                 .values(values)
             )
     return noted
+
+
+def acknowledged_as_stored(
+    transaction: Connection, peer_id: int, instances: Sequence[int], now: datetime
+) -> int:
+    """Note that a peer has acknowledged instances in the transfer syntax in which they are stored, if it is an archive.
+
+    What is corrected on its way out is left out: it is other bytes that were sent. Returns the number noted.
+    """
+    if not instances or not any(each.peer == peer_id for each in archives_in_use(transaction)):
+        return 0
+    rows = transaction.execute(
+        select(instance.c.id, instance.c.digest)
+        .join(series, series.c.id == instance.c.series)
+        .join(study, study.c.id == instance.c.study)
+        .where(
+            instance.c.id.in_(instances),
+            instance.c.overlay == 0,
+            series.c.overlay == 0,
+            study.c.overlay == 0,
+        )
+    )
+    return acknowledged(transaction, peer_id, [(row.id, row.digest) for row in rows], now)
 
 
 def counts(connection: Connection, peer_id: int, renew_before: datetime) -> dict[str, Any]:

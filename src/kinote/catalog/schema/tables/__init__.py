@@ -29,6 +29,7 @@ from kinote.catalog.schema.tables.copies import (
     proposed_correction,
     proposed_correction_copy,
 )
+from kinote.catalog.schema.tables.deliveries import NOT_BEGUN, UNDER_WAY, delivery_object, outgoing_delivery
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -67,6 +68,7 @@ from kinote.catalog.schema.tables.sign_in import (
     user_account,
 )
 from kinote.catalog.schema.tables.studies import patient, series, study
+from kinote.catalog.schema.tables.told_availability import told_availability
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
     rejection_note,
@@ -78,9 +80,11 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "NOT_BEGUN",
     "OPEN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNDER_WAY",
     "UNTOLD",
     "alert",
     "alert_channel",
@@ -101,6 +105,7 @@ __all__ = [
     "copy_decision",
     "decided_copy",
     "delivery",
+    "delivery_object",
     "destination",
     "endpoint",
     "finding",
@@ -128,6 +133,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "outgoing_delivery",
     "owed_availability",
     "owed_removal",
     "patient",
@@ -145,6 +151,7 @@ __all__ = [
     "sign_in_session",
     "store",
     "study",
+    "told_availability",
     "user_account",
     "withdrawal",
     "withdrawal_target",
