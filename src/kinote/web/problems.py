@@ -30,6 +30,8 @@ from kinote.catalog.sql.unavailable import (
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery.archives.fetching import NotFetchedError
+from kinote.delivery.orders.lists import DeliveryNotFoundError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.alerts import AlertNotFoundError
@@ -40,11 +42,14 @@ from kinote.holdings.unavailable import (
     BytesNotMadeError,
     NotCorrectableError,
     NotLiveError,
+    RecallFailedError,
     StoreUnreachableError,
 )
 from kinote.jobs.acts import CountChangedError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
+from kinote.lifecycle.archives.promises import ArchiveNeededError
+from kinote.lifecycle.commitment.given import DuplicateTransactionError
 from kinote.lifecycle.copies.proposed_corrections import CorrectionNotFoundError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.lifecycle.holds.hold import HoldEndedError, HoldNotFoundError, HoldRefusedError, OnHoldError
@@ -285,6 +290,12 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "bytes-elsewhere",
         "The bytes are at another system",
     ),
+    (
+        RecallFailedError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "recall-failed",
+        "The bytes do not come back from the archive now",
+    ),
     (BytesNotMadeError, HTTPStatus.SERVICE_UNAVAILABLE, "bytes-not-made", "The bytes have not been made yet"),
     (
         NotCorrectableError,
@@ -299,6 +310,9 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "The stored bytes cannot be read now",
     ),
     (BackupNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (DuplicateTransactionError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (ArchiveNeededError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (NotFetchedError, HTTPStatus.BAD_GATEWAY, "not-recalled", "The archive does not give the object back"),
     (NoBackupNowError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (
         JournalUnavailableError,
@@ -331,6 +345,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (RejectionDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (DeliveryNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (CountChangedError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (QueueClosedError, HTTPStatus.CONFLICT, "queue-closed", "The queue takes no jobs"),
@@ -373,6 +388,7 @@ _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     IndexMovedError: {"Retry-After": "60"},
     IndexUnreachableError: {"Retry-After": "10"},
     DecodingUnavailableError: {"Retry-After": "10"},
+    RecallFailedError: {"Retry-After": "60"},
     StoreUnreachableError: {"Retry-After": "30"},
     BytesGoneError: {"Cache-Control": "no-store"},
     FeedBegunAnewError: {"Cache-Control": "no-store"},

@@ -38,6 +38,7 @@ _NUMBERS = {
     "rejection_id": "rejection",
     "backup_id": "backup",
     "job_id": "job",
+    "delivery_id": "delivery",
     "alert_id": "alert",
     "peer_id": "peer",
     "destination_id": "destination",

@@ -11,9 +11,11 @@ from starlette.routing import BaseRoute
 from kinote.web.api import (
     acts,
     alerts,
+    archives,
     arrivals,
     backups,
     changes,
+    commitments,
     explaining,
     handed_out,
     held,
@@ -36,6 +38,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -54,6 +57,7 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    deliveries,
     scrub,
     laws,
     journal,
@@ -72,6 +76,8 @@ parts = (
     changes,
     peers,
     destinations,
+    archives,
+    commitments,
     identity,
     sessions,
     users,

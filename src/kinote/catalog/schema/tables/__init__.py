@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.alerts import alert, alert_channel, alert_told
+from kinote.catalog.schema.tables.archives import (
+    OPEN,
+    UNTOLD,
+    archive,
+    commitment_asked,
+    commitment_asked_instance,
+    commitment_given,
+)
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.backups import backup, journal_entry
@@ -21,6 +29,7 @@ from kinote.catalog.schema.tables.copies import (
     proposed_correction,
     proposed_correction_copy,
 )
+from kinote.catalog.schema.tables.deliveries import NOT_BEGUN, UNDER_WAY, delivery_object, outgoing_delivery
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -80,23 +89,32 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "NOT_BEGUN",
+    "OPEN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNDER_WAY",
+    "UNTOLD",
     "alert",
     "alert_channel",
     "alert_told",
     "announced_availability",
     "answered_request",
     "api_token",
+    "archive",
     "audit_chunk",
     "audit_entry",
     "awaited_key_object",
     "backup",
     "change",
     "commit_mark",
+    "commitment_asked",
+    "commitment_asked_instance",
+    "commitment_given",
     "copy_decision",
     "decided_copy",
     "delivery",
+    "delivery_object",
     "destination",
     "endpoint",
     "finding",
@@ -124,6 +142,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "outgoing_delivery",
     "owed_availability",
     "owed_removal",
     "patient",
