@@ -57,6 +57,8 @@ _MAY_MEASURE = {
     "scp/retrieval.py": "when the last interim answer was sent",
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/serving.py": "how long an association lasted",
+    "retention/evictions.py": "how long a slice of evictions takes the writer",
+    "retention/units/following.py": "for how long it is counted before a plan is made",
     "security/audit/trail.py": "the removal of old chunks leaves others their turn",
     "security/sign_in/identifying.py": "how long what was found out about a token counts",
     "security/sign_in/slowing_down.py": "how long who guesses passwords has to wait",

@@ -85,7 +85,7 @@ def study_of(shelf: Shelf, name: str) -> str:
         return str(connection.execute(query).scalar_one())
 
 
-def test_a_plan_goes_only_on_the_word_of_an_archive_and_key_objects_never_go(shelf: Shelf) -> None:
+def test_law_9_a_plan_goes_only_on_the_word_of_an_archive_and_key_objects_never_go(shelf: Shelf) -> None:
     catalog = shelf.catalog
     assert planned(catalog).objects == 0
     commit(catalog)
