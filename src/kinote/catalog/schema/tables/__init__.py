@@ -57,6 +57,7 @@ from kinote.catalog.schema.tables.sign_in import (
     sign_in_session,
     user_account,
 )
+from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.studies import patient, series, study
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
@@ -123,6 +124,10 @@ __all__ = [
     "received_value",
     "refused_arrival",
     "rejection_note",
+    "route",
+    "route_result",
+    "route_wait",
+    "routed_object",
     "scrub_pass",
     "series",
     "settings_row",
