@@ -36,6 +36,7 @@ _NUMBERS = {
     "rejection_id": "rejection",
     "backup_id": "backup",
     "job_id": "job",
+    "delivery_id": "delivery",
     "alert_id": "alert",
     "peer_id": "peer",
     "destination_id": "destination",

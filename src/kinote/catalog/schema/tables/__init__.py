@@ -21,6 +21,7 @@ from kinote.catalog.schema.tables.copies import (
     proposed_correction,
     proposed_correction_copy,
 )
+from kinote.catalog.schema.tables.deliveries import NOT_BEGUN, UNDER_WAY, delivery_object, outgoing_delivery
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -70,8 +71,10 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "NOT_BEGUN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNDER_WAY",
     "alert",
     "alert_channel",
     "alert_told",
@@ -87,6 +90,7 @@ __all__ = [
     "copy_decision",
     "decided_copy",
     "delivery",
+    "delivery_object",
     "destination",
     "endpoint",
     "finding",
@@ -113,6 +117,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "outgoing_delivery",
     "owed_availability",
     "owed_removal",
     "patient",
