@@ -62,9 +62,7 @@ def act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock)
     _write(transaction, route, occasion, clock, **result)
 
 
-def _act(
-    transaction: Connection, route: Route, occasion: Occasion, clock: Clock
-) -> dict[str, Any] | None:
+def _act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock) -> dict[str, Any] | None:
     """Return the result; None where a condition does not hold or the receiver has everything."""
     now = moment_of(transaction, clock)
     if not holds(transaction, route.wanted, occasion, now.date()):
@@ -94,9 +92,7 @@ def _act(
     return {"outcome": "ordered", "objects": len(wanted), "delivery": first}
 
 
-def _write(
-    transaction: Connection, route: Route, occasion: Occasion, clock: Clock, **values: Any
-) -> None:
+def _write(transaction: Connection, route: Route, occasion: Occasion, clock: Clock, **values: Any) -> None:
     rows.write_result(
         transaction,
         {

@@ -105,7 +105,9 @@ def _faults_of_age(conditions: Conditions) -> Iterator[Fault]:
         if days is not None and not 0 <= days <= _MOST_DAYS:
             yield Fault(f"conditions.{name}", f"A whole number of days from 0 to {_MOST_DAYS}.")
     if oldest is not None and youngest is not None and youngest > oldest:
-        yield Fault("conditions.youngest_days", "No study can be older than that and not older than oldest_days.")
+        yield Fault(
+            "conditions.youngest_days", "No study can be older than that and not older than oldest_days."
+        )
 
 
 def _is_text(text: str) -> bool:

@@ -150,6 +150,8 @@ def route_of(row: RowMapping) -> Route:
 
 def conditions_of(written: Mapping[str, Any]) -> Conditions:
     """Make conditions from their JSON form."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in written.items()
+    }
     values["titles"] = tuple(Title(**each) for each in values.get("titles", ()))
     return Conditions(**values)

@@ -112,7 +112,9 @@ def wait(
     if not rows:
         return
     new = (sqlite.insert if is_sqlite(transaction) else postgresql.insert)(route_wait)
-    soonest = case((new.excluded.due_at < route_wait.c.at_latest, new.excluded.due_at), else_=route_wait.c.at_latest)
+    soonest = case(
+        (new.excluded.due_at < route_wait.c.at_latest, new.excluded.due_at), else_=route_wait.c.at_latest
+    )
     transaction.execute(
         new.on_conflict_do_update(
             index_elements=[route_wait.c.route, route_wait.c.study_instance_uid], set_={"due_at": soonest}
