@@ -11,7 +11,7 @@ __all__ = ["store", "typed"]
 
 
 def test_a_route_is_managed_by_commands(store: Typed, tmp_path: Path) -> None:
-    store("peers", "add", "Theatre", "--dimse", "SURGERY@10.1.2.3:104")
+    store("peers", "add", "Theatre", "--dicom", "SURGERY@10.1.2.3:104")
     store("destinations", "add", "Surgery", "Theatre")
     file = tmp_path / "route.json"
     wanted = {

@@ -18,7 +18,7 @@ from kinote.peers.destination import Content
 from kinote.peers.known import PeersInUse
 from kinote.web.rooms import Rooms
 from tests.clock import clock
-from tests.intake.objects import image
+from tests.web.objects import as_file, image, multipart
 from tests.web.test_peers_api import PEER, add, problem
 
 
@@ -82,7 +82,8 @@ def test_what_is_wrong_with_a_route_is_named_by_its_field(client: httpx.Client, 
 def test_a_dry_run_and_the_results_are_listed(client: httpx.Client, rooms: Rooms, destination: int) -> None:
     RouteFollower(rooms.catalog, rooms.clock).step()
     route = client.post("/api/v1/routes", json=body(destination, content="key images", training=True)).json()
-    client.post("/api/v1/objects", content=image(1))
+    content, headers = multipart([as_file(image(1))])
+    client.post("/dicomweb/studies", content=content, headers=headers)
     note = {
         "title": {"scheme": "DCM", "value": "113000"},
         "references": [{"sop_instance_uid": "1.2.3.4.1"}],
