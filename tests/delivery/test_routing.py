@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders import ordering
 from kinote.delivery.routing import acting, acts, following
 from kinote.delivery.routing.following import RouteFollower
 from kinote.delivery.routing.route import Title, Trigger
@@ -151,15 +152,28 @@ def test_nothing_goes_where_the_ledger_or_another_delivery_has_it(routed: Routed
     ]
 
 
+def test_a_study_of_which_it_is_in_doubt_whose_it_is_is_left_out_with_the_reason(routed: Routed) -> None:
+    routed.route(routed.destination("STATION"), content=Content.NOTES)
+    # A copy of one of its images names another patient, and is held.
+    ward.receive(routed.catalog, ward.dataset(ward.object_of(IMAGE, PatientID="P9")))
+    ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+
+    assert routed.ordered() == []
+    assert routed.results() == [("note made", "left out", 0)]
+
+
 def test_a_revision_goes_with_its_new_document(routed: Routed) -> None:
     routed.route(routed.destination("STATION"), Trigger.NOTE_REVISED, content=Content.NOTES)
     note = ward.made(routed.catalog, ward.request(IMAGE))
+    number = note.id
+    assert number is not None
     routed.step()
     assert routed.ordered() == []
     routed.catalog.write(
         lambda transaction: revise(
             transaction,
-            note.id,
+            number,
             ward.request(IMAGE, description="Two"),
             expected_version=1,
             by=ROE,
@@ -168,7 +182,7 @@ def test_a_revision_goes_with_its_new_document(routed: Routed) -> None:
     )
     routed.step()
 
-    assert routed.ordered() == [("STATION", documents(ward.read(routed.catalog, note.id)))]
+    assert routed.ordered() == [("STATION", documents(ward.read(routed.catalog, number)))]
 
 
 def test_a_study_goes_once_it_has_been_quiet(routed: Routed) -> None:
@@ -228,10 +242,10 @@ def test_a_route_does_not_act_on_what_was_before_it(routed: Routed) -> None:
     assert routed.ordered() == []
 
 
-def test_a_route_that_fails_harms_nobody_and_says_so(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_law_5_a_route_that_fails_harms_nobody_and_says_so(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = routed.route(routed.destination("BROKEN"), name="Broken", content=Content.NOTES)
     routed.route(routed.destination("STATION"), name="Sound", content=Content.NOTES)
-    orders: Callable[..., Any] = acting.order
+    orders: Callable[..., Any] = ordering.order
 
     def order(transaction: Connection, destination: int, *given: Any, **options: Any) -> Any:
         ordered = orders(transaction, destination, *given, **options)
@@ -253,7 +267,7 @@ def test_a_route_that_fails_harms_nobody_and_says_so(routed: Routed, monkeypatch
     assert routed.read(broken).failure == ""
 
 
-def test_intake_does_not_notice_a_route_that_fails(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_law_5_intake_does_not_notice_a_route_that_fails(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
     routed.route(routed.destination("STATION"), Trigger.NOTE_RECEIVED)
 
     def fail(*_: Any) -> bool:

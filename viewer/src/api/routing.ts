@@ -43,7 +43,7 @@ export interface RouteResult {
   trigger: string;
   study_instance_uid: string;
   note: number | null;
-  outcome: "ordered" | "would order" | "failed";
+  outcome: "ordered" | "would order" | "left out" | "failed";
   objects: number;
   delivery: number | null;
   said: string;

@@ -252,6 +252,7 @@ function DryRun({ route }: { route: DeliveryRoute }) {
 const OUTCOMES: Record<RouteResult["outcome"], string> = {
   ordered: "badge-info",
   "would order": "badge-warning",
+  "left out": "badge-warning",
   failed: "badge-error",
 };
 
@@ -269,9 +270,15 @@ function Results({ route }: { route: DeliveryRoute }) {
         {pages.items.map((each) => (
           <li key={each.id} data-testid="result-row">
             <span className={`badge ${OUTCOMES[each.outcome]}`}>{each.outcome}</span>{" "}
-            {each.outcome === "failed" ? each.said : plural(each.objects, "object")} on {each.trigger},{" "}
+            {each.outcome === "failed" ? "nothing" : plural(each.objects, "object")} on {each.trigger},{" "}
             {moment(each.at)}: <Occasion note={each.note} study={each.study_instance_uid} />
             {each.delivery !== null && `, delivery ${each.delivery}`}
+            {each.said && (
+              <>
+                {". "}
+                <span dir="auto">{each.said}</span>
+              </>
+            )}
           </li>
         ))}
       </ul>

@@ -14,7 +14,7 @@ from kinote.catalog.sql.unavailable import unavailability
 from kinote.delivery.orders.ordering import NotDeliverableError, Selected, order
 from kinote.delivery.routing import rows
 from kinote.delivery.routing.route import Route
-from kinote.delivery.routing.selecting import CHUNK, Occasion, Receiver, holds, objects
+from kinote.delivery.routing.selecting import CHUNK, Occasion, Receiver, chosen, holds
 from kinote.jobs.moments import moment_of
 from kinote.peers import lists
 from kinote.peers.checks import titles_of
@@ -68,11 +68,13 @@ def _act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock
     if not holds(transaction, route.wanted, occasion, now.date()):
         return None
     receiver = receiver_of(transaction, route)
-    wanted = [each for each in objects(transaction, route.wanted, occasion, receiver) if not each.is_there]
+    found = chosen(transaction, route.wanted, occasion, receiver)
+    said = " ".join(found.left_out)[:_LONGEST]
+    wanted = [each for each in found.objects if not each.is_there]
     if not wanted:
-        return None
+        return {"outcome": "left out", "said": said} if said else None
     if route.wanted.is_training:
-        return {"outcome": "would order", "objects": len(wanted)}
+        return {"outcome": "would order", "objects": len(wanted), "said": said}
     first = None
     for start in range(0, len(wanted), CHUNK):
         part = wanted[start : start + CHUNK]
@@ -89,7 +91,7 @@ def _act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock
         )
         rows.note_routed(transaction, receiver.destination, ordered.id, [each.id for each in part])
         first = ordered.id if first is None else first
-    return {"outcome": "ordered", "objects": len(wanted), "delivery": first}
+    return {"outcome": "ordered", "objects": len(wanted), "delivery": first, "said": said}
 
 
 def _write(transaction: Connection, route: Route, occasion: Occasion, clock: Clock, **values: Any) -> None:

@@ -13,7 +13,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.delivery.routing.acting import receiver_of
 from kinote.delivery.routing.following import occasions, studies_with_news
 from kinote.delivery.routing.route import Route, Trigger
-from kinote.delivery.routing.selecting import Occasion, holds, objects
+from kinote.delivery.routing.selecting import Occasion, chosen, holds
 
 #: Changes that one page looks through, and objects that are named of one occasion.
 CHANGES, NAMED = 1000, 100
@@ -66,7 +66,7 @@ def dry_run(
     for occasion in found:
         if not holds(connection, route.wanted, occasion, now.date()):
             continue
-        selected = list(objects(connection, route.wanted, occasion, receiver))
+        selected = chosen(connection, route.wanted, occasion, receiver).objects
         selected.sort(key=lambda each: each.is_there)
         going = sum(not each.is_there for each in selected)
         named = tuple(each.sop_instance_uid for each in selected[:NAMED])

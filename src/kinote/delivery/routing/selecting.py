@@ -24,6 +24,7 @@ from kinote.catalog.schema.tables import (
 from kinote.delivery.orders.manifest import is_rejection_note, sources
 from kinote.delivery.orders.ordering import Selected
 from kinote.delivery.routing.route import ABOUT_NOTES, Conditions, Trigger, WantedRoute
+from kinote.lifecycle.copies.patient_conflicts import hindrances_to_delivery
 from kinote.peers.destination import Content
 from kinote.security.actors import ActorKind
 
@@ -62,7 +63,16 @@ class Found:
 
     id: int
     sop_instance_uid: str
+    study_instance_uid: str
     is_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The objects of an occasion, and why further ones are left out, as sentences."""
+
+    objects: list[Found]
+    left_out: tuple[str, ...]
 
 
 def holds(connection: Connection, wanted: WantedRoute, occasion: Occasion, today: date) -> bool:
@@ -91,7 +101,16 @@ def holds(connection: Connection, wanted: WantedRoute, occasion: Occasion, today
     return connection.execute(query.limit(1)).first() is not None
 
 
-def objects(
+def chosen(connection: Connection, wanted: WantedRoute, occasion: Occasion, receiver: Receiver) -> Chosen:
+    """Return the objects of an occasion, without those of studies of which it is in doubt whose they are."""
+    found = list(_objects(connection, wanted, occasion, receiver))
+    hindered = hindrances_to_delivery(connection, {each.study_instance_uid for each in found})
+    return Chosen(
+        [each for each in found if each.study_instance_uid not in hindered], tuple(sorted(hindered.values()))
+    )
+
+
+def _objects(
     connection: Connection, wanted: WantedRoute, occasion: Occasion, receiver: Receiver
 ) -> Iterator[Found]:
     """Yield the objects of an occasion that may go to a receiver: not what came from there."""
@@ -103,7 +122,7 @@ def objects(
             for row in rows:
                 if row.id not in seen and (receiver.rejection_notes or not is_rejection_note(row)):
                     seen.add(row.id)
-                    yield Found(row.id, row.sop_instance_uid, bool(row.is_there))
+                    yield Found(row.id, row.sop_instance_uid, row.study_instance_uid, bool(row.is_there))
             if len(rows) < CHUNK:
                 break
             after = rows[-1].id
@@ -140,6 +159,7 @@ def _page(condition: ColumnElement[bool], receiver: Receiver, after: int) -> Any
             live_instance.c.id,
             live_instance.c.sop_instance_uid,
             live_instance.c.sop_class_uid,
+            study.c.study_instance_uid,
             live_instance.c.concept_scheme,
             live_instance.c.concept_value,
             or_(is_given, is_on_its_way).label("is_there"),

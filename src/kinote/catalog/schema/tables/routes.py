@@ -62,7 +62,7 @@ route_result = Table(
     Column("trigger", Text, nullable=False),
     matched("study_instance_uid"),
     Column("note", Key),
-    # 'ordered', 'would order' or 'failed'.
+    # 'ordered', 'would order', 'left out' (all of it) or 'failed'.
     Column("outcome", Matched, nullable=False),
     # How many objects, and the first of the deliveries that they are in.
     Column("objects", Integer, nullable=False, server_default="0"),
