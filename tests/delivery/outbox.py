@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import delivery as ledger
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
 from kinote.delivery.orders.carriers import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
@@ -48,10 +49,11 @@ class Outbox:
         maker = KeyObjectMaker(catalog)
         self.door = Door(catalog, self.stores, clock=clock, make=maker, look=maker.look)
         self.receiver = Receiver(catalog, self.stores, clock=clock, open_copy=self.door.open_copy)
-        self.shop = Shop(catalog, {DELIVER.name: DELIVER})
+        self.shop = Shop(catalog, {DELIVER.name: DELIVER, CHECK_DELIVERY.name: CHECK_DELIVERY})
         self.calling = Calling("KINOTE", TlsOptions())
         self.handlers: dict[str, Any] = {
-            DELIVER.name: CarryOut(catalog, self.door, self.shop.clock, self.calling)
+            DELIVER.name: CarryOut(catalog, self.door, self.shop.clock, self.calling),
+            CHECK_DELIVERY.name: CheckDelivery(catalog, self.shop.clock, self.calling),
         }
 
     def close(self) -> None:

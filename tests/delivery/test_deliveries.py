@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.orders import carrying_out, outcomes
 from kinote.delivery.orders.acts import DeliveryAct, do
 from kinote.delivery.orders.ordering import NotDeliverableError, Selected
-from kinote.jobs.leased import Done, Failed, LostLeaseError
+from kinote.jobs.leased import Failed, LostLeaseError
 from kinote.peers.destination import Policy
 from tests.actors import ROE
 from tests.delivery.lying_peer import Peer, listening
@@ -22,9 +22,14 @@ from tests.peers.wanted import dimse
 
 
 @pytest.fixture
-def box(catalog: Catalog, tmp_path: Path) -> Iterator[Outbox]:
-    with outbox(catalog, tmp_path) as opened:
-        yield opened
+def box(tmp_path: Path) -> Iterator[Outbox]:
+    """On SQLite: what differs between the databases is in `test_law_10_accounts`."""
+    catalog = Catalog(CatalogOptions(f"sqlite:///{tmp_path / 'kinote.sqlite'}"))
+    try:
+        with outbox(catalog, tmp_path) as opened:
+            yield opened
+    finally:
+        catalog.close()
 
 
 def test_a_delivery_is_done_when_every_object_of_its_manifest_is_acknowledged(box: Outbox) -> None:
@@ -131,8 +136,6 @@ def test_each_fault_of_a_destination_ends_in_the_right_state(
     box: Outbox, peer: Peer, attempts: int, states: list[str], state: str
 ) -> None:
     uids = box.images(3)
-    # Cases are shared by both databases.
-    peer = replace(peer, given=[], has={})
     with listening(peer) as endpoint:
         ordered = box.order(box.destination(endpoint))
         for _ in range(attempts):
@@ -149,7 +152,7 @@ def test_an_object_that_always_aborts_keeps_no_other_from_being_sent(box: Outbox
     with listening(peer) as endpoint:
         ordered = box.order(box.destination(endpoint))
         (outcome,) = box.carry_out()
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, Failed), outcome
     assert sorted(peer.has) == [uids[0], uids[2], uids[3]]
     assert box.objects(ordered.id)[uids[1]] == "unknown"
     assert box.ledger()[uids[1]] == "unknown"
@@ -168,13 +171,13 @@ def test_a_destination_that_is_away_is_tried_again_and_nothing_of_its_delivery_i
 def test_law_3_a_delivery_that_never_comes_about_ends(box: Outbox) -> None:
     box.images(1)
     ordered = box.order(box.destination(dimse("NOBODY", "127.0.0.1", 1)))
-    box.shop.kinds = {"deliver": replace(box.shop.kinds["deliver"], attempts=80)}
-    for _ in range(80):
+    box.shop.kinds = {"deliver": replace(box.shop.kinds["deliver"], attempts=3)}
+    for _ in range(3):
         box.carry_out()
         box.pass_time()
     state, _ = box.account(ordered.id)
     assert state == "failed"
-    assert "cannot" in box.one(ordered.id)["said"] or box.one(ordered.id)["said"]
+    assert "127.0.0.1" in box.one(ordered.id)["said"]
 
 
 def test_after_a_crash_one_group_at_most_is_sent_again(box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +214,7 @@ def test_a_cancelled_delivery_sends_nothing_more_and_is_taken_up_again(box: Outb
     ordered_id = 0
 
     def cancel(uid: str) -> None:
-        if uid == uids[1] and not box.one(ordered_id)["ended_at"]:
+        if peer.given == uids[:2]:
             act(box, DeliveryAct.CANCEL, ordered_id)
 
     peer = Peer(taking=cancel)
@@ -262,8 +265,7 @@ def test_in_a_downtime_deliveries_wait_without_attempts_and_then_go_out(box: Out
         assert box.carry_out() == []
         assert "the archive is moved" in box.one(ordered.id)["held"]
         box.shop.clock.now += timedelta(hours=2)
-        (outcome,) = box.carry_out()
-    assert isinstance(outcome, Done)
+        assert box.carry_out()
     assert box.account(ordered.id)[0] == "done"
 
 

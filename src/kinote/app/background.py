@@ -14,9 +14,11 @@ from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
 from kinote.delivery.orders.carriers import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
+from kinote.delivery.orders.keeping import DeliveryKeeper
 from kinote.delivery.orders.ordering import DELIVER
 from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
@@ -136,6 +138,8 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
     closing.callback(_workers(house, node, settings).close)
     if settings.delivery_workers:
         closing.callback(_delivery_workers(house, node, settings).close)
+    keeper = DeliveryKeeper(house.catalog, house.clock)
+    closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
     closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
     follower = AvailabilityFollower(
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
@@ -162,7 +166,7 @@ def _make_jobs(house: House, settings: Settings) -> float:
 
 
 #: Kinds of jobs that wait for other systems for long: they have workers of their own.
-DELIVERY_KINDS = (DELIVER,)
+DELIVERY_KINDS = (DELIVER, CHECK_DELIVERY)
 
 #: The kinds of jobs that there are.
 JOB_KINDS = (
@@ -204,6 +208,7 @@ def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
     calling = Calling(scp.titles[0], scp.tls)
     handlers: dict[JobKind, Handler] = {
         DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
+        CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),
     }
     options = WorkerOptions(settings.delivery_workers, timedelta(days=settings.job_days))
     return Workers(

@@ -27,6 +27,7 @@ from kinote.command import (
 from kinote.command.deliveries import typed as deliveries_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
+from kinote.command.retention import typed as retention_typed
 from kinote.command.routes import typed as routes_typed
 from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
@@ -42,6 +43,7 @@ app.add_typer(notes_typed.notes)
 app.add_typer(jobs_typed.jobs)
 app.add_typer(rejections_typed.rejections)
 app.add_typer(purges_typed.purges)
+app.add_typer(retention_typed.retention)
 app.add_typer(alerts_typed.alerts)
 app.add_typer(users_typed.users)
 app.add_typer(users_typed.tokens)

@@ -72,6 +72,7 @@ ALLOWED = {
     '[{"sender": "CT1", "status": "C123"}]',
     "unknown_callers": "true or false",
     "private_classes": "true or false",
+    "user_identity": "ignored, accepted or required",
     "intake_processes": "a whole number from 0 to 16, or empty",
     "smtp_host": "a host name or an IP address, without port, or empty",
     "smtp_port": "a whole number from 1 to 65535, or empty",

@@ -17,6 +17,7 @@ from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.settings.values import (
+    certificate,
     host_name,
     peer_name,
 )
@@ -35,6 +36,7 @@ class EntitySettings(BaseModel):
     port: int | None = Field(None, ge=1, le=65535)
     tls: bool = False
     check_name: bool = True
+    certificates: tuple[Annotated[str, AfterValidator(certificate)], ...] = ()
     services: frozenset[ServiceName] = ALL_SERVICES
     rights: frozenset[PeerRight] = frozenset()
     description: str = ""
@@ -47,6 +49,7 @@ class EntitySettings(BaseModel):
             self.description,
             ae_titles=(self.title,),
             hosts=(self.host,) if self.host else (),
+            certificates=self.certificates,
             services=self.services,
             rights=self.rights,
             endpoints=(endpoint,) if self.host and self.port else (),

@@ -31,6 +31,7 @@ _LONGEST_QUERY = 500
 _NUMBERS = {
     "withdrawal_id": "withdrawal",
     "held_id": "held copy",
+    "hold_id": "hold",
     "decision_id": "decision",
     "correction_id": "proposed correction",
     "rejection_id": "rejection",

@@ -129,3 +129,12 @@ def prefer_deliveries(
         from kinote.command.deliveries import acting
 
         acting.act(begun, "priority", deliveries, {"priority": priority})
+
+
+@deliveries.command("acknowledge")
+def acknowledge_deliveries(deliveries: DeliveriesArgument, data: DataOption = None) -> None:
+    """Take note of deliveries that failed: they have no alert any more."""
+    with begin(data=data) as begun:
+        from kinote.command.deliveries import acting
+
+        acting.act(begun, "acknowledge", deliveries, {})

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import outgoing_delivery
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.delivery.orders.account import CHECK_DELIVERY
 from kinote.delivery.orders.lists import DeliveryFilter, DeliveryNotFoundError, matching_ids
 from kinote.delivery.orders.ordering import DELIVER, start
 from kinote.delivery.orders.rows import ENDED, Delivery, DeliveryState, delivery, set_state
@@ -31,6 +32,8 @@ class DeliveryAct(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     PRIORITY = "priority"
+    #: A person has taken note that it failed: there is no alert any more.
+    ACKNOWLEDGE = "acknowledge"
 
 
 #: In which states an act can be done.
@@ -38,6 +41,7 @@ _ABLE = {
     DeliveryAct.CANCEL: _UNDER_WAY,
     DeliveryAct.RETRY: frozenset({DeliveryState.FAILED, DeliveryState.CANCELLED}),
     DeliveryAct.PRIORITY: _UNDER_WAY,
+    DeliveryAct.ACKNOWLEDGE: frozenset({DeliveryState.FAILED}),
 }
 
 
@@ -87,12 +91,15 @@ def do(
             case DeliveryAct.PRIORITY:
                 assert priority is not None
                 _prefer(transaction, found, priority)
+            case DeliveryAct.ACKNOWLEDGE:
+                _acknowledge(transaction, found, clock=clock)
     return Acted(act, len(able), done=True)
 
 
 def _cancel(transaction: Connection, found: Delivery, *, by: Actor, reason: str, clock: Clock) -> None:
     """End a delivery. Whoever carries it out can write nothing more; what was sent stays sent."""
-    cancel_job(transaction, DELIVER, str(found.id), actor=str(by), reason=reason, clock=clock)
+    for kind in (DELIVER, CHECK_DELIVERY):
+        cancel_job(transaction, kind, str(found.id), actor=str(by), reason=reason, clock=clock)
     set_state(transaction, found.id, DeliveryState.CANCELLED, clock(), said=f"Cancelled by {by}: {reason}")
 
 
@@ -114,22 +121,19 @@ def _retry(transaction: Connection, found: Delivery, *, by: Actor, clock: Clock)
     )
 
 
+def _acknowledge(transaction: Connection, found: Delivery, *, clock: Clock) -> None:
+    transaction.execute(
+        outgoing_delivery.update()
+        .where(outgoing_delivery.c.id == found.id)
+        .values(looked_at_at=timestamp(clock()))
+    )
+
+
 def _prefer(transaction: Connection, found: Delivery, priority: int) -> None:
     transaction.execute(
         outgoing_delivery.update().where(outgoing_delivery.c.id == found.id).values(priority=priority)
     )
     set_priority(transaction, DELIVER, str(found.id), priority)
-
-
-def look_at(transaction: Connection, key: int, *, clock: Clock) -> None:
-    """Note that a person has seen that a delivery failed. Raises `DeliveryNotFoundError`."""
-    changed = transaction.execute(
-        outgoing_delivery.update()
-        .where(outgoing_delivery.c.id == key)
-        .values(looked_at_at=timestamp(clock()))
-    )
-    if not changed.rowcount:
-        raise DeliveryNotFoundError(key)
 
 
 def _able(

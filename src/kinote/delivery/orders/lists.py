@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from kinote.catalog.known_systems import destination_rows
 from kinote.catalog.schema.tables import delivery_object, outgoing_delivery
+from kinote.delivery.orders.account import CHECK_DELIVERY
 from kinote.delivery.orders.held import why_held
 from kinote.delivery.orders.ordering import DELIVER
 from kinote.delivery.orders.outcomes import ObjectState
@@ -194,7 +195,10 @@ def _destinations(connection: Connection, keys: Collection[int]) -> dict[int, De
 def _as_json(connection: Connection, rows: Sequence[Any], clock: Clock) -> list[dict[str, Any]]:
     destinations = _destinations(connection, {row.destination for row in rows})
     waiting = [str(row.id) for row in rows if not DeliveryState(row.state).has_ended]
-    sentences = sentences_of(connection, DELIVER, waiting, (DELIVER.name,))
+    sentences = {
+        **sentences_of(connection, CHECK_DELIVERY, waiting, (CHECK_DELIVERY.name,)),
+        **sentences_of(connection, DELIVER, waiting, (DELIVER.name,)),
+    }
     return [_one(row, destinations[row.destination], sentences.get(str(row.id), ""), clock) for row in rows]
 
 

@@ -38,6 +38,7 @@ from kinote.web.api import (
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.deliveries import routes
+from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -66,6 +67,7 @@ parts = (
     arrivals,
     explaining,
     held,
+    holds,
     proposed_corrections,
     rejections,
     jobs,

@@ -50,6 +50,7 @@ from kinote.catalog.schema.tables.notes import (
 )
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
+from kinote.catalog.schema.tables.retention import hold
 from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
@@ -60,6 +61,7 @@ from kinote.catalog.schema.tables.sign_in import (
     user_account,
 )
 from kinote.catalog.schema.tables.studies import patient, series, study
+from kinote.catalog.schema.tables.told_availability import told_availability
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
     rejection_note,
@@ -94,6 +96,7 @@ __all__ = [
     "destination",
     "endpoint",
     "finding",
+    "hold",
     "index_fact",
     "instance",
     "instance_bytes",
@@ -139,6 +142,7 @@ __all__ = [
     "sign_in_session",
     "store",
     "study",
+    "told_availability",
     "user_account",
     "withdrawal",
     "withdrawal_target",

@@ -287,6 +287,12 @@ async def prefer_delivery(
     return await _act_on_one(request, delivery_id, DeliveryAct.PRIORITY, act, priority=body.priority)
 
 
+@router.post("/deliveries/{delivery_id}/acknowledge", summary="Take note of a failed delivery")
+async def acknowledge_delivery(request: Request, delivery_id: Key, act: AskedAct) -> Response:
+    """Say that its failure has been seen: it has no alert any more."""
+    return await _act_on_one(request, delivery_id, DeliveryAct.ACKNOWLEDGE, act)
+
+
 async def _act_on_one(
     request: Request,
     key: int,

@@ -70,14 +70,20 @@ class PeerBody(BaseModel):
         max_length=MOST,
         description="Host names and addresses from which it calls; null: those of its DIMSE endpoints; none: any.",
     )
+    certificates: list[_Word] = Field(
+        [],
+        max_length=MOST,
+        description="Certificates of which it shows one by TLS: `sha256:` and the fingerprint, or the subject "
+        "(RFC 4514). None: it need not show any.",
+    )
     services: list[ServiceName] = Field(
         list(ServiceName), max_length=MOST, description="What it may ask for on DICOM associations."
     )
     rights: list[PeerRight] = Field(
         [],
         max_length=MOST,
-        description="`reject`, `correct`: whether its rejection notes and corrections are to take effect. They do not "
-        "yet, of anybody.",
+        description="`reject`, `correct`: whether its rejection notes and corrections take effect; corrections do not "
+        "yet, of anybody. `examine`: whether it may query for what is removed from operational use.",
     )
     endpoints: list[EndpointBody] = Field([], max_length=MOST, description="Where it is reached.")
 
@@ -88,6 +94,7 @@ class PeerBody(BaseModel):
             is_enabled=self.enabled,
             ae_titles=None if self.ae_titles is None else tuple(self.ae_titles),
             hosts=None if self.hosts is None else tuple(self.hosts),
+            certificates=tuple(self.certificates),
             services=frozenset(self.services),
             rights=frozenset(self.rights),
             endpoints=tuple(endpoint.endpoint() for endpoint in self.endpoints),
