@@ -242,7 +242,9 @@ def test_a_route_does_not_act_on_what_was_before_it(routed: Routed) -> None:
     assert routed.ordered() == []
 
 
-def test_law_5_a_route_that_fails_harms_nobody_and_says_so(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_law_5_a_route_that_fails_harms_nobody_and_says_so(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = routed.route(routed.destination("BROKEN"), name="Broken", content=Content.NOTES)
     routed.route(routed.destination("STATION"), name="Sound", content=Content.NOTES)
     orders: Callable[..., Any] = ordering.order
@@ -267,7 +269,9 @@ def test_law_5_a_route_that_fails_harms_nobody_and_says_so(routed: Routed, monke
     assert routed.read(broken).failure == ""
 
 
-def test_law_5_intake_does_not_notice_a_route_that_fails(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_law_5_intake_does_not_notice_a_route_that_fails(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     routed.route(routed.destination("STATION"), Trigger.NOTE_RECEIVED)
 
     def fail(*_: Any) -> bool:
