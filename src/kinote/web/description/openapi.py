@@ -12,6 +12,7 @@ from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.archiving import ARCHIVING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
 from kinote.web.description.retaining import RETAINING
+from kinote.web.description.routing import ROUTING
 from kinote.web.description.shapes import ANSWERS
 from kinote.web.problems import MEDIA_TYPE
 
@@ -55,6 +56,7 @@ SHAPES: dict[tuple[str, str], Any] = {
     **ADMINISTERING,
     **ARCHIVING,
     **RETAINING,
+    **ROUTING,
 }
 
 #: Second answers, with a status of their own: what a preview says.

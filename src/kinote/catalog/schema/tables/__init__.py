@@ -68,6 +68,7 @@ from kinote.catalog.schema.tables.retention import (
     retention_unit,
     retention_unit_archive,
 )
+from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -161,6 +162,10 @@ __all__ = [
     "retention_rules",
     "retention_unit",
     "retention_unit_archive",
+    "route",
+    "route_result",
+    "route_wait",
+    "routed_object",
     "scrub_pass",
     "series",
     "settings_row",
