@@ -55,6 +55,11 @@ NOT_HERE = (
     "/{held_id}/comparison",
     "/{hold_id}",
     "/{plan_id}",
+    "/archives/{peer_id}",
+    "/{peer_id}/requests",
+    "/{commitment_id}",
+    "/{route_id}",
+    "/{delivery_id}",
 )
 
 
