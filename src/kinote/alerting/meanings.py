@@ -17,6 +17,10 @@ _SEE_KINOTE = "Look at the alerts in Kinote, which say more."
 
 #: By the code of an alert. `docs/operating.md` has the same with more words.
 MEANINGS = {
+    "AUDIT_MESSAGES_NOT_SENT": Meaning(
+        "The syslog server has taken no audit messages for some minutes. They wait in the audit trail.",
+        "See to the syslog server, to the network, and to the certificates of both.",
+    ),
     "BACKUP_TOO_OLD": Meaning(
         "The last good backup is older than twice the time that is set. What came later would be lost with the disk.",
         "See to the folder of the backups, and make one with kinote backup.",
