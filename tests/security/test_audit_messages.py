@@ -104,7 +104,7 @@ def entries() -> list[Entry]:
         Concerned(),
         Concerned(study="1.2.3"),
         Concerned(subject="withdrawal 7"),
-        Concerned(study=HOSTILE.replace("\ud800", ""), subject=HOSTILE),
+        Concerned(study=HOSTILE.translate({0xD800: None, 0: None}), subject=HOSTILE),
     )
     details: tuple[dict[str, str | int], ...] = (
         {},

@@ -50,6 +50,7 @@ ALLOWED = {
     "http_requests_per_client": "a whole number from 1 to 100000",
     "http_stalled_seconds": "a number from 1 to 3600",
     "http_slowest_upload": "a whole number from 0 to 1000000000",
+    "log_level": "debug, info, warning or error",
     "log_json": "true or false",
     "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
     "any_called_title": "true or false",

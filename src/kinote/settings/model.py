@@ -207,6 +207,9 @@ class Settings(AlertSettings):
     http_slowest_upload: int = Field(
         1024, ge=0, le=1_000_000_000, description="Bytes per second that an upload brings at least."
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that are written to the log."
+    )
     log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
     ae_titles: Annotated[tuple[Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
         ("KINOTE",), description="Our AE titles; with the first of them others are called."

@@ -2,14 +2,18 @@
 
 Syslog has no answers: what is written to a connection may be lost with the server that did not read it. So every group
 has a connection of its own. When it is written, we say that we are done and wait for the end that the server makes in
-turn. TCP gives it only once everything was read: a connection with unread bytes is reset. A group without that end is
-sent again, so that nothing is lost, and a group at most comes twice.
+turn. If TCP has acknowledged everything by then and the connection was not reset, the server has read everything. A
+group without such an end is sent again, so that nothing is lost, and a group at most comes twice.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +29,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: Seconds to connect, and for one group in all.
 _CONNECTING, _IN_ALL = 10.0, 60.0
+
+#: The state of a connection that was reset, as Linux numbers them.
+_CLOSED = 7
 
 #: Bytes written at once.
 _PORTION = 64 * 1024
@@ -65,7 +72,7 @@ def send_group(group: Sequence[bytes], options: SyslogOptions) -> None:
                 secured.settimeout(_left(until))
                 data = data[secured.send(data[:_PORTION]) :]
             secured.settimeout(_left(until))
-            _await_end(secured)
+            _await_end(secured, until)
     except (OSError, ValueError) as error:
         said = getattr(error, "reason", None) or error.__class__.__name__
         raise SyslogError(
@@ -73,13 +80,28 @@ def send_group(group: Sequence[bytes], options: SyslogOptions) -> None:
         ) from error
 
 
-def _await_end(secured: ssl.SSLSocket) -> None:
-    """Say that we are done, and wait for the server's end: an orderly one. A reset raises `OSError`."""
-    try:
+def _await_end(secured: ssl.SSLSocket, until: float) -> None:
+    """Say that we are done, and wait until everything was read. Raises `OSError` if it was not."""
+    # Many servers close the connection without close_notify.
+    with contextlib.suppress(ssl.SSLEOFError):
         secured.unwrap()
-    except ssl.SSLEOFError:
-        # Many servers close the connection without close_notify. It came to its end; it was not reset.
-        return
+        while secured.recv(4096):
+            pass
+    # A server that refuses our certificate closes as well, and may do so before anything of ours arrives. But what
+    # arrives after that is never acknowledged, and what was not read by then resets the connection.
+    while True:
+        (state,) = secured.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        if state == _CLOSED:
+            raise ConnectionResetError("it closed the connection without reading everything")
+        if not _unacknowledged(secured):
+            return
+        time.sleep(min(0.01, _left(until)))
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Return how many bytes the other side has not acknowledged (SIOCOUTQ)."""
+    told = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(told, sys.byteorder)
 
 
 def _left(until: float) -> float:
