@@ -65,6 +65,7 @@ WRONG = {
     "backup_images": ("perhaps", "true or false"),
     "reconcile_days": ("-1", "0 to 3650"),
     "job_workers": ("33", "0 to 32"),
+    "delivery_workers": ("65", "0 to 64"),
     "job_days": ("0", "1 to 3650"),
     "availability_quiet_seconds": ("0", "1 to 86400"),
     "undo_seconds": ("604801", "0 to 604800"),

@@ -49,7 +49,7 @@ RightsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--right",
-        help="reject or correct: what of it is to take effect, once Kinote does that; `none`: neither.",
+        help="reject, correct: what of it takes effect here; examine: may query what is removed; `none`: no right.",
     ),
 ]
 DicomOption = Annotated[

@@ -74,7 +74,9 @@ ANSWERED: Mapping[str, tuple[tuple[int, str], ...]] = {
         (statuses.SUCCESS, "Performed."),
         (statuses.PROCESSING_FAILURE, "It could not be performed."),
         (statuses.NO_SUCH_SOP_CLASS, "The request names a SOP class that its context was not accepted for."),
-        (statuses.NOT_AUTHORIZED, "The caller lacks the right."),
+        (statuses.INVALID_ATTRIBUTE_VALUE, "N-CREATE: an attribute has a value that it cannot have."),
+        (statuses.MISSING_ATTRIBUTE, "N-CREATE: an attribute is missing."),
+        (statuses.NOT_AUTHORIZED, "The caller lacks the right, or is no known peer."),
         (statuses.DUPLICATE_INVOCATION, "The Message ID is that of a request that is still being performed."),
         (
             statuses.UNRECOGNIZED_OPERATION,

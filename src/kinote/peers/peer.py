@@ -28,6 +28,8 @@ class PeerRight(StrEnum):
     REJECT = "reject"
     #: Its corrections of patients and studies take effect.
     CORRECT = "correct"
+    #: It may query for what is removed from operational use.
+    EXAMINE = "examine"
 
 
 class EndpointKind(StrEnum):

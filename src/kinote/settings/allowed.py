@@ -25,6 +25,7 @@ ALLOWED = {
     "purge_after": "a number of days from 0 to 36500, or empty for never",
     "reconcile_days": "a whole number from 0 to 3650",
     "job_workers": "a whole number from 0 to 32",
+    "delivery_workers": "a whole number from 0 to 64",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
     "availability_quiet_seconds": "a whole number from 1 to 86400",

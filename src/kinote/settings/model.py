@@ -129,6 +129,12 @@ class Settings(AlertSettings):
     job_workers: int = Field(
         2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."
     )
+    delivery_workers: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="Threads of this server that carry out deliveries; 0 leaves them to other servers.",
+    )
     job_days: int = Field(
         30, ge=1, le=3650, description="Days for which jobs that were done, and the history of all, are kept."
     )

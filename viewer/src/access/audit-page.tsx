@@ -1,4 +1,5 @@
 import { trail, type TrailEntry, type TrailFilter } from "../api/access";
+import { may } from "../api/session";
 import { ChoiceField, DayField, TextField } from "../lists/filter-fields";
 import { ListPage } from "../lists/list-page";
 import { type FilterAddress, useFilteredList } from "../lists/use-filtered-list";
@@ -159,7 +160,8 @@ function EntryRow({ entry, onPatient }: { entry: TrailEntry; onPatient: (patient
         )}
       </td>
       <td data-label="Of what, and why">
-        {study && <Link href={studyAddress(study)}>{study}</Link>} {entry.subject}
+        {study && (may("read") ? <Link href={studyAddress(study)}>{study}</Link> : <code className="uid">{study}</code>)}{" "}
+        {entry.subject}
         {details.length > 0 && (
           <div className="quiet" dir="auto">
             {details.map(([name, value]) => `${name}: ${value}`).join(" · ")}

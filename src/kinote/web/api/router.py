@@ -36,6 +36,8 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -53,6 +55,7 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    deliveries,
     scrub,
     laws,
     journal,
@@ -62,6 +65,7 @@ parts = (
     arrivals,
     explaining,
     held,
+    holds,
     proposed_corrections,
     rejections,
     jobs,
