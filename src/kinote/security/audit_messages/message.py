@@ -72,7 +72,7 @@ def audit_message(row: Any, source: AuditSource) -> bytes:
 def _as_done(
     event: AuditEvent | None, identified: AuditedEvent, detail: Mapping[str, str | int]
 ) -> AuditedEvent:
-    """A revised note is updated, and a new one created."""
+    """Return the event with its action: a revised note is updated, and a new one created."""
     if event is AuditEvent.MARKED and detail.get("method") == "PUT":
         return identified._replace(action="U")
     return identified
@@ -93,7 +93,7 @@ def _identify(message: Element, row: Any, identified: AuditedEvent) -> None:
 def _participants(
     message: Element, row: Any, event: AuditEvent | None, source: AuditSource, detail: Mapping[str, str | int]
 ) -> None:
-    """Who did it, and Kinote; where something goes to another system, that one too."""
+    """Add who did it, and Kinote; where something goes to another system, that one too."""
     is_own = row.by_kind == "server"
     if not is_own:
         attributes = {"UserID": _text(row.by_name or row.by_address or "unknown"), "UserIsRequestor": "true"}
@@ -126,7 +126,7 @@ def _participants(
 
 
 def _objects(message: Element, row: Any, event: AuditEvent | None, detail: Mapping[str, str | int]) -> None:
-    """What it was done with: the study and its patient, what was searched for, or what else the entry names."""
+    """Add what it was done with: the study and its patient, what was searched for, or what else is named."""
     pairs = {**({"subject": row.subject} if row.subject else {}), **detail}
     if event is AuditEvent.QUERY:
         asked = str(detail.get("query", ""))
