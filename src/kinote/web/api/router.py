@@ -37,6 +37,7 @@ from kinote.web.api import (
 )
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.deliveries import routes
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -56,6 +57,7 @@ parts = (
     withdrawals,
     handed_out,
     deliveries,
+    routes,
     scrub,
     laws,
     journal,
