@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from kinote.catalog.sql.dialects import shown
 from kinote.catalog.sql.unavailable import IndexDamagedError
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.decoding.shared import decoding_processes
+from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
 from kinote.delivery.routing.from_settings import mirror_routes
 from kinote.dimse.tls import TlsOptions
@@ -45,6 +46,8 @@ from kinote.holdings.journal import Journal, begin, end_left, read_all
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.stored import Stored
+from kinote.holdings.unavailable import BytesElsewhereError
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.intake.refusals import RefusedArrivals
@@ -133,12 +136,14 @@ def open_house(
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
                 maker = KeyObjectMaker(catalog, writes=purpose != "look")
+                recalling: list[Recaller] = []
                 door = Door(
                     catalog,
                     stores,
                     clock=clock,
                     make=maker,
                     look=maker.look,
+                    recall=partial(_recall, recalling),
                     store_is_there=there,
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
@@ -158,6 +163,10 @@ def open_house(
                         rejection_rules(settings, peers), record=trail.write if trail is not None else None
                     ),
                 )
+                scp = settings.scp_options()
+                recaller = Recaller(catalog, receiver.open, clock, peers, title=scp.titles[0], tls=scp.tls)
+                if purpose != "look":
+                    recalling.append(recaller)
                 house = House(
                     directory,
                     catalog,
@@ -176,6 +185,7 @@ def open_house(
                     _backups(settings, catalog, url, places, clock, node),
                     trail,
                     _audit_sending(catalog, clock, settings),
+                    recaller,
                     node.id if node is not None else "",
                 )
                 try:
@@ -183,6 +193,7 @@ def open_house(
                         yield house
                 finally:
                     house.backups.close()
+                    recaller.close()
                     peers.close()
                     receiver.close()
                     house.ledger.write()
@@ -196,6 +207,13 @@ def open_house(
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _recall(recalling: Sequence[Recaller], stored: Stored) -> None:
+    """Bring bytes back, once there is what does; who only looks at a data directory does not."""
+    if not recalling:
+        raise BytesElsewhereError(stored.sop_instance_uid)
+    recalling[0](stored)
 
 
 def _backups(
