@@ -60,6 +60,7 @@ _MAY_MEASURE = {
     "retention/evictions.py": "how long a slice of evictions takes the writer",
     "retention/units/following.py": "for how long it is counted before a plan is made",
     "security/audit/trail.py": "the removal of old chunks leaves others their turn",
+    "security/audit_messages/syslog.py": "how long a syslog server may take for a group",
     "security/sign_in/identifying.py": "how long what was found out about a token counts",
     "security/sign_in/slowing_down.py": "how long who guesses passwords has to wait",
     "storage/data_directory.py": "how long to wait for another server's recovery",

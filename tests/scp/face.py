@@ -109,7 +109,7 @@ def face(
     """
     folder.mkdir(exist_ok=True)
     # What the product does not offer has no rights in its table.
-    offered = serving.services({}, normalized) - serving.services({})
+    offered = serving.services({}, normalized) - serving.services({}) - set(rights.SERVICES)
     with (
         patch.dict(rights.SERVICES, dict.fromkeys(offered, Right.OPERATE)),
         _opened(folder, options, peers, processes, program, normalized, policy, record, commits) as opened,

@@ -17,6 +17,10 @@ _SEE_KINOTE = "Look at the alerts in Kinote, which say more."
 
 #: By the code of an alert. `docs/operating.md` has the same with more words.
 MEANINGS = {
+    "AUDIT_MESSAGES_NOT_SENT": Meaning(
+        "The syslog server has taken no audit messages for some minutes. They wait in the audit trail.",
+        "See to the syslog server, to the network, and to the certificates of both.",
+    ),
     "ARCHIVE_SUSPENDED": Meaning(
         "An archive has not committed to what it was sent, or gave back something else. Nothing is evicted on its "
         "word.",

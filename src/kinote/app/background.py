@@ -46,6 +46,7 @@ from kinote.notes.registrar.waiting_jobs import MakeWaiting
 from kinote.retention.headroom import Volume
 from kinote.retention.keeping import CacheKeeper
 from kinote.retention.units.following import UnitCounter
+from kinote.security.audit_messages.sending import AuditSending
 from kinote.settings.model import Settings
 from kinote.storage.volume import room_of
 
@@ -93,9 +94,17 @@ def _keep_the_index_current(
     closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
     if house.trail is not None:
         closing.callback(Repeatedly("audit", house.trail.step, Event(), first=1.0).close)
+    if house.audit_sending is not None:
+        _send_audit_messages(closing, house.audit_sending, house.node)
     closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
     closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
     closing.callback(house.soundness.end)
+
+
+def _send_audit_messages(closing: ExitStack, sending: AuditSending, node: str) -> None:
+    closing.callback(sending.close, node)
+    step = partial(sending.step, node)
+    closing.callback(Repeatedly("audit-messages", step, sending.ending, first=1.0).close)
 
 
 def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:

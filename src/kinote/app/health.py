@@ -74,6 +74,8 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own += _failed_deliveries(deliveries)
     if purges:
         own.append(_dead_purges(purges))
+    if house.audit_sending is not None and (trouble := house.audit_sending.trouble()) is not None:
+        own.append(Alert("AUDIT_MESSAGES_NOT_SENT", f"{trouble} They wait in the audit trail until it does."))
     own += [_failing_route(route) for route in routes]
     if house.catalog.write_trouble is not None:
         own.append(index_not_written(house.catalog.write_trouble))

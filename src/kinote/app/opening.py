@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from kinote.decoding.shared import decoding_processes
 from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
 from kinote.delivery.routing.from_settings import mirror_routes
+from kinote.dimse.tls import TlsOptions
 from kinote.holdings.door import Door
 from kinote.holdings.installation import (
     Marks,
@@ -54,6 +56,9 @@ from kinote.peers.from_settings import mirror
 from kinote.peers.known import PeersInUse
 from kinote.security.actors import Actor
 from kinote.security.audit.trail import AuditTrail
+from kinote.security.audit_messages.message import AuditSource
+from kinote.security.audit_messages.sending import AuditSending, unsent_from
+from kinote.security.audit_messages.syslog import SyslogOptions
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
@@ -179,6 +184,7 @@ def open_house(
                     RoomLeft(directory.path),
                     _backups(settings, catalog, url, places, clock, node),
                     trail,
+                    _audit_sending(catalog, clock, settings),
                     recaller,
                     node.id if node is not None else "",
                 )
@@ -301,7 +307,20 @@ def _trail(catalog: Catalog, clock: Clock, settings: Settings) -> AuditTrail | N
     if not settings.writes_audit():
         return None
     kept = None if settings.audit_days is None else timedelta(days=settings.audit_days)
-    return AuditTrail(catalog, clock, kept=kept)
+    return AuditTrail(
+        catalog, clock, kept=kept, unsent_from=unsent_from if settings.audit_syslog_host else None
+    )
+
+
+def _audit_sending(catalog: Catalog, clock: Clock, settings: Settings) -> AuditSending | None:
+    if not settings.audit_syslog_host:
+        return None
+    tls = TlsOptions(settings.tls_certificate, settings.tls_key, settings.tls_authorities)
+    options = SyslogOptions(settings.audit_syslog_host, settings.audit_syslog_port, tls)
+    source = AuditSource(
+        settings.audit_source, settings.audit_site, socket.gethostname() or "localhost", os.getpid()
+    )
+    return AuditSending(catalog, clock, options, source)
 
 
 def _see_that_it_is_one(path: Path) -> None:
