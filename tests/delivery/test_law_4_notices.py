@@ -1,4 +1,4 @@
-"""Law 4: whoever was given an object is told of its withdrawal, by a delivery or by hand, when its window has closed."""
+"""Law 4: whoever was given an object is told of its withdrawal, once its undo window has closed."""
 
 from __future__ import annotations
 
