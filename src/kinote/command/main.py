@@ -35,6 +35,7 @@ app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key I
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(deliveries_typed.deliveries)
+app.add_typer(deliveries_typed.notices)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)

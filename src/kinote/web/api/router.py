@@ -36,6 +36,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import notices
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
@@ -56,6 +57,7 @@ parts = (
     withdrawals,
     handed_out,
     deliveries,
+    notices,
     scrub,
     laws,
     journal,
