@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, literal_column, select, tuple_, update
+from sqlalchemy import Connection, exists, literal_column, or_, select, tuple_, update
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import (
@@ -58,13 +58,13 @@ def notices(
     limit: int,
 ) -> list[Notice]:
     """Return what is owed, receiver by receiver, following a position; of one peer only, if one is given."""
-    is_rejection = exists(
-        select(rejection_note.c.id).where(rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid)
-    ) | exists(
-        select(withdrawal.c.id).where(
-            withdrawal.c.id == delivery.c.withdrawal,
-            withdrawal.c.rejection_note_uid == delivery.c.sop_instance_uid,
-        )
+    is_rejection = or_(
+        exists(
+            select(rejection_note.c.id).where(
+                rejection_note.c.sop_instance_uid == delivery.c.sop_instance_uid
+            )
+        ),
+        withdrawal.c.rejection_note_uid == delivery.c.sop_instance_uid,
     )
     query = (
         select(

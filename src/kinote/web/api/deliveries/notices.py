@@ -46,11 +46,11 @@ async def list_notices(request: Request, cursor: Cursor = "", limit: Limit = 100
         with rooms.catalog.read() as connection:
             found = notices(connection, after=after, limit=limit + 1)
             following = cursor_of(*found[limit - 1].position) if len(found) > limit else None
-            ways = {
-                peer: destination_for(connection, peer) if peer else None
-                for peer in {each.peer for each in found[:limit]}
-            }
-            items = [_json(each, ways[each.peer].name if ways[each.peer] else None) for each in found[:limit]]
+            ways: dict[int, str | None] = {}
+            for peer in {each.peer for each in found[:limit]}:
+                to = destination_for(connection, peer) if peer else None
+                ways[peer] = None if to is None else to.name
+            items = [_json(each, ways[each.peer]) for each in found[:limit]]
             return page(items, following)
 
     return answer(await rooms.read(read))
