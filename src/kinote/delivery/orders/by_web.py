@@ -197,7 +197,8 @@ class _Stow:
             self._tell(Sent("gone", uid, str(error)))
             return None
         except (TranscodingError, DecodingUnavailableError, OSError) as error:
-            self._tell(Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE))
+            is_final = isinstance(error, TranscodingError)
+            self._tell(Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE, is_final=is_final))
             return None
         return _Part(wanted, syntax, opened, file_meta_bytes(wanted.sop_class_uid, uid, syntax))
 

@@ -299,7 +299,7 @@ class _Group:
             self._add(row, ObjectState.SKIPPED, sent.reason)
         elif given is not None and given[0] is State.UNKNOWN:
             self._add(row, ObjectState.UNKNOWN, sent.reason, given)
-        elif may_pass(sent.status):
+        elif may_pass(sent.status) and not sent.is_final:
             self._add(row, ObjectState.FAILED, sent.reason, given)
         else:
             self._add(row, ObjectState.REFUSED, sent.reason, given)

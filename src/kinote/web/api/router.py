@@ -38,6 +38,7 @@ from kinote.web.api import (
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import notices
 from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.deliveries import routes
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -58,6 +59,7 @@ parts = (
     handed_out,
     deliveries,
     notices,
+    routes,
     scrub,
     laws,
     journal,
