@@ -51,20 +51,14 @@ const OPERATIONS = [
   "rejections",
   "purges",
   "removed",
-<<<<<<< HEAD
   "deliveries",
-=======
->>>>>>> main
   "routes",
   "jobs",
   "alerts",
   "explain",
-<<<<<<< HEAD
-=======
   "audit",
   "users",
   "tokens",
->>>>>>> main
 ] as const;
 type Operation = (typeof OPERATIONS)[number];
 

@@ -45,12 +45,9 @@ class Sent:
     reason: str = ""
     status: int = statuses.SUCCESS
     was_offered: bool = True
-<<<<<<< HEAD
     is_final: bool = False
-=======
     #: Whether it went out in the transfer syntax in which it is stored.
     is_as_stored: bool = False
->>>>>>> main
 
 
 class Sender:
