@@ -36,6 +36,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.media import exports
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -53,6 +54,7 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    exports,
     scrub,
     laws,
     journal,
