@@ -47,7 +47,14 @@ def known(client: httpx.Client) -> dict[str, str]:
     }
 
 
-NOT_HERE = ("/{rejection_id}", "/{job_id}", "/{backup_id}", "/{decision_id}", "/{held_id}/comparison")
+NOT_HERE = (
+    "/{rejection_id}",
+    "/{job_id}",
+    "/{backup_id}",
+    "/{decision_id}",
+    "/{held_id}/comparison",
+    "/{hold_id}",
+)
 
 
 def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known: dict[str, str]) -> None:
@@ -84,6 +91,7 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "audit",
             "proposed-corrections",
             "held/decisions",
+            "retention/holds",
             "migrations/waiting",
             "migrations/duplicates",
         )

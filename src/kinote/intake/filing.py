@@ -23,6 +23,7 @@ from kinote.intake.arrival import Arrival
 from kinote.intake.known import Known, as_known, is_about, known_instances, tombstone_of, tombstones
 from kinote.intake.outcome import Outcome
 from kinote.intake.proposing import PROPOSES, may_propose, proposing_copy
+from kinote.intake.real_documents import in_place_of_derivable, why_held
 from kinote.intake.rejecting import named_by_rejections, rejection_of
 from kinote.intake.settling_jobs import COMPARE_HELD
 from kinote.intake.verdict import why_held_uncompared, why_held_until_compared
@@ -42,6 +43,7 @@ from kinote.lifecycle.standing import lock
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar import register
 from kinote.notes.registrar.arrival_locks import lock_instances
+from kinote.notes.registrar.register import NextVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def file_arrivals(
     kept: list[tuple[Arrival, Placed]] = []
     restored: dict[str, list[InForce]] = {}
     proposing: list[Arrival] = []
+    following: dict[str, NextVersion] = {}
     for arrival in arrivals:
         uid = arrival.entry.sop_instance_uid
         others = known.setdefault(uid, [])
@@ -115,7 +118,14 @@ def file_arrivals(
         without_bytes = _without_bytes(transaction, arrival, beside, is_in_place)
         if without_bytes is None:
             is_hidden = later_copies.hides(those) and not is_back
-            decision, standing = _decide(arrival, beside, "withdrawn" if is_hidden else "live")
+            real = in_place_of_derivable(transaction, arrival, beside)
+            if real is not None and real.following is not None:
+                following[uid] = real.following
+                beside = [other for other in beside if not other.is_current]
+            if real is not None and real.why_not:
+                decision, standing = Filed(arrival.outcome("held", why_held(real)), kept=True), "held"
+            else:
+                decision, standing = _decide(arrival, beside, "withdrawn" if is_hidden else "live")
             if decision.outcome.kind == "held" and not decision.is_undecided:
                 decision = _known_by_decision(transaction, arrival, decision)
                 standing = "held" if decision.kept else ""
@@ -146,7 +156,7 @@ def file_arrivals(
     if restored:
         later_copies.restore(transaction, restored, now=now)
     if kept:
-        _follow_up(transaction, kept, inserted, named, rules, now)
+        _follow_up(transaction, kept, inserted, named, following, rules, now)
     propose(transaction, [proposing_copy(transaction, each) for each in proposing], now=now)
     return filed
 
@@ -314,6 +324,7 @@ def _follow_up(
     kept: Sequence[tuple[Arrival, Placed]],
     inserted: Sequence[InsertedInstance],
     named: Mapping[str, Sequence[InForce]],
+    following: Mapping[str, NextVersion],
     rules: RejectionRules,
     now: datetime,
 ) -> None:
@@ -362,8 +373,13 @@ def _follow_up(
     counts.add(transaction, deltas)
     record_differences(transaction, ((row.instance, row.differences) for row in inserted if row.differences))
     record_conflicts(transaction, held)
-    if key_objects:
-        register.register(transaction, key_objects, now)
+    for each in key_objects:
+        if each.sop_instance_uid in following:
+            # It goes on with the note whose derivable document it has replaced.
+            register.register(transaction, [each], now, following[each.sop_instance_uid])
+    register.register(
+        transaction, [each for each in key_objects if each.sop_instance_uid not in following], now
+    )
     register.images_came(transaction, came, now)
     patients_changed(transaction, told)
     changes.record(transaction, happened, now=now)

@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 _NOT_MADE = "NOT_MADE"
 
 
+_REPLACED = "The document as which the note was exported has just arrived in its place. Ask again."
+
+
 class CannotBeMadeError(ValueError):
     """What the rows of a key object say gives no document, or another one than was promised; the message says why."""
 
@@ -70,11 +73,21 @@ class KeyObjectMaker:
     def _keep(self, stored: Stored, dataset: bytes) -> None:
         """Keep bytes. They are those that the row promises, and go out even if the index does not take them now."""
         try:
-            self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
+            is_kept = self._catalog.write(lambda transaction: keep(transaction, stored.id, dataset))
+            if not is_kept and not self._is_still_there(stored):
+                raise CannotBeMadeError(_REPLACED)
         except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
             log.exception(
                 "The bytes of a key object were made and could not be kept; they are made again when needed",
                 extra={"sop_instance_uid": stored.sop_instance_uid},
+            )
+
+    def _is_still_there(self, stored: Stored) -> bool:
+        """Return whether a row still is; otherwise the document as which its note was exported has replaced it."""
+        with self._catalog.read() as connection:
+            return (
+                connection.execute(select(instance.c.id).where(instance.c.id == stored.id)).first()
+                is not None
             )
 
     def look(self, connection: Connection, sop_instance_uid: str) -> bytes:

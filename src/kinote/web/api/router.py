@@ -36,7 +36,9 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.media import exports
+from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -55,6 +57,7 @@ parts = (
     withdrawals,
     handed_out,
     exports,
+    deliveries,
     scrub,
     laws,
     journal,
@@ -64,6 +67,7 @@ parts = (
     arrivals,
     explaining,
     held,
+    holds,
     proposed_corrections,
     rejections,
     jobs,

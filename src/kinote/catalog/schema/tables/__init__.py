@@ -21,6 +21,7 @@ from kinote.catalog.schema.tables.copies import (
     proposed_correction,
     proposed_correction_copy,
 )
+from kinote.catalog.schema.tables.deliveries import NOT_BEGUN, UNDER_WAY, delivery_object, outgoing_delivery
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -49,6 +50,7 @@ from kinote.catalog.schema.tables.notes import (
 )
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
+from kinote.catalog.schema.tables.retention import hold
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -58,6 +60,7 @@ from kinote.catalog.schema.tables.sign_in import (
     user_account,
 )
 from kinote.catalog.schema.tables.studies import patient, series, study
+from kinote.catalog.schema.tables.told_availability import told_availability
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
     rejection_note,
@@ -69,8 +72,10 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "NOT_BEGUN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNDER_WAY",
     "alert",
     "alert_channel",
     "alert_told",
@@ -86,9 +91,11 @@ __all__ = [
     "copy_decision",
     "decided_copy",
     "delivery",
+    "delivery_object",
     "destination",
     "endpoint",
     "finding",
+    "hold",
     "index_fact",
     "instance",
     "instance_bytes",
@@ -112,6 +119,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "outgoing_delivery",
     "owed_availability",
     "owed_removal",
     "patient",
@@ -129,6 +137,7 @@ __all__ = [
     "sign_in_session",
     "store",
     "study",
+    "told_availability",
     "user_account",
     "withdrawal",
     "withdrawal_target",
