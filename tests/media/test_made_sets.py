@@ -105,7 +105,7 @@ def test_xorriso_reads_an_image(tmp_path: Path) -> None:
     made.finish()
     image = tmp_path / "set.iso"
     write_image(made.root, image, "KINOTE_20261130")
-    asked = ["xorriso", "-indev", image, "-osirrox", "on", "-extract", "/", tmp_path / "out"]
+    asked = ["xorriso", "-indev", str(image), "-osirrox", "on", "-extract", "/", str(tmp_path / "out")]
     said = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert "KINOTE_20261130" in said.stderr and "Only_ECMA_119" not in said.stdout
     assert names(tmp_path / "out") == {*CONTENT, "DIGESTS.TXT"}

@@ -17,13 +17,15 @@ from pydicom.uid import JPEG2000Lossless
 
 from kinote.delivery.ledger import Record
 from kinote.delivery.media_sets import building
+from kinote.delivery.outgoing import outgoing
+from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle.deliveries import Receiver, State
 from kinote.media.profiles import PROFILES
 from kinote.web.api.media import exports
 from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
-from tests.keyobject.documents import Reference, document, instance
+from tests.keyobject.documents import document, instance
 from tests.web.conftest import running
 from tests.web.objects import INSTANCE, STUDY, as_file, compressed, image, multipart
 from tests.web.test_notes_api import NOTES, note
@@ -165,7 +167,7 @@ def test_a_set_that_would_be_too_large_becomes_several_each_whole(
 def test_what_was_withdrawn_meanwhile_does_not_go(
     filled: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = building.outgoing
+    opened = outgoing
 
     def withdrawn_first(door: Any, wanted: Any, by: Any) -> Any:
         if wanted.sop_instance_uid == INSTANCE:
