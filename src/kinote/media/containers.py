@@ -62,7 +62,7 @@ def tarred(files: Iterator[File]) -> Iterator[bytes]:
 
 
 def _checked(file: File) -> Iterator[bytes]:
-    """The content of a file. Raises `SizeError` at its end where it is shorter, or longer, than was said."""
+    """Yield the content of a file. Raises `SizeError` at its end where it is shorter, or longer, than was said."""
     size = 0
     for chunk in file.chunks:
         size += len(chunk)

@@ -102,7 +102,7 @@ def keys_of(
 
 
 def _value(key: Key, header: DataSet, record: str) -> bytes | None:
-    """The value of a key in explicit little endian; None if the object has none, or one that is too long."""
+    """Return the value of a key in explicit little endian; None if the object has none, or one that is too long."""
     if key.vr != "SQ":
         return _plain_value(key.tag, key.vr, header)
     items = header.items(key.tag)
@@ -126,7 +126,7 @@ def _plain_value(tag: int, vr: str, level: DataSet) -> bytes | None:
 
 
 def _item(level: DataSet) -> bytes:
-    """An item with all of its standard elements, in explicit little endian."""
+    """Return an item with all of its standard elements, in explicit little endian."""
     parts: list[bytes] = []
     for tag in sorted(level):
         vr = level.vr(tag)
@@ -149,7 +149,7 @@ _OLD_FORMS: Mapping[str, re.Pattern[bytes]] = {
 
 
 def _in_todays_form(vr: str, value: bytes) -> bytes | None:
-    """A date or time of the old form in today's; None if it is none."""
+    """Return a date or time of the old form in today's; None if it is none."""
     found = _OLD_FORMS[vr].fullmatch(value)
     return None if found is None else _padded(vr, b"".join(filter(None, found.groups())))
 
@@ -159,7 +159,7 @@ def _padded(vr: str, value: bytes) -> bytes:
 
 
 def _synthesized(key: Key, header: DataSet, today: str, ordinals: Callable[[str], str]) -> tuple[str, bytes]:
-    """What stands in for a missing value of type 1, in words and encoded."""
+    """Return what stands in for a missing value of type 1, in words and encoded."""
     if key.vr == "DA":
         said = next(_digits(header, _DATE_TAGS, 8), today)
     elif key.vr == "TM":
@@ -181,7 +181,7 @@ def _synthesized(key: Key, header: DataSet, today: str, ordinals: Callable[[str]
 
 
 def _digits(header: DataSet, wanted: tuple[int, ...], most: int) -> Iterator[str]:
-    """The dates or times that an object has, as digits."""
+    """Yield the dates or times that an object has, as digits."""
     for tag in wanted:
         found = (header.text(tag) or "").strip()[:most]
         if len(found) == most and found.isdigit():

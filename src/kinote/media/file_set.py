@@ -152,7 +152,7 @@ class FileSet:
             yield record.encoded
 
     def _in_order(self) -> tuple[list[_Node], list[tuple[int, int, int]]]:
-        """The records, each before those below it; and for each the number of the next one beside it, of the first one
+        """Return the records, each before those below it; and for each the number of the next one beside it, of the first one
         below it (0: none), and of the last one of the root."""
         records: list[_Node] = []
         following: list[int] = []
@@ -253,7 +253,7 @@ class FileSet:
         ordinals: dict[str, str],
         reference: bytes = b"",
     ) -> bytes:
-        """A record without its first three elements. Raises `NoRecordError`."""
+        """Return a record without its first three elements. Raises `NoRecordError`."""
 
         def ordinal(keyword: str) -> str:
             try:

@@ -75,7 +75,7 @@ def opened(image: Path) -> Iterator[dict[str, Callable[[], BinaryIO]]]:
 
 
 def _names(iso: Any) -> str:
-    """The names of an image that say most: those of UDF, Joliet or Rock Ridge, where it has them."""
+    """Return the names of an image that say most: those of UDF, Joliet or Rock Ridge, where it has them."""
     if iso.has_udf():
         return "udf_path"
     if iso.has_joliet():
