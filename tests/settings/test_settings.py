@@ -101,6 +101,7 @@ WRONG = {
     "tls_client_certificates": ("perhaps", "true or false"),
     "entities": ("CT1", "[[entities]]"),
     "destinations": ("Archive", "[[destinations]]"),
+    "routes": ("OR", "[[routes]]"),
     "rejections": ("113001", "[[rejections]]"),
     "refused_copies": ("C123", "[[refused_copies]]"),
     "unknown_callers": ("perhaps", "true or false"),

@@ -14,6 +14,7 @@ import { JobsPage } from "./operations/jobs-page";
 import { PurgesPage } from "./operations/purges-page";
 import { RejectionsPage } from "./operations/rejections-page";
 import { RemovedPage } from "./operations/removed-page";
+import { RoutesPage } from "./operations/routes-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
 import { Link, type Route, routeOf, useAddress } from "./router";
 import { ExpiredDialog } from "./session/expired-dialog";
@@ -31,6 +32,7 @@ const LINKS = [
   { page: "removed", href: "/removed", text: "Removed", right: "examine" },
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
+  { page: "routes", href: "/routes", text: "Routes", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
@@ -116,6 +118,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <RejectionsPage query={address.searchParams} />;
     case "purges":
       return <PurgesPage query={address.searchParams} />;
+    case "routes":
+      return <RoutesPage query={address.searchParams} />;
     case "jobs":
       return <JobsPage query={address.searchParams} />;
     case "alerts":

@@ -81,6 +81,10 @@ MEANINGS = {
         "UID of an object.",
         "Accept or refuse them under Rejections.",
     ),
+    "ROUTE_FAILED": Meaning(
+        "A route cannot act: what it should deliver is not delivered.",
+        "See its results under Routes, and change the route or its destination.",
+    ),
     "SAFETY_REJECTIONS_WAITING": Meaning(
         "A received rejection for patient safety waits for a decision: what may harm a patient is still shown.",
         "Accept or refuse them under Rejections now.",

@@ -20,6 +20,7 @@ from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.keeping import DeliveryKeeper
 from kinote.delivery.orders.ordering import DELIVER
+from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
     MOVED_AWAY,
     index_damaged,
@@ -144,6 +145,8 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
     )
     closing.callback(Repeatedly("availability", follower.step, Event()).close)
+    routes = RouteFollower(house.catalog, house.clock)
+    closing.callback(Repeatedly("routes", routes.step, Event()).close)
     messenger = AlertMessenger(house.catalog, house.clock, settings.alert_options())
     closing.callback(Repeatedly("alert-messages", messenger.step, Event()).close)
 

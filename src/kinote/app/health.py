@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from threading import Event
+from typing import Any
 
 from sqlalchemy import Connection
 
 from kinote.app.house import House
 from kinote.delivery.orders.keeping import FailedDeliveries, failed_deliveries
+from kinote.delivery.routing.rows import failing
 from kinote.holdings.alerts import AlertWatch
 from kinote.holdings.health import (
     DISK_FULL,
@@ -55,6 +57,7 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         rejections = waiting(connection)
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
+        routes = failing(connection, _TOLD_ONE_BY_ONE)
         deliveries = failed_deliveries(connection)
         # Where nothing is purged, nobody looks at the clock.
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
@@ -65,6 +68,7 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own += _failed_deliveries(deliveries)
     if purges:
         own.append(_dead_purges(purges))
+    own += [_failing_route(route) for route in routes]
     if house.catalog.write_trouble is not None:
         own.append(index_not_written(house.catalog.write_trouble))
     if house.soundness.faults:
@@ -177,6 +181,15 @@ def _dead_purges(number: int) -> Alert:
         f"{number} withdrawn {objects} could not be purged, or their bytes not be removed. See `kinote purges "
         "failures` for the reasons, and have them tried again with `kinote purges retry`.",
         number,
+    )
+
+
+def _failing_route(route: Any) -> Alert:
+    return Alert(
+        "ROUTE_FAILED",
+        f"The route {route.name!r} cannot act since {route.failed_at}: {route.failure} `kinote routes results` says "
+        "on what. Change the route, or its destination, and deliver that by hand.",
+        subject=f"route {route.name}",
     )
 
 

@@ -28,6 +28,7 @@ from kinote.command.deliveries import typed as deliveries_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.retention import typed as retention_typed
+from kinote.command.routes import typed as routes_typed
 from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
 
@@ -52,6 +53,7 @@ app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)
 app.command()(conformance_typed.conformance)
+app.add_typer(routes_typed.routes)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")

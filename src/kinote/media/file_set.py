@@ -152,8 +152,11 @@ class FileSet:
             yield record.encoded
 
     def _in_order(self) -> tuple[list[_Node], list[tuple[int, int, int]]]:
-        """Return the records, each before those below it; and for each the number of the next one beside it, of the first one
-        below it (0: none), and of the last one of the root."""
+        """Return the records, each before those below it; and for each three numbers.
+
+        They are those of the next record beside it, of the first one below it (0: none), and of the last one of the
+        root.
+        """
         records: list[_Node] = []
         following: list[int] = []
         last_of_root = 0

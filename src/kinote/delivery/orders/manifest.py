@@ -177,7 +177,7 @@ def read_slice(
             "state": "waiting",
         }
         for row in found
-        if rejection_notes or not _is_rejection_note(row)
+        if rejection_notes or not is_rejection_note(row)
     ]
     derivable = [row.sop_instance_uid for row in found if row.residence == "derivable"]
     return Slice(rows, found[-1].id if len(found) == limit else None, derivable)
@@ -201,7 +201,7 @@ def rank_of(sop_class_uid: str) -> int:
     return PRESENTATION_STATES if sop_classes.is_presentation_state(sop_class_uid) else IMAGES
 
 
-def _is_rejection_note(row: Any) -> bool:
+def is_rejection_note(row: Any) -> bool:
     return (
         row.sop_class_uid == KEY_OBJECT_SELECTION and (row.concept_scheme, row.concept_value) in _REJECTIONS
     )

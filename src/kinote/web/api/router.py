@@ -37,6 +37,7 @@ from kinote.web.api import (
 )
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.deliveries import routes
 from kinote.web.api.media import exports
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
@@ -58,6 +59,7 @@ parts = (
     handed_out,
     exports,
     deliveries,
+    routes,
     scrub,
     laws,
     journal,

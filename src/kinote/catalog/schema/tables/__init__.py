@@ -51,6 +51,7 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.retention import hold
+from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -131,6 +132,10 @@ __all__ = [
     "received_value",
     "refused_arrival",
     "rejection_note",
+    "route",
+    "route_result",
+    "route_wait",
+    "routed_object",
     "scrub_pass",
     "series",
     "settings_row",
