@@ -1,4 +1,7 @@
 import { useEffect, useRef, useState } from "react";
+import { AuditPage } from "./access/audit-page";
+import { TokensPage } from "./access/tokens-page";
+import { UsersPage } from "./access/users-page";
 import { currentSession } from "./api/client";
 import { may, setSession, useSession } from "./api/session";
 import { AnnouncerProvider } from "./parts/announcer";
@@ -36,6 +39,8 @@ const LINKS = [
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
+  { page: "users", href: "/users", text: "Users", right: "administer" },
+  { page: "audit", href: "/audit", text: "Audit trail", right: "audit" },
 ] as const;
 
 export function App() {
@@ -126,6 +131,12 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <AlertsPage query={address.searchParams} />;
     case "explain":
       return <ExplainPage query={address.searchParams} />;
+    case "audit":
+      return <AuditPage query={address.searchParams} />;
+    case "users":
+      return <UsersPage />;
+    case "tokens":
+      return <TokensPage />;
     case "unknown":
       return <Unknown path={address.pathname} />;
   }

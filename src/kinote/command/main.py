@@ -24,6 +24,7 @@ from kinote.command import (
     users_typed,
     withdrawals_typed,
 )
+from kinote.command.archives import typed as archives_typed
 from kinote.command.deliveries import typed as deliveries_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
@@ -35,6 +36,7 @@ from kinote.command.typed import begin as _begun
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
+app.add_typer(archives_typed.archives)
 app.add_typer(deliveries_typed.deliveries)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
