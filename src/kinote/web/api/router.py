@@ -40,6 +40,7 @@ from kinote.web.api import (
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.media import exports
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -58,6 +59,7 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    exports,
     deliveries,
     notices,
     routes,
