@@ -37,6 +37,7 @@ def known(client: httpx.Client) -> dict[str, str]:
     destination = client.post(
         "/api/v1/destinations", json={"name": "D", "endpoint": peer["endpoints"][0]["id"], "policy": {}}
     ).json()
+    assert client.put(f"/api/v1/archives/{peer['id']}", json={}).status_code == 200
     return {
         "study": STUDY,
         "note_id": str(made["id"]),
@@ -54,6 +55,7 @@ NOT_HERE = (
     "/{decision_id}",
     "/{held_id}/comparison",
     "/{hold_id}",
+    "/{commitment_id}",
 )
 
 
@@ -92,6 +94,8 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "proposed-corrections",
             "held/decisions",
             "retention/holds",
+            "commitments",
+            "archives/{peer_id}/requests",
             "migrations/waiting",
             "migrations/duplicates",
         )
