@@ -22,6 +22,7 @@ from kinote.holdings.law_check import check_after
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels
 from kinote.lifecycle.rejection.rules import RejectionRules
+from kinote.migration.folders.scan import FolderScans
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
@@ -92,6 +93,7 @@ def web_application(
         check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
         compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
         backups=house.backups,
+        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock),
         purge_delays=settings.purge_delays(),
         job_kinds=JOB_KINDS,
         peers=house.peers,

@@ -23,6 +23,7 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
+from kinote.migration.folders.scan import FolderScans
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
@@ -98,6 +99,8 @@ class Rooms:
     compare_journal: Callable[[], list[Difference]] = list
     #: Makes backups; None where none are made.
     backups: Backups | None = None
+    #: Scans folders of other systems; None where none are scanned.
+    scans: FolderScans | None = None
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

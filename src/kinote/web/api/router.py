@@ -36,6 +36,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.other_systems import scans
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -45,6 +46,7 @@ parts = (
     studies,
     notes,
     migrations,
+    scans,
     note_summary,
     instances,
     objects,

@@ -277,6 +277,31 @@ class WaitingNote(BaseModel):
     reason: str
 
 
+class FolderScan(BaseModel):
+    """How far a folder of another system has been scanned. `position` is its last file whose outcome is known."""
+
+    id: int
+    folder: str
+    in_place: bool
+    content: str
+    position: str
+    files: int
+    counts: dict[str, int]
+    begun_at: str
+    changed_at: str
+    ended_at: str | None
+    problem: str
+
+
+class FolderInPlace(BaseModel):
+    """A folder of another system whose files are read where they are."""
+
+    id: int
+    path: str
+    added_at: str
+    added_by: str
+
+
 class DuplicateNote(BaseModel):
     """A note of another system that was here already, as `note`."""
 
@@ -323,4 +348,6 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/migrations/waiting"): Page[WaitingNote],
     ("get", "/api/v1/migrations/duplicates"): Page[DuplicateNote],
     ("post", "/api/v1/migrations/key-objects"): MadeSome,
+    ("get", "/api/v1/migrations/scans"): Page[FolderScan],
+    ("get", "/api/v1/migrations/folders"): Page[FolderInPlace],
 }
