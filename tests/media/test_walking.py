@@ -46,7 +46,12 @@ def test_a_walk_goes_on_though_its_last_file_is_gone(root: Path) -> None:
 def test_folders_before_the_last_file_are_not_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: read.append(Path(path).name) or scandir(path))
+
+    def watched(path: Path) -> object:
+        read.append(Path(path).name)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
     assert paths(root, "c/d/2") == ["f/1"]
     assert read == [root.name, "c", "d", "f"]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID, ExplicitVRLittleEndian
 from sqlalchemy import select
 
 from kinote.app import open_house
@@ -29,16 +33,12 @@ KEY = "1.2.1.9.1"
 
 def as_file(described: Dataset | bytes, uid: str, sop_class: str) -> bytes:
     """A file with its meta information, as another archive writes it."""
-    import io
-
-    import pydicom
-    from pydicom.filewriter import dcmwrite
-
     data = described if isinstance(described, bytes) else dataset(described)
-    read = pydicom.filereader.read_dataset(io.BytesIO(data), False, True)
-    read.file_meta = pydicom.dataset.FileMetaDataset()
-    read.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-    read.file_meta.MediaStorageSOPClassUID, read.file_meta.MediaStorageSOPInstanceUID = sop_class, uid
+    read = read_dataset(io.BytesIO(data), False, True)
+    read.file_meta = FileMetaDataset()
+    read.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    read.file_meta.MediaStorageSOPClassUID = UID(sop_class)
+    read.file_meta.MediaStorageSOPInstanceUID = UID(uid)
     buffer = io.BytesIO()
     dcmwrite(buffer, read, enforce_file_format=True)
     return buffer.getvalue()
@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(Settings(data=tmp_path / "data"), "work") as opened:
+    with open_house(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
         yield opened
 
 

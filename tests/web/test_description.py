@@ -47,7 +47,14 @@ def known(client: httpx.Client) -> dict[str, str]:
     }
 
 
-NOT_HERE = ("/{rejection_id}", "/{job_id}", "/{backup_id}", "/{decision_id}", "/{held_id}/comparison")
+NOT_HERE = (
+    "/{rejection_id}",
+    "/{job_id}",
+    "/{backup_id}",
+    "/{decision_id}",
+    "/{held_id}/comparison",
+    "/{fetch_id}/missing",
+)
 
 
 def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known: dict[str, str]) -> None:
@@ -87,6 +94,7 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "migrations/waiting",
             "migrations/duplicates",
             "migrations/scans",
+            "migrations/fetches",
             "migrations/folders",
         )
     }

@@ -24,6 +24,7 @@ NEEDS_NO_KEY = {
     "POST /api/v1/migrations/notes",
     "POST /api/v1/migrations/key-objects",
     "POST /api/v1/migrations/scans",
+    "POST /api/v1/migrations/fetches",
     "POST /api/v1/session",
     "DELETE /api/v1/session",
     "PUT /api/v1/session/password",

@@ -23,6 +23,8 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
+from kinote.migration.fetching.fetch import Fetches
+from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
@@ -101,6 +103,8 @@ class Rooms:
     backups: Backups | None = None
     #: Scans folders of other systems; None where none are scanned.
     scans: FolderScans | None = None
+    #: Finds other systems, and fetches from them; None where nothing is fetched.
+    fetching: tuple[NamedSources, Fetches] | None = None
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

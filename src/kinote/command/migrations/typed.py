@@ -37,3 +37,29 @@ def scan(
         from kinote.command.migrations import scanning
 
         scanning.scan(begun, folders, in_place=in_place, notes=notes, report=report, as_json=as_json)
+
+
+@migrate.command("fetch")
+def fetch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A peer or a destination by its name, TITLE@host:port, or the URL of a DICOMweb service."
+        ),
+    ],
+    images: Annotated[
+        bool, typer.Option("--images", help="Fetch the images that key objects flag as well.")
+    ] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")] = False,
+    ae_title: Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")] = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
+) -> None:
+    """Fetch the key objects of another system; exit status 1 where something is missing.
+
+    Run again, it goes on where it ended.
+    """
+    with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
+        from kinote.command.migrations import fetching
+
+        fetching.fetch(begun, source, images=images, tls=tls, as_json=as_json)

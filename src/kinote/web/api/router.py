@@ -36,7 +36,7 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
-from kinote.web.api.other_systems import scans
+from kinote.web.api.other_systems import fetches, scans
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -47,6 +47,7 @@ parts = (
     notes,
     migrations,
     scans,
+    fetches,
     note_summary,
     instances,
     objects,

@@ -293,6 +293,43 @@ class FolderScan(BaseModel):
     problem: str
 
 
+class FetchAccount(BaseModel):
+    """Series and instances that another system lists, or that are flagged; that are here, and that are not."""
+
+    series: int
+    listed: int
+    here: int
+    missing: int
+
+
+class Fetch(BaseModel):
+    """What was fetched from another system. `position` is the last study that is done, of which there are `studies`."""
+
+    id: int
+    source: str
+    wants: str
+    position: str
+    studies: int
+    begun_at: str
+    changed_at: str
+    ended_at: str | None
+    problem: str
+    account: FetchAccount
+
+
+class MissingOfSeries(BaseModel):
+    """A series of which something is not here, with the first UIDs of that; `of_study` is that of the key objects."""
+
+    of_study: str
+    series_instance_uid: str
+    study_instance_uid: str
+    kind: str
+    listed: int
+    here: int
+    missing: list[str]
+    reason: str
+
+
 class FolderInPlace(BaseModel):
     """A folder of another system whose files are read where they are."""
 
@@ -350,4 +387,6 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/migrations/key-objects"): MadeSome,
     ("get", "/api/v1/migrations/scans"): Page[FolderScan],
     ("get", "/api/v1/migrations/folders"): Page[FolderInPlace],
+    ("get", "/api/v1/migrations/fetches"): Page[Fetch],
+    ("get", "/api/v1/migrations/fetches/{fetch_id}/missing"): Page[MissingOfSeries],
 }

@@ -66,7 +66,11 @@ _FILES = (
 )
 
 #: Answers that come in lines, while the work is done.
-_LINES = (("post", "/api/v1/migrations/notes"), ("post", "/api/v1/migrations/scans"))
+_LINES = (
+    ("post", "/api/v1/migrations/notes"),
+    ("post", "/api/v1/migrations/scans"),
+    ("post", "/api/v1/migrations/fetches"),
+)
 
 
 def description(application: FastAPI) -> dict[str, Any]:

@@ -67,10 +67,12 @@ fetched_series = Table(
     "fetched_series",
     metadata,
     Column("fetch", Key, ForeignKey("fetch.id"), primary_key=True),
+    # The study whose key objects were asked for. What they flag may lie in another.
+    Column("of_study", Matched, primary_key=True),
     Column("series_instance_uid", Matched, primary_key=True),
-    matched("study_instance_uid"),
     # 'notes' or 'images'.
-    matched("kind"),
+    Column("kind", Matched, primary_key=True),
+    matched("study_instance_uid"),
     # Instances that the other system lists, or that are flagged; and those of them that are here.
     Column("listed", Integer, nullable=False),
     Column("here", Integer, nullable=False),
@@ -80,7 +82,9 @@ fetched_series = Table(
     Index(
         "fetched_series_missing",
         "fetch",
+        "of_study",
         "series_instance_uid",
+        "kind",
         sqlite_where=MISSING,
         postgresql_where=MISSING,
     ),

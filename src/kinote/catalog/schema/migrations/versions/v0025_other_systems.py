@@ -70,21 +70,22 @@ def upgrade() -> None:
     op.create_table(
         "fetched_series",
         sa.Column("fetch", KEY, nullable=False),
+        sa.Column("of_study", MATCHED, nullable=False),
         sa.Column("series_instance_uid", MATCHED, nullable=False),
+        sa.Column("kind", MATCHED, nullable=False),
         _matched("study_instance_uid"),
-        _matched("kind"),
         sa.Column("listed", sa.Integer(), nullable=False),
         sa.Column("here", sa.Integer(), nullable=False),
         _text("missing", "[]"),
         _text("reason"),
         sa.ForeignKeyConstraint(["fetch"], ["fetch.id"]),
-        sa.PrimaryKeyConstraint("fetch", "series_instance_uid"),
+        sa.PrimaryKeyConstraint("fetch", "of_study", "series_instance_uid", "kind"),
         sqlite_with_rowid=False,
     )
     op.create_index(
         "fetched_series_missing",
         "fetched_series",
-        ["fetch", "series_instance_uid"],
+        ["fetch", "of_study", "series_instance_uid", "kind"],
         sqlite_where=MISSING,
         postgresql_where=MISSING,
     )
