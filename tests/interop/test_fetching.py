@@ -151,7 +151,7 @@ def test_every_key_object_and_flagged_image_is_fetched(
     assert here(house) == before
 
 
-@EACH
+@pytest.mark.parametrize("name", ["orthanc, DICOMweb", "dcmqrscp"])
 def test_a_fetch_that_was_interrupted_goes_on(
     house: House, systems: dict[str, Filled], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,7 +88,9 @@ class DimseSource:
             left = [uid for uid in wanted.instances if uid not in taking.came]
             if not left:
                 return
-            contexts = [(uid, (syntax,)) for uid in sorted(wanted.sop_class_uids)]
+            contexts: list[tuple[str, tuple[str, ...]]] = [
+                (uid, (syntax,)) for uid in sorted(wanted.sop_class_uids)
+            ]
             self._fetch(replace(wanted, instances=left), taking, _with_get(contexts))
 
     def _fetch(self, wanted: Wanted, taking: Taking, proposal: Proposal) -> None:
