@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -44,8 +45,26 @@ _PR_SET_PDEATHSIG = 1
 class PostgresServer:
     """A running server that listens on a socket file only."""
 
-    def __init__(self, socket_directory: Path) -> None:
+    def __init__(self, socket_directory: Path, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._directory = socket_directory
+        self._start = start
+        self._process = start()
+        self._wait()
+
+    def _wait(self) -> None:
+        _wait_until_ready(self, self._process, self._directory / "log")
+
+    def stop(self, *, kills: bool = False) -> None:
+        """End it: in order, or as a crash of the server does, after which it recovers from its log."""
+        # SIGQUIT is PostgreSQL's immediate shutdown: all its processes end at once.
+        self._process.send_signal(signal.SIGQUIT if kills else signal.SIGINT)
+        self._process.wait(START_LIMIT)
+
+    def restart(self, *, kills: bool = False) -> None:
+        """End it and start it again, whoever is connected."""
+        self.stop(kills=kills)
+        self._process = self._start()
+        self._wait()
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self._directory}"
@@ -83,14 +102,11 @@ def running_server() -> Iterator[PostgresServer]:
             capture_output=True,
             user=user,
         )
-        process = _start(programs / "postgres", data, folder, user)
+        server = PostgresServer(folder, partial(_start, programs / "postgres", data, folder, user))
         try:
-            server = PostgresServer(folder)
-            _wait_until_ready(server, process, folder / "log")
             yield server
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(START_LIMIT)
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -133,7 +149,7 @@ def _start(program: Path, data: Path, folder: Path, user: int | None) -> subproc
         "max_connections=200",
         "deadlock_timeout=100ms",
     )
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             [program, "-D", data, *(word for setting in settings for word in ("-c", setting))],
             stdout=log,

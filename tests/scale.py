@@ -15,6 +15,8 @@ class Scale:
 
     #: SIGKILLs at random moments of senders at work.
     kills: int
+    #: Restarts of the database under load.
+    restarts: int
     #: At which of the commits of a life a house is killed: at every one, or at each of so many.
     each_commit: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
@@ -52,6 +54,7 @@ class Scale:
 
 _SHORT = Scale(
     kills=5,
+    restarts=2,
     each_commit=12,
     law_steps=150,
     life_steps=50,
@@ -73,6 +76,7 @@ _SHORT = Scale(
 
 _LONG = Scale(
     kills=200,
+    restarts=60,
     each_commit=1,
     law_steps=20_000,
     life_steps=25_000,

@@ -10,7 +10,9 @@ from sqlalchemy import select
 from kinote.backup.replaying import Replayed, replay
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.lifecycle.holds.lists import page_of_holds
 from tests.clock import clock
+from tests.notes.ward import IMAGE, fill, made, request
 
 AT = "2026-11-30T12:00:00.000000+00:00"
 
@@ -151,3 +153,49 @@ def test_what_hides_is_done_again(
     # A second time there is nothing to do.
     assert replay(catalog, entries, clock()) == Replayed()
     assert targets(catalog) == said
+
+
+def hold_entry(number: int, token: str, level: str, **more: Any) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "hold": token,
+        "hold_kind": "legal",
+        "level": level,
+        "study": "",
+        "patient_id": "",
+        "issuer": "",
+        "note": None,
+        "reason": "A case is open",
+        "until": "",
+        "key_objects": [],
+        "studies": [],
+    }
+    return entry(number, "hold placed", **{**said, **more})
+
+
+def things(catalog: Catalog) -> list[str]:
+    """What the holds in force are on."""
+    with catalog.read() as connection:
+        return sorted(
+            str(each.thing) for each in page_of_holds(connection, with_ended=False, before=None, limit=99)
+        )
+
+
+def test_holds_are_placed_again_and_their_ends_are_left_to_a_person(catalog: Catalog) -> None:
+    fill(catalog)
+    note = made(catalog, request(IMAGE))
+    assert note.id is not None
+    documents = [carrier.sop_instance_uid for carrier in note.key_objects]
+    entries = [
+        hold_entry(1, "a", "study", study="1.2.9"),
+        hold_entry(2, "b", "patient", patient_id="P7"),
+        # Its number has become another one's.
+        hold_entry(3, "c", "note", note=note.id + 5, key_objects=documents),
+        # Nothing knows it any more: its studies are kept in its place.
+        hold_entry(4, "d", "note", note=note.id, key_objects=["1.2.99"], studies=["1.5", "1.6"]),
+        entry(5, "hold ended", hold="a", because="settled"),
+    ]
+    replayed = replay(catalog, entries, clock())
+    assert things(catalog) == [f"note {note.id}", "patient P7", "study 1.2.9", "study 1.5", "study 1.6"]
+    assert [each["kind"] for each in replayed.left] == ["hold placed", "hold ended"]
+    assert replay(catalog, entries, clock()).left == []
+    assert len(things(catalog)) == 5

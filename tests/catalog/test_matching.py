@@ -25,6 +25,7 @@ from kinote.catalog.sql.text_index import NOTE_TEXT
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.lifecycle import counts
+from kinote.lifecycle.reasons import reasons_for_removal
 from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
 
 REQUESTS = [{"StudyInstanceUID": "1.1", "AccessionNumber": "A1", "RequestedProcedureID": "RP1"}]
@@ -488,3 +489,32 @@ def test_names_of_attributes() -> None:
 
 def test_every_key_is_matched_by_the_vr_of_the_dictionary() -> None:
     assert {path for path, key in MATCHED.items() if implicit_vr(path[-1]) != key.vr} == set()
+
+
+@pytest.mark.parametrize(
+    ("level", "keys", "uids"),
+    [
+        (Level.INSTANCE, {}, ["1.4.1.1"]),
+        (Level.INSTANCE, {"PatientID": "P1", "Modality": "CT", "SOPClassUID": CT}, ["1.4.1.1"]),
+        (Level.INSTANCE, {"PatientID": "P2"}, []),
+        (Level.INSTANCE, {"StudyInstanceUID": "1.1"}, []),
+        (Level.SERIES, {"PatientID": "P1"}, ["1.4.1"]),
+        (Level.SERIES, {"SOPInstanceUID": "1.1.1.1"}, []),
+        (Level.STUDY, {}, ["1.4"]),
+        (Level.STUDY, {"ModalitiesInStudy": "CT", "SOPInstanceUID": "1.4.1.1"}, ["1.4"]),
+        (Level.STUDY, {"ModalitiesInStudy": "MR"}, []),
+    ],
+    ids=str,
+)
+def test_who_may_finds_what_is_removed_and_nothing_live_or_held(
+    archive: Catalog, level: Level, keys: dict[str, str], uids: list[str]
+) -> None:
+    query = Query(
+        level, keys={path_of(key): value for key, value in keys.items()}, removed=reasons_for_removal
+    )
+    with archive.read() as connection:
+        answers = search(connection, query)
+    deepest = [
+        each.sop_instance_uid or each.series_instance_uid or each.study_instance_uid for each in answers
+    ]
+    assert deepest == uids

@@ -11,6 +11,7 @@ from kinote.catalog.queries.matching import Query, pages, search
 from kinote.catalog.queries.matching_keys import Level, path_of
 from kinote.catalog.queries.patients import patient_pages
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.lifecycle.reasons import reasons_for_removal
 
 _EVIDENCE = "CurrentRequestedProcedureEvidenceSequence.ReferencedSeriesSequence.ReferencedSOPSequence"
 
@@ -88,6 +89,17 @@ def test_all_pages_take_the_same_index(
     plans = plan(sqlite_url, query, pages)
     assert any(way in step for step in plans), plans
     assert not [step for step in plans if step in ("SCAN instance", "SCAN study", "SCAN series")], plans
+
+
+@pytest.mark.parametrize("ask", [search, pages])
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("study", [None, "1.1"])
+def test_queries_for_what_is_removed_take_an_index(
+    sqlite_url: str, level: Level, study: str | None, ask: Callable[[Connection, Query], Iterable[object]]
+) -> None:
+    plans = plan(sqlite_url, Query(level, study, removed=reasons_for_removal), ask)
+    assert any("instance_not_live" in step or "instance_by_s" in step for step in plans), plans
+    assert not [step for step in plans if step in ("SCAN instance", "SCAN series")], plans
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from kinote.holdings.journal import Journal, begin, compare, end_left, read_all
 from kinote.lifecycle.acts import ACTS, QUALITY, SAFETY
 from kinote.lifecycle.copies.choices import Choice
 from kinote.lifecycle.held import HeldSelection
+from kinote.lifecycle.holds.acts import WantedHold, end, place
+from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.lifecycle.withdrawal import undo, withdraw
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.storage.journal_files import journal_files
@@ -34,6 +36,7 @@ from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, fill
 JOURNALED = {
     "copy_decision",
     "decided_copy",
+    "hold",
     "journal_entry",
     "purge",
     "withdrawal",
@@ -109,6 +112,7 @@ NOT_JOURNALED = {
         "location",
         "peer",
         "rejection_note",
+        "told_availability",
         "user_account",
         "api_token",
         "sign_in_session",
@@ -155,6 +159,36 @@ def test_each_act_is_in_the_journal(journaled: Catalog, folder: Path, act: objec
     assert (entry["kind"], entry["act"], entry["withdrawal"]) == (Kind.WITHDRAWN, str(act), key)
     assert (entry["uids"], entry["text"], entry["by"][1]) == (["1.2", "1.3"], "why", ROE.name)
     assert compare(journaled, folder) == []
+
+
+def test_a_hold_and_its_end_are_in_the_journal(database_url: str, journaled: Catalog, folder: Path) -> None:
+    begin(journaled, folder, clock())
+    thing = HeldThing(HoldLevel.PATIENT, patient_id="P1", issuer="HIS")
+    wanted = WantedHold(HoldKind.LEGAL, thing, "A case is open")
+    ends, _stays = (
+        journaled.write(lambda transaction: place(transaction, wanted, by=ROE, now=clock())) for _ in range(2)
+    )
+    journaled.write(lambda transaction: end(transaction, ends.id, "settled", by=ROE, now=clock()))
+    entries = read_all(folder).entries
+    assert [each["kind"] for each in entries] == [Kind.HOLD_PLACED, Kind.HOLD_PLACED, Kind.HOLD_ENDED]
+    assert (entries[0]["patient_id"], entries[0]["issuer"], entries[0]["reason"]) == (
+        "P1",
+        "HIS",
+        "A case is open",
+    )
+    assert entries[2]["hold"] == entries[0]["hold"] != entries[1]["hold"]
+    assert compare(journaled, folder) == []
+    # If the files are lost, the next start writes them again from the index.
+    for file in journal_files(folder):
+        file.unlink()
+    writer = Journal(folder, clock, lambda: "here")
+    catalog = Catalog(CatalogOptions(database_url), journal_writer=writer)
+    begin(catalog, folder, clock())
+    again = read_all(folder).entries
+    assert sorted(each["kind"] for each in again) == sorted(each["kind"] for each in entries)
+    assert compare(catalog, folder) == []
+    catalog.close()
+    writer.close()
 
 
 def test_a_bulk_withdrawal_has_an_entry_for_each_chunk(journaled: Catalog, folder: Path) -> None:

@@ -13,13 +13,15 @@ from sqlalchemy import Connection, select, text, update
 
 from kinote.catalog.changes import Kind
 from kinote.catalog.nodes import Node
-from kinote.catalog.schema.tables import instance, owed_removal, purge
+from kinote.catalog.schema.tables import instance, owed_removal, purge, study
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.reaping import reaper as reaper_module
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.recovery import Recovered, recover
 from kinote.lifecycle import counts
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_PATIENT, Act
+from kinote.lifecycle.holds.acts import WantedHold, end, place
+from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.lifecycle.purging import tombstones
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS
@@ -184,6 +186,33 @@ def test_what_is_withdrawn_for_the_set_time_is_purged_and_its_tombstone_stays(se
     assert {row.withdrawal for row in rows} == {key}
     assert all(row.purged_at and row.removed_at and not row.attempts for row in rows)
     assert sorted(server.shelf.happened(Kind.INSTANCE_PURGED)) == sorted(server.shelf.uids.values())
+
+
+def test_what_is_on_hold_stays_hidden_and_keeps_its_bytes(server: Server) -> None:
+    server.withdraw(*KINDS)
+    catalog = server.shelf.catalog
+    with catalog.read() as connection:
+        uid = connection.execute(
+            select(study.c.study_instance_uid)
+            .join(instance, instance.c.study == study.c.id)
+            .where(instance.c.sop_instance_uid == server.shelf.uids["large"])
+        ).scalar_one()
+    wanted = WantedHold(HoldKind.LEGAL, HeldThing(HoldLevel.STUDY, uid), "A case is open")
+    one = catalog.write(lambda transaction: place(transaction, wanted, by=ROE, now=server.now))
+    server.after(70 * DAY)
+    kept = set(KINDS) - server.purged()
+    assert "large" in kept
+    assert {server.rows(name)[0][0] for name in kept} == {"withdrawn"}
+    hold_law_8(server)
+    # The transaction decides anew, whatever was looked at before.
+    with catalog.read() as connection:
+        keys = list(connection.execute(select(instance.c.id)).scalars())
+    entombed = catalog.write(lambda tx: tombstones.entomb(tx, keys, WEEK, server.now))
+    assert entombed == []
+    catalog.write(lambda transaction: end(transaction, one.id, "settled", by=ROE, now=server.now))
+    server.after(timedelta(seconds=1))
+    assert server.purged() == set(KINDS)
+    hold_law_8(server)
 
 
 def test_what_is_purged_is_in_the_audit_trail_with_its_study(server: Server) -> None:

@@ -7,14 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
-from kinote.catalog.schema.tables import instance
+from kinote.catalog.known_systems.told_availability_rows import Told, record
+from kinote.catalog.schema.tables import instance, peer
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.outcome import CANNOT_UNDERSTAND, aborted, refused
 from kinote.intake.refusals import PER_HOUR, RefusedArrivals
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.acts import SAFETY
+from kinote.lifecycle.explain import explain
 from kinote.lifecycle.missing import CODES, Asked, Cause, missing
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import entomb
@@ -181,6 +183,29 @@ def test_an_order_with_several_studies(filled: Catalog) -> None:
     receive(filled, dataset(object_of("1.2.5.1.1", AccessionNumber=f"A{SECOND}")))
     (cause,) = asked(filled, accession=f"A{SECOND}")
     assert (cause.code, set(cause.uids)) == ("OTHER_STUDY", {SECOND, "1.2.5"})
+
+
+def test_objects_that_a_peer_has_and_that_have_not_arrived(filled: Catalog) -> None:
+    def tell(transaction: Connection) -> None:
+        key = transaction.execute(
+            peer.insert().returning(peer.c.id),
+            {"name": "ARCHIVE", "origin": "people", "added_at": "", "changed_at": ""},
+        ).scalar_one()
+        told = [
+            Told(SECOND_IMAGE, "ONLINE", "PACS"),
+            Told("1.2.2.1.77", "NEARLINE", "PACS"),
+            Told("1.2.2.1.78", "UNAVAILABLE", "PACS"),
+        ]
+        record(transaction, key, SECOND, told, now=NOW)
+
+    filled.write(tell)
+    (cause,) = asked(filled, study=SECOND)
+    assert (cause.code, cause.uids) == ("AT_A_PEER", ("1.2.2.1.77",))
+    assert codes(filled, instance="1.2.2.1.77") == ["NEVER_OFFERED", "AT_A_PEER"]
+    assert codes(filled, instance=SECOND_IMAGE) == ["RIGHT_OR_FILTER"]
+    with filled.read() as connection:
+        (explained,) = explain(connection, SECOND_IMAGE)
+    assert any("The peer ARCHIVE said" in each and "ONLINE there" in each for each in explained.sentences)
 
 
 def test_bytes_that_are_damaged(filled: Catalog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -61,8 +62,10 @@ def withdrawn(catalog: Catalog, *uids: str, act: Act = SAFETY, window: timedelta
     )
 
 
-def issue(catalog: Catalog, key: int) -> IssuedAgain:
-    return catalog.write(lambda tx: issue_again(tx, key, text="It was right", by=ROE, now=later(NOW)))
+def issue(catalog: Catalog, key: int, also: Sequence[int] = ()) -> IssuedAgain:
+    return catalog.write(
+        lambda tx: issue_again(tx, key, text="It was right", by=ROE, now=later(NOW), also=also)
+    )
 
 
 def row(catalog: Catalog, uid: str):  # type: ignore[no-untyped-def]
@@ -166,11 +169,32 @@ def test_what_something_else_withdraws_too_stays_out_of_use(filled: Catalog) -> 
 
 def test_what_a_second_withdrawal_for_good_hides_stays_out_of_use(filled: Catalog) -> None:
     first = withdrawn(filled, IMAGE, IMAGE_2)
-    withdrawn(filled, IMAGE, act=WRONG_ORDER)
+    second = withdrawn(filled, IMAGE, act=WRONG_ORDER)
     made_ = issue(filled, first)
     assert (set(made_.new_uids), made_.left) == ({IMAGE_2}, 1)
     assert standings(filled)[IMAGE] == "withdrawn"
     hold_laws(filled)
+    with pytest.raises(NotIssuableError, match=f"withdrawals {second}: undo them, or name in `also`"):
+        issue(filled, first)
+
+
+@pytest.mark.parametrize("acts", [(SAFETY, WRONG_ORDER), (WRONG_ORDER, SAFETY)], ids=str)
+def test_what_two_withdrawals_for_good_hide_is_issued_by_who_says_that_both_were_wrong(
+    filled: Catalog, acts: tuple[Act, Act]
+) -> None:
+    first, second = (withdrawn(filled, IMAGE, act=act) for act in acts)
+    made_ = issue(filled, first, also=[second])
+    assert (set(made_.new_uids), made_.left) == ({IMAGE}, 0)
+    assert standings(filled)[made_.new_uids[IMAGE]] == "live"
+    assert standings(filled)[IMAGE] == "purged"
+    hold_laws(filled)
+
+
+def test_what_can_be_undone_is_undone_and_not_named_besides(filled: Catalog) -> None:
+    first, second = withdrawn(filled, IMAGE), withdrawn(filled, IMAGE, act=QUALITY)
+    with pytest.raises(NotIssuableError, match="undo"):
+        issue(filled, first, also=[second])
+    assert standings(filled)[IMAGE] == "withdrawn"
 
 
 def test_a_note_of_two_studies_is_issued_in_both_and_its_old_key_objects_go(filled: Catalog) -> None:

@@ -38,6 +38,7 @@ def as_peer(wanted: WantedPeer) -> Peer:
         is_enabled=wanted.is_enabled,
         ae_titles=wanted.calling_titles,
         hosts=wanted.calling_hosts,
+        certificates=wanted.certificates,
         services=wanted.services,
         rights=wanted.rights,
         added_at=NOW,

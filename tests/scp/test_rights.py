@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,14 @@ from kinote.dimse.commands import (
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.scp import serving
 from kinote.scp.performers import PERFORMERS
+from kinote.scp.rooms import IndexSession
 from kinote.security import rights
 from kinote.security.actors import Actor, ActorKind
+from kinote.security.audit.entry import AuditEvent
+from kinote.security.audit.search import TrailSearch, search_trail
+from kinote.security.audit.trail import AuditTrail
 from kinote.security.rights import Right, Role, Service, UnlistedError
+from tests.clock import clock
 from tests.policies import denying
 from tests.scp.face import PROCESSES, Face, face
 from tests.scp.requests import encoded, request
@@ -101,23 +107,33 @@ ASKING: dict[Service, tuple[Ask, int]] = {
 CONTEXTS = (invoking.VERIFICATION, CT, STUDY_ROOT.find, STUDY_ROOT.move, STUDY_ROOT.get)
 
 
-def answered(folder: Path, service: Service, *denied: Right) -> int:
-    """The status with which an operation is answered where nobody has these rights."""
-    with (
-        face(folder, policy=denying(*denied)) as opened,
-        opened.called(*CONTEXTS) as association,
-    ):
-        return ASKING[service][0](association)
+def answered(folder: Path, service: Service, *denied: Right) -> tuple[int, list[str]]:
+    """The status with which an operation is answered where nobody has these rights; and which refusals are in the
+    audit trail."""
+    with face(folder, policy=denying(*denied)) as opened:
+        trail = AuditTrail(opened.rooms.catalog, clock)
+        opened.server._rooms = replace(opened.server._rooms, trail=trail)
+        with opened.called(*CONTEXTS) as association:
+            status = ASKING[service][0](association)
+        trail.flush()
+        with opened.rooms.catalog.read() as connection:
+            found = search_trail(
+                connection, TrailSearch(event=AuditEvent.REFUSED, actor="TESTER"), before=None, limit=10
+            )
+        return status, sorted(each["detail"]["service"] for each in found)
 
 
 def hold_every_operation_takes_its_right(folder: Path) -> None:
     for number, (service, (_, allowed)) in enumerate(ASKING.items()):
         right = rights.right_of_service(service)
-        assert answered(folder / f"{number} without", service, right) == statuses.NOT_AUTHORIZED, service
+        status, recorded = answered(folder / f"{number} without", service, right)
+        assert status == statuses.NOT_AUTHORIZED, service
+        # Nothing is done about a cancel without an operation, so that the echo after it is what is refused.
+        assert ("C-ECHO" if service.message == "C-CANCEL" else service.message) in recorded, service
         others = set(Right) - {right}
         if service.message == "C-CANCEL":
             others -= {Right.CONNECT}
-        assert answered(folder / f"{number} with", service, *others) == allowed, service
+        assert answered(folder / f"{number} with", service, *others) == (allowed, []), service
 
 
 def test_the_table_has_every_operation_and_no_other() -> None:
@@ -134,6 +150,52 @@ def test_breach_an_operation_whose_right_is_not_looked_at_is_noticed(
     monkeypatch.setattr(serving, "_is_allowed", lambda session, message: True)
     with pytest.raises(AssertionError):
         hold_every_operation_takes_its_right(tmp_path)
+
+
+def test_breach_a_refusal_that_is_not_recorded_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IndexSession, "note_refusal", lambda session, operation: None)
+    with pytest.raises(AssertionError):
+        hold_every_operation_takes_its_right(tmp_path)
+
+
+def test_a_refusal_is_the_same_for_what_is_there_and_what_is_not(tmp_path: Path) -> None:
+    policy = denying()
+    with face(tmp_path / "data", policy=policy) as opened:
+        with opened.called(CT) as association:
+            assert _store(association) == statuses.SUCCESS
+        policy.denied.update({Right.READ, Right.DELIVER})
+        with opened.called(*CONTEXTS) as association:
+            answers = {
+                tuple(answer for answer in ask(association, study))
+                for study in (STUDY, "1.2.3.404", "")
+                for ask in (_finding, _moving, _getting)
+            }
+    assert len(answers) == 1
+
+
+def _finding(association: Association, study: str) -> list[tuple[int, str | None]]:
+    asked = encoded(request("STUDY", StudyInstanceUID=study), EXPLICIT_VR_LITTLE_ENDIAN)
+    return [
+        (each.status, each.error_comment) for each, _ in invoking.find(association, STUDY_ROOT.find, asked)
+    ]
+
+
+def _moving(association: Association, study: str) -> list[tuple[int, str | None]]:
+    asked = encoded(request("STUDY", StudyInstanceUID=study), EXPLICIT_VR_LITTLE_ENDIAN)
+    found = invoking.move(association, STUDY_ROOT.move, "NOBODY", asked)
+    return [(each.status, each.error_comment) for each in found]
+
+
+def _getting(association: Association, study: str) -> list[tuple[int, str | None]]:
+    asked = encoded(request("STUDY", StudyInstanceUID=study), EXPLICIT_VR_LITTLE_ENDIAN)
+
+    def take(context: Any, wanted: Any, pieces: Any) -> CStoreResponse:
+        raise AssertionError("nothing is to be sent")
+
+    found = invoking.get(association, STUDY_ROOT.get, asked, take)
+    return [(each.status, each.error_comment) for each in found]
 
 
 @pytest.mark.parametrize("service", rights.SERVICES, ids=lambda service: service.message)

@@ -54,6 +54,7 @@ NOT_HERE = (
     "/{decision_id}",
     "/{held_id}/comparison",
     "/{fetch_id}/missing",
+    "/{hold_id}",
 )
 
 
@@ -91,6 +92,7 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "audit",
             "proposed-corrections",
             "held/decisions",
+            "retention/holds",
             "migrations/waiting",
             "migrations/duplicates",
             "migrations/scans",

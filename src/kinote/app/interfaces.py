@@ -15,6 +15,7 @@ from kinote.app.background import JOB_KINDS
 from kinote.app.health import health_of
 from kinote.app.house import House, HouseError
 from kinote.dimse.acceptor import AddressTakenError
+from kinote.dimse.operations.offered import Offered
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import Alert
 from kinote.holdings.journal import compare
@@ -29,6 +30,7 @@ from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
 from kinote.scp import rooms as scp_rooms
+from kinote.scp.availability.taking import availability_offers
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
@@ -169,8 +171,10 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
         replace(options, limits=limits),
         policy(house),
         house.peers,
+        normalized=Offered(availability_offers(house.catalog, house.peers, house.clock)),
         record_for=house.ledger.record_for,
         trail=house.trail,
+        sign_in=sign_in(house, settings),
     )
     receivers = _receivers(house, settings)
     try:

@@ -23,6 +23,7 @@ from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.journal import purged_digests
 from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
+from kinote.lifecycle.holds.acts import leave_in_force, put_back
 from kinote.lifecycle.standing import settle
 from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.acts.rejection import prepare_again
@@ -188,6 +189,17 @@ class _Replaying:
         elif kind == Kind.TOLD:
             if row is not None and number not in self.undone:
                 close_window(transaction, row.id, now=self.now)
+        elif kind == Kind.HOLD_PLACED:
+            instead = put_back(transaction, entry, self.now)
+            if instead:
+                kept = " and ".join(str(each) for each in instead)
+                self.found.leave(entry, None, f"Its note is not known any more; {kept} is held in its place.")
+        elif kind == Kind.HOLD_ENDED:
+            if leave_in_force(transaction, entry, self.now):
+                self.found.leave(entry, None, "The hold is in force. End it again if it is to end.")
+                return
+        elif kind == Kind.LEFT_IN_FORCE and "hold" in entry:
+            pass
         elif kind == Kind.HELD_DISCARDED:
             # A held copy is not in use.
             pass

@@ -55,6 +55,9 @@ class Kind(StrEnum):
     ISSUED_AGAIN = "issued again"
     #: A restore has left a withdrawal in force that was undone, or that spares UIDs, after the backup was made.
     LEFT_IN_FORCE = "left in force by a restore"
+    #: A hold was placed, or ended: `hold` is its token.
+    HOLD_PLACED = "hold placed"
+    HOLD_ENDED = "hold ended"
 
 
 class Direction(StrEnum):
@@ -79,6 +82,8 @@ DIRECTIONS: Mapping[Kind, Direction] = MappingProxyType(
         Kind.COPY_CHOSEN: Direction.SHOWS,
         Kind.ISSUED_AGAIN: Direction.SHOWS,
         Kind.LEFT_IN_FORCE: Direction.HIDES,
+        Kind.HOLD_PLACED: Direction.NEITHER,
+        Kind.HOLD_ENDED: Direction.NEITHER,
     }
 )
 

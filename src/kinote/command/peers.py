@@ -23,10 +23,10 @@ _DIMSE = re.compile(rf"(?P<title>.+)@{_PLACE}")
 _MLLP = re.compile(_PLACE)
 
 #: Words that stand for an empty list.
-_EMPTY = {"ae_titles": "none", "hosts": "any", "services": "none", "rights": "none"}
+_EMPTY = {"ae_titles": "none", "hosts": "any", "certificates": "none", "services": "none", "rights": "none"}
 
 #: What the API takes of a peer; the rest of its answer it gives only.
-_TAKEN = ("name", "description", "enabled", "ae_titles", "hosts", "services", "rights")
+_TAKEN = ("name", "description", "enabled", "ae_titles", "hosts", "certificates", "services", "rights")
 
 #: What it takes of an endpoint.
 _TAKEN_OF_ENDPOINT = ("id", "kind", "ae_title", "host", "port", "tls", "check_name", "url", "path")
@@ -226,6 +226,7 @@ def print_peer(peer: Any, *, as_json: bool) -> None:
     lines = [
         peer["description"],
         f"calls by {calls}, from {', '.join(peer['hosts']) or 'anywhere'}" if calls else "",
+        f"shows a certificate: {' or '.join(peer['certificates'])}" if peer["certificates"] else "",
         f"may ask for {', '.join(peer['services']) or 'nothing'}" if calls else "",
         f"may {' and '.join(peer['rights'])}" if peer["rights"] else "",
         *(

@@ -34,6 +34,13 @@ HostsOption = Annotated[
         help="A host from which it calls; may be repeated. Otherwise those of its endpoints. `any`: from any.",
     ),
 ]
+CertificatesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--certificate",
+        help="A certificate that it shows by TLS: `sha256:` and the fingerprint, or its subject; `none`: it need not.",
+    ),
+]
 ServicesOption = Annotated[
     list[str] | None,
     typer.Option("--service", help="echo, store, find, move or get: what it may ask for; `none`: nothing."),
@@ -42,7 +49,7 @@ RightsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--right",
-        help="reject or correct: what of it is to take effect, once Kinote does that; `none`: neither.",
+        help="reject, correct: what of it takes effect here; examine: may query what is removed; `none`: no right.",
     ),
 ]
 DicomOption = Annotated[
@@ -96,6 +103,7 @@ def add_peer(
     any_certificate_name: AnyCertificateOption = False,
     ae_titles: TitlesOption = None,
     hosts: HostsOption = None,
+    certificates: CertificatesOption = None,
     services: ServicesOption = None,
     rights: RightsOption = None,
     description: DescriptionOption = None,
@@ -110,7 +118,13 @@ def add_peer(
             addresses={"dimse": dicom, "dicomweb": dicomweb, "mllp": mllp, "folder": folder},
             tls=tls,
             check_name=not any_certificate_name,
-            lists={"ae_titles": ae_titles, "hosts": hosts, "services": services, "rights": rights},
+            lists={
+                "ae_titles": ae_titles,
+                "hosts": hosts,
+                "certificates": certificates,
+                "services": services,
+                "rights": rights,
+            },
             values={"description": description, "enabled": enabled},
         )
         peer_commands.add_peer(begun, name, given, as_json=as_json)
@@ -129,6 +143,7 @@ def change_peer(
     any_certificate_name: AnyCertificateOption = False,
     ae_titles: TitlesOption = None,
     hosts: HostsOption = None,
+    certificates: CertificatesOption = None,
     services: ServicesOption = None,
     rights: RightsOption = None,
     description: DescriptionOption = None,
@@ -143,7 +158,13 @@ def change_peer(
             addresses={"dimse": dicom, "dicomweb": dicomweb, "mllp": mllp, "folder": folder},
             tls=tls,
             check_name=not any_certificate_name,
-            lists={"ae_titles": ae_titles, "hosts": hosts, "services": services, "rights": rights},
+            lists={
+                "ae_titles": ae_titles,
+                "hosts": hosts,
+                "certificates": certificates,
+                "services": services,
+                "rights": rights,
+            },
             values={"name": name, "description": description, "enabled": enabled},
         )
         peer_commands.change_peer(begun, peer, given, as_json=as_json)

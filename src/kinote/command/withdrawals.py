@@ -101,10 +101,10 @@ def undo(begun: Begun, key: int, *, as_json: bool) -> None:
         _say(found["purged_sentence"])
 
 
-def issue_again(begun: Begun, key: int, text: str, *, as_json: bool) -> None:
-    """Issue again under new UIDs what a withdrawal has taken out of use."""
+def issue_again(begun: Begun, key: int, text: str, also: list[int], *, as_json: bool) -> None:
+    """Issue again under new UIDs what a withdrawal, and `also` others, have taken out of use."""
     with begun.store("work") as store:
-        found = store.act("POST", f"/api/v1/withdrawals/{key}/issue-again", {"text": text})
+        found = store.act("POST", f"/api/v1/withdrawals/{key}/issue-again", {"text": text, "also": also})
     if as_json:
         _print_json(found)
         return

@@ -100,6 +100,12 @@ def undo_withdrawal(
 def issue_again(
     withdrawal: WithdrawalArgument,
     text: Annotated[str, typer.Option("--text", help="Why, in your words; it must be given.")],
+    also: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--also", help="A further withdrawal for good that hides the same, as wrongly; repeatable."
+        ),
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,4 +113,4 @@ def issue_again(
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 
-        acting.issue_again(begun, withdrawal, text, as_json=as_json)
+        acting.issue_again(begun, withdrawal, text, also or [], as_json=as_json)

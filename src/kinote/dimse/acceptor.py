@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Admission, AdmittedConnection, Refused
@@ -20,6 +20,7 @@ from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
 from kinote.dimse.errors import BrokenError, DimseError
 from kinote.dimse.negotiation import TEMPORARY_CONGESTION, Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.peer_certificate import PeerCertificate, certificate_of
 from kinote.dimse.reserve import Reserve
 from kinote.dimse.state_table import Event
 
@@ -41,10 +42,12 @@ Secure = Callable[[socket.socket, float, Callable[[socket.socket], None]], socke
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The host that opened a connection, and whether the connection is encrypted."""
+    """The host that opened a connection, whether the connection is encrypted, and the verified certificate that the
+    host showed for it."""
 
     host: str
     is_secure: bool = False
+    certificate: PeerCertificate | None = None
 
 
 class AcceptorUser(Protocol):
@@ -224,6 +227,7 @@ class Acceptor:
         try:
             if secure is not None:
                 sock = secure(sock, self._patience.artim, admitted.replace_socket)
+                caller = replace(caller, certificate=certificate_of(sock))
             connection = Connection(
                 sock, largest_data=self._limits.pdu, sending_seconds=self._patience.within
             )
@@ -279,7 +283,9 @@ class Acceptor:
         except BaseException:
             endpoint.abort()
             raise
-        return Association(endpoint, request, answer.contexts, request.user_information.maximum_length)
+        association = Association(endpoint, request, answer.contexts, request.user_information.maximum_length)
+        association.user = answer.user
+        return association
 
     def _answer(
         self, request: AssociateRequest, admitted: AdmittedConnection, caller: Caller

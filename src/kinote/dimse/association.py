@@ -94,6 +94,8 @@ class Association:
         self.request = request
         self.contexts = contexts
         self.perform: Callable[[Association, Message], None] | None = None
+        #: What was found out about the user of the peer when the association was accepted (PS3.7 D.3.3.7).
+        self.user: object = None
         self.under_way = UnderWay()
         self._endpoint = endpoint
         self._patience = endpoint.patience

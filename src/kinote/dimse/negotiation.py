@@ -45,6 +45,9 @@ class Result(IntEnum):
 NO_SUCH_APPLICATION_CONTEXT = AssociateReject(PERMANENT, 1, 2)
 CALLING_TITLE_NOT_RECOGNIZED = AssociateReject(PERMANENT, 1, 3)
 CALLED_TITLE_NOT_RECOGNIZED = AssociateReject(PERMANENT, 1, 7)
+#: The user identity was not accepted (PS3.7 D.3.3.7.2), for good or for now. No reason is given.
+USER_NOT_ACCEPTED = AssociateReject(PERMANENT, 2, 1)
+USER_NOT_ACCEPTED_NOW = AssociateReject(TRANSIENT, 2, 1)
 TEMPORARY_CONGESTION = AssociateReject(TRANSIENT, 3, 1)
 LOCAL_LIMIT_EXCEEDED = AssociateReject(TRANSIENT, 3, 2)
 
@@ -87,10 +90,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An A-ASSOCIATE-AC, and the accepted contexts by their IDs."""
+    """An A-ASSOCIATE-AC, the accepted contexts by their IDs, and what was found out about the user of the peer."""
 
     answer: AssociateAccept
     contexts: Mapping[int, Context] = field(default_factory=dict)
+    user: object = None
 
 
 def answer_to(

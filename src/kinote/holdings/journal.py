@@ -20,6 +20,7 @@ from kinote.catalog.journal import Entry, JournalUnavailableError, Kind, RareAct
 from kinote.catalog.schema.tables import (
     copy_decision,
     decided_copy,
+    hold,
     index_fact,
     instance,
     journal_entry,
@@ -31,6 +32,7 @@ from kinote.catalog.sql import statements
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.copies.choices import Way
 from kinote.lifecycle.copies.decided import record_into_use
+from kinote.lifecycle.holds.acts import record_again
 from kinote.security.actors import KINOTE, Actor
 from kinote.storage.journal_files import (
     JournalError,
@@ -145,7 +147,7 @@ def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
         )
     # Until all is written, the journal has not begun: a kill in between has it begin again.
     catalog.write(_begin_anew)
-    acts = chain(_earlier_acts(catalog), _earlier_decisions(catalog))
+    acts = chain(_earlier_acts(catalog), _earlier_decisions(catalog), _earlier_holds(catalog))
     while some := list(islice(acts, _TOGETHER)):
         catalog.write(partial(_all, some))
     catalog.write(partial(note_begun, now=now))
@@ -230,6 +232,13 @@ def _earlier_decisions(catalog: Catalog) -> Iterator[Callable[[Connection], None
                 by=Actor.stored(row.who_kind, row.who_name, row.who_address) or KINOTE,
                 at=datetime.fromisoformat(row.made_at),
             )
+
+
+def _earlier_holds(catalog: Catalog) -> Iterator[Callable[[Connection], None]]:
+    with catalog.read() as connection:
+        keys = list(connection.execute(select(hold.c.id).order_by(hold.c.id)).scalars())
+    for key in keys:
+        yield partial(record_again, key=key)
 
 
 def _tombstones(after: int) -> Any:
@@ -341,8 +350,8 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
 
 
 def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the index must say after these entries, by a name: of each withdrawal, of each tombstone, and of
-    each object that was issued or chosen.
+    """Return what the index must say after these entries, by a name: of each withdrawal, of each tombstone, of each
+    object that was issued or chosen, and of each hold.
 
     Withdrawals come first, in whichever order clocks have put the entries.
     """
@@ -365,6 +374,12 @@ def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             found |= {
                 _tombstone(uid, digest): "purged" for uid in uids for digest in purged_digests(each, uid)
             }
+        elif kind == Kind.HOLD_PLACED:
+            found.setdefault(f"hold {each['hold']}", "in force")
+        elif kind == Kind.LEFT_IN_FORCE and "hold" in each:
+            found[f"hold {each['hold']}"] = "in force"
+        elif kind == Kind.HOLD_ENDED:
+            found[f"hold {each['hold']}"] = "ended"
         elif key in found:
             state = found[key]
             if kind == Kind.UNDONE:
@@ -395,6 +410,8 @@ def _state_of_index(connection: Connection) -> dict[str, Any]:
         }
     for row in connection.execute(select(withdrawal_target)):
         found[f"withdrawal {row.withdrawal}"]["uids"][row.sop_instance_uid] = row.spared
+    for row in connection.execute(select(hold.c.token, hold.c.ended_at)):
+        found[f"hold {row.token}"] = "ended" if row.ended_at else "in force"
     decided = select(decided_copy).where(decided_copy.c.way != str(Way.DISCARDED))
     for row in connection.execute(decided.order_by(decided_copy.c.decision)):
         if row.new_sop_instance_uid:

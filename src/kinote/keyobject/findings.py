@@ -67,6 +67,7 @@ RULES: dict[str, Rule] = {
         "PS3.3 C.17.6.2",
         "Content and evidence do not both name what may be deleted, so it has no effect there: {}.",
     ),
+    "REJECTION_ON_HOLD": _info("Kinote", "It has no effect on what was on hold when it came: {}."),
     "REJECTION_OF_REJECTION": _info(
         "Kinote", "It rejects rejection notes; what those have taken out of use stays out of use: {}."
     ),

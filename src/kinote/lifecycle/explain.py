@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, or_, select
 
+from kinote.catalog.known_systems.told_availability_rows import ToldBy, told_about_instance
 from kinote.catalog.schema.tables import (
     finding,
     instance,
@@ -113,6 +114,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
     )
     withdrawals = _withdrawals(connection, sop_instance_uid)
     decisions = decided.decisions_about(connection, sop_instance_uid)
+    told = [_told(each) for each in told_about_instance(connection, sop_instance_uid)]
     explained = []
     for row in connection.execute(query).all():
         named_by = tuple(
@@ -129,6 +131,8 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
             if row.id in (each.became.instance, each.became.first) or row.is_current
         ]
         sentences.append(_BYTES[row.residence])
+        if row.is_current:
+            sentences += told
         if row.registration == "unreadable":
             sentences.append("It is a key object that could not be understood: it flags nothing.")
         explained.append(
@@ -149,6 +153,12 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
             )
         )
     return explained
+
+
+def _told(said: ToldBy) -> str:
+    """Return what a peer says of the instance (PS3.4 Annex R)."""
+    where = f", to be retrieved from {said.told.retrieve_ae_title}" if said.told.retrieve_ae_title else ""
+    return f"The peer {said.peer} said at {said.told_at} that it is {said.told.availability} there{where}."
 
 
 def _purge(connection: Connection, key: int) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
 
 from kinote.catalog.schema.tables import (
     instance,
@@ -20,6 +20,7 @@ from kinote.catalog.schema.tables import (
     note_version,
     refused_arrival,
     study,
+    told_availability,
 )
 
 #: How many UIDs a cause names, up to how many it counts, and how many studies are looked at.
@@ -114,7 +115,7 @@ def _find(connection: Connection, asked: Asked) -> _Found:
     return _Found(rows, instance.c.study.in_([row.id for row in rows]))
 
 
-def _with_uid(uid: str) -> ColumnElement[bool]:
+def _with_uid(uid: str | ColumnElement[str]) -> ColumnElement[bool]:
     # One query each, so that each uses its own index.
     return or_(
         and_(instance.c.sop_instance_uid == uid, instance.c.is_current),
@@ -365,8 +366,31 @@ def _visible(connection: Connection, found: _Found) -> Iterator[Cause]:
     )
 
 
-#: The causes in the order in which they are looked for. Objects that are still at a peer will join when peers are
-#: followed.
+def _at_a_peer(connection: Connection, asked: Asked, found: _Found) -> Iterator[Cause]:
+    """Look for what a peer has told of (PS3.4 Annex R), and has not arrived here."""
+    about = []
+    studies = {*found.study_uids, asked.study} - {""}
+    if asked.instance:
+        about.append(told_availability.c.sop_instance_uid == asked.instance)
+    elif studies:
+        about.append(told_availability.c.study_instance_uid.in_(sorted(studies)))
+    if about:
+        is_here = exists(select(instance.c.id).where(_with_uid(told_availability.c.sop_instance_uid)))
+        query = (
+            select(told_availability.c.sop_instance_uid)
+            .where(*about, told_availability.c.availability != "UNAVAILABLE", ~is_here)
+            .distinct()
+        )
+        yield from _cause(
+            connection,
+            query,
+            "AT_A_PEER",
+            "{} objects have not arrived here, and a peer says that it has them.",
+            "`kinote explain UID` says which peer. Have it send them, or see why it has not.",
+        )
+
+
+#: The causes in the order in which they are looked for.
 _ORDER: tuple[Callable[[Connection, Asked, _Found], Iterator[Cause]], ...] = (
     _never_offered,
     _refused,
@@ -377,6 +401,7 @@ _ORDER: tuple[Callable[[Connection, Asked, _Found], Iterator[Cause]], ...] = (
     _foreign,
     _withdrawn,
     _other_study_or_patient,
+    _at_a_peer,
     _bytes_elsewhere,
 )
 
@@ -393,6 +418,7 @@ CODES = (
     "PURGED",
     "OTHER_PATIENT",
     "OTHER_STUDY",
+    "AT_A_PEER",
     "DAMAGED",
     "RIGHT_OR_FILTER",
 )

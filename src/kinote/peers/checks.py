@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from kinote.dimse.entity import AeTitleError, ae_title
+from kinote.dimse.peer_certificate import FINGERPRINT
 from kinote.peers.peer import Endpoint, EndpointKind, Peer, WantedPeer
 from kinote.peers.refusals import Fault
 
@@ -43,6 +44,7 @@ def faults_of_count(wanted: WantedPeer) -> Iterator[Fault]:
     for field, values in (
         ("ae_titles", wanted.ae_titles or ()),
         ("hosts", wanted.hosts or ()),
+        ("certificates", wanted.certificates),
         ("endpoints", wanted.endpoints),
     ):
         if len(values) > MOST:
@@ -64,14 +66,35 @@ def faults_of_peer(wanted: WantedPeer, others: Sequence[Peer], *, hosts_needed: 
     for number, host in enumerate(wanted.hosts or ()):
         if not is_host(host):
             faults.append(Fault(f"hosts[{number}]", _NO_HOST.format(host)))
+    for number, certificate in enumerate(wanted.certificates):
+        if not is_certificate(certificate):
+            faults.append(Fault(f"certificates[{number}]", NO_CERTIFICATE))
     for number, endpoint in enumerate(wanted.endpoints):
         faults += _faults_of_endpoint(f"endpoints[{number}]", endpoint)
     faults += _faults_of_repetition(wanted)
-    if hosts_needed and wanted.calling_titles and not wanted.calling_hosts:
+    if hosts_needed and wanted.calling_titles and not (wanted.calling_hosts or wanted.certificates):
         faults.append(
-            Fault("hosts", "This server admits callers by address: list the hosts from which the peer calls.")
+            Fault(
+                "hosts",
+                "This server admits callers by address: list the hosts from which the peer calls, or the "
+                "certificates that it shows.",
+            )
         )
     return faults or list(_faults_beside(wanted, others))
+
+
+#: What is said of a certificate that is written otherwise.
+NO_CERTIFICATE = (
+    "A certificate is written as `sha256:` and its fingerprint in 64 hexadecimal digits, or as its whole subject "
+    "(RFC 4514), e.g. CN=scanner,O=Hospital."
+)
+
+
+def is_certificate(text: str) -> bool:
+    """Return whether a text can name a certificate: by its fingerprint, or by its subject."""
+    if text.startswith("sha256:"):
+        return FINGERPRINT.fullmatch(text) is not None
+    return "=" in text and text.isprintable() and len(text) <= LONGEST_ADDRESS
 
 
 _NO_HOST = "{!r} is neither a host name nor an IP address."
@@ -152,7 +175,11 @@ def _faults_of_url(field: str, url: str) -> Iterator[Fault]:
 
 
 def _faults_of_repetition(wanted: WantedPeer) -> Iterator[Fault]:
-    for field, values in (("ae_titles", wanted.ae_titles or ()), ("hosts", wanted.hosts or ())):
+    for field, values in (
+        ("ae_titles", wanted.ae_titles or ()),
+        ("hosts", wanted.hosts or ()),
+        ("certificates", wanted.certificates),
+    ):
         if len(set(values)) < len(values):
             yield Fault(field, "Each may be listed only once.")
     seen: set[tuple[EndpointKind, str]] = set()

@@ -115,6 +115,7 @@ def _as_wanted(peer: Peer) -> WantedPeer:
         peer.services,
         peer.rights,
         peer.endpoints,
+        certificates=peer.certificates,
     )
 
 

@@ -28,6 +28,8 @@ class PeerRight(StrEnum):
     REJECT = "reject"
     #: Its corrections of patients and studies take effect.
     CORRECT = "correct"
+    #: It may query for what is removed from operational use.
+    EXAMINE = "examine"
 
 
 class EndpointKind(StrEnum):
@@ -82,6 +84,8 @@ class WantedPeer:
 
     `ae_titles`  its calling AE titles; None for those of its endpoints
     `hosts`      host names or addresses from which it calls; None for those of its DIMSE endpoints, empty for any
+    `certificates`  those that it shows, as `sha256:` and the fingerprint, or by the subject (RFC 4514); empty if none
+                 is asked for
     `services`   the services that it may use
     `rights`     its additional rights
     """
@@ -91,6 +95,7 @@ class WantedPeer:
     is_enabled: bool = True
     ae_titles: tuple[str, ...] | None = None
     hosts: tuple[str, ...] | None = None
+    certificates: tuple[str, ...] = field(default=(), kw_only=True)
     services: frozenset[ServiceName] = ALL_SERVICES
     rights: frozenset[PeerRight] = frozenset()
     endpoints: tuple[Endpoint, ...] = ()
@@ -120,6 +125,7 @@ class WantedPeer:
             "is_enabled": self.is_enabled,
             "ae_titles": json.dumps(self.calling_titles),
             "hosts": json.dumps(self.calling_hosts),
+            "certificates": json.dumps(self.certificates),
             "services": json.dumps([service for service in ServiceName if service in self.services]),
             "rights": json.dumps([right for right in PeerRight if right in self.rights]),
         }
@@ -143,6 +149,7 @@ class Peer:
     changed_at: str
     ended_at: str | None
     endpoints: tuple[Endpoint, ...] = field(default=())
+    certificates: tuple[str, ...] = field(default=(), kw_only=True)
 
     def endpoint(self, *kinds: EndpointKind) -> Endpoint | None:
         """Return the first endpoint of these kinds, trying the kinds in order, or None."""
@@ -160,6 +167,7 @@ def peer_of(row: RowMapping, endpoints: Sequence[RowMapping]) -> Peer:
         is_enabled=row["is_enabled"],
         ae_titles=tuple(json.loads(row["ae_titles"])),
         hosts=tuple(json.loads(row["hosts"])),
+        certificates=tuple(json.loads(row["certificates"])),
         services=frozenset(word for word in ServiceName if word in json.loads(row["services"])),
         rights=frozenset(word for word in PeerRight if word in json.loads(row["rights"])),
         added_at=row["added_at"],

@@ -43,13 +43,16 @@ def find(
     options: QueryOptions,
     retrieve_ae_title: str,
     derived: Derived = nothing_derived,
+    may_examine: bool = False,
 ) -> Answers:
     """Answer a C-FIND request. `derived` gives the bytes of key objects that are not made yet.
+
+    Who `may_examine` may ask for what is removed from operational use.
 
     Raises `IdentifierError` where its identifier cannot be answered.
     """
     identifier = read_identifier(request, transfer_syntax_uid)
-    query = query_of(identifier, model, options)
+    query = query_of(identifier, model, options, may_examine=may_examine)
     encoder = AnswerEncoder(identifier, transfer_syntax_uid, retrieve_ae_title)
     status = PENDING if is_fully_supported(identifier, query) else PENDING_WITH_WARNING
     return Answers(status, _identifiers(catalog, identifier, query, encoder, derived))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from kinote.catalog.columns.attributes import PATIENT_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
+from kinote.catalog.queries.conditions import InvalidKeyError
 from kinote.catalog.queries.matching import Query, ignored_keys
 from kinote.catalog.queries.matching_keys import Level
 from kinote.catalog.queries.patients import PATIENT_COUNTS
+from kinote.catalog.queries.removed import asks_for_removed
 from kinote.dicom.dictionary import tags
 from kinote.dimse.information_models import InformationModel, QueryLevel
+from kinote.lifecycle.reasons import reasons_for_removal
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier
 from kinote.scp.query_options import QueryOptions
@@ -20,15 +23,18 @@ _OF_STUDIES = (
     tags.NUMBER_OF_STUDY_RELATED_INSTANCES,
 )
 _OF_SERIES = (tags.NUMBER_OF_SERIES_RELATED_INSTANCES,)
+_OF_ANY = (
+    tags.INSTANCE_AVAILABILITY,
+    tags.REMOVED_FROM_OPERATIONAL_USE,
+    tags.REASON_FOR_REMOVAL_CODE_SEQUENCE,
+)
 _IN_NO_HEADER = frozenset({*_OF_STUDIES, *_OF_SERIES, *PATIENT_COUNTS, tags.RETRIEVE_URL})
 
 #: What answers of a level above that of instances can hold.
 _SUPPORTED = {
     QueryLevel.PATIENT: frozenset({*PATIENT_ATTRIBUTES, *PATIENT_COUNTS}),
-    QueryLevel.STUDY: frozenset({*STUDY_ATTRIBUTES, *_OF_STUDIES, tags.INSTANCE_AVAILABILITY}),
-    QueryLevel.SERIES: frozenset(
-        {*STUDY_ATTRIBUTES, *SERIES_ATTRIBUTES, *_OF_SERIES, tags.INSTANCE_AVAILABILITY}
-    ),
+    QueryLevel.STUDY: frozenset({*STUDY_ATTRIBUTES, *_OF_STUDIES, *_OF_ANY}),
+    QueryLevel.SERIES: frozenset({*STUDY_ATTRIBUTES, *SERIES_ATTRIBUTES, *_OF_SERIES, *_OF_ANY}),
 }
 
 #: The level of the index that each is answered from; patients through their studies.
@@ -40,9 +46,18 @@ _LEVELS = {
 }
 
 
-def query_of(identifier: Identifier, model: InformationModel, options: QueryOptions) -> Query:
-    """The query of all matches. Raises `IdentifierError` where the identifier does not fit the model."""
+def query_of(
+    identifier: Identifier, model: InformationModel, options: QueryOptions, *, may_examine: bool = False
+) -> Query:
+    """The query of all matches; what is removed from operational use is found for those who may examine.
+
+    Raises `IdentifierError` where the identifier does not fit the model, or may not be asked.
+    """
     check_level(identifier, model)
+    removed = identifier.level is not QueryLevel.PATIENT and _asks_for_removed(identifier)
+    if removed and not may_examine:
+        why = "Removed objects: not without the right 'examine'"
+        raise IdentifierError(Refusal.UNABLE_TO_PROCESS, why, (tags.REMOVED_FROM_OPERATIONAL_USE,))
     if not options.relational:
         _check_keys_above(identifier, model)
     return Query(
@@ -52,7 +67,15 @@ def query_of(identifier: Identifier, model: InformationModel, options: QueryOpti
         limit=None,
         fuzzy=options.fuzzy,
         combined=options.combined,
+        removed=reasons_for_removal if removed else None,
     )
+
+
+def _asks_for_removed(identifier: Identifier) -> bool:
+    try:
+        return asks_for_removed(identifier.keys)
+    except InvalidKeyError as error:
+        raise IdentifierError(Refusal.DOES_NOT_MATCH_SOP_CLASS, str(error), (error.path[-1],)) from error
 
 
 def check_level(identifier: Identifier, model: InformationModel) -> None:

@@ -74,7 +74,9 @@ def allowed_services(
     peer = peers.known.callers.get(title)
     if peer is None:
         return ALL_SERVICES if options.unknown_callers else CALLING_TITLE_NOT_RECOGNIZED
-    if not peer.is_enabled or (options.hosts_needed and not peer.hosts):
+    if not peer.is_enabled or (options.hosts_needed and not (peer.hosts or peer.certificates)):
+        return CALLING_TITLE_NOT_RECOGNIZED
+    if peer.certificates and not (caller.certificate and caller.certificate.is_one_of(peer.certificates)):
         return CALLING_TITLE_NOT_RECOGNIZED
     if not peer.hosts:
         return peer.services

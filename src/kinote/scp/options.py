@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from kinote.dimse.negotiation import MAXIMUM_LENGTH
 from kinote.dimse.tls import TlsOptions
@@ -49,6 +50,17 @@ def _share(of_one: int, wanted: int, given: int) -> int:
     return min(of_one, max(given // 2, 1)) if given < wanted else of_one
 
 
+class UserIdentities(StrEnum):
+    """What is done with the user identity that a caller names (PS3.7 D.3.3.7)."""
+
+    #: It is not looked at, and not answered.
+    IGNORED = "ignored"
+    #: It must be right where a caller names one.
+    ACCEPTED = "accepted"
+    #: Every caller must prove who its user is.
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True)
 class ScpOptions:
     """The DICOM face's options.
@@ -60,6 +72,7 @@ class ScpOptions:
     `tls`               our certificate, and whom we believe, in both roles
     `unknown_callers`   whether entities that are no peers may ask for everything
     `hosts_needed`      whether only peers are let in whose hosts are known: callers are told by their addresses
+    `user_identity`     what is done with user identities
     `private_classes`   whether objects of private SOP classes are taken
     """
 
@@ -72,4 +85,5 @@ class ScpOptions:
     unknown_callers: bool = True
     hosts_needed: bool = False
     private_classes: bool = True
+    user_identity: UserIdentities = UserIdentities.IGNORED
     limits: ScpLimits = field(default_factory=ScpLimits)

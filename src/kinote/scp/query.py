@@ -15,6 +15,7 @@ from kinote.scp.identifiers import read_identifier
 from kinote.scp.query_options import options_of
 from kinote.scp.recording import note_query
 from kinote.scp.rooms import IndexSession
+from kinote.security.rights import Right
 
 #: Seconds that a query waits for others to end.
 _WAITING = 30
@@ -64,6 +65,7 @@ def _answer(
         options=options_of(session.application_information(context.abstract_syntax)),
         retrieve_ae_title=session.called_ae_title,
         derived=session.rooms.door.derived,
+        may_examine=Right.EXAMINE in session.granted,
     )
     pending = CFindResponse(
         message_id_being_responded_to=request.message_id,

@@ -12,7 +12,9 @@ from pydicom.datadict import keyword_for_tag
 from kinote.holdings.live_objects import LiveObject
 from kinote.scp.identifiers import Identifier
 from kinote.scp.rooms import IndexSession
+from kinote.security.actors import ActorKind, IdentifiedActor
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry, Outcome
+from kinote.security.audit.trail import AuditTrail
 
 #: Characters of a query that are kept.
 _LONGEST = 500
@@ -29,7 +31,7 @@ def note_query(session: IndexSession, identifier: Identifier) -> None:
         if value
     )
     detail = {"service": "C-FIND", "level": identifier.level.name, "query": asked[:_LONGEST]}
-    trail.note(Entry(AuditEvent.QUERY, session.actor, detail=detail))
+    trail.note(Entry(AuditEvent.QUERY, session.who, detail={**detail, **session.beside}))
 
 
 def note_retrieval(
@@ -45,7 +47,15 @@ def note_retrieval(
     if trail is None:
         return
     event = AuditEvent.DELIVERED if destination else AuditEvent.READ
-    detail = {"service": service, **({"destination": destination} if destination else {})}
+    detail = {"service": service, **({"destination": destination} if destination else {}), **session.beside}
     outcome: Outcome = "failure" if is_refused else "success"
     for study in sorted({each.study_instance_uid for each in objects}):
-        trail.note(Entry(event, session.actor, outcome, Concerned(study=study), detail))
+        trail.note(Entry(event, session.who, outcome, Concerned(study=study), detail))
+
+
+def note_rejection(trail: AuditTrail | None, title: str, host: str, reason: str) -> None:
+    """Record that an association was rejected. All from an address count as one: anybody can think of AE titles."""
+    if trail is not None:
+        nobody = IdentifiedActor(ActorKind.PEER, "", host)
+        detail = {"service": "association", "calling": title, "reason": reason}
+        trail.note(Entry(AuditEvent.REFUSED, nobody, "refused", detail=detail))

@@ -16,6 +16,7 @@ from kinote.scp.turns import Turns
 from kinote.security.audit.entry import AuditEvent, Entry
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
+from kinote.security.sign_in.identifying import SignIn
 
 #: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
 #: last answer has gone out to a caller that may be slow.
@@ -41,6 +42,8 @@ class Rooms:
     record_for: RecordFor = without_ledger
     #: The audit trail; None where none is written.
     trail: AuditTrail | None = None
+    #: How users sign in; None where nobody does.
+    sign_in: SignIn | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,5 +58,5 @@ class IndexSession(Session):
 
     def note_refusal(self, operation: str) -> None:
         if self.rooms.trail is not None:
-            entry = Entry(AuditEvent.REFUSED, self.actor, "refused", detail={"service": operation})
-            self.rooms.trail.note(entry)
+            detail = {"service": operation, **self.beside}
+            self.rooms.trail.note(Entry(AuditEvent.REFUSED, self.who, "refused", detail=detail))

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from kinote.dimse.acceptor import Acceptor, Caller, Listening
@@ -17,16 +18,25 @@ from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import wrap
 from kinote.holdings.health import Alert
 from kinote.scp import metrics, offered, serving
+from kinote.scp.named_user import NamedUser
 from kinote.scp.options import ScpOptions
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.receiving.processes import ReceiverProcesses
+from kinote.scp.recording import note_rejection
 from kinote.scp.report import AssociationReport
 from kinote.scp.rooms import IndexSession, Rooms
 from kinote.scp.session import peer
+from kinote.scp.user_identity import Users
+from kinote.security.actors import Actor, ActorKind
+from kinote.security.audit.entry import AuditEvent, Entry
 from kinote.security.rights import Right
 from kinote.telemetry.report_throttle import ReportThrottle
 
 log = logging.getLogger(__name__)
+
+
+#: What can be asked for on an association that only stores.
+_OF_STORING = frozenset({Right.STORE, Right.CONNECT})
 
 
 class ReceiverFaultError(RuntimeError):
@@ -44,6 +54,7 @@ class DicomServer:
         self._rooms = rooms
         self._receivers = receivers
         self._refusals = ReportThrottle()
+        self._users = Users(rooms.options.user_identity, rooms.sign_in, lambda: self._rooms.trail)
         limits = rooms.options.limits
         self._acceptor = Acceptor(
             list(_listening(rooms.options)),
@@ -76,7 +87,11 @@ class DicomServer:
         answer = offered.answer(
             request, caller, self._rooms.options, self._rooms.peers, self._rooms.normalized
         )
+        if isinstance(answer, Acceptance):
+            answer = self._with_user(request, caller, answer)
         if isinstance(answer, AssociateReject):
+            reason = f"{answer.source}/{answer.reason}"
+            note_rejection(self._rooms.trail, request.calling_ae_title, caller.host, reason)
             metrics.observe_refusal("rejected")
             log.warning(
                 "An association was rejected",
@@ -84,17 +99,45 @@ class DicomServer:
                     "calling": request.calling_ae_title,
                     "called": request.called_ae_title,
                     "host": caller.host,
-                    "reason": f"{answer.source}/{answer.reason}",
+                    "reason": reason,
                 },
             )
         return answer
 
+    def _with_user(
+        self, request: AssociateRequest, caller: Caller, answer: Acceptance
+    ) -> Acceptance | AssociateReject:
+        """The acceptance, with what was found out about the user; a rejection if that is not accepted."""
+        rooms = self._rooms
+        user = self._users.identify(request, caller)
+        if isinstance(user, AssociateReject):
+            return user
+        if user is None:
+            return answer
+        if user.is_verified and rooms.trail is not None:
+            actor = Actor(ActorKind.PERSON, user.login, caller.host)
+            detail = {"service": "association", "peer": request.calling_ae_title}
+            rooms.trail.note(Entry(AuditEvent.SIGN_IN, actor, detail=detail))
+        identity = request.user_information.identity
+        if identity is not None and identity.response_requested and user.is_verified:
+            # That of a name and passcode is empty: it says that the identity was accepted.
+            information = replace(answer.answer.user_information, identity_response=b"")
+            accept = replace(answer.answer, user_information=information)
+            return replace(answer, answer=accept, user=user)
+        return replace(answer, user=user)
+
     def serve(self, association: Association, caller: Caller) -> None:
         # Once for all that is asked for on the association, whichever process serves it.
         granted = self._rooms.policy.granted(peer(association.request.calling_ae_title, caller))
+        user = association.user
+        if isinstance(user, NamedUser) and user.is_verified:
+            # A user adds nothing to what the peer may do.
+            granted &= user.rights
         if (
             self._receivers is not None
             and not caller.is_secure
+            # Refusals are recorded here, where the index is.
+            and granted >= _OF_STORING
             and serving.only_stores(association, self._rooms.normalized)
         ):
             ended = self._receivers.serve(association, caller, granted)

@@ -15,6 +15,7 @@ from kinote.intake.expected import Expected
 from kinote.intake.outcome import Outcome
 from kinote.intake.upload import Upload
 from kinote.scp.identifier_error import IdentifierError, Refusal
+from kinote.scp.named_user import NamedUser
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.security.rights import Right
@@ -63,6 +64,22 @@ class Session:
     def normalized(self) -> Offered:
         """The normalized services that are offered."""
         return NOTHING
+
+    @property
+    def who(self) -> Actor:
+        """Who the audit trail says has done something: the user that has signed in, else the peer."""
+        user = self.association.user
+        if isinstance(user, NamedUser) and user.is_verified:
+            return Actor(ActorKind.PERSON, user.login, self.caller.host)
+        return self.actor
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """What the audit trail says beside that: by which peer a user came, or which user a peer claims."""
+        user = self.association.user
+        if not isinstance(user, NamedUser):
+            return {}
+        return {"peer": self.calling_ae_title} if user.is_verified else {"claimed user": user.login}
 
     def note_refusal(self, operation: str) -> None:
         """Record an operation that was refused for want of the right to it. Without an index, nothing is."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.rights import MEANINGS, Right
 
-#: Rights that a peer has only if they are granted to it, because they change what others see.
-GRANTED_PER_PEER = frozenset({Right.REJECT, Right.CORRECT})
+#: Rights that a peer has only if they are granted to it: they change what others see, or show what is not live.
+GRANTED_PER_PEER = frozenset({Right.REJECT, Right.CORRECT, Right.EXAMINE})
 
 
 class SignInRequiredError(PermissionError):
@@ -35,9 +35,9 @@ class Policy:
 
     An actor that has signed in has the rights that it was granted. Where nobody signs in, Kinote listens only on
     loopback; therefore everything is allowed. Peers are admitted by their addresses or certificates, and for the
-    services that are configured. Beyond that, a peer needs an explicit grant to reject and to correct. `rights_of`
-    returns the rights granted to a peer, by its AE title and address. It is called whenever such a right is needed, so
-    that changes take effect at once.
+    services that are configured. Beyond that, a peer needs an explicit grant to reject, to correct and to examine.
+    `rights_of` returns the rights granted to a peer, by its AE title and address. It is called whenever such a right is
+    needed, so that changes take effect at once.
     """
 
     rights_of: Callable[[Actor], Collection[Right]]

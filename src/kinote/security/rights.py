@@ -23,6 +23,7 @@ class Right(StrEnum):
     REJECT = "reject"
     CORRECT = "correct"
     RELEASE = "release"
+    HOLD = "hold"
     DELIVER = "deliver"
     EXAMINE = "examine"
     OBSERVE = "observe"
@@ -42,6 +43,7 @@ MEANINGS: Mapping[Right, str] = {
     Right.REJECT: "withdraw objects by sending a rejection note",
     Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
+    Right.HOLD: "place holds on studies, patients and notes, and end them",
     Right.DELIVER: "have objects sent to another system",
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
     Right.OBSERVE: "see how the server is doing: readiness and metrics",
@@ -147,6 +149,15 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): Right.WITHDRAW,
     ("POST", "/api/v1/objects"): Right.STORE,
     ("POST", "/api/v1/handed-out"): Right.DELIVER,
+    ("GET", "/api/v1/deliveries"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/acts"): Right.OPERATE,
+    ("GET", "/api/v1/deliveries/{delivery_id}"): Right.DELIVER,
+    ("GET", "/api/v1/deliveries/{delivery_id}/objects"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/cancel"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/retry"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/priority"): Right.DELIVER,
+    ("POST", "/api/v1/deliveries/{delivery_id}/acknowledge"): Right.DELIVER,
     ("POST", "/api/v1/scrub"): Right.OPERATE,
     ("GET", "/api/v1/laws"): Right.EXAMINE,
     ("GET", "/api/v1/journal"): Right.EXAMINE,
@@ -164,6 +175,10 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/purges/failures"): Right.EXAMINE,
     ("GET", "/api/v1/purges/plan"): Right.EXAMINE,
     ("POST", "/api/v1/purges/retry"): Right.OPERATE,
+    ("GET", "/api/v1/retention/holds"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/holds"): Right.HOLD,
+    ("GET", "/api/v1/retention/holds/{hold_id}"): Right.EXAMINE,
+    ("DELETE", "/api/v1/retention/holds/{hold_id}"): Right.HOLD,
     ("GET", "/api/v1/held"): Right.EXAMINE,
     ("GET", "/api/v1/held/{held_id}/file"): Right.EXAMINE,
     ("GET", "/api/v1/held/{held_id}/comparison"): Right.EXAMINE,
@@ -227,6 +242,8 @@ SERVICES: dict[Service, Right] = {
     Service("Query/Retrieve", "C-FIND", Role.SCU): Right.READ,
     Service("Query/Retrieve", "C-MOVE", Role.SCU): Right.DELIVER,
     Service("Query/Retrieve", "C-GET", Role.SCU): Right.READ,
+    # Instance Availability Notification: what a known peer says that it has. It changes nothing that others see.
+    Service("1.2.840.10008.5.1.4.33", "N-CREATE", Role.SCU): Right.STORE,
     # Ends an operation of the same association, which has its own right.
     Service("any", "C-CANCEL", Role.SCU): Right.CONNECT,
     # Always answered with a failure.
@@ -239,9 +256,17 @@ COMMANDS: dict[str, Right] = {
     "demo": Right.OPERATE,
     "import": Right.STORE,
     "check": Right.CONNECT,
+    "conformance": Right.CONNECT,
     "echo": Right.CONNECT,
     "find": Right.READ,
     "send": Right.DELIVER,
+    "deliver": Right.DELIVER,
+    "deliveries list": Right.DELIVER,
+    "deliveries show": Right.DELIVER,
+    "deliveries cancel": Right.DELIVER,
+    "deliveries retry": Right.DELIVER,
+    "deliveries priority": Right.DELIVER,
+    "deliveries acknowledge": Right.DELIVER,
     "doctor": Right.OPERATE,
     "backup": Right.OPERATE,
     "restore": Right.OPERATE,
@@ -272,6 +297,9 @@ COMMANDS: dict[str, Right] = {
     "purges list": Right.EXAMINE,
     "purges failures": Right.EXAMINE,
     "purges retry": Right.OPERATE,
+    "retention holds": Right.EXAMINE,
+    "retention hold": Right.HOLD,
+    "retention release": Right.HOLD,
     "jobs list": Right.OBSERVE,
     "jobs show": Right.OBSERVE,
     "jobs retry": Right.OPERATE,

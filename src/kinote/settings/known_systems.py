@@ -12,11 +12,12 @@ from pydantic import (
 )
 
 from kinote.dimse.entity import ae_title
-from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
+from kinote.peers.destination import MOST_ASSOCIATIONS, MOST_BYTES_PER_SECOND, Content, policy_of
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.settings.values import (
+    certificate,
     host_name,
     peer_name,
 )
@@ -35,6 +36,7 @@ class EntitySettings(BaseModel):
     port: int | None = Field(None, ge=1, le=65535)
     tls: bool = False
     check_name: bool = True
+    certificates: tuple[Annotated[str, AfterValidator(certificate)], ...] = ()
     services: frozenset[ServiceName] = ALL_SERVICES
     rights: frozenset[PeerRight] = frozenset()
     description: str = ""
@@ -47,6 +49,7 @@ class EntitySettings(BaseModel):
             self.description,
             ae_titles=(self.title,),
             hosts=(self.host,) if self.host else (),
+            certificates=self.certificates,
             services=self.services,
             rights=self.rights,
             endpoints=(endpoint,) if self.host and self.port else (),
@@ -65,7 +68,14 @@ class DestinationSettings(BaseModel):
     associations: int = Field(1, ge=1, le=MOST_ASSOCIATIONS)
     rejection_notes: bool = False
     availability: bool = False
+    transfer_syntaxes: tuple[str, ...] = ()
+    bytes_per_second: int = Field(0, ge=0, le=MOST_BYTES_PER_SECOND)
+    hours: str = ""
+    downtime_from: str = ""
+    downtime_until: str = ""
+    downtime_why: str = ""
+    queried: bool = True
 
     def destination(self) -> SettingsDestination:
-        policy = Policy(self.content, self.associations, self.rejection_notes, self.availability)
+        policy = policy_of(self.model_dump())
         return SettingsDestination(self.name, self.peer, self.description, policy=policy)

@@ -29,7 +29,7 @@ from kinote.dimse.tls import TlsOptions
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.peers.peer import WantedPeer
-from kinote.scp.options import ScpLimits, ScpOptions
+from kinote.scp.options import ScpLimits, ScpOptions, UserIdentities
 from kinote.security.actors import Actor
 from kinote.settings.alerts import AlertSettings
 from kinote.settings.known_systems import DestinationSettings, EntitySettings, Title
@@ -66,8 +66,8 @@ _DICOM = ScpLimits()
 
 #: The conditions for listening for DICOM on an address other than loopback.
 _GUARDS = (
-    "It must be a loopback address unless unknown_callers is false and each of the entities has a host, or "
-    "tls_client_certificates is true and dicom_port is empty."
+    "It must be a loopback address unless unknown_callers is false and each of the entities has a host or "
+    "certificates, or tls_client_certificates is true and dicom_port is empty."
 )
 
 _File = Annotated[Path | None, AfterValidator(no_folder), BeforeValidator(none_if_empty)]
@@ -126,6 +126,12 @@ class Settings(AlertSettings):
     )
     job_workers: int = Field(
         2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."
+    )
+    delivery_workers: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="Threads of this server that carry out deliveries; 0 leaves them to other servers.",
     )
     job_days: int = Field(
         30, ge=1, le=3650, description="Days for which jobs that were done, and the history of all, are kept."
@@ -234,6 +240,10 @@ class Settings(AlertSettings):
         (), description="The statuses that refuse copies of rejected instances, by their sender."
     )
     unknown_callers: bool = Field(True, description="Let in entities that are not known.")
+    user_identity: Literal["ignored", "accepted", "required"] = Field(
+        "ignored",
+        description="Whether users of DICOM systems sign in by name and password when they open an association.",
+    )
     private_classes: bool = Field(True, description="Take objects of private SOP classes.")
     intake_processes: Annotated[Annotated[int, Field(ge=0, le=16)] | None, BeforeValidator(none_if_empty)] = (
         Field(
@@ -339,6 +349,7 @@ class Settings(AlertSettings):
             unknown_callers=self.unknown_callers,
             hosts_needed=self.hosts_needed(),
             private_classes=self.private_classes,
+            user_identity=UserIdentities(self.user_identity),
             limits=ScpLimits(
                 associations=self.dicom_associations,
                 associations_per_host=self.dicom_associations_per_host,
@@ -365,6 +376,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             f"{settings.dicom_host!r} is refused: whoever reaches the port can store and query. {_GUARDS}",
         )
     yield from _contradictions_of_http(settings)
+    if settings.user_identity != "ignored" and settings.authentication == "none":
+        yield "user_identity", "There are no users whose identity could be looked at: set authentication too."
     if settings.dicom_tls_port is not None and settings.tls_certificate is None:
         yield "dicom_tls_port", "TLS needs a certificate: set tls_certificate too."
     if settings.dicom_tls_port and settings.dicom_tls_port == settings.dicom_port:
@@ -373,7 +386,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "tls_key", "A key is of no use without its certificate: set tls_certificate too."
     if settings.tls_client_certificates and settings.tls_authorities is None:
         yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
-    yield from _contradictions_of_entities(settings.entities)
+    yield from _contradictions_of_entities(settings)
     yield from settings.contradictions_of_alerts()
     yield from contradictions(settings.rejections, settings.refused_copies)
     names = [destination.name for destination in settings.destinations]
@@ -401,19 +414,26 @@ def _contradictions_of_http(settings: Settings) -> Iterator[tuple[str, str]]:
         )
 
 
-def _contradictions_of_entities(entities: tuple[EntitySettings, ...]) -> Iterator[tuple[str, str]]:
+def _contradictions_of_entities(settings: Settings) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
-    for entity in entities:
+    for entity in settings.entities:
         if entity.title in seen:
             yield "entities", f"The title {entity.title!r} is there twice; each names one entity."
         seen.add(entity.title)
         if entity.port is not None and entity.host is None:
             yield "entities", f"{entity.title!r} has a port, and no host it would belong to."
+        if entity.certificates and not settings.tls_client_certificates:
+            yield (
+                "entities",
+                f"{entity.title!r} is to show a certificate, which nobody is asked for: set tls_client_certificates.",
+            )
 
 
 def _is_guarded(settings: Settings) -> bool:
     """Return whether only callers that the administrator has named can connect, by address or by certificate."""
-    named = not settings.unknown_callers and all(entity.host for entity in settings.entities)
+    named = not settings.unknown_callers and all(
+        entity.host or entity.certificates for entity in settings.entities
+    )
     return named or _is_guarded_by_certificates(settings)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from kinote.peers.checks import can_be_looked_up, faults_of_name
+from kinote.peers.checks import NO_CERTIFICATE, can_be_looked_up, faults_of_name, is_certificate
 
 
 def listed(value: object) -> object:
@@ -90,6 +90,13 @@ def host_name(name: str) -> str:
     if not _address(name) and (not can_be_looked_up(name) or set(name) & set(" /:@?#[]")):
         raise ValueError("no host name")
     return name
+
+
+def certificate(text: str) -> str:
+    """Check how a certificate is named: by its fingerprint, or by its subject."""
+    if not is_certificate(text):
+        raise ValueError(NO_CERTIFICATE)
+    return text
 
 
 def network(text: str) -> str:

@@ -30,6 +30,7 @@ from kinote.catalog.sql.unavailable import (
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery.orders.lists import DeliveryNotFoundError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.alerts import AlertNotFoundError
@@ -47,6 +48,7 @@ from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
 from kinote.lifecycle.copies.proposed_corrections import CorrectionNotFoundError
 from kinote.lifecycle.held import HeldNotFoundError
+from kinote.lifecycle.holds.hold import HoldEndedError, HoldNotFoundError, HoldRefusedError, OnHoldError
 from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
 from kinote.notes.acts.request import (
@@ -313,6 +315,9 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (HoldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (HoldEndedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (OnHoldError, HTTPStatus.CONFLICT, "on-hold", "A hold keeps it"),
     (NotDecidableError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (NotIssuableError, HTTPStatus.CONFLICT, "not-issuable", "Nothing can be issued again"),
     (OtherNumberError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
@@ -323,6 +328,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (RejectionDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (DeliveryNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (CountChangedError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (QueueClosedError, HTTPStatus.CONFLICT, "queue-closed", "The queue takes no jobs"),
@@ -374,6 +380,7 @@ _HEADERS: dict[type[Exception], Mapping[str, str]] = {
 
 #: What is refused of users and tokens: class, and the field at fault.
 _REFUSED_FIELDS: tuple[tuple[type[Exception], str], ...] = (
+    (HoldRefusedError, ""),
     (UserRefusedError, ""),
     (UnknownRoleError, "roles"),
     (PasswordRefusedError, "password"),

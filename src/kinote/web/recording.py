@@ -31,11 +31,13 @@ _LONGEST_QUERY = 500
 _NUMBERS = {
     "withdrawal_id": "withdrawal",
     "held_id": "held copy",
+    "hold_id": "hold",
     "decision_id": "decision",
     "correction_id": "proposed correction",
     "rejection_id": "rejection",
     "backup_id": "backup",
     "job_id": "job",
+    "delivery_id": "delivery",
     "alert_id": "alert",
     "peer_id": "peer",
     "destination_id": "destination",

@@ -1,8 +1,8 @@
 """Queries for studies, series and instances: one engine for QIDO-RS and C-FIND.
 
 Everything is read through `live_instance` and its counters, so a study without live instances is in no answer (law
-1). Keys of any level are allowed at any other level. Keys of higher levels apply to the study or series of a match,
-keys of lower levels to something live that it contains.
+1), unless somebody who may do so asks for what is removed. Keys of any level are allowed at any other level. Keys of
+higher levels apply to the study or series of a match, keys of lower levels to something live that it contains.
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ from kinote.catalog.instances.headers import Derived, nothing_derived
 from kinote.catalog.queries.answers import Answer, instance_answers, series_answers, study_answers
 from kinote.catalog.queries.conditions import are_combined, condition, moments, range_of
 from kinote.catalog.queries.matching_keys import MATCHED, TIME_OF, Attribute, Level, Relation, TagPath
+from kinote.catalog.queries.removed import (
+    NOT_REMOVED,
+    REMOVED,
+    Reasons,
+    among_removed,
+    explained,
+    is_removed,
+)
 from kinote.catalog.queries.time_zones import TIMEZONE, asked_offset, in_zone
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import (
@@ -58,6 +66,8 @@ class Query:
     returned. With `fuzzy`, words of a person name match by their beginnings. With `combined`, ranges of a date and
     of its time form one range of moments (PS3.4 C.2.2.2.5): always in QIDO-RS, in C-FIND if that was negotiated.
     With a key TimezoneOffsetFromUTC, study dates and times are in that zone (`kinote.catalog.queries.time_zones`).
+    With `removed`, the query finds what is removed from operational use in place of what is live, and says why by it:
+    only for those who may see that (`kinote.catalog.queries.removed`).
     """
 
     level: Level
@@ -69,6 +79,7 @@ class Query:
     offset: int = 0
     fuzzy: bool = False
     combined: bool = True
+    removed: Reasons | None = None
 
 
 def search(connection: Connection, query: Query, derived: Derived = nothing_derived) -> list[Answer]:
@@ -90,7 +101,8 @@ def pages(connection: Connection, query: Query, derived: Derived = nothing_deriv
     key = _KEY[query.level]
     found = connection.execute(_ordered(connection, query, _KEYS), execution_options=STREAMED)
     for page in found.scalars().partitions(PAGE):
-        rows = {row.id: row for row in connection.execute(_FROM[query.level].where(key.in_(page)))}
+        described = _among(query, _FROM[query.level].where(key.in_(page)))
+        rows = {row.id: row for row in connection.execute(described)}
         yield _answers(connection, query, [rows[each] for each in page], derived)
 
 
@@ -100,10 +112,28 @@ STREAMED = {"stream_results": True, "yield_per": PAGE}
 
 def _ordered(connection: Connection, query: Query, selected: Mapping[Level, Select[Any]]) -> Select[Any]:
     statement = selected[query.level].where(*conditions_of(connection, query))
-    return statement.order_by(*_order(query)).limit(query.limit).offset(query.offset)
+    return _among(query, statement.order_by(*_order(query)).limit(query.limit).offset(query.offset))
+
+
+def _among(query: Query, statement: Select[Any]) -> Select[Any]:
+    """Return the statement about live instances, or about removed ones where the query is about these."""
+    return statement if query.removed is None else among_removed(statement)
 
 
 def _answers(connection: Connection, query: Query, rows: Sequence[Any], derived: Derived) -> list[Answer]:
+    answers = _prepared_answers(connection, query, rows, derived)
+    if query.removed is not None:
+        keys = [row.id for row in rows]
+        reasons = query.removed(connection, query.level, keys)
+        return explained(answers, [reasons.get(key, ()) for key in keys])
+    if REMOVED in query.include | query.keys.keys():
+        return [replace(answer, lines=(*answer.lines, NOT_REMOVED)) for answer in answers]
+    return answers
+
+
+def _prepared_answers(
+    connection: Connection, query: Query, rows: Sequence[Any], derived: Derived
+) -> list[Answer]:
     wanted = query.include | query.keys.keys()
     match query.level:
         case Level.STUDY:
@@ -124,7 +154,9 @@ def _answers(connection: Connection, query: Query, rows: Sequence[Any], derived:
 def ignored_keys(query: Query) -> tuple[TagPath, ...]:
     """Return the matching keys that this engine does not support. `search` ignores them."""
     return tuple(
-        path for path, value in query.keys.items() if value.strip() and path not in (*MATCHED, TIMEZONE)
+        path
+        for path, value in query.keys.items()
+        if value.strip() and path not in (*MATCHED, TIMEZONE, REMOVED)
     )
 
 
@@ -222,19 +254,21 @@ def conditions_of(connection: Connection, query: Query) -> list[ColumnElement[bo
             (own if query.level is Level.INSTANCE else below[Level.INSTANCE]).append(_HAS_CONCEPT)
     for relation, demands in related.items():
         if relation is Relation.MODALITIES:
-            own.append(_has_modality(connection, demands))
+            own.append(_has_modality(connection, demands, removed=query.removed is not None))
             continue
         found = _related(relation, demands, scoped=_is_scoped(query) and query.level is Level.INSTANCE)
         if query.level is Level.INSTANCE:
             own.append(found)
         else:
             below.setdefault(Level.INSTANCE, []).append(found)
-    if query.level is Level.STUDY:
+    if query.removed is not None:
+        own += is_removed(query.level)
+    elif query.level is Level.STUDY:
         own.append(study.c.instance_count > 0)
     elif query.level is Level.SERIES:
         own.append(series.c.instance_count > 0)
     if below:
-        own.append(_contains(query.level, below))
+        own.append(_contains(query, below))
     return own
 
 
@@ -302,13 +336,15 @@ def _without_index(connection: Connection, attribute: Attribute) -> Attribute:
     return replace(attribute, columns=columns)
 
 
-def _has_modality(connection: Connection, demands: list[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Return the condition on a study that it has a live series that meets the conditions.
+def _has_modality(
+    connection: Connection, demands: list[ColumnElement[bool]], *, removed: bool
+) -> ColumnElement[bool]:
+    """Return the condition on a study that it has a live series that meets the conditions; with `removed`, any series.
 
     If only few series do, the studies are found through them. If many do, the studies are read in the order of the
     answer, and enough of them are found soon.
     """
-    lived = [series.c.instance_count > 0, *demands]
+    lived = demands if removed else [series.c.instance_count > 0, *demands]
     few = select(series.c.id).where(*demands).limit(_FEW_SERIES).subquery()
     number = connection.execute(select(func.count()).select_from(few)).scalar_one()
     if number < _FEW_SERIES:
@@ -340,10 +376,12 @@ _VERSION = {
 }
 
 
-def _contains(level: Level, below: Mapping[Level, list[ColumnElement[bool]]]) -> ColumnElement[bool]:
+def _contains(query: Query, below: Mapping[Level, list[ColumnElement[bool]]]) -> ColumnElement[bool]:
     """Return the condition on a study or series that something live in it meets all conditions of the lower levels."""
+    level = query.level
     if Level.INSTANCE not in below:
-        return study.c.id.in_(select(series.c.study).where(series.c.instance_count > 0, *below[Level.SERIES]))
+        lived = [] if query.removed is not None else [series.c.instance_count > 0]
+        return study.c.id.in_(select(series.c.study).where(*lived, *below[Level.SERIES]))
     owner = live_instance.c.study if level is Level.STUDY else live_instance.c.series
     found = select(owner).where(*below[Level.INSTANCE])
     if Level.SERIES in below:

@@ -95,6 +95,15 @@ _PARTS = re.compile(r"([\\\r\n\t\f])")
 _NAME_PARTS = re.compile(r"([\\\r\n\t\f^=])")
 
 
+def defined_terms() -> list[tuple[str, str]]:
+    """Return the defined terms that are read (PS3.3 C.12.1.1.2), each with its use: alone, or with code extensions."""
+    single = [
+        (term, "single byte, without code extensions") for term in sorted(_KNOWN) if term.startswith("ISO_IR")
+    ]
+    extended = [(term, "with code extensions") for term in sorted(_KNOWN) if term.startswith("ISO 2022")]
+    return [*single, *extended, *((term, "multi-byte, without code extensions") for term in _WHOLE)]
+
+
 @dataclass(frozen=True, slots=True)
 class CharacterSet:
     """The character set of the text in a level. `is_known` tells whether all declared terms are defined terms."""

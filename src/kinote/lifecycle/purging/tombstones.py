@@ -32,6 +32,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.catalog.sql.guards import as_sql, hold
 from kinote.lifecycle.guards import CAN_BE_PURGED, IN_FORCE
+from kinote.lifecycle.holds.membership import keys_on_hold, lock_holds
 from kinote.lifecycle.purging.delays import InForce, PurgeDelays, due
 from kinote.security.actors import KINOTE
 
@@ -72,8 +73,8 @@ def withdrawn_after(
 ) -> tuple[list[Withdrawn], int | None]:
     """Return which of the next withdrawn instances may be purged at some time, in the order of their keys.
 
-    Also returns the key to go on after; None where these were the last. Those that have failed and whose time has
-    not come are left out.
+    Also returns the key to go on after; None where these were the last. Those that a hold keeps are left out, and
+    those that have failed and whose time has not come.
     """
     query = (
         select(instance.c.id, instance.c.sop_instance_uid, instance.c.received_at, instance.c.size)
@@ -93,8 +94,11 @@ def withdrawn_after(
     )
     rows = connection.execute(query).all()
     in_force = _in_force(connection, [(row.id, row.sop_instance_uid) for row in rows])
+    kept = keys_on_hold(connection, [row.id for row in rows], now)
     found = []
     for row in rows:
+        if row.id in kept:
+            continue
         when = due(in_force[row.id], row.received_at, delays)
         if when is not None:
             found.append(Withdrawn(row.id, row.sop_instance_uid, row.size or 0, *when))
@@ -112,7 +116,10 @@ def entomb(
     # The order of an undo, and of an arrival: the withdrawal, the UID, the instance.
     _lock(transaction, sorted({each.withdrawal for each in _named_by(transaction, named)}))
     lock_uids(transaction, named.values())
-    rows = [row for row in _instances(transaction, keys) if hold(CAN_BE_PURGED, row)]
+    # No hold is placed from here on, so that one whose answer was given keeps its bytes.
+    lock_holds(transaction, shared=True)
+    kept = keys_on_hold(transaction, keys, now)
+    rows = [row for row in _instances(transaction, keys) if hold(CAN_BE_PURGED, row) and row.id not in kept]
     in_force = _in_force(transaction, [(row.id, row.sop_instance_uid) for row in rows])
     decided = []
     for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,8 +14,9 @@ from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.reading import Reading
-from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.keyobject.titles import DATA_RETENTION_POLICY_EXPIRED, REJECTED_FOR_PATIENT_SAFETY_REASONS
 from kinote.lifecycle.copies.issued import issued_under
+from kinote.lifecycle.holds.membership import lock_holds, uids_on_hold
 from kinote.lifecycle.received_notes import owe_received_notes
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
 from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
@@ -98,16 +99,27 @@ def take_effect(
     uids = {one.sop_instance_uid for those in named.values() for one in those}
     issued = issued_under(transaction, uids)
     here = locked_places(transaction, uids.union(named, *issued.values()))
+    expired = {
+        one.sop_instance_uid
+        for each in notes
+        if each.title == DATA_RETENTION_POLICY_EXPIRED
+        for one in named[each.sop_instance_uid]
+    }
+    if expired:
+        lock_holds(transaction, shared=True)
+    # What its receivers have issued under another UID is the same object.
+    kept = uids_on_hold(transaction, expired.union(*(issued.get(uid, ()) for uid in expired)), now)
     room = Room(transaction)
     left_out = []
     for note in notes:
         if named[note.sop_instance_uid] and not rules.may_reject(note.by) and not room.take(note.by):
             left_out.append(note)
             continue
-        without_effect = _spared(here[note.sop_instance_uid], named[note.sop_instance_uid], here)
+        on_hold = kept if note.title == DATA_RETENTION_POLICY_EXPIRED else set()
+        without_effect = _spared(here[note.sop_instance_uid], named[note.sop_instance_uid], here, on_hold)
         _record(transaction, note, named[note.sop_instance_uid], without_effect, rules, now)
         has_moved = _propose_for_issued(
-            transaction, note, named[note.sop_instance_uid], issued, here, rules, now
+            transaction, note, named[note.sop_instance_uid], issued, here, rules, now, on_hold
         )
         if (
             without_effect
@@ -140,13 +152,16 @@ _by_note = statements.LookUp(
 )
 
 
-def _spared(whose: Place, those: Sequence[NamedInstance], here: Mapping[str, Place]) -> dict[str, Spared]:
+def _spared(
+    whose: Place, those: Sequence[NamedInstance], here: Mapping[str, Place], on_hold: Collection[str]
+) -> dict[str, Spared]:
     found = {}
     for one in those:
         place = here.get(one.sop_instance_uid)
         why = spared(
             is_of_another_patient=place is not None and place.is_of_another_patient(whose),
             is_disputed=one.is_disputed,
+            is_on_hold=one.sop_instance_uid in on_hold,
         )
         if why is not None:
             found[one.sop_instance_uid] = why
@@ -223,6 +238,7 @@ def _propose_for_issued(
     here: Mapping[str, Place],
     rules: RejectionRules,
     now: datetime,
+    on_hold: Collection[str],
 ) -> bool:
     """Ask a person whether a note also rejects objects that came under UIDs which it names, and have others now.
 
@@ -250,7 +266,7 @@ def _propose_for_issued(
             effect=Effect.PROPOSED,
             received=True,
             of_key_objects=is_key_object,
-            spared=_spared(here[note.sop_instance_uid], moved, here),
+            spared=_spared(here[note.sop_instance_uid], moved, here, on_hold),
         )
     has_moved = any(groups.values())
     if has_moved and rules.may_reject(note.by):

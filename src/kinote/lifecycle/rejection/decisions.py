@@ -76,8 +76,13 @@ def strictest(wanted: Collection[LaterCopies]) -> LaterCopies:
     return next(each for each in _BY_STRICTNESS if each in wanted)
 
 
-def spared(*, is_of_another_patient: bool, is_disputed: bool) -> Spared | None:
-    """Return why a rejection note has no effect on an instance; None if it has."""
+def spared(*, is_of_another_patient: bool, is_disputed: bool, is_on_hold: bool = False) -> Spared | None:
+    """Return why a rejection note has no effect on an instance; None if it has.
+
+    `is_on_hold`: a hold keeps it from what the note asks for.
+    """
     if is_of_another_patient:
         return Spared.ANOTHER_PATIENT
-    return Spared.DISPUTED if is_disputed else None
+    if is_disputed:
+        return Spared.DISPUTED
+    return Spared.ON_HOLD if is_on_hold else None

@@ -14,16 +14,23 @@ from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE, Spared
 
 _OF_ANOTHER_PATIENT = "REJECTION_FOREIGN"
 _DISPUTED = "REJECTION_DISPUTED"
+_ON_HOLD = "REJECTION_ON_HOLD"
 _OF_REJECTION_NOTES = "REJECTION_OF_REJECTION"
 
 _LEFT_OUT = "REJECTION_LEFT_OUT"
 
 _OF_ISSUED = "REJECTION_OF_ISSUED"
 
-_BY_SPARED = {Spared.ANOTHER_PATIENT: _OF_ANOTHER_PATIENT, Spared.DISPUTED: _DISPUTED}
+_BY_SPARED = {
+    Spared.ANOTHER_PATIENT: _OF_ANOTHER_PATIENT,
+    Spared.DISPUTED: _DISPUTED,
+    Spared.ON_HOLD: _ON_HOLD,
+}
 
 #: Findings that come from what else is here. Reading the note again does not find them.
-OF_REJECTIONS = frozenset({_OF_ANOTHER_PATIENT, _DISPUTED, _OF_REJECTION_NOTES, _LEFT_OUT, _OF_ISSUED})
+OF_REJECTIONS = frozenset(
+    {_OF_ANOTHER_PATIENT, _DISPUTED, _ON_HOLD, _OF_REJECTION_NOTES, _LEFT_OUT, _OF_ISSUED}
+)
 
 #: UIDs that are read for a sentence: those that it names, and one that stands for all others.
 _EXAMPLES = 4

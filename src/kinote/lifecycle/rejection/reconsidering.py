@@ -1,7 +1,8 @@
 """Looks again at withdrawals by received rejection notes when an instance has come or a patient has become known.
 
 The result depends on what is here and not on the order in which it came: a rejection note has no effect on instances
-of another patient, and it has one as soon as they turn out to belong to the same.
+of another patient, and it has one as soon as they turn out to belong to the same. A rejection note that says that time
+has ended has none on what is kept by a hold that was placed before it came.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from kinote.catalog.schema.tables import instance, study, withdrawal, withdrawal
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.lifecycle.acts import RETENTION_EXPIRED
+from kinote.lifecycle.holds.membership import uids_on_hold
 from kinote.lifecycle.received_notes import owe_received_notes, take_back_received
+from kinote.lifecycle.rejection.decisions import spared
 from kinote.lifecycle.rejection.note_findings import write_findings
 from kinote.lifecycle.rejection.patients import locked_places
 from kinote.lifecycle.rejection.rules import Spared
@@ -44,12 +48,13 @@ def patients_became_known(transaction: Connection, study_uids: Collection[str], 
 
 
 def _look_again(transaction: Connection, rows: Iterable[Any], now: datetime) -> None:
-    """Set for each of these targets whether it is spared as another patient's, and settle those that change."""
+    """Set for each of these targets whether it is spared, and settle those that change."""
     rows = [row for row in rows if row.sop_instance_uid != row.rejection_note_uid]
     if not rows:
         return
     uids = {row.sop_instance_uid for row in rows} | {row.rejection_note_uid for row in rows}
     here = locked_places(transaction, uids)
+    on_hold = _on_hold(transaction, rows, now)
     changed = []
     remarkable = set()
     for row in rows:
@@ -58,38 +63,47 @@ def _look_again(transaction: Connection, rows: Iterable[Any], now: datetime) -> 
             continue
         if place.is_rejection_note:
             remarkable.add(row.rejection_note_uid)
-        is_foreign = place.is_of_another_patient(whose)
-        if is_foreign != (row.spared == Spared.ANOTHER_PATIENT):
-            changed.append({"of": row.withdrawal, "uid": row.sop_instance_uid, "foreign": is_foreign})
+        why = str(
+            spared(
+                is_of_another_patient=place.is_of_another_patient(whose),
+                # Such a target is not looked at again.
+                is_disputed=False,
+                is_on_hold=(row.withdrawal, row.sop_instance_uid) in on_hold,
+            )
+            or ""
+        )
+        if why != row.spared:
+            changed.append({"of": row.withdrawal, "uid": row.sop_instance_uid, "why": why})
             remarkable.add(row.rejection_note_uid)
     changed.sort(key=lambda each: (each["uid"], each["of"]))
-    _set_spared(
-        transaction,
-        [
-            {
-                "of": each["of"],
-                "uid": each["uid"],
-                "why": Spared.ANOTHER_PATIENT if each["foreign"] else "",
-                "since": timestamp(now) if each["foreign"] else None,
-            }
-            for each in changed
-        ],
-    )
+    _set_spared(transaction, [{**each, "since": timestamp(now) if each["why"] else None} for each in changed])
     _record(transaction, changed, now)
     settle(transaction, sorted({each["uid"] for each in changed}), now=now)
-    owe_received_notes(transaction, {each["of"] for each in changed if not each["foreign"]}, now=now)
-    for key in sorted({each["of"] for each in changed if each["foreign"]}):
+    owe_received_notes(transaction, {each["of"] for each in changed if not each["why"]}, now=now)
+    for key in sorted({each["of"] for each in changed if each["why"]}):
         take_back_received(transaction, key, now=now)
     write_findings(transaction, sorted(remarkable))
 
 
+def _on_hold(connection: Connection, rows: Iterable[Any], now: datetime) -> set[tuple[int, str]]:
+    """Return which withdrawals and UIDs among these are spared by a hold."""
+    found: set[tuple[int, str]] = set()
+    named: dict[tuple[int, str], list[str]] = {}
+    for row in rows:
+        if row.act == RETENTION_EXPIRED.name:
+            named.setdefault((row.withdrawal, row.made_at), []).append(row.sop_instance_uid)
+    for (of, made_at), uids in named.items():
+        found |= {(of, uid) for uid in uids_on_hold(connection, uids, now, before=made_at)}
+    return found
+
+
 def _record(transaction: Connection, changed: Iterable[Mapping[str, Any]], now: datetime) -> None:
-    named: dict[tuple[int, bool], list[str]] = {}
+    named: dict[tuple[int, str], list[str]] = {}
     for each in changed:
-        named.setdefault((each["of"], each["foreign"]), []).append(each["uid"])
-    for (of, is_foreign), uids in sorted(named.items()):
-        kind = journal.Kind.SPARED if is_foreign else journal.Kind.NO_LONGER_SPARED
-        because = {"because": str(Spared.ANOTHER_PATIENT)}
+        named.setdefault((each["of"], each["why"]), []).append(each["uid"])
+    for (of, why), uids in sorted(named.items()):
+        kind = journal.Kind.SPARED if why else journal.Kind.NO_LONGER_SPARED
+        because = {"because": why or str(Spared.ANOTHER_PATIENT)}
         journal.record(transaction, journal.RareAct(kind, now, KINOTE, uids, of, because))
 
 
@@ -99,6 +113,8 @@ _targets = (
         withdrawal_target.c.sop_instance_uid,
         withdrawal_target.c.spared,
         withdrawal.c.rejection_note_uid,
+        withdrawal.c.act,
+        withdrawal.c.made_at,
     )
     .join(withdrawal, withdrawal.c.id == withdrawal_target.c.withdrawal)
     .where(

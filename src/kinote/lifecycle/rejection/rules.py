@@ -40,6 +40,8 @@ class Spared(StrEnum):
     RESTORED = "restored"
     #: The content and the evidence of the note do not both name it, and it was to be deleted.
     DISPUTED = "disputed"
+    #: A hold keeps it, and the note says that its time has ended.
+    ON_HOLD = "on hold"
 
 
 #: The act that each title stands for here. A wrong worklist entry always means a wrong order; whether the patient is

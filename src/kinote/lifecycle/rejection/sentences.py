@@ -35,6 +35,7 @@ _SPARED = {
     Spared.ANOTHER_PATIENT: "It has no effect: the rejection note is of another patient.",
     Spared.RESTORED: "It has ended: a copy came afterwards.",
     Spared.DISPUTED: "It has no effect: content and evidence of the rejection note do not both name the instance.",
+    Spared.ON_HOLD: "It has no effect: the instance was on hold when the rejection note came.",
 }
 
 _EFFECTS = {

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, select, text
 
 from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.schema.tables.withdrawals import HAS_NOTE
-from kinote.lifecycle.acts import stored_act
+from kinote.lifecycle.acts import RETENTION_EXPIRED, stored_act
 from kinote.lifecycle.copies.issued import issued_under
+from kinote.lifecycle.holds.membership import require_no_hold
 from kinote.lifecycle.rejection import proposals
 from kinote.lifecycle.rejection.proposals import Rejection
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
@@ -26,7 +27,7 @@ def accept(
     them by the new UIDs, which the note does not name, so they are owed one that does. `now` is in the time zone in
     which documents are written.
 
-    Raises `RejectionNotFoundError` and `RejectionDecidedError`.
+    Raises `RejectionNotFoundError` and `RejectionDecidedError`, and `OnHoldError` where what is on hold would expire.
     """
     accepted = proposals.accept(transaction, key, rules, reason=reason, by=by, now=now)
     query = (
@@ -48,6 +49,8 @@ def accept(
         if effects.get(uid) == Effect.HIDDEN
     }
     act = stored_act(accepted.act)
+    if act is RETENTION_EXPIRED:
+        require_no_hold(transaction, set(effects), now)
     if issued and act is not None:
         reject(transaction, issued, act=act, text=reason, by=by, now=now)
     return accepted

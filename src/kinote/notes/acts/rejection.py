@@ -20,8 +20,9 @@ from kinote.catalog.schema.tables import key_object, rejection_note, withdrawal,
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import title_group
-from kinote.lifecycle.acts import Act, stored_act
+from kinote.lifecycle.acts import RETENTION_EXPIRED, Act, stored_act
 from kinote.lifecycle.deliveries import forget_rejection_notes, owe_rejection_notes
+from kinote.lifecycle.holds.membership import require_no_hold
 from kinote.lifecycle.standing import lock
 from kinote.lifecycle.withdrawal import NO_WINDOW, withdraw
 from kinote.notes.acts.checks import printable
@@ -72,10 +73,14 @@ def reject(
     Returns the key of the withdrawal. `text` is why, in a person's words. `undo_window` is the setting for acts that
     have a window. Nobody is told of instances that have not arrived, or of single `copies`: a rejection note names
     UIDs, and would reject the others, too. `now` is in the time zone in which documents are written.
+
+    What is on hold does not expire: `OnHoldError`.
     """
     uids = set(sop_instance_uids)
     # One that arrives meanwhile sees the withdrawal, or is seen by it.
     lock_many_uids(transaction, uids)
+    if act is RETENTION_EXPIRED:
+        require_no_hold(transaction, uids, now)
     window = act.window(undo_window)
     key = withdraw(
         transaction,

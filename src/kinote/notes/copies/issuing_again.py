@@ -6,7 +6,7 @@ that it means nothing else. A note that was made here gets a new version, with k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,9 @@ from kinote.notes.known_instances import known_instances
 from kinote.notes.versions import NewVersion, insert_versions, stored_content
 from kinote.security.actors import Actor
 
+#: Withdrawals that a message names at most.
+_NAMED = 5
+
 
 class NotIssuableError(ValueError):
     """Nothing of a withdrawal can be issued again. The message says why, and what to do instead."""
@@ -69,22 +72,33 @@ class IssuedAgain:
     left: int
 
 
-def issue_again(transaction: Connection, key: int, *, text: str, by: Actor, now: datetime) -> IssuedAgain:
+def issue_again(
+    transaction: Connection,
+    key: int,
+    *,
+    text: str,
+    by: Actor,
+    now: datetime,
+    also: Collection[int] = (),
+) -> IssuedAgain:
     """Issue again what a withdrawal has taken out of use for good. The withdrawal stays in force.
 
-    `text` is why. `now` is in the time zone in which documents are written.
+    What another withdrawal hides, too, stays out of use, unless it is among `also`: those that were as wrong, each of
+    them for good. `text` is why. `now` is in the time zone in which documents are written.
 
     Raises `WithdrawalNotFoundError` and `NotIssuableError`.
     """
-    row = locked_withdrawal(transaction, key)
-    _check(row)
+    wrong = {key, *also}
+    # In the order of their keys, so that two of these cannot deadlock.
+    for each in sorted(wrong):
+        _check(locked_withdrawal(transaction, each))
     # In the order of an undo: the withdrawal, the UIDs, the instances.
     lock_any_uid(transaction)
     named = list(targets(transaction, key))
     # Key objects of the same notes that nothing withdraws give way to new ones.
     others = [each.sop_instance_uid for each in _beside(transaction, named)]
     lock(transaction, [*named, *others])
-    rows = _to_issue(transaction, named, key)
+    rows = _to_issue(transaction, named, wrong)
     made_here = {row.id: row for row in rows if row.made_from is not None}
     became = _objects_again(transaction, [row for row in rows if row.id not in made_here], key, by, now)
     # After the objects, so that the notes flag what was issued.
@@ -94,7 +108,8 @@ def issue_again(transaction: Connection, key: int, *, text: str, by: Actor, now:
     if not became:
         raise NotIssuableError(
             "Nothing that it names can be issued again: it is in use, was purged, has not arrived, or something else "
-            "withdraws it, too. Have what was purged sent again by the modality under new UIDs."
+            f"withdraws it, too{_others(transaction, named, wrong)}. Have what was purged sent again by the modality "
+            "under new UIDs."
         )
     decision = record_decision(
         transaction, Choice.ISSUE_AGAIN, became, text=text, by=by, now=now, issued_after=key
@@ -115,12 +130,21 @@ def _check(row: Any) -> None:
         raise NotIssuableError("Nobody has been told yet: undo the withdrawal instead.")
 
 
-def _to_issue(transaction: Connection, uids: Sequence[str], key: int) -> list[Any]:
-    """Return the rows of what can be issued: withdrawn by this withdrawal alone, with bytes, and no rejection note."""
+def _others(transaction: Connection, uids: Sequence[str], wrong: Collection[int]) -> str:
+    """Return in words which other withdrawals hide these UIDs, and what to do about them; empty if none does."""
+    found = sorted({row.withdrawal for row in _withdrawals(transaction, uids)} - set(wrong))
+    if not found:
+        return ""
+    named = ", ".join(map(str, found[:_NAMED])) + (", ..." if len(found) > _NAMED else "")
+    return f" (withdrawals {named}: undo them, or name in `also` those that cannot be undone)"
+
+
+def _to_issue(transaction: Connection, uids: Sequence[str], wrong: Collection[int]) -> list[Any]:
+    """Return the rows of what can be issued: withdrawn by these alone, with bytes, and no rejection note."""
     otherwise = {
         (row.sop_instance_uid, row.instance)
         for row in _withdrawals(transaction, uids)
-        if row.withdrawal != key
+        if row.withdrawal not in wrong
     }
     return [
         row

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import found_objects
+from kinote.lifecycle.holds.membership import hold_sentences
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
@@ -34,6 +35,9 @@ async def explain_instance(request: Request, sop: str) -> Response:
     def read() -> tuple[list[dict[str, Any]], LiveObject | None]:
         with rooms.catalog.read() as connection:
             explained = [asdict(copy) for copy in explain(connection, sop)]
+            if explained:
+                kept = hold_sentences(connection, sop, rooms.clock())
+                explained[0]["sentences"] = [*explained[0]["sentences"], *kept]
             return explained, rooms.door.find_instance(connection, sop)
 
     copies, item = await rooms.read(read)

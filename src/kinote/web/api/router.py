@@ -36,7 +36,9 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.other_systems import fetches, scans
+from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -56,6 +58,7 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    deliveries,
     scrub,
     laws,
     journal,
@@ -65,6 +68,7 @@ parts = (
     arrivals,
     explaining,
     held,
+    holds,
     proposed_corrections,
     rejections,
     jobs,

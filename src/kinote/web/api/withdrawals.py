@@ -308,6 +308,12 @@ class AskedIssue(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     text: Annotated[str, Field(min_length=1, max_length=4000, description="Why, in your words.")]
+    also: Annotated[
+        list[Key],
+        Field(
+            max_length=100, description="Further withdrawals for good that hide the same objects, as wrongly."
+        ),
+    ] = []
 
 
 @router.post(
@@ -317,7 +323,8 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
     """Bring back under new UIDs what was withdrawn by mistake by an act that cannot be undone, because others never
     accept its UIDs again. Notes made here get a new version, with new key objects; everything else keeps its bytes.
 
-    The withdrawal stays in force. What others withdrew takes the right `withdraw-others`. 409 says why nothing can be
+    The withdrawal stays in force. What another withdrawal hides, too, stays out of use unless `also` names that one;
+    it has to be for good as well. What others withdrew takes the right `withdraw-others`. 409 says why nothing can be
     issued, and what to do instead.
     """
     if not body.text.strip():
@@ -325,9 +332,11 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
     now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
-        if not _is_own(act, transaction, withdrawal_id):
+        if not all(_is_own(act, transaction, each) for each in (withdrawal_id, *body.also)):
             act.require(Right.WITHDRAW_OTHERS)
-        made = issue_again(transaction, withdrawal_id, text=body.text.strip(), by=act.actor, now=now)
+        made = issue_again(
+            transaction, withdrawal_id, text=body.text.strip(), by=act.actor, now=now, also=body.also
+        )
         act.concerns(
             [share.study_instance_uid for share in shares_of(transaction, [withdrawal_id])[withdrawal_id]],
             text=body.text.strip(),

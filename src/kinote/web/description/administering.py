@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from kinote.holdings.journal import Difference
 from kinote.intake.comparison import AttributeDifference
 from kinote.lifecycle.copies.decided import ListedDecision
+from kinote.lifecycle.holds.lists import Kept
 from kinote.lifecycle.withdrawal_scope import StudyShare
 from kinote.notes.creator.making import MadeSome
 from kinote.security.actors import Actor
@@ -103,6 +104,38 @@ class CheckedTrail(BaseModel):
     digest: str
     after: int | None
     unsealed: int
+
+
+class HeldPatient(BaseModel):
+    """A patient that a hold is on."""
+
+    patient_id: str
+    issuer: str
+
+
+class Hold(BaseModel):
+    """A hold: what it is on, and why, since when and until when it keeps bytes."""
+
+    id: int
+    kind: Literal["legal", "research", "teaching"]
+    on: str
+    study: str | None
+    patient: HeldPatient | None
+    note: int | None
+    reason: str
+    placed_at: str
+    placed_by: str | None
+    until: str | None
+    in_force: bool
+    ended_at: str | None
+    ended_by: str | None
+    ended_because: str | None
+
+
+class WholeHold(Hold):
+    """A hold with what it keeps now."""
+
+    keeps: Kept
 
 
 class Backup(BaseModel):
@@ -366,6 +399,10 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("delete", "/api/v1/tokens/{token_id}"): Token,
     ("get", "/api/v1/audit"): Page[AuditEntry],
     ("get", "/api/v1/audit/check"): CheckedTrail,
+    ("get", "/api/v1/retention/holds"): Page[Hold],
+    ("post", "/api/v1/retention/holds"): WholeHold,
+    ("get", "/api/v1/retention/holds/{hold_id}"): WholeHold,
+    ("delete", "/api/v1/retention/holds/{hold_id}"): WholeHold,
     ("get", "/api/v1/backups"): Backups,
     ("get", "/api/v1/backups/{backup_id}"): Backup,
     ("post", "/api/v1/backups"): Backup,

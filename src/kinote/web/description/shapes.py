@@ -335,6 +335,7 @@ class Peer(BaseModel):
     enabled: bool
     ae_titles: list[str]
     hosts: list[str]
+    certificates: list[str]
     services: list[str]
     rights: list[str]
     endpoints: list[Endpoint]

@@ -31,7 +31,15 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "{path:path}": ("application/octet-stream", _MULTIPART),
 }
 
-_STORED = (_MULTIPART, _DICOM, _JSON)
+#: What can be stored (PS3.18 Table 10.5.2-1).
+STORED = (_MULTIPART, _DICOM, _JSON)
+
+
+def answers_of(route: Route, method: str) -> tuple[str, ...]:
+    """Return the media types of answers, the default first."""
+    if method == "POST":
+        return (_JSON,)
+    return _ANSWERS.get(route.path.rsplit("/", 1)[1], (_MULTIPART, _DICOM))
 
 
 def capabilities(routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
@@ -81,12 +89,9 @@ def _method(resource: ElementTree.Element, name: str, route: Route) -> None:
     )
     if name == "POST":
         request = ElementTree.SubElement(method, "request")
-        for media_type in _STORED:
+        for media_type in STORED:
             ElementTree.SubElement(request, "representation", {"mediaType": media_type})
     response = ElementTree.SubElement(method, "response", {"status": "200"})
     if name != "HEAD":
-        media_types = (
-            (_JSON,) if name == "POST" else _ANSWERS.get(route.path.rsplit("/", 1)[1], (_MULTIPART, _DICOM))
-        )
-        for media_type in media_types:
+        for media_type in answers_of(route, name):
             ElementTree.SubElement(response, "representation", {"mediaType": media_type})

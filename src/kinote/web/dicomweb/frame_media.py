@@ -14,7 +14,8 @@ from kinote.web.negotiation import MediaType
 OCTETS = "application/octet-stream"
 
 _JPEG = "1.2.840.10008.1.2.4."
-_STORED = {
+#: The media type of the frames of each compressed transfer syntax.
+STORED_AS = {
     "1.2.840.10008.1.2.5": "image/dicom-rle",
     **{_JPEG + last: "image/jpeg" for last in ("50", "51", "57", "70")},
     **{_JPEG + last: "image/jls" for last in ("80", "81")},
@@ -82,7 +83,7 @@ def as_stored(transfer_syntax_uid: str) -> FrameForm:
     syntax = transfer_syntaxes.lookup(transfer_syntax_uid)
     if not syntax.encapsulated or transfer_syntax_uid == ENCAPSULATED_UNCOMPRESSED:
         return FrameForm(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, decoded=False)
-    return FrameForm(_STORED.get(transfer_syntax_uid, OCTETS), transfer_syntax_uid, decoded=False)
+    return FrameForm(STORED_AS.get(transfer_syntax_uid, OCTETS), transfer_syntax_uid, decoded=False)
 
 
 def frame_form(transfer_syntax_uid: str, ranges: Sequence[MediaType]) -> FrameForm | None:

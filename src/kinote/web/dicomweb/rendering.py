@@ -73,7 +73,7 @@ def _annotations(parameters: QueryParams) -> frozenset[str]:
 
 
 def _presentation_uid(parameters: QueryParams) -> str:
-    """`presentationUID`, as in requests by URI (9.4.1.2.6); its series need not be named."""
+    """`presentationUID`, as rendered instances have it by URI (PS3.18 9.5.1.2, 9.5.2); its series need not be named."""
     uid = parameters.get("presentationUID", "")
     if uid and not is_tolerable(uid):
         raise BadRequestError(f"presentationUID: {uid[:80]!r} is no UID.")

@@ -14,9 +14,13 @@ from kinote.catalog.instances.headers import Derived
 from kinote.catalog.queries.answers import Answer
 from kinote.catalog.queries.matching import ALL, PAGE, Query, ignored_keys, pages, search
 from kinote.catalog.queries.matching_keys import Level, TagPath, UnknownAttributeError, path_of
+from kinote.catalog.queries.removed import asks_for_removed
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import implicit_vr
+from kinote.lifecycle.reasons import reasons_for_removal
+from kinote.security.rights import Right
+from kinote.web.actor import actor_of
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
 from kinote.web.problems import BadRequestError
@@ -49,6 +53,7 @@ async def search_instances(request: Request) -> Response:
 async def _search(request: Request, level: Level) -> Response:
     media_type = json_media_type(request)
     query, unknown = _query(request, level)
+    query = _permitted(request, query)
     unknown += [".".join(f"{tag:08X}" for tag in path) for path in ignored_keys(query)]
     headers = {"Cache-Control": "private, no-store"}
     if unknown:
@@ -90,6 +95,14 @@ def _query(request: Request, level: Level) -> tuple[Query, list[str]]:
         fuzzy=_truth(parameters, "fuzzymatching"),
     )
     return query, unknown
+
+
+def _permitted(request: Request, query: Query) -> Query:
+    """The query as its actor may ask it. Raises `NotAllowedError` for what is removed, without the right to see it."""
+    if not asks_for_removed(query.keys):
+        return query
+    rooms_of(request).policy.require(actor_of(request), Right.EXAMINE)
+    return replace(query, removed=reasons_for_removal)
 
 
 def _include(parameters: QueryParams) -> tuple[frozenset[TagPath], list[str]]:

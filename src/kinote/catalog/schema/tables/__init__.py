@@ -21,6 +21,7 @@ from kinote.catalog.schema.tables.copies import (
     proposed_correction,
     proposed_correction_copy,
 )
+from kinote.catalog.schema.tables.deliveries import NOT_BEGUN, UNDER_WAY, delivery_object, outgoing_delivery
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -50,6 +51,7 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.other_systems import fetch, fetched_series, folder_scan, in_place_folder
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
+from kinote.catalog.schema.tables.retention import hold
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -59,6 +61,7 @@ from kinote.catalog.schema.tables.sign_in import (
     user_account,
 )
 from kinote.catalog.schema.tables.studies import patient, series, study
+from kinote.catalog.schema.tables.told_availability import told_availability
 from kinote.catalog.schema.tables.withdrawals import (
     delivery,
     rejection_note,
@@ -70,8 +73,10 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "NOT_BEGUN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNDER_WAY",
     "alert",
     "alert_channel",
     "alert_told",
@@ -87,12 +92,14 @@ __all__ = [
     "copy_decision",
     "decided_copy",
     "delivery",
+    "delivery_object",
     "destination",
     "endpoint",
     "fetch",
     "fetched_series",
     "finding",
     "folder_scan",
+    "hold",
     "in_place_folder",
     "index_fact",
     "instance",
@@ -117,6 +124,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "outgoing_delivery",
     "owed_availability",
     "owed_removal",
     "patient",
@@ -134,6 +142,7 @@ __all__ = [
     "sign_in_session",
     "store",
     "study",
+    "told_availability",
     "user_account",
     "withdrawal",
     "withdrawal_target",

@@ -32,6 +32,8 @@ peer = Table(
     Column("added_at", Text, nullable=False),
     Column("changed_at", Text, nullable=False),
     Column("ended_at", Text),
+    # A JSON list: the certificates of which it shows one; empty if none is asked for.
+    Column("certificates", Text, nullable=False, server_default="[]"),
     Index("peer_by_name", "name", unique=True, sqlite_where=_IN_USE, postgresql_where=_IN_USE),
 )
 

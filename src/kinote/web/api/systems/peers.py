@@ -187,6 +187,7 @@ def _json(peer: Peer) -> dict[str, Any]:
         "enabled": peer.is_enabled,
         "ae_titles": list(peer.ae_titles),
         "hosts": list(peer.hosts),
+        "certificates": list(peer.certificates),
         "services": [str(service) for service in ServiceName if service in peer.services],
         "rights": [str(right) for right in PeerRight if right in peer.rights],
         "endpoints": [_endpoint(endpoint) for endpoint in peer.endpoints],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0026"
 down_revision = "0025"
 branch_labels = None
@@ -9,4 +12,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("peer", sa.Column("certificates", sa.Text(), server_default="[]", nullable=False))

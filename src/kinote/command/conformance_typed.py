@@ -1,0 +1,10 @@
+"""What can be typed about the conformance statement."""
+
+from __future__ import annotations
+
+
+def conformance() -> None:
+    """Print the DICOM conformance statement of this version, as Markdown."""
+    from kinote.conformance.statement import statement
+
+    print(statement(), end="")

@@ -1,0 +1,62 @@
+"""What can be typed of `kinote retention`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from kinote.command.permitted import Commands
+from kinote.command.typed import DataOption, JsonOption, begin
+
+retention = Commands(name="retention", no_args_is_help=True, help="See to what is kept, and what keeps it.")
+
+
+@retention.command("holds")
+def list_holds(
+    ended: Annotated[bool, typer.Option("--ended", help="With those that have been ended.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List holds: what keeps bytes from being removed, and why."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import holds as acting
+
+        acting.list_holds(begun, ended=ended, as_json=as_json)
+
+
+@retention.command("hold")
+def place_hold(
+    kind: Annotated[
+        Literal["legal", "research", "teaching"], typer.Option("--kind", help="What kind of hold it is.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in your words.")],
+    study: Annotated[str, typer.Option("--study", help="A study, by its UID.")] = "",
+    patient: Annotated[str, typer.Option("--patient", help="A patient, by Patient ID.")] = "",
+    issuer: Annotated[str, typer.Option("--issuer", help="The issuer of the Patient ID.")] = "",
+    note: Annotated[int | None, typer.Option("--note", help="A note, by its number.")] = None,
+    until: Annotated[str, typer.Option("--until", help="When it ends by itself (ISO 8601).")] = "",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Place a hold on a study, a patient or a note: nothing removes its bytes until the hold ends."""
+    asked: dict[str, Any] = {"kind": kind, "reason": reason, "study": study, "note": note, "until": until}
+    if patient:
+        asked["patient"] = {"patient_id": patient, "issuer": issuer}
+    with begin(data=data) as begun:
+        from kinote.command.retention import holds as acting
+
+        acting.place(begun, asked, as_json=as_json)
+
+
+@retention.command("release")
+def release_hold(
+    hold: Annotated[int, typer.Argument(help="The number of a hold, as `holds` has it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it ends.")],
+    data: DataOption = None,
+) -> None:
+    """End a hold. What nothing else keeps may go from then on."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import holds as acting
+
+        acting.release(begun, hold, reason=reason)
