@@ -19,15 +19,13 @@ from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION, PRESENTATI
 from kinote.intake.receiver import Receiver
 from kinote.migration.fetching.account import (
     FetchedSeries,
-    Flagged,
     account_of,
     begin_fetch,
     end_fetch,
-    flagged_by_key_objects_of,
-    not_here,
     write_study,
 )
 from kinote.migration.fetching.source import ListedSeries, Source, SourceError, Taking, Wanted
+from kinote.notes.lists.flagged import Flagged, flagged_by_key_objects_of, not_here
 from kinote.security.origins import Origin
 from kinote.telemetry.clock import Clock
 
@@ -161,10 +159,11 @@ class Fetches:
         images: dict[ListedSeries, list[Flagged]] = {}
         states: dict[str, set[str]] = {}
         for each in flagged:
-            if each.series.series_instance_uid:
-                images.setdefault(each.series, []).append(each)
+            if each.series_instance_uid:
+                series = ListedSeries(each.study_instance_uid, each.series_instance_uid)
+                images.setdefault(series, []).append(each)
             else:
-                states.setdefault(each.series.study_instance_uid, set()).add(each.sop_instance_uid)
+                states.setdefault(each.study_instance_uid, set()).add(each.sop_instance_uid)
         found = []
         for series, those in images.items():
             classes = frozenset(each.sop_class_uid for each in those if each.sop_class_uid)

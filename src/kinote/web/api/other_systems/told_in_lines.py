@@ -8,11 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 from anyio import CancelScope, to_thread
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response, StreamingResponse
 
-from kinote.catalog.transactions.catalog import CatalogClosedError
-from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.web.rooms import Rooms
 
 log = logging.getLogger(__name__)
@@ -33,8 +30,9 @@ def _lines(told: Iterator[dict[str, object]]) -> Iterator[bytes]:
         try:
             for each in told:
                 yield _line(each)
-        except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError, OSError) as error:
-            log.warning("Work that is told in lines has ended before its end", exc_info=True)
+        except Exception as error:
+            # The head of the answer has gone out: whatever it is, the last line says it.
+            log.exception("Work that is told in lines has ended before its end")
             yield _line({"problem": f"It ended before its end: {error}"})
 
 
