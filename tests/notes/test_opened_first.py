@@ -24,6 +24,12 @@ from tests.notes.ward import FIRST, IMAGE, SECOND_IMAGE, key_object
 KOS = ["1.2.1.70.1", "1.2.1.70.2", "1.2.2.70.3"]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(opened_first, "_SECONDS", 600.0)
+
+
 @pytest.fixture
 def door(filled: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     yield Door(filled, local_stores(tmp_path_factory.mktemp("data")), clock=clock)
