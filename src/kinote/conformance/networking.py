@@ -143,7 +143,10 @@ def _policies() -> str:
             ("Associations at once; from one host", f"{limits.associations}; {limits.associations_per_host}"),
             ("Asynchronous operations", "a window of 1 in both directions; none is proposed"),
             ("Role selection", "answered; proposed where we need the role (PS3.7 D.3.3.4)"),
-            ("User identity", "not asked for, and not answered"),
+            (
+                "User identity (PS3.7 D.3.3.7)",
+                f"{options.user_identity} by default; by setting, names and passcodes; no other form",
+            ),
             (
                 "Association without a message",
                 f"aborted after {limits.idle_seconds:g} seconds; within a message after {limits.message_seconds:g}",
@@ -191,8 +194,9 @@ _MODEL = (
     "Kinote is one application entity with one or several AE titles. It has an HTTP interface (section 4) beside "
     "the DICOM network. What it receives is durable and in the index before it is acknowledged; every answer to "
     "queries and retrievals, by both interfaces, is made from the same view of the index. Kinote opens "
-    "associations to send objects (transmission and C-MOVE), to tell of the availability of instances, and when a"
-    " person asks to test or to query a peer."
+    "associations to send objects (C-MOVE, and deliveries that people or [routes](routing.md) order), to ask for "
+    "commitment and to recall objects, to tell of the availability of instances, and when a person asks to test or "
+    "to query a peer."
 )
 
 _STATUS_NOTE = (
