@@ -29,6 +29,7 @@ from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
+from kinote.notes.registrar.opened_first import read_first
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
@@ -102,6 +103,12 @@ def web_application(
         check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
         compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
         backups=house.backups,
+        # Commands, which may only look, leave that to servers.
+        study_opened=(
+            partial(read_first, house.catalog, house.door, clock=house.clock)
+            if house.node
+            else lambda study: None
+        ),
         fetching=_fetching(house, settings),
         scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock),
         purge_delays=settings.purge_delays(),

@@ -130,6 +130,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/migrations/fetches"): Right.EXAMINE,
     ("POST", "/api/v1/migrations/fetches"): Right.OPERATE,
     ("GET", "/api/v1/migrations/fetches/{fetch_id}/missing"): Right.EXAMINE,
+    ("GET", "/api/v1/migrations/sweep"): Right.EXAMINE,
     ("GET", "/api/v1/migrations/scans"): Right.EXAMINE,
     ("POST", "/api/v1/migrations/scans"): Right.OPERATE,
     ("GET", "/api/v1/migrations/folders"): Right.EXAMINE,

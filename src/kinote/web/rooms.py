@@ -102,6 +102,8 @@ class Rooms:
     compare_journal: Callable[[], list[Difference]] = list
     #: Makes backups; None where none are made.
     backups: Backups | None = None
+    #: Told which study somebody opens, before its notes are read.
+    study_opened: Callable[[str], object] = lambda study: None
     #: Scans folders of other systems; None where none are scanned.
     scans: FolderScans | None = None
     #: Finds other systems, and fetches from them; None where nothing is fetched.

@@ -40,7 +40,7 @@ from kinote.web.api import (
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.deliveries import routes
-from kinote.web.api.other_systems import fetches, scans
+from kinote.web.api.other_systems import fetches, scans, sweep
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -53,6 +53,7 @@ parts = (
     migrations,
     scans,
     fetches,
+    sweep,
     note_summary,
     instances,
     objects,

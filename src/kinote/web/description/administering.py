@@ -326,6 +326,13 @@ class FolderScan(BaseModel):
     problem: str
 
 
+class Sweep(BaseModel):
+    """How many key objects are left that an older reader than this one has read."""
+
+    reader: int
+    left: int
+
+
 class FetchAccount(BaseModel):
     """Series and instances that another system lists, or that are flagged; that are here, and that are not."""
 
@@ -423,6 +430,7 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/migrations/duplicates"): Page[DuplicateNote],
     ("post", "/api/v1/migrations/key-objects"): MadeSome,
     ("get", "/api/v1/migrations/scans"): Page[FolderScan],
+    ("get", "/api/v1/migrations/sweep"): Sweep,
     ("get", "/api/v1/migrations/folders"): Page[FolderInPlace],
     ("get", "/api/v1/migrations/fetches"): Page[Fetch],
     ("get", "/api/v1/migrations/fetches/{fetch_id}/missing"): Page[MissingOfSeries],
