@@ -60,6 +60,8 @@ _MAY_MEASURE = {
     "scp/retrieval.py": "when the last interim answer was sent",
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/serving.py": "how long an association lasted",
+    "retention/evictions.py": "how long a slice of evictions takes the writer",
+    "retention/units/following.py": "for how long it is counted before a plan is made",
     "security/audit/trail.py": "the removal of old chunks leaves others their turn",
     "security/audit_messages/syslog.py": "how long a syslog server may take for a group",
     "security/sign_in/identifying.py": "how long what was found out about a token counts",
@@ -72,7 +74,7 @@ _MAY_MEASURE = {
     "web/connections/doorkeeper.py": "time-outs of the network",
     "web/request_body.py": "how long a thread waits for a body",
     "web/request_log.py": "how long a request took",
-    "web/summary/content.py": "how long the pictures of a summary may take",
+    "delivery/reports/content.py": "how long the pictures of a summary may take",
 }
 
 

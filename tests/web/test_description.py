@@ -55,6 +55,12 @@ NOT_HERE = (
     "/{held_id}/comparison",
     "/{fetch_id}/missing",
     "/{hold_id}",
+    "/{plan_id}",
+    "/archives/{peer_id}",
+    "/{peer_id}/requests",
+    "/{commitment_id}",
+    "/{route_id}",
+    "/{delivery_id}",
 )
 
 
@@ -93,6 +99,8 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "proposed-corrections",
             "held/decisions",
             "retention/holds",
+            "retention/plans",
+            "retention/evictions",
             "migrations/waiting",
             "migrations/duplicates",
             "migrations/scans",

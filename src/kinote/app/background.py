@@ -18,10 +18,11 @@ from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
 from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
-from kinote.delivery.orders.carriers import Calling
+from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.keeping import DeliveryKeeper
+from kinote.delivery.orders.notices import NoticeSender
 from kinote.delivery.orders.ordering import DELIVER
 from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
@@ -43,8 +44,12 @@ from kinote.notes.creator.making_awaited import MAKE_WAITING
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
 from kinote.notes.registrar.waiting_jobs import MakeWaiting
+from kinote.retention.headroom import Volume
+from kinote.retention.keeping import CacheKeeper
+from kinote.retention.units.following import UnitCounter
 from kinote.security.audit_messages.sending import AuditSending
 from kinote.settings.model import Settings
+from kinote.storage.volume import room_of
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +119,17 @@ def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Se
         record=house.trail.write if house.trail is not None else None,
     )
     closing.callback(reaper.close)
+    units = UnitCounter(house.catalog, house.clock)
+    closing.callback(Repeatedly("retention-units", units.step, Event()).close)
+    keeper = CacheKeeper(
+        house.catalog,
+        house.clock,
+        node=node.id,
+        volume=lambda: Volume(*room_of(house.directory.path)),
+        remove_evicted=partial(remove_remembered, house.catalog, house.stores),
+    )
+    closing.callback(keeper.close)
+    closing.callback(Repeatedly("retention", keeper.step, Event()).close)
     closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
     if settings.reconcile_days:
         reconciler = Reconciler(
@@ -153,6 +169,8 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
         closing.callback(_delivery_workers(house, node, settings).close)
     keeper = DeliveryKeeper(house.catalog, house.clock)
     closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
+    sender = NoticeSender(house.catalog, house.clock)
+    closing.callback(Repeatedly("notices", sender.step, Event()).close)
     closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
     follower = AvailabilityFollower(
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
@@ -228,7 +246,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
 def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
     """Begin to carry out deliveries: beside other jobs, which no slow destination keeps waiting."""
     scp = settings.scp_options()
-    calling = Calling(scp.titles[0], scp.tls)
+    calling = Calling(scp.titles[0], scp.tls, settings.authorization_folder)
     handlers: dict[JobKind, Handler] = {
         DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
         CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),

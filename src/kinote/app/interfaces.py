@@ -33,6 +33,7 @@ from kinote.notes.registrar.opened_first import read_first
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
+from kinote.retention.headroom import Volume
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.availability.taking import availability_offers
 from kinote.scp.commitment.asked import CommitmentProvider
@@ -45,6 +46,7 @@ from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import journal_folder
+from kinote.storage.volume import room_of
 from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
 
@@ -112,6 +114,7 @@ def web_application(
         fetching=_fetching(house, settings),
         scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock),
         purge_delays=settings.purge_delays(),
+        volume=lambda: Volume(*room_of(house.directory.path)),
         job_kinds=JOB_KINDS,
         peers=house.peers,
         record_for=house.ledger.record_for,

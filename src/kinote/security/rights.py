@@ -24,6 +24,7 @@ class Right(StrEnum):
     CORRECT = "correct"
     RELEASE = "release"
     HOLD = "hold"
+    RETAIN = "retain"
     DELIVER = "deliver"
     EXAMINE = "examine"
     OBSERVE = "observe"
@@ -44,6 +45,7 @@ MEANINGS: Mapping[Right, str] = {
     Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
     Right.HOLD: "place holds on studies, patients and notes, and end them",
+    Right.RETAIN: "set the rules by which bytes leave the cache, and evict by them",
     Right.DELIVER: "have objects sent to another system",
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
     Right.OBSERVE: "see how the server is doing: readiness and metrics",
@@ -152,6 +154,8 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): Right.WITHDRAW,
     ("POST", "/api/v1/objects"): Right.STORE,
     ("POST", "/api/v1/handed-out"): Right.DELIVER,
+    ("POST", "/api/v1/exports"): Right.DELIVER,
+    ("POST", "/api/v1/exports/plan"): Right.DELIVER,
     ("GET", "/api/v1/routes"): Right.OBSERVE,
     ("POST", "/api/v1/routes"): Right.OPERATE,
     ("GET", "/api/v1/routes/{route_id}"): Right.OBSERVE,
@@ -168,6 +172,8 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/deliveries/{delivery_id}/retry"): Right.DELIVER,
     ("POST", "/api/v1/deliveries/{delivery_id}/priority"): Right.DELIVER,
     ("POST", "/api/v1/deliveries/{delivery_id}/acknowledge"): Right.DELIVER,
+    ("GET", "/api/v1/notices"): Right.EXAMINE,
+    ("POST", "/api/v1/notices/told"): Right.DELIVER,
     ("POST", "/api/v1/scrub"): Right.OPERATE,
     ("GET", "/api/v1/laws"): Right.EXAMINE,
     ("GET", "/api/v1/journal"): Right.EXAMINE,
@@ -185,6 +191,14 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/purges/failures"): Right.EXAMINE,
     ("GET", "/api/v1/purges/plan"): Right.EXAMINE,
     ("POST", "/api/v1/purges/retry"): Right.OPERATE,
+    ("GET", "/api/v1/retention"): Right.OBSERVE,
+    ("GET", "/api/v1/retention/rules"): Right.EXAMINE,
+    ("PUT", "/api/v1/retention/rules"): Right.RETAIN,
+    ("GET", "/api/v1/retention/plans"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/plans"): Right.EXAMINE,
+    ("GET", "/api/v1/retention/plans/{plan_id}"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/plans/{plan_id}/evict"): Right.RETAIN,
+    ("GET", "/api/v1/retention/evictions"): Right.EXAMINE,
     ("GET", "/api/v1/retention/holds"): Right.EXAMINE,
     ("POST", "/api/v1/retention/holds"): Right.HOLD,
     ("GET", "/api/v1/retention/holds/{hold_id}"): Right.EXAMINE,
@@ -285,6 +299,7 @@ COMMANDS: dict[str, Right] = {
     "echo": Right.CONNECT,
     "find": Right.READ,
     "send": Right.DELIVER,
+    "export": Right.DELIVER,
     "deliver": Right.DELIVER,
     "routes list": Right.OBSERVE,
     "routes show": Right.OBSERVE,
@@ -299,6 +314,8 @@ COMMANDS: dict[str, Right] = {
     "deliveries retry": Right.DELIVER,
     "deliveries priority": Right.DELIVER,
     "deliveries acknowledge": Right.DELIVER,
+    "notices list": Right.EXAMINE,
+    "notices told": Right.DELIVER,
     "doctor": Right.OPERATE,
     "backup": Right.OPERATE,
     "restore": Right.OPERATE,
@@ -329,6 +346,12 @@ COMMANDS: dict[str, Right] = {
     "purges list": Right.EXAMINE,
     "purges failures": Right.EXAMINE,
     "purges retry": Right.OPERATE,
+    "retention status": Right.OBSERVE,
+    "retention rules": Right.EXAMINE,
+    "retention save-rules": Right.RETAIN,
+    "retention plan": Right.EXAMINE,
+    "retention evict": Right.RETAIN,
+    "retention evictions": Right.EXAMINE,
     "retention holds": Right.EXAMINE,
     "retention hold": Right.HOLD,
     "retention release": Right.HOLD,

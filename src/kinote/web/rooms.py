@@ -30,6 +30,7 @@ from kinote.migration.folders.scan import FolderScans
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
+from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
@@ -108,6 +109,8 @@ class Rooms:
     scans: FolderScans | None = None
     #: Finds other systems, and fetches from them; None where nothing is fetched.
     fetching: tuple[NamedSources, Fetches] | None = None
+    #: The volume of the cache.
+    volume: Callable[[], Volume] = lambda: Volume(0, 0)
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

@@ -75,6 +75,7 @@ _CHANGING = {
     Right.REJECT: AuditEvent.DECIDED,
     Right.RELEASE: AuditEvent.DECIDED,
     Right.HOLD: AuditEvent.DECIDED,
+    Right.RETAIN: AuditEvent.CONFIGURED,
     Right.DELIVER: AuditEvent.DELIVERED,
     Right.OPERATE: AuditEvent.CONFIGURED,
     Right.EXAMINE: AuditEvent.CONFIGURED,
@@ -87,6 +88,8 @@ _OTHERWISE: Mapping[tuple[str, str], AuditEvent | None] = {
     ("POST", "/api/v1/migrations/key-objects"): AuditEvent.MARKED,
     # It tells that something happened, and not of whom. Readers ask it all the time.
     ("GET", "/api/v1/changes"): None,
+    # It changes nothing: a question that is too long for an address.
+    ("POST", "/api/v1/exports/plan"): AuditEvent.QUERY,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): AuditEvent.RESTORED,
     ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): AuditEvent.RESTORED,
 }
