@@ -37,7 +37,6 @@ def known(client: httpx.Client) -> dict[str, str]:
     destination = client.post(
         "/api/v1/destinations", json={"name": "D", "endpoint": peer["endpoints"][0]["id"], "policy": {}}
     ).json()
-    assert client.put(f"/api/v1/archives/{peer['id']}", json={}).status_code == 200
     return {
         "study": STUDY,
         "note_id": str(made["id"]),
@@ -54,8 +53,14 @@ NOT_HERE = (
     "/{backup_id}",
     "/{decision_id}",
     "/{held_id}/comparison",
+    "/{fetch_id}/missing",
     "/{hold_id}",
+    "/{plan_id}",
+    "/archives/{peer_id}",
+    "/{peer_id}/requests",
     "/{commitment_id}",
+    "/{route_id}",
+    "/{delivery_id}",
 )
 
 
@@ -94,10 +99,13 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "proposed-corrections",
             "held/decisions",
             "retention/holds",
-            "commitments",
-            "archives/{peer_id}/requests",
+            "retention/plans",
+            "retention/evictions",
             "migrations/waiting",
             "migrations/duplicates",
+            "migrations/scans",
+            "migrations/fetches",
+            "migrations/folders",
         )
     }
 
