@@ -9,6 +9,7 @@ import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
 import { AlertsBadge } from "./operations/alerts-badge";
 import { AlertsPage } from "./operations/alerts-page";
+import { BackupsPage } from "./operations/backups-page";
 import { ExplainPage } from "./operations/explain-page";
 import { JobsPage } from "./operations/jobs-page";
 import { PurgesPage } from "./operations/purges-page";
@@ -31,6 +32,7 @@ const LINKS = [
   { page: "removed", href: "/removed", text: "Removed", right: "examine" },
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
+  { page: "backups", href: "/backups", text: "Backups", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
@@ -116,6 +118,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <RejectionsPage query={address.searchParams} />;
     case "purges":
       return <PurgesPage query={address.searchParams} />;
+    case "backups":
+      return <BackupsPage />;
     case "jobs":
       return <JobsPage query={address.searchParams} />;
     case "alerts":
