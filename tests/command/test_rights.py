@@ -59,7 +59,16 @@ def _value(name: str, parameter: str) -> str:
     """What a parameter takes: a number, one of the words that there are, or anything."""
     if parameter in _WORDS:
         return _WORDS[parameter]
-    numbered = name.split()[0] in {"jobs", "alerts", "held", "purges", "rejections", "tokens", "withdrawals"}
+    numbered = name.split()[0] in {
+        "jobs",
+        "alerts",
+        "deliveries",
+        "held",
+        "purges",
+        "rejections",
+        "tokens",
+        "withdrawals",
+    }
     return "1" if numbered and "kind" not in parameter else "1.2.3"
 
 

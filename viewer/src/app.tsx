@@ -15,6 +15,7 @@ import { JobsPage } from "./operations/jobs-page";
 import { PurgesPage } from "./operations/purges-page";
 import { RejectionsPage } from "./operations/rejections-page";
 import { RemovedPage } from "./operations/removed-page";
+import { RoutesPage } from "./operations/routes-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
 import { Link, type Route, routeOf, useAddress } from "./router";
 import { ExpiredDialog } from "./session/expired-dialog";
@@ -33,6 +34,7 @@ const LINKS = [
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
   { page: "backups", href: "/backups", text: "Backups", right: "observe" },
+  { page: "routes", href: "/routes", text: "Routes", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
@@ -120,6 +122,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <PurgesPage query={address.searchParams} />;
     case "backups":
       return <BackupsPage />;
+    case "routes":
+      return <RoutesPage query={address.searchParams} />;
     case "jobs":
       return <JobsPage query={address.searchParams} />;
     case "alerts":

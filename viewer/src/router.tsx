@@ -47,7 +47,16 @@ export type Route =
   | { page: "unknown" };
 
 /** The pages of those who look after a server. */
-const OPERATIONS = ["rejections", "purges", "removed", "backups", "jobs", "alerts", "explain"] as const;
+const OPERATIONS = [
+  "rejections",
+  "purges",
+  "removed",
+  "backups",
+  "routes",
+  "jobs",
+  "alerts",
+  "explain",
+] as const;
 type Operation = (typeof OPERATIONS)[number];
 
 export function routeOf(path: string): Route {

@@ -29,6 +29,13 @@ MEANINGS = {
         "The data directory was moved, replaced or opened by another server.",
         "Stop the server, put the directory back, and start it again.",
     ),
+    "DELIVERIES_DIFFER": Meaning(
+        "Objects that a destination has acknowledged are not found there.",
+        "See the failed deliveries, ask the destination, and send them again.",
+    ),
+    "DELIVERIES_FAILED": Meaning(
+        "Deliveries have failed.", "See the reasons under Deliveries; send them again, or take note of them."
+    ),
     "DISK_FULL": Meaning("The disk of the stored images is full: no image is taken.", "Free some space."),
     "DISK_NEARLY_FULL": Meaning(
         "The volume of the data directory has little room left.", "Make room, or use a larger volume."
@@ -73,6 +80,10 @@ MEANINGS = {
         "Received rejections wait for a decision: their senders may not reject by themselves, or named the earlier "
         "UID of an object.",
         "Accept or refuse them under Rejections.",
+    ),
+    "ROUTE_FAILED": Meaning(
+        "A route cannot act: what it should deliver is not delivered.",
+        "See its results under Routes, and change the route or its destination.",
     ),
     "SAFETY_REJECTIONS_WAITING": Meaning(
         "A received rejection for patient safety waits for a decision: what may harm a patient is still shown.",

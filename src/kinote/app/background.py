@@ -14,6 +14,13 @@ from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
+from kinote.delivery.orders.carriers import Calling
+from kinote.delivery.orders.carrying_out import CarryOut
+from kinote.delivery.orders.held import held_destinations
+from kinote.delivery.orders.keeping import DeliveryKeeper
+from kinote.delivery.orders.ordering import DELIVER
+from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
     MOVED_AWAY,
     index_damaged,
@@ -129,11 +136,17 @@ def _make_backups(closing: ExitStack, house: House) -> None:
 
 def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
     closing.callback(_workers(house, node, settings).close)
+    if settings.delivery_workers:
+        closing.callback(_delivery_workers(house, node, settings).close)
+    keeper = DeliveryKeeper(house.catalog, house.clock)
+    closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
     closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
     follower = AvailabilityFollower(
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
     )
     closing.callback(Repeatedly("availability", follower.step, Event()).close)
+    routes = RouteFollower(house.catalog, house.clock)
+    closing.callback(Repeatedly("routes", routes.step, Event()).close)
     messenger = AlertMessenger(house.catalog, house.clock, settings.alert_options())
     closing.callback(Repeatedly("alert-messages", messenger.step, Event()).close)
 
@@ -152,8 +165,19 @@ def _make_jobs(house: House, settings: Settings) -> float:
     return _LOOK_FOR_JOBS
 
 
+#: Kinds of jobs that wait for other systems for long: they have workers of their own.
+DELIVERY_KINDS = (DELIVER, CHECK_DELIVERY)
+
 #: The kinds of jobs that there are.
-JOB_KINDS = (REGISTER_AGAIN, MAKE_KEY_OBJECTS, MAKE_WAITING, TELL_AVAILABILITY, COMPARE_HELD, TELL_ALERTS)
+JOB_KINDS = (
+    REGISTER_AGAIN,
+    MAKE_KEY_OBJECTS,
+    MAKE_WAITING,
+    TELL_AVAILABILITY,
+    COMPARE_HELD,
+    TELL_ALERTS,
+    *DELIVERY_KINDS,
+)
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
@@ -168,7 +192,34 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
         TELL_ALERTS: TellAlerts(house.catalog, house.clock, settings.alert_options()),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
-    return Workers(house.catalog, handlers, house.clock, name=node.id, options=options)
+    return Workers(
+        house.catalog,
+        handlers,
+        house.clock,
+        name=node.id,
+        options=options,
+        known=DELIVERY_KINDS if settings.delivery_workers else (),
+    )
+
+
+def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
+    """Begin to carry out deliveries: beside other jobs, which no slow destination keeps waiting."""
+    scp = settings.scp_options()
+    calling = Calling(scp.titles[0], scp.tls)
+    handlers: dict[JobKind, Handler] = {
+        DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
+        CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),
+    }
+    options = WorkerOptions(settings.delivery_workers, timedelta(days=settings.job_days))
+    return Workers(
+        house.catalog,
+        handlers,
+        house.clock,
+        name=f"{node.id}-deliveries",
+        options=options,
+        held=held_destinations(house.clock),
+        beside=True,
+    )
 
 
 def _see_to_place(house: House) -> float:

@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from threading import Event
+from typing import Any
 
 from sqlalchemy import Connection
 
 from kinote.app.house import House
+from kinote.delivery.orders.keeping import FailedDeliveries, failed_deliveries
+from kinote.delivery.routing.rows import failing
 from kinote.holdings.alerts import AlertWatch
 from kinote.holdings.health import (
     DISK_FULL,
@@ -54,13 +57,18 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         rejections = waiting(connection)
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
+        routes = failing(connection, _TOLD_ONE_BY_ONE)
+        deliveries = failed_deliveries(connection)
         # Where nothing is purged, nobody looks at the clock.
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
     own = clock + ([_dead_jobs(dead)] if dead else [])
     if late:
         own.append(_late_notes(late))
+    if deliveries is not None:
+        own += _failed_deliveries(deliveries)
     if purges:
         own.append(_dead_purges(purges))
+    own += [_failing_route(route) for route in routes]
     if house.catalog.write_trouble is not None:
         own.append(index_not_written(house.catalog.write_trouble))
     if house.soundness.faults:
@@ -174,6 +182,34 @@ def _dead_purges(number: int) -> Alert:
         "failures` for the reasons, and have them tried again with `kinote purges retry`.",
         number,
     )
+
+
+def _failing_route(route: Any) -> Alert:
+    return Alert(
+        "ROUTE_FAILED",
+        f"The route {route.name!r} cannot act since {route.failed_at}: {route.failure} `kinote routes results` says "
+        "on what. Change the route, or its destination, and deliver that by hand.",
+        subject=f"route {route.name}",
+    )
+
+
+def _failed_deliveries(found: FailedDeliveries) -> Iterator[Alert]:
+    if found.differing:
+        lack = "delivery lacks objects" if found.differing == 1 else "deliveries lack objects"
+        yield Alert(
+            "DELIVERIES_DIFFER",
+            f"{found.differing} {lack} at the destination that it has acknowledged. See `kinote deliveries list "
+            "--state failed`, and send them again with `kinote deliveries retry`.",
+            found.differing,
+        )
+    if other := found.number - found.differing:
+        have = "delivery has" if other == 1 else "deliveries have"
+        yield Alert(
+            "DELIVERIES_FAILED",
+            f"{other} {have} failed. See `kinote deliveries list --state failed` for the reasons; send them again with "
+            "`kinote deliveries retry`, or take note of them with `kinote deliveries acknowledge`.",
+            other,
+        )
 
 
 def _dead_jobs(number: int) -> Alert:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.app.background import at_work
@@ -27,6 +28,7 @@ from kinote.catalog.sql.unavailable import IndexDamagedError
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.decoding.shared import decoding_processes
 from kinote.delivery.ledger import Ledger
+from kinote.delivery.routing.from_settings import mirror_routes
 from kinote.holdings.door import Door
 from kinote.holdings.installation import (
     Marks,
@@ -255,11 +257,15 @@ def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> 
 
 
 def _mirror_settings(catalog: Catalog, settings: Settings, node: Node, now: datetime) -> None:
-    """Write the peers and destinations of the settings into the index."""
+    """Write the peers, destinations and routes of the settings into the index."""
     destinations = [destination.destination() for destination in settings.destinations]
-    for remark in catalog.write(
-        lambda transaction: mirror(transaction, settings.peers(), destinations, node.id, now)
-    ):
+    routes = [route.route() for route in settings.routes]
+
+    def work(transaction: Connection) -> list[str]:
+        remarks = mirror(transaction, settings.peers(), destinations, node.id, now)
+        return [*remarks, *mirror_routes(transaction, routes, node.id, now)]
+
+    for remark in catalog.write(work):
         log.warning("%s", remark)
 
 

@@ -24,15 +24,18 @@ from kinote.command import (
     users_typed,
     withdrawals_typed,
 )
+from kinote.command.deliveries import typed as deliveries_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.retention import typed as retention_typed
+from kinote.command.routes import typed as routes_typed
 from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
 
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
+app.add_typer(deliveries_typed.deliveries)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)
@@ -45,10 +48,12 @@ app.add_typer(alerts_typed.alerts)
 app.add_typer(users_typed.users)
 app.add_typer(users_typed.tokens)
 app.command()(users_typed.audit)
+app.command()(deliveries_typed.deliver)
 app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)
 app.command()(conformance_typed.conformance)
+app.add_typer(routes_typed.routes)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")

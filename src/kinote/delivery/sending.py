@@ -6,7 +6,7 @@ only where the receiver takes none of that, and where that cannot be done it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -34,12 +34,16 @@ SendingKind = Literal["completed", "warning", "failed", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of an object that was to be sent; `reason` says why it is not simply `completed`."""
+    """What became of an object that was to be sent; `reason` says why it is not simply `completed`.
+
+    `was_offered` says that its turn came: the others are those for which there was no association.
+    """
 
     kind: SendingKind
     sop_instance_uid: str
     reason: str = ""
     status: int = statuses.SUCCESS
+    was_offered: bool = True
 
 
 class Sender:
@@ -150,8 +154,12 @@ class Sender:
 ProposedStorage = tuple[str, tuple[str, ...]]
 
 
-def proposals(objects: Iterable[LiveObject | Sendable]) -> list[list[ProposedStorage]]:
+def proposals(
+    objects: Iterable[LiveObject | Sendable], syntaxes: Collection[str] = ()
+) -> list[list[ProposedStorage]]:
     """What to propose for these objects: for each association that it takes, its presentation contexts.
+
+    `syntaxes` are the transfer syntaxes that may be proposed; empty for any.
 
     Each class is proposed in every syntax it is stored in, by itself so that the receiver cannot choose another,
     and in those we re-encode to. A class with a UID that is longer than UIDs are has an association to itself, which a
@@ -162,12 +170,14 @@ def proposals(objects: Iterable[LiveObject | Sendable]) -> list[list[ProposedSto
         stored.setdefault(each.sop_class_uid, {})[each.transfer_syntax_uid] = None
     associations: list[list[ProposedStorage]] = [[]]
     alone: list[list[ProposedStorage]] = []
-    for uid, syntaxes in stored.items():
-        contexts = [*((uid, (syntax,)) for syntax in syntaxes if syntax not in TARGETS), (uid, TARGETS)]
-        if TARGETS[1] in syntaxes:
+    for uid, stored_in in stored.items():
+        contexts = [*((uid, (syntax,)) for syntax in stored_in if syntax not in TARGETS), (uid, TARGETS)]
+        if TARGETS[1] in stored_in:
             # An implicit data set goes out as it is where the receiver takes that, too.
             contexts.append((uid, (TARGETS[1],)))
-        if any(len(each) > uids.LONGEST for each in (uid, *syntaxes)):
+        if syntaxes:
+            contexts = _only(contexts, syntaxes)
+        if any(len(each) > uids.LONGEST for each in (uid, *stored_in)):
             alone.append(contexts)
             continue
         if len(associations[-1]) + len(contexts) > MOST_CONTEXTS:
@@ -176,11 +186,23 @@ def proposals(objects: Iterable[LiveObject | Sendable]) -> list[list[ProposedSto
     return [each for each in (*associations, *alone) if each]
 
 
+def _only(contexts: Sequence[ProposedStorage], syntaxes: Collection[str]) -> list[ProposedStorage]:
+    """Leave out transfer syntaxes that may not be proposed. A class keeps a context, so that the answer names it."""
+    kept = [(uid, tuple(each for each in proposed if each in syntaxes)) for uid, proposed in contexts]
+    found = [each for each in kept if each[1]]
+    return found or [(contexts[0][0], tuple(sorted(syntaxes)))]
+
+
 _Object = TypeVar("_Object", LiveObject, Sendable)
 
 
-def grouped(objects: Sequence[_Object]) -> Iterator[tuple[list[ProposedStorage], list[_Object]]]:
-    """For each association that these objects take what to propose, and those that go over it in their order."""
-    for contexts in proposals(objects):
+def grouped(
+    objects: Sequence[_Object], syntaxes: Collection[str] = ()
+) -> Iterator[tuple[list[ProposedStorage], list[_Object]]]:
+    """For each association that these objects take what to propose, and those that go over it in their order.
+
+    `syntaxes` are the transfer syntaxes that may be proposed; empty for any.
+    """
+    for contexts in proposals(objects, syntaxes):
         classes = {uid for uid, _ in contexts}
         yield contexts, [each for each in objects if each.sop_class_uid in classes]

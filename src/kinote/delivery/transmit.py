@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -22,6 +22,9 @@ from kinote.peers.calling import Caller
 
 #: Files that are looked into before their association is opened.
 _TOGETHER = 2000
+
+#: Results that wait to be taken at most, and seconds after which whoever waits for room looks whether it is closed.
+_UNTOLD, _LOOK_WHETHER_CLOSED = 50, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,28 @@ def send_objects(
         yield SentObject(wanted.sop_instance_uid, sent, sent.reason)
 
 
+def send_in_order(
+    call: Caller,
+    objects: Sequence[Sendable],
+    associations: int = 1,
+    record: Record = unrecorded,
+    *,
+    syntaxes: Collection[str] = (),
+) -> Generator[Sent, None, None]:
+    """Send objects, and say what became of each as it comes about.
+
+    `syntaxes` are the transfer syntaxes that may be used; empty for any. Nothing more is sent once the generator is
+    closed.
+    """
+    for contexts, group in grouped(objects, syntaxes):
+        sending = _send_group(call, contexts, group, associations, record)
+        try:
+            for _, sent in sending:
+                yield sent
+        finally:
+            sending.close()
+
+
 def _send(
     call: Caller, objects: Sequence[Sendable], associations: int, record: Record = unrecorded
 ) -> Iterator[tuple[Sendable, Sent]]:
@@ -77,8 +102,11 @@ def _send_group(
     group: Sequence[Sendable],
     associations: int,
     record: Record,
-) -> Iterator[tuple[Sendable, Sent]]:
+) -> Generator[tuple[Sendable, Sent], None, None]:
     """Send objects that share their presentation contexts, each association taking the next that waits.
+
+    They wait for whoever takes the results: of what was sent, few are not told yet. Nothing more is sent once the
+    generator is closed.
 
     The others are requested after the first is answered. A receiver that takes fewer associations at once may count
     those that it is about to reject: requested together, all of them would be rejected.
@@ -86,17 +114,26 @@ def _send_group(
     count = min(associations, len(group))
     waiting = _Waiting(group, count)
     is_answered = threading.Event()
-    results: queue.SimpleQueue[tuple[Sendable, Sent]] = queue.SimpleQueue()
+    results: queue.Queue[tuple[Sendable, Sent]] = queue.Queue(_UNTOLD)
+    is_closed = threading.Event()
+
+    def tell(result: tuple[Sendable, Sent]) -> None:
+        while not is_closed.is_set():
+            try:
+                results.put(result, timeout=_LOOK_WHETHER_CLOSED)
+                break
+            except queue.Full:
+                continue
 
     def send_first() -> None:
         try:
-            _send_waiting(call, contexts, waiting, results.put, record, is_answered.set)
+            _send_waiting(call, contexts, waiting, tell, record, is_answered.set)
         finally:
             is_answered.set()
 
     def send_further() -> None:
         is_answered.wait()
-        _send_waiting(call, contexts, waiting, results.put, record)
+        _send_waiting(call, contexts, waiting, tell, record)
 
     threads = [
         threading.Thread(target=send_further if number else send_first, daemon=True)
@@ -104,8 +141,12 @@ def _send_group(
     ]
     for thread in threads:
         thread.start()
-    for _ in group:
-        yield results.get()
+    try:
+        for _ in group:
+            yield results.get()
+    finally:
+        is_closed.set()
+        waiting.close()
     for thread in threads:
         thread.join()
 
@@ -121,6 +162,11 @@ class _Waiting:
         self._objects = deque(objects)
         self._threads = threads
         self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let nothing wait any more: each thread ends with the object that it has in hand."""
+        with self._lock:
+            self._objects.clear()
 
     def has_left(self) -> bool:
         """Return whether nothing waits: then the calling thread has left."""
@@ -190,10 +236,10 @@ def _send_waiting(
                 if isinstance(error, DimseError) and going_on.after(error):
                     continue
             for left in waiting.give_up(wanted):
-                tell((left, _failed(left, error)))
+                tell((left, _failed(left, error, was_offered=False)))
             return
         return
 
 
-def _failed(wanted: Sendable, error: Exception) -> Sent:
-    return Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE)
+def _failed(wanted: Sendable, error: Exception, *, was_offered: bool = True) -> Sent:
+    return Sent("failed", wanted.sop_instance_uid, str(error), statuses.PROCESSING_FAILURE, was_offered)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 #: Repeat the WHERE clauses of partial indexes literally, so that SQLite uses them.
 _IS_QUEUED: ColumnElement[bool] = job.c.state == literal_column("'queued'")
 _IS_LEASED: ColumnElement[bool] = job.c.state == literal_column("'leased'")
+
+
+#: Returns the destinations whose jobs are to wait now, by name.
+Held = Callable[[Connection], Collection[str]]
 
 
 @dataclass(slots=True)
@@ -75,13 +79,23 @@ class Line:
     up_to: int | None
 
 
+def nothing_held(_connection: Connection) -> Collection[str]:
+    """No destination is left alone."""
+    return ()
+
+
 def claim(
-    transaction: Connection, kinds: Mapping[str, JobKind], turns: Turns, worker: str, now: datetime
+    transaction: Connection,
+    kinds: Mapping[str, JobKind],
+    turns: Turns,
+    worker: str,
+    now: datetime,
+    held: Held = nothing_held,
 ) -> Claimed | None:
-    """Lease the next job to a worker. Returns None if there is nothing to do."""
+    """Lease the next job to a worker. Returns None if there is nothing to do. Jobs for what is `held` wait."""
     # The lock makes sure that the counts of leased jobs include those that other servers have just leased.
     dialects.lock_names(transaction, ["kinote jobs"])
-    for line in open_lines(transaction, kinds, turns):
+    for line in open_lines(transaction, kinds, turns, held):
         claimed = _first_claimed(transaction, line, kinds[line.kind], worker, now)
         if claimed is not None:
             turns.served(line.kind, line.destination)
@@ -113,13 +127,20 @@ def _first_claimed(
             return None
 
 
-def has_work(connection: Connection, kinds: Mapping[str, JobKind], turns: Turns) -> bool:
+def has_work(
+    connection: Connection, kinds: Mapping[str, JobKind], turns: Turns, held: Held = nothing_held
+) -> bool:
     """Return whether `claim` would find a job, without writing anything."""
-    return any(connection.execute(_first_of(line)).first() for line in open_lines(connection, kinds, turns))
+    return any(
+        connection.execute(_first_of(line)).first() for line in open_lines(connection, kinds, turns, held)
+    )
 
 
-def open_lines(connection: Connection, kinds: Mapping[str, JobKind], turns: Turns) -> Iterator[Line]:
-    """Yield the lines with queued jobs that may be begun, in turn."""
+def open_lines(
+    connection: Connection, kinds: Mapping[str, JobKind], turns: Turns, held: Held = nothing_held
+) -> Iterator[Line]:
+    """Yield the lines with queued jobs that may be begun, in turn, except those of destinations that are held."""
+    left_alone: Collection[str] | None = None
     known_queues = queues(connection)
     leased: Counter[tuple[str, str]] = Counter()
     of_kind: Counter[str] = Counter()
@@ -132,7 +153,11 @@ def open_lines(connection: Connection, kinds: Mapping[str, JobKind], turns: Turn
             continue
         up_to = None if queue is None else queue.drains_to
         for destination in _destinations(connection, name, turns.destinations.get(name)):
-            if not destination or leased[name, destination] < kinds[name].to_each:
+            if destination and leased[name, destination] >= kinds[name].to_each:
+                continue
+            if destination and left_alone is None:
+                left_alone = held(connection)
+            if not destination or destination not in (left_alone or ()):
                 yield Line(name, destination, up_to)
 
 

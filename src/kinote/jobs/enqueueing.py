@@ -135,6 +135,11 @@ def cancel(
     return bool(pointless)
 
 
+def set_priority(transaction: Connection, kind: JobKind, natural_key: str, priority: int) -> None:
+    """Change the priority of the job with this natural key, if there is one that has not ended."""
+    transaction.execute(job.update().where(_is_under_way(kind, natural_key)).values(priority=priority))
+
+
 def _is_under_way(kind: JobKind, natural_key: str) -> ColumnElement[bool]:
     """Return the condition for the unended job of a kind with a natural key."""
     return and_(

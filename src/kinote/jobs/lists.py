@@ -123,6 +123,26 @@ def last_death(connection: Connection, kind: JobKind, natural_key: str) -> str |
     return died_at
 
 
+def sentences_of(
+    connection: Connection, kind: JobKind, natural_keys: Collection[str], known: Collection[str]
+) -> dict[str, str]:
+    """Return a sentence about the state of each job that has not ended, by its natural key."""
+    if not natural_keys:
+        return {}
+    query = _SHOWN.add_columns(job.c.natural_key).where(
+        job.c.kind == kind.name,
+        job.c.natural_key.in_(natural_keys),
+        # Repeats the WHERE clause of the partial index literally, so that SQLite uses it.
+        job.c.natural_key != literal_column("''"),
+        job.c.ended_at.is_(None),
+    )
+    queue = queues(connection).get(kind.name)
+    return {
+        row.natural_key: sentence({name: getattr(row, name) for name in _SHOWN_NAMES}, queue, known)
+        for row in connection.execute(query)
+    }
+
+
 def number_of_dead(connection: Connection) -> int:
     """Count the dead jobs, up to `MOST_COUNTED`."""
     dead = select(job.c.id).where(job.c.state == State.DEAD).limit(MOST_COUNTED)

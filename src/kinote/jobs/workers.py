@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,15 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError
 from kinote.catalog.transactions.waiting_work import Budget
-from kinote.jobs.claiming import ANY_QUEUED, Claimed, Turns, claim, has_work
+from kinote.jobs.claiming import (
+    ANY_QUEUED,
+    Claimed,
+    Held,
+    Turns,
+    claim,
+    has_work,
+    nothing_held,
+)
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Failed, LeasedJob, LeftOff, LostLeaseError, Outcome, PermanentError
 from kinote.jobs.moments import moment_of
@@ -87,7 +95,9 @@ class WorkerOptions:
 class Workers:
     """Runs jobs of the kinds in `handlers` until it is closed.
 
-    `name` is that of the server process. `steady` is a monotonic clock in seconds.
+    `name` is that of the server process. `steady` is a monotonic clock in seconds. `held` says for which destinations
+    jobs are to wait. Workers that are `beside` others of their server leave it to these to let time pass for all jobs
+    (`kinote.jobs.passing_time`); then the others are told by `known` which kinds there are.
     """
 
     def __init__(
@@ -99,9 +109,15 @@ class Workers:
         name: str,
         options: WorkerOptions = WorkerOptions(),
         steady: Callable[[], float] = time.monotonic,
+        held: Held = nothing_held,
+        beside: bool = False,
+        known: Iterable[JobKind] = (),
     ) -> None:
+        self._held = held
+        self._is_beside = beside
         self._catalog = catalog
         self._kinds = {kind.name: kind for kind in handlers}
+        self._known = {*self._kinds, *(kind.name for kind in known)}
         self._handlers = {kind.name: handler for kind, handler in handlers.items()}
         self._clock = clock
         self._name = name
@@ -121,10 +137,9 @@ class Workers:
         self._closing.enter_context(catalog.announcements.listening(self.wake))
         for _ in range(options.workers):
             self._begin_worker()
-        self._keepers = [
-            threading.Thread(target=self._keep, name="jobs-keeper", daemon=True),
-            threading.Thread(target=self._sweep, name="jobs-sweeper", daemon=True),
-        ]
+        self._keepers = [threading.Thread(target=self._keep, name="jobs-keeper", daemon=True)]
+        if not beside:
+            self._keepers.append(threading.Thread(target=self._sweep, name="jobs-sweeper", daemon=True))
         for keeper in self._keepers:
             keeper.start()
 
@@ -188,13 +203,13 @@ class Workers:
         if self._catalog.find_latest(ANY_QUEUED) is None:
             return None
         with self._catalog.read() as connection:
-            if not has_work(connection, self._kinds, self._turns):
+            if not has_work(connection, self._kinds, self._turns, self._held):
                 return None
         return self._catalog.submit(partial(self._claim, number), background=True).result()
 
     def _claim(self, number: int, transaction: Connection) -> Claimed | None:
         now = moment_of(transaction, self._clock)
-        return claim(transaction, self._kinds, self._turns, f"{self._name}-{number}", now)
+        return claim(transaction, self._kinds, self._turns, f"{self._name}-{number}", now, self._held)
 
     def _run(self, number: int, claimed: Claimed) -> Claimed | None:
         """Run a job. Returns the next one, which is claimed in the transaction that ends the first."""
@@ -273,7 +288,8 @@ class Workers:
         while at_work < self._options.workers and len(self._threads) < self._most:
             self._begin_worker()
             at_work += 1
-        _WORKERS.set(at_work)
+        if not self._is_beside:
+            _WORKERS.set(at_work)
         if not at_work and not self._is_short:
             log.error(
                 "No job runs any more: the handlers of all %d workers hang. Restart the server",
@@ -293,7 +309,7 @@ class Workers:
                 now = self._steady()
                 if now - sorted_at >= _SORT_EVERY:
                     sorted_at = now
-                    sort_out_kinds(self._catalog, self._kinds, self._clock, is_ending=self._ending.is_set)
+                    sort_out_kinds(self._catalog, self._known, self._clock, is_ending=self._ending.is_set)
                 if now - forgot_at >= _FORGET_EVERY:
                     forgot_at = now
                     self._in_turns(

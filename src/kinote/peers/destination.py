@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +29,9 @@ SENDABLE = (EndpointKind.DIMSE, EndpointKind.DICOMWEB, EndpointKind.FOLDER)
 #: Maximum associations or connections to one destination.
 MOST_ASSOCIATIONS = 32
 
+#: The highest speed limit: 10 GB a second, which is more than any network has.
+MOST_BYTES_PER_SECOND = 10**10
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -37,12 +41,24 @@ class Policy:
     the destination understands rejection notes; a system that does not would show them as key images. `availability`
     tells whether it is told which instances of a study are available, each time that this changes (Instance
     Availability Notification, PS3.4 Annex R).
+
+    `transfer_syntaxes` are the UIDs of those that may be used; empty for any. `bytes_per_second` is the speed limit,
+    0 for none. `hours` are those in which deliveries go out, `HH:MM-HH:MM` in the server's time zone; empty for any
+    time. From `downtime_from` to `downtime_until` (ISO 8601, with offset) deliveries are held, because of
+    `downtime_why`. `queried` tells whether it is asked after a delivery what it has.
     """
 
     content: Content = Content.ALL
     associations: int = 1
     rejection_notes: bool = False
     availability: bool = False
+    transfer_syntaxes: tuple[str, ...] = ()
+    bytes_per_second: int = 0
+    hours: str = ""
+    downtime_from: str = ""
+    downtime_until: str = ""
+    downtime_why: str = ""
+    queried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +103,26 @@ class Destination:
     ended_at: str | None
     #: Why nothing can be sent there now, as a sentence; empty if it can.
     hindrance: str
+    #: Whether nothing can ever be sent there again.
+    has_ended: bool = False
 
 
 def destination_of(row: RowMapping) -> Destination:
     """Make a destination from its row. Parts of a policy that this version does not know are ignored."""
-    policy = json.loads(row["policy"])
-    known = {
-        name: policy[name] for name in ("associations", "rejection_notes", "availability") if name in policy
-    }
     return Destination(
         **{name: row[name] for name in _COLUMNS},
-        policy=Policy(Content(policy.get("content", Content.ALL)), **known),
+        policy=policy_of(json.loads(row["policy"])),
         hindrance=_hindrance(row),
+        has_ended=any(row[name] is not None for name in ("ended_at", "peer_ended_at", "endpoint_ended_at")),
     )
+
+
+def policy_of(written: Mapping[str, Any]) -> Policy:
+    """Make a policy from the names of its parts. Those that this version does not know are ignored."""
+    known = {each.name: written[each.name] for each in fields(Policy) if each.name in written}
+    known["content"] = Content(known.get("content", Content.ALL))
+    known["transfer_syntaxes"] = tuple(known.get("transfer_syntaxes", ()))
+    return Policy(**known)
 
 
 _COLUMNS = (

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from kinote.catalog.known_systems import destination_rows, peer_rows
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.peers.checks import faults_of_description, faults_of_name
 from kinote.peers.destination import (
     MOST_ASSOCIATIONS,
+    MOST_BYTES_PER_SECOND,
     SENDABLE,
     Destination,
+    Policy,
     WantedDestination,
     destination_of,
 )
@@ -25,6 +29,7 @@ from kinote.peers.refusals import (
     PeerVersionError,
     RefusedPeerError,
 )
+from kinote.peers.times import faults_of_times
 from kinote.security.actors import Actor
 
 log = logging.getLogger(__name__)
@@ -147,7 +152,19 @@ def faults_of_policy(wanted: WantedDestination, kind: EndpointKind) -> list[Faul
         )
     if kind is EndpointKind.FOLDER and wanted.policy.associations != 1:
         faults.append(Fault("policy.associations", "A folder has no associations: leave it out."))
-    return faults
+    return [*faults, *faults_of_times(wanted.policy), *_faults_of_sending(wanted.policy, kind)]
+
+
+def _faults_of_sending(policy: Policy, kind: EndpointKind) -> Iterator[Fault]:
+    if not 0 <= policy.bytes_per_second <= MOST_BYTES_PER_SECOND:
+        yield Fault(
+            "policy.bytes_per_second", f"A whole number from 0, for no limit, to {MOST_BYTES_PER_SECOND}."
+        )
+    if kind is EndpointKind.FOLDER and policy.transfer_syntaxes:
+        yield Fault("policy.transfer_syntaxes", "A folder takes objects as they are stored: leave it out.")
+    for uid in policy.transfer_syntaxes:
+        if not transfer_syntaxes.is_known(uid):
+            yield Fault("policy.transfer_syntaxes", f"{uid!r} is the UID of no transfer syntax.")
 
 
 def _check(transaction: Connection, wanted: WantedDestination, own: int | None) -> None:

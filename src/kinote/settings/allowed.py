@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kinote.delivery.routing.checks import LONGEST_QUIET, NOTE_ORIGINS, SHORTEST_QUIET
+from kinote.delivery.routing.route import Trigger
 from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection.rules import COMMITMENT_TIME
 from kinote.peers.destination import MOST_ASSOCIATIONS, Content
@@ -25,6 +27,7 @@ ALLOWED = {
     "purge_after": "a number of days from 0 to 36500, or empty for never",
     "reconcile_days": "a whole number from 0 to 3650",
     "job_workers": "a whole number from 0 to 32",
+    "delivery_workers": "a whole number from 0 to 64",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
     "availability_quiet_seconds": "a whole number from 1 to 86400",
@@ -62,6 +65,8 @@ ALLOWED = {
     '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
     "destinations": "a list of tables, [[destinations]], or in a variable JSON: "
     '[{"name": "Archive", "peer": "ARCHIVE"}]',
+    "routes": "a list of tables, [[routes]], or in a variable JSON: "
+    '[{"name": "OR", "destination": "Surgery", "triggers": ["note made"]}]',
     "rejections": 'a list of tables, [[rejections]], or in a variable JSON: [{"title": "113001", "mode": "mark"}]',
     "refused_copies": "a list of tables, [[refused_copies]], or in a variable JSON: "
     '[{"sender": "CT1", "status": "C123"}]',
@@ -107,6 +112,27 @@ ALLOWED_OF_ITEMS = {
         "rejection_notes": "true or false",
         "availability": "true or false",
     },
+    "routes": {
+        "name": "1 to 64 printable characters without spaces around them",
+        "destination": "the name of a destination",
+        "triggers": f"a list of some of {', '.join(Trigger)}",
+        "content": f"one of {', '.join(Content)}",
+        "priority": "a whole number from 0 to 9",
+        "quiet_seconds": f"a whole number from {SHORTEST_QUIET} to {LONGEST_QUIET}",
+        "description": "a text",
+        "enabled": "true or false",
+        "training": "true or false",
+        "titles": "a list of codes, VALUE or SCHEME:VALUE",
+        "note_origins": f"a list of some of {', '.join(NOTE_ORIGINS)}",
+        "modalities": "a list of modalities",
+        "sop_classes": "a list of SOP Class UIDs",
+        "sources": "a list of AE titles",
+        "patients": "a list of Patient IDs",
+        "studies": "a list of Study Instance UIDs",
+        "oldest_days": "a whole number",
+        "youngest_days": "a whole number",
+        "has_notes": "true or false",
+    },
     "rejections": {
         "title": "113001, 113037, 113038 or 113039",
         "mode": f"one of {', '.join(Mode)}",
@@ -132,6 +158,7 @@ ALLOWED_OF_ITEMS = {
 ITEMS = {
     "entities": "entity",
     "destinations": "destination",
+    "routes": "route",
     "rejections": "rejection",
     "refused_copies": "refused copy",
     "alert_webhooks": "webhook",

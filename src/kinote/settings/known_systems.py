@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from kinote.dimse.entity import ae_title
-from kinote.peers.destination import MOST_ASSOCIATIONS, Content, Policy
+from kinote.peers.destination import MOST_ASSOCIATIONS, MOST_BYTES_PER_SECOND, Content, policy_of
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
@@ -68,7 +68,14 @@ class DestinationSettings(BaseModel):
     associations: int = Field(1, ge=1, le=MOST_ASSOCIATIONS)
     rejection_notes: bool = False
     availability: bool = False
+    transfer_syntaxes: tuple[str, ...] = ()
+    bytes_per_second: int = Field(0, ge=0, le=MOST_BYTES_PER_SECOND)
+    hours: str = ""
+    downtime_from: str = ""
+    downtime_until: str = ""
+    downtime_why: str = ""
+    queried: bool = True
 
     def destination(self) -> SettingsDestination:
-        policy = Policy(self.content, self.associations, self.rejection_notes, self.availability)
+        policy = policy_of(self.model_dump())
         return SettingsDestination(self.name, self.peer, self.description, policy=policy)

@@ -39,6 +39,7 @@ from kinote.settings.rejections import (
     contradictions,
     rejection_rules,
 )
+from kinote.settings.routes import RouteSettings
 from kinote.settings.values import (
     host_name,
     is_loopback,
@@ -126,6 +127,12 @@ class Settings(AlertSettings):
     )
     job_workers: int = Field(
         2, ge=0, le=32, description="Threads of this server that do jobs; 0 leaves them to other servers."
+    )
+    delivery_workers: int = Field(
+        8,
+        ge=0,
+        le=64,
+        description="Threads of this server that carry out deliveries; 0 leaves them to other servers.",
     )
     job_days: int = Field(
         30, ge=1, le=3650, description="Days for which jobs that were done, and the history of all, are kept."
@@ -226,6 +233,9 @@ class Settings(AlertSettings):
     )
     destinations: Annotated[tuple[DestinationSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="Where objects are sent, each under a name."
+    )
+    routes: Annotated[tuple[RouteSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="The rules by which objects are delivered, each under a name."
     )
     rejections: Annotated[tuple[RejectionSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="What rejection notes of others do here, by their title."
@@ -383,9 +393,13 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _contradictions_of_entities(settings)
     yield from settings.contradictions_of_alerts()
     yield from contradictions(settings.rejections, settings.refused_copies)
-    names = [destination.name for destination in settings.destinations]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield "destinations", f"The name {name!r} is there twice; each names one destination."
+    for setting, item, those in (
+        ("destinations", "destination", settings.destinations),
+        ("routes", "route", settings.routes),
+    ):
+        names = [each.name for each in those]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield setting, f"The name {name!r} is there twice; each names one {item}."
 
 
 def _contradictions_of_http(settings: Settings) -> Iterator[tuple[str, str]]:

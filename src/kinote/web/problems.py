@@ -30,6 +30,7 @@ from kinote.catalog.sql.unavailable import (
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery.orders.lists import DeliveryNotFoundError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.alerts import AlertNotFoundError
@@ -327,6 +328,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (RejectionDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (DeliveryNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (CountChangedError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),
     (TooManyJobsError, HTTPStatus.UNPROCESSABLE_ENTITY, RefusedContentError.name, RefusedContentError.title),
     (QueueClosedError, HTTPStatus.CONFLICT, "queue-closed", "The queue takes no jobs"),

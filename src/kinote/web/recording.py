@@ -37,6 +37,8 @@ _NUMBERS = {
     "rejection_id": "rejection",
     "backup_id": "backup",
     "job_id": "job",
+    "delivery_id": "delivery",
+    "route_id": "route",
     "alert_id": "alert",
     "peer_id": "peer",
     "destination_id": "destination",

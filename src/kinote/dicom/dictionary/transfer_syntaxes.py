@@ -66,6 +66,11 @@ class TransferSyntax:
     little_endian_pixels: bool
 
 
+def is_known(uid: str) -> bool:
+    """Return whether this is the UID of a transfer syntax of the standard."""
+    return uid in _NAMES or (uid in UID_dictionary and UID(uid).type == "Transfer Syntax")
+
+
 @lru_cache(maxsize=512)
 def lookup(uid: str) -> TransferSyntax:
     """Return the properties of a transfer syntax UID, whether it is known or not."""

@@ -61,7 +61,12 @@ class Entry:
 
 
 #: What requests are recorded as, by their right. Those of other rights contain no patient data and change nothing.
-_READING = {Right.READ: AuditEvent.READ, Right.EXAMINE: AuditEvent.READ, Right.AUDIT: AuditEvent.TRAIL_READ}
+_READING = {
+    Right.READ: AuditEvent.READ,
+    Right.EXAMINE: AuditEvent.READ,
+    Right.DELIVER: AuditEvent.READ,
+    Right.AUDIT: AuditEvent.TRAIL_READ,
+}
 _CHANGING = {
     Right.STORE: AuditEvent.STORED,
     Right.MARK: AuditEvent.MARKED,

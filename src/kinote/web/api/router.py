@@ -36,6 +36,8 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.deliveries import routes
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -54,6 +56,8 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    deliveries,
+    routes,
     scrub,
     laws,
     journal,

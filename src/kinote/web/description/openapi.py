@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
+from kinote.web.description.routing import ROUTING
 from kinote.web.description.shapes import ANSWERS
 from kinote.web.problems import MEDIA_TYPE
 
@@ -47,7 +48,7 @@ _ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
 _STATUS = {("post", "/api/v1/findings/register"): "202"}
 
 #: The shape of each answer, by method and path.
-SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER, **ADMINISTERING}
+SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER, **ADMINISTERING, **ROUTING}
 
 #: Second answers, with a status of their own: what a preview says.
 ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {

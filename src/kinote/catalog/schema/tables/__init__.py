@@ -21,6 +21,7 @@ from kinote.catalog.schema.tables.copies import (
     proposed_correction,
     proposed_correction_copy,
 )
+from kinote.catalog.schema.tables.deliveries import NOT_BEGUN, UNDER_WAY, delivery_object, outgoing_delivery
 from kinote.catalog.schema.tables.instances import (
     DAMAGED,
     DERIVABLE,
@@ -50,6 +51,7 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.retention import hold
+from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -71,8 +73,10 @@ __all__ = [
     "DAMAGED",
     "DERIVABLE",
     "MIGRATED_AS",
+    "NOT_BEGUN",
     "ORIGINS",
     "UIDS_RECEIVED",
+    "UNDER_WAY",
     "alert",
     "alert_channel",
     "alert_told",
@@ -88,6 +92,7 @@ __all__ = [
     "copy_decision",
     "decided_copy",
     "delivery",
+    "delivery_object",
     "destination",
     "endpoint",
     "finding",
@@ -115,6 +120,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "outgoing_delivery",
     "owed_availability",
     "owed_removal",
     "patient",
@@ -126,6 +132,10 @@ __all__ = [
     "received_value",
     "refused_arrival",
     "rejection_note",
+    "route",
+    "route_result",
+    "route_wait",
+    "routed_object",
     "scrub_pass",
     "series",
     "settings_row",

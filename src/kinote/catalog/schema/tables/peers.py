@@ -87,7 +87,7 @@ settings_row = Table(
     "settings_row",
     metadata,
     Column("node", Matched, primary_key=True),
-    # The table, 'peer' or 'destination', and the key of its row.
+    # The table, 'peer', 'destination' or 'route', and the key of its row.
     Column("kind", Matched, primary_key=True),
     Column("row", Key, primary_key=True),
     sqlite_with_rowid=False,

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from kinote.peers.checks import LONGEST_ADDRESS, MOST
-from kinote.peers.destination import Content, Policy, WantedDestination
+from kinote.peers.destination import Content, WantedDestination, policy_of
 from kinote.peers.entities import ServiceName
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.web.api.keys import LARGEST
@@ -123,6 +123,22 @@ class PolicyBody(BaseModel):
         description="Whether it is told which instances of a study are available, by Instance Availability "
         "Notification; only by `dimse`.",
     )
+    transfer_syntaxes: list[Annotated[str, Field(max_length=64)]] = Field(
+        [], max_length=MOST, description="UIDs of the transfer syntaxes that may be used; none: any."
+    )
+    bytes_per_second: int = Field(0, strict=True, description="The speed limit of a delivery; 0: none.")
+    hours: Annotated[str, Field(max_length=11)] = Field(
+        "", description="When deliveries go out, `HH:MM-HH:MM` in the server's time zone; empty: at any time."
+    )
+    downtime_from: Annotated[str, Field(max_length=40)] = Field(
+        "",
+        description="When a planned downtime begins, ISO 8601 with offset. Deliveries wait until it is over.",
+    )
+    downtime_until: Annotated[str, Field(max_length=40)] = Field("", description="When it ends.")
+    downtime_why: Annotated[str, Field(max_length=200)] = Field("", description="Why it is.")
+    queried: bool = Field(
+        True, strict=True, description="Whether it is asked after a delivery which of its objects it has."
+    )
 
 
 class DestinationBody(BaseModel):
@@ -137,11 +153,10 @@ class DestinationBody(BaseModel):
     policy: PolicyBody = PolicyBody()  # type: ignore[call-arg]
 
     def wanted(self) -> WantedDestination:
-        policy = self.policy
         return WantedDestination(
             name=self.name,
             endpoint=self.endpoint,
             description=self.description,
             is_enabled=self.enabled,
-            policy=Policy(policy.content, policy.associations, policy.rejection_notes, policy.availability),
+            policy=policy_of(self.policy.model_dump()),
         )

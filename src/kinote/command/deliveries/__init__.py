@@ -1,0 +1,1 @@
+"""The commands about deliveries: what can be typed, and what each does."""

@@ -1,0 +1,345 @@
+"""The job that carries out a delivery: it makes the manifest in slices, and sends what is in it.
+
+All that it writes goes through its lease: a worker that has lost the delivery writes nothing. Outcomes are written for
+a group of objects at a time, so after a crash one group at most is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders import manifest
+from kinote.delivery.orders.account import conclude
+from kinote.delivery.orders.carriers import Calling, Carrier, SpeedLimit, carrier
+from kinote.delivery.orders.outcomes import (
+    REFUSED_TOO,
+    TRIED_AGAIN,
+    ObjectState,
+    Outcome,
+    may_pass,
+    write_outcomes,
+)
+from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
+from kinote.delivery.outgoing import Sendable, live
+from kinote.delivery.sending import Sent
+from kinote.holdings.door import Door
+from kinote.holdings.live_objects import LiveObject, live_objects
+from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
+from kinote.jobs.leased import Done, LeasedJob, LeftOff
+from kinote.jobs.leased import Outcome as JobOutcome
+from kinote.lifecycle.deliveries import Receiver, State
+from kinote.peers.times import held_because
+from kinote.security.actors import KINOTE
+from kinote.telemetry.clock import Clock
+
+log = logging.getLogger(__name__)
+
+#: Objects that are looked up at once; they share associations.
+_PAGE = 1000
+
+#: Outcomes are written for so many objects, or after so many seconds.
+_GROUP, _GROUP_SECONDS = 100, 1.0
+
+#: Seconds after which a delivery lets others to the same destination go on, and those to others.
+_TURN = 60.0
+
+
+class NotTakenError(RuntimeError):
+    """A destination does not take objects now, but may later."""
+
+
+class CarryOut:
+    """Does the job. One object that cannot be sent keeps no other from being sent (law 5).
+
+    What may be taken later is tried again with the next attempt of the job; the last attempt ends the delivery.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        door: Door,
+        clock: Clock,
+        calling: Calling,
+        *,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._door = door
+        self._clock = clock
+        self._calling = calling
+        self._steady = steady
+
+    def __call__(self, job: LeasedJob) -> JobOutcome:
+        until = self._steady() + _TURN
+        key = int(job.payload["delivery"])
+        with self._catalog.read() as connection:
+            found = delivery(connection, key)
+        if found is None or found.state.has_ended:
+            return Done("The delivery has ended.")
+        if found.state is DeliveryState.CHECKING:
+            return Done("Everything was sent.")
+        if found.to.has_ended:
+            self._give_up(job, found, found.to.hindrance)
+            return Done(found.to.hindrance)
+        if self._is_held(found):
+            return LeftOff()
+        if found.state is DeliveryState.WAITING:
+            found = job.write(partial(self._begin, key=key))
+        if found.state is DeliveryState.LISTING and not self._list(job, found):
+            return LeftOff()
+        is_last = job.claimed.failed_before >= job.kind.attempts - 1
+        try:
+            if not self._send(job, found, until):
+                return LeftOff()
+        except NotTakenError as error:
+            if is_last:
+                self._give_up(job, found, str(error))
+                return Done(f"It was given up: {error}")
+            raise
+        return Done(job.write(partial(self._finish, found=found)))
+
+    def _is_held(self, found: Delivery) -> bool:
+        return bool(found.to.hindrance or held_because(found.to.policy, self._clock()))
+
+    def _begin(self, transaction: Connection, key: int) -> Delivery:
+        now = self._clock()
+        set_state(
+            transaction,
+            key,
+            DeliveryState.LISTING,
+            now,
+            begun_at=timestamp(now),
+            horizon=manifest.horizon(transaction),
+        )
+        found = delivery(transaction, key)
+        assert found is not None
+        return found
+
+    def _list(self, job: LeasedJob, found: Delivery) -> bool:
+        """Make the manifest. Returns whether it is complete."""
+        parts = manifest.sources(found.selected, found.content)
+        rejection_notes = found.to.policy.rejection_notes
+        part, after = job.progress.get("part", 0), job.progress.get("after", 0)
+        while part < len(parts):
+            if job.is_ending():
+                return False
+            with self._catalog.read() as connection:
+                read = manifest.read_slice(
+                    connection,
+                    found.id,
+                    parts[part],
+                    after=after,
+                    up_to=found.horizon,
+                    rejection_notes=rejection_notes,
+                )
+            self._make(read.derivable)
+            part, after = (part + 1, 0) if read.after is None else (part, read.after)
+            job.write(partial(manifest.write_slice, found=read), {"part": part, "after": after})
+        job.write(partial(self._listed, found=found))
+        return True
+
+    def _make(self, derivable: Sequence[str]) -> None:
+        """Have key objects made, by the door. One that cannot be made fails when it is to be sent, with its reason."""
+        for uid in derivable:
+            with self._catalog.read() as connection:
+                wanted = self._door.find_instance(connection, uid)
+            if wanted is None:
+                continue
+            try:
+                self._door.open(wanted, KINOTE).file.close()
+            except (BytesUnavailableError, NotLiveError) as error:
+                log.warning("A key object of a delivery cannot be made: %s", error)
+
+    def _listed(self, transaction: Connection, found: Delivery) -> None:
+        set_state(
+            transaction,
+            found.id,
+            DeliveryState.SENDING,
+            self._clock(),
+            manifest=manifest.count(transaction, found.id),
+        )
+
+    def _send(self, job: LeasedJob, found: Delivery, until: float) -> bool:
+        """Send what waits, and then what was not taken before. Returns whether nothing is left that can be sent.
+
+        Raises `NotTakenError` where something may be taken later.
+        """
+        by = carrier(found.endpoint, found.to.policy, self._calling)
+        limit = SpeedLimit(found.to.policy.bytes_per_second, steady=self._steady)
+        again = REFUSED_TOO if job.payload.get("sends_refused") else TRIED_AGAIN
+        position = (0, 0)
+        while page := self._page(found, (ObjectState.WAITING,), position):
+            if not _Group(self, job, found, by, page).send(limit, until):
+                return False
+            position = _position(page)
+        # How far what is tried again has come outlasts a turn: else its begin might be tried for ever.
+        rank, instance = job.progress.get("again", (0, 0))
+        position = (rank, instance)
+        while page := self._page(found, again, position):
+            if not _Group(self, job, found, by, page).send(limit, until):
+                return False
+            position = _position(page)
+            job.write(lambda transaction: None, {**job.progress, "again": position}, is_further=False)
+        job.write(lambda transaction: None, {**job.progress, "again": (0, 0)}, is_further=False)
+        with self._catalog.read() as connection:
+            left = manifest.not_taken(connection, found.id)
+        if left is not None:
+            objects = "object was" if left.number == 1 else "objects were"
+            raise NotTakenError(f"{left.number} {objects} not taken. {left.answer}")
+        return True
+
+    def _page(self, found: Delivery, states: Sequence[ObjectState], after: tuple[int, int]) -> Sequence[Any]:
+        with self._catalog.read() as connection:
+            return manifest.waiting(connection, found.id, states, after, _PAGE)
+
+    def _finish(self, transaction: Connection, found: Delivery) -> str:
+        row = delivery(transaction, found.id)
+        assert row is not None
+        said = f"{row.acknowledged} of {row.manifest} objects are acknowledged"
+        said += f", {row.refused} refused" if row.refused else ""
+        said += f", {row.skipped} skipped" if row.skipped else ""
+        conclude(transaction, row, clock=self._clock)
+        return f"{said}."
+
+    def _give_up(self, job: LeasedJob, found: Delivery, reason: str) -> None:
+        job.write(
+            lambda transaction: set_state(
+                transaction, found.id, DeliveryState.FAILED, self._clock(), said=reason
+            )
+        )
+
+
+class _Group:
+    """A page of a manifest under way: which objects it is, and what became of them that is not written yet."""
+
+    def __init__(
+        self,
+        owner: CarryOut,
+        job: LeasedJob,
+        found: Delivery,
+        by: Carrier,
+        page: Sequence[Any],
+    ) -> None:
+        self._owner = owner
+        self._job = job
+        self._delivery = found
+        self._by = by
+        self._rows = {row.instance: row for row in page}
+        self._outcomes: list[Outcome] = []
+        self._given: dict[str, tuple[State, str]] = {}
+        self._lock = threading.Lock()
+        self._written_at = owner._steady()
+
+    def send(self, limit: SpeedLimit, until: float) -> bool:
+        """Send the page. Returns False where it is to be left off: the server ends, the turn is over, or it is held.
+
+        Raises `NotTakenError` where the destination cannot be reached.
+        """
+        objects = self._look_up()
+        by_uid = {row.sop_instance_uid: row for row in self._rows.values()}
+        unreachable = ""
+        sending = self._by.send([limit.slowed(each) for each in objects], self._record)
+        goes_on = True
+        try:
+            for sent in sending:
+                if not sent.was_offered:
+                    unreachable = sent.reason
+                else:
+                    self._note(by_uid[sent.sop_instance_uid], sent)
+                self._write(at_once=False)
+                goes_on = not self._is_over(until)
+                if not goes_on:
+                    break
+        finally:
+            sending.close()
+        self._write(at_once=True)
+        if unreachable:
+            raise NotTakenError(unreachable)
+        return goes_on
+
+    def _is_over(self, until: float) -> bool:
+        return self._job.is_ending() or self._owner._steady() > until
+
+    def _look_up(self) -> list[Sendable]:
+        """What is live now of the page, in its order. What is not any more is skipped."""
+        with self._owner._catalog.read() as connection:
+            found = live_by_key(connection, list(self._rows))
+        objects = []
+        for key, row in self._rows.items():
+            wanted = found.get(key)
+            if wanted is None or wanted.sop_instance_uid != row.sop_instance_uid:
+                reason = str(NotLiveError(row.sop_instance_uid))
+                self._add(row, ObjectState.SKIPPED, reason)
+            else:
+                objects.append(live(self._owner._door, wanted, self._delivery.by))
+        return objects
+
+    def _record(self, uid: str, state: State, answer: str) -> None:
+        with self._lock:
+            self._given[uid] = (state, answer)
+
+    def _note(self, row: Any, sent: Sent) -> None:
+        with self._lock:
+            given = self._given.pop(row.sop_instance_uid, None)
+        if sent.kind in ("completed", "warning"):
+            self._add(row, ObjectState.ACKNOWLEDGED, sent.reason, given)
+        elif sent.kind == "gone":
+            self._add(row, ObjectState.SKIPPED, sent.reason)
+        elif given is not None and given[0] is State.UNKNOWN:
+            self._add(row, ObjectState.UNKNOWN, sent.reason, given)
+        elif may_pass(sent.status):
+            self._add(row, ObjectState.FAILED, sent.reason, given)
+        else:
+            self._add(row, ObjectState.REFUSED, sent.reason, given)
+
+    def _add(self, row: Any, state: ObjectState, answer: str, given: tuple[State, str] | None = None) -> None:
+        self._outcomes.append(
+            Outcome(
+                row.rank, row.instance, row.sop_instance_uid, ObjectState(row.state), state, answer, given
+            )
+        )
+
+    def _write(self, *, at_once: bool) -> None:
+        is_due = len(self._outcomes) >= _GROUP or self._owner._steady() - self._written_at >= _GROUP_SECONDS
+        if self._outcomes and (at_once or is_due):
+            outcomes, self._outcomes = self._outcomes, []
+            is_further = any(each.state not in TRIED_AGAIN for each in outcomes)
+            self._job.write(
+                partial(
+                    write_outcomes,
+                    delivery=self._delivery.id,
+                    outcomes=outcomes,
+                    to=Receiver(self._delivery.to.peer),
+                    way=self._by.way,
+                    now=self._owner._clock(),
+                ),
+                self._job.progress,
+                is_further=is_further,
+            )
+            self._written_at = self._owner._steady()
+
+
+def _position(page: Sequence[Any]) -> tuple[int, int]:
+    return page[-1].rank, page[-1].instance
+
+
+def live_by_key(connection: Connection, keys: Sequence[int]) -> Mapping[int, LiveObject]:
+    """Return the live objects with these keys, each under its key."""
+    return {found.id: found for found in _live(connection, keys)}
+
+
+def _live(connection: Connection, keys: Sequence[int]) -> Iterator[LiveObject]:
+    for start in range(0, len(keys), 500):
+        query = live_objects().where(live_instance.c.id.in_(keys[start : start + 500]))
+        for row in connection.execute(query):
+            yield LiveObject(*row)

@@ -1,0 +1,85 @@
+"""Asking a destination what it has: by C-FIND, by QIDO-RS, or by a look into a folder."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Protocol
+
+from kinote.delivery.orders.carriers import Calling
+from kinote.dimse.errors import NotAcceptedError, RefusedError
+from kinote.peers import querying
+from kinote.peers.calling import Caller
+from kinote.peers.peer import Endpoint, EndpointKind
+
+#: Instances of one series that are remembered. A destination that names more is not believed.
+_MOST = 500_000
+
+#: Series whose answers are remembered: objects of several series may alternate.
+_SERIES = 16
+
+
+class NotQueryableError(Exception):
+    """A destination does not say what it has. The message says why; asking again would not help."""
+
+
+class Finder(Protocol):
+    """Asks one destination."""
+
+    def instances(self, study: str, series: str) -> Iterator[str]:
+        """Yield the SOP Instance UIDs that it has of a series.
+
+        Raises `NotQueryableError`, and `DimseError` or `OSError` where it does not answer now.
+        """
+        ...
+
+
+class ByFind:
+    """C-FIND at the level of instances (PS3.4 C.6.2.1.5), at the endpoint to which objects are sent."""
+
+    def __init__(self, endpoint: Endpoint, calling: Calling) -> None:
+        self._call = Caller(endpoint.entity, calling.title, calling.tls)
+
+    def instances(self, study: str, series: str) -> Iterator[str]:
+        asked = querying.identifier(
+            "IMAGE", [f"StudyInstanceUID={study}", f"SeriesInstanceUID={series}", "SOPInstanceUID"]
+        )
+        try:
+            for match in querying.find(self._call, asked):
+                yield str(match.get("SOPInstanceUID", ""))
+        except NotAcceptedError as error:
+            raise NotQueryableError(f"The destination answers no queries: {error}") from error
+        except RefusedError as error:
+            raise NotQueryableError(f"The destination refuses to be asked: {error}.") from error
+
+
+def finder(endpoint: Endpoint, calling: Calling) -> Finder:
+    """Return what asks an endpoint. Raises `NotQueryableError` where there is no way for its kind."""
+    if endpoint.kind is EndpointKind.DIMSE:
+        return ByFind(endpoint, calling)
+    raise NotQueryableError(f"An endpoint of the kind {endpoint.kind} cannot be asked.")
+
+
+class Remembered:
+    """The answers for the last series that were asked for."""
+
+    def __init__(self, by: Finder) -> None:
+        self._by = by
+        self._known: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
+
+    def instances(self, study: str, series: str) -> frozenset[str]:
+        """Return the SOP Instance UIDs that the destination has of a series. Raises what the finder does."""
+        key = (study, series)
+        if key not in self._known:
+            found: set[str] = set()
+            for uid in self._by.instances(study, series):
+                found.add(uid)
+                if len(found) > _MOST:
+                    raise NotQueryableError(
+                        f"The destination names more than {_MOST} instances of the series {series}."
+                    )
+            self._known[key] = frozenset(found)
+            if len(self._known) > _SERIES:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]

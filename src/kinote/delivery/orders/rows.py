@@ -1,0 +1,102 @@
+"""Rows of deliveries: read, and moved from one state to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.known_systems import destination_rows, peer_rows
+from kinote.catalog.schema.tables import outgoing_delivery
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.delivery.orders.ordering import Selected
+from kinote.peers.destination import Content, Destination, destination_of
+from kinote.peers.peer import Endpoint, endpoint_of
+from kinote.security.actors import KINOTE, Actor
+
+
+class DeliveryState(StrEnum):
+    """How a delivery stands, as it is stored."""
+
+    #: It has not begun: its manifest is made when it does.
+    WAITING = "waiting"
+    LISTING = "listing"
+    SENDING = "sending"
+    #: Everything was sent; it is compared with what the destination has.
+    CHECKING = "checking"
+    DONE = "done"
+    #: Objects of it were refused or could not be sent, or are not at the destination.
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED = frozenset({DeliveryState.DONE, DeliveryState.FAILED, DeliveryState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery, with where it goes."""
+
+    id: int
+    state: DeliveryState
+    to: Destination
+    endpoint: Endpoint
+    content: Content
+    selected: Selected
+    by: Actor
+    cause: str
+    priority: int
+    horizon: int
+    manifest: int
+    acknowledged: int
+    failed: int
+    refused: int
+    skipped: int
+
+
+def delivery(connection: Connection, key: int) -> Delivery | None:
+    """Return a delivery, ended or not; None if there is none."""
+    row = connection.execute(select(outgoing_delivery).where(outgoing_delivery.c.id == key)).one_or_none()
+    if row is None:
+        return None
+    to = destination_rows.destination_row(connection, row.destination)
+    assert to is not None
+    endpoint = peer_rows.endpoint_row(connection, to["endpoint"])
+    assert endpoint is not None
+    by = Actor.stored(row.ordered_by_kind, row.ordered_by_name, row.ordered_by_address)
+    return Delivery(
+        id=row.id,
+        state=DeliveryState(row.state),
+        to=destination_of(to),
+        endpoint=endpoint_of(endpoint),
+        content=Content(row.content),
+        selected=Selected.of_json(row.selection),
+        by=by or KINOTE,
+        cause=row.cause,
+        priority=row.priority,
+        horizon=row.horizon or 0,
+        manifest=row.manifest,
+        acknowledged=row.acknowledged,
+        failed=row.failed,
+        refused=row.refused,
+        skipped=row.skipped,
+    )
+
+
+def set_state(
+    transaction: Connection, key: int, state: DeliveryState, now: datetime, **values: object
+) -> None:
+    """Move a delivery into a state, and write these columns."""
+    moment = timestamp(now)
+    ended = {"ended_at": moment if state.has_ended else ""}
+    transaction.execute(
+        outgoing_delivery.update()
+        .where(outgoing_delivery.c.id == key)
+        .values(state=str(state), moved_at=moment, **ended, **values)
+    )
