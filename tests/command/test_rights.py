@@ -64,6 +64,7 @@ def _value(name: str, parameter: str) -> str:
         "alerts",
         "deliveries",
         "held",
+        "notices",
         "purges",
         "rejections",
         "tokens",

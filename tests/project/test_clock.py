@@ -58,6 +58,7 @@ _MAY_MEASURE = {
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/serving.py": "how long an association lasted",
     "security/audit/trail.py": "the removal of old chunks leaves others their turn",
+    "security/audit_messages/syslog.py": "how long a syslog server may take for a group",
     "security/sign_in/identifying.py": "how long what was found out about a token counts",
     "security/sign_in/slowing_down.py": "how long who guesses passwords has to wait",
     "storage/data_directory.py": "how long to wait for another server's recovery",
@@ -68,7 +69,7 @@ _MAY_MEASURE = {
     "web/connections/doorkeeper.py": "time-outs of the network",
     "web/request_body.py": "how long a thread waits for a body",
     "web/request_log.py": "how long a request took",
-    "web/summary/content.py": "how long the pictures of a summary may take",
+    "delivery/reports/content.py": "how long the pictures of a summary may take",
 }
 
 

@@ -1,4 +1,7 @@
 import { useEffect, useRef, useState } from "react";
+import { AuditPage } from "./access/audit-page";
+import { TokensPage } from "./access/tokens-page";
+import { UsersPage } from "./access/users-page";
 import { currentSession } from "./api/client";
 import { may, setSession, useSession } from "./api/session";
 import { AnnouncerProvider } from "./parts/announcer";
@@ -11,6 +14,7 @@ import { AlertsBadge } from "./operations/alerts-badge";
 import { AlertsPage } from "./operations/alerts-page";
 import { BackupsPage } from "./operations/backups-page";
 import { ExplainPage } from "./operations/explain-page";
+import { DeliveriesPage } from "./operations/deliveries-page";
 import { JobsPage } from "./operations/jobs-page";
 import { PurgesPage } from "./operations/purges-page";
 import { RejectionsPage } from "./operations/rejections-page";
@@ -34,10 +38,13 @@ const LINKS = [
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
   { page: "backups", href: "/backups", text: "Backups", right: "observe" },
+  { page: "deliveries", href: "/deliveries", text: "Deliveries", right: "deliver" },
   { page: "routes", href: "/routes", text: "Routes", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
+  { page: "users", href: "/users", text: "Users", right: "administer" },
+  { page: "audit", href: "/audit", text: "Audit trail", right: "audit" },
 ] as const;
 
 export function App() {
@@ -122,6 +129,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <PurgesPage query={address.searchParams} />;
     case "backups":
       return <BackupsPage />;
+    case "deliveries":
+      return <DeliveriesPage query={address.searchParams} />;
     case "routes":
       return <RoutesPage query={address.searchParams} />;
     case "jobs":
@@ -130,6 +139,12 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <AlertsPage query={address.searchParams} />;
     case "explain":
       return <ExplainPage query={address.searchParams} />;
+    case "audit":
+      return <AuditPage query={address.searchParams} />;
+    case "users":
+      return <UsersPage />;
+    case "tokens":
+      return <TokensPage />;
     case "unknown":
       return <Unknown path={address.pathname} />;
   }

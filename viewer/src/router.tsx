@@ -52,10 +52,14 @@ const OPERATIONS = [
   "purges",
   "removed",
   "backups",
+  "deliveries",
   "routes",
   "jobs",
   "alerts",
   "explain",
+  "audit",
+  "users",
+  "tokens",
 ] as const;
 type Operation = (typeof OPERATIONS)[number];
 

@@ -28,6 +28,8 @@ from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.jobs.lists import number_of_dead
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.archives.evidence import Archive, archives_in_use
+from kinote.lifecycle.commitment.given import senders_not_told
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import urgent, waiting
 from kinote.notes.acts.undo_windows import number_late
@@ -60,14 +62,20 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         routes = failing(connection, _TOLD_ONE_BY_ONE)
         deliveries = failed_deliveries(connection)
         # Where nothing is purged, nobody looks at the clock.
+        suspended = [each for each in archives_in_use(connection) if each.suspended_at]
+        untold = senders_not_told(connection, _TOLD_ONE_BY_ONE)
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
     own = clock + ([_dead_jobs(dead)] if dead else [])
+    own += [_suspended(each) for each in suspended]
+    own += [_untold_commitments(*each) for each in untold]
     if late:
         own.append(_late_notes(late))
     if deliveries is not None:
         own += _failed_deliveries(deliveries)
     if purges:
         own.append(_dead_purges(purges))
+    if house.audit_sending is not None and (trouble := house.audit_sending.trouble()) is not None:
+        own.append(Alert("AUDIT_MESSAGES_NOT_SENT", f"{trouble} They wait in the audit trail until it does."))
     own += [_failing_route(route) for route in routes]
     if house.catalog.write_trouble is not None:
         own.append(index_not_written(house.catalog.write_trouble))
@@ -110,6 +118,25 @@ def _late_notes(number: int) -> Alert:
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
         number,
+    )
+
+
+def _suspended(archive: Archive) -> Alert:
+    return Alert(
+        "ARCHIVE_SUSPENDED",
+        f"Nothing is evicted on the word of the archive {archive.name!r}. {archive.suspended_because} See to the "
+        "archive, and resume it with `kinote archives resume` when it can be relied upon again.",
+        subject=f"archive {archive.name}",
+    )
+
+
+def _untold_commitments(sender: str, number: int, fault: str) -> Alert:
+    results = "result" if number == 1 else "results"
+    return Alert(
+        "COMMITMENTS_NOT_TOLD",
+        f"{sender} could not be told {number} {results} of storage commitment, and may keep its copies for ever: "
+        f"{fault}",
+        subject=f"sender {sender}",
     )
 
 

@@ -20,7 +20,8 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import manifest
 from kinote.delivery.orders.account import conclude
-from kinote.delivery.orders.carriers import Calling, Carrier, SpeedLimit, carrier
+from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.carriers import Carrier, SpeedLimit
 from kinote.delivery.orders.outcomes import (
     REFUSED_TOO,
     TRIED_AGAIN,
@@ -30,6 +31,7 @@ from kinote.delivery.orders.outcomes import (
     write_outcomes,
 )
 from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
+from kinote.delivery.orders.ways import carrier
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.sending import Sent
 from kinote.holdings.door import Door
@@ -37,6 +39,7 @@ from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.jobs.leased import Done, LeasedJob, LeftOff
 from kinote.jobs.leased import Outcome as JobOutcome
+from kinote.lifecycle.archives.promises import acknowledged_as_stored
 from kinote.lifecycle.deliveries import Receiver, State
 from kinote.peers.times import held_because
 from kinote.security.actors import KINOTE
@@ -174,7 +177,7 @@ class CarryOut:
 
         Raises `NotTakenError` where something may be taken later.
         """
-        by = carrier(found.endpoint, found.to.policy, self._calling)
+        by = carrier(found, self._calling)
         limit = SpeedLimit(found.to.policy.bytes_per_second, steady=self._steady)
         again = REFUSED_TOO if job.payload.get("sends_refused") else TRIED_AGAIN
         position = (0, 0)
@@ -237,6 +240,8 @@ class _Group:
         self._rows = {row.instance: row for row in page}
         self._outcomes: list[Outcome] = []
         self._given: dict[str, tuple[State, str]] = {}
+        #: What was acknowledged in the transfer syntax in which it is stored.
+        self._as_stored: list[int] = []
         self._lock = threading.Lock()
         self._written_at = owner._steady()
 
@@ -291,13 +296,15 @@ class _Group:
     def _note(self, row: Any, sent: Sent) -> None:
         with self._lock:
             given = self._given.pop(row.sop_instance_uid, None)
+        if sent.kind == "completed" and sent.is_as_stored:
+            self._as_stored.append(row.instance)
         if sent.kind in ("completed", "warning"):
             self._add(row, ObjectState.ACKNOWLEDGED, sent.reason, given)
         elif sent.kind == "gone":
             self._add(row, ObjectState.SKIPPED, sent.reason)
         elif given is not None and given[0] is State.UNKNOWN:
             self._add(row, ObjectState.UNKNOWN, sent.reason, given)
-        elif may_pass(sent.status):
+        elif may_pass(sent.status) and not sent.is_final:
             self._add(row, ObjectState.FAILED, sent.reason, given)
         else:
             self._add(row, ObjectState.REFUSED, sent.reason, given)
@@ -313,20 +320,23 @@ class _Group:
         is_due = len(self._outcomes) >= _GROUP or self._owner._steady() - self._written_at >= _GROUP_SECONDS
         if self._outcomes and (at_once or is_due):
             outcomes, self._outcomes = self._outcomes, []
+            as_stored, self._as_stored = self._as_stored, []
             is_further = any(each.state not in TRIED_AGAIN for each in outcomes)
             self._job.write(
-                partial(
-                    write_outcomes,
-                    delivery=self._delivery.id,
-                    outcomes=outcomes,
-                    to=Receiver(self._delivery.to.peer),
-                    way=self._by.way,
-                    now=self._owner._clock(),
-                ),
+                partial(self._write_group, outcomes=outcomes, as_stored=as_stored),
                 self._job.progress,
                 is_further=is_further,
             )
             self._written_at = self._owner._steady()
+
+    def _write_group(
+        self, transaction: Connection, *, outcomes: Sequence[Outcome], as_stored: Sequence[int]
+    ) -> None:
+        now = self._owner._clock()
+        peer = self._delivery.to.peer
+        write_outcomes(transaction, self._delivery.id, outcomes, to=Receiver(peer), way=self._by.way, now=now)
+        # If the destination is an archive, it is asked for storage commitment of what it has acknowledged.
+        acknowledged_as_stored(transaction, peer, as_stored, now)
 
 
 def _position(page: Sequence[Any]) -> tuple[int, int]:

@@ -11,9 +11,11 @@ from starlette.routing import BaseRoute
 from kinote.web.api import (
     acts,
     alerts,
+    archives,
     arrivals,
     backups,
     changes,
+    commitments,
     explaining,
     handed_out,
     held,
@@ -36,8 +38,9 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
-from kinote.web.api.deliveries import routes
+from kinote.web.api.media import exports
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -56,7 +59,9 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    exports,
     deliveries,
+    notices,
     routes,
     scrub,
     laws,
@@ -74,6 +79,8 @@ parts = (
     changes,
     peers,
     destinations,
+    archives,
+    commitments,
     identity,
     sessions,
     users,

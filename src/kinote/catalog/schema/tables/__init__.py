@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.alerts import alert, alert_channel, alert_told
+from kinote.catalog.schema.tables.archives import (
+    OPEN,
+    UNTOLD,
+    archive,
+    commitment_asked,
+    commitment_asked_instance,
+    commitment_given,
+)
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.backups import backup, journal_entry
@@ -74,21 +82,27 @@ __all__ = [
     "DERIVABLE",
     "MIGRATED_AS",
     "NOT_BEGUN",
+    "OPEN",
     "ORIGINS",
     "UIDS_RECEIVED",
     "UNDER_WAY",
+    "UNTOLD",
     "alert",
     "alert_channel",
     "alert_told",
     "announced_availability",
     "answered_request",
     "api_token",
+    "archive",
     "audit_chunk",
     "audit_entry",
     "awaited_key_object",
     "backup",
     "change",
     "commit_mark",
+    "commitment_asked",
+    "commitment_asked_instance",
+    "commitment_given",
     "copy_decision",
     "decided_copy",
     "delivery",
