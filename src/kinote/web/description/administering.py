@@ -159,6 +159,7 @@ class Backups(Page[Backup]):
     """A page of backups, with the last one that was made whole."""
 
     last_good: Backup | None
+    warning: str | None
 
 
 class OpenAlerts(BaseModel):
