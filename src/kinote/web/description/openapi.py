@@ -76,7 +76,11 @@ _FILES = (
 )
 
 #: Answers that come in lines, while the work is done.
-_LINES = ("/api/v1/migrations/notes",)
+_LINES = (
+    ("post", "/api/v1/migrations/notes"),
+    ("post", "/api/v1/migrations/scans"),
+    ("post", "/api/v1/migrations/fetches"),
+)
 
 
 def description(application: FastAPI) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
         content.pop(_JSON, None)
         responses["304"] = {"description": "The client has it already."}
         return
-    if path in _LINES:
+    if (method, path) in _LINES:
         content.pop(_JSON, None)
         content["application/x-ndjson"] = {}
         return

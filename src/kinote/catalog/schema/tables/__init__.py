@@ -56,6 +56,7 @@ from kinote.catalog.schema.tables.notes import (
     note_study,
     note_version,
 )
+from kinote.catalog.schema.tables.other_systems import fetch, fetched_series, folder_scan, in_place_folder
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.retention import (
@@ -118,8 +119,12 @@ __all__ = [
     "delivery_object",
     "destination",
     "endpoint",
+    "fetch",
+    "fetched_series",
     "finding",
+    "folder_scan",
     "hold",
+    "in_place_folder",
     "index_fact",
     "instance",
     "instance_bytes",
