@@ -103,6 +103,9 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "retention/evictions",
             "migrations/waiting",
             "migrations/duplicates",
+            "migrations/folders",
+            "migrations/fetches",
+            "migrations/scans",
         )
     }
 
